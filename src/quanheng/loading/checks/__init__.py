@@ -1,0 +1,1 @@
+"""One checker per kind of file: each reads its files, notes every problem and returns what is declared."""

@@ -1,0 +1,34 @@
+"""Checks FEEL texts inside declarations: they parse, their names are known, and which names they use."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from quanheng import feel
+from quanheng.feel.tree import Name, Unknown, walk
+from quanheng.feel.types import NUMBER
+from quanheng.kernel.errors import ExpressionError
+from quanheng.loading.notes import Notes
+
+
+def names_used(text: str, known: Collection[str], file: str, key: str, notes: Notes) -> tuple[str, ...]:
+    """The known names a number expression reads, in order of the alphabet. What is wrong with it becomes problems.
+
+    Parameters
+    ----------
+    known : names that may be used; all are numbers
+    file, key : where the text stands
+    """
+    scope = {name: NUMBER for name in sorted(known)}
+    try:
+        tree = feel.parse(text, scope, strict=False)
+        unknown = sorted({node.name for node in walk(tree) if isinstance(node, Unknown)})
+        for name in unknown:
+            notes.add(file, key, "the expression uses a name that is not known", found=name, known=scope)
+        if not unknown:
+            tree = feel.parse(text, scope, strict=True)
+    except ExpressionError as error:
+        place = f" at {error.where}" if error.where else ""
+        notes.add(file, key, f"the expression cannot be read{place}: {error.what}", found=error.found or text, known=error.allowed, cure=error.cure)
+        return ()
+    return tuple(sorted({node.name for node in walk(tree) if isinstance(node, Name) and node.name in scope}))

@@ -1,0 +1,222 @@
+"""What a checked pack declares: frozen structs that the other parts read. Nothing here does anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from quanheng.events.schema import EventDeclaration
+
+Basis = Literal[
+    "consent", "contract", "legal_obligation", "vital_interest", "public_task", "legitimate_interest", "public_information"
+]
+"""The closed list of legal bases (GDPR article 6, PIPL article 13). Only consent can be withdrawn."""
+
+FoldKind = Literal["count", "sum", "mean", "min", "max", "distinct", "last", "time_since"]
+ParameterValueType = int | Decimal | bool | str | tuple[int | Decimal | bool | str, ...]
+
+
+class Title(msgspec.Struct, frozen=True):
+    """A text in both languages of the platform."""
+
+    en: str = ""
+    zh: str = ""
+
+
+class Requirement(msgspec.Struct, frozen=True):
+    """Another pack this one needs. `bounds` holds (operator, version), all of which must hold; empty = any version."""
+
+    pack: str
+    bounds: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([self.pack, ", ".join(f"{operator} {version}" for operator, version in self.bounds)]).strip()
+
+
+class Purpose(msgspec.Struct, frozen=True, kw_only=True):
+    """Why data is used, on which legal basis, and where that basis is written."""
+
+    name: str
+    basis: Basis
+    source: str
+    title: Title
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """When this event arrives, take this decision for this purpose.
+
+    policy : name of the file in policies/ (without `.dmn`) that holds the decision
+    fallback : outcome that is answered when deciding fails or comes too late
+    clock : which time picks the parameter in force, "received" (the writer's) or "event" (the event's own)
+    """
+
+    when: str
+    purpose: str
+    decide: str
+    policy: str
+    fallback: str
+    clock: Literal["received", "event"] = "received"
+
+
+class Entity(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that events are about. `name` is qualified by its pack: "party.customer"."""
+
+    name: str
+    personal: bool
+    title: Title
+
+
+class Fold(msgspec.Struct, frozen=True, kw_only=True):
+    """An aggregate over past events. `window_ms` None = all history; `empty` None = null."""
+
+    name: str
+    of: str
+    by: tuple[str, ...]
+    fold: FoldKind
+    value: str = ""
+    window_ms: int | None = None
+    delay_ms: int = 0
+    current: Literal["in", "out"] = "in"
+    empty: int | Decimal | None = None
+    title: Title = Title()
+
+
+class Formula(msgspec.Struct, frozen=True, kw_only=True):
+    """A FEEL expression over fields, folds and earlier formulas. Formulas are declared in an order that can be computed."""
+
+    name: str
+    feel: str
+    type: Literal["float"] = "float"
+    decimals: int = 4
+    uses: tuple[str, ...] = ()
+    title: Title = Title()
+
+
+class ParameterValue(msgspec.Struct, frozen=True, kw_only=True):
+    """One dated value. In force from `from_ms` (midnight UTC of `from_date`) until the next one."""
+
+    from_date: str
+    from_ms: int
+    value: ParameterValueType
+    source: str
+
+
+class Parameter(msgspec.Struct, frozen=True, kw_only=True):
+    """A threshold, rate or list with its values in order of date."""
+
+    name: str
+    unit: str
+    title: Title
+    values: tuple[ParameterValue, ...]
+
+    def at(self, time_ms: int) -> ParameterValue | None:
+        """The value in force at `time_ms` (ms UTC), or None before the first."""
+        found = None
+        for value in self.values:
+            if value.from_ms > time_ms:
+                break
+            found = value
+        return found
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """A reason code with the sentence a person reads, in both languages."""
+
+    code: str
+    en: str
+    zh: str
+
+
+class ModelDeclaration(msgspec.Struct, frozen=True, kw_only=True):
+    """A trained model of the pack. `settings` is the whole file, for the part that trains and serves it."""
+
+    name: str
+    estimator: str
+    inputs: tuple[str, ...]
+    output_decimals: int
+    weights: str
+    hash: str
+    settings: Mapping[str, object] = {}
+
+
+class CaseEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of a golden case, as it arrives."""
+
+    id: str
+    type: str
+    data: Mapping[str, object]
+    received_ms: int
+    expect: CaseExpectation | None = None
+
+
+class CaseExpectation(msgspec.Struct, frozen=True, kw_only=True):
+    """What must come back. None = not compared. `reasons` are compared as a set: their order is the policy's affair."""
+
+    status: str = "decided"
+    outcome: str | None = None
+    reasons: tuple[str, ...] | None = None
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A golden case: its own clock, fixed scores, events in, what must come out."""
+
+    name: str
+    file: str
+    clock_ms: int
+    scores: Mapping[str, Decimal | None]
+    events: tuple[CaseEvent, ...]
+
+
+class ColumnSource(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a field comes from: a column of the file, or one constant."""
+
+    column: str = ""
+    constant: str | int | Decimal | bool | None = None
+
+
+class EventMapping(msgspec.Struct, frozen=True, kw_only=True):
+    """How rows of a file become events of one type. `where` None = every row; `delay_ms` moves the arrival time."""
+
+    event: str
+    fields: Mapping[str, ColumnSource]
+    where: tuple[str, object] | None = None
+    delay_ms: int = 0
+    id: ColumnSource | None = None
+
+
+class FileMapping(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of mappings/: all events that one row of a file becomes."""
+
+    name: str
+    events: tuple[EventMapping, ...]
+
+
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole pack, checked. What other packs own (entities, events) is under its qualified or global name."""
+
+    name: str
+    version: str
+    kind: str = "data"
+    title: Title = Title()
+    law: tuple[str, ...] = ()
+    requires: tuple[Requirement, ...] = ()
+    outcomes: tuple[str, ...] = ()
+    purposes: tuple[Purpose, ...] = ()
+    flows: tuple[Flow, ...] = ()
+    entities: tuple[Entity, ...] = ()
+    events: tuple[EventDeclaration, ...] = ()
+    folds: tuple[Fold, ...] = ()
+    formulas: tuple[Formula, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    policies: Mapping[str, bytes] = {}
+    models: tuple[ModelDeclaration, ...] = ()
+    weights: Mapping[str, bytes] = {}
+    reasons: tuple[Reason, ...] = ()
+    cases: tuple[Case, ...] = ()
+    mappings: tuple[FileMapping, ...] = ()
+    evaluations: Mapping[str, Mapping[str, object]] = {}
+    traffic: Mapping[str, object] | None = None
+    readme: str = ""
