@@ -1,0 +1,163 @@
+"""What /schema says about each address: texts, answers, examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import (
+    Example,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    RequestBody,
+    Schema,
+)
+
+ABOUT = "Decide events in real time, durably, with reasons. 实时决策,持久记录,附带理由。"
+OFFSET = "Log offset of the decision, as `decision` in the reply to an event."
+
+
+@dataclass
+class EventReply:
+    """The answer to one event.
+
+    id: as sent
+    status: decided | recorded | repeated | rejected | conflict | failed
+    offset: log offset of the event
+    decision: log offset of the decision
+    outcome: what was decided
+    reasons: reason codes
+    error: what was wrong, with the cure
+    dry_run: true if nothing was recorded
+    """
+
+    id: str
+    status: str
+    offset: int = -1
+    decision: int = -1
+    outcome: str = ""
+    reasons: tuple[str, ...] = ()
+    error: str = ""
+    dry_run: bool = False
+
+
+@dataclass
+class Problem:
+    """Why a request was refused.
+
+    error: the whole sentence
+    where: place
+    found: what was found
+    allowed: what would have been accepted
+    cure: what to do
+    """
+
+    error: str
+    where: str = ""
+    found: str = ""
+    allowed: str = ""
+    cure: str = ""
+
+
+def _answers(*statuses: int) -> dict[int, ResponseSpec]:
+    texts = {
+        400: "The request is not JSON, or a header or parameter is wrong.",
+        401: "No valid token.",
+        403: "The token lacks the scope.",
+        404: "No such decision.",
+        409: "The id was used before with other content.",
+        410: "The subject's data was erased.",
+        413: "Too many bytes or events.",
+        422: "The event does not fit its schema.",
+        429: "The client's rate or the queue is exceeded; nothing was written. See Retry-After.",
+        503: "The server is stopping, has failed, or did not answer in time. See Retry-After.",
+    }
+    return {status: ResponseSpec(Problem, description=texts[status], generate_examples=False) for status in statuses}
+
+
+EVENTS: dict[str, Any] = {
+    "operation_id": "postEvents",
+    "summary": "Record and decide events",
+    "description": (
+        "One event, or an array of them. Each is checked, applied, decided and made durable before it is answered. "
+        "One bad event does not stop the rest: an array is answered with 200 and a status for each event; "
+        "a single event has its status in the HTTP status too."
+    ),
+    "tags": ["events"],
+    "responses": {
+        200: ResponseSpec(EventReply, description="Decided, recorded or repeated.", generate_examples=False),
+        **_answers(400, 401, 403, 409, 413, 422, 429, 503),
+    },
+}
+DECISION: dict[str, Any] = {
+    "operation_id": "getDecision",
+    "summary": "One decision with its evidence",
+    "description": "Outcome, reasons, features used, versions and trace of a decision, as recorded.",
+    "tags": ["decisions"],
+    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **_answers(400, 401, 403, 404, 410, 503)},
+}
+REJECTS: dict[str, Any] = {
+    "operation_id": "getRejects",
+    "summary": "Events that were rejected",
+    "description": "Counted, and the newest of them listed with the reason. `after` continues a listing.",
+    "tags": ["events"],
+    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **_answers(400, 401, 403, 503)},
+}
+HEALTH: dict[str, Any] = {
+    "operation_id": "getHealth",
+    "summary": "Whether events are accepted, and the committed offset",
+    "tags": ["operation"],
+    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **_answers(503)},
+}
+METRICS: dict[str, Any] = {
+    "operation_id": "getMetrics",
+    "summary": "Numbers for Prometheus",
+    "tags": ["operation"],
+    "responses": {200: ResponseSpec(str, media_type="text/plain", generate_examples=False), **_answers(503)},
+}
+
+
+def operation(examples: list[dict[str, Any]]) -> type[Operation]:
+    """An OpenAPI operation for `POST /v1/events` whose body is described by hand, with events of the loaded packs as examples."""
+    event = Schema(
+        type=OpenAPIType.OBJECT,
+        required=["id", "type", "data"],
+        properties={
+            "id": Schema(
+                type=OpenAPIType.STRING, min_length=1, max_length=200, description="Chosen by you; makes a retry safe."
+            ),
+            "type": Schema(type=OpenAPIType.STRING, description="A declared event type."),
+            "data": Schema(type=OpenAPIType.OBJECT, description="The fields of that type."),
+        },
+    )
+    shown: dict[str, Example] = {f"{one['type']}": Example(value=one) for one in examples}
+    if len(examples) > 1:
+        shown["several at once"] = Example(value=examples)
+    body = RequestBody(
+        required=True,
+        content={
+            "application/json": OpenAPIMediaType(
+                schema=Schema(one_of=[event, Schema(type=OpenAPIType.ARRAY, items=event)]), examples=shown or None
+            )
+        },
+    )
+    parameters = [
+        Parameter("dry_run", "query", schema=Schema(type=OpenAPIType.BOOLEAN), description="Decide without recording."),
+        Parameter(
+            "X-Request-Timeout-Ms",
+            "header",
+            schema=Schema(type=OpenAPIType.INTEGER),
+            description="Milliseconds you wait; after them the flow's fall-back outcome is decided.",
+        ),
+    ]
+
+    @dataclass
+    class EventsOperation(Operation):
+        def __post_init__(self) -> None:
+            self.request_body = body
+            self.parameters = parameters
+
+    return EventsOperation

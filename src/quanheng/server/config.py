@@ -1,0 +1,238 @@
+"""The one configuration file, `quanheng.toml`: every key with its default, checked whole before anything starts.
+
+Every key is described in docs/reference/configuration.md; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from quanheng.kernel.errors import ConfigurationError
+
+FILE_NAME = "quanheng.toml"
+
+
+class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where HTTP is served, and by how many processes."""
+
+    address: str = "127.0.0.1"
+    port: int = 8770
+    workers: int = 1
+    links: int = 2
+    stop_ms_max: int = 10_000
+
+
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the log, the keys and the content are kept."""
+
+    data: str = ".quanheng/data"
+    keys: str = ".quanheng/keys"
+    store: str = "sqlite"
+
+
+class Packs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which packs are loaded."""
+
+    load: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one request, one client and the whole queue may ask for."""
+
+    body_bytes_max: int = 4 * 1024 * 1024
+    events_max: int = 1_000
+    timeout_ms: int = 5_000
+    timeout_ms_max: int = 60_000
+    client_events_per_s: int = 50_000
+    client_burst_events: int = 100_000
+    clients_max: int = 10_000
+    queue_events_max: int = 20_000
+    group_events_max: int = 512
+    retry_after_s: int = 1
+
+
+class Logs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is written to the structured log on standard error."""
+
+    level: str = "info"
+    access: str = "errors"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be configured, with defaults that work on a laptop."""
+
+    server: Server = Server()
+    storage: Storage = Storage()
+    packs: Packs = Packs()
+    limits: Limits = Limits()
+    logs: Logs = Logs()
+
+
+# Ranges and choices that a type cannot say: "section.key" -> (lowest, highest) or the words allowed.
+RANGES: dict[str, tuple[int, int]] = {
+    "server.port": (1, 65_535),
+    "server.workers": (1, 64),
+    "server.links": (1, 16),
+    "server.stop_ms_max": (100, 600_000),
+    "limits.body_bytes_max": (1_024, 1 << 30),
+    "limits.events_max": (1, 100_000),
+    "limits.timeout_ms": (0, 600_000),
+    "limits.timeout_ms_max": (1, 600_000),
+    "limits.client_events_per_s": (0, 10_000_000),
+    "limits.client_burst_events": (1, 100_000_000),
+    "limits.clients_max": (1, 10_000_000),
+    "limits.queue_events_max": (1, 10_000_000),
+    "limits.group_events_max": (1, 100_000),
+    "limits.retry_after_s": (1, 3_600),
+}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "logs.level": ("debug", "info", "warning", "error"),
+    "logs.access": ("off", "errors", "all"),
+}
+PATTERNS: dict[str, tuple[str, str]] = {
+    "storage.store": (r"sqlite|postgres(ql)?://\S+", '"sqlite" or "postgresql://user@host/name"'),
+}
+
+
+def read(path: Path | None = None, overrides: Mapping[str, object] | None = None) -> Config:
+    """The configuration of a file, with `overrides` ("section.key" -> value) laid over it.
+
+    Parameters
+    ----------
+    path : the file; None looks for `quanheng.toml` in the current folder and uses the defaults if there is none
+    overrides : values given on the command line; None values are left out
+
+    Raises
+    ------
+    ConfigurationError : the file cannot be read, is not TOML, or any key is wrong; every finding is in the message
+    """
+    name = str(path or FILE_NAME)
+    raw = _load(path)
+    for key, value in (overrides or {}).items():
+        if value is not None:
+            section, _, entry = key.partition(".")
+            raw.setdefault(section, {})[entry] = value
+    findings = _findings(raw)
+    if findings:
+        raise ConfigurationError("; ".join(findings), where=name, cure="See docs/reference/configuration.md.")
+    return msgspec.convert(raw, Config)
+
+
+def keys() -> dict[str, Any]:
+    """Every key as "section.key" with its default value."""
+    return {
+        f"{section}.{key}": getattr(part, key)
+        for section in Config.__struct_fields__
+        for part in (getattr(Config(), section),)
+        for key in part.__struct_fields__
+    }
+
+
+def write_edge(config: Config) -> str:
+    """The configuration as one line of JSON, for the child process that serves HTTP."""
+    return msgspec.json.encode(config).decode()
+
+
+def read_edge(text: str) -> Config:
+    """The inverse of `write_edge`."""
+    return msgspec.json.decode(text, type=Config)
+
+
+def _load(path: Path | None) -> dict[str, Any]:
+    file = path or Path(FILE_NAME)
+    if path is None and not file.is_file():
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "the configuration file does not exist",
+            where=str(file),
+            cure="Give an existing file to --config, or leave it out to use the defaults.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            "the configuration file cannot be read",
+            where=str(file),
+            found=str(error),
+            cure="Check its rights and encoding.",
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(
+            "the configuration file is not TOML",
+            where=str(file),
+            found=str(error),
+            cure="Correct the line that is named.",
+        ) from error
+
+
+def _findings(raw: dict[str, Any]) -> list[str]:
+    """Every problem of the parsed file as a clause; empty if there is none."""
+    found: list[str] = []
+    sections = get_type_hints(Config)
+    for section, entries in raw.items():
+        if section not in sections:
+            found.append(_unknown(f"[{section}]", section, list(sections), "section"))
+        elif not isinstance(entries, dict):
+            found.append(f"{section} was {entries!r}; allowed: a table [{section}]")
+        else:
+            types = get_type_hints(sections[section])
+            for key, value in entries.items():
+                finding = _check(section, key, value, types)
+                if finding:
+                    found.append(finding)
+    return found
+
+
+def _check(section: str, key: str, value: object, types: Mapping[str, Any]) -> str:
+    name = f"{section}.{key}"
+    if key not in types:
+        return _unknown(name, key, list(types), "key")
+    wanted = types[key]
+    if get_origin(wanted) is tuple:
+        if not isinstance(value, list | tuple) or not all(isinstance(one, get_args(wanted)[0]) for one in value):
+            return f"{name} was {value!r}; allowed: a list of texts"
+        return ""
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        return f"{name} was {value!r}; allowed: {'a whole number' if wanted is int else 'a text'}"
+    if name in RANGES:
+        low, high = RANGES[name]
+        if isinstance(value, int) and not low <= value <= high:
+            return f"{name} was {value}; allowed: {low} to {high}"
+    if name in CHOICES and value not in CHOICES[name]:
+        return f"{name} was {value!r}; allowed: {', '.join(CHOICES[name])}"
+    if name in PATTERNS and not re.fullmatch(PATTERNS[name][0], str(value)):
+        return f"{name} was {value!r}; allowed: {PATTERNS[name][1]}"
+    if isinstance(value, str) and not value:
+        return f"{name} was empty; allowed: a text"
+    return ""
+
+
+def _unknown(name: str, word: str, known: list[str], kind: str) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    hint = f", perhaps {near[0]!r}" if near else ""
+    return f"{name} is an unknown {kind}{hint}; allowed: {', '.join(known)}"
+
+
+def socket_path(config: Config) -> Path:
+    """Unix socket on which the core listens: inside the data folder, or in a private folder if that path is too long.
+
+    A Unix socket path holds at most 107 bytes; a longer data folder falls back to the run-time folder of the user.
+    """
+    path = Path(config.storage.data).absolute() / "core.sock"
+    if len(os.fsencode(path)) <= 100:
+        return path
+    import hashlib
+
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")
+    return base / f"quanheng-{os.getuid()}-{digest}" / "core.sock"

@@ -1,0 +1,359 @@
+"""The core: the one process, and the one loop, that owns the writer.
+
+Requests wait in a bounded queue. While one group is being made durable by the committer thread, the next one collects and is prepared:
+the slower the disk, the larger the groups. Nobody is answered before the commit. A failed commit stops the process: the log is the truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from quanheng.kernel.errors import (
+    DataErased,
+    LogError,
+    NotAuthenticated,
+    NotFound,
+    NotPermitted,
+    QuanhengError,
+    QueueFull,
+)
+from quanheng.server import wire
+from quanheng.server.config import Limits
+from quanheng.server.engines import READ, WRITE, Engine, Reply
+from quanheng.server.logs import Log
+from quanheng.server.metrics import EVENTS, SECONDS, Metrics, flatten
+
+STATUS_OF = {"rejected": 422, "conflict": 409}
+AGAIN = "Send the same events again with the same ids: what was recorded is answered once, not twice."
+STOPPING = wire.Answer(
+    503, msgspec.json.encode({"error": "the server is stopping; nothing was written", "cure": AGAIN}), 1
+)
+
+
+class EventReply(msgspec.Struct, omit_defaults=True):
+    """The answer to one event as it stands in the JSON body."""
+
+    id: str
+    status: str
+    offset: int = -1
+    decision: int = -1
+    outcome: str = ""
+    reasons: Sequence[Any] = ()
+    error: str = ""
+    dry_run: bool = False
+
+
+class Waiting(NamedTuple):
+    """One HTTP request in the queue."""
+
+    link: Link
+    number: int
+    requests: list[Any]
+    single: bool
+    arrived_s: float
+
+
+class Link(asyncio.Protocol):
+    """One connection from an edge. Frames in; answers out, those of one group in one write."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._reader = wire.Reader()
+        self._transport: asyncio.Transport | None = None
+        self._out: list[bytes] = []
+        self.counters: dict[str, int] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """An edge has connected."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._core.links.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The edge is gone; what it sent is still decided, its answers go nowhere."""
+        self._transport = None
+        self._core.links.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Frames, in any pieces."""
+        try:
+            for kind, number, body in self._reader.feed(data):
+                self._core.receive(self, kind, number, body)
+        except (wire.WireError, msgspec.DecodeError) as error:
+            self._core.complain("warning", "bad_frame", error)
+            if self._transport:
+                self._transport.close()
+        self.flush()
+
+    def answer(self, number: int, answer: wire.Answer) -> None:
+        """Keep an answer for the next `flush`."""
+        self._out.append(wire.frame(wire.Kind.REPLY, number, answer))
+
+    def flush(self) -> None:
+        """Write all kept answers at once."""
+        if self._out and self._transport and not self._transport.is_closing():
+            self._transport.write(b"".join(self._out))
+        self._out.clear()
+
+    def close(self) -> None:
+        """Close the connection after what is written."""
+        self.flush()
+        if self._transport:
+            self._transport.close()
+
+
+class Core:
+    """Collects, commits and answers.
+
+    Parameters
+    ----------
+    engine : owner of log and state
+    request : builds a request: (client, id, type, data, deadline_ms)
+    limits : queue and group sizes
+    clock_ms : wall clock in UTC milliseconds, for log lines only; the engine stamps requests itself
+    log : structured log
+    """
+
+    def __init__(
+        self, engine: Engine, request: Callable[..., Any], limits: Limits, clock_ms: Callable[[], int], log: Log
+    ) -> None:
+        self.engine, self.limits, self.links = engine, limits, set[Link]()
+        self._request, self._clock_ms, self._log = request, clock_ms, log
+        self._queue: deque[Waiting] = deque()
+        self._queued_events = 0
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._unavailable: wire.Answer | None = None
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="quanheng-commit")
+        self.failure: BaseException | None = None
+        self.metrics = Metrics()
+        self._commit_s = self.metrics.histogram("quanheng_commit_seconds", SECONDS, "Durable append of one group.")
+        self._prepare_s = self.metrics.histogram("quanheng_prepare_seconds", SECONDS, "Deciding one group in memory.")
+        self._answer_s = self.metrics.histogram(
+            "quanheng_answer_seconds", SECONDS, "Arrival of a request at the core until its answer."
+        )
+        self._group_events = self.metrics.histogram(
+            "quanheng_group_events", EVENTS, "Events that shared one durable append."
+        )
+
+    # --- frames in -------------------------------------------------------------------------------------------------
+
+    def receive(self, link: Link, kind: int, number: int, body: bytes) -> None:
+        """Handle one frame of an edge."""
+        if kind == wire.Kind.EVENTS:
+            self._receive_events(link, number, wire.decode_events(body))
+        elif kind == wire.Kind.STATS:
+            link.counters = msgspec.msgpack.decode(body, type=wire.Stats).counters
+        else:
+            link.answer(number, self._read(kind, wire.decode_query(body)))
+
+    def _receive_events(self, link: Link, number: int, asked: wire.Events) -> None:
+        if self._unavailable:
+            link.answer(number, self._unavailable)
+            return
+        try:
+            client = self.engine.authorise(asked.token, WRITE)
+            requests = [self._request(client, id, type, data, asked.deadline_ms) for id, type, data in asked.events]
+            if asked.dry_run:
+                replies = self.engine.dry_run(requests)
+                link.answer(number, _answer(replies, asked.single, dry_run=True))
+                return
+            if self._queued_events + len(requests) > self.limits.queue_events_max and self._queued_events:
+                self.metrics.count("quanheng_queue_full_total")
+                raise QueueFull(
+                    "the queue in front of the writer is full; nothing was written",
+                    found=f"{self._queued_events} events waiting and {len(requests)} more",
+                    allowed=f"{self.limits.queue_events_max} events (limits.queue_events_max)",
+                    cure=f"Send again after {self.limits.retry_after_s} s, or send less at once.",
+                )
+        except QuanhengError as error:
+            link.answer(number, refusal(error, self.limits.retry_after_s))
+            return
+        self._queue.append(Waiting(link, number, requests, asked.single, time.perf_counter()))
+        self._queued_events += len(requests)
+        self._wake.set()
+
+    def _read(self, kind: int, query: wire.Query) -> wire.Answer:
+        """Answer a read from committed state; a read that fails says why and harms nothing."""
+        try:
+            if kind == wire.Kind.HEALTH:
+                return self._health()
+            if kind == wire.Kind.METRICS:
+                return wire.Answer(200, self._metrics_text().encode())
+            self.engine.authorise(query.token, READ)
+            if kind == wire.Kind.DECISION:
+                return wire.Answer(200, _json(self.engine.decision(query.offset)))
+            if kind == wire.Kind.REJECTS:
+                return wire.Answer(200, _json(self.engine.rejects(after=query.offset, limit=query.limit)))
+        except QuanhengError as error:
+            return refusal(error, self.limits.retry_after_s)
+        return wire.Answer(404, _json({"error": f"frame kind {kind} is unknown to this core"}))
+
+    def _health(self) -> wire.Answer:
+        state = "failed" if self.failure else "stopping" if self._stopping else "ok"
+        body = {"status": state, "queue_events": self._queued_events, **self.engine.health()}
+        return wire.Answer(200 if state == "ok" else 503, _json(body))
+
+    def _metrics_text(self) -> str:
+        gauges = flatten("quanheng_engine", self.engine.metrics())
+        gauges["quanheng_queue_events", ()] = self._queued_events
+        gauges["quanheng_links", ()] = len(self.links)
+        for link in self.links:
+            for key, value in link.counters.items():
+                name, _, reason = key.partition("|")
+                gauges[name, (("reason", reason),)] = gauges.get((name, (("reason", reason),)), 0) + value
+        self.metrics.gauges = gauges
+        return self.metrics.text()
+
+    # --- groups out ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Commit groups until `stop` is called and the queue is empty, or until a commit fails (see `failure`)."""
+        committing: asyncio.Task[None] | None = None
+        group: list[Waiting] = []
+        try:
+            while await self._something_waits():
+                await asyncio.sleep(0)  # Let frames that have already arrived join this group.
+                group = self._take()
+                started = time.perf_counter()
+                pending = self.engine.prepare([request for waiting in group for request in waiting.requests])
+                self._prepare_s.add(time.perf_counter() - started)
+                if committing:
+                    await committing
+                committing = asyncio.create_task(self._commit(pending, group))
+                group = []
+                await asyncio.sleep(0)
+            if committing:
+                await committing
+        except BaseException as error:  # Declared boundary: whatever breaks the writer stops it; see DESIGN, fail-stop.
+            if committing and not committing.done():  # `prepare` broke; the group before it may still become durable.
+                await asyncio.wait([committing])
+            self._fail(error, group)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._committer.shutdown(wait=True)
+
+    def stop(self) -> None:
+        """Refuse new events, finish what is queued, then let `run` return."""
+        self._stopping = True
+        self._unavailable = self._unavailable or STOPPING
+        self._wake.set()
+
+    async def _something_waits(self) -> bool:
+        while not self._queue:
+            if self._stopping:
+                return False
+            self._wake.clear()
+            await self._wake.wait()
+        return True
+
+    def _take(self) -> list[Waiting]:
+        """The next group: whole requests, at most `group_events_max` events, but at least one request."""
+        group, events = [], 0
+        while self._queue and (not group or events + len(self._queue[0].requests) <= self.limits.group_events_max):
+            waiting = self._queue.popleft()
+            events += len(waiting.requests)
+            group.append(waiting)
+        self._queued_events -= events
+        return group
+
+    async def _commit(self, pending: Any, group: list[Waiting]) -> None:
+        started = time.perf_counter()
+        try:
+            replies = await asyncio.get_running_loop().run_in_executor(self._committer, self.engine.commit, pending)
+        except BaseException:  # The callers of this group must hear of it; `run` then stops everything.
+            self._answer_all(group, _failed_answer())
+            raise
+        ended = time.perf_counter()
+        self._commit_s.add(ended - started)
+        self._group_events.add(len(replies))
+        position, links = 0, set()
+        for waiting in group:
+            end = position + len(waiting.requests)
+            waiting.link.answer(waiting.number, _answer(replies[position:end], waiting.single))
+            links.add(waiting.link)
+            position = end
+            self._answer_s.add(ended - waiting.arrived_s)
+        for link in links:
+            link.flush()
+        self._count(replies)
+
+    def _count(self, replies: Sequence[Reply]) -> None:
+        count = self.metrics.counters
+        for reply in replies:
+            count["quanheng_events_total", (("status", reply.status),)] += 1
+            if reply.outcome and reply.status != "repeated":
+                count["quanheng_decisions_total", (("outcome", reply.outcome),)] += 1
+
+    # --- failure ---------------------------------------------------------------------------------------------------
+
+    def _fail(self, error: BaseException, group: list[Waiting]) -> None:
+        """Remember the failure and tell every caller that waits; nothing is accepted any more."""
+        self.failure = error
+        self._unavailable = _failed_answer()
+        self._answer_all([*group, *self._queue], self._unavailable)
+        self._queue.clear()
+        self._queued_events = 0
+        self.complain("error", "fail_stop", error)
+
+    def _answer_all(self, group: list[Waiting], answer: wire.Answer) -> None:
+        for waiting in group:
+            waiting.link.answer(waiting.number, answer)
+        for link in {waiting.link for waiting in group}:
+            link.flush()
+
+    def complain(self, level: str, event: str, error: BaseException) -> None:
+        """A log line about an error: class and cure of ours, class only of foreign ones (their text may hold values)."""
+        ours = isinstance(error, LogError | wire.WireError)
+        text = {"message": str(error)} if ours else {}
+        self._log.write(level, event, self._clock_ms(), error_class=type(error).__name__, **text)
+
+
+def refusal(error: QuanhengError, retry_after_s: int) -> wire.Answer:
+    """The HTTP answer to an error of ours."""
+    if isinstance(error, NotAuthenticated):
+        status = 401
+    elif isinstance(error, NotPermitted):
+        status = 403
+    elif isinstance(error, NotFound):
+        status = 404
+    elif isinstance(error, DataErased):
+        status = 410
+    elif isinstance(error, QueueFull):
+        return wire.Answer(429, error_body(error), retry_after_s)
+    else:
+        status = 500 if isinstance(error, LogError) else 422
+    return wire.Answer(status, error_body(error))
+
+
+def error_body(error: QuanhengError) -> bytes:
+    """One error as JSON: the sentence, and its parts for programs."""
+    parts = {"where": error.where, "found": error.found, "allowed": error.allowed, "cure": error.cure}
+    return msgspec.json.encode({"error": str(error), **{key: value for key, value in parts.items() if value}})
+
+
+def _failed_answer() -> wire.Answer:
+    text = (
+        "the log did not confirm the write and the server has stopped; whether these events were recorded is not known"
+    )
+    return wire.Answer(503, msgspec.json.encode({"error": text, "cure": AGAIN}), 5)
+
+
+def _answer(replies: Sequence[Reply], single: bool, dry_run: bool = False) -> wire.Answer:
+    """The replies to one HTTP request as finished bytes."""
+    bodies = [
+        _json(EventReply(r.id, r.status, r.offset, r.decision, r.outcome, r.reasons, r.error, dry_run)) for r in replies
+    ]
+    if single and len(bodies) == 1:
+        return wire.Answer(STATUS_OF.get(replies[0].status, 200), bodies[0])
+    return wire.Answer(200, b"[" + b",".join(bodies) + b"]")
+
+
+_json = msgspec.json.Encoder(decimal_format="number").encode

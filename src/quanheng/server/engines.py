@@ -1,0 +1,72 @@
+"""What the core asks of an engine. `quanheng.engine.Engine` is one; the tests bring a slow twin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+READ = "read"
+WRITE = "ingest"
+
+
+class Reply(Protocol):
+    """The answer to one request."""
+
+    @property
+    def id(self) -> str:
+        """Identifier given by the caller."""
+
+    @property
+    def status(self) -> str:
+        """decided | recorded | repeated | rejected | conflict | failed."""
+
+    @property
+    def offset(self) -> int:
+        """Log offset of the event; -1 none."""
+
+    @property
+    def decision(self) -> int:
+        """Log offset of the decision; -1 none."""
+
+    @property
+    def outcome(self) -> str:
+        """Outcome of the decision; empty if nothing was decided."""
+
+    @property
+    def reasons(self) -> Sequence[Any]:
+        """Reason codes."""
+
+    @property
+    def error(self) -> str:
+        """What was wrong; empty if nothing was."""
+
+
+class Engine(Protocol):
+    """The writer. Only the core's loop calls it, except `commit`, which one committer thread runs."""
+
+    def prepare(self, requests: list[Any]) -> Any:
+        """Apply and decide a group in memory."""
+
+    def commit(self, pending: Any) -> Sequence[Reply]:
+        """Append the group durably; the answers, in order."""
+
+    def dry_run(self, requests: list[Any]) -> Sequence[Reply]:
+        """Decide without recording."""
+
+    def decision(self, offset: int) -> dict[str, Any]:
+        """One decision with its evidence."""
+
+    def rejects(self, after: int = 0, limit: int = 100) -> dict[str, Any]:
+        """Requests that were rejected, counted and listed."""
+
+    def metrics(self) -> dict[str, Any]:
+        """Numbers about the engine."""
+
+    def health(self) -> dict[str, Any]:
+        """Committed offset and versions in force."""
+
+    def authorise(self, token_digest: bytes, scope: str) -> str:
+        """Name of the actor that holds the token, if it may."""
+
+    def close(self) -> None:
+        """Give the log back."""

@@ -1,0 +1,370 @@
+"""The hot path of the edge: the bytes of one request become one frame, one answer becomes the bytes of a response.
+
+The JSON of an array is cut once, by msgspec.Raw; the fields of an event are first looked at by the core, against its schema.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from hashlib import sha256
+from typing import Annotated, Any
+
+import msgspec
+
+from quanheng.kernel.errors import EventRejected, InputError, QuanhengError, RateLimited
+from quanheng.server import wire
+from quanheng.server.config import Config
+from quanheng.server.core import error_body
+from quanheng.server.limits import RateLimiter
+from quanheng.server.link import CorePool, CoreUnavailable
+from quanheng.server.logs import Log
+
+PATH = "/v1/events"
+GRACE_S = 0.25  # Beyond the deadline, so that the core's own fall-back answer still arrives.
+
+
+class EventIn(msgspec.Struct, forbid_unknown_fields=True):
+    """One event as it arrives.
+
+    id : chosen by the caller, unique for that caller; the same id with the same content is answered once
+    type : a declared event type
+    data : the fields of that type
+    """
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    type: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    data: msgspec.Raw
+
+
+class Refused(Exception):
+    """A request that ends at the edge, with its answer."""
+
+    def __init__(self, answer: wire.Answer, reason: str) -> None:
+        self.answer, self.reason = answer, reason
+        super().__init__(reason)
+
+
+_decode_one = msgspec.json.Decoder(EventIn).decode
+_decode_many = msgspec.json.Decoder(list[EventIn]).decode
+_decode_raw = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class Intake:
+    """Everything the edge does with events, without a framework.
+
+    Parameters
+    ----------
+    config : limits
+    pool : connections to the core
+    log : structured log
+    clock_ms : wall clock in UTC milliseconds: deadlines travel to the core as moments
+    clock_us : monotonic clock in microseconds, for rates
+    """
+
+    def __init__(
+        self, config: Config, pool: CorePool, log: Log, clock_ms: Callable[[], int], clock_us: Callable[[], int]
+    ) -> None:
+        limits = config.limits
+        self._limits, self._pool, self._log = limits, pool, log
+        self._clock_ms, self._clock_us = clock_ms, clock_us
+        self._rates = RateLimiter(limits.client_events_per_s, limits.client_burst_events, limits.clients_max)
+        self._access = config.logs.access
+
+    async def __call__(
+        self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        """Serve POST /v1/events as a bare ASGI application."""
+        started_s = time.perf_counter()
+        events = 0
+        try:
+            headers = self._headers(scope["headers"])
+            body = await self._body(receive, headers[1])
+            answer, events = await self.handle(headers, scope["query_string"], body)
+        except Refused as refused:
+            answer = self.refuse(refused)
+        await send({"type": "http.response.start", "status": answer.status, "headers": response_headers(answer)})
+        await send({"type": "http.response.body", "body": answer.body})
+        self.account(answer, events, started_s)
+
+    async def handle(self, headers: tuple[bytes, int, int], query: bytes, body: bytes) -> tuple[wire.Answer, int]:
+        """The answer to one request, and the number of events in it.
+
+        Parameters
+        ----------
+        headers : (digest of the token, length of the body, milliseconds the caller waits)
+        query : query string; `dry_run=true` decides without recording
+        body : JSON, one event or an array
+
+        Raises
+        ------
+        Refused : the request ends here
+        """
+        token, _, timeout_ms = headers
+        events, bad, single = self._split(body)
+        wait_s = self._rates.take(token, len(events) + len(bad), self._clock_us())
+        if wait_s:
+            raise self._rate_limited(wait_s)
+        if not events:
+            return _merge(b"[]", bad, single), len(bad)
+        deadline_ms = self._clock_ms() + timeout_ms if timeout_ms else 0
+        frame = wire.Events(token, single, _dry_run(query), deadline_ms, events)
+        timeout_s = (timeout_ms or self._limits.timeout_ms_max) / 1000 + GRACE_S
+        try:
+            answer = await self._pool.ask(wire.Kind.EVENTS, frame, timeout_s)
+        except CoreUnavailable as error:
+            raise Refused(
+                wire.Answer(503, error_body(error), self._limits.retry_after_s), "core_unavailable"
+            ) from error
+        if bad and answer.status == 200:
+            answer = _merge(answer.body, bad, single)
+        return answer, len(events) + len(bad)
+
+    def headers(self, items: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, int, int]:
+        """Same as the hot path reads them: (token digest, body length, timeout in ms)."""
+        return self._headers(items)
+
+    def refuse(self, refused: Refused) -> wire.Answer:
+        """Count a refusal and give its answer."""
+        key = f"quanheng_refused_total|{refused.reason}"
+        counters = self._pool.counters
+        counters[key] = counters.get(key, 0) + 1
+        return refused.answer
+
+    def account(self, answer: wire.Answer, events: int, started_s: float) -> None:
+        """The access log: numbers and fixed words only."""
+        if self._access == "off" or (self._access == "errors" and answer.status < 400):
+            return
+        took_ms = round((time.perf_counter() - started_s) * 1000, 2)
+        level = "warning" if answer.status >= 400 else "info"
+        fields: dict[str, object] = {
+            "route": PATH,
+            "method": "POST",
+            "status": answer.status,
+            "events": events,
+            "took_ms": took_ms,
+        }
+        self._log.write(level, "request", self._clock_ms(), **fields)
+
+    def _headers(self, items: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, int, int]:
+        token, length, timeout_ms = b"", 0, self._limits.timeout_ms
+        for name, value in items:
+            if name == b"authorization":
+                token = _bearer(value)
+            elif name == b"content-length":
+                length = int(value) if value.isdigit() else 0
+            elif name == b"x-request-timeout-ms":
+                timeout_ms = self._timeout_ms(value)
+        if length > self._limits.body_bytes_max:
+            raise self._too_large(length)
+        if not token:
+            raise Refused(wire.Answer(401, error_body(NO_TOKEN)), "no_token")
+        return token, length, timeout_ms
+
+    def _timeout_ms(self, value: bytes) -> int:
+        limit = self._limits.timeout_ms_max
+        if not value.isdigit() or not 1 <= int(value) <= limit:
+            error = InputError(
+                "the header is not a time to wait",
+                where="X-Request-Timeout-Ms",
+                found=repr(value.decode("latin-1")),
+                allowed=f"1 to {limit} (milliseconds)",
+                cure="Correct the header, or leave it out.",
+            )
+            raise Refused(wire.Answer(400, error_body(error)), "bad_header")
+        return int(value)
+
+    async def _body(self, receive: Callable[[], Awaitable[Any]], length: int) -> bytes:
+        message = await receive()
+        body: bytes = message["body"]
+        if not message.get("more_body"):
+            if len(body) > self._limits.body_bytes_max:
+                raise self._too_large(len(body))
+            return body
+        pieces, size = [body], len(body)
+        while message.get("more_body"):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                break
+            pieces.append(message["body"])
+            size += len(message["body"])
+            if size > self._limits.body_bytes_max:
+                raise self._too_large(size)
+        return b"".join(pieces)
+
+    def _split(self, body: bytes) -> tuple[list[tuple[str, str, bytes]], dict[int, bytes], bool]:
+        """(events, replies to malformed ones by position, whether the body was one object)."""
+        single = body.lstrip()[:1] != b"["
+        try:
+            if single:
+                one = _decode_one(body)
+                return [(one.id, one.type, bytes(one.data))], {}, True
+            many = _decode_many(body)
+        except msgspec.ValidationError as error:
+            if single:
+                answer = wire.Answer(422, _malformed_reply(body, error))
+                raise Refused(answer, "malformed") from None
+            events, bad = self._split_slowly(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Refused(wire.Answer(400, error_body(_not_json(error, body))), "not_json") from None
+        else:
+            events, bad = [(one.id, one.type, bytes(one.data)) for one in many], {}
+        if len(events) + len(bad) > self._limits.events_max:
+            raise self._too_many(len(events) + len(bad))
+        return events, bad, False
+
+    def _split_slowly(self, body: bytes) -> tuple[list[tuple[str, str, bytes]], dict[int, bytes]]:
+        """One by one, so that a malformed event does not stop the rest."""
+        events, bad = [], {}
+        for position, raw in enumerate(_decode_raw(body)):
+            try:
+                one = _decode_one(raw)
+                events.append((one.id, one.type, bytes(one.data)))
+            except msgspec.ValidationError as error:
+                bad[position] = _malformed_reply(bytes(raw), error, position)
+                self._pool.counters["quanheng_refused_total|malformed"] = (
+                    self._pool.counters.get("quanheng_refused_total|malformed", 0) + 1
+                )
+        return events, bad
+
+    def _too_large(self, size: int) -> Refused:
+        error = InputError(
+            "the request body is too large",
+            where=PATH,
+            found=f"{size} bytes",
+            allowed=f"{self._limits.body_bytes_max} bytes (limits.body_bytes_max)",
+            cure="Send fewer events in one request.",
+        )
+        return Refused(wire.Answer(413, error_body(error)), "too_large")
+
+    def _too_many(self, events: int) -> Refused:
+        error = InputError(
+            "the request holds too many events",
+            where=PATH,
+            found=f"{events} events",
+            allowed=f"{self._limits.events_max} events (limits.events_max)",
+            cure="Send them in several requests.",
+        )
+        return Refused(wire.Answer(413, error_body(error)), "too_large")
+
+    def _rate_limited(self, wait_s: int) -> Refused:
+        limits = self._limits
+        error = RateLimited(
+            "this client sends too many events; nothing was written",
+            allowed=f"{limits.client_events_per_s} events/s, bursts of {limits.client_burst_events} (limits.client_events_per_s)",
+            cure=f"Send again after {wait_s} s.",
+        )
+        return Refused(wire.Answer(429, error_body(error), wait_s), "rate_limited")
+
+
+NO_TOKEN = InputError(
+    "the request carries no bearer token",
+    where="header Authorization",
+    allowed="Authorization: Bearer TOKEN",
+    cure="Make one with `quanheng token create NAME --scope ingest`.",
+)
+HEADERS = {
+    name: [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), *more]
+    for name, more in (("plain", []), ("challenge", [(b"www-authenticate", b"Bearer")]))
+}
+
+
+def response_headers(answer: wire.Answer) -> list[tuple[bytes, bytes]]:
+    """HTTP headers of an answer."""
+    headers = [
+        *HEADERS["challenge" if answer.status == 401 else "plain"],
+        (b"content-length", b"%d" % len(answer.body)),
+    ]
+    if answer.retry_after_s:
+        headers.append((b"retry-after", b"%d" % answer.retry_after_s))
+    return headers
+
+
+def token_digest(token: bytes) -> bytes:
+    """SHA-256 of a bearer token: the only form in which a token is kept, sent to the core or compared."""
+    return sha256(token).digest()
+
+
+def _bearer(value: bytes) -> bytes:
+    scheme, _, token = value.partition(b" ")
+    token = token.strip()
+    return token_digest(token) if scheme.lower() == b"bearer" and token else b""
+
+
+def _dry_run(query: bytes) -> bool:
+    """Whether the query string asks for a dry run; any other value of it is refused, so that a slip is not recorded."""
+    if not query:
+        return False
+    for part in query.split(b"&"):
+        name, _, value = part.partition(b"=")
+        if name == b"dry_run" and value in (b"true", b"false"):
+            return value == b"true"
+        error = InputError(
+            "a query parameter is unknown",
+            where=PATH,
+            found=repr(part.decode("latin-1")[:100]),
+            allowed="dry_run=true, dry_run=false",
+            cure="Correct the address.",
+        )
+        raise Refused(wire.Answer(400, error_body(error)), "bad_query")
+    return False
+
+
+def _not_json(error: Exception, body: bytes) -> InputError:
+    # The decoder's text names a position only, never a value.
+    return InputError(
+        "the body is not JSON",
+        where=PATH,
+        found="an empty body" if not body.strip() else str(error),
+        allowed='{"id": ..., "type": ..., "data": {...}} or an array of these',
+        cure="Send valid JSON in UTF-8.",
+    )
+
+
+def _malformed(error: msgspec.ValidationError, position: int | None) -> QuanhengError:
+    """The decoder's finding in our words: place, found, allowed, cure."""
+    text, _, path = str(error).partition(" - at ")
+    where = path.strip("`").removeprefix("$").removeprefix(".")
+    prefix = "event" if position is None else f"event {position}"
+    missing = re.search(r"missing required field `(\w+)`", text)
+    unknown = re.search(r"unknown field `(.*)`", text)
+    types = re.fullmatch(r"Expected `(.*?)`(?: of length (.*))?(?:, got `(.*)`)?", text)
+    found, allowed = "", "id (text), type (text), data (object)"
+    if missing:
+        where, found = missing[1], "missing"
+    elif unknown:
+        where, found = unknown[1], "an unknown field"
+    elif types:
+        found, allowed = (
+            types[3] or "a text of another length",
+            f"{types[1]}{' of length ' + types[2] if types[2] else ''}",
+        )
+    return EventRejected(
+        "the event is malformed",
+        where=f"{prefix}, field {where}" if where else prefix,
+        found=found,
+        allowed=allowed,
+        cure="Correct it and send it again.",
+    )
+
+
+def _malformed_reply(raw: bytes, error: msgspec.ValidationError, position: int | None = None) -> bytes:
+    """The reply to one malformed event, with its id if that can be read."""
+    try:
+        id = msgspec.json.decode(raw, type=_IdOnly).id
+    except msgspec.ValidationError:
+        id = ""
+    return msgspec.json.encode({"id": id, "status": "rejected", "error": str(_malformed(error, position))})
+
+
+class _IdOnly(msgspec.Struct):
+    id: str = ""
+
+
+def _merge(body: bytes, bad: dict[int, bytes], single: bool) -> wire.Answer:
+    """The core's replies with those of the edge put back at their positions."""
+    good = iter(_decode_raw(body))
+    total = len(bad) + len(_decode_raw(body))
+    merged = [bad[position] if position in bad else bytes(next(good)) for position in range(total)]
+    return wire.Answer(200, b"[" + b",".join(merged) + b"]")
