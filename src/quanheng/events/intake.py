@@ -1,0 +1,143 @@
+"""Intake: what every request passes, whatever way it came in (HTTP, file, simulator).
+
+A request becomes an `EventFact` with its offset, or an answer without one: rejected (it does not fit its
+schema), repeated (this id was answered before), conflict (same id, other content).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from quanheng.events.schema import NO_KEY, EventType, Row
+from quanheng.kernel.errors import EventRejected, InputError
+
+REQUEST_ID_LENGTH_MAX = 200
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One event as a client sends it.
+
+    client : authenticated actor; request ids are scoped by it
+    id : the client's id, or one generated at the edge
+    type : event type name
+    data : JSON object of the event's fields, UTF-8 bytes
+    deadline_ms : epoch milliseconds after which the fall-back outcome is given; 0 = none
+    """
+
+    client: str
+    id: str
+    type: str
+    data: bytes
+    deadline_ms: int = 0
+
+
+class EventFact(NamedTuple):
+    """One event as the log keeps it; `row` is what was read from it and is not stored apart."""
+
+    code: int
+    time_ms: int
+    received_ms: int
+    subject: bytes
+    request_key: bytes
+    keys: list[bytes]
+    payload: bytes
+    row: Row
+    request: Request
+
+
+class EventBody(msgspec.Struct, frozen=True, array_like=True):
+    """The sealed content of an event: what is needed to show it, to compare a repeat, and to judge it again.
+
+    data : JSON object of the fields, normalised to declared order
+    """
+
+    client: str
+    id: str
+    deadline_ms: int
+    data: bytes
+
+
+_encode_body = msgspec.msgpack.Encoder().encode
+_decode_body = msgspec.msgpack.Decoder(EventBody).decode
+
+
+def decode_event_body(payload: bytes) -> EventBody:
+    """The event body of an unsealed payload."""
+    return _decode_body(payload)
+
+
+class Refusal(NamedTuple):
+    """Why a request did not become an event."""
+
+    request: Request
+    error: InputError
+
+
+class Pseudonyms(Protocol):
+    """What intake needs of the key ring."""
+
+    def pseudonym(self, entity: str, id: str) -> bytes:
+        """16 bytes that stand for (entity, id) in clear headers."""
+        ...
+
+    def request_key(self, client: str, id: str) -> bytes:
+        """16 bytes that stand for (client, request id)."""
+        ...
+
+
+class Intake:
+    """Reads requests by the event types of the active packs. Holds no state between requests."""
+
+    def __init__(self, types: Mapping[str, EventType], ring: Pseudonyms) -> None:
+        self._types, self._ring = types, ring
+
+    def read(self, request: Request, received_ms: int) -> EventFact:
+        """Read one request into an event fact.
+
+        Raises
+        ------
+        EventRejected
+            unknown type, a field that does not fit, an id that is empty or too long.
+        """
+        event_type = self._types.get(request.type)
+        if event_type is None:
+            raise EventRejected("no active pack declares this event type", where="type", found=repr(request.type[:80]),
+                                allowed=", ".join(sorted(self._types)),
+                                cure="Activate the pack that declares it, or correct `type`.")
+        if not 0 < len(request.id) <= REQUEST_ID_LENGTH_MAX:
+            raise EventRejected("the request id is empty or too long", where="id", found=f"{len(request.id)} characters",
+                                allowed=f"1 to {REQUEST_ID_LENGTH_MAX} characters")
+        row, data = event_type.read(request.data)
+        pseudonym = self._ring.pseudonym
+        keys = [NO_KEY if key is None else pseudonym(*key) for key in row.keys]
+        return EventFact(
+            event_type.code,
+            row.time_ms,
+            received_ms,
+            NO_KEY if row.subject is None else pseudonym(*row.subject),
+            self._ring.request_key(request.client, request.id),
+            keys,
+            _encode_body(EventBody(request.client, request.id, request.deadline_ms, data)),
+            row,
+            request,
+        )
+
+    def read_all(self, requests: Sequence[Request], received_ms: int) -> tuple[list[EventFact | Refusal], int]:
+        """Read every request; one that does not fit becomes a `Refusal` and the rest goes on.
+
+        Returns
+        -------
+        In the order of `requests`: facts and refusals; and the number of refusals.
+        """
+        read, results, refused = self.read, [], 0
+        append: Callable[[Any], None] = results.append
+        for request in requests:
+            try:
+                append(read(request, received_ms))
+            except EventRejected as error:
+                append(Refusal(request, error))
+                refused += 1
+        return results, refused

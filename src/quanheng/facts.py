@@ -1,0 +1,151 @@
+"""Facts as the log keeps them: decisions with their opinions, and the columns that `State.apply` folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from quanheng.events.intake import EventFact
+from quanheng.events.schema import NULL
+from quanheng.kernel.log.records import DECISION, EVENT
+
+if TYPE_CHECKING:
+    from quanheng.program import Program
+
+DECIDED, FAILED, LATE = "decided", "failed", "late"
+STATUSES = (DECIDED, FAILED, LATE)
+
+
+class Opinion(msgspec.Struct, frozen=True, array_like=True):
+    """What one flow says of one event.
+
+    status : decided | failed (the policy raised or gave no declared outcome) | late (deadline passed)
+    trace : per decision of the policy: name, matched rules (1-based), result
+    note : why it failed, without personal data
+    """
+
+    flow: str
+    outcome: str
+    status: str
+    reasons: Sequence[str]
+    trace: Sequence[object]
+    note: str = ""
+
+
+class DecisionBody(msgspec.Struct, frozen=True, array_like=True):
+    """The sealed content of a decision: enough to show it, explain it and prove it by replay.
+
+    vector : int64 little-endian, the raw fold columns of the plan
+    formulas : float64 little-endian, the formula columns
+    scores : int64 little-endian, model scores scaled by their `output_decimals`
+    program : offset of the activation whose versions decided
+    """
+
+    outcome: str
+    status: str
+    reasons: Sequence[str]
+    opinions: Sequence[Opinion]
+    vector: bytes
+    formulas: bytes
+    scores: bytes
+    program: int
+    engine: str
+
+
+class Evidence(NamedTuple):
+    """One row of what was known, as bytes for the decision's body."""
+
+    vector: bytes
+    formulas: bytes
+    scores: bytes
+
+
+class DecisionFact(NamedTuple):
+    """One decision as the log keeps it."""
+
+    code: int
+    time_ms: int
+    received_ms: int
+    subject: bytes
+    numbers: tuple[int, int, int]
+    body: DecisionBody
+
+
+_encode_body = msgspec.msgpack.Encoder(decimal_format="string").encode
+_decode_body = msgspec.msgpack.Decoder(DecisionBody).decode
+
+
+def encode_body(body: DecisionBody) -> bytes:
+    """Bytes of a decision body: equal bodies give equal bytes, so replay can compare bytes."""
+    return _encode_body(body)
+
+
+def decode_body(data: bytes) -> DecisionBody:
+    """The decision body that `encode_body` wrote."""
+    return _decode_body(data)
+
+
+def weigh(program: Program, event: EventFact, evidence: Evidence, opinions: Sequence[Opinion]) -> DecisionFact:
+    """Join the opinions of all flows on one event: the most severe outcome wins, every opinion is kept.
+
+    Reasons of every opinion that reached the winning outcome are given, in the order of the flows.
+    """
+    if len(opinions) == 1:
+        winner = opinions[0]
+        reasons, status = winner.reasons, winner.status
+    else:
+        severity = program.severity
+        winner = max(opinions, key=lambda opinion: severity[opinion.outcome])
+        reasons = [code for opinion in opinions if opinion.outcome == winner.outcome for code in opinion.reasons]
+        status = winner.status
+    body = DecisionBody(
+        winner.outcome, status, reasons, opinions, evidence.vector, evidence.formulas, evidence.scores,
+        program.activation, program.engine,
+    )
+    numbers = (program.severity[winner.outcome], STATUSES.index(status), program.activation)
+    return DecisionFact(event.code, event.time_ms, event.received_ms, event.subject, numbers, body)
+
+
+class FactColumns(NamedTuple):
+    """Facts side by side, as `State.apply` folds them: n rows.
+
+    kind : uint8; type : int32 code; time_ms : int64; keys : uint64 (n, K, 2); numbers : int64 (n, V)
+    """
+
+    kind: NDArray[np.uint8]
+    type: NDArray[np.int32]
+    time_ms: NDArray[np.int64]
+    keys: NDArray[np.uint64]
+    numbers: NDArray[np.int64]
+
+
+def events_columns(events: Sequence[EventFact], program: Program) -> FactColumns:
+    """Columns of new events, padded to the widest event type of the program."""
+    n, keys_max, numbers_max = len(events), program.keys_max, program.numbers_max
+    keys = b"".join([b"".join(event.keys).ljust(16 * keys_max, b"\0") for event in events])
+    nulls = (NULL,) * numbers_max
+    numbers = [(event.row.numbers + nulls)[:numbers_max] for event in events]
+    return FactColumns(
+        np.full(n, EVENT, np.uint8),
+        np.array([event.code for event in events], np.int32),
+        np.array([event.time_ms for event in events], np.int64),
+        np.frombuffer(keys, np.uint64).reshape(n, keys_max, 2),
+        np.array(numbers, np.int64).reshape(n, numbers_max),
+    )
+
+
+def decisions_columns(decisions: Sequence[DecisionFact | None]) -> FactColumns:
+    """Columns of new decisions: their numbers are severity, status and program."""
+    made = [decision for decision in decisions if decision is not None]
+    n = len(made)
+    return FactColumns(
+        np.full(n, DECISION, np.uint8),
+        np.array([decision.code for decision in made], np.int32),
+        np.array([decision.time_ms for decision in made], np.int64),
+        np.zeros((n, 0, 2), np.uint64),
+        np.array([decision.numbers for decision in made], np.int64).reshape(n, 3),
+    )

@@ -1,0 +1,53 @@
+"""Fold columns as policies see them: exact, a whole group at a time."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quanheng.features.kernel.words import NULL, UNKNOWN
+from quanheng.features.plan import Plan
+
+Exact = int | Decimal | None
+_DIVIDE = Context(prec=34).divide  # 34 digits, half-even, as FEEL.
+
+
+class ExactColumns:
+    """Turns raw columns of a plan into exact values, equal to `plan.exact` row by row."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        firsts: dict[int, int] = {}
+        for index, column in enumerate(plan.columns):
+            firsts.setdefault(column.fold, index)
+        self._first = [firsts[fold] for fold in range(len(plan.folds))]
+        layouts = {layout.name: layout for layout in plan.layouts}
+        self._scaled = [
+            bool(fold.value and fold.value in layouts[fold.of].numbers and layouts[fold.of].scale(fold.value))
+            for fold in plan.folds
+        ]
+
+    def column(self, raw: NDArray[np.int64], fold: int) -> list[Exact]:
+        """Values of one fold for every row: int, Decimal for scaled fields and means, None for null.
+
+        Parameters
+        ----------
+        raw : int64 (n × plan columns)
+        fold : number of the fold in the plan
+        """
+        declared = self._plan.folds[fold]
+        if self._scaled[fold]:
+            return [self._plan.exact(row, fold) for row in raw]
+        values: list[int] = raw[:, self._first[fold]].tolist()
+        empty = declared.empty_value
+        if declared.fold == "mean":
+            counts: list[int] = raw[:, self._first[fold] + 1].tolist()
+            return [
+                None if value == UNKNOWN else empty if value == NULL else _DIVIDE(Decimal(value), count)
+                for value, count in zip(values, counts, strict=True)
+            ]
+        if declared.fold in {"count", "distinct"}:
+            return [None if value == UNKNOWN else value or empty for value in values]
+        return [None if value == UNKNOWN else empty if value == NULL else value for value in values]

@@ -1,0 +1,62 @@
+"""Formulas: FEEL over folds and event fields, computed in columns of float64 for models and policies.
+
+The same code serves one live event (arrays of length 1) and a whole history, so live and backfilled values
+are bit-equal. Null is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class CompiledFormula(NamedTuple):
+    """name : as declared; decimals : digits a policy sees; uses : names it reads; compute : columns in, column out."""
+
+    name: str
+    decimals: int
+    uses: tuple[str, ...]
+    compute: Callable[[Mapping[str, Floats]], Floats]
+
+
+class Formulas:
+    """The formulas of one pack that can be computed for one event type, in an order that can be computed.
+
+    Parameters
+    ----------
+    declared : (name, FEEL text, decimals) in declared order, which no formula reads ahead of
+    available : names of folds and numeric event fields that are known before formulas
+    """
+
+    def __init__(self, declared: Iterable[tuple[str, str, int, Sequence[str]]], available: Iterable[str]) -> None:
+        from quanheng.feel.columns import compile_columns
+
+        known = set(available)
+        self.formulas: list[CompiledFormula] = []
+        for name, feel, decimals, uses in declared:
+            if known.issuperset(uses):
+                self.formulas.append(CompiledFormula(name, decimals, tuple(uses), compile_columns(feel, sorted(uses))))
+                known.add(name)
+        self.names = tuple(formula.name for formula in self.formulas)
+
+    def compute(self, known: dict[str, Floats], rows: int) -> Floats:
+        """Add every formula to `known` and return them as float64 (rows × formulas)."""
+        matrix = np.empty((rows, len(self.formulas)))
+        for index, formula in enumerate(self.formulas):
+            matrix[:, index] = known[formula.name] = formula.compute(known)
+        return matrix
+
+
+def exact_column(values: Floats, decimals: int) -> list[Decimal | None]:
+    """Formula values as a policy sees them: Decimal rounded half-even to `decimals`, None for null.
+
+    Rounding is of the exact binary value, so it is the same on every machine.
+    """
+    quantum = Decimal(1).scaleb(-decimals)
+    return [None if value != value else Decimal(value).quantize(quantum) for value in values.tolist()]

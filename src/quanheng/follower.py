@@ -1,0 +1,52 @@
+"""The follower: folds the committed log in a process of its own and writes snapshots.
+
+Because it starts from the previous snapshot and reaches the head through `apply` only, each snapshot it writes
+also tests replay; with `check=True` it folds from the beginning and compares.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from quanheng.kernel.content import ContentStore
+from quanheng.kernel.errors import LogCorrupt
+from quanheng.kernel.log.log import Log
+from quanheng.kernel.log.sqlite import SqliteLogStore
+from quanheng.kernel.log.store import LogStore
+from quanheng.kernel.snapshot import Snapshots
+from quanheng.recovery import Progress, rebuild
+
+
+class Followed(NamedTuple):
+    """offset : the snapshot holds the log up to here; written : False if it was there already"""
+
+    offset: int
+    digest: str
+    written: bool
+
+
+def write_snapshot(
+    folder: Path, store: LogStore | None = None, *, check: bool = False, progress: Progress | None = None
+) -> Followed:
+    """Fold the committed log of `folder` and write a snapshot of it. Reads the log only; may run beside the writer.
+
+    Raises
+    ------
+    LogCorrupt : with `check`, the fold from the beginning differs from the fold from the last snapshot
+    """
+    log = Log.reader(store or SqliteLogStore(folder / "log.db"))
+    content, snapshots = ContentStore(folder / "content"), Snapshots(folder / "snapshots")
+    newest = snapshots.newest()
+    state = rebuild(log, content, snapshots, progress=progress)
+    digest = state.digest()
+    if check:
+        full = rebuild(log, content, None, upto=state.head, progress=progress).digest()
+        if full != digest:
+            raise LogCorrupt("a snapshot does not equal a full replay", where=f"offset {state.head}", found=digest,
+                             allowed=full, cure=f"Delete {folder / 'snapshots'}; it is rebuilt from the log.")
+    if newest is not None and newest.offset == state.head:
+        return Followed(state.head, digest, False)
+    kept, arrays = state.keep()
+    snapshots.write(state.head, state.program.digest(), {"state": kept, **arrays})
+    return Followed(state.head, digest, True)

@@ -1,0 +1,157 @@
+"""THE MAIN PATH: what happens to a group of requests, on one screen. Read this first.
+
+    request ─▶ intake ─▶ apply event ─▶ vector ─▶ policy ─▶ apply decision ─▶ log: one commit ─▶ reply
+               schema,   windows take    sources   DMN/FEEL                    engine.commit:
+               id, actor the event       joined    reasons                     sealed, hashed, durable
+
+`decide` changes nothing; `State.apply` is the only mutator, the same live and in recovery. A request's own
+event is applied first, then judged. Neither does I/O or reads a clock: `received_ms` is passed in, and what
+was asked of the disk (was this id seen before?) was asked before the group entered.
+
+A group is handled a stage at a time, not a request at a time. The folds still see events strictly one after
+another (each vector is read at its own event's moment, before the next event enters); the later stages may
+run side by side because no decision feeds a window: a pack that folds decisions is refused at load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import repeat
+from typing import TYPE_CHECKING, NamedTuple
+
+from quanheng.events.intake import EventFact, Intake, Refusal, Request
+from quanheng.facts import DecisionFact, Opinion, decisions_columns, events_columns, weigh
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from quanheng.program import Flow, Known, Program
+    from quanheng.state import State
+
+
+class Taken(NamedTuple):
+    """An event that entered, with its decision where its type has a flow."""
+
+    event: EventFact
+    offset: int
+    decision: DecisionFact | None
+
+
+class Repeat(NamedTuple):
+    """A request whose id was taken before, at `offset`. Its answer is read back from the log."""
+
+    event: EventFact
+    offset: int
+
+
+class Group(NamedTuple):
+    """What one group of requests produced: an item per request, in their order, and the facts to append."""
+
+    first: int
+    received_ms: int
+    items: list[Taken | Repeat | Refusal]
+    records: int
+
+
+def handle(
+    state: State,
+    intake: Intake,
+    requests: Sequence[Request],
+    received_ms: int,
+    seen: Mapping[bytes, int],
+    *,
+    dry_run: bool = False,
+) -> Group:
+    """Take one group of requests through the path. Nothing is durable until the engine commits the group.
+
+    Parameters
+    ----------
+    state : every fold of the log; changed by `apply` only, and not at all on a dry run
+    intake : reads requests by the active event types
+    received_ms : the writer's stamp for this group, epoch milliseconds, never decreasing
+    seen : request keys taken before, with the offset of their event
+    dry_run : decide as if the events entered, and leave no trace
+    """
+    read, refused = intake.read_all(requests, received_ms)
+    items, events = admit(read, seen, state.head, state.program)
+    columns = events_columns(events, state.program)
+    raw = state.peek(columns) if dry_run else state.apply(columns)
+    decisions = decide(state.program, events, raw, received_ms)
+    if not dry_run:
+        state.apply(decisions_columns(decisions))
+    taken = iter(zip(events, decisions, strict=True))
+    final: list[Taken | Repeat | Refusal] = []
+    records = refused
+    for item in items:
+        if isinstance(item, Taken):
+            _, decision = next(taken)
+            records += 1 if decision is None else 2
+            item = Taken(item.event, item.offset, decision)
+        final.append(item)
+    first = state.head
+    if not dry_run:
+        state.head += records
+    return Group(first, received_ms, final, records)
+
+
+def admit(
+    read: Sequence[EventFact | Refusal], seen: Mapping[bytes, int], head: int, program: Program
+) -> tuple[list[Taken | Repeat | Refusal], list[EventFact]]:
+    """Give each new event its offset; find repeats, within the group too."""
+    items: list[Taken | Repeat | Refusal] = []
+    events: list[EventFact] = []
+    here: dict[bytes, int] = {}
+    for one in read:
+        if isinstance(one, Refusal):
+            items.append(one)
+            head += 1  # A refusal is recorded too, so that nothing is lost silently.
+            continue
+        offset = seen.get(one.request_key, here.get(one.request_key))
+        if offset is not None:
+            items.append(Repeat(one, offset))
+            continue
+        here[one.request_key] = head
+        items.append(Taken(one, head, None))
+        events.append(one)
+        head += 2 if one.code in program.flows else 1
+    return items, events
+
+
+def decide(
+    program: Program, events: Sequence[EventFact], raw: np.ndarray, received_ms: int
+) -> list[DecisionFact | None]:
+    """Judge every event whose type has a flow. Changes nothing.
+
+    Parameters
+    ----------
+    raw : int64 (events × plan columns), each row read at its own event's moment
+    """
+    decisions: list[DecisionFact | None] = [None] * len(events)
+    for code, rows in program.deciding(events):
+        known = program.join(code, [events[row] for row in rows], raw[rows], received_ms)
+        judged = [list(judge(flow, known, received_ms)) for flow in program.flows[code]]
+        for row, body, opinions in zip(rows, known.bodies(), zip(*judged, strict=True), strict=True):
+            decisions[row] = weigh(program, events[row], body, opinions)
+    return decisions
+
+
+def judge(flow: Flow, known: Known, received_ms: int) -> Sequence[Opinion]:
+    """Run one flow's policy on every row of `known`.
+
+    An exception in a policy, or a result that is no declared outcome, is a recorded `failed` opinion with the
+    flow's fall-back outcome: a bank must answer the payment that waits.
+    """
+    policy, opinion = flow.policy, flow.opinion
+    opinions = []
+    inputs = flow.inputs(known)
+    for values, request in zip(zip(*inputs, strict=True) if inputs else repeat(()), known.requests, strict=False):
+        if 0 < request.deadline_ms < received_ms:
+            opinions.append(flow.late)
+            continue
+        try:
+            result, trace = policy(values)
+        except Exception as error:  # The declared boundary: any fault in a policy becomes a recorded fall-back.
+            opinions.append(flow.failed(error))
+            continue
+        opinions.append(opinion(result, trace))
+    return opinions

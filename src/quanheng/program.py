@@ -1,0 +1,308 @@
+"""What the active packs compile to: event types, one plan of folds, and per flow a policy with its inputs.
+
+A program is immutable. It is rebuilt from the content store when a `packs.activated` event is folded, so a
+decision can always be judged again by the versions it names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quanheng.decisions.dmn import Policy, compile_decision, read_model
+from quanheng.events.intake import EventFact, Request
+from quanheng.events.schema import EventType
+from quanheng.facts import DECIDED, FAILED, LATE, Evidence, Opinion
+from quanheng.features.exact import ExactColumns
+from quanheng.features.formulas import Formulas, exact_column
+from quanheng.features.plan import EventLayout, Fold, Plan
+from quanheng.kernel.errors import DeclarationError, Problem
+from quanheng.loading.declared import Declared, Parameter
+from quanheng.loading.declared import Flow as DeclaredFlow
+from quanheng.models.serving import Model, load_model
+
+REASON_POLICY_FAILED = "policy_failed"
+REASON_DEADLINE_PASSED = "deadline_passed"
+PLATFORM_REASONS = {
+    REASON_POLICY_FAILED: {
+        "en": "The policy could not be evaluated; the declared fall-back outcome was given.",
+        "zh": "策略无法执行，已给出声明的兜底结果。",
+    },
+    REASON_DEADLINE_PASSED: {
+        "en": "The deadline had passed before a decision could be made; the declared fall-back outcome was given.",
+        "zh": "决策前已超过时限，已给出声明的兜底结果。",
+    },
+}
+
+LATENESS_MS = 30 * 24 * 3_600_000
+"""How far behind the newest event of its key an event is still put in its place; later ones are counted and shown."""
+
+ExactColumn = Sequence[object]
+Getter = Callable[["Known"], Sequence[object]]
+
+
+class Scope(NamedTuple):
+    """What one pack knows about one event type: names in the order they are computed."""
+
+    pack: str
+    folds: dict[str, int]
+    fields: tuple[str, ...]
+    numeric_fields: tuple[str, ...]
+    formulas: Formulas
+    models: tuple[Model, ...]
+
+
+class Known:
+    """What is known about the rows of one event type at their own moments.
+
+    Sources are asked in a fixed order: folds, event fields, formulas, models. What was withheld by a grant
+    would be null before formulas and models see it.
+    """
+
+    def __init__(self, program: Program, scopes: Sequence[Scope], events: Sequence[EventFact], raw: NDArray[np.int64],
+                 received_ms: int) -> None:
+        self.events, self.raw, self.received_ms = events, raw, received_ms
+        self.requests: list[Request] = [event.request for event in events]
+        self.program = program
+        self._fold_floats = program.plan.floats(raw)
+        self._formulas: dict[str, NDArray[np.float64]] = {}
+        self._scores: dict[str, NDArray[np.int64]] = {}
+        formulas = [self._compute(scope) for scope in scopes]
+        self._formula_matrix = np.hstack(formulas) if len(formulas) != 1 else formulas[0]
+        scores = list(self._scores.values())
+        self._score_matrix = np.column_stack(scores) if scores else np.empty((len(events), 0), np.int64)
+
+    def _compute(self, scope: Scope) -> NDArray[np.float64]:
+        columns = {name: self._fold_floats[:, index] for name, index in scope.folds.items()}
+        for name in scope.numeric_fields:
+            columns[name] = _float_column([event.row.values[name] for event in self.events])
+        matrix = scope.formulas.compute(columns, len(self.events))
+        for index, name in enumerate(scope.formulas.names):
+            self._formulas[f"{scope.pack}.{name}"] = matrix[:, index]
+        for model in scope.models:
+            fixed = self.program.fixed_scores
+            if fixed is not None:
+                column = _fixed_column(fixed.get(model.name), model.output_decimals, len(self.events))
+            else:
+                column = model.scores(np.column_stack([columns[name] for name in model.inputs]))
+            self._scores[f"{scope.pack}.{model.name}"] = column
+        return matrix
+
+    def field(self, name: str) -> ExactColumn:
+        """A field of the event, exact."""
+        return [event.row.values[name] for event in self.events]
+
+    def fold(self, index: int) -> ExactColumn:
+        """A fold, exact: int, Decimal for a mean, None for null."""
+        return self.program.exact.column(self.raw, index)
+
+    def formula(self, name: str, decimals: int) -> Sequence[Decimal | None]:
+        """A formula, rounded to its declared decimals."""
+        return exact_column(self._formulas[name], decimals)
+
+    def score(self, name: str, decimals: int) -> ExactColumn:
+        """A model's score as an exact decimal."""
+        values = self._scores[name]
+        return [None if value == _NULL else Decimal(value).scaleb(-decimals) for value in values.tolist()]
+
+    def bodies(self) -> list[Evidence]:
+        """Evidence of each row as bytes."""
+        vector, formulas, scores = self.raw.tobytes(), self._formula_matrix.tobytes(), self._score_matrix.tobytes()
+        v, f, s = (self.raw.shape[1] * 8, self._formula_matrix.shape[1] * 8, self._score_matrix.shape[1] * 8)
+        return [
+            Evidence(vector[i * v:(i + 1) * v], formulas[i * f:(i + 1) * f], scores[i * s:(i + 1) * s])
+            for i in range(len(self.events))
+        ]
+
+
+_NULL = -(2**63)
+
+
+def _float_column(values: Sequence[object]) -> NDArray[np.float64]:
+    return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def _fixed_column(value: Decimal | None, decimals: int, rows: int) -> NDArray[np.int64]:
+    scaled = _NULL if value is None else int(value.scaleb(decimals))
+    return np.full(rows, scaled, np.int64)
+
+
+class Flow:
+    """One flow, compiled: its policy, where the policy's inputs come from, and its opinions."""
+
+    def __init__(self, declared: DeclaredFlow, pack: str, outcomes: Sequence[str], policy: Policy,
+                 getters: Sequence[Getter]) -> None:
+        self.name = f"{pack}.{declared.decide}"
+        self.pack, self.purpose, self.fallback = pack, declared.purpose, declared.fallback
+        self.policy = policy
+        self._getters = tuple(getters)
+        self._outcomes = frozenset(outcomes)
+        self.late = Opinion(self.name, self.fallback, LATE, [REASON_DEADLINE_PASSED], [])
+
+    def inputs(self, known: Known) -> list[Sequence[object]]:
+        """A column of exact values per input of the policy, in the policy's order."""
+        return [getter(known) for getter in self._getters]
+
+    def opinion(self, result: object, trace: Sequence[object]) -> Opinion:
+        """The policy's result as an opinion; the fall-back where it is no declared outcome."""
+        if isinstance(result, dict):
+            outcome, reasons = result.get("outcome"), result.get("reasons")
+            if outcome in self._outcomes and (reasons is None or isinstance(reasons, list)):
+                return Opinion(self.name, str(outcome), DECIDED, [code for code in reasons or [] if code], trace)
+        return Opinion(self.name, self.fallback, FAILED, [REASON_POLICY_FAILED], trace,
+                       "the policy gave no declared outcome")
+
+    def failed(self, error: Exception) -> Opinion:
+        """The fall-back where the policy raised. The text of the error may hold data, so only its type is kept."""
+        return Opinion(self.name, self.fallback, FAILED, [REASON_POLICY_FAILED], [], type(error).__name__)
+
+
+class Program:
+    """The active packs, compiled.
+
+    Parameters
+    ----------
+    packs : checked declarations by pack name
+    codes : event type name → code in this log
+    activation : offset of the `packs.activated` event, -1 for a rehearsal
+    engine : version of Quanheng that decides
+    fixed_scores : model name → score, instead of asking the models (golden cases)
+    """
+
+    def __init__(self, packs: Mapping[str, Declared], codes: Mapping[str, int], *, activation: int = -1,
+                 engine: str = "", fixed_scores: Mapping[str, Decimal | None] | None = None) -> None:
+        self.packs, self.codes, self.activation, self.engine = dict(packs), dict(codes), activation, engine
+        self.fixed_scores = fixed_scores
+        self.types = {
+            event.name: EventType(event, codes[event.name]) for pack in packs.values() for event in pack.events
+        }
+        self.keys_max = max((len(one.key_fields) for one in self.types.values()), default=0) or 1
+        self.numbers_max = max((len(one.number_fields) for one in self.types.values()), default=0) or 1
+        self.outcomes = _common_outcomes(packs)
+        self.severity = {outcome: rank for rank, outcome in enumerate(self.outcomes)}
+        self.reasons = {**PLATFORM_REASONS, **{
+            reason.code: {"en": reason.en, "zh": reason.zh} for pack in packs.values() for reason in pack.reasons}}
+        deciding = [name for name in self.types if any(flow.when == name for pack in packs.values() for flow in pack.flows)]
+        self.plan = self._plan(deciding)
+        self.exact = ExactColumns(self.plan)
+        self.scopes: dict[int, tuple[Scope, ...]] = {}
+        self.flows: dict[int, tuple[Flow, ...]] = {}
+        for name in deciding:
+            self._compile_flows(name)
+
+    def _plan(self, deciding: Sequence[str]) -> Plan:
+        layouts = [EventLayout(one.name, one.code, one.key_fields, one.number_fields, one.scales)
+                   for one in self.types.values()]
+        folds = [
+            Fold(name=f"{pack.name}.{fold.name}", of=fold.of, by=fold.by, fold=fold.fold, value=fold.value or None,
+                 window_ms=fold.window_ms, delay_ms=fold.delay_ms, current=fold.current, empty=fold.empty)
+            for pack in self.packs.values() for fold in pack.folds
+        ]
+        return Plan.compile(layouts, folds, deciding, LATENESS_MS)
+
+    def _compile_flows(self, event_name: str) -> None:
+        event_type = self.types[event_name]
+        scopes, flows = [], []
+        for pack in self.packs.values():
+            declared = [flow for flow in pack.flows if flow.when == event_name]
+            if not declared:
+                continue
+            scope = self._scope(pack, event_type)
+            scopes.append(scope)
+            flows += [self._flow(flow, pack, scope) for flow in declared]
+        self.scopes[event_type.code], self.flows[event_type.code] = tuple(scopes), tuple(flows)
+
+    def _scope(self, pack: Declared, event_type: EventType) -> Scope:
+        positions = {name: index for index, name in enumerate(self.plan.names)}
+        fields = tuple(event_type.declaration.fields)
+        folds = {
+            fold.name: positions[f"{pack.name}.{fold.name}"] for fold in pack.folds if set(fold.by) <= set(fields)
+        }
+        declared = [(one.name, one.feel, one.decimals, one.uses) for one in pack.formulas]
+        formulas = Formulas(declared, [*folds, *event_type.number_fields])
+        known = {*folds, *event_type.number_fields, *formulas.names}
+        models = tuple(
+            load_model(model, pack.weights[model.weights]) for model in pack.models if known.issuperset(model.inputs)
+        )
+        return Scope(pack.name, folds, fields, event_type.number_fields, formulas, models)
+
+    def _flow(self, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Flow:
+        policy = compile_decision(read_model(pack.policies[flow.policy], f"policies/{flow.policy}.dmn"), flow.decide)
+        getters = [self._getter(one.name, flow, pack, scope) for one in policy.inputs]
+        return Flow(flow, pack.name, self.outcomes, policy, getters)
+
+    def _getter(self, name: str, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Getter:
+        decimals = {formula.name: formula.decimals for formula in scope.formulas.formulas}
+        models = {model.name: model.output_decimals for model in scope.models}
+        parameters = {parameter.name: parameter for parameter in pack.parameters}
+        if name in scope.fields:
+            return lambda known: known.field(name)
+        if name in scope.folds:
+            index = scope.folds[name]
+            return lambda known: known.fold(index)
+        if name in decimals:
+            return lambda known: known.formula(f"{pack.name}.{name}", decimals[name])
+        if name in models:
+            return lambda known: known.score(f"{pack.name}.{name}", models[name])
+        if name in parameters:
+            return _parameter_getter(parameters[name], flow.clock)
+        known = sorted({*scope.fields, *scope.folds, *decimals, *models, *parameters})
+        raise DeclarationError(f"pack {pack.name!r} cannot be compiled", [Problem(
+            f"policies/{flow.policy}.dmn", name, "the policy asks for an input that nothing provides", name,
+            ", ".join(known), "Declare it as a field, fold, formula, model or parameter.")])
+
+    def deciding(self, events: Sequence[EventFact]) -> list[tuple[int, list[int]]]:
+        """Rows of the events that have a flow, by event type code."""
+        rows: dict[int, list[int]] = {}
+        flows = self.flows
+        for index, event in enumerate(events):
+            if event.code in flows:
+                rows.setdefault(event.code, []).append(index)
+        return list(rows.items())
+
+    def join(self, code: int, events: Sequence[EventFact], raw: NDArray[np.int64], received_ms: int) -> Known:
+        """Join what every source knows about events of one type."""
+        return Known(self, self.scopes[code], events, raw, received_ms)
+
+    def names(self, code: int) -> tuple[list[str], list[str]]:
+        """Names of the formulas and of the models in a decision's evidence on events of type `code`."""
+        scopes = self.scopes.get(code, ())
+        return ([f"{scope.pack}.{name}" for scope in scopes for name in scope.formulas.names],
+                [f"{scope.pack}.{model.name}" for scope in scopes for model in scope.models])
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of what shapes the features: two programs with the same digest share snapshots."""
+        return hashlib.sha256(self.plan.digest.encode()).hexdigest()
+
+
+def _parameter_getter(parameter: Parameter, clock: str) -> Getter:
+    starts = [value.from_ms for value in parameter.values]
+    values: list[object] = [list(one.value) if isinstance(one.value, tuple) else one.value for one in parameter.values]
+
+    def at(time_ms: int) -> object:
+        index = bisect_right(starts, time_ms) - 1
+        return values[index] if index >= 0 else None
+
+    if clock == "event":
+        return lambda known: [at(event.time_ms) for event in known.events]
+    return lambda known: [at(known.received_ms)] * len(known.events)
+
+
+def _common_outcomes(packs: Mapping[str, Declared]) -> tuple[str, ...]:
+    """The outcomes in rising severity. Packs that decide must agree on them, else no severity could be compared."""
+    outcomes: tuple[str, ...] = ()
+    for pack in packs.values():
+        if not pack.flows:
+            continue
+        if outcomes and pack.outcomes != outcomes:
+            raise DeclarationError("the packs cannot be active together", [Problem(
+                "pack.toml", "outcomes", f"pack {pack.name!r} orders its outcomes otherwise than the packs before it",
+                ", ".join(pack.outcomes), ", ".join(outcomes), "Use the same outcomes in the same order.")])
+        outcomes = pack.outcomes
+    return outcomes

@@ -1,0 +1,177 @@
+"""Reading back: events and decisions from the log, unsealed and named, as of the last committed offset."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from quanheng.events.intake import EventBody, decode_event_body
+from quanheng.facts import DecisionBody, Opinion, decode_body
+from quanheng.kernel.content import ContentStore
+from quanheng.kernel.errors import DataErased, NotFound
+from quanheng.kernel.log.log import Log
+from quanheng.kernel.log.records import DECISION, EVENT, Record
+from quanheng.kernel.seal import KeyRing
+from quanheng.kernel.time import format_time
+from quanheng.program import Program
+from quanheng.recovery import program_of
+from quanheng.state import FIRST_PACK_CODE, INTAKE_REJECTED, PACKS_ACTIVATED, Activated
+
+
+class RecordedEvent(NamedTuple):
+    """An event as it stands in the log, unsealed."""
+
+    offset: int
+    type: int
+    record: Record
+    body: EventBody
+
+
+class RecordedDecision(NamedTuple):
+    """A decision as it stands in the log, unsealed; `payload` is its exact bytes."""
+
+    offset: int
+    record: Record
+    body: DecisionBody
+    payload: bytes
+
+    @property
+    def outcome(self) -> str:
+        """The winning outcome."""
+        return self.body.outcome
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Reason codes of the winning outcome."""
+        return self.body.reasons
+
+
+class Reader:
+    """Reads what was committed. Changes nothing."""
+
+    def __init__(self, log: Log, content: ContentStore, ring: KeyRing) -> None:
+        self.log, self.content, self.ring = log, content, ring
+        self.program = lru_cache(maxsize=4)(self._program)
+
+    def event(self, offset: int) -> RecordedEvent:
+        """The event of a pack at `offset`.
+
+        Raises
+        ------
+        NotFound : there is no such event; DataErased : its subject was erased
+        """
+        record = self.log.record(offset)
+        if record.kind != EVENT or record.type < FIRST_PACK_CODE:
+            raise _not_found("event", offset, self.log.head)
+        return RecordedEvent(offset, record.type, record, decode_event_body(self._unseal(record, offset)))
+
+    def recorded_decision(self, offset: int) -> RecordedDecision:
+        """The decision at `offset`.
+
+        Raises
+        ------
+        NotFound : there is no such decision; DataErased : its subject was erased
+        """
+        record = self.log.record(offset)
+        if record.kind != DECISION:
+            raise _not_found("decision", offset, self.log.head)
+        payload = self._unseal(record, offset)
+        return RecordedDecision(offset, record, decode_body(payload), payload)
+
+    def decision_of(self, event_offset: int) -> RecordedDecision | None:
+        """The decision on the event at `event_offset`: the record after it, where it names it as its cause."""
+        if event_offset + 1 >= self.log.head:
+            return None
+        record = self.log.record(event_offset + 1)
+        if record.kind != DECISION or record.cause != event_offset:
+            return None
+        return self.recorded_decision(event_offset + 1)
+
+    def decision(self, offset: int) -> dict[str, Any]:
+        """One decision in full, for people: outcome, reasons in both languages, features, versions, trace."""
+        found = self.recorded_decision(offset)
+        event = self.event(found.record.cause)
+        body, program = found.body, self.program(found.body.program)
+        formulas, models = program.names(event.type)
+        decimals = {f"{scope.pack}.{model.name}": model.output_decimals
+                    for scope in program.scopes.get(event.type, ()) for model in scope.models}
+        raw = np.frombuffer(body.vector, np.int64).reshape(1, -1)
+        scores = np.frombuffer(body.scores, np.int64).tolist()
+        names = {code: name for name, code in program.codes.items()}
+        return {
+            "decision": offset, "as_of": self.log.head, "outcome": body.outcome, "status": body.status,
+            "reasons": [self._reason(program, code) for code in body.reasons],
+            "event": {"offset": event.offset, "id": event.body.id, "client": event.body.client, "type": names[event.type],
+                      "data": msgspec.Raw(event.body.data)},
+            "time": format_time(found.record.time_ms), "time_ms": found.record.time_ms,
+            "received_ms": found.record.received_ms,
+            "features": {name: program.exact.column(raw, index)[0] for index, name in enumerate(program.plan.names)},
+            "formulas": {name: _or_null(value) for name, value in
+                         zip(formulas, np.frombuffer(body.formulas, np.float64).tolist(), strict=True)},
+            "scores": {name: _scaled(value, decimals[name]) for name, value in zip(models, scores, strict=True)},
+            "opinions": [_opinion(opinion) for opinion in body.opinions],
+            "versions": self._versions(program, body.engine),
+        }
+
+    def rejected(self, offset: int) -> dict[str, Any]:
+        """One rejected request: what was sent and why it was refused."""
+        record = self.log.record(offset)
+        if record.kind != EVENT or record.type != INTAKE_REJECTED:
+            raise _not_found("rejected request", offset, self.log.head)
+        shown: dict[str, Any] = msgspec.json.decode(self._unseal(record, offset))
+        return {"offset": offset, "received_ms": record.received_ms, **shown}
+
+    def activated(self, offset: int) -> Activated:
+        """The packs that were put in force at `offset`."""
+        record = self.log.record(offset)
+        if record.kind != EVENT or record.type != PACKS_ACTIVATED:
+            raise _not_found("activation", offset, self.log.head)
+        return msgspec.json.decode(record.payload, type=Activated)
+
+    def _program(self, activation: int) -> Program:
+        return program_of(self.content, self.activated(activation), activation)
+
+    def _unseal(self, record: Record, offset: int) -> bytes:
+        if not record.sealed:
+            return record.payload
+        try:
+            return self.ring.unseal(record.subject, record.header, record.payload)
+        except DataErased:
+            raise DataErased("this record's subject was erased; the content is gone for good",
+                             where=f"log offset {offset}") from None
+
+    def _reason(self, program: Program, code: str) -> dict[str, str]:
+        return {"code": code, **program.reasons.get(code, {"en": code, "zh": code})}
+
+    def _versions(self, program: Program, engine: str) -> dict[str, Any]:
+        activated = self.activated(program.activation)
+        return {"engine": engine, "activation": program.activation, "packs": {
+            name: {
+                "version": pack.version, "hash": activated.packs[name],
+                "policies": {file: hashlib.sha256(xml).hexdigest() for file, xml in sorted(pack.policies.items())},
+                "models": {model.name: model.hash for model in pack.models},
+            } for name, pack in program.packs.items()}}
+
+
+def _opinion(opinion: Opinion) -> dict[str, Any]:
+    trace = [{"decision": one[0], "rules": list(one[1]), "result": one[2]} for one in opinion.trace]  # type: ignore[index]
+    return {"flow": opinion.flow, "outcome": opinion.outcome, "status": opinion.status, "reasons": list(opinion.reasons),
+            "trace": trace, "note": opinion.note}
+
+
+def _or_null(value: float) -> float | None:
+    return None if value != value else value
+
+
+def _scaled(value: int, decimals: int) -> float | None:
+    return None if value == -(2**63) else round(value * 10.0**-decimals, decimals)
+
+
+def _not_found(what: str, offset: int, head: int) -> NotFound:
+    return NotFound(f"there is no {what} with this offset", where="offset", found=str(offset), allowed=f"0 to {head - 1}",
+                    cure="A decision's id is in the answer to its event.")

@@ -1,0 +1,137 @@
+"""Recovery: the state at any offset, as the newest snapshot before it plus the records after it, through `apply` only.
+
+The engine opens with it, the follower writes snapshots with it, replay rebuilds the past with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+import numpy as np
+
+from quanheng import __version__
+from quanheng.facts import FactColumns
+from quanheng.kernel.content import ContentStore
+from quanheng.kernel.errors import DeclarationError
+from quanheng.kernel.log.log import Log
+from quanheng.kernel.log.records import EVENT, Columns
+from quanheng.kernel.snapshot import Snapshots
+from quanheng.loading.declared import Declared
+from quanheng.loading.files import PackFiles
+from quanheng.loading.pack import check_pack
+from quanheng.program import Program
+from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated, PlatformEvent, State
+
+HEADER_KEYS_MAX, HEADER_NUMBERS_MAX = 16, 32
+"""Widest header that is read: no event type may declare more key or number fields."""
+
+Progress = Callable[[int, int], None]
+"""(records folded so far, records in all)"""
+
+
+def empty_program() -> Program:
+    """The program before any pack is active."""
+    return Program({}, {}, engine=__version__)
+
+
+def declared_of(content: ContentStore, packs: Mapping[str, str]) -> dict[str, Declared]:
+    """Read packs (name → content hash) back from the content store.
+
+    Raises
+    ------
+    DeclarationError
+        this version of Quanheng reads the pack otherwise than the one that activated it.
+    """
+    files = {name: PackFiles(name, content.get_folder(hash)) for name, hash in packs.items()}
+    declared = {}
+    for name, pack in files.items():
+        one, problems = check_pack(pack, {other: known for other, known in files.items() if other != name})
+        if one is None or problems:
+            raise DeclarationError(f"the active pack {name!r} can no longer be read", problems)
+        declared[name] = one
+    return declared
+
+
+def program_of(content: ContentStore, activated: Activated, offset: int) -> Program:
+    """The program that an activation at `offset` put in force."""
+    return Program(declared_of(content, activated.packs), activated.codes, activation=offset, engine=__version__)
+
+
+def rebuild(
+    log: Log, content: ContentStore, snapshots: Snapshots | None, *, upto: int | None = None, progress: Progress | None = None
+) -> State:
+    """The state after the first `upto` records (default: all).
+
+    A change of packs that changes the folds means the windows hold other things from then on, so they are
+    folded again from the beginning of the log under the last plan.
+    """
+    upto = log.head if upto is None else upto
+    state = _from_snapshot(log, content, snapshots, upto) or State(empty_program())
+    stale = False
+    program = state.program
+    for first, columns in log.read_columns(state.head, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto):
+        platform = np.flatnonzero((columns.kind == EVENT) & (columns.type < FIRST_PACK_CODE))
+        start = 0
+        for row in [*platform.tolist(), len(columns)]:
+            if row > start:
+                _apply(state, columns, start, row, windows=not stale)
+            if row < len(columns):
+                event = PlatformEvent(first + row, int(columns.type[row]), columns.record(row).payload)
+                if event.type == PACKS_ACTIVATED:
+                    program = program_of(content, msgspec.json.decode(event.payload, type=Activated), event.offset)
+                    stale |= state.switch(program)
+                else:
+                    state.apply_platform(event)
+            start = row + 1
+        state.head = first + len(columns)
+        if len(columns):
+            state.received_ms = max(state.received_ms, int(columns.received_ms[-1]))
+        if progress is not None:
+            progress(state.head, upto)
+    if stale:
+        refold(state, log, upto)
+    return state
+
+
+def refold(state: State, log: Log, upto: int) -> None:
+    """Fold the windows of the state's program again from the beginning of the log."""
+    state.reset_windows()
+    for _, columns in log.read_columns(0, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto):
+        state.apply_windows(fact_columns(columns, state.program))
+
+
+def fact_columns(columns: Columns, program: Program, start: int = 0, stop: int | None = None) -> FactColumns:
+    """Rows of log columns as the state folds them, cut to the widths of the program."""
+    rows = slice(start, stop)
+    return FactColumns(
+        columns.kind[rows],
+        columns.type[rows].astype(np.int32),
+        columns.time_ms[rows],
+        np.ascontiguousarray(columns.keys[rows, : program.keys_max]),
+        np.ascontiguousarray(columns.numbers[rows, : program.numbers_max]),
+    )
+
+
+def _apply(state: State, columns: Columns, start: int, stop: int, *, windows: bool) -> None:
+    facts = fact_columns(columns, state.program, start, stop)
+    state.count(facts)
+    if windows:
+        state.apply_windows(facts)
+
+
+def _from_snapshot(log: Log, content: ContentStore, snapshots: Snapshots | None, upto: int) -> State | None:
+    if snapshots is None:
+        return None
+    snapshot = snapshots.newest(upto=upto)
+    if snapshot is None:
+        return None
+    parts = dict(snapshot.parts)
+    kept = bytes(parts.pop("state"))
+    activation = State.activation_of(kept)
+    if activation < 0:
+        program = empty_program()
+    else:
+        activated = msgspec.json.decode(log.record(activation).payload, type=Activated)
+        program = program_of(content, activated, activation)
+    return State.restore(program, kept, {name: np.asarray(part) for name, part in parts.items()})

@@ -1,0 +1,45 @@
+"""Rehearsal: golden cases through the real main path, in memory, with fixed scores and their own clock."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+from quanheng.events.intake import Intake, Refusal, Request
+from quanheng.loading.cases import CaseReply
+from quanheng.loading.declared import Case, Declared
+from quanheng.path import Taken, handle
+from quanheng.program import Program
+from quanheng.state import State
+
+
+class PlainPseudonyms:
+    """Pseudonyms without a secret, for rehearsals: nothing of them is kept."""
+
+    def pseudonym(self, entity: str, id: str) -> bytes:
+        """BLAKE2b of entity and id, 16 bytes."""
+        return hashlib.blake2b(f"{len(entity)}:{entity}{id}".encode(), digest_size=16).digest()
+
+    def request_key(self, client: str, id: str) -> bytes:
+        """BLAKE2b of client and request id, 16 bytes."""
+        return self.pseudonym(client, id)
+
+
+def rehearse(packs: Mapping[str, Declared], codes: Mapping[str, int], case: Case) -> list[CaseReply]:
+    """Run one golden case on an empty state. Returns one reply per event of the case, in order."""
+    program = Program(packs, codes, fixed_scores=case.scores)
+    state, intake = State(program), Intake(program.types, PlainPseudonyms())
+    replies = []
+    for event in case.events:
+        request = Request("case", event.id, event.type, msgspec.json.encode(event.data))
+        item = handle(state, intake, [request], event.received_ms, {}).items[0]
+        if isinstance(item, Refusal):
+            replies.append(CaseReply(event.id, "rejected", error=str(item.error)))
+        elif isinstance(item, Taken) and item.decision is not None:
+            body = item.decision.body
+            replies.append(CaseReply(event.id, body.status, body.outcome, tuple(body.reasons)))
+        else:
+            replies.append(CaseReply(event.id, "recorded"))
+    return replies

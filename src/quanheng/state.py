@@ -1,0 +1,214 @@
+"""State: every fold of the log. `apply` is the only mutator, the same live and in recovery."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from quanheng.facts import STATUSES, FactColumns
+from quanheng.features.state import FeatureOverflow, FeatureState
+from quanheng.kernel.log.records import DECISION, EVENT
+from quanheng.program import Program
+
+PACKS_ACTIVATED, TOKEN_ISSUED, TOKEN_REVOKED, INTAKE_REJECTED, SUBJECT_ERASED = 1, 2, 3, 4, 5
+"""Type codes of the platform's own events. Event types of packs have codes from FIRST_PACK_CODE on."""
+
+FIRST_PACK_CODE = 16
+REJECTS_SHOWN_MAX = 1000
+
+
+class Actor(msgspec.Struct, frozen=True, array_like=True):
+    """Who may call: a client with scopes, known by the digest of its token."""
+
+    name: str
+    token_digest: bytes
+    scopes: tuple[str, ...]
+
+
+class Activated(msgspec.Struct, frozen=True):
+    """Payload of a `packs.activated` event: the whole set that is active from this offset on.
+
+    packs : name → content hash of its folder
+    codes : event type name → code, append-only over the life of a log
+    """
+
+    packs: dict[str, str]
+    versions: dict[str, str]
+    codes: dict[str, int]
+    engine: str
+
+
+class PlatformEvent(NamedTuple):
+    """One of the platform's own events with its decoded payload."""
+
+    offset: int
+    type: int
+    payload: bytes
+
+
+class Kept(msgspec.Struct):
+    """What a snapshot keeps of the state besides the features."""
+
+    head: int
+    received_ms: int
+    activation: int
+    actors: dict[str, Actor]
+    decided: dict[str, int]
+    events: dict[int, int]
+    rejected: int
+    rejects: list[int]
+    erasures: dict[str, int]
+
+
+class State:
+    """Every fold of the log up to `head`.
+
+    Attributes
+    ----------
+    program : what the active packs compile to
+    features : windows of every key
+    actors : token digest (hex) → actor
+    decided : (event type code, severity, status) → decisions
+    events : event type code → events
+    rejects : offsets of the newest rejected requests; `rejected` counts them all
+    overflows : sums that did not fit 64 bits since this process started
+    erasures : subject pseudonym (hex) → offset of the newest event that erased it
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.features = FeatureState(program.plan)
+        self.head = 0
+        self.received_ms = 0
+        self.actors: dict[str, Actor] = {}
+        self.decided: Counter[tuple[int, int, int]] = Counter()
+        self.events: Counter[int] = Counter()
+        self.rejected = 0
+        self.rejects: deque[int] = deque(maxlen=REJECTS_SHOWN_MAX)
+        self.erasures: dict[str, int] = {}
+        self.overflows = 0
+
+    def apply(self, columns: FactColumns, *, read: bool = True) -> NDArray[np.int64]:
+        """Fold facts of packs, in order.
+
+        Returns
+        -------
+        int64 (events × plan columns): the vector of each event at its own moment, where `read`.
+        """
+        self.count(columns)
+        return self.apply_windows(columns, read=read)
+
+    def count(self, columns: FactColumns) -> None:
+        """Fold facts into the counts."""
+        is_event = columns.kind == EVENT
+        codes, counts = np.unique(columns.type[is_event], return_counts=True)
+        for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+            self.events[code] += count
+        for triple, count in _decision_counts(columns, columns.kind == DECISION):
+            self.decided[triple] += count
+
+    def apply_windows(self, columns: FactColumns, *, read: bool = False) -> NDArray[np.int64]:
+        """Fold events into the windows, and read each one's vector where `read`."""
+        is_event = columns.kind == EVENT
+        if not is_event.all():
+            columns = FactColumns(*(column[is_event] for column in columns))
+        try:
+            return self.features.run(columns.type, columns.time_ms, columns.keys, columns.numbers, read=read)
+        except FeatureOverflow as overflow:
+            # The events are applied; only the sums that do not fit are unknown, and null to every policy.
+            self.overflows += len(overflow.cells)
+            return overflow.raw
+
+    def switch(self, program: Program) -> bool:
+        """Put a program in force. True if its folds differ, so that the windows must be folded again."""
+        changed = program.plan.digest != self.program.plan.digest
+        self.program = program
+        if changed:
+            self.reset_windows()
+        return changed
+
+    def reset_windows(self) -> None:
+        """Forget every window, under the program's plan."""
+        self.features = FeatureState(self.program.plan)
+
+    def peek(self, columns: FactColumns) -> NDArray[np.int64]:
+        """The vectors `apply` would give, with nothing changed (dry run)."""
+        return self.features.peek(columns.type, columns.time_ms, columns.keys, columns.numbers)
+
+    def apply_platform(self, event: PlatformEvent) -> None:
+        """Fold one of the platform's own events. A change of packs is folded by `switch`: it needs the content store."""
+        if event.type == TOKEN_ISSUED:
+            actor = msgspec.json.decode(event.payload, type=Actor)
+            self.actors[actor.token_digest.hex()] = actor
+        elif event.type == TOKEN_REVOKED:
+            digest = msgspec.json.decode(event.payload, type=dict[str, str])["token_digest"]
+            self.actors.pop(digest, None)
+        elif event.type == INTAKE_REJECTED:
+            self.rejected += 1
+            self.rejects.append(event.offset)
+        elif event.type == SUBJECT_ERASED:
+            self.erasures[msgspec.json.decode(event.payload, type=dict[str, str])["subject"]] = event.offset
+
+    def keep(self) -> tuple[bytes, dict[str, NDArray]]:
+        """What a snapshot stores: the small folds as bytes and the windows as arrays."""
+        kept = Kept(
+            self.head, self.received_ms, self.program.activation, self.actors,
+            {"/".join(map(str, key)): count for key, count in sorted(self.decided.items())},
+            dict(sorted(self.events.items())), self.rejected, list(self.rejects), self.erasures,
+        )
+        return msgspec.msgpack.encode(kept), self.features.dump()
+
+    @classmethod
+    def restore(cls, program: Program, kept: bytes, arrays: dict[str, NDArray]) -> State:
+        """The state that `keep` stored. `program` must be the one that was active then."""
+        values = msgspec.msgpack.decode(kept, type=Kept)
+        state = cls(program)
+        state.features = FeatureState.load(program.plan, arrays)
+        state.head, state.received_ms, state.actors = values.head, values.received_ms, values.actors
+        for key, count in values.decided.items():
+            code, severity, status = map(int, key.split("/"))
+            state.decided[code, severity, status] = count
+        state.events.update(values.events)
+        state.rejected, state.erasures = values.rejected, values.erasures
+        state.rejects.extend(values.rejects)
+        return state
+
+    @staticmethod
+    def activation_of(kept: bytes) -> int:
+        """Offset of the activation that was in force when `keep` was called."""
+        return msgspec.msgpack.decode(kept, type=Kept).activation
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of everything folded: two states with the same log prefix have the same digest."""
+        kept, _ = self.keep()
+        return hashlib.sha256(kept + self.features.digest().encode()).hexdigest()
+
+    def outcomes(self) -> dict[str, int]:
+        """Decisions by outcome."""
+        totals: Counter[str] = Counter()
+        for (_, severity, _), count in self.decided.items():
+            totals[self.program.outcomes[severity]] += count
+        return dict(totals)
+
+    def statuses(self) -> dict[str, int]:
+        """Decisions by status: decided, failed, late."""
+        totals: Counter[str] = Counter()
+        for (_, _, status), count in self.decided.items():
+            totals[STATUSES[status]] += count
+        return dict(totals)
+
+
+def _decision_counts(columns: FactColumns, rows: NDArray[np.bool_]) -> Iterable[tuple[tuple[int, int, int], int]]:
+    if not rows.any():
+        return
+    triples = np.column_stack([columns.type[rows].astype(np.int64), columns.numbers[rows, :2]])
+    packed = (triples[:, 0] << 32) | (triples[:, 1] << 16) | triples[:, 2]
+    values, counts = np.unique(packed, return_counts=True)
+    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+        yield (value >> 32, (value >> 16) & 0xFFFF, value & 0xFFFF), count
