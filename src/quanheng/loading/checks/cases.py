@@ -1,0 +1,153 @@
+"""cases/*.toml: golden cases. Read here, run by `quanheng.loading.cases`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from quanheng.events.schema import EventDeclaration, EventType
+from quanheng.kernel.errors import EventRejected
+from quanheng.loading.declared import Case, CaseEvent, CaseExpectation
+from quanheng.loading.notes import Notes
+from quanheng.loading.table import DOTTED_NAME, Table, moment_ms
+
+STATUSES = ("decided", "recorded", "rejected", "failed")
+TIMES_MAX = 10_000
+MISSING_SCORE = "missing"
+
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What cases may name: events, which of them are decided, models, outcomes and reason codes of the pack."""
+
+    events: Mapping[str, EventDeclaration]
+    decided: Collection[str]
+    models: Collection[str]
+    outcomes: Sequence[str]
+    reasons: Collection[str]
+
+
+def check_cases(files: Mapping[str, dict[str, object]], known: Known, notes: Notes) -> tuple[Case, ...]:
+    """Read all case files (parsed, by name). Every event is read by its schema, so a case cannot hold what intake would refuse."""
+    types = {name: EventType(event, 0) for name, event in known.events.items()}
+    seen: dict[str, str] = {}
+    cases = []
+    for file, values in files.items():
+        top = Table(values, file, "", notes)
+        top.title(required=False)
+        defaults = {name: dict(table.values) for name, table in top.named("default", DOTTED_NAME)}
+        for name in defaults:
+            if name not in known.events:
+                top.problem("default", "no such event is declared here or in a required pack", found=name, known=list(known.events))
+        for table in top.tables("case", required=True):
+            case = _case(table, file, defaults, types, known)
+            if case is None:
+                continue
+            if case.name in seen:
+                table.problem("name", f"the name is taken by a case in {seen[case.name]}", found=case.name)
+            seen[case.name] = file
+            cases.append(case)
+        top.done()
+    return tuple(cases)
+
+
+def _case(table: Table, file: str, defaults: Mapping[str, dict[str, object]], types: Mapping[str, EventType], known: Known) -> Case | None:
+    name = table.text("name", wanted="one sentence that says what must happen")
+    clock_ms = table.time_ms("clock")
+    scores = _scores(table, known.models)
+    events: list[CaseEvent] = []
+    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "case"
+    for inner in table.tables("event", required=True):
+        events += _events(inner, clock_ms or 0, f"{stem}-{len(events) + 1}", events[-1].received_ms if events else clock_ms or 0,
+                          defaults, types, known)
+    table.done()
+    if events and not any(event.expect for event in events):
+        table.problem("event", "the case expects nothing", cure='Add expect = {outcome = "…", reasons = […]} to an event.')
+    if not name or clock_ms is None or not events:
+        return None
+    return Case(name=name, file=file, clock_ms=clock_ms, scores=scores, events=tuple(events))
+
+
+def _scores(table: Table, models: Collection[str]) -> dict[str, Decimal | None]:
+    """A score for every model of the pack, so that cases do not move when a model is trained again."""
+    inner = table.table("scores", required=bool(models))
+    scores: dict[str, Decimal | None] = {}
+    for name, value in inner.values.items():
+        if name not in models:
+            inner.problem(name, "no such model is declared", found=name, known=list(models))
+        elif value == MISSING_SCORE:
+            scores[name] = None
+        elif isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+            inner.problem(name, "the score is neither a number nor missing", found=value, known=f'a number, or "{MISSING_SCORE}"')
+        else:
+            scores[name] = Decimal(value)
+    absent = [name for name in models if name not in inner.values]
+    if inner.values and absent:
+        inner.problem("", "scores are fixed in a case: a model has none", found=", ".join(absent), cure=f'Write a number, or "{MISSING_SCORE}".')
+    return scores
+
+
+def _events(table: Table, clock_ms: int, id: str, last_ms: int, defaults: Mapping[str, dict[str, object]],
+            types: Mapping[str, EventType], known: Known) -> list[CaseEvent]:
+    """One `[[case.event]]`, repeated `times` with `every` between."""
+    name = table.choice("type", known.events)
+    at_ms = table.time_ms("at", required=False) if table.has("at") else max(clock_ms, last_ms)
+    times = table.integer("times", required=False, default=1, least=1, most=TIMES_MAX)
+    every_ms = table.duration_ms("every") or 0
+    id = table.text("id", required=False, default=id)
+    data = {**defaults.get(name, {}), **table.table("data", required=False).values}
+    expect = _expect(table.table("expect", required=False), name, known) if table.has("expect") else None
+    table.done()
+    if at_ms is None or name not in types:
+        return []
+    if at_ms < last_ms:
+        table.problem("at", "the event arrives before the one above it", found=table.values.get("at"), cure="Write events in order of arrival.")
+    event_type = types[name]
+    found = []
+    for number in range(times):
+        last = number == times - 1
+        moved = _moments(data, event_type, number * every_ms, at_ms + number * every_ms)
+        found.append(CaseEvent(id=id if times == 1 else f"{id}-{number + 1}", type=name, data=moved,
+                               received_ms=at_ms + number * every_ms, expect=expect if last else None))
+    if expect is None or expect.status != "rejected":
+        try:
+            event_type.read(_JSON.encode(found[0].data))
+        except EventRejected as error:
+            table.problem("data", f"the event does not fit its type: {error.what}", found=error.found or error.where, known=error.allowed, cure=error.cure)
+        except TypeError as error:  # A TOML value that JSON does not have, such as a time of day.
+            table.problem("data", "a value cannot be sent as JSON", found=str(error))
+    return found
+
+
+def _moments(data: Mapping[str, object], event_type: EventType, later_ms: int, received_ms: int) -> dict[str, object]:
+    """Dates become milliseconds, moved along with repetition; time fields that are left out are the moment of arrival."""
+    moved = dict(data)
+    for name, field in event_type.declaration.fields.items():
+        if field.kind != "time":
+            continue
+        if name not in moved:
+            if not field.optional:
+                moved[name] = received_ms
+        elif not isinstance(moved[name], int):
+            moment = moment_ms(moved[name])
+            moved[name] = moment + later_ms if isinstance(moment, int) else moved[name]
+    return moved
+
+
+def _expect(table: Table, event: str, known: Known) -> CaseExpectation:
+    status = table.choice("status", STATUSES, default="decided" if event in known.decided else "recorded", required=False)
+    outcome = table.choice("outcome", known.outcomes, required=False) or None
+    reasons = table.texts("reasons", required=False) if table.has("reasons") else None
+    for code in reasons or ():
+        if code not in known.reasons:
+            table.problem("reasons", "no such reason code is declared", found=code, known=list(known.reasons))
+    if not table.values:
+        table.problem("", "nothing is expected", known="outcome, reasons, status")
+    if outcome and event and event not in known.decided:
+        table.problem("outcome", f"no flow decides {event}", found=outcome, cure="Expect it of an event that is decided.")
+    table.done()
+    return CaseExpectation(status=status, outcome=outcome, reasons=reasons)

@@ -1,0 +1,166 @@
+"""policies/*.dmn: the model is sound, every input has a source of the right type, outcomes and reasons are known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from lxml import etree
+
+from quanheng.decisions.dmn import compile_decision, read_model
+from quanheng.kernel.errors import DeclarationError, QuanhengError
+from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
+from quanheng.loading.checks.manifest import FlowDraft
+from quanheng.loading.declared import Flow
+from quanheng.loading.notes import Notes
+
+_TEXT = r'"(?:[^"\\]|\\.)*"'
+_WHOLE_TEXT = re.compile(rf"\s*({_TEXT})\s*")
+_TEXT_LIST = re.compile(rf"\s*\[\s*(?:{_TEXT}\s*,?\s*)*\]\s*")
+_BRANCH = re.compile(rf"\b(?:then|else)\s+({_TEXT})")
+_ENTRY = re.compile(rf"\b(?P<name>outcome|reasons?)\s*:\s*(?P<value>{_TEXT}|\[[^\]]*\])")
+_ANY_TEXT = re.compile(_TEXT)
+_TYPES_ANY = frozenset({"Any", "any", ""})
+_OUTCOME_NAMES = frozenset({"outcome"})
+_REASON_NAMES = frozenset({"reason", "reasons"})
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """What the XML of a policy tells without compiling it.
+
+    decisions : names of its decisions
+    outcomes, reasons : literal outcome and reason → key of the place that returns it
+    """
+
+    decisions: tuple[str, ...] = ()
+    outcomes: Mapping[str, str] = {}
+    reasons: Mapping[str, str] = {}
+
+
+def check_policies(files: Mapping[str, bytes], drafts: Sequence[FlowDraft], sources: Mapping[str, Mapping[str, str]],
+                   outcomes: Sequence[str], notes: Notes) -> tuple[tuple[Flow, ...], dict[str, tuple[str, str]]]:
+    """Check all policies against what the pack declares.
+
+    Parameters
+    ----------
+    files : XML by file name, "policies/authorise.dmn"
+    drafts : the flows of pack.toml
+    sources : per event that is decided: name → FEEL type of everything an input may ask for
+    outcomes : outcomes of the pack
+
+    Returns
+    -------
+    The flows with their policy, and every reason code with (file, key) of the place that returns it.
+    """
+    outlines = {file: outline for file, xml in files.items() if (outline := _outline(xml, file, notes)) is not None}
+    reasons: dict[str, tuple[str, str]] = {}
+    for file, outline in outlines.items():
+        for outcome, key in outline.outcomes.items():
+            if outcome not in outcomes:
+                notes.add(file, key, "the policy returns an outcome that pack.toml does not have", found=outcome, known=list(outcomes))
+        reasons |= {code: (file, key) for code, key in outline.reasons.items()}
+    models = {file: _model(files[file], file, notes) for file in outlines}
+    flows = [_flow(draft, outlines, models, sources.get(draft.when, {}), notes) for draft in drafts]
+    return tuple(flow for flow in flows if flow is not None), reasons
+
+
+def _outline(xml: bytes, file: str, notes: Notes) -> Outline | None:
+    """Read names and literal outputs. External entities, DTDs and the network are never touched."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(xml, parser)
+    except etree.XMLSyntaxError as error:
+        notes.add(file, f"line {error.lineno or 1}", "the file is not well-formed XML", found=str(error.msg),
+                  cure="Save it again from a DMN editor, or write & as &amp; and < as &lt; inside texts.")
+        return None
+    decisions = root.findall("{*}decision")
+    outcomes: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+    for decision in decisions:
+        name = decision.get("name", "")
+        for table in decision.iter("{*}decisionTable"):
+            _table_outputs(table, name, outcomes, reasons)
+        for entry in decision.iter("{*}contextEntry"):
+            variable, text = entry.find("{*}variable"), entry.findtext("{*}literalExpression/{*}text") or ""
+            _literals(variable.get("name", "") if variable is not None else "", text, name, outcomes, reasons)
+        for literal in decision.iter("{*}literalExpression"):
+            for match in _ENTRY.finditer(literal.findtext("{*}text") or ""):
+                _literals(match["name"], match["value"], name, outcomes, reasons)
+    return Outline(tuple(decision.get("name", "") for decision in decisions), outcomes, reasons)
+
+
+def _table_outputs(table: etree._Element, decision: str, outcomes: dict[str, str], reasons: dict[str, str]) -> None:
+    names = [output.get("name") or decision for output in table.findall("{*}output")]
+    for number, rule in enumerate(table.findall("{*}rule"), 1):
+        for name, entry in zip(names, rule.findall("{*}outputEntry"), strict=False):
+            _literals(name, entry.findtext("{*}text") or "", f"{decision}, rule {number}", outcomes, reasons)
+
+
+def _literals(name: str, text: str, key: str, outcomes: dict[str, str], reasons: dict[str, str]) -> None:
+    """Keep the literal texts of an output named outcome, reason or reasons."""
+    target = outcomes if name in _OUTCOME_NAMES else reasons if name in _REASON_NAMES else None
+    if target is None:
+        return
+    if _WHOLE_TEXT.fullmatch(text) or _TEXT_LIST.fullmatch(text):
+        found = _ANY_TEXT.findall(text)
+    else:
+        found = _BRANCH.findall(text)
+    for literal in found:
+        target.setdefault(literal[1:-1], key)
+
+
+def _model(xml: bytes, file: str, notes: Notes) -> object | None:
+    try:
+        return read_model(xml, file)
+    except DeclarationError as error:
+        notes.extend(error.problems)
+    except QuanhengError as error:
+        notes.add(file, error.where, error.what, found=error.found, known=error.allowed, cure=error.cure)
+    return None
+
+
+def _flow(draft: FlowDraft, outlines: Mapping[str, Outline], models: Mapping[str, object | None],
+          sources: Mapping[str, str], notes: Notes) -> Flow | None:
+    """Find the decision of a flow and check its inputs."""
+    if not draft.decide:
+        return None
+    holding = [file for file, outline in outlines.items() if draft.decide in outline.decisions]
+    known = [name for outline in outlines.values() for name in outline.decisions]
+    if not holding:
+        notes.add(MANIFEST_FILE, f"{draft.key}.decide", "no policy has this decision", found=draft.decide, known=known)
+        return None
+    if len(holding) > 1:
+        notes.add(MANIFEST_FILE, f"{draft.key}.decide", f"several policies have this decision: {', '.join(holding)}",
+                  found=draft.decide, cure="Rename all but one.")
+    model = models[holding[0]]
+    if model is not None:
+        _check_inputs(model, draft, holding[0], sources, notes)
+    return Flow(when=draft.when, purpose=draft.purpose, decide=draft.decide, policy=policy_name(holding[0]),
+                fallback=draft.fallback, clock=draft.clock)  # type: ignore[arg-type]
+
+
+def _check_inputs(model: object, draft: FlowDraft, file: str, sources: Mapping[str, str], notes: Notes) -> None:
+    try:
+        policy = compile_decision(model, draft.decide)  # type: ignore[arg-type]
+    except DeclarationError as error:
+        notes.extend(error.problems)
+        return
+    except QuanhengError as error:
+        notes.add(file, draft.decide, error.what, found=error.found, known=error.allowed, cure=error.cure)
+        return
+    if not sources:
+        return
+    for one in policy.inputs:
+        wanted = str(one.type)
+        if one.name not in sources:
+            notes.add(file, one.name, f"the policy asks for an input that nothing provides for {draft.when}", found=one.name, known=sources)
+        elif wanted not in _TYPES_ANY and sources[one.name] not in _TYPES_ANY and wanted != sources[one.name]:
+            notes.add(file, one.name, "the input has another type than its source", found=wanted, known=sources[one.name],
+                      cure=f'Write typeRef="{sources[one.name]}".')
+
+
+def policy_name(file: str) -> str:
+    """ "policies/authorise.dmn" → "authorise"."""
+    return file.removeprefix("policies/").removesuffix(".dmn")
+

@@ -1,0 +1,55 @@
+"""Finds packs: those that ship with Quanheng, and those of other distributions (entry point group `quanheng.packs`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from quanheng.kernel.errors import DeclarationError, Problem
+from quanheng.loading.files import PackFiles, read_pack
+
+GROUP = "quanheng.packs"
+SHIPPED = "quanheng_packs"
+
+
+def find_packs(points: Iterable[EntryPoint] | None = None) -> dict[str, Traversable]:
+    """Folders of all installed packs, by name.
+
+    An outside distribution names the package that holds its pack folder:
+
+        [project.entry-points."quanheng.packs"]
+        my_pack = "my_distribution.my_pack"
+
+    Parameters
+    ----------
+    points : entry points to look at; those of all installed distributions by default
+
+    Raises
+    ------
+    DeclarationError
+        when two distributions bring a pack of one name, or a named package cannot be imported.
+    """
+    found: dict[str, Traversable] = {}
+    for folder in sorted(files(SHIPPED).iterdir(), key=lambda entry: entry.name):
+        if folder.is_dir() and folder.joinpath("pack.toml").is_file():
+            found[folder.name] = folder
+    problems = []
+    for point in sorted(points if points is not None else entry_points(group=GROUP), key=lambda point: point.name):
+        if point.name in found:
+            problems.append(Problem(point.value, GROUP, "the name of the pack is taken", point.name, cure="Uninstall one, or rename the entry point and the pack."))
+            continue
+        try:
+            found[point.name] = files(import_module(point.module))
+        except ImportError as error:
+            problems.append(Problem(point.value, GROUP, f"the package that holds the pack cannot be imported ({error})", point.name, cure="Install it again."))
+    if problems:
+        raise DeclarationError("installed packs cannot be listed", problems)
+    return found
+
+
+def read_packs(points: Iterable[EntryPoint] | None = None) -> dict[str, PackFiles]:
+    """The files of all installed packs, by name: what `check_pack` takes as available."""
+    return {name: read_pack(folder, name) for name, folder in find_packs(points).items()}
