@@ -1,0 +1,57 @@
+"""The few file operations whose order decides what survives a crash, in one place so that a simulated disk can stand in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+class Files:
+    """Durable file operations on the real file system."""
+
+    def write_durably(self, path: Path, data: bytes, mode: int = 0o644) -> None:
+        """Put `data` at `path`, whole or not at all, and durable on return: write aside, fsync, rename, fsync folder."""
+        aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(handle, view) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(aside, path)
+        self.sync_folder(path.parent)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Make the names in `folder` durable."""
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def make_folder(self, folder: Path, mode: int = 0o755) -> None:
+        """Make `folder` and its parents where absent; each new name is durable on return."""
+        missing = []
+        at = folder
+        while not at.is_dir():
+            missing.append(at)
+            at = at.parent
+        for new in reversed(missing):
+            new.mkdir(mode=mode, exist_ok=True)
+            self.sync_folder(new.parent)
+
+    def read(self, path: Path) -> bytes:
+        """The bytes at `path`; FileNotFoundError if absent."""
+        return path.read_bytes()
+
+    def names(self, folder: Path) -> list[str]:
+        """Sorted names in `folder`, none if it is absent; half-written files (`.part`) are left out."""
+        if not folder.is_dir():
+            return []
+        return sorted(name for name in os.listdir(folder) if not name.endswith(".part"))
+
+    def remove(self, path: Path) -> None:
+        """Remove `path` if it is there."""
+        path.unlink(missing_ok=True)

@@ -1,0 +1,222 @@
+"""The log in one SQLite file: WAL, synchronous=FULL, one row per batch, one row for head and epoch."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from quanheng.kernel.errors import AppendFailed, EpochFenced, HeadMoved, LogCorrupt, LogError
+from quanheng.kernel.log.store import GENESIS_DIGEST, BatchRow, Tip
+
+FORMAT = 1
+PAGE_BYTES = 16384
+APPLICATION_ID = 0x51484C47  # "QHLG"
+ROWS_PER_READ = 16
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS batches (
+  first INTEGER PRIMARY KEY, count INTEGER NOT NULL, epoch INTEGER NOT NULL, received_ms INTEGER NOT NULL,
+  peaks BLOB NOT NULL, previous_root BLOB NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS tip (
+  one INTEGER PRIMARY KEY CHECK (one = 1), head INTEGER NOT NULL, epoch INTEGER NOT NULL, digest BLOB NOT NULL,
+  owner TEXT NOT NULL
+);
+"""
+
+
+class SqliteLogStore:
+    """A log store in the SQLite file `path`.
+
+    Parameters
+    ----------
+    path : the file; it and `-wal`, `-shm` beside it belong to the store
+    connect : gives a connection with the interface of `sqlite3`; the store simulation passes its own
+    timeout_s : how long to wait for another process that is writing
+    """
+
+    def __init__(
+        self, path: str | Path, connect: Callable[..., Any] = sqlite3.connect, timeout_s: float = 10.0
+    ) -> None:
+        self.path = str(path)
+        self._connect_with, self._timeout_s = connect, timeout_s
+        self._lock = threading.Lock()
+        self._readers = threading.local()
+        self._open: list[Any] = []
+        self._writer = self._guard("open", self._prepare)
+
+    def acquire(self, owner: str) -> int:
+        """Become the writer: a new epoch, which fences every earlier writer."""
+        with self._lock:
+            return int(self._guard("acquire", lambda: self._acquire(owner)))
+
+    def append(self, batch: BatchRow, expected_head: int, epoch: int) -> int:
+        """Make `batch` durable and give the new head; see `LogStore.append`."""
+        with self._lock:
+            execute = self._writer.execute
+            try:
+                execute("BEGIN IMMEDIATE")
+                moved = execute(
+                    "UPDATE tip SET head = ?, digest = ? WHERE one = 1 AND head = ? AND epoch = ? RETURNING head",
+                    (batch.first + batch.count, batch.digest, expected_head, epoch),
+                ).fetchall()
+                if moved and batch.first == expected_head:
+                    execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?)", batch)
+                    execute("COMMIT")
+                    return batch.first + batch.count
+                tip = self._tip(self._writer)
+            except sqlite3.Error as error:
+                self._rollback()
+                raise AppendFailed(
+                    "the log store did not confirm a durable write",
+                    where=self.path,
+                    found=str(error),
+                    cure="Check the disk (space, health), then start again; nothing acknowledged is lost.",
+                ) from error
+            self._rollback()
+            raise refusal(self.path, tip, batch.first, expected_head, epoch)
+
+    def read(self, first: int, last: int | None = None, bodies: bool = True) -> Iterator[BatchRow]:
+        """Batches that hold records with first <= offset < last, in order.
+
+        Few rows per query, so that no long read transaction keeps the WAL from being checkpointed.
+        """
+        body = "body" if bodies else "x''"
+        sql = (
+            f"SELECT first, count, epoch, received_ms, peaks, previous_root, digest, {body} FROM batches"
+            " WHERE first >= ? AND first < ? ORDER BY first LIMIT ?"
+        )
+        stop = 2**63 - 1 if last is None else last
+        found = self._rows("SELECT max(first) FROM batches WHERE first <= ?", (first,))
+        start = found[0][0] if found and found[0][0] is not None else first
+        limit = ROWS_PER_READ if bodies else 64 * ROWS_PER_READ
+        while True:
+            rows = self._rows(sql, (start, stop, limit))
+            for row in rows:
+                batch = BatchRow._make(row)
+                if batch.last > first:
+                    yield batch
+            if len(rows) < limit:
+                return
+            start = rows[-1][0] + 1
+
+    def tip(self) -> Tip:
+        """Head, epoch and last digest, read together."""
+        return self._guard("read", lambda: self._tip(self._reader()))
+
+    def head(self) -> int:
+        """Number of records."""
+        return self.tip().head
+
+    def close(self) -> None:
+        """Close every connection; the last one moves the WAL into the file."""
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+            self._readers = threading.local()
+
+    def _connect(self) -> Any:
+        connection = self._connect_with(
+            self.path, isolation_level=None, check_same_thread=False, timeout=self._timeout_s
+        )
+        self._open.append(connection)
+        return connection
+
+    def _prepare(self) -> Any:
+        connection = self._connect()
+        execute = connection.execute
+        execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        execute("PRAGMA journal_mode = WAL").fetchall()
+        execute("PRAGMA synchronous = FULL")
+        # A WAL left by a crash is moved into the file now: were its fsync to have failed and been forgotten by the
+        # system, appending behind it would stand on frames that are not on the disk.
+        execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        execute("PRAGMA wal_autocheckpoint = 2048")
+        execute("BEGIN IMMEDIATE")
+        for statement in _SCHEMA.split(";"):
+            if statement.strip():
+                execute(statement)
+        execute("INSERT OR IGNORE INTO tip VALUES (1, 0, 0, ?, '')", (GENESIS_DIGEST,))
+        execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        execute(f"PRAGMA user_version = {FORMAT}")
+        execute("COMMIT")
+        return connection
+
+    def _acquire(self, owner: str) -> int:
+        execute = self._writer.execute
+        execute("BEGIN IMMEDIATE")
+        rows = execute("UPDATE tip SET epoch = epoch + 1, owner = ? WHERE one = 1 RETURNING epoch", (owner,)).fetchall()
+        execute("COMMIT")
+        return int(rows[0][0])
+
+    def _reader(self) -> Any:
+        reader = getattr(self._readers, "connection", None)
+        if reader is None:
+            with self._lock:
+                reader = self._readers.connection = self._connect()
+        return reader
+
+    def _rows(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
+        rows: list[Any] = self._guard("read", lambda: self._reader().execute(sql, values).fetchall())
+        return rows
+
+    def _tip(self, connection: Any) -> Tip:
+        rows = connection.execute("SELECT head, epoch, digest FROM tip WHERE one = 1").fetchall()
+        if not rows:
+            raise LogCorrupt(
+                "the row that holds head and epoch is gone", where=self.path, cure="Restore the log from a copy."
+            )
+        return Tip._make(rows[0])
+
+    def _rollback(self) -> None:
+        try:
+            self._writer.execute("ROLLBACK")
+        except sqlite3.Error:
+            pass  # SQLite has already rolled back by itself.
+
+    def _guard(self, doing: str, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except sqlite3.DatabaseError as error:
+            raise translated(error, self.path, doing) from error
+
+
+def translated(error: sqlite3.Error, path: str, doing: str) -> LogError:
+    """The error of ours that says what a SQLite error means for the log."""
+    text = str(error)
+    if "malformed" in text or "not a database" in text or "corrupt" in text or "no such table" in text:
+        return LogCorrupt(
+            f"the log file is damaged ({doing})",
+            where=path,
+            found=text,
+            cure="Restore the file from a copy; what was acknowledged after that copy must come from its sources again.",
+        )
+    return LogError(
+        f"the log file cannot be used ({doing})",
+        where=path,
+        found=text,
+        cure="Check that the folder exists, is writable, has space, and that no other process holds the file.",
+    )
+
+
+def refusal(where: str, tip: Tip, first: int, expected_head: int, epoch: int) -> LogError:
+    """Why an append was refused."""
+    if tip.epoch != epoch:
+        return EpochFenced(
+            "a newer writer has taken over the log",
+            where=where,
+            found=f"epoch {epoch}",
+            allowed=f"epoch {tip.epoch}",
+            cure="Stop this writer; the other one goes on.",
+        )
+    return HeadMoved(
+        "the log does not end where this batch begins",
+        where=where,
+        found=f"batch at {first}, expected head {expected_head}",
+        allowed=f"{tip.head}",
+        cure="Open the log again and apply what was appended since.",
+    )

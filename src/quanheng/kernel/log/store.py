@@ -1,0 +1,87 @@
+"""What a log store must do. A store keeps batches; the log above it computes digests and the tree.
+
+The promise every store makes, and `quanheng.testing.log_store` tries: `append` returns only when the batch would survive
+the loss of power; it is refused when another writer has appended (`HeadMoved`) or taken over (`EpochFenced`), so two
+writers can never both write; a batch is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import NamedTuple, Protocol
+
+GENESIS_DIGEST = bytes(32)
+_DIGEST_HEADER = struct.Struct("<16s32sqqqq32sI")
+_DIGEST_TAG = b"quanheng batch 1"
+
+
+class BatchRow(NamedTuple):
+    """One durable append: `count` records from offset `first` on.
+
+    `peaks` (32 bytes each, left to right) and `previous_root` are those of the Merkle tree of `first` leaves, before
+    this batch. `digest` chains the batch to the one before. `body` is the concatenated records, empty where a reader
+    asked for no bodies.
+    """
+
+    first: int
+    count: int
+    epoch: int
+    received_ms: int
+    peaks: bytes
+    previous_root: bytes
+    digest: bytes
+    body: bytes
+
+    @property
+    def last(self) -> int:
+        """Offset after the last record: the `first` of the next batch."""
+        return self.first + self.count
+
+
+class Tip(NamedTuple):
+    """Where the log ends: number of records, current epoch, digest of the last batch."""
+
+    head: int
+    epoch: int
+    digest: bytes
+
+
+class LogStore(Protocol):
+    """A durable, ordered, fenced keeper of batches."""
+
+    def acquire(self, owner: str) -> int:
+        """Become the writer: a new epoch, which fences every earlier writer."""
+
+    def append(self, batch: BatchRow, expected_head: int, epoch: int) -> int:
+        """Make `batch` durable and give the new head.
+
+        Raises
+        ------
+        HeadMoved : the head is not `expected_head`; nothing was written
+        EpochFenced : a newer writer exists; nothing was written
+        AppendFailed : the store did not confirm; the batch may or may not be there
+        """
+
+    def read(self, first: int, last: int | None = None, bodies: bool = True) -> Iterator[BatchRow]:
+        """Batches that hold records with first <= offset < last, in order."""
+
+    def tip(self) -> Tip:
+        """Head, epoch and last digest, read together."""
+
+    def head(self) -> int:
+        """Number of records."""
+
+    def close(self) -> None:
+        """Release connections. The store may be opened again."""
+
+
+def batch_digest(
+    previous_digest: bytes, first: int, count: int, epoch: int, received_ms: int, peaks: bytes, previous_root: bytes, body: bytes
+) -> bytes:
+    """SHA-256 over a tag, the previous digest, every field of the row, and the body."""
+    head = _DIGEST_HEADER.pack(_DIGEST_TAG, previous_digest, first, count, epoch, received_ms, previous_root, len(peaks))
+    hasher = sha256(head + peaks)
+    hasher.update(body)
+    return hasher.digest()

@@ -1,0 +1,206 @@
+"""The Merkle tree of RFC 6962 (and RFC 9162), a leaf per record: roots, proofs, and their verification.
+
+Leaf hash = SHA-256(0x00 || record), node hash = SHA-256(0x01 || left || right), the root of the empty tree = SHA-256("").
+Only the *peaks* are kept (the roots of the perfect subtrees that the bits of the size name, from left to right), so a
+log of any length needs at most 64 hashes to go on growing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+HASH_BYTES = 32
+EMPTY_ROOT = sha256(b"").digest()
+
+RangeHash = Callable[[int, int], bytes]
+"""(start, level) -> root of the perfect subtree over leaves start .. start + 2**level."""
+
+
+def leaf_hash(record: bytes) -> bytes:
+    """SHA-256(0x00 || record), RFC 6962 section 2.1."""
+    return sha256(b"\x00" + record).digest()
+
+
+def leaf_hashes(records: Iterable[bytes]) -> list[bytes]:
+    """`leaf_hash` of many records."""
+    hash_of = sha256
+    return [hash_of(b"\x00" + record).digest() for record in records]
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """SHA-256(0x01 || left || right), RFC 6962 section 2.1."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+def extend_peaks(size: int, peaks: Sequence[bytes], leaves: Sequence[bytes]) -> list[bytes]:
+    """Peaks of the tree after `leaves` were added to a tree of `size` leaves with `peaks` (left to right).
+
+    Works level by level over the whole batch, which costs one hash per new interior node and no bookkeeping per leaf.
+    """
+    if len(peaks) != size.bit_count():
+        raise ValueError(f"a tree of {size} leaves has {size.bit_count()} peaks; was {len(peaks)}")
+    hash_of = sha256
+    waiting = list(peaks)
+    nodes = list(leaves)
+    made: list[bytes] = []
+    start = size
+    while start or nodes:
+        if start & 1:
+            nodes.insert(0, waiting.pop())
+        if len(nodes) & 1:
+            made.append(nodes.pop())
+        pairs = iter(nodes)
+        nodes = [hash_of(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+        start >>= 1
+    made.reverse()
+    return made
+
+
+def root_of(peaks: Sequence[bytes]) -> bytes:
+    """Root of the tree whose peaks (left to right) are given."""
+    if not peaks:
+        return EMPTY_ROOT
+    root = peaks[-1]
+    for peak in reversed(peaks[:-1]):
+        root = sha256(b"\x01" + peak + root).digest()
+    return root
+
+
+class InclusionProof(NamedTuple):
+    """That the leaf at `index` is in the tree of `size` leaves with `root`."""
+
+    index: int
+    size: int
+    leaf: bytes
+    path: tuple[bytes, ...]
+    root: bytes
+
+
+class ConsistencyProof(NamedTuple):
+    """That the tree of `new_size` leaves begins with the tree of `old_size` leaves."""
+
+    old_size: int
+    new_size: int
+    old_root: bytes
+    new_root: bytes
+    path: tuple[bytes, ...]
+
+
+def _subtree(start: int, stop: int, range_hash: RangeHash) -> bytes:
+    """MTH(D[start:stop]) where start is aligned: fold of the peaks of that range."""
+    peaks = []
+    at, left = start, stop - start
+    while left:
+        level = left.bit_length() - 1
+        peaks.append(range_hash(at, level))
+        at += 1 << level
+        left -= 1 << level
+    return root_of(peaks)
+
+
+def inclusion_path(index: int, size: int, range_hash: RangeHash) -> tuple[bytes, ...]:
+    """PATH(index, D[size]) of RFC 6962 section 2.1.1, nearest sibling first.
+
+    Raises
+    ------
+    ValueError : index is outside the tree
+    """
+    if not 0 <= index < size:
+        raise ValueError(f"leaf index {index} is outside a tree of {size} leaves")
+    path: list[bytes] = []
+    start, stop = 0, size
+    while stop - start > 1:
+        middle = start + (1 << ((stop - start - 1).bit_length() - 1))
+        if index < middle:
+            path.append(_subtree(middle, stop, range_hash))
+            stop = middle
+        else:
+            path.append(_subtree(start, middle, range_hash))
+            start = middle
+    path.reverse()
+    return tuple(path)
+
+
+def consistency_path(old_size: int, new_size: int, range_hash: RangeHash) -> tuple[bytes, ...]:
+    """PROOF(old_size, D[new_size]) of RFC 6962 section 2.1.2.
+
+    Raises
+    ------
+    ValueError : not 0 <= old_size <= new_size
+    """
+    if not 0 <= old_size <= new_size:
+        raise ValueError(f"old size {old_size} is outside 0..{new_size}")
+    if old_size in (0, new_size):
+        return ()
+    path: list[bytes] = []
+    start, stop, wanted, whole = 0, new_size, old_size, True
+    while wanted != stop:
+        middle = start + (1 << ((stop - start - 1).bit_length() - 1))
+        if wanted <= middle:
+            path.append(_subtree(middle, stop, range_hash))
+            stop = middle
+        else:
+            path.append(_subtree(start, middle, range_hash))
+            start, whole = middle, False
+    if not whole:
+        path.append(_subtree(start, stop, range_hash))
+    path.reverse()
+    return tuple(path)
+
+
+def verify_inclusion(proof: InclusionProof) -> bool:
+    """Check an inclusion proof by the algorithm of RFC 9162 section 2.1.3.2."""
+    if not 0 <= proof.index < proof.size:
+        return False
+    node, last = proof.index, proof.size - 1
+    current = proof.leaf
+    for sibling in proof.path:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            current = node_hash(sibling, current)
+            while not node & 1 and node:
+                node >>= 1
+                last >>= 1
+        else:
+            current = node_hash(current, sibling)
+        node >>= 1
+        last >>= 1
+    return last == 0 and current == proof.root
+
+
+def verify_consistency(proof: ConsistencyProof) -> bool:
+    """Check a consistency proof by the algorithm of RFC 9162 section 2.1.4.2."""
+    old, new = proof.old_size, proof.new_size
+    if not 0 <= old <= new:
+        return False
+    if old == new:
+        return not proof.path and proof.old_root == proof.new_root
+    if old == 0:
+        return not proof.path and proof.old_root == EMPTY_ROOT
+    path = list(proof.path)
+    if old & (old - 1) == 0:
+        path.insert(0, proof.old_root)
+    if not path:
+        return False
+    node, last = old - 1, new - 1
+    while node & 1:
+        node >>= 1
+        last >>= 1
+    old_root = new_root = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            old_root = node_hash(sibling, old_root)
+            new_root = node_hash(sibling, new_root)
+            while not node & 1 and node:
+                node >>= 1
+                last >>= 1
+        else:
+            new_root = node_hash(new_root, sibling)
+        node >>= 1
+        last >>= 1
+    return last == 0 and old_root == proof.old_root and new_root == proof.new_root

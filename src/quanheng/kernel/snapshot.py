@@ -1,0 +1,121 @@
+"""Snapshots of folded state at an offset: recovery begins here instead of at the start of the log.
+
+One file per snapshot: magic, the length of a JSON head, the head (offset, program, and name, type, shape and place of each
+part), the parts, and the SHA-256 of all that. A file that does not match its digest is reported and the older one used; a
+snapshot is never the truth, since the log can rebuild it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from quanheng.kernel.codec import canonical_json, decode_json
+from quanheng.kernel.errors import InputError, LogCorrupt
+from quanheng.kernel.files import Files
+
+MAGIC = b"QHSNAP1\n"
+KEPT = 3
+_NAME = re.compile(r"([0-9]{20})-([0-9a-f]{16})\.snapshot")
+_ALIGN = 64
+
+Part = bytes | np.ndarray
+
+
+class Snapshot(NamedTuple):
+    """State after all records before `offset`, folded by `program` (a digest of what folded it)."""
+
+    offset: int
+    program: str
+    parts: dict[str, Part]
+
+
+class Snapshots:
+    """Snapshots in `folder`; the newest `KEPT` are kept. `broken` lists what was found damaged and passed over."""
+
+    def __init__(self, folder: str | Path, files: Files | None = None) -> None:
+        self.folder, self._files = Path(folder), files or Files()
+        self._files.make_folder(self.folder)
+        self.broken: list[str] = []
+
+    def write(self, offset: int, program: str, parts: Mapping[str, Part]) -> Path:
+        """Write a snapshot; durable on return. Older ones beyond the newest three of this program are removed."""
+        if offset < 0:
+            raise InputError("the offset of a snapshot is not negative", found=str(offset))
+        path = self.folder / f"{offset:020d}-{_tag(program)}.snapshot"
+        self._files.write_durably(path, _encode(offset, program, parts))
+        for old in self._of(program)[KEPT:]:
+            self._files.remove(self.folder / old)
+        return path
+
+    def newest(self, upto: int | None = None, program: str | None = None) -> Snapshot | None:
+        """The newest whole snapshot with offset <= `upto`, of `program` if given; None if there is none."""
+        for name in self._of(program):
+            if upto is not None and int(name[:20]) > upto:
+                continue
+            try:
+                made = _decode(self._files.read(self.folder / name), name)
+            except (LogCorrupt, FileNotFoundError) as error:
+                self.broken.append(str(error))
+                continue
+            if program is None or made.program == program:
+                return made
+        return None
+
+    def _of(self, program: str | None) -> list[str]:
+        """File names, newest first."""
+        found = [(name, _NAME.fullmatch(name)) for name in self._files.names(self.folder)]
+        wanted = None if program is None else _tag(program)
+        return sorted((name for name, match in found if match and wanted in (None, match[2])), reverse=True)
+
+
+def _tag(program: str) -> str:
+    return sha256(program.encode()).hexdigest()[:16]
+
+
+def _encode(offset: int, program: str, parts: Mapping[str, Part]) -> bytes:
+    heads: dict[str, object] = {}
+    blobs: list[bytes] = []
+    at = 0
+    for name, part in parts.items():
+        if isinstance(part, np.ndarray):
+            if part.dtype.hasobject:
+                raise InputError("a snapshot part holds Python objects", where=name, found=str(part.dtype))
+            blob = np.ascontiguousarray(part).tobytes()
+            descr = part.dtype.descr if part.dtype.names else part.dtype.str
+            heads[name] = {"at": at, "bytes": len(blob), "type": descr, "shape": list(part.shape)}
+        else:
+            blob = bytes(part)
+            heads[name] = {"at": at, "bytes": len(blob)}
+        padding = -len(blob) % _ALIGN
+        blobs += [blob, bytes(padding)]
+        at += len(blob) + padding
+    head = canonical_json({"offset": offset, "program": program, "parts": heads})
+    head += b" " * (-(len(MAGIC) + 8 + len(head)) % _ALIGN)
+    body = b"".join([MAGIC, len(head).to_bytes(8, "little"), head, *blobs])
+    return body + sha256(body).digest()
+
+
+def _decode(data: bytes, name: str) -> Snapshot:
+    view = memoryview(data)
+    if data[:8] != MAGIC or len(data) < 48 or sha256(view[:-32]).digest() != data[-32:]:
+        raise LogCorrupt(
+            "a snapshot is damaged", where=name, cure="Nothing to do: an older snapshot or the log itself is used instead."
+        )
+    start = 16 + int.from_bytes(data[8:16], "little")
+    head = decode_json(data[16:start])
+    parts: dict[str, Part] = {}
+    for key, part in head["parts"].items():
+        at, size = start + part["at"], part["bytes"]
+        if "type" in part:
+            kind = part["type"]
+            dtype = np.dtype([(field[0], field[1], *map(tuple, field[2:])) for field in kind] if isinstance(kind, list) else kind)
+            parts[key] = np.frombuffer(view[at : at + size], dtype).reshape(part["shape"]).copy()
+        else:
+            parts[key] = data[at : at + size]
+    return Snapshot(head["offset"], head["program"], parts)
