@@ -1,0 +1,1 @@
+"""Where features are computed: folds and windows over the log, one kernel for live and backfill."""

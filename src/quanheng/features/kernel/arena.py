@@ -1,0 +1,255 @@
+"""Blocks of the arena: allocation with free lists, the index of keys, counting hashes."""
+
+import numpy as np
+from numba import njit
+
+from quanheng.features.kernel.words import (
+    A_FREE_SETS,
+    A_NEED,
+    A_USED,
+    D_BLOCK,
+    D_ENTRIES,
+    D_USED,
+    K_0,
+    K_1,
+    K_HASH,
+    K_NEWEST,
+    NULL,
+    S_FREE_SLOT,
+    S_INDEX,
+    S_MASK,
+    S_SLOTS_N,
+    SIZES,
+    T_SLOT,
+    T_STATE,
+)
+
+_C1 = np.uint64(0xFF51AFD7ED558CCD)  # Finaliser of MurmurHash3 (public domain, Austin Appleby).
+_C2 = np.uint64(0xC4CEB9FE1A85EC53)
+_C3 = np.uint64(0x9E3779B97F4A7C15)
+_33 = np.uint64(33)
+
+
+@njit(nogil=True, inline="always")
+def mix(word):
+    """Mix 64 bits so that each input bit reaches each output bit (MurmurHash3 finaliser)."""
+    word ^= word >> _33
+    word *= _C1
+    word ^= word >> _33
+    word *= _C2
+    word ^= word >> _33
+    return word
+
+
+@njit(nogil=True, inline="always")
+def hash_key(first, second):
+    """Hash of a 128-bit key given as two int64 halves."""
+    return np.int64(mix(np.uint64(first) + np.uint64(second) * _C3))
+
+
+@njit(nogil=True, inline="always")
+def clear(A, start, words):
+    """Zero a block."""
+    for word in range(start, start + words):
+        A[word] = 0
+
+
+@njit(nogil=True, inline="always")
+def copy(A, target, source, words):
+    """Copy a few words; the blocks do not overlap, or the target comes first."""
+    for word in range(words):
+        A[target + word] = A[source + word]
+
+
+@njit(nogil=True)
+def log2(power):
+    """Exponent of a power of two."""
+    exponent = 0
+    while (1 << exponent) < power:
+        exponent += 1
+    return exponent
+
+
+@njit(nogil=True)
+def take(A, words, free_list):
+    """A block of `words`, from the free list if it holds one, else from the end; 0 if the arena must grow."""
+    block = A[free_list]
+    if block != 0:
+        A[free_list] = A[block]
+        return block
+    block = A[A_USED]
+    if words >= 8:
+        block = (block + 7) & ~7  # Start at a cache line.
+    if block + words > len(A):
+        A[A_NEED] = words + 8
+        return 0
+    A[A_USED] = block + words
+    return block
+
+
+@njit(nogil=True)
+def give(A, block, free_list):
+    """Put a block back on its free list."""
+    A[block] = A[free_list]
+    A[free_list] = block
+
+
+@njit(nogil=True, inline="always")
+def find(A, state, first, second, hashed):
+    """Slot of a key in the table whose changing words start at `state`; 0 if there is none."""
+    block = A[state + S_INDEX]
+    if block == 0:
+        return 0
+    mask = A[state + S_MASK]
+    place = hashed & mask
+    while True:
+        slot = A[block + 2 * place + 1]
+        if slot == 0:
+            return 0
+        if A[block + 2 * place] == hashed and A[slot + K_0] == first and A[slot + K_1] == second:
+            return slot
+        place = (place + 1) & mask
+
+
+@njit(nogil=True)
+def grow_index(A, state):
+    """Make room for one more key, at most 2/3 full; False if the arena must grow."""
+    old, entries = A[state + S_INDEX], A[state + S_MASK] + 1
+    if old != 0 and (A[state + S_SLOTS_N] + 1) * 3 <= entries * 2:
+        return True
+    wider = 16 if old == 0 else entries * 2
+    block = take(A, wider * 2, A_FREE_SETS + log2(wider))
+    if block == 0:
+        return False
+    clear(A, block, wider * 2)
+    if old != 0:
+        for entry in range(entries):
+            slot = A[old + 2 * entry + 1]
+            if slot != 0:
+                hashed = A[old + 2 * entry]
+                place = hashed & (wider - 1)
+                while A[block + 2 * place + 1] != 0:
+                    place = (place + 1) & (wider - 1)
+                A[block + 2 * place] = hashed
+                A[block + 2 * place + 1] = slot
+        give(A, old, A_FREE_SETS + log2(entries))
+    A[state + S_INDEX] = block
+    A[state + S_MASK] = wider - 1
+    return True
+
+
+@njit(nogil=True)
+def make_slot(P, A, table, first, second, hashed):
+    """A new, empty slot entered in the index; 0 if the arena must grow (nothing is changed then)."""
+    state = P[table + T_STATE]
+    if not grow_index(A, state):
+        return 0
+    words = P[table + T_SLOT]
+    slot = take(A, words, state + S_FREE_SLOT)
+    if slot == 0:
+        return 0
+    clear(A, slot, words)
+    A[slot + K_0] = first
+    A[slot + K_1] = second
+    A[slot + K_HASH] = hashed
+    A[slot + K_NEWEST] = NULL
+    block, mask = A[state + S_INDEX], A[state + S_MASK]
+    place = hashed & mask
+    while A[block + 2 * place + 1] != 0:
+        place = (place + 1) & mask
+    A[block + 2 * place] = hashed
+    A[block + 2 * place + 1] = slot
+    A[state + S_SLOTS_N] += 1
+    return slot
+
+
+@njit(nogil=True)
+def drop_slot(P, A, table, slot):
+    """Take a slot out of the index (backward shift, so no tombstones) and free it."""
+    state = P[table + T_STATE]
+    block, mask = A[state + S_INDEX], A[state + S_MASK]
+    place = A[slot + K_HASH] & mask
+    while A[block + 2 * place + 1] != slot:
+        place = (place + 1) & mask
+    hole, place = place, (place + 1) & mask
+    while A[block + 2 * place + 1] != 0:
+        home = A[block + 2 * place] & mask
+        if ((place - home) & mask) >= ((place - hole) & mask):
+            A[block + 2 * hole] = A[block + 2 * place]
+            A[block + 2 * hole + 1] = A[block + 2 * place + 1]
+            hole = place
+        place = (place + 1) & mask
+    A[block + 2 * hole + 1] = 0
+    A[state + S_SLOTS_N] -= 1
+    give(A, slot, state + S_FREE_SLOT)
+
+
+@njit(nogil=True)
+def set_reserve(A, counted, width, more):
+    """Make room for `more` distinct values in a counting hash, at most 3/4 full; False if the arena must grow."""
+    entries = A[counted + D_ENTRIES]
+    if (A[counted + D_USED] + more) * 4 <= entries * 3:
+        return True
+    wider = 4 if entries == 0 else entries * 2
+    block = take(A, wider * width, A_FREE_SETS + (width - 2) * SIZES + log2(wider))
+    if block == 0:
+        return False
+    clear(A, block, wider * width)
+    old = A[counted + D_BLOCK]
+    A[counted + D_BLOCK] = block
+    A[counted + D_ENTRIES] = wider
+    if entries != 0:
+        for entry in range(entries):
+            source = old + entry * width
+            if A[source + width - 1] != 0:
+                place = set_place(A, counted, width, A[source], A[source + width - 2])
+                copy(A, place, source, width)
+        give(A, old, A_FREE_SETS + (width - 2) * SIZES + log2(entries))
+    return True
+
+
+@njit(nogil=True)
+def set_place(A, counted, width, first, second):
+    """Offset of the entry of a value, or of the empty entry where it belongs. For width 2, `second` is `first`."""
+    block, mask = A[counted + D_BLOCK], A[counted + D_ENTRIES] - 1
+    entry = hash_key(first, second) & mask
+    while True:
+        place = block + entry * width
+        if A[place + width - 1] == 0 or (A[place] == first and A[place + width - 2] == second):
+            return place
+        entry = (entry + 1) & mask
+
+
+@njit(nogil=True)
+def set_add(A, counted, width, first, second):
+    """Count a value once more; the caller has reserved room."""
+    place = set_place(A, counted, width, first, second)
+    if A[place + width - 1] == 0:
+        A[place] = first
+        A[place + width - 2] = second
+        A[counted + D_USED] += 1
+    A[place + width - 1] += 1
+
+
+@njit(nogil=True)
+def set_remove(A, counted, width, first, second):
+    """Count a value once less; an entry that reaches zero is removed by backward shift."""
+    place = set_place(A, counted, width, first, second)
+    A[place + width - 1] -= 1
+    if A[place + width - 1] != 0:
+        return
+    A[counted + D_USED] -= 1
+    block, mask = A[counted + D_BLOCK], A[counted + D_ENTRIES] - 1
+    hole = (place - block) // width
+    entry = (hole + 1) & mask
+    while True:
+        source = block + entry * width
+        if A[source + width - 1] == 0:
+            return
+        home = hash_key(A[source], A[source + width - 2]) & mask
+        if ((entry - home) & mask) >= ((entry - hole) & mask):
+            target = block + hole * width
+            copy(A, target, source, width)
+            A[source + width - 1] = 0
+            hole = entry
+        entry = (entry + 1) & mask

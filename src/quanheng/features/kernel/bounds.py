@@ -1,0 +1,268 @@
+"""Boundaries of one key: how far the log reaches "up to d ms before the moment", with exact sums up to there.
+
+A window (t-d-w, t-d] is the difference of two boundaries, so windows that share an edge share its work, and all
+history is a boundary alone. Sums are kept in 128 bits (a low limb; the high limb and the count of nulls share a word),
+so they never overflow; whether a window's sum fits 64 bits is asked when it is read.
+"""
+
+import numpy as np
+from numba import njit
+
+from quanheng.features.kernel.arena import set_add, set_remove, set_reserve
+from quanheng.features.kernel.ring import row_at, score
+from quanheng.features.kernel.words import (
+    D_HIGH,
+    D_LOW,
+    D_WORDS,
+    K_BOUNDS,
+    K_HEAD,
+    K_TAIL,
+    NULL,
+    T_BASE_AT,
+    T_BASE_ON,
+    T_BOUND_WORDS,
+    T_BOUNDS,
+    T_BOUNDS_N,
+    T_SETS,
+    T_SETS_AT,
+    T_SETS_N,
+    T_STRIDE,
+    T_SUMS_N,
+    T_TREES,
+    T_TREES_N,
+)
+
+
+@njit(nogil=True, inline="always")
+def sums_add(A, bound, row, sums_n):
+    """Let a row into a boundary's sums."""
+    for value_n in range(sums_n):
+        at, value = bound + 1 + 2 * value_n, A[row + 1 + value_n]
+        if value == NULL:
+            A[at + 1] += 1
+        else:
+            total = A[at] + value
+            carry = np.int64(np.uint64(total) < np.uint64(A[at]))
+            A[at] = total
+            A[at + 1] += ((value >> 63) + carry) << 32
+
+
+@njit(nogil=True, inline="always")
+def sums_remove(A, bound, row, sums_n):
+    """Take a row out of a boundary's sums: the exact inverse of `sums_add`."""
+    for value_n in range(sums_n):
+        at, value = bound + 1 + 2 * value_n, A[row + 1 + value_n]
+        if value == NULL:
+            A[at + 1] -= 1
+        else:
+            total = A[at] - value
+            borrow = np.int64(np.uint64(total) > np.uint64(A[at]))
+            A[at] = total
+            A[at + 1] -= ((value >> 63) + borrow) << 32
+
+
+@njit(nogil=True, inline="always")
+def bounds_move(P, A, table, slot, time):
+    """Move every boundary to the moment `time`: forward, or back for a moment before the last one."""
+    stride, sums_n, words = P[table + T_STRIDE], P[table + T_SUMS_N], P[table + T_BOUND_WORDS]
+    head, tail = A[slot + K_HEAD], A[slot + K_TAIL]
+    bound = slot + K_BOUNDS
+    for bound_n in range(P[table + T_BOUNDS_N]):
+        edge = time - P[P[table + T_BOUNDS] + bound_n]
+        position = A[bound]
+        while position < tail:
+            row = row_at(A, slot, stride, position)
+            if A[row] > edge:
+                break
+            sums_add(A, bound, row, sums_n)
+            position += 1
+        if position == A[bound]:
+            while position > head:
+                row = row_at(A, slot, stride, position - 1)
+                if A[row] <= edge:
+                    break
+                sums_remove(A, bound, row, sums_n)
+                position -= 1
+        A[bound] = position
+        bound += words
+
+
+@njit(nogil=True, inline="always")
+def bounds_insert(P, A, table, slot, position):
+    """A row was put at a position: boundaries beyond it take it in."""
+    row, words = row_at(A, slot, P[table + T_STRIDE], position), P[table + T_BOUND_WORDS]
+    bound = slot + K_BOUNDS
+    for _ in range(P[table + T_BOUNDS_N]):
+        if position < A[bound]:
+            sums_add(A, bound, row, P[table + T_SUMS_N])
+            A[bound] += 1
+        bound += words
+
+
+@njit(nogil=True)
+def bounds_remove(P, A, table, slot, position):
+    """The row at a position is about to be removed: boundaries beyond it let it go."""
+    row, words = row_at(A, slot, P[table + T_STRIDE], position), P[table + T_BOUND_WORDS]
+    bound = slot + K_BOUNDS
+    for _ in range(P[table + T_BOUNDS_N]):
+        if position < A[bound]:
+            sums_remove(A, bound, row, P[table + T_SUMS_N])
+            A[bound] -= 1
+        bound += words
+
+
+@njit(nogil=True, inline="always")
+def set_words(P, table, set_n):
+    """Words of an entry of a counting hash: the value (1, or 2 for a key) and its count."""
+    return P[P[table + T_SETS] + 4 * set_n + 3] + 1
+
+
+@njit(nogil=True, inline="always")
+def set_row(P, A, table, slot, set_n, position, adds):
+    """Count the value of a row once more or once less; null counts as nothing."""
+    meta = P[table + T_SETS] + 4 * set_n
+    place = row_at(A, slot, P[table + T_STRIDE], position) + 1 + P[meta + 2]
+    width = P[meta + 3] + 1
+    first, second = A[place], A[place + width - 2]
+    if (width == 2 and first == NULL) or (width == 3 and first == 0 and second == 0):
+        return
+    counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
+    if adds:
+        set_add(A, counted, width, first, second)
+    else:
+        set_remove(A, counted, width, first, second)
+
+
+@njit(nogil=True)
+def set_move(P, A, table, slot, set_n, low, high):
+    """Make a counting hash hold exactly positions low..high-1; False if the arena must grow (call again then).
+
+    All-history hashes pass low = 0 and never let a row go at that end.
+    """
+    counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
+    width = set_words(P, table, set_n)
+    if low >= A[counted + D_HIGH]:  # Nothing in common: empty it before filling it.
+        while A[counted + D_LOW] < A[counted + D_HIGH]:
+            set_row(P, A, table, slot, set_n, A[counted + D_LOW], False)
+            A[counted + D_LOW] += 1
+        if low > A[counted + D_HIGH]:
+            A[counted + D_LOW] = low
+            A[counted + D_HIGH] = low
+    while A[counted + D_HIGH] > high and A[counted + D_HIGH] > A[counted + D_LOW]:
+        A[counted + D_HIGH] -= 1
+        set_row(P, A, table, slot, set_n, A[counted + D_HIGH], False)
+    if high < A[counted + D_LOW]:  # It is empty now, and lies behind the wanted window.
+        A[counted + D_LOW] = high
+        A[counted + D_HIGH] = high
+    while A[counted + D_LOW] < low:
+        set_row(P, A, table, slot, set_n, A[counted + D_LOW], False)
+        A[counted + D_LOW] += 1
+    while A[counted + D_LOW] > low:
+        if not set_reserve(A, counted, width, 1):
+            return False
+        A[counted + D_LOW] -= 1
+        set_row(P, A, table, slot, set_n, A[counted + D_LOW], True)
+    while A[counted + D_HIGH] < high:
+        if not set_reserve(A, counted, width, 1):
+            return False
+        set_row(P, A, table, slot, set_n, A[counted + D_HIGH], True)
+        A[counted + D_HIGH] += 1
+    return True
+
+
+@njit(nogil=True)
+def sets_reserve(P, A, table, slot):
+    """Room for one more value in every counting hash; False if the arena must grow."""
+    for set_n in range(P[table + T_SETS_N]):
+        counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
+        if not set_reserve(A, counted, set_words(P, table, set_n), 1):
+            return False
+    return True
+
+
+@njit(nogil=True)
+def sets_insert(P, A, table, slot, position):
+    """A row was put at a position: hashes whose span it fell into count it, those behind it move up."""
+    for set_n in range(P[table + T_SETS_N]):
+        counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
+        if position < A[counted + D_HIGH]:
+            A[counted + D_HIGH] += 1
+            if position < A[counted + D_LOW]:
+                A[counted + D_LOW] += 1
+            else:
+                set_row(P, A, table, slot, set_n, position, True)
+
+
+@njit(nogil=True)
+def sets_remove(P, A, table, slot, position):
+    """The row at a position is about to be removed: the inverse of `sets_insert`."""
+    for set_n in range(P[table + T_SETS_N]):
+        counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
+        if position < A[counted + D_HIGH]:
+            if position < A[counted + D_LOW]:
+                A[counted + D_LOW] -= 1
+            else:
+                set_row(P, A, table, slot, set_n, position, False)
+            A[counted + D_HIGH] -= 1
+
+
+@njit(nogil=True)
+def evict(P, A, table, slot, horizon):
+    """Let go of rows at or before `horizon`, folding them into the base where a window is all history.
+
+    False if the arena must grow; what was let go until then stays so (call again).
+    """
+    stride, sums_n, words = P[table + T_STRIDE], P[table + T_SUMS_N], P[table + T_BOUND_WORDS]
+    tail = A[slot + K_TAIL]
+    while A[slot + K_HEAD] < tail:
+        head = A[slot + K_HEAD]
+        row = row_at(A, slot, stride, head)
+        if A[row] > horizon:
+            return True
+        if P[table + T_SETS_N] != 0 and not sets_evict(P, A, table, slot, head):
+            return False
+        bound = slot + K_BOUNDS
+        for _ in range(P[table + T_BOUNDS_N]):
+            if A[bound] == head:
+                sums_add(A, bound, row, sums_n)
+                A[bound] += 1
+            bound += words
+        if P[table + T_BASE_ON] != 0:
+            base_add(P, A, table, slot, row)
+        A[slot + K_HEAD] = head + 1
+    return True
+
+
+@njit(nogil=True)
+def sets_evict(P, A, table, slot, head):
+    """Let the row at the head go from hashes over a window, into those over all history; False to grow first."""
+    if not sets_reserve(P, A, table, slot):
+        return False
+    for set_n in range(P[table + T_SETS_N]):
+        counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
+        if P[P[table + T_SETS] + 4 * set_n] < 0:
+            if A[counted + D_HIGH] == head:
+                set_row(P, A, table, slot, set_n, head, True)
+                A[counted + D_HIGH] += 1
+        elif A[counted + D_LOW] == head:
+            if A[counted + D_HIGH] > head:
+                set_row(P, A, table, slot, set_n, head, False)
+            else:
+                A[counted + D_HIGH] += 1
+            A[counted + D_LOW] += 1
+    return True
+
+
+@njit(nogil=True)
+def base_add(P, A, table, slot, row):
+    """The base keeps the last row let go, and the best score of each tree over all rows let go."""
+    stride = P[table + T_STRIDE]
+    base = slot + P[table + T_BASE_AT]
+    first = A[slot + K_HEAD] == 0
+    for word in range(stride):
+        A[base + word] = A[row + word]
+    for tree in range(P[table + T_TREES_N]):
+        meta = P[table + T_TREES] + 2 * tree
+        value = score(A[row + 1 + P[meta]], P[meta + 1])
+        if first or value > A[base + stride + tree]:
+            A[base + stride + tree] = value

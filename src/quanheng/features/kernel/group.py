@@ -1,0 +1,357 @@
+"""Apply a group of events in log order and read the vector of each that is decided. Everything enters through here.
+
+The functions `run`, `undo` and `export` are the only ones with a disk cache; it is keyed by their own code and by the
+constant `SOURCE`, a digest of all files of this folder, because numba alone would not notice a change in a callee.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numba import njit
+
+from quanheng.features.kernel.arena import drop_slot, find, give, hash_key, log2, make_slot, mix
+from quanheng.features.kernel.bounds import (
+    bounds_insert,
+    bounds_move,
+    bounds_remove,
+    evict,
+    set_move,
+    sets_insert,
+    sets_remove,
+    sets_reserve,
+)
+from quanheng.features.kernel.read import read_columns, write_empty
+from quanheng.features.kernel.ring import ring_close, ring_open, ring_reserve, row_at, trees_append, trees_rebuild
+from quanheng.features.kernel.words import (
+    A_FREE_SETS,
+    BAD_NUMBER,
+    BAD_TIME,
+    D_BLOCK,
+    D_ENTRIES,
+    D_WORDS,
+    DONE,
+    E_DECIDES,
+    E_OPS,
+    E_OPS_N,
+    GROW,
+    K_1,
+    K_BOUNDS,
+    K_CAPACITY,
+    K_HEAD,
+    K_RING,
+    K_NEWEST,
+    K_TAIL,
+    NULL,
+    NUMBER_MAX,
+    NUMBER_MIN,
+    O_INSERTS,
+    O_KEYS,
+    O_KEYS_N,
+    O_READS,
+    O_TABLE,
+    O_WORDS,
+    P_CODES,
+    P_COLUMNS_N,
+    P_MAP,
+    READ_ALL,
+    READ_NONE,
+    S_FREE_RINGS,
+    S_TOO_LATE,
+    SIZES,
+    T_BASE_AT,
+    T_BASE_ON,
+    T_BOUND_WORDS,
+    T_KEEP,
+    T_LATE,
+    T_SETS,
+    T_SETS_AT,
+    T_SETS_N,
+    T_STATE,
+    T_STRIDE,
+    T_SUMS_N,
+    T_TREES_N,
+    T_VALUES,
+    T_VALUES_N,
+    TIME_MAX,
+    U_WORDS,
+    X_BAD,
+    X_COLUMN,
+    X_EVENT,
+    X_OP,
+    X_OWN,
+    X_PEEK,
+    X_READ,
+    X_ROW,
+    X_SOURCE,
+    X_STAGE,
+    X_UNDO,
+)
+
+_SEED_1, _SEED_2 = np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344)  # Digits of pi.
+_ROTATE = np.uint64(31)
+_BACK = np.uint64(33)
+
+
+def _source() -> int:
+    """A number that changes with any file of this folder."""
+    digest = hashlib.blake2b(digest_size=7)
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return int.from_bytes(digest.digest(), "little")
+
+
+SOURCE = _source()
+
+
+@njit(nogil=True, inline="always")
+def key_of(P, op, keys, event, X):
+    """Key of an event for one operation as two int64 in X[12], X[13]; False if a member is null.
+
+    One member is its own key; several are mixed in their declared order.
+    """
+    members, at = P[op + O_KEYS_N], P[op + O_KEYS]
+    if members == 1:
+        X[12] = np.int64(keys[event, P[at], 0])
+        X[13] = np.int64(keys[event, P[at], 1])
+        return X[12] != 0 or X[13] != 0
+    if members < 0:  # The event lacks the fields: it has no such key.
+        return False
+    one, two = _SEED_1, _SEED_2
+    for member in range(members):
+        first, second = np.uint64(keys[event, P[at + member], 0]), np.uint64(keys[event, P[at + member], 1])
+        if first == 0 and second == 0:
+            return False
+        one = mix(one ^ first) + (second ^ ((two << _ROTATE) | (two >> _BACK)))
+        two = mix(two ^ second) + mix(one)
+    X[12], X[13] = np.int64(one), np.int64(two)
+    return True
+
+
+@njit(nogil=True, inline="always")
+def insert(P, A, X, table, slot, time, keys, numbers, event):
+    """Put an event in its place; X[X_OWN] becomes its position, -1 if it came too late. False to grow first."""
+    newest = A[slot + K_NEWEST]
+    X[X_OWN] = -1
+    if newest != NULL and time < newest - P[table + T_LATE]:
+        if X[X_PEEK] == 0:
+            A[P[table + T_STATE] + S_TOO_LATE] += 1
+        return True
+    latest = max(newest, time)
+    if X[X_PEEK] == 0 and not evict(P, A, table, slot, latest - P[table + T_KEEP]):
+        return False
+    if P[table + T_SETS_N] != 0 and not sets_reserve(P, A, table, slot):
+        return False
+    if not ring_reserve(P, A, table, slot):
+        return False
+    position = ring_open(P, A, table, slot, time)
+    row = row_at(A, slot, P[table + T_STRIDE], position)
+    for value_n in range(P[table + T_VALUES_N]):
+        source = P[P[table + T_VALUES] + value_n]
+        if source >= 0:
+            A[row + 1 + value_n] = numbers[event, source]
+        else:
+            A[row + 1 + value_n] = np.int64(keys[event, (-source - 1) >> 1, (-source - 1) & 1])
+    A[slot + K_NEWEST] = latest
+    in_order = position == A[slot + K_TAIL] - 1
+    if P[table + T_TREES_N] != 0:
+        if in_order:
+            trees_append(P, A, table, slot)
+        else:
+            trees_rebuild(P, A, table, slot, position)
+    if not in_order:
+        bounds_insert(P, A, table, slot, position)
+        sets_insert(P, A, table, slot, position)
+    X[X_OWN] = position
+    return True
+
+
+@njit(nogil=True, inline="always")
+def apply(P, A, X, op, table, time, keys, numbers, event, undo):
+    """Fold one event into one table: X[14] becomes the slot of its key (0: none). False to grow first."""
+    hashed = hash_key(X[12], X[13])
+    slot = find(A, P[table + T_STATE], X[12], X[13], hashed)
+    X[X_OWN], X[14] = -1, slot
+    if P[op + O_INSERTS] == 0:
+        return True
+    if slot == 0:
+        slot = make_slot(P, A, table, X[12], X[13], hashed)
+        X[14] = slot
+        if slot == 0:
+            return False
+    newest = A[slot + K_NEWEST]
+    if not insert(P, A, X, table, slot, time, keys, numbers, event):
+        return False
+    if X[X_PEEK] != 0 and X[X_OWN] >= 0:
+        at = X[X_UNDO] * U_WORDS
+        undo[at], undo[at + 1], undo[at + 2], undo[at + 3] = table, slot, X[X_OWN], newest
+        X[X_UNDO] += 1
+    return True
+
+
+@njit(nogil=True)
+def check(times, numbers, X):
+    """Refuse a group that holds a time or number outside the allowed range, before anything is changed."""
+    for event in range(len(times)):
+        if times[event] > TIME_MAX or times[event] < -TIME_MAX:
+            X[X_BAD] = event
+            return BAD_TIME
+        for number in range(numbers.shape[1]):
+            value = numbers[event, number]
+            if value > NUMBER_MAX or (value < NUMBER_MIN and value != NULL):
+                X[X_BAD] = event
+                X[X_OP] = number
+                return BAD_NUMBER
+    return DONE
+
+
+@njit(nogil=True, inline="always")
+def events(P, A, X, types, times, keys, numbers, mask, out, undo):
+    """The loop of `run`. Where the arena is full it stops between two steps and goes on there when called again."""
+    event, op_n, stage = X[X_EVENT], X[X_OP], X[X_STAGE]
+    while event < len(times):
+        code = np.int64(types[event])
+        record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
+        at = event * X[X_ROW]
+        reads = record != 0 and P[record + E_DECIDES] != 0 and X[X_READ] != READ_NONE
+        if X[X_READ] > READ_ALL:
+            reads = reads and mask[event] != 0
+        if not reads and X[X_ROW] != 0 and op_n == 0 and stage == 0:
+            for column in range(P[P_COLUMNS_N]):
+                out[at + column * X[X_COLUMN]] = NULL
+        ops_n = P[record + E_OPS_N] if record != 0 else np.int64(0)
+        while op_n < ops_n:
+            op = P[record + E_OPS] + op_n * O_WORDS
+            table = P[op + O_TABLE]
+            wanted = reads and P[op + O_READS] != 0
+            if stage == 0 and (wanted or P[op + O_INSERTS] != 0):
+                if not key_of(P, op, keys, event, X):
+                    X[14] = 0
+                elif not apply(P, A, X, op, table, times[event], keys, numbers, event, undo):
+                    X[X_EVENT], X[X_OP], X[X_STAGE] = event, op_n, 0
+                    return GROW
+            if wanted:
+                if X[14] == 0:
+                    write_empty(P, X, table, out, at)
+                elif not read_columns(P, A, X, table, X[14], times[event], X[X_OWN], out, at):
+                    X[X_EVENT], X[X_OP], X[X_STAGE] = event, op_n, 1
+                    return GROW
+            stage = 0
+            op_n += 1
+        op_n = 0
+        event += 1
+    return DONE
+
+
+@njit(nogil=True)
+def _undo(P, A, X, undo):
+    for step in range(X[X_UNDO] - 1, -1, -1):
+        table, slot, position = undo[step * U_WORDS], undo[step * U_WORDS + 1], undo[step * U_WORDS + 2]
+        newest = undo[step * U_WORDS + 3]
+        bounds_remove(P, A, table, slot, position)
+        sets_remove(P, A, table, slot, position)
+        ring_close(P, A, table, slot, position)
+        A[slot + K_NEWEST] = newest
+        if newest == NULL:  # The dry run made this slot.
+            slot_free(P, A, table, slot)
+    X[X_UNDO] = 0
+
+
+@njit(nogil=True)
+def slot_free(P, A, table, slot):
+    """Give back all blocks of an empty slot, and the slot."""
+    if A[slot + K_CAPACITY] != 0:
+        give(A, A[slot + K_RING], P[table + T_STATE] + S_FREE_RINGS + log2(A[slot + K_CAPACITY]))
+    for set_n in range(P[table + T_SETS_N]):
+        counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
+        entries, width = A[counted + D_ENTRIES], P[P[table + T_SETS] + 4 * set_n + 3] + 1
+        if entries != 0:
+            give(A, A[counted + D_BLOCK], A_FREE_SETS + (width - 2) * SIZES + log2(entries))
+    drop_slot(P, A, table, slot)
+
+
+@njit(nogil=True)
+def set_sums(P, A, table, slot, set_n):
+    """Two sums over the mixed entries of a counting hash: the same for the same content, whatever its order."""
+    counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
+    width = P[P[table + T_SETS] + 4 * set_n + 3] + 1
+    one, two = np.uint64(0), np.uint64(0)
+    for entry in range(A[counted + D_ENTRIES]):
+        place = A[counted + D_BLOCK] + entry * width
+        if A[place + width - 1] != 0:
+            mixed = np.uint64(hash_key(A[place], A[place + width - 2])) + np.uint64(A[place + width - 1]) * _SEED_1
+            one += mix(mixed ^ _SEED_2)
+            two += mix(mixed ^ _SEED_1)
+    return np.int64(one), np.int64(two)
+
+
+@njit(nogil=True)
+def _export(P, A, table, slots, out):
+    """Write the meaning of slots (in the order given) to `out`; words needed, so call with a short `out` first."""
+    need, room = 0, len(out)
+    stride, sums_n, base_on = P[table + T_STRIDE], P[table + T_SUMS_N], P[table + T_BASE_ON]
+    for slot in slots:
+        head, tail = A[slot + K_HEAD], A[slot + K_TAIL]
+        words = 4 + (tail - head) * stride
+        if need + words <= room:
+            out[need], out[need + 1], out[need + 2], out[need + 3] = A[slot], A[slot + K_1], A[slot + K_NEWEST], tail - head
+            for position in range(head, tail):
+                for word in range(stride):
+                    at = need + 4 + (position - head) * stride + word
+                    out[at] = A[row_at(A, slot, stride, position) + word]
+        need += words
+        if base_on == 0:
+            continue
+        # Rows let go: their number, sums, last row and extremes. Boundaries are first moved back to the head.
+        words = 1 + 2 * sums_n
+        if need + words <= room:
+            if tail > head:
+                bounds_move(P, A, table, slot, A[row_at(A, slot, stride, head)] - 1 - 2 * TIME_MAX)
+            out[need] = head
+            for word in range(2 * sums_n):
+                out[need + 1 + word] = A[slot + K_BOUNDS + 1 + word]
+        need += words
+        words = stride + P[table + T_TREES_N]
+        if need + words <= room:
+            for word in range(words):
+                out[need + word] = A[slot + P[table + T_BASE_AT] + word]
+        need += words
+        for set_n in range(P[table + T_SETS_N]):
+            if P[P[table + T_SETS] + 4 * set_n] < 0:
+                if need + 2 <= room:
+                    set_move(P, A, table, slot, set_n, 0, head)  # Only lets go, so it never needs to grow.
+                    out[need], out[need + 1] = set_sums(P, A, table, slot, set_n)
+                need += 2
+    return need
+
+
+def _compile(source):
+    """The entries, with `source` as a closure cell: part of the key of numba's cache."""
+
+    @njit(nogil=True, cache=True, boundscheck=False)
+    def run(P, A, X, types, times, keys, numbers, mask, out, undo):
+        """Apply events and read vectors; DONE, or GROW (enlarge the arena and call again), or BAD_*."""
+        X[X_SOURCE] = source
+        if X[X_EVENT] == 0 and X[X_OP] == 0 and X[X_STAGE] == 0:
+            bad = check(times, numbers, X)
+            if bad != DONE:
+                return bad
+        return events(P, A, X, types, times, keys, numbers, mask, out, undo)
+
+    @njit(nogil=True, cache=True, boundscheck=False)
+    def undo(P, A, X, steps):
+        """Take back what a dry run has put in, last first."""
+        X[X_SOURCE] = source
+        _undo(P, A, X, steps)
+
+    @njit(nogil=True, cache=True, boundscheck=False)
+    def export(P, A, table, slots, out):
+        """Canonical words of the slots of a table."""
+        if source == 0:
+            return -1
+        return _export(P, A, table, slots, out)
+
+    return run, undo, export
+
+
+run, undo, export = _compile(SOURCE)

@@ -1,0 +1,86 @@
+"""The layout of plan and arena, word by word: both are flat arrays of int64, so that a dump is a copy.
+
+A plan (`P`) is read only. The arena (`A`) holds everything that changes: index, slots, rings, counting hashes. Blocks
+are addressed by their word offset, never by a pointer, so an arena can grow by copying and be saved as it is.
+
+Numbers in a row lie in [NUMBER_MIN, NUMBER_MAX]; NULL means "no value", UNKNOWN (in a vector only) means "not known
+any more, or the sum does not fit": neither can be mistaken for a number.
+"""
+
+FORMAT = 1  # Raised when a dump of an earlier kernel can no longer be read.
+
+NULL = -(2**63)
+UNKNOWN = NULL + 1
+OVERFLOW = NULL + 2  # Never leaves FeatureState: it becomes UNKNOWN and an error.
+NUMBER_MIN = NULL + 3
+NUMBER_MAX = 2**63 - 2
+TIME_MAX = 2**61  # ms; 73 million years: room for adding any window without overflow.
+
+# Plan header.
+P_CODES = 0  # Number of type codes in the map.
+P_MAP = 1  # Offset of the map: code -> offset of its type record, 0 = no fold reads it.
+P_TABLES = 2  # Offset of the list of table records.
+P_TABLES_N = 3
+P_COLUMNS_N = 4
+P_KEYS_N = 5  # Widest key row that an operation reads.
+P_NUMBERS_N = 6
+P_HEADER = 8
+
+# Type record: what one event type does.
+E_OPS_N, E_OPS, E_DECIDES = 0, 1, 2
+# Operation: one table touched by an event type.
+O_TABLE, O_INSERTS, O_READS, O_KEYS_N, O_KEYS, O_WORDS = 0, 1, 2, 3, 4, 5
+
+# Table record: one (event type, key) pair.
+T_SLOT = 0  # Words of a slot.
+T_STRIDE = 1  # Words of a ring row: time, then values.
+T_SUMS_N = 2  # The first so many values are summed.
+T_BOUNDS_N = 3
+T_BOUNDS = 4  # Offset of the distances (ms behind the moment), rising.
+T_KEEP = 5  # ms a ring reaches back behind the newest event of its key.
+T_LATE = 6  # ms an event may be late.
+T_TREES_N = 7
+T_TREES = 8  # Offset of (value, flip) pairs: running extremes kept over blocks of the ring.
+T_SETS_N = 9
+T_SETS = 10  # Offset of (low bound, high bound, value, words of value): counting hashes.
+T_COLUMNS_N = 11
+T_COLUMNS = 12  # Offset of column operations.
+T_BASE_ON = 13  # 1: some window is all history, so what leaves the ring is folded into the base.
+T_VALUES_N = 14
+T_VALUES = 15  # Offset of value sources: >= 0 a number, < 0 half of a key.
+T_STATE = 16  # Offset in the arena of what changes about the table.
+T_SETS_AT = 17  # Offset in a slot.
+T_BASE_AT = 18
+T_BOUND_WORDS = 19
+T_WORDS = 20
+
+# Column operation.
+C_KIND, C_OUT, C_LOW, C_HIGH, C_ARG, C_WITHOUT, C_WORDS = 0, 1, 2, 3, 4, 5, 6
+COUNT, SUM, PRESENT, EXTREME, DISTINCT, LAST, LAST_KEY, SINCE = 0, 1, 2, 3, 4, 5, 6, 7
+
+# Arena header.
+A_USED = 0
+A_NEED = 1  # Words of the block that did not fit, when the kernel asks for growth.
+A_FREE_SETS = 8  # Heads of the free lists of hash blocks: by width (2 or 3 words), then by log2 of entries.
+SIZES = 44  # Most doublings of one block.
+A_TABLES = A_FREE_SETS + 2 * SIZES
+
+# What changes about a table (in the arena).
+S_INDEX, S_MASK, S_SLOTS_N, S_FREE_SLOT, S_TOO_LATE, S_FREE_RINGS = 0, 1, 2, 3, 4, 8
+S_WORDS = S_FREE_RINGS + SIZES
+
+# Slot: one key of one table.
+K_0, K_1, K_RING, K_CAPACITY, K_HEAD, K_TAIL, K_NEWEST, K_HASH, K_BOUNDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+# Boundary: pointer, then (low limb, high limb << 32 | nulls) per summed value.
+# Counting hash of a slot.
+D_LOW, D_HIGH, D_BLOCK, D_ENTRIES, D_USED, D_WORDS = 0, 1, 2, 3, 4, 5
+
+# Control words of a call.
+X_EVENT, X_OP, X_STAGE, X_OWN, X_READ, X_ROW, X_COLUMN, X_PEEK, X_UNDO, X_BAD, X_OVERFLOWS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+X_SOURCE, X_WORDS = 11, 16
+READ_NONE, READ_ALL, READ_MASK = 0, 1, 2
+DONE, GROW, BAD_TIME, BAD_NUMBER = 0, 1, 2, 3
+U_WORDS = 5  # Undo row: table, slot, position, newest before, whether the slot is new.
+
+BRANCH = 16  # Children of a node of the block summaries.
+RING_FIRST = 4  # Rows of a new ring.

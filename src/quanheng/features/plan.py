@@ -1,0 +1,161 @@
+"""A compiled set of folds: op tables for the kernel, names of the columns, and how raw integers become numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from decimal import Context, Decimal
+
+import numpy as np
+
+from quanheng.features.fold import EventLayout, Fold, check_folds
+from quanheng.features.kernel.floats import floats
+from quanheng.features.kernel.words import FORMAT, NULL, TIME_MAX, UNKNOWN
+from quanheng.features.tables import Column, Encoder, Table, collect
+from quanheng.kernel.errors import DeclarationError, Problem
+
+_EXACT = Context(prec=34)  # IEEE 754 decimal128, as FEEL.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Folds compiled for the kernel. Equal declarations give equal digests; a dump belongs to one digest.
+
+    layouts, folds, decide, lateness_ms : as given to `compile`
+    columns : raw columns in order (name, number of the fold, part of a mean)
+    names : names of the folds, in order: the columns of `floats`
+    tables : what shares a ring
+    words : the op tables (kernel/words.py)
+    state_words : words of the arena header
+    digest : SHA-256 of the declaration and the kernel format, hex
+    """
+
+    layouts: tuple[EventLayout, ...]
+    folds: tuple[Fold, ...]
+    decide: tuple[str, ...]
+    lateness_ms: int
+    columns: tuple[Column, ...]
+    names: tuple[str, ...]
+    tables: tuple[Table, ...]
+    words: np.ndarray
+    state_words: int
+    digest: str
+    _scales: tuple[int, ...]
+    _first: tuple[int, ...]
+    _float_plan: np.ndarray
+
+    @staticmethod
+    def compile(
+        layouts: Sequence[EventLayout],
+        folds: Sequence[Fold],
+        decide: Sequence[str],
+        lateness_ms: int,
+        *,
+        file: str = "features.toml",
+    ) -> Plan:
+        """Compile folds.
+
+        Parameters
+        ----------
+        layouts : every event type that a fold reads or that is decided
+        folds : in the order of their columns
+        decide : names of the event types that are decided: each gets a vector at its own moment
+        lateness_ms : how far behind the newest event of its key an event is still put in its place
+        file : named in problems
+
+        Raises
+        ------
+        DeclarationError : with every problem found
+        """
+        by_name = {layout.name: layout for layout in layouts}
+        problems = check_folds(by_name, folds, decide, file) + _check_layouts(layouts, lateness_ms, file)
+        if problems:
+            raise DeclarationError("the folds cannot be compiled", problems)
+        encoder = Encoder(by_name, folds)
+        tables = collect(folds)
+        words = encoder.encode(tables, decide, lateness_ms)
+        first = tuple(next(i for i, column in enumerate(encoder.columns) if column.fold == n) for n in range(len(folds)))
+        scales = tuple(_scale(by_name[fold.of], fold) for fold in folds)
+        return Plan(
+            layouts=tuple(layouts), folds=tuple(folds), decide=tuple(decide), lateness_ms=lateness_ms,
+            columns=encoder.columns, names=tuple(fold.name for fold in folds), tables=tuple(tables), words=words,
+            state_words=encoder.state_words, digest=_digest(layouts, folds, decide, lateness_ms),
+            _scales=scales, _first=first, _float_plan=_float_plan(folds, first, scales),
+        )  # fmt: skip
+
+    def floats(self, raw: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """One float64 column per fold: scaled, mean divided, `empty` put in, NaN for null and for "not known".
+
+        Parameters
+        ----------
+        raw : i8[n, columns] as `FeatureState.run` gives, C-contiguous
+        out : f8[n, folds] to write to; made if not given
+        """
+        if out is None:
+            out = np.empty((raw.shape[0], len(self.folds)), dtype=np.float64)
+        floats(self._float_plan, raw, out)
+        return out
+
+    def exact(self, raw_row: np.ndarray, fold: int) -> int | Decimal | None:
+        """Value of one fold in one raw row without rounding, for policies.
+
+        int for counts, times and unscaled fields, Decimal for scaled fields and means (a mean is divided with 34
+        digits), None for null and for "not known".
+        """
+        value = int(raw_row[self._first[fold]])
+        declared = self.folds[fold]
+        if value == UNKNOWN:
+            return None
+        if value == NULL or (value == 0 and declared.fold in {"count", "distinct"}):
+            return declared.empty_value
+        scale = self._scales[fold]
+        if declared.fold == "mean":
+            return _EXACT.divide(Decimal(value).scaleb(-scale, _EXACT), Decimal(int(raw_row[self._first[fold] + 1])))
+        return Decimal(value).scaleb(-scale) if scale else value
+
+
+def _scale(layout: EventLayout, fold: Fold) -> int:
+    scaled = fold.fold in {"sum", "mean", "min", "max", "last"} and fold.value in layout.numbers
+    return layout.scale(fold.value or "") if scaled else 0
+
+
+def _check_layouts(layouts: Sequence[EventLayout], lateness_ms: int, file: str) -> list[Problem]:
+    problems = []
+    if not 0 <= lateness_ms <= TIME_MAX // 2:
+        problems.append(Problem(file, "lateness_ms", "out of range", str(lateness_ms), f"0 to {TIME_MAX // 2} ms"))
+    codes: dict[int, str] = {}
+    for layout in layouts:
+        other = codes.setdefault(layout.code, layout.name)
+        if other != layout.name:
+            problems.append(Problem(file, layout.name, "another event type has the same code", str(layout.code), other))
+        if not 0 <= layout.code < 2**16:
+            problems.append(Problem(file, layout.name, "the type code is out of range", str(layout.code), "0 to 65535"))
+        if layout.scales and len(layout.scales) != len(layout.numbers):
+            problems.append(
+                Problem(file, layout.name, "one scale per number", str(len(layout.scales)), str(len(layout.numbers)))
+            )
+    return problems
+
+
+def _digest(layouts: Sequence[EventLayout], folds: Sequence[Fold], decide: Sequence[str], lateness_ms: int) -> str:
+    declaration = {
+        "format": FORMAT,
+        "layouts": [asdict(layout) for layout in layouts],
+        "folds": [asdict(fold) for fold in folds],
+        "decide": list(decide),
+        "lateness_ms": lateness_ms,
+    }
+    text = json.dumps(declaration, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _float_plan(folds: Sequence[Fold], first: Sequence[int], scales: Sequence[int]) -> np.ndarray:
+    """f8[folds, 4]: first raw column, kind (0 plain, 1 count, 2 mean), divisor, value for empty."""
+    rows = []
+    for fold, column, scale in zip(folds, first, scales, strict=True):
+        kind = 2 if fold.fold == "mean" else int(fold.fold in {"count", "distinct"})
+        empty = fold.empty_value
+        rows.append((column, kind, 10.0**scale, float("nan") if empty is None else float(empty)))
+    return np.array(rows, dtype=np.float64).reshape(len(folds), 4)

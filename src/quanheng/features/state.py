@@ -1,0 +1,282 @@
+"""Live state of features: apply events, read vectors, dry run, dump, load, digest. One writer only.
+
+The kernel releases the interpreter lock, so other threads run meanwhile; but nothing here is locked: two threads must
+not call the same `FeatureState` at once. Readers read a dump or ask the writer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from quanheng.features.kernel import group
+from quanheng.features.kernel import words as w
+from quanheng.features.plan import Plan
+from quanheng.kernel.errors import InputError, QuanhengError
+
+_ARENA_FIRST = 1 << 16  # Words; doubled as needed.
+
+
+class FeatureOverflow(QuanhengError):
+    """Sums of a window do not fit 64 bits. The events are applied; only these columns of these vectors are unknown.
+
+    fold : name of the first fold
+    event : index of the first event within the group
+    cells : every (event, fold name)
+    raw : the raw columns of the whole group, UNKNOWN where a sum does not fit
+    """
+
+    def __init__(self, cells: list[tuple[int, str]], raw: np.ndarray) -> None:
+        self.cells, self.raw = cells, raw
+        self.event, self.fold = cells[0]
+        more = f" (and {len(cells) - 1} more)" if len(cells) > 1 else ""
+        super().__init__(
+            f"the sum over the window does not fit 64 bits{more}",
+            where=f"fold {self.fold}, event {self.event} of the group",
+            allowed=f"{w.NUMBER_MIN} to {w.NUMBER_MAX}",
+            cure="Bound the field in events.toml (`max`), or shorten the window; the other columns are valid.",
+        )
+
+
+class FeatureState:
+    """State of all folds of a plan.
+
+    Parameters
+    ----------
+    plan : the compiled folds
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._arena = np.zeros(max(_ARENA_FIRST, 2 * plan.state_words), dtype=np.int64)
+        self._arena[w.A_USED] = (plan.state_words + 7) // 8 * 8
+        self._control = np.zeros(w.X_WORDS, dtype=np.int64)
+        self._undo = np.zeros(0, dtype=np.int64)
+        self._no_mask = np.zeros(0, dtype=np.uint8)
+        self._columns_n = len(plan.columns)
+
+    # -- applying and reading ------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        types: np.ndarray,
+        times: np.ndarray,
+        keys: np.ndarray,
+        numbers: np.ndarray,
+        read: bool | np.ndarray = True,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Apply events in log order and read the vector of each decided one at its own moment.
+
+        Parameters
+        ----------
+        types : i4[n], type codes; a code no fold knows is passed over
+        times : i8[n], ms UTC, where each event is placed
+        keys : u8[n, K, 2], 128-bit keys as pairs, padded with zeros (null)
+        numbers : i8[n, V], padded with NULL
+        read : True reads every decided event, False none, an array of n booleans those that are true
+        out : i8[n, columns] to write to (any strides of whole words, e.g. Fortran order); made if not given
+
+        Returns
+        -------
+        i8[n, columns] : NULL where nothing is in the window and in rows that are not read (0 for counts), UNKNOWN
+            where the moment is too far back to be known
+
+        Raises
+        ------
+        FeatureOverflow : a sum does not fit 64 bits; the whole group is applied and `raw` holds the rest
+        InputError : a time or number out of range; nothing is applied
+        """
+        if out is None:
+            out = np.empty((len(times), self._columns_n), dtype=np.int64)
+        control = self._control
+        control[:] = 0
+        if read is True:
+            control[w.X_READ] = w.READ_ALL
+        elif read is not False:
+            control[w.X_READ] = w.READ_MASK
+        self._call(types, times, keys, numbers, read, out)
+        return out
+
+    def peek(
+        self,
+        types: np.ndarray,
+        times: np.ndarray,
+        keys: np.ndarray,
+        numbers: np.ndarray,
+        read: bool | np.ndarray = True,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """What `run` would answer, without changing what the state means (dry run): apply, read, take back."""
+        if out is None:
+            out = np.empty((len(times), self._columns_n), dtype=np.int64)
+        need = len(times) * len(self.plan.tables) * w.U_WORDS
+        if len(self._undo) < need:
+            self._undo = np.zeros(need, dtype=np.int64)
+        control = self._control
+        control[:] = 0
+        control[w.X_PEEK] = 1
+        control[w.X_READ] = w.READ_ALL if read is True else w.READ_NONE if read is False else w.READ_MASK
+        try:
+            self._call(types, times, keys, numbers, read, out)
+        finally:
+            group.undo(self.plan.words, self._arena, control, self._undo)
+        return out
+
+    def _call(self, types: Any, times: Any, keys: Any, numbers: Any, read: Any, out: np.ndarray) -> None:
+        control = self._control
+        control[w.X_ROW], control[w.X_COLUMN] = out.strides[0] >> 3, out.strides[1] >> 3
+        mask = self._no_mask if read is True or read is False else np.asarray(read, dtype=np.uint8)
+        flat = _flat(out)
+        while True:
+            status = group.run(
+                self.plan.words, self._arena, control, types, times, keys, numbers, mask, flat, self._undo
+            )
+            if status == w.DONE:
+                break
+            if status != w.GROW:
+                self._refuse(status, times, numbers)
+            self._grow()
+        if control[w.X_OVERFLOWS]:
+            raise FeatureOverflow(self._overflows(out), out)
+
+    def _grow(self) -> None:
+        used = len(self._arena)
+        wider = np.zeros(max(used * 2, used + int(self._arena[w.A_NEED])), dtype=np.int64)
+        wider[:used] = self._arena
+        self._arena = wider
+
+    def _refuse(self, status: int, times: np.ndarray, numbers: np.ndarray) -> None:
+        event = int(self._control[w.X_BAD])
+        if status == w.BAD_TIME:
+            raise InputError(
+                "the time is out of range",
+                where=f"event {event} of the group",
+                found=f"{int(times[event])} ms",
+                allowed=f"{-w.TIME_MAX} to {w.TIME_MAX} ms",
+                cure="Nothing of the group was applied. Reject the event at intake.",
+            )
+        number = int(self._control[w.X_OP])
+        raise InputError(
+            "the number is reserved",
+            where=f"event {event} of the group, number column {number}",
+            found=str(int(numbers[event, number])),
+            allowed=f"{w.NUMBER_MIN} to {w.NUMBER_MAX}, or {w.NULL} for null",
+            cure="Nothing of the group was applied. Bound the field in events.toml.",
+        )
+
+    def _overflows(self, out: np.ndarray) -> list[tuple[int, str]]:
+        """The cells whose sum does not fit, as (event, fold name); in `out` they become UNKNOWN."""
+        events, columns = np.nonzero(out == w.OVERFLOW)
+        out[events, columns] = w.UNKNOWN
+        names = [self.plan.names[self.plan.columns[column].fold] for column in columns]
+        return list(zip(events.tolist(), names, strict=True))
+
+    # -- saving and comparing ------------------------------------------------------------------------------------
+
+    def dump(self) -> dict[str, np.ndarray]:
+        """The whole state as plain arrays, for a snapshot; independent of this object afterwards."""
+        used = int(self._arena[w.A_USED])
+        return {
+            "plan": np.frombuffer(bytes.fromhex(self.plan.digest), dtype=np.uint8).copy(),
+            "format": np.array([w.FORMAT], dtype=np.int64),
+            "arena": self._arena[:used].copy(),
+        }
+
+    @classmethod
+    def load(cls, plan: Plan, dump: Mapping[str, np.ndarray]) -> FeatureState:
+        """State from a dump of the same plan.
+
+        Raises
+        ------
+        InputError : the dump is of another plan or kernel format, or not whole
+        """
+        cure = "Rebuild the state from the log."
+        missing = {"plan", "format", "arena"} - set(dump)
+        if missing:
+            raise InputError("the dump is not whole", where="features", found=f"no {', '.join(sorted(missing))}", cure=cure)
+        if int(dump["format"][0]) != w.FORMAT:
+            raise InputError(
+                "the dump has another format", where="features", found=str(int(dump["format"][0])),
+                allowed=str(w.FORMAT), cure=cure,
+            )  # fmt: skip
+        digest = dump["plan"].tobytes().hex()
+        if digest != plan.digest:
+            raise InputError(
+                "the dump belongs to other folds", where="features", found=digest[:16], allowed=plan.digest[:16], cure=cure
+            )
+        arena = np.ascontiguousarray(dump["arena"], dtype=np.int64)
+        if len(arena) < plan.state_words or int(arena[w.A_USED]) != len(arena):
+            raise InputError("the dump is not whole", where="features", found=f"{len(arena)} words", cure=cure)
+        state = cls(plan)
+        state._arena = np.zeros(max(len(arena) + len(arena) // 2, _ARENA_FIRST), dtype=np.int64)
+        state._arena[: len(arena)] = arena
+        return state
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of what the state means: the same for the same events however they were grouped, whatever
+        was read or dry-run in between, and however the arena has grown."""
+        digest = hashlib.sha256(bytes.fromhex(self.plan.digest))
+        words, arena = self.plan.words, self._arena
+        for number in range(len(self.plan.tables)):
+            table = int(words[words[w.P_TABLES] + number])
+            state = int(words[table + w.T_STATE])
+            slots = self._slots(state)
+            meaning = np.empty(group.export(words, arena, table, slots, np.empty(0, dtype=np.int64)), dtype=np.int64)
+            group.export(words, arena, table, slots, meaning)
+            digest.update(np.array([number, arena[state + w.S_TOO_LATE], len(slots)], dtype=np.int64).tobytes())
+            digest.update(meaning.tobytes())
+        return digest.hexdigest()
+
+    def _slots(self, state: int) -> np.ndarray:
+        """Slots of a table in the order of their keys."""
+        arena = self._arena
+        index, entries = int(arena[state + w.S_INDEX]), int(arena[state + w.S_MASK]) + 1
+        if index == 0:
+            return np.zeros(0, dtype=np.int64)
+        slots = arena[index + 1 : index + 2 * entries : 2]
+        slots = slots[slots != 0]
+        return slots[np.lexsort((arena[slots + w.K_1], arena[slots + w.K_0]))]
+
+    # -- figures -------------------------------------------------------------------------------------------------
+
+    @property
+    def late(self) -> dict[str, int]:
+        """Per fold, how many events came later than the declared lateness and are not in it."""
+        counts = dict.fromkeys(self.plan.names, 0)
+        words = self.plan.words
+        for number, table in enumerate(self.plan.tables):
+            state = int(words[words[words[w.P_TABLES] + number] + w.T_STATE])
+            for fold in table.folds:
+                counts[self.plan.names[fold]] = int(self._arena[state + w.S_TOO_LATE])
+        return counts
+
+    @property
+    def keys(self) -> dict[str, int]:
+        """How many keys each table holds, by "event by fields"."""
+        words, counts = self.plan.words, {}
+        for number, table in enumerate(self.plan.tables):
+            state = int(words[words[words[w.P_TABLES] + number] + w.T_STATE])
+            counts[f"{table.of} by {', '.join(table.by)}"] = int(self._arena[state + w.S_SLOTS_N])
+        return counts
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the arena, free room included."""
+        return int(self._arena.nbytes)
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of the arena that blocks have been cut from: the size of a dump."""
+        return int(self._arena[w.A_USED]) * 8
+
+
+def _flat(out: np.ndarray) -> np.ndarray:
+    """One-dimensional window over the memory of a two-dimensional array."""
+    if out.flags.c_contiguous:
+        return out.reshape(-1)
+    extent = 1 + sum((size - 1) * (stride >> 3) for size, stride in zip(out.shape, out.strides, strict=True))
+    return np.lib.stride_tricks.as_strided(out, shape=(max(extent, 0),), strides=(8,))

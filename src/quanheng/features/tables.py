@@ -1,0 +1,195 @@
+"""Compile folds to the op tables that the kernel walks: a flat array of int64 (layout: kernel/words.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from quanheng.features.fold import EventLayout, Fold
+from quanheng.features.kernel import words as w
+
+Words = np.ndarray
+_KIND = {"count": w.COUNT, "sum": w.SUM, "distinct": w.DISTINCT, "time_since": w.SINCE}
+
+
+class Column(NamedTuple):
+    """One raw column. `part` is "" or, for a mean, "sum" and "count"."""
+
+    name: str
+    fold: int
+    part: str
+
+
+@dataclass(slots=True)
+class Table:
+    """One (event type, key): what its ring holds and what is read from it."""
+
+    of: str
+    by: tuple[str, ...]
+    folds: list[int] = field(default_factory=list)
+    bounds: list[int] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)  # Summed number fields first.
+    summed: int = 0
+    trees: list[tuple[str, int]] = field(default_factory=list)
+    sets: list[tuple[int, int, str]] = field(default_factory=list)  # Low bound (-1: all history), high bound, field.
+    base: bool = False
+
+
+def collect(folds: Sequence[Fold]) -> list[Table]:
+    """Group folds into tables. Order of key fields does not matter: they are sorted."""
+    tables: dict[tuple[str, tuple[str, ...]], Table] = {}
+    for number, fold in enumerate(folds):
+        by = tuple(sorted(fold.by))
+        tables.setdefault((fold.of, by), Table(fold.of, by)).folds.append(number)
+    for table in tables.values():
+        own = [folds[number] for number in table.folds]
+        table.bounds = sorted({edge for fold in own for edge in _edges(fold)})
+        summed = _unique(fold.value for fold in own if fold.fold in {"sum", "mean"})
+        table.summed = len(summed)
+        table.values = _unique([*summed, *(fold.value for fold in own)])
+        table.trees = _unique((fold.value, int(fold.fold == "min")) for fold in own if fold.fold in {"min", "max"})
+        table.base = any(fold.window_ms is None for fold in own)
+        table.sets = _unique((*span(table, fold), fold.value) for fold in own if fold.fold == "distinct")
+    return list(tables.values())
+
+
+def span(table: Table, fold: Fold) -> tuple[int, int]:
+    """Numbers of the low and high boundary of a fold's window; low is -1 for all history."""
+    high = table.bounds.index(fold.delay_ms)
+    return (-1 if fold.window_ms is None else table.bounds.index(fold.delay_ms + fold.window_ms)), high
+
+
+def _edges(fold: Fold) -> tuple[int, ...]:
+    return (fold.delay_ms,) if fold.window_ms is None else (fold.delay_ms, fold.delay_ms + fold.window_ms)
+
+
+def _unique(items) -> list:  # type: ignore[no-untyped-def]
+    """In order of first mention, without None."""
+    return [item for item in dict.fromkeys(items) if item is not None]
+
+
+def columns_of(folds: Sequence[Fold]) -> tuple[Column, ...]:
+    """Raw columns in the order of the folds; a mean has two."""
+    columns: list[Column] = []
+    for number, fold in enumerate(folds):
+        if fold.fold == "mean":
+            columns += [Column(f"{fold.name}.sum", number, "sum"), Column(f"{fold.name}.count", number, "count")]
+        else:
+            columns.append(Column(fold.name, number, ""))
+    return tuple(columns)
+
+
+class Encoder:
+    """Writes the flat plan. Offsets are known as soon as a part is appended."""
+
+    def __init__(self, layouts: Mapping[str, EventLayout], folds: Sequence[Fold]) -> None:
+        self.layouts, self.folds = layouts, folds
+        self.columns = columns_of(folds)
+        self.words: list[int] = [0] * w.P_HEADER
+        self.state_words = w.A_TABLES
+
+    def put(self, items: Sequence[int]) -> int:
+        """Append words; their offset."""
+        offset = len(self.words)
+        self.words += [int(item) for item in items]
+        return offset
+
+    def encode(self, tables: Sequence[Table], decide: Sequence[str], lateness_ms: int) -> Words:
+        """The plan as one array."""
+        offsets = [self._table(table, lateness_ms) for table in tables]
+        records = {layout.code: self._record(layout, tables, offsets, decide) for layout in self.layouts.values()}
+        codes = max(records, default=-1) + 1
+        self.words[w.P_CODES] = codes
+        self.words[w.P_MAP] = self.put([records.get(code, 0) for code in range(codes)])
+        self.words[w.P_TABLES] = self.put(offsets)
+        self.words[w.P_TABLES_N] = len(offsets)
+        self.words[w.P_COLUMNS_N] = len(self.columns)
+        self.words[w.P_KEYS_N] = max((len(layout.keys) for layout in self.layouts.values()), default=0)
+        self.words[w.P_NUMBERS_N] = max((len(layout.numbers) for layout in self.layouts.values()), default=0)
+        return np.array(self.words, dtype=np.int64)
+
+    def _places(self, table: Table) -> dict[str, int]:
+        """Word of each value in a ring row (after the time); a key takes two."""
+        places, at = {}, 0
+        for value in table.values:
+            places[value] = at
+            at += 2 if value in self.layouts[table.of].keys else 1
+        return places
+
+    def _sources(self, table: Table) -> list[int]:
+        layout, sources = self.layouts[table.of], []
+        for value in table.values:
+            if value in layout.numbers:
+                sources.append(layout.numbers.index(value))
+            else:
+                key = layout.keys.index(value)
+                sources += [-(2 * key) - 1, -(2 * key + 1) - 1]
+        return sources
+
+    def _table(self, table: Table, lateness_ms: int) -> int:
+        sources, places = self._sources(table), self._places(table)
+        keys = self.layouts[table.of].keys
+        bound_words = 1 + 2 * table.summed
+        sets_at = w.K_BOUNDS + len(table.bounds) * bound_words
+        base_at = sets_at + w.D_WORDS * len(table.sets)
+        base_words = 1 + len(sources) + len(table.trees) if table.base else 0
+        operations = [op for number in table.folds for op in self._operations(table, number, places)]
+        record = [0] * w.T_WORDS
+        record[w.T_SLOT] = -(-(base_at + base_words) // 8) * 8  # Whole cache lines.
+        record[w.T_STRIDE] = 1 + len(sources)
+        record[w.T_SUMS_N] = table.summed
+        record[w.T_BOUNDS_N], record[w.T_BOUNDS] = len(table.bounds), self.put(table.bounds)
+        record[w.T_KEEP], record[w.T_LATE] = table.bounds[-1] + lateness_ms, lateness_ms
+        record[w.T_TREES_N] = len(table.trees)
+        record[w.T_TREES] = self.put([item for value, flip in table.trees for item in (places[value], flip)])
+        record[w.T_SETS_N] = len(table.sets)
+        record[w.T_SETS] = self.put(
+            [item for low, high, value in table.sets for item in (low, high, places[value], 2 if value in keys else 1)]
+        )
+        record[w.T_COLUMNS_N] = len(operations)
+        record[w.T_COLUMNS] = self.put([item for operation in operations for item in operation])
+        record[w.T_BASE_ON] = int(table.base)
+        record[w.T_VALUES_N], record[w.T_VALUES] = len(sources), self.put(sources)
+        record[w.T_STATE] = self.state_words
+        record[w.T_SETS_AT], record[w.T_BASE_AT], record[w.T_BOUND_WORDS] = sets_at, base_at, bound_words
+        self.state_words += w.S_WORDS
+        return self.put(record)
+
+    def _operations(self, table: Table, number: int, places: Mapping[str, int]) -> list[list[int]]:
+        """Column operations of one fold: kind, column, low bound, high bound, argument, without the current event."""
+        fold = self.folds[number]
+        low, high = span(table, fold)
+        first = next(place for place, column in enumerate(self.columns) if column.fold == number)
+        without = int(fold.current == "out" and fold.delay_ms == 0)
+        if fold.fold == "mean":
+            argument = table.values.index(fold.value or "")
+            return [[w.SUM, first, low, high, argument, without], [w.PRESENT, first + 1, low, high, argument, without]]
+        if fold.fold in {"min", "max"}:
+            kind, argument = w.EXTREME, table.trees.index((fold.value or "", int(fold.fold == "min")))
+        elif fold.fold == "last":
+            kind = w.LAST_KEY if fold.value in self.layouts[table.of].keys else w.LAST
+            argument = places[fold.value or ""]
+        elif fold.fold == "distinct":
+            kind, argument = w.DISTINCT, table.sets.index((low, high, fold.value or ""))
+        else:
+            kind, argument = _KIND[fold.fold], table.values.index(fold.value) if fold.value is not None else 0
+        return [[kind, first, low, high, argument, without]]
+
+    def _record(
+        self, layout: EventLayout, tables: Sequence[Table], offsets: Sequence[int], decide: Sequence[str]
+    ) -> int:
+        """Type record: the operations of one event type. 0 if no fold reads it and it is not decided."""
+        decides, ops = layout.name in decide, []
+        for table, offset in zip(tables, offsets, strict=True):
+            inserts = table.of == layout.name
+            if inserts or decides:
+                has = set(table.by) <= set(layout.keys)
+                members = self.put([layout.keys.index(key) for key in table.by] if has else [])
+                ops.append([offset, int(inserts), int(decides), len(table.by) if has else -1, members])
+        if not ops and not decides:
+            return 0
+        at = self.put([item for op in ops for item in op])
+        return self.put([len(ops), at, int(decides)])
