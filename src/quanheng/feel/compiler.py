@@ -1,0 +1,115 @@
+"""One expression as a callable."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from quanheng.feel import py, tree
+from quanheng.feel.emit import Emitter
+from quanheng.feel.parser import parse
+from quanheng.feel.scope import Scope
+from quanheng.feel.types import ANY, BOOLEAN, NUMBER, STRING, FeelType
+from quanheng.feel.values import TOO_DEEP, TOO_MUCH_WORK, Diagnostic, Place, Run, TooMuchWork
+
+_FAST = {NUMBER: ("int",), STRING: ("str",), BOOLEAN: ("bool",)}
+
+
+class Outcome(NamedTuple):
+    """A value, and why parts of it became null."""
+
+    value: object
+    diagnostics: tuple[Diagnostic, ...]
+
+
+class Expression:
+    """A compiled expression.
+
+    `expression(*values)` takes the values of `names` in order and gives the FEEL value; `evaluate(mapping)` takes them
+    by name (what is missing is null) and gives the diagnostics too. Neither raises for any value.
+    """
+
+    __slots__ = ("_function", "_names", "_places", "_source", "text", "tree")
+
+    def __init__(self, text: str, names: Sequence[str], checked: tree.Node, emitter: Emitter, statements: list[ast.stmt]) -> None:
+        self.text, self.tree, self._names = text, checked, tuple(names)
+        self._places, self._source = tuple(emitter.places), statements
+        exec(py.code(statements, "feel"), emitter.namespace)
+        self._function = emitter.namespace["expression"]
+
+    @property
+    def type(self) -> FeelType:
+        """Static type of the result."""
+        return self.tree.type
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._names
+
+    @property
+    def source(self) -> str:
+        """The generated Python, to read."""
+        return py.source(self._source)
+
+    def run(self, run: Run, values: Sequence[object]) -> object:
+        try:
+            return self._function(run, *values)  # type: ignore[operator]
+        except TooMuchWork:
+            run.append((0, TOO_MUCH_WORK))
+        except RecursionError:
+            run.append((0, TOO_DEEP))
+        return None
+
+    def __call__(self, *values: object) -> object:
+        return self.run(Run(), values)
+
+    def evaluate(self, given: Mapping[str, object]) -> Outcome:
+        run = Run()
+        value = self.run(run, [given.get(name) for name in self._names])
+        return Outcome(value, diagnostics_of(run, self._places))
+
+
+def diagnostics_of(run: Run, places: Sequence[Place]) -> tuple[Diagnostic, ...]:
+    """What a run found, in order, each once."""
+    return tuple(dict.fromkeys(Diagnostic(places[at], cause) for at, cause in run))
+
+
+def admission(emitter: Emitter, title: str, name: str, kind: FeelType, node: tree.Node) -> list[ast.stmt]:
+    """Statements that let only values of `kind` (or null) through in the Python variable `title`."""
+    if kind == ANY:
+        return []
+    variable = py.name(title)
+    admitted = py.assign(title, py.call("admit", py.name("run"), emitter.place(node), variable, emitter.hoist(kind, ("kind", kind)),
+                                        py.const(name)))  # fmt: skip
+    fast = _FAST.get(kind, ())
+    foreign = [py.compare(py.attribute(variable, "__class__"), ("is not", py.name(cls))) for cls in fast]
+    return [py.when(py.both(*foreign, py.compare(variable, ("is not", py.const(None)))), [admitted])]
+
+
+def compile_expression(text: str, names: Mapping[str, FeelType], where: str = "expression", strict: bool = True,
+                       types: Mapping[str, FeelType] | None = None) -> Expression:  # fmt: skip
+    """Compile one FEEL expression.
+
+    Parameters
+    ----------
+    text : FEEL
+    names : inputs and their types, in the order in which the callable takes them
+    where : name of the expression, for messages and diagnostics
+    strict : a certain type mistake or an unknown name is an error now, not null later
+    types : item definitions by name
+
+    Raises
+    ------
+    ExpressionError : the text does not parse or does not type-check
+    """
+    checked = parse(text, Scope.of(names), where, strict, types)
+    emitter = Emitter()
+    emitter.enter(where, text)
+    emitter.place(checked)
+    body: list[ast.stmt] = []
+    for slot, (name, kind) in enumerate(names.items()):
+        body += admission(emitter, f"v{slot}", name, kind, checked)
+    body.append(py.give(emitter.value(checked)))
+    function = py.define("expression", ["run", *(f"v{slot}" for slot in range(len(names)))], body)
+    return Expression(text, tuple(names), checked, emitter, [function])

@@ -1,0 +1,354 @@
+"""Checked tree to Python syntax. Only the tree is read, never the author's text; constants are hoisted.
+
+Three modes per node. `value` gives the FEEL value. `truth` gives Python True exactly where the value is true, and
+`falsity` exactly where it is false: conditions and table cells need no more, so null costs nothing there.
+Where static types settle the matter an operator becomes a Python comparison, else a call into `operators`.
+"""
+
+from __future__ import annotations
+
+import ast
+from decimal import Decimal
+
+from quanheng.feel import operators, py, tree
+from quanheng.feel.functions import call_builtin, forms_for
+from quanheng.feel.lexer import place_of
+from quanheng.feel.types import BOOLEAN, NULL, NUMBER, STRING, ContextType, FeelType, FunctionType, ListType
+from quanheng.feel.values import Decimal as _Decimal
+from quanheng.feel.values import Function, Place, Range, Run, admit, fits
+
+_ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power"}
+_COMPARE = {"=": "equals", "!=": "differs", "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal"}
+_INVERSE = {"=": "!=", "!=": "=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+_PYTHON_ORDER = frozenset({NUMBER, STRING})
+_PYTHON_EQUAL = frozenset({NUMBER, STRING, BOOLEAN})
+_RUN = py.name("run")
+_NONE = py.const(None)
+
+
+def collect(make: object) -> list[object]:
+    """Run a loop whose body reads the results so far."""
+    results: list[object] = []
+    for result in make(results):  # type: ignore[operator]
+        results.append(result)
+    return results
+
+
+def items_of(run: Run, value: object) -> list[object]:
+    """The items a filter visits, counted against the limit of work."""
+    items = operators.listed(value)
+    run.spend(len(items))
+    return items
+
+
+def instance(value: object, kind: FeelType) -> bool:
+    """`value instance of kind`: null is an instance of Null only."""
+    if value is None:
+        return kind == NULL
+    if isinstance(kind, FunctionType) and isinstance(value, Function) and kind.parameters:
+        return len(kind.parameters) == len(value.parameters)
+    return kind != NULL and fits(value, kind)
+
+
+def unknown_name(run: Run, at: int, name: str) -> None:
+    run.append((at, f"the name {name!r} is not known here"))
+
+
+RUNTIME: dict[str, object] = {
+    **{name: getattr(operators, name) for name in
+       (*_ARITHMETIC.values(), *_COMPARE.values(), "negate", "conjunction", "disjunction", "negation", "single", "tested",
+        "between", "make_range", "open_range", "member", "has_entry", "filtered", "positioned", "domain", "span",
+        "condition", "invoke", "quantified")},
+    "call_builtin": call_builtin, "collect": collect, "items_of": items_of, "instance": instance, "admit": admit,
+    "unknown_name": unknown_name, "Function": Function, "int": int, "str": str, "bool": bool, "list": list,
+    "Decimal": _Decimal, "any": any,
+}  # fmt: skip
+"""All that generated code can reach besides its own constants."""
+
+
+class Emitter:
+    """One per code object: gathers constants and places while trees of several texts are emitted."""
+
+    def __init__(self) -> None:
+        self.namespace: dict[str, object] = {**RUNTIME, "__builtins__": {}}
+        self.places: list[Place] = []
+        self._hoisted: dict[object, str] = {}
+        self._temporaries = 0
+        self._name, self._text = "", ""
+
+    def enter(self, name: str, text: str) -> None:
+        """Nodes emitted from now on belong to this text."""
+        self._name, self._text = name, text
+
+    def place(self, node: tree.Node) -> ast.expr:
+        line, column = place_of(self._text, node.at)
+        self.places.append(Place(self._name, line, column, self._text[node.at : node.at + 40]))
+        return py.const(len(self.places) - 1)
+
+    def hoist(self, value: object, key: object = None) -> ast.expr:
+        """A constant of any kind, under a name in the namespace of the code object."""
+        if key is not None and key in self._hoisted:
+            return py.name(self._hoisted[key])
+        title = f"k{len(self.namespace)}"
+        self.namespace[title] = value
+        if key is not None:
+            self._hoisted[key] = title
+        return py.name(title)
+
+    def temporary(self) -> str:
+        self._temporaries += 1
+        return f"t{self._temporaries}"
+
+    def const(self, value: object) -> ast.expr:
+        if value is None or value.__class__ in (bool, int, str):
+            return py.const(value)  # type: ignore[arg-type]
+        if isinstance(value, Decimal):
+            return self.hoist(value, ("decimal", str(value)))
+        return self.hoist(value)
+
+    def once(self, node: tree.Node) -> tuple[ast.expr, ast.expr]:
+        """The first and every later reading of a value: a temporary unless it is a name or a literal."""
+        value = self.value(node)
+        if isinstance(value, (ast.Name, ast.Constant)):
+            return value, value
+        title = self.temporary()
+        return py.bind(title, value), py.name(title)
+
+    # -- values
+
+    def value(self, node: tree.Node) -> ast.expr:
+        """The FEEL value of a node."""
+        return _VALUES[type(node)](self, node)
+
+    def operator(self, title: str, node: tree.Node, *parts: ast.expr) -> ast.expr:
+        return py.call(title, _RUN, self.place(node), *parts)
+
+    def name(self, node: tree.Name) -> ast.expr:
+        return py.name(f"v{node.slot}")
+
+    def list_of(self, node: tree.ListOf) -> ast.expr:
+        return py.listing([self.value(item) for item in node.items])
+
+    def context_of(self, node: tree.ContextOf) -> ast.expr:
+        values = []
+        for position, (slot, entry) in enumerate(zip(node.slots, node.values, strict=True)):
+            value = self.value(entry)
+            read_later = any(tree.uses(later, slot) for later in node.values[position + 1 :])
+            values.append(py.bind(f"v{slot}", value) if read_later else value)
+        return py.mapping(node.keys, values)
+
+    def range_of(self, node: tree.RangeOf) -> ast.expr:
+        ends = (node.low, node.high)
+        if all(end is None or (isinstance(end, tree.Const) and end.value is not None) for end in ends):
+            low, high = (end.value if isinstance(end, tree.Const) else None for end in ends)
+            if low is None or high is None or operators.order(low, high) is not None:
+                return self.hoist(Range(low, node.low_closed, high, node.high_closed))
+        title = "make_range" if None not in ends else "open_range"
+        parts = [self.value(end) if end is not None else _NONE for end in ends]
+        return self.operator(title, node, parts[0], py.const(node.low_closed), parts[1], py.const(node.high_closed))
+
+    def comparison(self, node: tree.Compare) -> ast.expr:
+        if not self.inlined(node):
+            return self.operator(_COMPARE[node.op], node, self.value(node.left), self.value(node.right))
+        firsts, laters, guards = [], [], []
+        for part in (node.left, node.right):
+            first, later = self.once(part)
+            if nullable(part):
+                guards.append(py.compare(first, ("is", _NONE)))
+                firsts.append(later)
+            else:
+                firsts.append(first)
+            laters.append(later)
+        if node.op in ("=", "!="):
+            return py.compare(self.value(node.left), (node.op, self.value(node.right)))
+        result = py.compare(firsts[0], (node.op, firsts[1]))
+        return py.either(py.any_of(*guards), _NONE, result) if guards else result
+
+    @staticmethod
+    def inlined(node: tree.Compare) -> bool:
+        """True when the static types make Python's own operator right: exact numbers, texts, booleans."""
+        left, right = node.left.type, node.right.type
+        if node.op in ("=", "!="):
+            null = NULL in (left, right) and any(isinstance(part, tree.Const) for part in (node.left, node.right))
+            if null:
+                return True
+            return left == right and left in _PYTHON_EQUAL
+        return left == right and left in _PYTHON_ORDER
+
+    def conjunction(self, node: tree.And | tree.Or) -> ast.expr:
+        title = "conjunction" if isinstance(node, tree.And) else "disjunction"
+        return self.operator(title, node, *(self.value(part) for part in node.parts))
+
+    def tested(self, node: tree.Test) -> ast.expr:
+        return self.operator("tested", node, self.value(node.value), self.value(node.against))
+
+    def membership(self, node: tree.In) -> ast.expr:
+        return self.bound(f"v{node.slot}", self.value(node.value), self.value(node.test))
+
+    @staticmethod
+    def bound(title: str, value: ast.expr, then: ast.expr) -> ast.expr:
+        """`then` with `title` set to `value` first."""
+        return py.either(py.sequence([py.bind(title, value)]), then, _NONE)
+
+    def branch(self, node: tree.If) -> ast.expr:
+        return py.either(self.decisive(node.condition), self.value(node.then), self.value(node.otherwise))
+
+    def decisive(self, node: tree.Node) -> ast.expr:
+        """The condition of `if`: as `truth`, with a diagnostic where it is no boolean."""
+        return self.truth(node) if node.type == BOOLEAN else self.operator("condition", node, self.value(node))
+
+    def loop(self, node: tree.For) -> ast.expr:
+        if node.partial is None:
+            return py.loops(self.value(node.body), self.domains(node.iterators))
+        results = py.loops(self.value(node.body), self.domains(node.iterators), lazy=True)
+        return py.call("collect", py.function_of([f"v{node.partial}"], results))
+
+    def domains(self, iterators: tuple[tree.Iterator_, ...]) -> list[tuple[str, ast.expr]]:
+        found = []
+        for one in iterators:
+            ends = [self.sealed(self.value(end)) for end in (one.source, one.to) if end is not None]
+            found.append((f"v{one.slot}", self.operator("domain" if one.to is None else "span", one, *ends)))
+        return found
+
+    @staticmethod
+    def sealed(value: ast.expr) -> ast.expr:
+        """Python refuses `:=` in a comprehension's domain, a function around it is allowed."""
+        return py.call(py.function_of([], value)) if py.binds(value) else value
+
+    def some_or_every(self, node: tree.Quantified) -> ast.expr:
+        results = py.loops(self.value(node.body), self.domains(node.iterators), lazy=True)
+        return py.call("quantified", py.const(node.every), results)
+
+    def path(self, node: tree.Path) -> ast.expr:
+        kind = node.base.type
+        if isinstance(kind, ContextType) and kind.field(node.name) is not None:
+            first, later = self.once(node.base)
+            entry = py.item(later, py.const(node.name))
+            return py.either(py.compare(first, ("is", _NONE)), _NONE, entry) if nullable(node.base) else py.item(first, py.const(node.name))
+        return self.operator("member", node, self.value(node.base), py.const(node.name))
+
+    def item_member(self, node: tree.Member) -> ast.expr:
+        item, key = self.value(node.item), py.const(node.name)
+        return py.either(py.call("has_entry", item, key), py.item(item, key), self.value(node.otherwise))
+
+    def filter(self, node: tree.Filter) -> ast.expr:
+        if node.by_position and not tree.uses(node.predicate, node.slot):
+            return self.operator("positioned", node, self.value(node.base), self.value(node.predicate))
+        title = f"v{node.slot}"
+        if node.by_position is False:
+            items = py.call("items_of", _RUN, self.sealed(self.value(node.base)))
+            return py.loops(py.name(title), [(title, items)], self.truth(node.predicate))
+        return self.operator("filtered", node, self.value(node.base), py.function_of([title], self.value(node.predicate)))
+
+    def call(self, node: tree.Call) -> ast.expr:
+        arguments = py.sequence([self.value(argument) for argument in node.arguments])
+        names = self.hoist(node.names, ("names", node.names)) if node.names is not None else _NONE
+        if isinstance(node.function, tree.Builtin):
+            title = node.function.name
+            forms = tuple(forms_for(title, len(node.arguments), node.names))
+            return self.operator("call_builtin", node, self.hoist(forms, ("forms", title, len(node.arguments), node.names)),
+                                 py.const(title), arguments, names)  # fmt: skip
+        return self.operator("invoke", node, self.value(node.function), arguments, names)
+
+    def function_of(self, node: tree.FunctionOf) -> ast.expr:
+        body = py.function_of(["run", *(f"v{slot}" for slot in node.slots)], self.value(node.body))
+        return py.call("Function", body, self.hoist(node.parameters), py.const("function"), self.hoist(node.kinds))
+
+    def builtin(self, node: tree.Builtin) -> ast.expr:
+        return self.hoist(builtin_value(node.name), ("builtin", node.name))
+
+    # -- truth and falsity
+
+    def truth(self, node: tree.Node) -> ast.expr:
+        """Python True exactly where the value is true."""
+        return self.decided(node, True)
+
+    def falsity(self, node: tree.Node) -> ast.expr:
+        """Python True exactly where the value is false."""
+        return self.decided(node, False)
+
+    def decided(self, node: tree.Node, wanted: bool) -> ast.expr:
+        if isinstance(node, tree.Const):
+            return py.const(node.value is wanted)
+        if isinstance(node, tree.Compare) and self.inlined(node):
+            return self.compared(node, node.op if wanted else _INVERSE[node.op])
+        if isinstance(node, tree.And | tree.Or):
+            parts = [self.decided(part, wanted) for part in node.parts]
+            return py.both(*parts) if isinstance(node, tree.And) is wanted else py.any_of(*parts)
+        if isinstance(node, tree.Not):
+            return self.decided(node.value, not wanted)
+        if isinstance(node, tree.In):
+            return self.bound(f"v{node.slot}", self.value(node.value), self.decided(node.test, wanted))
+        if isinstance(node, tree.If):
+            return py.either(self.decisive(node.condition), self.decided(node.then, wanted), self.decided(node.otherwise, wanted))
+        value = self.value(node)
+        if node.type != BOOLEAN:
+            value = py.call("single", value)
+        return py.compare(value, ("is", py.const(wanted)))
+
+    def compared(self, node: tree.Compare, op: str) -> ast.expr:
+        """An inlined comparison: an order needs its operands not null, equality does not."""
+        if op in ("=", "!="):
+            return py.compare(self.value(node.left), (op, self.value(node.right)))
+        guards, sides = [], []
+        for part in (node.left, node.right):
+            first, later = self.once(part)
+            if nullable(part):
+                guards.append(py.compare(first, ("is not", _NONE)))
+                first = later
+            sides.append(first)
+        return py.both(*guards, py.compare(sides[0], (op, sides[1])))
+
+
+def nullable(node: tree.Node) -> bool:
+    """False where a node can never be null."""
+    if isinstance(node, tree.Const):
+        return node.value is None
+    return not isinstance(node, tree.ListOf | tree.ContextOf | tree.FunctionOf | tree.For)
+
+
+def builtin_value(name: str) -> Function:
+    """A built-in function as a value that can be passed on."""
+    from quanheng.feel.functions import SIGNATURES
+
+    form = SIGNATURES[name][0]
+
+    def run_it(run: Run, *arguments: object) -> object:
+        return call_builtin(run, 0, forms_for(name, len(arguments), None), name, arguments, None)
+
+    return Function(run_it, form.parameters, name, form.kinds)
+
+
+_VALUES = {
+    tree.Const: lambda self, node: self.const(node.value),
+    tree.Name: Emitter.name,
+    tree.Unknown: lambda self, node: self.operator("unknown_name", node, py.const(node.name)),
+    tree.Member: Emitter.item_member,
+    tree.Builtin: Emitter.builtin,
+    tree.ListOf: Emitter.list_of,
+    tree.ContextOf: Emitter.context_of,
+    tree.RangeOf: Emitter.range_of,
+    tree.Negate: lambda self, node: self.operator("negate", node, self.value(node.value)),
+    tree.Arithmetic: lambda self, node: self.operator(
+        _ARITHMETIC[node.op], node, self.value(node.left), self.value(node.right)
+    ),
+    tree.Compare: Emitter.comparison,
+    tree.And: Emitter.conjunction,
+    tree.Or: Emitter.conjunction,
+    tree.Not: lambda self, node: self.operator("negation", node, self.value(node.value)),
+    tree.Between: lambda self, node: self.operator(
+        "between", node, self.value(node.value), self.value(node.low), self.value(node.high)
+    ),
+    tree.Test: Emitter.tested,
+    tree.In: Emitter.membership,
+    tree.If: Emitter.branch,
+    tree.For: Emitter.loop,
+    tree.Quantified: Emitter.some_or_every,
+    tree.Path: Emitter.path,
+    tree.Filter: Emitter.filter,
+    tree.Call: Emitter.call,
+    tree.FunctionOf: Emitter.function_of,
+    tree.InstanceOf: lambda self, node: py.call("instance", self.value(node.value), self.hoist(node.kind)),
+}
+
+__all__ = ["RUNTIME", "Emitter", "ListType"]

@@ -1,0 +1,477 @@
+"""Operators on values whose kinds are known at run time only: the one place where the standard's tables are code.
+
+Each takes (run, at, ...): `run` collects diagnostics, `at` indexes the place. Generated code calls these where the
+static types do not settle the matter; the judge calls nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal, DecimalException
+
+from quanheng.feel.values import INTEGER_MAX, NUMBERS, Function, Range, Run, coerced, kind_name, rounded, shown
+
+Numeric = (int, Decimal)
+
+
+def is_number(value: object) -> bool:
+    cls = value.__class__
+    return cls is int or cls is Decimal
+
+
+def single(value: object) -> object:
+    """A list of one stands for its item where one value is wanted."""
+    return value[0] if value.__class__ is list and len(value) == 1 else value  # type: ignore[index, arg-type]
+
+
+def wrong(run: Run, at: int, verb: str, *values: object) -> None:
+    """Null because of the kinds of `values`; null operands give null without a diagnostic."""
+    if not any(value is None for value in values):
+        run.append((at, f"cannot {verb} {' and '.join(kind_name(value) + ' ' + shown(value) for value in values)}"))
+
+
+def failed(run: Run, at: int, error: Exception) -> None:
+    """A number left the range of 34 digits."""
+    causes = {"DivisionByZero": "division by zero", "Overflow": "the number is too large"}
+    name = type(error).__name__
+    run.append((at, causes.get(name, "the operation is not defined for these numbers")))
+
+
+def add(run: Run, at: int, left: object, right: object) -> object:
+    a, b = left.__class__, right.__class__
+    if a is int and b is int:
+        result = left + right  # type: ignore[operator]
+        return result if -INTEGER_MAX < result < INTEGER_MAX else rounded(result)
+    if (a is Decimal or a is int) and (b is Decimal or b is int):
+        return _decimal(run, at, NUMBERS.add, left, right)
+    if a is str and b is str:
+        return left + right  # type: ignore[operator]
+    return _other(run, at, "+", "add", add, left, right)
+
+
+def subtract(run: Run, at: int, left: object, right: object) -> object:
+    a, b = left.__class__, right.__class__
+    if a is int and b is int:
+        result = left - right  # type: ignore[operator]
+        return result if -INTEGER_MAX < result < INTEGER_MAX else rounded(result)
+    if (a is Decimal or a is int) and (b is Decimal or b is int):
+        return _decimal(run, at, NUMBERS.subtract, left, right)
+    return _other(run, at, "-", "subtract", subtract, left, right)
+
+
+def multiply(run: Run, at: int, left: object, right: object) -> object:
+    a, b = left.__class__, right.__class__
+    if a is int and b is int:
+        result = left * right  # type: ignore[operator]
+        return result if -INTEGER_MAX < result < INTEGER_MAX else rounded(result)
+    if (a is Decimal or a is int) and (b is Decimal or b is int):
+        return _decimal(run, at, NUMBERS.multiply, left, right)
+    return _other(run, at, "*", "multiply", multiply, left, right)
+
+
+def divide(run: Run, at: int, left: object, right: object) -> object:
+    a, b = left.__class__, right.__class__
+    if (a is Decimal or a is int) and (b is Decimal or b is int):
+        if not right:
+            run.append((at, "division by zero"))
+            return None
+        return _decimal(run, at, NUMBERS.divide, left, right)
+    return _other(run, at, "/", "divide", divide, left, right)
+
+
+def power(run: Run, at: int, left: object, right: object) -> object:
+    if is_number(left) and is_number(right):
+        return _decimal(run, at, NUMBERS.power, left, right)
+    return _other(run, at, "**", "raise to a power", power, left, right)
+
+
+def negate(run: Run, at: int, value: object) -> object:
+    if value.__class__ is int:
+        return -value  # type: ignore[operator]
+    if value.__class__ is Decimal:
+        return NUMBERS.minus(value)  # type: ignore[arg-type]
+    inner = single(value)
+    if inner is not value:
+        return negate(run, at, inner)
+    if TEMPORAL and (result := TEMPORAL[0].negate(value)) is not None:
+        return result
+    return wrong(run, at, "negate", value)
+
+
+def _decimal(run: Run, at: int, operation: Callable[..., Decimal], left: object, right: object) -> Decimal | None:
+    try:
+        result = operation(left, right)
+    except DecimalException as error:
+        failed(run, at, error)
+        return None
+    return result if result.is_finite() else None
+
+
+def _other(run: Run, at: int, op: str, verb: str, again: Callable[..., object], left: object, right: object) -> object:
+    """Lists of one, then dates and durations, then null."""
+    a, b = single(left), single(right)
+    if a is not left or b is not right:
+        return again(run, at, a, b)
+    if left is None or right is None:
+        return None
+    if TEMPORAL:
+        try:
+            result = TEMPORAL[0].arithmetic(op, left, right)
+        except (OverflowError, DecimalException):
+            run.append((at, "the date or duration is out of range"))
+            return None
+        if result is not None:
+            return result
+    return wrong(run, at, verb, left, right)
+
+
+class TemporalOperators:
+    """What temporal.py offers; empty until it is imported."""
+
+    def arithmetic(self, op: str, left: object, right: object) -> object: ...
+    def negate(self, value: object) -> object: ...
+    def equal(self, left: object, right: object) -> bool | None: ...
+    def order(self, left: object, right: object) -> int | None: ...
+    def member(self, value: object, name: str) -> tuple[object, bool]: ...
+
+
+TEMPORAL: list[TemporalOperators] = []
+
+
+# -- equality and order
+
+
+def equal(left: object, right: object) -> bool | None:
+    """DMN 1.5, 10.3.2.3.4: values of different kinds are neither equal nor unequal (null); null equals null only."""
+    if left is None or right is None:
+        return left is right
+    a, b = left.__class__, right.__class__
+    if (a is int or a is Decimal) and (b is int or b is Decimal):
+        return left == right
+    if a is b:
+        if a is str or a is bool:
+            return left == right
+        if a is list:
+            return _equal_lists(left, right)  # type: ignore[arg-type]
+        if a is dict:
+            return _equal_contexts(left, right)  # type: ignore[arg-type]
+        if a is Range:
+            return left.parts() == right.parts()  # type: ignore[attr-defined]
+        if a is Function:
+            return left is right
+    if TEMPORAL and (result := TEMPORAL[0].equal(left, right)) is not None:
+        return result
+    if (a is list) != (b is list):
+        one, other = single(left), single(right)
+        if one is not left or other is not right:
+            return equal(one, other)
+    return None
+
+
+def _equal_lists(left: list[object], right: list[object]) -> bool:
+    return len(left) == len(right) and all(equal(a, b) is True for a, b in zip(left, right, strict=True))
+
+
+def _equal_contexts(left: dict[str, object], right: dict[str, object]) -> bool:
+    return left.keys() == right.keys() and all(equal(value, right[key]) is True for key, value in left.items())
+
+
+def equals(run: Run, at: int, left: object, right: object) -> bool | None:
+    result = equal(left, right)
+    if result is None:
+        wrong(run, at, "compare", left, right)
+    return result
+
+
+def differs(run: Run, at: int, left: object, right: object) -> bool | None:
+    result = equals(run, at, left, right)
+    return None if result is None else not result
+
+
+def order(left: object, right: object) -> int | None:
+    """-1, 0 or 1; None when the values have no common order."""
+    if is_number(left) and is_number(right):
+        return (left > right) - (left < right)  # type: ignore[operator]
+    if left.__class__ is str and right.__class__ is str:
+        return (left > right) - (left < right)  # type: ignore[operator]
+    if left is None or right is None:
+        return None
+    if TEMPORAL and (result := TEMPORAL[0].order(left, right)) is not None:
+        return result
+    one, other = single(left), single(right)
+    return order(one, other) if one is not left or other is not right else None
+
+
+def less(run: Run, at: int, left: object, right: object) -> bool | None:
+    result = order(left, right)
+    return (result < 0) if result is not None else wrong(run, at, "compare", left, right)
+
+
+def less_equal(run: Run, at: int, left: object, right: object) -> bool | None:
+    result = order(left, right)
+    return (result <= 0) if result is not None else wrong(run, at, "compare", left, right)
+
+
+def greater(run: Run, at: int, left: object, right: object) -> bool | None:
+    result = order(left, right)
+    return (result > 0) if result is not None else wrong(run, at, "compare", left, right)
+
+
+def greater_equal(run: Run, at: int, left: object, right: object) -> bool | None:
+    result = order(left, right)
+    return (result >= 0) if result is not None else wrong(run, at, "compare", left, right)
+
+
+# -- three-valued logic
+
+
+def conjunction(run: Run, at: int, *parts: object) -> bool | None:
+    """False if any part is false, else true if all are true, else null."""
+    values = [single(part) for part in parts]
+    if any(value is False for value in values):
+        return False
+    return True if all(value is True for value in values) else _logic_null(run, at, "and", values)
+
+
+def disjunction(run: Run, at: int, *parts: object) -> bool | None:
+    """True if any part is true, else false if all are false, else null."""
+    values = [single(part) for part in parts]
+    if any(value is True for value in values):
+        return True
+    return False if all(value is False for value in values) else _logic_null(run, at, "or", values)
+
+
+def _logic_null(run: Run, at: int, op: str, values: list[object]) -> None:
+    for value in values:
+        if value is not None and value.__class__ is not bool:
+            run.append((at, f"an operand of '{op}' must be boolean, was {kind_name(value)} {shown(value)}"))
+
+
+def negation(run: Run, at: int, value: object) -> bool | None:
+    value = single(value)
+    if value.__class__ is bool:
+        return not value
+    return wrong(run, at, "apply not to", value)
+
+
+# -- ranges and membership
+
+
+def make_range(run: Run, at: int, low: object, low_closed: bool, high: object, high_closed: bool) -> Range | None:
+    """A range with two ends of one kind, or null."""
+    low, high = single(low), single(high)
+    if low is None or high is None:
+        run.append((at, "an end of the range is null"))
+        return None
+    return Range(low, low_closed, high, high_closed) if order(low, high) is not None else wrong(run, at, "span", low, high)
+
+
+def open_range(run: Run, at: int, low: object, low_closed: bool, high: object, high_closed: bool) -> Range | None:
+    """A range that one side leaves open."""
+    if low is None and high is None:
+        run.append((at, "the end of the range is null"))
+        return None
+    return Range(low, low_closed, high, high_closed)
+
+
+def within(run: Run, at: int, value: object, span: Range) -> bool | None:
+    """Is a value in a range?"""
+    low, high = span.low, span.high
+    below = True if low is None else (greater_equal if span.low_closed else greater)(run, at, value, low)
+    above = True if high is None else (less_equal if span.high_closed else less)(run, at, value, high)
+    return conjunction(run, at, below, above)
+
+
+def between(run: Run, at: int, value: object, low: object, high: object) -> bool | None:
+    return conjunction(run, at, greater_equal(run, at, value, low), less_equal(run, at, value, high))
+
+
+def tested(run: Run, at: int, value: object, against: object) -> bool | None:
+    """A unary test against a value: a range holds it, a list holds or equals it, another value equals it."""
+    cls = against.__class__
+    if cls is Range:
+        if value.__class__ is Range:
+            return equal(value, against)
+        return within(run, at, value, against)  # type: ignore[arg-type]
+    if cls is list:
+        return _among(run, at, value, against)  # type: ignore[arg-type]
+    if value.__class__ is list and cls is not list and len(value) != 1:  # type: ignore[arg-type]
+        return None if against is not None else False
+    return equals(run, at, value, against)
+
+
+def _among(run: Run, at: int, value: object, items: list[object]) -> bool:
+    if value.__class__ is list and equal(value, items):
+        return True
+    for item in items:
+        if item.__class__ is Range and value.__class__ is not Range:
+            if within(Run(), at, value, item) is True:  # type: ignore[arg-type]
+                return True
+        elif equal(value, item) is True:
+            return True
+    return False
+
+
+# -- paths, filters, loops
+
+
+def member(run: Run, at: int, base: object, name: str) -> object:
+    """`base.name`: an entry, a property, or the same of every item of a list."""
+    if base.__class__ is dict:
+        if name in base:  # type: ignore[operator]
+            return base[name]  # type: ignore[index]
+        run.append((at, f"the context has no entry {name!r}"))
+        return None
+    if base is None:
+        return None
+    if base.__class__ is list:
+        return [member(run, at, item, name) for item in base]  # type: ignore[attr-defined]
+    if base.__class__ is Range:
+        ends = {"start": base.low, "end": base.high, "start included": base.low_closed, "end included": base.high_closed}  # type: ignore[attr-defined]
+        if name in ends:
+            return ends[name]
+    elif TEMPORAL:
+        value, known = TEMPORAL[0].member(base, name)
+        if known:
+            return value
+    run.append((at, f"{kind_name(base)} has no entry {name!r}"))
+    return None
+
+
+def has_entry(item: object, name: str) -> bool:
+    return item.__class__ is dict and name in item  # type: ignore[operator]
+
+
+def listed(value: object) -> list[object]:
+    """What a filter or a built-in sees: null is an empty list, a single value a list of one."""
+    if value.__class__ is list:
+        return value  # type: ignore[return-value]
+    return [] if value is None else [value]
+
+
+def filtered(run: Run, at: int, base: object, predicate: Callable[[object], object]) -> object:
+    """`base[predicate]` where only run time can tell a position from a condition."""
+    items = listed(base)
+    run.spend(len(items))
+    kept: list[object] = []
+    for index, item in enumerate(items):
+        found = single(predicate(item))
+        if found is True:
+            kept.append(item)
+        elif is_number(found):
+            if index == 0:
+                return positioned(run, at, base, found)
+        elif found is not None and found is not False:
+            run.append((at, f"a filter must be a condition or a position, was {kind_name(found)} {shown(found)}"))
+            return None
+    if not items:
+        position = single(predicate(None))
+        return None if is_number(position) else kept
+    return kept
+
+
+def positioned(run: Run, at: int, base: object, position: object) -> object:
+    """`base[n]`: from 1, or from the end where negative."""
+    items, position = listed(base), single(position)
+    if not is_number(position):
+        return None
+    if position != int(position):  # type: ignore[call-overload]
+        run.append((at, f"a position must be an integer, was {shown(position)}"))
+        return None
+    index = int(position)  # type: ignore[call-overload]
+    if 0 < index <= len(items):
+        return items[index - 1]
+    if -len(items) <= index < 0:
+        return items[index]
+    run.append((at, f"the list has {len(items)} items, position {index} is not one of them"))
+    return None
+
+
+def domain(run: Run, at: int, value: object) -> list[object] | range | Iterator[object]:
+    """What a loop visits: a list, the integers of a range, or one value."""
+    cls = value.__class__
+    if cls is list:
+        run.spend(len(value))  # type: ignore[arg-type]
+        return value  # type: ignore[return-value]
+    if cls is Range:
+        low, high = value.low, value.high  # type: ignore[attr-defined]
+        first = low if value.low_closed or low is None else add(run, at, low, 1)  # type: ignore[attr-defined]
+        last = high if value.high_closed or high is None else subtract(run, at, high, 1)  # type: ignore[attr-defined]
+        return span(run, at, first, last, down=False)
+    if value is None:
+        run.append((at, "the domain of the loop is null"))
+        return []
+    run.spend(1)
+    return [value]
+
+
+def span(run: Run, at: int, first: object, last: object, down: bool = True) -> list[object] | range:
+    """The integers from `first` to `last`, downwards where `last` is smaller."""
+    first, last = single(first), single(last)
+    if not (is_number(first) and is_number(last)) or first != int(first) or last != int(last):  # type: ignore[call-overload]
+        if TEMPORAL and (days := getattr(TEMPORAL[0], "days", None)) and (found := days(run, first, last)) is not None:
+            return found  # type: ignore[no-any-return]
+        run.append((at, f"a loop must run from integer to integer, was {shown(first)} to {shown(last)}"))
+        return []
+    low, high = int(first), int(last)  # type: ignore[call-overload]
+    run.spend(abs(high - low) + 1)
+    if low <= high:
+        return range(low, high + 1)
+    return range(low, high - 1, -1) if down else []
+
+
+def condition(run: Run, at: int, value: object) -> bool:
+    """A condition of `if`: anything but true is not true."""
+    value = single(value)
+    if value is True:
+        return True
+    if value is not None and value is not False:
+        run.append((at, f"a condition must be boolean, was {kind_name(value)} {shown(value)}"))
+    return False
+
+
+def invoke(run: Run, at: int, function: object, arguments: tuple[object, ...], names: tuple[str, ...] | None) -> object:
+    """Call a function value with positional or named arguments."""
+    if function.__class__ is not Function:
+        run.append((at, f"{kind_name(function)} is not a function"))
+        return None
+    wanted = function.parameters  # type: ignore[attr-defined]
+    if names is not None:
+        if sorted(names) != sorted(wanted):
+            run.append((at, f"the function takes {', '.join(wanted)}, arguments were {', '.join(names)}"))
+            return None
+        given = dict(zip(names, arguments, strict=True))
+        arguments = tuple(given[name] for name in wanted)
+    if len(arguments) != len(wanted):
+        run.append((at, f"the function takes {len(wanted)} arguments, {len(arguments)} were given"))
+        return None
+    values = []
+    for value, kind, name in zip(arguments, function.kinds, wanted, strict=True):  # type: ignore[attr-defined]
+        result, fit = coerced(value, kind)
+        if not fit:
+            run.append((at, f"the argument {name!r} must be {kind}, was {kind_name(value)} {shown(value)}"))
+            return None
+        values.append(result)
+    return function.call(run, *values)  # type: ignore[attr-defined, no-any-return]
+
+
+def quantified(every: bool, results: Iterator[object]) -> bool | None:
+    """`some` and `every` over the results of their body: three-valued, and lazy once the answer is known."""
+    unknown = False
+    for result in results:
+        value = single(result)
+        if value is not every and value.__class__ is bool:
+            return not every
+        unknown = unknown or value is not every
+    return None if unknown else every
+
+
+def square_root_of(run: Run, at: int, value: object) -> object:
+    """Square root of a number that is known to be one."""
+    if value is None:
+        return None
+    try:
+        return NUMBERS.sqrt(value)  # type: ignore[arg-type]
+    except DecimalException as error:
+        failed(run, at, error)
+        return None

@@ -1,0 +1,420 @@
+"""A hand-written Pratt parser: tokens to the checked tree, names resolved against the scope as it goes.
+
+Types are known as soon as a node is built, because `loan.first name` and `loans[first name = "a"]` can only be read
+by someone who knows what a loan has. With `strict` a certain type mistake or an unknown name is an ExpressionError;
+otherwise it is null and a diagnostic at run time, as the standard has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from quanheng.feel import check
+from quanheng.feel.functions import SIGNATURES, signature_for
+from quanheng.feel.lexer import Token, fail, string_value, tokens_of
+from quanheng.feel.parts import CompoundParts
+from quanheng.feel.scope import Scope, Spellings, Variable
+from quanheng.feel.tree import (
+    And,
+    Arithmetic,
+    Between,
+    Builtin,
+    Call,
+    Compare,
+    Const,
+    Filter,
+    In,
+    InstanceOf,
+    Member,
+    Name,
+    Negate,
+    Node,
+    Or,
+    Path,
+    Unknown,
+)
+from quanheng.feel.types import ANY, BOOLEAN, NULL, NUMBER, STRING, ContextType, FeelType, FunctionType, ListType
+from quanheng.feel.values import number_of
+from quanheng.kernel.errors import ExpressionError
+
+DEPTH_MAX = 60
+"""Nested parentheses, brackets, branches, calls."""
+HEIGHT_MAX = 160
+"""Operators in one chain (`a + b + c ...`) plus nesting."""
+
+_BINARY = {"or": 1, "and": 2, "+": 4, "-": 4, "*": 5, "/": 5, "**": 6}
+_COMPARE = frozenset({"=", "!=", "<", "<=", ">", ">="})
+_COMPARISON, _POSTFIX = 3, 9
+_BUILTIN_NAMES = Spellings(SIGNATURES)
+_PROPERTY_NAMES = Spellings(
+    [*check.RANGE_FIELDS, *(name for properties in check.PROPERTIES.values() for name in properties)]
+)
+
+
+class Parser(CompoundParts):
+    """One use per text. `expression()` reads one expression; `unary_tests()` one cell of a table."""
+
+    def __init__(self, text: str, scope: Scope, where: str = "", strict: bool = True,
+                 types: Mapping[str, FeelType] | None = None) -> None:  # fmt: skip
+        self.text, self.scope, self.where, self.strict = text, scope, where, strict
+        self.types = types or {}
+        self.tokens: list[Token] = tokens_of(text, where)
+        self.at = 0
+        self.depth = 0
+
+    # -- tokens
+
+    @property
+    def token(self) -> Token:
+        return self.tokens[self.at]
+
+    def next(self) -> Token:
+        token = self.tokens[self.at]
+        self.at += 1
+        return token
+
+    def sees(self, *texts: str) -> bool:
+        token = self.tokens[self.at]
+        return token.kind in ("op", "keyword", "name") and token.text in texts
+
+    def takes(self, text: str) -> bool:
+        if self.sees(text):
+            self.at += 1
+            return True
+        return False
+
+    def expects(self, text: str, reason: str) -> Token:
+        if not self.sees(text):
+            raise self.unexpected(f"{text!r}{reason}")
+        return self.next()
+
+    def unexpected(self, allowed: str) -> ExpressionError:
+        token = self.token
+        found = "the end of the text" if token.kind == "end" else repr(token.text)
+        return fail("the expression does not parse", self.text, token.start, self.where, found, allowed,
+                    "Compare it with the FEEL reference.")  # fmt: skip
+
+    def mistake(self, what: str, at: int, allowed: str = "", cure: str = "") -> None:
+        """A certain mistake: an error when strict, else left to run time."""
+        if what and self.strict:
+            raise fail(what, self.text, at, self.where, "", allowed, cure or "Correct the expression or the declared types.")
+
+    # -- whole texts
+
+    def whole(self) -> Node:
+        """The text is one expression and nothing more."""
+        node = self.expression()
+        if self.token.kind != "end":
+            raise self.unexpected("an operator or the end of the text")
+        return node
+
+    # -- the Pratt loop
+
+    def expression(self, power: int = 0) -> Node:
+        self.depth += 1
+        if self.depth > DEPTH_MAX:
+            raise fail("the expression is nested too deeply", self.text, self.token.start, self.where,
+                       f"more than {DEPTH_MAX} levels", f"{DEPTH_MAX} levels", "Split it into several decisions.")  # fmt: skip
+        left = self.prefix()
+        chain = 0
+        while (following := self.infix(left, power)) is not None:
+            left, chain = following, chain + 1
+            if chain > HEIGHT_MAX:
+                raise fail("the expression has too many operators in a row", self.text, left.at, self.where,
+                           f"more than {HEIGHT_MAX}", str(HEIGHT_MAX), "Use sum([...]) or split it.")  # fmt: skip
+        self.depth -= 1
+        return left
+
+    def infix(self, left: Node, power: int) -> Node | None:
+        """One operator that binds tighter than `power`, applied to `left`; None when there is none."""
+        token = self.token
+        text = token.text
+        if token.kind in ("number", "string", "end", "name"):
+            return None
+        if text in _BINARY:
+            binding = _BINARY[text]
+            if binding <= power:
+                return None
+            self.at += 1
+            return self.logic(text, left, token) if binding < _COMPARISON else self.arithmetic(text, left, token.start, binding)
+        if text in _COMPARE or text in ("between", "in"):
+            return self.comparison(left, token) if power < _COMPARISON else None
+        if power >= _POSTFIX:
+            return None
+        if text == "instance":
+            return self.instance_of(left)
+        if text == "(":
+            return self.call(left)
+        if text == "[":
+            return self.filter(left)
+        if text == ".":
+            return self.path(left)
+        return None
+
+    def arithmetic(self, op: str, left: Node, at: int, binding: int) -> Node:
+        right = self.expression(binding)
+        kind, mistake = check.arithmetic(op, left.type, right.type)
+        self.mistake(mistake, at)
+        return Arithmetic(kind, at, op, left, right)
+
+    def logic(self, op: str, left: Node, token: Token) -> Node:
+        kind: type[And] | type[Or] = And if op == "and" else Or
+        parts = [left]
+        while True:
+            parts.append(self.expression(_BINARY[op]))
+            if not self.takes(op):
+                break
+        for part in parts:
+            self.mistake(check.logic(part.type), part.at)
+        return kind(BOOLEAN, token.start, tuple(parts))
+
+    def comparison(self, left: Node, token: Token) -> Node:
+        self.at += 1
+        if token.text == "between":
+            low = self.expression(_COMPARISON)
+            self.expects("and", " between the two bounds")
+            high = self.expression(_COMPARISON)
+            for bound in (low, high):
+                self.mistake(check.order(left.type, bound.type), bound.at)
+            return Between(BOOLEAN, token.start, left, low, high)
+        if token.text == "in":
+            return self.membership(left, token)
+        right = self.expression(_COMPARISON)
+        rule = check.equality if token.text in ("=", "!=") else check.order
+        self.mistake(rule(left.type, right.type), token.start)
+        return Compare(BOOLEAN, token.start, token.text, left, right)
+
+    def membership(self, left: Node, token: Token) -> Node:
+        """`x in test` and `x in (test, test)`: the tests see the value as a variable of its own."""
+        outer, self.scope = self.scope, self.scope.inner()
+        variable = self.scope.bind("?", left.type)
+        if self.sees("(") and self.is_test_list():
+            self.at += 1
+            test = self.positive_tests(variable)
+            self.expects(")", " after the tests")
+        else:
+            test = self.positive_test(variable, _COMPARISON)
+        self.scope = outer
+        return In(BOOLEAN, token.start, left, variable.slot, test)
+
+    def is_test_list(self) -> bool:
+        """Is the '(' ahead the start of `(test, test)`, or of a range such as `(1..5)`, `(1+2)*3`?"""
+        depth, at = 0, self.at
+        while True:
+            token = self.tokens[at]
+            if token.kind == "end":
+                return False
+            if token.kind == "op":
+                depth += (token.text in "([{") - (token.text in ")]}")
+                if token.text == ".." and depth == 1:
+                    return False
+                if depth == 0:
+                    after = self.tokens[at + 1]
+                    return after.text not in ("+", "-", "*", "/", "**", ".", "[", "(")
+            at += 1
+
+    def instance_of(self, left: Node) -> Node:
+        at = self.next().start
+        self.expects("of", " after 'instance'")
+        return InstanceOf(BOOLEAN, at, left, self.type_name())
+
+    # -- what an expression starts with
+
+    def prefix(self) -> Node:
+        token = self.token
+        if token.kind == "number":
+            self.at += 1
+            return Const(NUMBER, token.start, number_of(token.text))
+        if token.kind == "string":
+            self.at += 1
+            return Const(STRING, token.start, string_value(token.text))
+        if token.kind == "name" or token.text == "?":
+            return self.name()
+        if token.kind == "keyword":
+            return self.keyword(token)
+        if token.text == "-":
+            self.at += 1
+            return self.negate(self.expression(_POSTFIX - 2), token.start)
+        if token.text == "(":
+            return self.parenthesis()
+        if token.text in ("[", "]"):
+            return self.list_or_range()
+        if token.text == "{":
+            return self.context()
+        if token.text == "@":
+            return self.temporal()
+        if token.text in _COMPARE:
+            return self.open_range()
+        raise self.unexpected("a value, a name, or '('")
+
+    def negate(self, value: Node, at: int) -> Node:
+        if isinstance(value, Const) and value.type == NUMBER:
+            return Const(NUMBER, at, -value.value)  # type: ignore[operator]
+        kind = check.unwrapped(value.type)
+        if kind not in (NUMBER, ANY, NULL) and kind not in check.DURATIONS:
+            self.mistake(f"cannot negate {kind}", at)
+            kind = ANY
+        return Negate(kind, at, value)
+
+    # -- names, paths, calls, filters
+
+    def name(self) -> Node:
+        token = self.token
+        if token.text in SIGNATURES or token.kind == "name" or token.text == "?":
+            node = self.resolved()
+            if node is not None:
+                return node
+        self.at += 1
+        item = next((level.item for level in self.scope.levels() if level.item), None)
+        if item is not None:
+            return self.member_of(item, token.text, Unknown(ANY, token.start, token.text), token.start)
+        known = self.scope.names()
+        self.mistake(f"the name {token.text!r} is not known here", token.start, ", ".join(known[:30]) or "no names",
+                     "Declare it as an input, or correct its spelling.")  # fmt: skip
+        return Unknown(ANY, token.start, token.text)
+
+    def resolved(self) -> Node | None:
+        """The longest name in scope that the tokens spell; the innermost of equal length."""
+        token = self.token
+        best: tuple[int, Variable | None, str] = (0, None, "")
+        items: list[Variable] = []
+        shadowing: list[Variable] = []
+        for level in self.scope.levels():
+            hit = level.spellings.longest(self.tokens, self.at)
+            if hit is not None and hit[1] > best[0]:
+                best = (hit[1], level.variables[hit[0]], hit[0])
+                shadowing = list(items)
+            if level.item is not None:
+                items.append(level.item)
+        builtin = _BUILTIN_NAMES.longest(self.tokens, self.at)
+        if builtin is not None and builtin[1] > best[0]:
+            self.at += builtin[1]
+            return Builtin(ANY, token.start, builtin[0])
+        if best[1] is None:
+            return self.any_member(items)
+        self.at += best[0]
+        node = self.read(best[1], token.start)
+        for item in reversed(shadowing):
+            if best[2] not in ("item", "?"):
+                node = self.member_of(item, best[2], node, token.start)
+        return node
+
+    @staticmethod
+    def read(variable: Variable, at: int) -> Node:
+        """A variable, or the entry of a filter's item that its name stands for."""
+        if variable.owner is not None:
+            owner = variable.owner
+            return Path(variable.type, at, Name(owner.type, at, owner.name, owner.slot), variable.name)
+        return Name(variable.type, at, variable.name, variable.slot)
+
+    def any_member(self, items: list[Variable]) -> Node | None:
+        hit = self.scope.members.longest(self.tokens, self.at) if items else None
+        if hit is None:
+            return None
+        at = self.token.start
+        self.at += hit[1]
+        node: Node = Unknown(ANY, at, hit[0])
+        for item in reversed(items):
+            node = self.member_of(item, hit[0], node, at)
+        return node
+
+    @staticmethod
+    def member_of(item: Variable, name: str, otherwise: Node, at: int) -> Node:
+        return Member(ANY, at, Name(item.type, at, item.name, item.slot), name, otherwise)
+
+    def path(self, base: Node) -> Node:
+        at = self.next().start
+        known = Spellings(check.fields_of(base.type)).longest(self.tokens, self.at)
+        if known is None and base.type in (ANY, NULL) or known is None and isinstance(base.type, (ListType, ContextType)):
+            known = self.scope.members.longest(self.tokens, self.at) or _PROPERTY_NAMES.longest(self.tokens, self.at)
+        if known is None:
+            if self.token.kind not in ("name", "keyword"):
+                raise self.unexpected("the name of an entry after '.'")
+            known = (self.token.text, 1)
+        self.at += known[1]
+        kind, mistake = check.path(base.type, known[0])
+        self.mistake(mistake, at)
+        return Path(kind, at, base, known[0])
+
+    def call(self, function: Node) -> Node:
+        at = self.next().start
+        names: list[str] = []
+        arguments: list[Node] = []
+        while not self.sees(")"):
+            name = self.argument_name()
+            if bool(name) != bool(names) and arguments:
+                raise self.unexpected("either named or positional arguments, not both")
+            if name:
+                names.append(name)
+            arguments.append(self.expression())
+            if not self.takes(","):
+                break
+        self.expects(")", " after the arguments")
+        kind = self.call_type(function, arguments, names, at)
+        return Call(kind, at, function, tuple(arguments), tuple(names) if names else None)
+
+    def argument_name(self) -> str:
+        """`name:` ahead, joined from its tokens; empty where the argument is positional."""
+        end = self.at
+        while self.tokens[end].kind in ("name", "keyword", "number"):
+            end += 1
+        if end == self.at or self.tokens[end].text != ":":
+            return ""
+        name = self.text[self.token.start : self.tokens[end - 1].end]
+        self.at = end + 1
+        return " ".join(name.split())
+
+    def call_type(self, function: Node, arguments: list[Node], names: list[str], at: int) -> FeelType:
+        if isinstance(function, Builtin):
+            signature, mistake = signature_for(function.name, arguments, names)
+            self.mistake(mistake, at, "; ".join(str(one) for one in SIGNATURES[function.name]))
+            return signature.result_of([argument.type for argument in arguments]) if signature else ANY
+        if isinstance(function.type, FunctionType):
+            wanted = function.type.parameters
+            if len(arguments) != len(wanted):
+                self.mistake(f"the function takes {len(wanted)} arguments, {len(arguments)} were given", at)
+            return function.type.result
+        if function.type not in (ANY, NULL):
+            self.mistake(f"{function.type} is not a function", at)
+        return ANY
+
+    def filter(self, base: Node) -> Node:
+        at = self.next().start
+        outer, self.scope = self.scope, self.scope.inner()
+        item_type = base.type.item if isinstance(base.type, ListType) else base.type
+        item = self.scope.bind("item", item_type)
+        if item_type in (ANY, NULL) or (isinstance(item_type, ContextType) and not item_type.fields):
+            self.scope.item = item
+        if isinstance(item_type, ContextType):
+            for name, entry_type in item_type.fields:
+                self.scope.bind_entry(name, entry_type, item)
+        predicate = self.expression()
+        self.scope = outer
+        self.expects("]", " after the filter")
+        kind = check.unwrapped(predicate.type)
+        if kind == NUMBER:
+            return Filter(item_type, at, base, item.slot, predicate, True)
+        if kind == BOOLEAN:
+            return Filter(ListType(item_type), at, base, item.slot, predicate, False)
+        if kind not in (ANY, NULL):
+            self.mistake(f"a filter must be a condition or a position, {kind} is neither", at)
+        return Filter(ANY, at, base, item.slot, predicate, None)
+
+
+def parse(text: str, scope: Scope | Mapping[str, FeelType], where: str = "", strict: bool = True,
+          types: Mapping[str, FeelType] | None = None) -> Node:  # fmt: skip
+    """The checked tree of one expression.
+
+    Parameters
+    ----------
+    text : FEEL
+    scope : names and their types, or a Scope
+    where : name of the expression, for messages
+    strict : a certain type mistake or an unknown name is an error
+    types : item definitions, for `instance of` and typed parameters
+
+    Raises
+    ------
+    ExpressionError : where (line and column), found, allowed, cure
+    """
+    return Parser(text, scope if isinstance(scope, Scope) else Scope.of(scope), where, strict, types).whole()

@@ -1,0 +1,393 @@
+"""The compound forms of the grammar: literals with parts, branches, loops, functions, and unary tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from quanheng.feel import check
+from quanheng.feel.lexer import fail, string_value
+from quanheng.feel.scope import Scope, Variable
+from quanheng.feel.tree import (
+    And,
+    Between,
+    Compare,
+    Const,
+    ContextOf,
+    For,
+    FunctionOf,
+    If,
+    In,
+    InstanceOf,
+    Iterator_,
+    ListOf,
+    Name,
+    Node,
+    Not,
+    Or,
+    Quantified,
+    RangeOf,
+    Test,
+    uses,
+)
+from quanheng.feel.types import (
+    ANY,
+    BOOLEAN,
+    BY_NAME,
+    NULL,
+    NUMBER,
+    ContextType,
+    FeelType,
+    FunctionType,
+    ListType,
+    RangeType,
+    join,
+)
+
+if TYPE_CHECKING:
+    from quanheng.feel.lexer import Token
+    from quanheng.kernel.errors import ExpressionError
+
+_LITERALS = {"true": (True, BOOLEAN), "false": (False, BOOLEAN), "null": (None, NULL)}
+_COMPARE = ("=", "!=", "<", "<=", ">", ">=")
+_CONDITIONS = (And, Or, Not, Compare, Between, In, Quantified, InstanceOf)
+
+
+class CompoundParts:
+    """The second half of the parser; `parser.Parser` holds tokens and the Pratt loop."""
+
+    text: str
+    where: str
+    strict: bool
+    scope: Scope
+    types: Mapping[str, FeelType]
+    tokens: list[Token]
+    at: int
+
+    if TYPE_CHECKING:
+
+        @property
+        def token(self) -> Token: ...
+        def next(self) -> Token: ...
+        def sees(self, *texts: str) -> bool: ...
+        def takes(self, text: str) -> bool: ...
+        def expects(self, text: str, reason: str) -> Token: ...
+        def unexpected(self, allowed: str) -> ExpressionError: ...
+        def mistake(self, what: str, at: int, allowed: str = "", cure: str = "") -> None: ...
+        def expression(self, power: int = 0) -> Node: ...
+        def resolved(self) -> Node | None: ...
+
+    def keyword(self, token: Token) -> Node:
+        """What a keyword starts; a declared name that begins with one wins where it is longer."""
+        if token.text in _LITERALS:
+            self.at += 1
+            value, kind = _LITERALS[token.text]
+            return Const(kind, token.start, value)
+        readers = {"if": self.branch, "for": self.loop, "some": self.quantified, "every": self.quantified,
+                   "function": self.function}  # fmt: skip
+        if token.text not in readers:
+            node = self.resolved()
+            if node is None:
+                raise self.unexpected("a value, a name, or '('")
+            return node
+        return readers[token.text]()
+
+    def branch(self) -> Node:
+        at = self.next().start
+        condition = self.expression()
+        self.mistake(check.logic(condition.type), condition.at)
+        self.expects("then", " after the condition of 'if'")
+        then = self.expression()
+        self.expects("else", " after the 'then' part; FEEL has no 'if' without 'else'")
+        otherwise = self.expression()
+        return If(join(then.type, otherwise.type), at, condition, then, otherwise)
+
+    # -- literals with parts
+
+    def parenthesis(self) -> Node:
+        """`(expression)`, or a range that excludes its start: `(1..5]`."""
+        at = self.next().start
+        node = self.expression()
+        if self.takes(".."):
+            return self.range_end(node, False, at)
+        self.expects(")", " to close '('")
+        return node
+
+    def list_or_range(self) -> Node:
+        token = self.next()
+        if token.text == "]":
+            low = self.expression()
+            self.expects("..", " after the start of a range")
+            return self.range_end(low, False, token.start)
+        items: list[Node] = []
+        while not self.sees("]"):
+            items.append(self.expression())
+            if len(items) == 1 and self.takes(".."):
+                return self.range_end(items[0], True, token.start)
+            if not self.takes(","):
+                break
+        self.expects("]", " to close the list")
+        kind = ListType(join(*(item.type for item in items)) if items else NULL)
+        return ListOf(ListType(ANY) if kind.item == NULL and items else kind, token.start, tuple(items))
+
+    def range_end(self, low: Node, low_closed: bool, at: int) -> Node:
+        high = self.expression()
+        if not self.sees("]", ")", "["):
+            raise self.unexpected("']', ')' or '[' to close the range")
+        closed = self.next().text == "]"
+        self.mistake(check.order(low.type, high.type), at)
+        return RangeOf(RangeType(join(low.type, high.type)), at, low, low_closed, high, closed)
+
+    def open_range(self) -> Node:
+        """`< 5` as a value: the range of everything below 5."""
+        token = self.next()
+        end = self.expression(3)
+        kind = RangeType(end.type)
+        if token.text in ("<", "<="):
+            return RangeOf(kind, token.start, None, False, end, token.text == "<=")
+        if token.text in (">", ">="):
+            return RangeOf(kind, token.start, end, token.text == ">=", None, False)
+        if token.text == "=":
+            return RangeOf(kind, token.start, end, True, end, True)
+        raise fail("'!=' cannot start an expression", self.text, token.start, self.where, "'!='", "not(value)",
+                   "Write not(value).")  # fmt: skip
+
+    def context(self) -> Node:
+        at = self.next().start
+        outer, self.scope = self.scope, self.scope.inner()
+        keys: list[str] = []
+        slots: list[int] = []
+        values: list[Node] = []
+        while not self.sees("}"):
+            key_at = self.token.start
+            key = self.key()
+            self.expects(":", " after the name of an entry")
+            value = self.expression()
+            if key in keys:
+                raise fail("an entry of a context is given twice", self.text, key_at, self.where, repr(key), "each name once",
+                           "Rename or remove one of them.")  # fmt: skip
+            variable = self.scope.bind(key, value.type)
+            self.scope.members.add(key)
+            keys.append(key)
+            slots.append(variable.slot)
+            values.append(value)
+            if not self.takes(","):
+                break
+        self.expects("}", " to close the context")
+        self.scope = outer
+        kind = ContextType(tuple(zip(keys, (value.type for value in values), strict=True)))
+        return ContextOf(kind, at, tuple(keys), tuple(slots), tuple(values))
+
+    def key(self) -> str:
+        """The name of an entry: a string, or every token up to the colon."""
+        if self.token.kind == "string":
+            return string_value(self.next().text)
+        start = self.at
+        while not self.sees(":") and self.token.kind != "end" and not self.sees("{", "}", "[", "]", ","):
+            self.at += 1
+        if self.at == start:
+            raise self.unexpected("the name of an entry")
+        return " ".join(self.text[self.tokens[start].start : self.tokens[self.at - 1].end].split())
+
+    def temporal(self) -> Node:
+        at = self.next().start
+        if self.token.kind != "string":
+            raise self.unexpected("a string after '@'")
+        from quanheng.feel.functions import temporal_literal
+
+        text = string_value(self.next().text)
+        value, kind = temporal_literal(text)
+        if value is None:
+            self.mistake(f"@{text!r} is no date, time or duration", at, '@"2026-01-31", @"12:30:00", @"P1D"')
+        return Const(kind, at, value)
+
+    # -- loops
+
+    def iterators(self, domains_to: bool) -> tuple[Iterator_, ...]:
+        found: list[Iterator_] = []
+        while True:
+            name = self.bound_name("in")
+            self.expects("in", " after the variable")
+            source = self.expression()
+            to = self.expression() if domains_to and self.takes("..") else None
+            self.scope = self.scope.inner()
+            variable = self.scope.bind(name, NUMBER if to is not None else check.item_of(source.type))
+            found.append(Iterator_(ANY, source.at, variable.slot, source, to))
+            if not self.takes(","):
+                return tuple(found)
+
+    def bound_name(self, *ends: str) -> str:
+        """A new name, joined from its tokens, up to one of `ends`."""
+        start = self.at
+        if self.token.kind != "name":
+            raise self.unexpected("a new name")
+        while not self.sees(*ends) and self.token.kind in ("name", "number", "keyword", "op"):
+            self.at += 1
+        return " ".join(self.text[self.tokens[start].start : self.tokens[self.at - 1].end].split())
+
+    def loop(self) -> Node:
+        at = self.next().start
+        outer = self.scope
+        iterators = self.iterators(True)
+        self.expects("return", " after the domain of 'for'")
+        self.scope = self.scope.inner()
+        partial = self.scope.bind("partial", ListType(ANY))
+        body = self.expression()
+        self.scope = outer
+        slot = partial.slot if uses(body, partial.slot) else None
+        return For(ListType(body.type), at, iterators, body, slot)
+
+    def quantified(self) -> Node:
+        token = self.next()
+        outer = self.scope
+        iterators = self.iterators(False)
+        self.expects("satisfies", f" after the domain of {token.text!r}")
+        body = self.expression()
+        self.scope = outer
+        self.mistake(check.logic(body.type), body.at)
+        return Quantified(BOOLEAN, token.start, token.text == "every", iterators, body)
+
+    # -- functions and types
+
+    def function(self) -> Node:
+        at = self.next().start
+        self.expects("(", " after 'function'")
+        outer, self.scope = self.scope, self.scope.inner()
+        parameters: list[Variable] = []
+        while not self.sees(")"):
+            name = self.bound_name(",", ":", ")")
+            kind = self.type_name() if self.takes(":") else ANY
+            parameters.append(self.scope.bind(name, kind))
+            if not self.takes(","):
+                break
+        self.expects(")", " after the parameters")
+        if self.sees("external"):
+            raise fail("external functions are not run", self.text, self.token.start, self.where, "'external'",
+                       "a FEEL expression", "Write the body in FEEL.")  # fmt: skip
+        body = self.expression()
+        self.scope = outer
+        kind = FunctionType(tuple((one.name, one.type) for one in parameters), body.type)
+        return FunctionOf(kind, at, tuple(one.name for one in parameters), tuple(one.slot for one in parameters),
+                          tuple(one.type for one in parameters), body)  # fmt: skip
+
+    def type_name(self) -> FeelType:
+        """A type after `instance of` or in a parameter."""
+        at = self.token.start
+        if self.sees("list", "range") and self.tokens[self.at + 1].text == "<":
+            kind = ListType if self.next().text == "list" else RangeType
+            self.at += 1
+            inner = self.type_name()
+            self.expects(">", " to close the type")
+            return kind(inner)
+        if self.sees("context") and self.tokens[self.at + 1].text == "<":
+            return self.context_type()
+        if self.sees("function"):
+            return self.function_type()
+        from quanheng.feel.scope import Spellings
+
+        known = Spellings([*BY_NAME, *self.types]).longest(self.tokens, self.at)
+        if known is None:
+            name = self.next().text
+            raise fail("a type is not known", self.text, at, self.where, repr(name),
+                       ", ".join([*BY_NAME, *self.types]), "Use one of these, or declare an item definition.")  # fmt: skip
+        self.at += known[1]
+        return self.types.get(known[0]) or BY_NAME[known[0]]
+
+    def context_type(self) -> FeelType:
+        self.at += 2
+        entries: list[tuple[str, FeelType]] = []
+        while not self.sees(">"):
+            key = self.key()
+            self.expects(":", " after the name of an entry")
+            entries.append((key, self.type_name()))
+            if not self.takes(","):
+                break
+        self.expects(">", " to close the type")
+        return ContextType(tuple(entries))
+
+    def function_type(self) -> FeelType:
+        self.at += 1
+        if not self.takes("<"):
+            return FunctionType((), ANY)
+        kinds: list[FeelType] = []
+        while not self.sees(">"):
+            kinds.append(self.type_name())
+            if not self.takes(","):
+                break
+        self.expects(">", " to close the type")
+        self.expects("->", " before the type of the result")
+        return FunctionType(tuple((f"p{i}", kind) for i, kind in enumerate(kinds)), self.type_name())
+
+    # -- unary tests
+
+    def unary_tests(self, variable: Variable) -> Node:
+        """A whole cell of a table: `-`, `not(tests)`, or tests joined by commas, over the variable `?`."""
+        token = self.token
+        if token.kind == "end" or (token.text == "-" and self.tokens[self.at + 1].kind == "end"):
+            return Const(BOOLEAN, token.start, True)
+        if self.is_negated():
+            self.at += 2
+            inner = self.positive_tests(variable)
+            self.expects(")", " to close 'not('")
+            node: Node = Not(BOOLEAN, token.start, inner)
+        else:
+            node = self.positive_tests(variable)
+        if self.token.kind != "end":
+            raise self.unexpected("',' and a further test, or the end of the cell")
+        return node
+
+    def is_negated(self) -> bool:
+        """`not( ... )` spans the whole cell; `not(a) and b` is an ordinary condition."""
+        if not (self.sees("not") and self.tokens[self.at + 1].text == "("):
+            return False
+        depth = 0
+        for index in range(self.at + 1, len(self.tokens)):
+            token = self.tokens[index]
+            if token.kind == "op":
+                depth += (token.text in "([{") - (token.text in ")]}")
+                if depth <= 0:
+                    return self.tokens[index + 1].kind == "end"
+        return False
+
+    def positive_tests(self, variable: Variable) -> Node:
+        at = self.token.start
+        tests = [self.positive_test(variable)]
+        while self.takes(","):
+            tests.append(self.positive_test(variable))
+        return tests[0] if len(tests) == 1 else Or(BOOLEAN, at, tuple(tests))
+
+    def positive_test(self, variable: Variable, power: int = 0) -> Node:
+        """One test: `< 5`, `[1..5]`, a value, or a condition over `?`."""
+        token = self.token
+        subject = Name(variable.type, token.start, "?", variable.slot)
+        if token.text in _COMPARE and token.kind == "op":
+            self.at += 1
+            bound = self.expression(3)
+            rule = check.equality if token.text in ("=", "!=") else check.order
+            self.mistake(rule(subject.type, bound.type), token.start)
+            return Compare(BOOLEAN, token.start, token.text, subject, bound)
+        node = self.expression(power)
+        if uses(node, variable.slot):
+            kind = check.unwrapped(node.type)
+            if isinstance(node, _CONDITIONS) or kind in (BOOLEAN, ANY):
+                return node
+        return self.tested(subject, node)
+
+    def tested(self, subject: Name, node: Node) -> Node:
+        """`?` against a value: what the value's type settles now need not be asked at run time."""
+        self.mistake(check.against(subject.type, node.type), node.at)
+        if isinstance(node, RangeOf) and not isinstance(check.unwrapped(subject.type), RangeType) and subject.type != ANY:
+            return self.within(subject, node)
+        if isinstance(node, Const) and not isinstance(subject.type, ListType) and subject.type != ANY:
+            return Compare(BOOLEAN, node.at, "=", subject, node)
+        return Test(BOOLEAN, node.at, subject, node)
+
+    @staticmethod
+    def within(subject: Name, node: RangeOf) -> Node:
+        sides: list[Node] = []
+        if node.low is not None:
+            sides.append(Compare(BOOLEAN, node.at, ">=" if node.low_closed else ">", subject, node.low))
+        if node.high is not None:
+            sides.append(Compare(BOOLEAN, node.at, "<=" if node.high_closed else "<", subject, node.high))
+        return sides[0] if len(sides) == 1 else And(BOOLEAN, node.at, tuple(sides))
+

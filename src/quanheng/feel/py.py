@@ -1,0 +1,137 @@
+"""Small makers of Python syntax trees. User text never becomes syntax: it only ever enters through `const`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from types import CodeType
+
+_AT = {"lineno": 1, "col_offset": 0, "end_lineno": 1, "end_col_offset": 0}
+_LOAD, _STORE = ast.Load(), ast.Store()
+_COMPARE: dict[str, ast.cmpop] = {
+    "=": ast.Eq(),
+    "!=": ast.NotEq(),
+    "<": ast.Lt(),
+    "<=": ast.LtE(),
+    ">": ast.Gt(),
+    ">=": ast.GtE(),
+    "is": ast.Is(),
+    "is not": ast.IsNot(),
+    "in": ast.In(),
+    "not in": ast.NotIn(),
+}
+
+
+def const(value: None | bool | int | str) -> ast.expr:
+    """A literal of a kind that Python code objects hold."""
+    return ast.Constant(value, **_AT)
+
+
+def name(text: str) -> ast.expr:
+    return ast.Name(text, _LOAD, **_AT)
+
+
+def call(function: str | ast.expr, *arguments: ast.expr) -> ast.expr:
+    return ast.Call(name(function) if isinstance(function, str) else function, list(arguments), [], **_AT)
+
+
+def bind(target: str, value: ast.expr) -> ast.expr:
+    """`(target := value)`"""
+    return ast.NamedExpr(ast.Name(target, _STORE, **_AT), value, **_AT)
+
+
+def either(condition: ast.expr, then: ast.expr, otherwise: ast.expr) -> ast.expr:
+    return ast.IfExp(condition, then, otherwise, **_AT)
+
+
+def compare(left: ast.expr, *steps: tuple[str, ast.expr]) -> ast.expr:
+    """`left op right op right ...`"""
+    return ast.Compare(left, [_COMPARE[op] for op, _ in steps], [right for _, right in steps], **_AT)
+
+
+def both(*parts: ast.expr) -> ast.expr:
+    return ast.BoolOp(ast.And(), list(parts), **_AT) if len(parts) > 1 else parts[0]
+
+
+def any_of(*parts: ast.expr) -> ast.expr:
+    return ast.BoolOp(ast.Or(), list(parts), **_AT) if len(parts) > 1 else parts[0]
+
+
+def negated(part: ast.expr) -> ast.expr:
+    return ast.UnaryOp(ast.Not(), part, **_AT)
+
+
+def sequence(items: Sequence[ast.expr]) -> ast.expr:
+    return ast.Tuple(list(items), _LOAD, **_AT)
+
+
+def listing(items: Sequence[ast.expr]) -> ast.expr:
+    return ast.List(list(items), _LOAD, **_AT)
+
+
+def mapping(keys: Sequence[str], values: Sequence[ast.expr]) -> ast.expr:
+    return ast.Dict([const(key) for key in keys], list(values), **_AT)
+
+
+def item(base: ast.expr, key: ast.expr) -> ast.expr:
+    return ast.Subscript(base, key, _LOAD, **_AT)
+
+
+def attribute(base: ast.expr, field: str) -> ast.expr:
+    return ast.Attribute(base, field, _LOAD, **_AT)
+
+
+def function_of(parameters: Sequence[str], body: ast.expr) -> ast.expr:
+    """A lambda."""
+    return ast.Lambda(_arguments(parameters), body, **_AT)
+
+
+def loops(body: ast.expr, targets: Sequence[tuple[str, ast.expr]], condition: ast.expr | None = None,
+          lazy: bool = False) -> ast.expr:  # fmt: skip
+    """`[body for a in x for b in y if condition]`, or the generator of the same."""
+    levels = [ast.comprehension(ast.Name(target, _STORE, **_AT), domain, [], 0) for target, domain in targets]
+    if condition is not None:
+        levels[-1].ifs.append(condition)
+    return ast.GeneratorExp(body, levels, **_AT) if lazy else ast.ListComp(body, levels, **_AT)
+
+
+def binds(tree: ast.expr) -> bool:
+    """Does the tree hold `:=`? Python refuses it in the domain of a comprehension."""
+    return any(isinstance(part, ast.NamedExpr) for part in ast.walk(tree))
+
+
+# -- statements
+
+
+def assign(target: str, value: ast.expr) -> ast.stmt:
+    return ast.Assign([ast.Name(target, _STORE, **_AT)], value, **_AT)
+
+
+def when(condition: ast.expr, then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt] = ()) -> ast.stmt:
+    return ast.If(condition, list(then), list(otherwise), **_AT)
+
+
+def give(value: ast.expr) -> ast.stmt:
+    return ast.Return(value, **_AT)
+
+
+def do(value: ast.expr) -> ast.stmt:
+    return ast.Expr(value, **_AT)
+
+
+def define(title: str, parameters: Sequence[str], body: Sequence[ast.stmt]) -> ast.stmt:
+    return ast.FunctionDef(title, _arguments(parameters), list(body), [], **_AT)
+
+
+def _arguments(parameters: Sequence[str]) -> ast.arguments:
+    return ast.arguments([], [ast.arg(one, **_AT) for one in parameters], None, [], [], None, [])
+
+
+def code(statements: Sequence[ast.stmt], title: str) -> CodeType:
+    """One code object of all statements; `title` shows in tracebacks."""
+    return compile(ast.Module(list(statements), []), f"<{title}>", "exec")
+
+
+def source(statements: Sequence[ast.stmt]) -> str:
+    """The same as text, for people who want to read what was generated."""
+    return ast.unparse(ast.Module(list(statements), []))

@@ -1,0 +1,175 @@
+"""Types of FEEL (DMN 1.5, 10.3.2): what a checked tree knows about each of its nodes.
+
+Every type includes null: `number` means "a number or null". A static type is a promise that generated code relies
+on, so a value enters an expression only through `admit` (values.py), which turns what does not fit into null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FeelType:
+    """Base of all types; `str()` gives the name an author would write."""
+
+    def __str__(self) -> str:
+        return "Any"
+
+
+@dataclass(frozen=True, slots=True)
+class Simple(FeelType):
+    """A type without parts."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class ListType(FeelType):
+    """A list whose items all have type `item`."""
+
+    item: FeelType
+
+    def __str__(self) -> str:
+        return f"list<{self.item}>"
+
+
+@dataclass(frozen=True, slots=True)
+class RangeType(FeelType):
+    """A range between two ends of type `item`."""
+
+    item: FeelType
+
+    def __str__(self) -> str:
+        return f"range<{self.item}>"
+
+
+@dataclass(frozen=True, slots=True)
+class ContextType(FeelType):
+    """A context; `fields` are the entries known to exist, others may exist too."""
+
+    fields: tuple[tuple[str, FeelType], ...] = ()
+
+    def field(self, name: str) -> FeelType | None:
+        """Type of one entry, None if the entry is not known."""
+        for key, kind in self.fields:
+            if key == name:
+                return kind
+        return None
+
+    def __str__(self) -> str:
+        inner = ", ".join(f"{key}: {kind}" for key, kind in self.fields)
+        return f"context<{inner}>" if inner else "context"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionType(FeelType):
+    """A function with named parameters."""
+
+    parameters: tuple[tuple[str, FeelType], ...]
+    result: FeelType
+
+    def __str__(self) -> str:
+        return f"function<{', '.join(str(kind) for _, kind in self.parameters)}> -> {self.result}"
+
+
+ANY = Simple("Any")
+NULL = Simple("Null")
+NUMBER = Simple("number")
+STRING = Simple("string")
+BOOLEAN = Simple("boolean")
+DATE = Simple("date")
+TIME = Simple("time")
+DATE_TIME = Simple("date and time")
+DAYS_DURATION = Simple("days and time duration")
+YEARS_DURATION = Simple("years and months duration")
+CONTEXT = ContextType()
+LIST = ListType(ANY)
+RANGE = RangeType(ANY)
+
+BY_NAME: dict[str, FeelType] = {
+    "Any": ANY,
+    "Null": NULL,
+    "number": NUMBER,
+    "string": STRING,
+    "boolean": BOOLEAN,
+    "date": DATE,
+    "time": TIME,
+    "date and time": DATE_TIME,
+    "dateTime": DATE_TIME,
+    "days and time duration": DAYS_DURATION,
+    "dayTimeDuration": DAYS_DURATION,
+    "years and months duration": YEARS_DURATION,
+    "yearMonthDuration": YEARS_DURATION,
+    "context": CONTEXT,
+    "list": LIST,
+    "range": RANGE,
+}
+"""Type names of the standard, with the short forms older models use."""
+
+TEMPORAL = frozenset({DATE, TIME, DATE_TIME})
+DURATIONS = frozenset({DAYS_DURATION, YEARS_DURATION})
+ORDERED = frozenset({NUMBER, STRING}) | TEMPORAL | DURATIONS
+"""Types whose values have an order (`<` and ranges)."""
+
+
+def unknown(kind: FeelType) -> bool:
+    """True when nothing is known before run time."""
+    return kind == ANY
+
+
+def conforms(kind: FeelType, target: FeelType) -> bool:
+    """True when every value of `kind` is a value of `target` (DMN 1.5, 10.3.2.9.4).
+
+    Null conforms to everything; `Any` conforms only to `Any`.
+    """
+    if target == ANY or kind in (NULL, target):
+        return True
+    if isinstance(kind, ListType) and isinstance(target, ListType):
+        return conforms(kind.item, target.item)
+    if isinstance(kind, RangeType) and isinstance(target, RangeType):
+        return conforms(kind.item, target.item)
+    if isinstance(kind, ContextType) and isinstance(target, ContextType):
+        pairs = ((kind.field(name), wanted) for name, wanted in target.fields)
+        return all(found is not None and conforms(found, wanted) for found, wanted in pairs)
+    if isinstance(kind, FunctionType) and isinstance(target, FunctionType):
+        return (
+            len(kind.parameters) == len(target.parameters)
+            and conforms(kind.result, target.result)
+            and all(conforms(t, k) for (_, k), (_, t) in zip(kind.parameters, target.parameters, strict=True))
+        )
+    return False
+
+
+def possible(kind: FeelType, target: FeelType) -> bool:
+    """True unless no value of `kind` except null can be a value of `target`: the test for a certain mistake."""
+    if ANY in (kind, target) or NULL in (kind, target) or conforms(kind, target) or conforms(target, kind):
+        return True
+    if isinstance(kind, ListType) and isinstance(target, ListType):
+        return possible(kind.item, target.item)
+    if isinstance(kind, RangeType) and isinstance(target, RangeType):
+        return possible(kind.item, target.item)
+    if isinstance(kind, ContextType) and isinstance(target, ContextType):
+        return all((found := kind.field(n)) is None or possible(found, t) for n, t in target.fields)
+    return isinstance(kind, FunctionType) and isinstance(target, FunctionType)
+
+
+def join(*kinds: FeelType) -> FeelType:
+    """The narrowest type that holds the values of all `kinds`."""
+    result: FeelType = NULL
+    for kind in kinds:
+        if conforms(kind, result):
+            continue
+        if conforms(result, kind):
+            result = kind
+        elif isinstance(kind, ListType) and isinstance(result, ListType):
+            result = ListType(join(kind.item, result.item))
+        elif isinstance(kind, ContextType) and isinstance(result, ContextType):
+            both = [(n, join(k, t)) for n, k in kind.fields if (t := result.field(n)) is not None]
+            result = ContextType(tuple(both))
+        else:
+            return ANY
+    return result

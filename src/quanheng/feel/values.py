@@ -1,0 +1,215 @@
+"""Values at run time, and the record of one evaluation.
+
+number: int or Decimal (never float, never bool); string: str; boolean: bool; null: None; list: list; context: dict;
+range: `Range`; function: `Function`. Decimal arithmetic uses 34 digits, half-even (IEEE 754-2008 decimal128), through
+one context object that is passed explicitly, so a caller's own decimal context neither matters nor changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Clamped, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from decimal import ROUND_HALF_EVEN as _HALF_EVEN
+from typing import NamedTuple
+
+from quanheng.feel.types import (
+    ANY,
+    BOOLEAN,
+    NUMBER,
+    STRING,
+    ContextType,
+    FeelType,
+    FunctionType,
+    ListType,
+    RangeType,
+    Simple,
+)
+
+DIGITS = 34
+NUMBERS = Context(
+    prec=DIGITS, rounding=_HALF_EVEN, Emin=-6143, Emax=6144, traps=[InvalidOperation, DivisionByZero, Overflow]
+)
+"""decimal128; Clamped and Underflow pass silently."""
+NUMBERS.clear_flags()
+NUMBERS.traps[Clamped] = False
+INTEGER_MAX = 10**DIGITS
+"""Integers at or beyond this are rounded to 34 digits."""
+ITERATIONS_MAX = 1_000_000
+"""Items that all loops, filters and ranges of one evaluation may visit together."""
+
+
+class Place(NamedTuple):
+    """Where a piece of code comes from: the name of its expression, line, column, and the text there."""
+
+    name: str
+    line: int
+    column: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.name}, line {self.line}, column {self.column}"
+
+
+class Diagnostic(NamedTuple):
+    """Why a value became null."""
+
+    place: Place
+    cause: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.cause}"
+
+
+class Run(list[tuple[int, str]]):
+    """One evaluation: the list of (place index, cause) found so far, and the work done."""
+
+    __slots__ = ("spent",)
+
+    def __init__(self) -> None:
+        self.spent = 0
+
+    def spend(self, items: int) -> None:
+        """Count work; beyond the limit the whole evaluation is given up."""
+        self.spent += items
+        if self.spent > ITERATIONS_MAX:
+            raise TooMuchWork
+
+
+class TooMuchWork(Exception):
+    """Internal: caught where an evaluation starts; the caller sees null and a diagnostic."""
+
+
+TOO_MUCH_WORK = f"the expression visits more than {ITERATIONS_MAX} items"
+TOO_DEEP = "functions call each other too deeply"
+
+
+class Range:
+    """A range; a None end is open to that side."""
+
+    __slots__ = ("high", "high_closed", "low", "low_closed")
+
+    def __init__(self, low: object, low_closed: bool, high: object, high_closed: bool) -> None:
+        self.low, self.low_closed, self.high, self.high_closed = low, low_closed, high, high_closed
+
+    def parts(self) -> tuple[object, bool, object, bool]:
+        return self.low, self.low_closed, self.high, self.high_closed
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Range) and self.parts() == other.parts()
+
+    def __hash__(self) -> int:
+        return hash(self.parts())
+
+    def __repr__(self) -> str:
+        return f"{'[' if self.low_closed else '('}{self.low!r}..{self.high!r}{']' if self.high_closed else ')'}"
+
+
+class Function:
+    """A function value: `call(run, *arguments)`."""
+
+    __slots__ = ("call", "kinds", "name", "parameters", "result")
+
+    def __init__(self, call: Callable[..., object], parameters: Sequence[str], name: str = "function",
+                 kinds: Sequence[FeelType] = (), result: FeelType = ANY) -> None:  # fmt: skip
+        self.call, self.parameters, self.name = call, tuple(parameters), name
+        self.kinds = tuple(kinds) or (ANY,) * len(self.parameters)
+        self.result = result
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(self.parameters)})"
+
+
+def number_of(text: str) -> int | Decimal:
+    """A number literal: an int where it is written as one and fits 34 digits, else a Decimal."""
+    if text.isdigit() and len(text) <= DIGITS:
+        return int(text)
+    return NUMBERS.create_decimal(text)
+
+
+def rounded(value: int) -> int | Decimal:
+    """An integer of any size as a FEEL number."""
+    if -INTEGER_MAX < value < INTEGER_MAX:
+        return value
+    return NUMBERS.create_decimal(value)
+
+
+def kind_name(value: object) -> str:
+    """What a value is, in the words of the standard."""
+    for kind, name in _KIND_NAMES:
+        if isinstance(value, kind):
+            return name
+    return getattr(value, "kind_name", type(value).__name__)
+
+
+_KIND_NAMES: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (type(None), "null"),
+    (bool, "boolean"),
+    ((int, Decimal), "number"),
+    (str, "string"),
+    (list, "list"),
+    (dict, "context"),
+    (Range, "range"),
+    (Function, "function"),
+)
+
+CLASSES: dict[FeelType, tuple[type, ...]] = {NUMBER: (int, Decimal), STRING: (str,), BOOLEAN: (bool,)}
+"""Exact classes of the simple types; temporal.py adds its own."""
+
+
+def fits(value: object, kind: FeelType) -> bool:
+    """True when a value is of that type; null is of every type."""
+    if value is None or kind == ANY:
+        return True
+    if isinstance(kind, Simple):
+        cls = value.__class__
+        if cls is Decimal and kind == NUMBER:
+            return value.is_finite()  # type: ignore[attr-defined, no-any-return]
+        return cls in CLASSES.get(kind, ())
+    if isinstance(kind, ListType):
+        return isinstance(value, list) and (kind.item == ANY or all(fits(item, kind.item) for item in value))
+    if isinstance(kind, ContextType):
+        return isinstance(value, dict) and all(name in value and fits(value[name], k) for name, k in kind.fields)
+    if isinstance(kind, RangeType):
+        return isinstance(value, Range) and fits(value.low, kind.item) and fits(value.high, kind.item)
+    if isinstance(kind, FunctionType):
+        return isinstance(value, Function)
+    return False
+
+
+def coerced(value: object, kind: FeelType) -> tuple[object, bool]:
+    """A value as `kind` by the implicit conversions of DMN 1.5, 10.3.2.9.4; the flag is False when it does not fit.
+
+    A list of one becomes its item, an item becomes a list of one where a list is wanted. Python tuples are taken as lists.
+    """
+    if fits(value, kind):
+        return value, True
+    if isinstance(value, tuple):
+        return coerced(list(value), kind)
+    if isinstance(kind, ListType):
+        if not isinstance(value, list) and fits(value, kind.item):
+            return [value], True
+        return None, False
+    if isinstance(value, list) and len(value) == 1 and fits(value[0], kind):
+        return value[0], True
+    date_time = _DATE_TO_DATE_TIME
+    if date_time and str(kind) == "date and time" and kind_name(value) == "date":
+        return date_time[0](value), True
+    return None, False
+
+
+_DATE_TO_DATE_TIME: list[Callable[[object], object]] = []
+"""temporal.py adds the conversion: a date where a date and time is wanted is its midnight UTC."""
+
+
+def admit(run: Run, at: int, value: object, kind: FeelType, name: str = "the value") -> object:
+    """A value that enters typed code: itself, converted, or null and a diagnostic."""
+    result, fit = coerced(value, kind)
+    if not fit:
+        run.append((at, f"{name} must be {kind}, was {kind_name(value)} {shown(value)}"))
+    return result
+
+
+def shown(value: object) -> str:
+    """A value for a message, never longer than 60 characters."""
+    text = repr(value) if not isinstance(value, Decimal) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
