@@ -6,6 +6,7 @@ are bit-equal. Null is NaN.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
@@ -59,4 +60,4 @@ def exact_column(values: Floats, decimals: int) -> list[Decimal | None]:
     Rounding is of the exact binary value, so it is the same on every machine.
     """
     quantum = Decimal(1).scaleb(-decimals)
-    return [None if value != value else Decimal(value).quantize(quantum) for value in values.tolist()]
+    return [None if math.isnan(value) else Decimal(value).quantize(quantum) for value in values.tolist()]

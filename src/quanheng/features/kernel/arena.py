@@ -6,6 +6,7 @@ from numba import njit
 from quanheng.features.kernel.words import (
     A_FREE_SETS,
     A_NEED,
+    A_SIZE,
     A_USED,
     D_BLOCK,
     D_ENTRIES,
@@ -30,7 +31,7 @@ _C3 = np.uint64(0x9E3779B97F4A7C15)
 _33 = np.uint64(33)
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def mix(word):
     """Mix 64 bits so that each input bit reaches each output bit (MurmurHash3 finaliser)."""
     word ^= word >> _33
@@ -41,27 +42,27 @@ def mix(word):
     return word
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def hash_key(first, second):
     """Hash of a 128-bit key given as two int64 halves."""
     return np.int64(mix(np.uint64(first) + np.uint64(second) * _C3))
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def clear(A, start, words):
     """Zero a block."""
     for word in range(start, start + words):
         A[word] = 0
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def copy(A, target, source, words):
     """Copy a few words; the blocks do not overlap, or the target comes first."""
     for word in range(words):
         A[target + word] = A[source + word]
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def log2(power):
     """Exponent of a power of two."""
     exponent = 0
@@ -70,7 +71,7 @@ def log2(power):
     return exponent
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def take(A, words, free_list):
     """A block of `words`, from the free list if it holds one, else from the end; 0 if the arena must grow."""
     block = A[free_list]
@@ -80,21 +81,21 @@ def take(A, words, free_list):
     block = A[A_USED]
     if words >= 8:
         block = (block + 7) & ~7  # Start at a cache line.
-    if block + words > len(A):
+    if block + words > A[A_SIZE]:
         A[A_NEED] = words + 8
         return 0
     A[A_USED] = block + words
     return block
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def give(A, block, free_list):
     """Put a block back on its free list."""
     A[block] = A[free_list]
     A[free_list] = block
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def find(A, state, first, second, hashed):
     """Slot of a key in the table whose changing words start at `state`; 0 if there is none."""
     block = A[state + S_INDEX]
@@ -111,7 +112,7 @@ def find(A, state, first, second, hashed):
         place = (place + 1) & mask
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def grow_index(A, state):
     """Make room for one more key, at most 2/3 full; False if the arena must grow."""
     old, entries = A[state + S_INDEX], A[state + S_MASK] + 1
@@ -138,7 +139,7 @@ def grow_index(A, state):
     return True
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def make_slot(P, A, table, first, second, hashed):
     """A new, empty slot entered in the index; 0 if the arena must grow (nothing is changed then)."""
     state = P[table + T_STATE]
@@ -163,7 +164,7 @@ def make_slot(P, A, table, first, second, hashed):
     return slot
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def drop_slot(P, A, table, slot):
     """Take a slot out of the index (backward shift, so no tombstones) and free it."""
     state = P[table + T_STATE]
@@ -184,7 +185,7 @@ def drop_slot(P, A, table, slot):
     give(A, slot, state + S_FREE_SLOT)
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def set_reserve(A, counted, width, more):
     """Make room for `more` distinct values in a counting hash, at most 3/4 full; False if the arena must grow."""
     entries = A[counted + D_ENTRIES]
@@ -208,7 +209,7 @@ def set_reserve(A, counted, width, more):
     return True
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def set_place(A, counted, width, first, second):
     """Offset of the entry of a value, or of the empty entry where it belongs. For width 2, `second` is `first`."""
     block, mask = A[counted + D_BLOCK], A[counted + D_ENTRIES] - 1
@@ -220,7 +221,7 @@ def set_place(A, counted, width, first, second):
         entry = (entry + 1) & mask
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def set_add(A, counted, width, first, second):
     """Count a value once more; the caller has reserved room."""
     place = set_place(A, counted, width, first, second)
@@ -231,7 +232,7 @@ def set_add(A, counted, width, first, second):
     A[place + width - 1] += 1
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def set_remove(A, counted, width, first, second):
     """Count a value once less; an entry that reaches zero is removed by backward shift."""
     place = set_place(A, counted, width, first, second)

@@ -33,7 +33,7 @@ from quanheng.features.kernel.words import (
 )
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def sums_add(A, bound, row, sums_n):
     """Let a row into a boundary's sums."""
     for value_n in range(sums_n):
@@ -47,7 +47,7 @@ def sums_add(A, bound, row, sums_n):
             A[at + 1] += ((value >> 63) + carry) << 32
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def sums_remove(A, bound, row, sums_n):
     """Take a row out of a boundary's sums: the exact inverse of `sums_add`."""
     for value_n in range(sums_n):
@@ -61,7 +61,7 @@ def sums_remove(A, bound, row, sums_n):
             A[at + 1] -= ((value >> 63) + borrow) << 32
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def bounds_move(P, A, table, slot, time):
     """Move every boundary to the moment `time`: forward, or back for a moment before the last one."""
     stride, sums_n, words = P[table + T_STRIDE], P[table + T_SUMS_N], P[table + T_BOUND_WORDS]
@@ -87,7 +87,7 @@ def bounds_move(P, A, table, slot, time):
         bound += words
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def bounds_insert(P, A, table, slot, position):
     """A row was put at a position: boundaries beyond it take it in."""
     row, words = row_at(A, slot, P[table + T_STRIDE], position), P[table + T_BOUND_WORDS]
@@ -99,7 +99,7 @@ def bounds_insert(P, A, table, slot, position):
         bound += words
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def bounds_remove(P, A, table, slot, position):
     """The row at a position is about to be removed: boundaries beyond it let it go."""
     row, words = row_at(A, slot, P[table + T_STRIDE], position), P[table + T_BOUND_WORDS]
@@ -111,13 +111,13 @@ def bounds_remove(P, A, table, slot, position):
         bound += words
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def set_words(P, table, set_n):
     """Words of an entry of a counting hash: the value (1, or 2 for a key) and its count."""
     return P[P[table + T_SETS] + 4 * set_n + 3] + 1
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def set_row(P, A, table, slot, set_n, position, adds):
     """Count the value of a row once more or once less; null counts as nothing."""
     meta = P[table + T_SETS] + 4 * set_n
@@ -133,7 +133,7 @@ def set_row(P, A, table, slot, set_n, position, adds):
         set_remove(A, counted, width, first, second)
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def set_move(P, A, table, slot, set_n, low, high):
     """Make a counting hash hold exactly positions low..high-1; False if the arena must grow (call again then).
 
@@ -170,7 +170,7 @@ def set_move(P, A, table, slot, set_n, low, high):
     return True
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def sets_reserve(P, A, table, slot):
     """Room for one more value in every counting hash; False if the arena must grow."""
     for set_n in range(P[table + T_SETS_N]):
@@ -180,7 +180,7 @@ def sets_reserve(P, A, table, slot):
     return True
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def sets_insert(P, A, table, slot, position):
     """A row was put at a position: hashes whose span it fell into count it, those behind it move up."""
     for set_n in range(P[table + T_SETS_N]):
@@ -193,7 +193,7 @@ def sets_insert(P, A, table, slot, position):
                 set_row(P, A, table, slot, set_n, position, True)
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def sets_remove(P, A, table, slot, position):
     """The row at a position is about to be removed: the inverse of `sets_insert`."""
     for set_n in range(P[table + T_SETS_N]):
@@ -206,7 +206,7 @@ def sets_remove(P, A, table, slot, position):
             A[counted + D_HIGH] -= 1
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def evict(P, A, table, slot, horizon):
     """Let go of rows at or before `horizon`, folding them into the base where a window is all history.
 
@@ -233,7 +233,7 @@ def evict(P, A, table, slot, horizon):
     return True
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def sets_evict(P, A, table, slot, head):
     """Let the row at the head go from hashes over a window, into those over all history; False to grow first."""
     if not sets_reserve(P, A, table, slot):
@@ -253,7 +253,7 @@ def sets_evict(P, A, table, slot, head):
     return True
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def base_add(P, A, table, slot, row):
     """The base keeps the last row let go, and the best score of each tree over all rows let go."""
     stride = P[table + T_STRIDE]

@@ -8,7 +8,8 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 
 from quanheng.features.kernel.arena import drop_slot, find, give, hash_key, log2, make_slot, mix
 from quanheng.features.kernel.bounds import (
@@ -25,6 +26,7 @@ from quanheng.features.kernel.read import read_columns, write_empty
 from quanheng.features.kernel.ring import ring_close, ring_open, ring_reserve, row_at, trees_append, trees_rebuild
 from quanheng.features.kernel.words import (
     A_FREE_SETS,
+    A_SIZE,
     BAD_NUMBER,
     BAD_TIME,
     D_BLOCK,
@@ -39,8 +41,8 @@ from quanheng.features.kernel.words import (
     K_BOUNDS,
     K_CAPACITY,
     K_HEAD,
-    K_RING,
     K_NEWEST,
+    K_RING,
     K_TAIL,
     NULL,
     NUMBER_MAX,
@@ -61,7 +63,6 @@ from quanheng.features.kernel.words import (
     SIZES,
     T_BASE_AT,
     T_BASE_ON,
-    T_BOUND_WORDS,
     T_KEEP,
     T_LATE,
     T_SETS,
@@ -78,11 +79,17 @@ from quanheng.features.kernel.words import (
     X_BAD,
     X_COLUMN,
     X_EVENT,
+    X_EVENTS_N,
+    X_KEY_1,
+    X_KEY_2,
+    X_KEYS_N,
+    X_NUMBERS_N,
     X_OP,
     X_OWN,
     X_PEEK,
     X_READ,
     X_ROW,
+    X_SLOT,
     X_SOURCE,
     X_STAGE,
     X_UNDO,
@@ -104,31 +111,32 @@ def _source() -> int:
 SOURCE = _source()
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def key_of(P, op, keys, event, X):
-    """Key of an event for one operation as two int64 in X[12], X[13]; False if a member is null.
+    """Key of an event for one operation as two int64 in X[X_KEY_1], X[X_KEY_2]; False if a member is null.
 
     One member is its own key; several are mixed in their declared order.
     """
     members, at = P[op + O_KEYS_N], P[op + O_KEYS]
     if members == 1:
-        X[12] = np.int64(keys[event, P[at], 0])
-        X[13] = np.int64(keys[event, P[at], 1])
-        return X[12] != 0 or X[13] != 0
+        X[X_KEY_1] = np.int64(keys[(event * X[X_KEYS_N] + P[at]) * 2])
+        X[X_KEY_2] = np.int64(keys[(event * X[X_KEYS_N] + P[at]) * 2 + 1])
+        return X[X_KEY_1] != 0 or X[X_KEY_2] != 0
     if members < 0:  # The event lacks the fields: it has no such key.
         return False
     one, two = _SEED_1, _SEED_2
     for member in range(members):
-        first, second = np.uint64(keys[event, P[at + member], 0]), np.uint64(keys[event, P[at + member], 1])
+        place = (event * X[X_KEYS_N] + P[at + member]) * 2
+        first, second = keys[place], keys[place + 1]
         if first == 0 and second == 0:
             return False
         one = mix(one ^ first) + (second ^ ((two << _ROTATE) | (two >> _BACK)))
         two = mix(two ^ second) + mix(one)
-    X[12], X[13] = np.int64(one), np.int64(two)
+    X[X_KEY_1], X[X_KEY_2] = np.int64(one), np.int64(two)
     return True
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def insert(P, A, X, table, slot, time, keys, numbers, event):
     """Put an event in its place; X[X_OWN] becomes its position, -1 if it came too late. False to grow first."""
     newest = A[slot + K_NEWEST]
@@ -149,9 +157,9 @@ def insert(P, A, X, table, slot, time, keys, numbers, event):
     for value_n in range(P[table + T_VALUES_N]):
         source = P[P[table + T_VALUES] + value_n]
         if source >= 0:
-            A[row + 1 + value_n] = numbers[event, source]
+            A[row + 1 + value_n] = numbers[event * X[X_NUMBERS_N] + source]
         else:
-            A[row + 1 + value_n] = np.int64(keys[event, (-source - 1) >> 1, (-source - 1) & 1])
+            A[row + 1 + value_n] = np.int64(keys[event * X[X_KEYS_N] * 2 - source - 1])
     A[slot + K_NEWEST] = latest
     in_order = position == A[slot + K_TAIL] - 1
     if P[table + T_TREES_N] != 0:
@@ -166,17 +174,17 @@ def insert(P, A, X, table, slot, time, keys, numbers, event):
     return True
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def apply(P, A, X, op, table, time, keys, numbers, event, undo):
-    """Fold one event into one table: X[14] becomes the slot of its key (0: none). False to grow first."""
-    hashed = hash_key(X[12], X[13])
-    slot = find(A, P[table + T_STATE], X[12], X[13], hashed)
-    X[X_OWN], X[14] = -1, slot
+    """Fold one event into one table: X[X_SLOT] becomes the slot of its key (0: none). False to grow first."""
+    hashed = hash_key(X[X_KEY_1], X[X_KEY_2])
+    slot = find(A, P[table + T_STATE], X[X_KEY_1], X[X_KEY_2], hashed)
+    X[X_OWN], X[X_SLOT] = -1, slot
     if P[op + O_INSERTS] == 0:
         return True
     if slot == 0:
-        slot = make_slot(P, A, table, X[12], X[13], hashed)
-        X[14] = slot
+        slot = make_slot(P, A, table, X[X_KEY_1], X[X_KEY_2], hashed)
+        X[X_SLOT] = slot
         if slot == 0:
             return False
     newest = A[slot + K_NEWEST]
@@ -189,15 +197,15 @@ def apply(P, A, X, op, table, time, keys, numbers, event, undo):
     return True
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def check(times, numbers, X):
     """Refuse a group that holds a time or number outside the allowed range, before anything is changed."""
-    for event in range(len(times)):
+    for event in range(X[X_EVENTS_N]):
         if times[event] > TIME_MAX or times[event] < -TIME_MAX:
             X[X_BAD] = event
             return BAD_TIME
-        for number in range(numbers.shape[1]):
-            value = numbers[event, number]
+        for number in range(X[X_NUMBERS_N]):
+            value = numbers[event * X[X_NUMBERS_N] + number]
             if value > NUMBER_MAX or (value < NUMBER_MIN and value != NULL):
                 X[X_BAD] = event
                 X[X_OP] = number
@@ -205,11 +213,11 @@ def check(times, numbers, X):
     return DONE
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def events(P, A, X, types, times, keys, numbers, mask, out, undo):
     """The loop of `run`. Where the arena is full it stops between two steps and goes on there when called again."""
     event, op_n, stage = X[X_EVENT], X[X_OP], X[X_STAGE]
-    while event < len(times):
+    while event < X[X_EVENTS_N]:
         code = np.int64(types[event])
         record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
         at = event * X[X_ROW]
@@ -226,14 +234,14 @@ def events(P, A, X, types, times, keys, numbers, mask, out, undo):
             wanted = reads and P[op + O_READS] != 0
             if stage == 0 and (wanted or P[op + O_INSERTS] != 0):
                 if not key_of(P, op, keys, event, X):
-                    X[14] = 0
+                    X[X_SLOT] = 0
                 elif not apply(P, A, X, op, table, times[event], keys, numbers, event, undo):
                     X[X_EVENT], X[X_OP], X[X_STAGE] = event, op_n, 0
                     return GROW
             if wanted:
-                if X[14] == 0:
+                if X[X_SLOT] == 0:
                     write_empty(P, X, table, out, at)
-                elif not read_columns(P, A, X, table, X[14], times[event], X[X_OWN], out, at):
+                elif not read_columns(P, A, X, table, X[X_SLOT], times[event], X[X_OWN], out, at):
                     X[X_EVENT], X[X_OP], X[X_STAGE] = event, op_n, 1
                     return GROW
             stage = 0
@@ -243,7 +251,7 @@ def events(P, A, X, types, times, keys, numbers, mask, out, undo):
     return DONE
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def _undo(P, A, X, undo):
     for step in range(X[X_UNDO] - 1, -1, -1):
         table, slot, position = undo[step * U_WORDS], undo[step * U_WORDS + 1], undo[step * U_WORDS + 2]
@@ -257,7 +265,7 @@ def _undo(P, A, X, undo):
     X[X_UNDO] = 0
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def slot_free(P, A, table, slot):
     """Give back all blocks of an empty slot, and the slot."""
     if A[slot + K_CAPACITY] != 0:
@@ -270,7 +278,7 @@ def slot_free(P, A, table, slot):
     drop_slot(P, A, table, slot)
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def set_sums(P, A, table, slot, set_n):
     """Two sums over the mixed entries of a counting hash: the same for the same content, whatever its order."""
     counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
@@ -285,12 +293,13 @@ def set_sums(P, A, table, slot, set_n):
     return np.int64(one), np.int64(two)
 
 
-@njit(nogil=True)
-def _export(P, A, table, slots, out):
+@njit(nogil=True, error_model="numpy")
+def _export(P, A, table, slots, slots_n, out, room):
     """Write the meaning of slots (in the order given) to `out`; words needed, so call with a short `out` first."""
-    need, room = 0, len(out)
+    need = 0
     stride, sums_n, base_on = P[table + T_STRIDE], P[table + T_SUMS_N], P[table + T_BASE_ON]
-    for slot in slots:
+    for slot_n in range(slots_n):
+        slot = slots[slot_n]
         head, tail = A[slot + K_HEAD], A[slot + K_TAIL]
         words = 4 + (tail - head) * stride
         if need + words <= room:
@@ -325,31 +334,46 @@ def _export(P, A, table, slots, out):
     return need
 
 
+@intrinsic
+def pointer(typing_context, array):
+    """Pointer to the first element: one word to hand on, without the seven fields and the counting of an array."""
+
+    def lower(context, builder, signature, arguments):
+        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+
+    return types.CPointer(array.dtype)(array), lower
+
+
 def _compile(source):
     """The entries, with `source` as a closure cell: part of the key of numba's cache."""
 
     @njit(nogil=True, cache=True, boundscheck=False)
-    def run(P, A, X, types, times, keys, numbers, mask, out, undo):
+    def run(words, arena, control, types, times, keys, numbers, mask, out, steps):
         """Apply events and read vectors; DONE, or GROW (enlarge the arena and call again), or BAD_*."""
-        X[X_SOURCE] = source
+        P, A, X = pointer(words), pointer(arena), pointer(control)
+        X[X_SOURCE], X[X_EVENTS_N], A[A_SIZE] = source, len(times), len(arena)
+        X[X_KEYS_N], X[X_NUMBERS_N] = keys.shape[1], numbers.shape[1]
         if X[X_EVENT] == 0 and X[X_OP] == 0 and X[X_STAGE] == 0:
-            bad = check(times, numbers, X)
+            bad = check(pointer(times), pointer(numbers), X)
             if bad != DONE:
                 return bad
-        return events(P, A, X, types, times, keys, numbers, mask, out, undo)
+        return events(
+            P, A, X, pointer(types), pointer(times), pointer(keys), pointer(numbers), pointer(mask), pointer(out),
+            pointer(steps),
+        )  # fmt: skip
 
     @njit(nogil=True, cache=True, boundscheck=False)
-    def undo(P, A, X, steps):
+    def undo(words, arena, control, steps):
         """Take back what a dry run has put in, last first."""
-        X[X_SOURCE] = source
-        _undo(P, A, X, steps)
+        control[X_SOURCE] = source
+        _undo(pointer(words), pointer(arena), pointer(control), pointer(steps))
 
     @njit(nogil=True, cache=True, boundscheck=False)
-    def export(P, A, table, slots, out):
+    def export(words, arena, table, slots, out):
         """Canonical words of the slots of a table."""
         if source == 0:
             return -1
-        return _export(P, A, table, slots, out)
+        return _export(pointer(words), pointer(arena), table, pointer(slots), len(slots), pointer(out), len(out))
 
     return run, undo, export
 

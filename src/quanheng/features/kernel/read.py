@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from quanheng.features.kernel.arena import set_place
 from quanheng.features.kernel.bounds import bounds_move, set_move
 from quanheng.features.kernel.ring import extreme, row_at, score
 from quanheng.features.kernel.words import (
@@ -43,13 +44,12 @@ from quanheng.features.kernel.words import (
     X_COLUMN,
     X_OVERFLOWS,
 )
-from quanheng.features.kernel.arena import set_place
 
 _32 = 32
 _LOW_HALF = np.int64(0xFFFFFFFF)
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def write_empty(P, X, table, out, at):
     """The columns of a key that is null or was never seen."""
     column = P[table + T_COLUMNS]
@@ -60,7 +60,7 @@ def write_empty(P, X, table, out, at):
         column += C_WORDS
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def write_unknown(P, X, table, out, at):
     """The columns at a moment too far back to be known exactly."""
     column = P[table + T_COLUMNS]
@@ -69,7 +69,7 @@ def write_unknown(P, X, table, out, at):
         column += C_WORDS
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def read_columns(P, A, X, table, slot, time, own, out, at):
     """Write the columns of one key as of `time`; `own` is the position of the event being decided, or -1.
 
@@ -111,7 +111,7 @@ def read_columns(P, A, X, table, slot, time, own, out, at):
     return True
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def read_sum(P, A, X, table, slot, column, low_bound, high_bound, rows, own):
     """Sum of a window, or how many values it holds (PRESENT); NULL if none, OVERFLOW and counted if it does not fit."""
     at = 1 + 2 * P[column + C_ARG]
@@ -141,7 +141,7 @@ def read_sum(P, A, X, table, slot, column, low_bound, high_bound, rows, own):
     return total
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def read_distinct(P, A, table, slot, set_n, own):
     """Distinct values of a window; without the event being decided if no other row has its value."""
     counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
@@ -157,7 +157,7 @@ def read_distinct(P, A, table, slot, set_n, own):
     return used - (1 if A[entry + width - 1] == 1 else 0)
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def read_extreme(P, A, table, slot, tree, low, high):
     """min or max over positions low..high-1, through the base for what has left the ring."""
     head = A[slot + K_HEAD]
@@ -169,7 +169,7 @@ def read_extreme(P, A, table, slot, tree, low, high):
     return score(best, P[P[table + T_TREES] + 2 * tree + 1])
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def read_last(P, A, table, slot, kind, value_n, position, time):
     """Value of the last row of a window, or ms since it."""
     row = slot + P[table + T_BASE_AT]

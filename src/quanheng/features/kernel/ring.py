@@ -30,13 +30,13 @@ from quanheng.features.kernel.words import (
 _SHIFT = 4  # log2(BRANCH)
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def row_at(A, slot, stride, position):
     """Offset of the row at a position that is still kept."""
     return A[slot + K_RING] + (position & (A[slot + K_CAPACITY] - 1)) * stride
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def tree_words(capacity):
     """Words of one tree over a ring of that capacity."""
     words, level = 0, capacity >> _SHIFT
@@ -46,7 +46,7 @@ def tree_words(capacity):
     return words
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, error_model="numpy")
 def score(value, flip):
     """What trees compare: v for max, ~v for min (reverses the order and cannot overflow); NULL loses to all."""
     if flip == 0 or value == NULL:
@@ -54,7 +54,7 @@ def score(value, flip):
     return ~value
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def ring_reserve(P, A, table, slot):
     """Room for one more row; False if the arena must grow (nothing is changed then)."""
     capacity, head, tail = A[slot + K_CAPACITY], A[slot + K_HEAD], A[slot + K_TAIL]
@@ -77,7 +77,7 @@ def ring_reserve(P, A, table, slot):
     return True
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def ring_open(P, A, table, slot, time):
     """Open a gap for a row of that time behind all rows of the same or an earlier time; its position."""
     stride = P[table + T_STRIDE]
@@ -96,7 +96,7 @@ def ring_open(P, A, table, slot, time):
     return position
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def ring_close(P, A, table, slot, position):
     """Remove the row at a position: those behind it move down."""
     stride, tail = P[table + T_STRIDE], A[slot + K_TAIL]
@@ -111,7 +111,7 @@ def ring_close(P, A, table, slot, position):
         trees_rebuild(P, A, table, slot, min(position, tail - 2))
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def trees_append(P, A, table, slot):
     """Fold the last row into the nodes above it. The first row of a node resets it: what was there is gone."""
     stride, trees_n = P[table + T_STRIDE], P[table + T_TREES_N]
@@ -133,7 +133,7 @@ def trees_append(P, A, table, slot):
             level >>= _SHIFT
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def trees_rebuild(P, A, table, slot, position):
     """Compute anew all nodes over the rows from a position to the last."""
     capacity, tail = A[slot + K_CAPACITY], A[slot + K_TAIL]
@@ -147,7 +147,7 @@ def trees_rebuild(P, A, table, slot, position):
         trees_range(P, A, table, slot, 0, last, last)
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def trees_range(P, A, table, slot, first, last, newest):
     """Compute the nodes over physical rows first..last. A node that holds the newest row ends there: behind it lie old
     rows, which must not enter a node that becomes whole by later appends."""
@@ -174,7 +174,7 @@ def trees_range(P, A, table, slot, first, last, newest):
         # `start` now lies behind this tree, where the next one begins.
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def extreme(P, A, table, slot, tree, low, high):
     """Best score over the kept positions low..high-1; NULL if all are null or there is none."""
     if low >= high:
@@ -189,7 +189,7 @@ def extreme(P, A, table, slot, tree, low, high):
     )
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def extreme_range(P, A, table, slot, tree, first, stop):
     """Best score over physical rows first..stop-1: rows up to a whole node, nodes between, rows again."""
     stride, capacity = P[table + T_STRIDE], A[slot + K_CAPACITY]

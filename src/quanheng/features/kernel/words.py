@@ -61,6 +61,7 @@ COUNT, SUM, PRESENT, EXTREME, DISTINCT, LAST, LAST_KEY, SINCE = 0, 1, 2, 3, 4, 5
 # Arena header.
 A_USED = 0
 A_NEED = 1  # Words of the block that did not fit, when the kernel asks for growth.
+A_SIZE = 2  # Words of the whole arena.
 A_FREE_SETS = 8  # Heads of the free lists of hash blocks: by width (2 or 3 words), then by log2 of entries.
 SIZES = 44  # Most doublings of one block.
 A_TABLES = A_FREE_SETS + 2 * SIZES
@@ -77,7 +78,9 @@ D_LOW, D_HIGH, D_BLOCK, D_ENTRIES, D_USED, D_WORDS = 0, 1, 2, 3, 4, 5
 
 # Control words of a call.
 X_EVENT, X_OP, X_STAGE, X_OWN, X_READ, X_ROW, X_COLUMN, X_PEEK, X_UNDO, X_BAD, X_OVERFLOWS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-X_SOURCE, X_WORDS = 11, 16
+X_SOURCE = 11
+X_KEY_1, X_KEY_2, X_SLOT = 12, 13, 14  # What one step hands to the next.
+X_EVENTS_N, X_KEYS_N, X_NUMBERS_N, X_WORDS = 15, 16, 17, 24
 READ_NONE, READ_ALL, READ_MASK = 0, 1, 2
 DONE, GROW, BAD_TIME, BAD_NUMBER = 0, 1, 2, 3
 U_WORDS = 5  # Undo row: table, slot, position, newest before, whether the slot is new.
