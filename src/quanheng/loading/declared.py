@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from quanheng.events.schema import EventDeclaration
+from quanheng.loading.traffic.declaration import TrafficDeclaration
 
 Basis = Literal[
     "consent", "contract", "legal_obligation", "vital_interest", "public_task", "legitimate_interest", "public_information"
@@ -218,5 +219,5 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     cases: tuple[Case, ...] = ()
     mappings: tuple[FileMapping, ...] = ()
     evaluations: Mapping[str, Mapping[str, object]] = {}
-    traffic: Mapping[str, object] | None = None
+    traffic: TrafficDeclaration | None = None
     readme: str = ""

@@ -21,6 +21,7 @@ from quanheng.loading.checks.parameters import check_parameters
 from quanheng.loading.checks.policies import check_policies, policy_name
 from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
+from quanheng.loading.checks.traffic import check_traffic
 from quanheng.loading.declared import Declared, Fold, Formula, ModelDeclaration, Parameter
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.notes import Notes
@@ -122,13 +123,14 @@ def _check(files: PackFiles, available: Mapping[str, PackFiles], above: tuple[st
     keys = [name for event in decided for name, field in every_event[event].fields.items() if field.kind == "key"]
     evaluations = check_evaluations(parsed["evaluations.toml"], list(every_event), keys, [one.name for one in mappings], notes) \
         if "evaluations.toml" in parsed else {}
+    traffic = check_traffic(parsed["traffic.toml"], every_event, notes) if "traffic.toml" in parsed else None
     check_names(files.files, belonging, notes)
     declared = Declared(
         name=manifest.name or files.label, version=manifest.version, kind=manifest.kind, title=manifest.title, law=manifest.law,
         requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes, flows=flows, entities=entities, events=events,
         folds=folds, formulas=formulas, parameters=parameters, policies={policy_name(name): xml for name, xml in policies.items()},
         models=models, weights=weights, reasons=reasons, cases=cases, mappings=mappings, evaluations=evaluations,
-        traffic=parsed.get("traffic.toml"), readme=files.files.get("README.md", b"").decode("utf-8", "replace"),
+        traffic=traffic, readme=files.files.get("README.md", b"").decode("utf-8", "replace"),
     )
     return declared, notes.problems
 
