@@ -1,0 +1,75 @@
+"""Runs the golden cases of a pack. Who runs an event is given from outside; what must come back is judged here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from quanheng.kernel.errors import Problem
+from quanheng.kernel.time import format_time
+from quanheng.loading.declared import Case, CaseEvent, Declared
+
+
+class CaseReply(NamedTuple):
+    """What came back for one event of a case.
+
+    status : decided | recorded | rejected | failed
+    error : the message of a rejected event
+    """
+
+    id: str
+    status: str
+    outcome: str | None = None
+    reasons: tuple[str, ...] = ()
+    error: str = ""
+
+
+Run = Callable[[Case], Sequence[CaseReply]]
+"""Runs all events of a case on an empty state, with its fixed scores and its clock: one reply per event, in order."""
+
+
+def run_cases(declared: Declared, run: Run) -> tuple[Problem, ...]:
+    """Run every golden case of a pack. No problem means that all pass.
+
+    Parameters
+    ----------
+    declared : the checked pack
+    run : runs one case and gives its replies
+    """
+    problems: list[Problem] = []
+    for case in declared.cases:
+        replies = run(case)
+        if len(replies) != len(case.events):
+            problems.append(Problem(case.file, case.name, "the case was not answered in full",
+                                    f"{len(replies)} replies", f"{len(case.events)}, one for each event"))
+            continue
+        problems += _compare(case, replies)
+    return tuple(problems)
+
+
+def _compare(case: Case, replies: Sequence[CaseReply]) -> Iterator[Problem]:
+    for number, (event, reply) in enumerate(zip(case.events, replies, strict=True), 1):
+        differences = list(_differences(event, reply))
+        if differences:
+            where = f"event {number} of {len(case.events)} ({event.type} at {format_time(event.received_ms)})"
+            yield Problem(case.file, case.name, f"the golden case fails at {where}: {'; '.join(differences)}",
+                          cure="Change the policy or parameter back, or the case if the new answer is the right one.")
+
+
+def _differences(event: CaseEvent, reply: CaseReply) -> Iterator[str]:
+    """What was expected and what came, in words; nothing where they agree."""
+    expect = event.expect
+    if expect is None:
+        if reply.status in {"rejected", "failed"}:
+            yield f"nothing was expected of it, and it was {reply.status}" + (f" ({reply.error})" if reply.error else "")
+        return
+    if reply.status != expect.status:
+        yield f"expected to be {expect.status}, was {reply.status}" + (f" ({reply.error})" if reply.error else "")
+        return
+    if expect.outcome is not None and reply.outcome != expect.outcome:
+        yield f"expected outcome {expect.outcome}, was {reply.outcome or 'none'}"
+    if expect.reasons is not None and set(reply.reasons) != set(expect.reasons):
+        missing = [code for code in expect.reasons if code not in reply.reasons]
+        more = [code for code in reply.reasons if code not in expect.reasons]
+        parts = [f"missing reason {', '.join(missing)}" if missing else "", f"unexpected reason {', '.join(more)}" if more else ""]
+        yield ", ".join(part for part in parts if part)
