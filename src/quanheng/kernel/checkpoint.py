@@ -1,8 +1,9 @@
 """Signed checkpoints of the log, in the text form of C2SP tlog-checkpoint and signed-note.
 
 A checkpoint is three lines (origin, size in decimal, root in base64), an empty line, and signature lines
-``— name base64(key id || signature)``. The key id is the first four bytes of SHA-256(name || 0x0A || 0x01 || public key);
-0x01 is Ed25519. What is signed is the text up to and with the line break before the empty line.
+``— name base64(key id || signature)``. The key id is the first four bytes of
+SHA-256(name || 0x0A || 0x01 || public key); 0x01 is Ed25519. What is signed is the text up to and with the line break
+before the empty line.
 """
 
 from __future__ import annotations
@@ -68,7 +69,13 @@ def verify(note: str, verifier_key: str) -> Checkpoint:
     name, public = _parse_verifier(verifier_key)
     text, separator, signatures = note.partition("\n\n")
     lines = text.split("\n")
-    if not separator or len(lines) < 3 or not lines[1].isascii() or not lines[1].isdigit() or str(int(lines[1])) != lines[1]:
+    if (
+        not separator
+        or len(lines) < 3
+        or not lines[1].isascii()
+        or not lines[1].isdigit()
+        or str(int(lines[1])) != lines[1]
+    ):
         raise InputError("not a checkpoint", found=note[:60], allowed="origin, size, root, an empty line, signatures")
     try:
         root = base64.b64decode(lines[2], validate=True)
@@ -86,7 +93,9 @@ def _check_signature(encoded: str, name: str, public: bytes, text: str) -> None:
     try:
         raw = base64.b64decode(encoded, validate=True)
         if raw[:4] != _key_id(name, public):
-            raise LogCorrupt("the checkpoint is signed by another key of the same name", where=name, found=raw[:4].hex())
+            raise LogCorrupt(
+                "the checkpoint is signed by another key of the same name", where=name, found=raw[:4].hex()
+            )
         Ed25519PublicKey.from_public_bytes(public).verify(raw[4:], text.encode())
     except (InvalidSignature, binascii.Error) as error:
         raise LogCorrupt(
@@ -109,4 +118,6 @@ def _parse_verifier(verifier_key: str) -> tuple[str, bytes]:
 
 def _check_name(name: str) -> None:
     if not name or "+" in name or any(character.isspace() for character in name):
-        raise InputError("not a name for a log", found=repr(name), allowed="no space, no plus sign", cure="Use bank.example/log.")
+        raise InputError(
+            "not a name for a log", found=repr(name), allowed="no space, no plus sign", cure="Use bank.example/log."
+        )

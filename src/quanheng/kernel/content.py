@@ -51,7 +51,9 @@ class ContentStore:
             raise NotFound("no content of this hash", where=str(self.folder), found=hash) from error
         if sha256(data).hexdigest() != hash:
             raise LogCorrupt(
-                "stored content does not match its hash", where=str(path), cure="Restore the file from a copy, or put it again."
+                "stored content does not match its hash",
+                where=str(path),
+                cure="Restore the file from a copy, or put it again.",
             )
         return data
 

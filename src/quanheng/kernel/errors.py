@@ -39,7 +39,9 @@ class Problem(NamedTuple):
     cure: str = ""
 
     def __str__(self) -> str:
-        return _sentence(self.message, f"{self.file}: {self.key}" if self.key else self.file, self.found, self.known, self.cure)
+        return _sentence(
+            self.message, f"{self.file}: {self.key}" if self.key else self.file, self.found, self.known, self.cure
+        )
 
 
 class QuanhengError(Exception):

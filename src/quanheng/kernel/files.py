@@ -1,4 +1,4 @@
-"""The few file operations whose order decides what survives a crash, in one place so that a simulated disk can stand in."""
+"""The few file operations whose order decides what survives a crash; a simulated disk can stand in for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Files:
     """Durable file operations on the real file system."""
 
     def write_durably(self, path: Path, data: bytes, mode: int = 0o644) -> None:
-        """Put `data` at `path`, whole or not at all, and durable on return: write aside, fsync, rename, fsync folder."""
+        """Put `data` at `path`, whole or not at all, durable on return: write aside, fsync, rename, fsync folder."""
         aside = path.with_name(f".{path.name}.{os.getpid()}.part")
         handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         try:

@@ -1,12 +1,13 @@
 """The request index: which request is recorded at which offset, so that a repeated request gets the recorded answer.
 
-A fold of the log, kept in SQLite (WAL, synchronous=NORMAL) with its watermark in the same transaction; what a crash takes
-from it is added again from the log. Almost every look-up is a miss, so a filter in memory answers those; new entries wait
-in memory and go to the disk in large groups, spread over buckets by the leading bits of their keys.
+A fold of the log, kept in SQLite (WAL, synchronous=NORMAL) with its watermark in the same transaction; what a crash
+takes from it is added again from the log. Almost every look-up is a miss, so a filter in memory answers those; new
+entries wait in memory and go to the disk in runs of thousands, spread over buckets by the leading bits of their keys.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -16,20 +17,30 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from quanheng.kernel.errors import LogError
+from quanheng.kernel.errors import LogCorrupt, LogError
+from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, Columns
 
 NO_DECISION = -1
 BUCKETS = 512
-WAITING_MAX = 8192
+WAITING_MAX = 16384
 FILTER_BITS_PER_KEY = 16
 FIRST_LAYER_KEYS = 1 << 20
+PAGE_BYTES = 8192
 
 _ROW = np.dtype([("key", "V16"), ("event", "<i8"), ("digest", "V16"), ("decision", "<i8")])
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (bucket INTEGER, upto INTEGER, body BLOB, PRIMARY KEY (bucket, upto)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS mark (one INTEGER PRIMARY KEY CHECK (one = 1), upto INTEGER NOT NULL, entries INTEGER NOT NULL);
-INSERT OR IGNORE INTO mark VALUES (1, 0, 0);
+CREATE TABLE IF NOT EXISTS buckets (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS mark (
+  one INTEGER PRIMARY KEY CHECK (one = 1), upto INTEGER NOT NULL, entries INTEGER NOT NULL, runs INTEGER NOT NULL
+);
+INSERT OR IGNORE INTO mark VALUES (1, 0, 0, 0)
+"""
+# A bucket's row of run r has id r * BUCKETS + bucket, so new rows always go to the end of the file; the look-up steps
+# from run to run inside SQLite.
+_FIND = f"""
+WITH RECURSIVE step(id) AS (SELECT ? WHERE ? >= 0 UNION ALL SELECT id - {BUCKETS} FROM step WHERE id >= {BUCKETS})
+SELECT body FROM step JOIN buckets USING (id)
 """
 
 
@@ -46,17 +57,39 @@ class RequestIndex:
 
     def __init__(self, path: str | Path, connect: Callable[..., Any] = sqlite3.connect) -> None:
         self.path = str(path)
+        self._connect_with = connect
         self._lock = threading.RLock()
-        self._db = connect(self.path, isolation_level=None, check_same_thread=False, timeout=10.0)
-        self._db.execute("PRAGMA journal_mode = WAL").fetchall()
-        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._waiting: dict[bytes, Entry] = {}
+        self._filter = _Filter()
+        self.rebuilt = False
+        try:
+            self._open()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
+                raise self._failed("opened", error) from error
+            self._begin_again()
+
+    def _open(self) -> None:
+        self._db = self._connect_with(self.path, isolation_level=None, check_same_thread=False, timeout=10.0)
+        execute = self._db.execute
+        execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        execute("PRAGMA journal_mode = WAL").fetchall()
+        execute("PRAGMA synchronous = NORMAL")
         for statement in _SCHEMA.split(";"):
             if statement.strip():
-                self._db.execute(statement)
-        self._waiting: dict[bytes, Entry] = {}
-        self._upto, self._stored = self._db.execute("SELECT upto, entries FROM mark").fetchall()[0]
+                execute(statement)
+        self._upto, self._stored, self._runs = execute("SELECT upto, entries, runs FROM mark").fetchall()[0]
+        for (body,) in execute("SELECT body FROM buckets"):
+            self._filter.add(np.ascontiguousarray(np.frombuffer(body, _ROW)["key"]).tobytes())
+
+    def _begin_again(self) -> None:
+        """The file is damaged: the log holds everything, so start empty (see `rebuilt`) and be filled from it."""
+        self._db.close()
+        for ending in ("", "-wal", "-shm"):
+            Path(self.path + ending).unlink(missing_ok=True)
         self._filter = _Filter()
-        self._fill_filter()
+        self._open()
+        self.rebuilt = True
 
     def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
         """Entries of those `keys` (16 bytes each) that are known."""
@@ -96,33 +129,48 @@ class RequestIndex:
                 found[cause] = (pair[0], pair[1]._replace(decision=first + i))
         self.add(found.values(), first + len(columns))
 
+    def catch_up(self, log: Log) -> int:
+        """Add what the log holds beyond the watermark; the number of records read.
+
+        Raises
+        ------
+        LogCorrupt : the index knows of records that the log does not have
+        """
+        if self._upto > log.head:
+            raise LogCorrupt(
+                "the log ends before what the request index has seen",
+                where=self.path,
+                found=f"{log.head} records",
+                allowed=f"at least {self._upto}",
+                cure="Restore the newer log; if the older one is meant, delete the index file to build it again.",
+            )
+        begun = self._upto
+        for first, columns in log.read_columns(begun, 255, 255):
+            self.add_columns(first, columns)
+        return int(self._upto - begun)
+
     def watermark(self) -> int:
         """The index covers the log up to (not with) this offset; add again from here after opening."""
-        return self._upto
+        return int(self._upto)
 
     def __len__(self) -> int:
-        return self._stored + len(self._waiting)
+        return int(self._stored) + len(self._waiting)
 
     def flush(self) -> None:
         """Write what waits in memory, with the watermark, in one transaction."""
         with self._lock:
-            if not self._waiting and self._upto == self._db.execute("SELECT upto FROM mark").fetchall()[0][0]:
-                return
-            rows = _bucketed(self._waiting, self._upto)
-            stored = self._stored + len(self._waiting)
+            rows = _bucketed(self._waiting, self._runs)
+            stored, runs = self._stored + len(self._waiting), self._runs + bool(rows)
             try:
                 self._db.execute("BEGIN IMMEDIATE")
-                self._db.executemany("INSERT INTO runs VALUES (?, ?, ?)", rows)
-                self._db.execute("UPDATE mark SET upto = ?, entries = ?", (self._upto, stored))
+                self._db.executemany("INSERT INTO buckets VALUES (?, ?)", rows)
+                self._db.execute("UPDATE mark SET upto = ?, entries = ?, runs = ?", (self._upto, stored, runs))
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
-                raise LogError(
-                    "the request index cannot be written",
-                    where=self.path,
-                    found=str(error),
-                    cure="Check the disk; delete the file to have it built again from the log.",
-                ) from error
-            self._stored, self._waiting = stored, {}
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise self._failed("written", error) from error
+            self._stored, self._runs, self._waiting = stored, runs, {}
 
     def close(self) -> None:
         """Flush and close."""
@@ -131,8 +179,13 @@ class RequestIndex:
             self._db.close()
 
     def _on_disk(self, key: bytes) -> Entry | None:
-        with self._lock:
-            rows = self._db.execute("SELECT body FROM runs WHERE bucket = ? ORDER BY upto DESC", (_bucket(key),)).fetchall()
+        """Look into the key's bucket of each run, the newest first."""
+        last = (self._runs - 1) * BUCKETS + _bucket(key)
+        try:
+            with self._lock:
+                rows = self._db.execute(_FIND, (last, last)).fetchall()
+        except sqlite3.Error as error:
+            raise self._failed("read", error) from error
         for (body,) in rows:
             at = body.find(key)
             while at >= 0:
@@ -142,9 +195,13 @@ class RequestIndex:
                 at = body.find(key, at + 1)
         return None
 
-    def _fill_filter(self) -> None:
-        for (body,) in self._db.execute("SELECT body FROM runs"):
-            self._filter.add(np.ascontiguousarray(np.frombuffer(body, _ROW)["key"]).tobytes())
+    def _failed(self, doing: str, error: sqlite3.Error) -> LogError:
+        return LogError(
+            f"the request index cannot be {doing}",
+            where=self.path,
+            found=str(error),
+            cure="Check the disk; delete the file to have it built again from the log.",
+        )
 
 
 class _Filter:
@@ -177,7 +234,7 @@ def _bucket(key: bytes) -> int:
     return (key[0] | key[1] << 8) % BUCKETS
 
 
-def _bucketed(waiting: dict[bytes, Entry], upto: int) -> list[tuple[int, int, bytes]]:
+def _bucketed(waiting: dict[bytes, Entry], run: int) -> list[tuple[int, bytes]]:
     n = len(waiting)
     rows = np.empty(n, _ROW)
     rows["key"] = np.frombuffer(b"".join(waiting), "V16")
@@ -191,7 +248,7 @@ def _bucketed(waiting: dict[bytes, Entry], upto: int) -> list[tuple[int, int, by
     starts = np.flatnonzero(np.r_[True, buckets[1:] != buckets[:-1]]) if n else np.empty(0, np.int64)
     stops = np.r_[starts[1:], n]
     return [
-        (int(buckets[start]), upto, rows[start:stop].tobytes())
+        (run * BUCKETS + int(buckets[start]), rows[start:stop].tobytes())
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=False)
     ]
 

@@ -16,11 +16,14 @@ JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU 
 NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS
 TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG YER ZAR ZMW ZWG
 """
+_EXPONENT_0 = """
+BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF
+"""
 EXPONENTS: dict[str, int] = {
     **dict.fromkeys(_EXPONENT_2.split(), 2),
-    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
-    **dict.fromkeys("CLF UYW".split(), 4),
+    **dict.fromkeys(_EXPONENT_0.split(), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
 }
 """Decimal places of each currency of ISO 4217 (list one)."""
 
@@ -36,7 +39,7 @@ def exponent(currency: str) -> int:
     """
     found = EXPONENTS.get(currency)
     if found is None:
-        raise InputError("not a currency of ISO 4217", found=repr(currency), allowed="three capital letters such as EUR")
+        raise InputError("not a currency of ISO 4217", found=repr(currency), allowed="a code such as EUR")
     return found
 
 
@@ -61,7 +64,9 @@ class Money(NamedTuple):
         try:
             amount = _EXACT.create_decimal(number.strip())
         except decimal.DecimalException as error:
-            raise InputError("not an amount of money", found=repr(text), allowed='a form such as "12.34 EUR"') from error
+            raise InputError(
+                "not an amount of money", found=repr(text), allowed='a form such as "12.34 EUR"'
+            ) from error
         return cls.of(amount, currency)
 
     @classmethod
@@ -114,10 +119,13 @@ class Money(NamedTuple):
 
     def __mul__(self, factor: object) -> Money:  # type: ignore[override]
         if isinstance(factor, bool) or not isinstance(factor, int):
-            raise InputError("money times a fraction needs a rounding", found=repr(factor), cure="Use money.times(rate, rounding).")
+            raise InputError(
+                "money times a fraction needs a rounding", found=repr(factor), cure="Use money.times(rate, rounding)."
+            )
         return Money(self.minor * factor, self.currency)
 
-    __rmul__ = __mul__  # type: ignore[assignment]
+    def __rmul__(self, factor: object) -> Money:  # type: ignore[override]
+        return self * factor
 
     def __lt__(self, other: object) -> bool:
         return self.minor < self._same(other).minor
@@ -140,7 +148,7 @@ class Money(NamedTuple):
         return Money(int(product.to_integral_value(rounding, context)), self.currency)
 
     def allocate(self, weights: Sequence[int]) -> list[Money]:
-        """Parts in proportion to `weights` that sum to this money exactly (largest remainder, ties to the earlier part).
+        """Parts in proportion to `weights` that sum to this money (largest remainder, ties to the earlier).
 
         Raises
         ------

@@ -1,6 +1,6 @@
 """The Merkle tree of RFC 6962 (and RFC 9162), a leaf per record: roots, proofs, and their verification.
 
-Leaf hash = SHA-256(0x00 || record), node hash = SHA-256(0x01 || left || right), the root of the empty tree = SHA-256("").
+Leaf hash = SHA-256(0x00 || record), node hash = SHA-256(0x01 || left || right), root of no leaves = SHA-256("").
 Only the *peaks* are kept (the roots of the perfect subtrees that the bits of the size name, from left to right), so a
 log of any length needs at most 64 hashes to go on growing.
 """
@@ -69,9 +69,9 @@ def root_of(peaks: Sequence[bytes]) -> bytes:
 
 
 class InclusionProof(NamedTuple):
-    """That the leaf at `index` is in the tree of `size` leaves with `root`."""
+    """That the leaf at `leaf_index` is in the tree of `size` leaves with `root`."""
 
-    index: int
+    leaf_index: int
     size: int
     leaf: bytes
     path: tuple[bytes, ...]
@@ -152,9 +152,9 @@ def consistency_path(old_size: int, new_size: int, range_hash: RangeHash) -> tup
 
 def verify_inclusion(proof: InclusionProof) -> bool:
     """Check an inclusion proof by the algorithm of RFC 9162 section 2.1.3.2."""
-    if not 0 <= proof.index < proof.size:
+    if not 0 <= proof.leaf_index < proof.size:
         return False
-    node, last = proof.index, proof.size - 1
+    node, last = proof.leaf_index, proof.size - 1
     current = proof.leaf
     for sibling in proof.path:
         if last == 0:

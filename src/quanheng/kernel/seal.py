@@ -1,13 +1,14 @@
 """The key ring: pseudonyms, request keys, and one AES-256-GCM key per subject, in a folder of its own.
 
 The ring lives outside log, snapshots and backups: whoever has the log without the ring reads no payload and no name.
-Destroying a subject's key erases every payload sealed for the subject; the log still verifies, since its hashes cover the
-ciphertext. Subject keys are stored wrapped under the master key; a key is durable before anything sealed with it is given
-back, so no record can be in the log whose key is not on the disk.
+Destroying a subject's key erases every payload sealed for the subject; the log still verifies, since its hashes cover
+the ciphertext. Subject keys are stored wrapped under the master key; a key is durable before anything sealed with it is
+given back, so no record can be in the log whose key is not on the disk.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -85,7 +86,9 @@ class KeyRing:
                     where=str(folder / _MASTER),
                     cure="Put the master key file back; without it no payload can be read.",
                 )
-            files.write_durably(folder / DEVELOPMENT_MARK, b"Made by default. Bring your own master key in production.\n")
+            files.write_durably(
+                folder / DEVELOPMENT_MARK, b"Made by default. Bring your own master key in production.\n"
+            )
             files.write_durably(folder / _MASTER, random(32).hex().encode() + b"\n", 0o600)
         master = _parse_master(files.read(folder / _MASTER), folder)
         connection = _open_keys(folder / "keys.db", connect)
@@ -230,7 +233,9 @@ class KeyRing:
                 with _Transaction(self._db):
                     self._db.executemany("INSERT INTO keys VALUES (?, ?)", sorted(rows))
                 self._keys.update(made)
-            self._keys.setdefault(NO_SUBJECT, AESGCM(bytes(32)))  # Never used: keeps the fast check of seal_many simple.
+            self._keys.setdefault(
+                NO_SUBJECT, AESGCM(bytes(32))
+            )  # Never used: keeps the fast check of seal_many simple.
 
     def _load(self, subjects: Sequence[bytes]) -> dict[bytes, AESGCM]:
         """Keys that are on the disk, put into the cache."""
@@ -274,14 +279,14 @@ class _Transaction:
                 return
             except sqlite3.Error as failed:
                 self._undo()
-                raise LogError("the key ring did not confirm a durable write", found=str(failed), cure="Check the disk.") from failed
+                raise LogError(
+                    "the key ring did not confirm a durable write", found=str(failed), cure="Check the disk."
+                ) from failed
         self._undo()
 
     def _undo(self) -> None:
-        try:
+        with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself.
             self._db.execute("ROLLBACK")
-        except sqlite3.Error:
-            pass  # SQLite has already rolled back by itself.
 
 
 def _derive(master: bytes, purpose: bytes) -> bytes:
@@ -325,7 +330,10 @@ def _open_keys(path: Path, connect: Callable[..., Any]) -> Any:
     except sqlite3.Error as error:
         connection.close()
         raise ConfigurationError(
-            "the key ring cannot be read", where=str(path), found=str(error), cure="Restore the key ring from its own copy."
+            "the key ring cannot be read",
+            where=str(path),
+            found=str(error),
+            cure="Restore the key ring from its own copy.",
         ) from error
     return connection
 

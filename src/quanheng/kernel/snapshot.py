@@ -1,8 +1,8 @@
 """Snapshots of folded state at an offset: recovery begins here instead of at the start of the log.
 
-One file per snapshot: magic, the length of a JSON head, the head (offset, program, and name, type, shape and place of each
-part), the parts, and the SHA-256 of all that. A file that does not match its digest is reported and the older one used; a
-snapshot is never the truth, since the log can rebuild it.
+One file per snapshot: magic, the length of a JSON head, the head (offset, program, and name, type, shape and place of
+each part), the parts, and the SHA-256 of all that. A file that does not match its digest is reported and the older one
+used; a snapshot is never the truth, since the log can rebuild it.
 """
 
 from __future__ import annotations
@@ -105,7 +105,9 @@ def _decode(data: bytes, name: str) -> Snapshot:
     view = memoryview(data)
     if data[:8] != MAGIC or len(data) < 48 or sha256(view[:-32]).digest() != data[-32:]:
         raise LogCorrupt(
-            "a snapshot is damaged", where=name, cure="Nothing to do: an older snapshot or the log itself is used instead."
+            "a snapshot is damaged",
+            where=name,
+            cure="Nothing to do: an older snapshot or the log itself is used instead.",
         )
     start = 16 + int.from_bytes(data[8:16], "little")
     head = decode_json(data[16:start])
@@ -114,7 +116,9 @@ def _decode(data: bytes, name: str) -> Snapshot:
         at, size = start + part["at"], part["bytes"]
         if "type" in part:
             kind = part["type"]
-            dtype = np.dtype([(field[0], field[1], *map(tuple, field[2:])) for field in kind] if isinstance(kind, list) else kind)
+            dtype = np.dtype(
+                [(field[0], field[1], *map(tuple, field[2:])) for field in kind] if isinstance(kind, list) else kind
+            )
             parts[key] = np.frombuffer(view[at : at + size], dtype).reshape(part["shape"]).copy()
         else:
             parts[key] = data[at : at + size]

@@ -17,7 +17,8 @@ _DURATION = re.compile(r"(?:[0-9]+(?:ms|s|m|h|d|w))+", re.ASCII)
 _PART = re.compile(r"([0-9]+)(ms|s|m|h|d|w)", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:[.,]([0-9]{1,9}))?([Zz]|[+-][0-9]{2}:?[0-9]{2})?",
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:[.,]([0-9]{1,9}))?"
+    r"([Zz]|[+-][0-9]{2}:?[0-9]{2})?",
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +35,9 @@ def parse_duration_ms(text: str) -> int:
     InputError : another form, or more than 100 000 days
     """
     if not isinstance(text, str) or not _DURATION.fullmatch(text):
-        raise InputError("not a duration", found=repr(text), allowed='a form such as "7d", "36h", "15m", "30s", "500ms"')
+        raise InputError(
+            "not a duration", found=repr(text), allowed='a form such as "7d", "36h", "15m", "30s", "500ms"'
+        )
     total = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
     if total > 100_000 * DAY_MS:
         raise InputError("the duration is too long", found=repr(text), allowed="at most 100000d")
@@ -76,7 +79,9 @@ def parse_time_ms(value: str | date) -> int:
             return (moment - _EPOCH) // _MS + int(((fraction or "") + "000")[:3])
     except ValueError as error:
         raise InputError("no such time", found=repr(value), allowed="ISO 8601") from error
-    raise InputError("not a time", found=repr(value), allowed='ISO 8601 such as "2018-04-01T12:30:00.250Z" or "2018-04-01"')
+    raise InputError(
+        "not a time", found=repr(value), allowed='ISO 8601 such as "2018-04-01T12:30:00.250Z" or "2018-04-01"'
+    )
 
 
 def _zone(zone: str | None) -> str:

@@ -7,6 +7,7 @@ and only opening the log again can tell (fail-stop).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from quanheng.kernel import proof
@@ -18,7 +19,9 @@ from quanheng.kernel.log.store import GENESIS_DIGEST, BatchRow, LogStore, Tip, b
 Progress = Callable[[int, int], None]
 """(records checked so far, records in all)"""
 
-_CURE = "Do not append. Restore the log from a copy, or from the standby; `quanheng log verify` names the first bad batch."
+_CURE = (
+    "Do not append. Restore the log from a copy, or from the standby; `quanheng log verify` names the first bad batch."
+)
 
 
 class Report(NamedTuple):
@@ -53,6 +56,7 @@ class Log:
         ------
         LogCorrupt : the last batches are not what was written
         """
+        rec.count(b"")  # Loads the compiled walk now rather than in the first append.
         epoch = store.acquire(owner)
         tip = store.tip()
         return cls(store, epoch, signer, tip, _check_tail(store, tip))
@@ -123,7 +127,9 @@ class Log:
         for row in self.read(first, last):
             columns = rec.columns(row.body, n_keys_max, n_numbers_max)
             if len(columns) != row.count:
-                raise _corrupt(row.first, "holds another number of records than it says", f"{len(columns)}", f"{row.count}")
+                raise _corrupt(
+                    row.first, "holds another number of records than it says", f"{len(columns)}", f"{row.count}"
+                )
             start = max(first - row.first, 0)
             stop = row.count if last is None else min(last - row.first, row.count)
             if start or stop < row.count:
@@ -202,9 +208,7 @@ class Log:
         ConfigurationError : the log was opened without a signer
         """
         if self._signer is None:
-            raise ConfigurationError(
-                "this log has no signing key", cure="Open it with `signer=ring.signer(origin)`."
-            )
+            raise ConfigurationError("this log has no signing key", cure="Open it with `signer=ring.signer(origin)`.")
         return self._signer.sign(self._head, self._root)
 
     def close(self) -> None:
@@ -234,6 +238,7 @@ class _Tree:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._leaves: dict[int, list[bytes]] = {}
+        self._rows: list[BatchRow] = []
 
     def root(self, size: int) -> bytes:
         """Root of the tree over the first `size` records."""
@@ -247,10 +252,12 @@ class _Tree:
         return proof.root_of(peaks)
 
     def range_hash(self, start: int, level: int) -> bytes:
-        """Root over records start .. start + 2**level: from a stored peak, else from leaves, else from halves."""
-        if level == 0:
-            return self._leaf(start)
+        """Root over records start .. start + 2**level: from leaves of one batch, else a stored peak, else halves."""
         width = 1 << level
+        row = self._head_row(start)
+        if level == 0 or start + width <= row.last:
+            at = start - row.first
+            return proof.root_of(proof.extend_peaks(0, [], self._leaves_of(row)[at : at + width]))
         if not start >> level & 1:
             found = self._peak(start, level)
             if found is not None:
@@ -261,33 +268,45 @@ class _Tree:
     def _peak(self, start: int, level: int) -> bytes | None:
         """The subtree is a peak of every tree of start + 2**level .. start + 2**(level+1) - 1 leaves."""
         width = 1 << level
-        for row in self._log.store.read(start + width - 1, start + 2 * width, bodies=False):
-            if start + width <= row.first < start + 2 * width:
-                above = (row.first >> (level + 1)).bit_count()
-                return row.peaks[32 * above : 32 * above + 32]
-            if row.first >= start + 2 * width:
-                break
-        return None
+        if start + width >= self._log.head:
+            return None
+        row = self._head_row(start + width)
+        if row.first != start + width:
+            if row.last >= min(start + 2 * width, self._log.head):
+                return None
+            row = self._head_row(row.last)
+        above = (row.first >> (level + 1)).bit_count()
+        return row.peaks[32 * above : 32 * above + 32]
 
-    def _leaf(self, offset: int) -> bytes:
-        for first, leaves in self._leaves.items():
-            if first <= offset < first + len(leaves):
-                return leaves[offset - first]
-        row = self._log._row_of(offset)
-        leaves = self._leaves[row.first] = proof.leaf_hashes(_split(row.body))
-        return leaves[offset - row.first]
+    def _head_row(self, offset: int) -> BatchRow:
+        """The batch that holds `offset`, without its body."""
+        for row in self._rows:
+            if row.first <= offset < row.last:
+                return row
+        for row in self._log.store.read(offset, offset + 1, bodies=False):
+            self._rows.append(row)
+            return row
+        raise _corrupt(offset, "is missing", "no batch", "a batch")
+
+    def _leaves_of(self, row: BatchRow) -> list[bytes]:
+        leaves = self._leaves.get(row.first)
+        if leaves is None:
+            leaves = self._leaves[row.first] = proof.leaf_hashes(_split(self._log._row_of(row.first).body))
+        return leaves
 
 
 def _split(body: bytes) -> list[bytes]:
     bounds = [*rec.positions(body).tolist(), len(body)]
-    return [body[start:stop] for start, stop in zip(bounds, bounds[1:], strict=False)]
+    return [body[start:stop] for start, stop in pairwise(bounds)]
 
 
 def _check_batch(row: BatchRow, previous_digest: bytes, peaks: list[bytes]) -> list[bytes]:
     """Check one batch against the state before it; the peaks after it."""
     _check_digest(row, previous_digest)
     if row.peaks != b"".join(peaks) or row.previous_root != proof.root_of(peaks):
-        raise _corrupt(row.first, "carries another tree than the batches before it", row.previous_root.hex(), "their root")
+        raise _corrupt(
+            row.first, "carries another tree than the batches before it", row.previous_root.hex(), "their root"
+        )
     try:
         leaves = proof.leaf_hashes(_split(row.body))
     except LogCorrupt as error:
@@ -342,4 +361,3 @@ def _check_tail(store: LogStore, tip: Tip) -> list[bytes]:
 
 def _corrupt(first: int, what: str, found: str, allowed: str) -> LogCorrupt:
     return LogCorrupt(f"the batch {what}", where=f"log offset {first}", found=found, allowed=allowed, cure=_CURE)
-

@@ -54,7 +54,9 @@ class PostgresLogStore:
 
     def acquire(self, owner: str) -> int:
         """Become the writer: a new epoch, which fences every earlier writer."""
-        statement = sql.SQL("UPDATE {}.tip SET epoch = epoch + 1, owner = %s WHERE one = 1 RETURNING epoch").format(self._name)
+        statement = sql.SQL("UPDATE {}.tip SET epoch = epoch + 1, owner = %s WHERE one = 1 RETURNING epoch").format(
+            self._name
+        )
         with self._lock:
             return int(self._guard("acquire", lambda: self._writer.execute(statement, (owner,)).fetchone()[0]))
 
@@ -153,7 +155,9 @@ class PostgresLogStore:
         return reader
 
     def _rows(self, statement: Any, values: tuple[Any, ...]) -> list[Any]:
-        rows: list[Any] = self._guard("read", lambda: self._reader().cursor(binary=True).execute(statement, values).fetchall())
+        rows: list[Any] = self._guard(
+            "read", lambda: self._reader().cursor(binary=True).execute(statement, values).fetchall()
+        )
         return rows
 
     def _tip(self, connection: Any) -> Tip:

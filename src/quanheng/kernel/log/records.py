@@ -99,7 +99,7 @@ class Columns:
     def cut(self, start: int, stop: int) -> Columns:
         """The columns of records start .. stop of these (views, nothing is copied)."""
         arrays = (getattr(self, name)[start:stop] for name in self.__slots__ if name != "body")
-        return Columns(*arrays, self.body)
+        return Columns(*arrays, self.body)  # type: ignore[call-arg]
 
     def record(self, index: int) -> Record:
         """Decode the record at `index` of these columns."""
@@ -107,7 +107,7 @@ class Columns:
 
     def request_key(self, index: int) -> bytes:
         """The 16-byte request key at `index` (zeros = none)."""
-        return self.request[index].tobytes()
+        return bytes(self.request[index].tobytes())
 
 
 def encode_header(
@@ -160,9 +160,22 @@ def decode(buffer: bytes, position: int = 0) -> Record:
     available = len(buffer) - position
     if position < 0 or available < HEADER_BYTES:
         raise _not_a_record(position, f"{max(available, 0)} bytes", f"at least {HEADER_BYTES} bytes")
-    length, version, kind, type_code, time_ms, received_ms, cause, subject, request, digest, n_keys, n_numbers, flags, _ = (
-        _FIXED.unpack_from(buffer, position)
-    )
+    (
+        length,
+        version,
+        kind,
+        type_code,
+        time_ms,
+        received_ms,
+        cause,
+        subject,
+        request,
+        digest,
+        n_keys,
+        n_numbers,
+        flags,
+        _,
+    ) = _FIXED.unpack_from(buffer, position)
     if version != VERSION:
         raise _not_a_record(position, f"version {version}", f"version {VERSION}")
     keys_at = position + HEADER_BYTES
@@ -197,8 +210,8 @@ def columns(bodies: bytes | Sequence[bytes], n_keys_max: int, n_numbers_max: int
         np.empty((n, 2), np.uint64),
         np.empty((n, 2), np.uint64),
         np.empty((n, 2), np.uint64),
-        np.zeros((n, n_keys_max, 2), np.uint64),
-        np.full((n, n_numbers_max), NULL, np.int64),
+        np.empty((n, n_keys_max, 2), np.uint64),
+        np.empty((n, n_numbers_max), np.int64),
         np.empty(n, np.int64),
         np.empty(n, np.int64),
         body,
@@ -282,8 +295,8 @@ def _count(b: Any) -> Any:
 
 @njit(cache=True)
 def _fill(
-    b: Any, kind: Any, type_code: Any, time_ms: Any, received_ms: Any, cause: Any, request: Any, digest: Any, subject: Any,
-    keys: Any, numbers: Any, position: Any, lengths: Any,
+    b: Any, kind: Any, type_code: Any, time_ms: Any, received_ms: Any, cause: Any, request: Any, digest: Any,
+    subject: Any, keys: Any, numbers: Any, position: Any, lengths: Any,
 ) -> Any:  # fmt: skip
     """Fill the columns; the position of the first record that does not fit their widths (-1 none)."""
     p = np.int64(0)
@@ -309,9 +322,14 @@ def _fill(
             keys[i, k, 0] = _u64(b, at)
             keys[i, k, 1] = _u64(b, at + 8)
             at += 16
+        for k in range(n_keys, keys.shape[1]):
+            keys[i, k, 0] = 0
+            keys[i, k, 1] = 0
         for v in range(n_numbers):
             numbers[i, v] = np.int64(_u64(b, at))
             at += 8
+        for v in range(n_numbers, numbers.shape[1]):
+            numbers[i, v] = NULL
         position[i] = p
         lengths[i] = length
         p += length

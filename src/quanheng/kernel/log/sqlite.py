@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -105,7 +106,8 @@ class SqliteLogStore:
 
     def tip(self) -> Tip:
         """Head, epoch and last digest, read together."""
-        return self._guard("read", lambda: self._tip(self._reader()))
+        made: Tip = self._guard("read", lambda: self._tip(self._reader()))
+        return made
 
     def head(self) -> int:
         """Number of records."""
@@ -173,10 +175,8 @@ class SqliteLogStore:
         return Tip._make(rows[0])
 
     def _rollback(self) -> None:
-        try:
+        with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself.
             self._writer.execute("ROLLBACK")
-        except sqlite3.Error:
-            pass  # SQLite has already rolled back by itself.
 
     def _guard(self, doing: str, call: Callable[[], Any]) -> Any:
         try:
@@ -193,7 +193,7 @@ def translated(error: sqlite3.Error, path: str, doing: str) -> LogError:
             f"the log file is damaged ({doing})",
             where=path,
             found=text,
-            cure="Restore the file from a copy; what was acknowledged after that copy must come from its sources again.",
+            cure="Restore the file from a copy; what came after that copy must come from its sources again.",
         )
     return LogError(
         f"the log file cannot be used ({doing})",

@@ -1,8 +1,8 @@
 """What a log store must do. A store keeps batches; the log above it computes digests and the tree.
 
-The promise every store makes, and `quanheng.testing.log_store` tries: `append` returns only when the batch would survive
-the loss of power; it is refused when another writer has appended (`HeadMoved`) or taken over (`EpochFenced`), so two
-writers can never both write; a batch is there whole or not at all.
+The promise every store makes, and `quanheng.testing.log_store` tries: `append` returns only when the batch would
+survive the loss of power; it is refused when another writer has appended (`HeadMoved`) or taken over (`EpochFenced`),
+so two writers can never both write; a batch is there whole or not at all.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class BatchRow(NamedTuple):
     """
 
     first: int
-    count: int
+    count: int  # type: ignore[assignment]
     epoch: int
     received_ms: int
     peaks: bytes
@@ -78,10 +78,19 @@ class LogStore(Protocol):
 
 
 def batch_digest(
-    previous_digest: bytes, first: int, count: int, epoch: int, received_ms: int, peaks: bytes, previous_root: bytes, body: bytes
+    previous_digest: bytes,
+    first: int,
+    count: int,
+    epoch: int,
+    received_ms: int,
+    peaks: bytes,
+    previous_root: bytes,
+    body: bytes,
 ) -> bytes:
     """SHA-256 over a tag, the previous digest, every field of the row, and the body."""
-    head = _DIGEST_HEADER.pack(_DIGEST_TAG, previous_digest, first, count, epoch, received_ms, previous_root, len(peaks))
+    head = _DIGEST_HEADER.pack(
+        _DIGEST_TAG, previous_digest, first, count, epoch, received_ms, previous_root, len(peaks)
+    )
     hasher = sha256(head + peaks)
     hasher.update(body)
     return hasher.digest()
