@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from quanheng.features.arena import zeroed
 from quanheng.features.kernel import group
 from quanheng.features.kernel import words as w
 from quanheng.features.plan import Plan
@@ -51,9 +52,9 @@ class FeatureState:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._arena = np.zeros(max(_ARENA_FIRST, 2 * plan.state_words), dtype=np.int64)
+        self._arena = zeroed(max(_ARENA_FIRST, 2 * plan.state_words))
         self._arena[w.A_USED] = (plan.state_words + 7) // 8 * 8
-        self._control = np.zeros(w.X_WORDS, dtype=np.int64)
+        self._control = np.zeros(w.X_WORDS + w.AHEAD * int(plan.words[w.P_OPS_N]), dtype=np.int64)
         self._undo = np.zeros(0, dtype=np.int64)
         self._no_mask = np.zeros(0, dtype=np.uint8)
         self._columns_n = len(plan.columns)
@@ -93,7 +94,7 @@ class FeatureState:
         if out is None:
             out = np.empty((len(times), self._columns_n), dtype=np.int64)
         control = self._control
-        control[:] = 0
+        control[: w.X_WORDS] = 0
         if read is True:
             control[w.X_READ] = w.READ_ALL
         elif read is not False:
@@ -117,7 +118,7 @@ class FeatureState:
         if len(self._undo) < need:
             self._undo = np.zeros(need, dtype=np.int64)
         control = self._control
-        control[:] = 0
+        control[: w.X_WORDS] = 0
         control[w.X_PEEK] = 1
         control[w.X_READ] = w.READ_ALL if read is True else w.READ_NONE if read is False else w.READ_MASK
         try:
@@ -145,7 +146,7 @@ class FeatureState:
 
     def _grow(self) -> None:
         used = len(self._arena)
-        wider = np.zeros(max(used * 2, used + int(self._arena[w.A_NEED])), dtype=np.int64)
+        wider = zeroed(max(used * 2, used + int(self._arena[w.A_NEED])))
         wider[:used] = self._arena
         self._arena = wider
 
@@ -212,7 +213,7 @@ class FeatureState:
         if len(arena) < plan.state_words or int(arena[w.A_USED]) != len(arena):
             raise InputError("the dump is not whole", where="features", found=f"{len(arena)} words", cure=cure)
         state = cls(plan)
-        state._arena = np.zeros(max(len(arena) + len(arena) // 2, _ARENA_FIRST), dtype=np.int64)
+        state._arena = zeroed(max(len(arena) + len(arena) // 2, _ARENA_FIRST))
         state._arena[: len(arena)] = arena
         return state
 

@@ -191,5 +191,6 @@ class Encoder:
                 ops.append([offset, int(inserts), int(decides), len(table.by) if has else -1, members])
         if not ops and not decides:
             return 0
+        self.words[w.P_OPS_N] = max(self.words[w.P_OPS_N], len(ops))
         at = self.put([item for op in ops for item in op])
         return self.put([len(ops), at, int(decides)])

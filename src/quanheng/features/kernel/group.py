@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+from quanheng.features.kernel.ahead import NEAR, fetch_ahead
 from quanheng.features.kernel.arena import drop_slot, find, give, hash_key, log2, make_slot, mix
 from quanheng.features.kernel.bounds import (
     bounds_insert,
@@ -22,6 +23,7 @@ from quanheng.features.kernel.bounds import (
     sets_remove,
     sets_reserve,
 )
+from quanheng.features.kernel.keys import key_of
 from quanheng.features.kernel.read import read_columns, write_empty
 from quanheng.features.kernel.ring import ring_close, ring_open, ring_reserve, row_at, trees_append, trees_rebuild
 from quanheng.features.kernel.words import (
@@ -48,8 +50,6 @@ from quanheng.features.kernel.words import (
     NUMBER_MAX,
     NUMBER_MIN,
     O_INSERTS,
-    O_KEYS,
-    O_KEYS_N,
     O_READS,
     O_TABLE,
     O_WORDS,
@@ -96,8 +96,6 @@ from quanheng.features.kernel.words import (
 )
 
 _SEED_1, _SEED_2 = np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344)  # Digits of pi.
-_ROTATE = np.uint64(31)
-_BACK = np.uint64(33)
 
 
 def _source() -> int:
@@ -109,31 +107,6 @@ def _source() -> int:
 
 
 SOURCE = _source()
-
-
-@njit(nogil=True, error_model="numpy")
-def key_of(P, op, keys, event, X):
-    """Key of an event for one operation as two int64 in X[X_KEY_1], X[X_KEY_2]; False if a member is null.
-
-    One member is its own key; several are mixed in their declared order.
-    """
-    members, at = P[op + O_KEYS_N], P[op + O_KEYS]
-    if members == 1:
-        X[X_KEY_1] = np.int64(keys[(event * X[X_KEYS_N] + P[at]) * 2])
-        X[X_KEY_2] = np.int64(keys[(event * X[X_KEYS_N] + P[at]) * 2 + 1])
-        return X[X_KEY_1] != 0 or X[X_KEY_2] != 0
-    if members < 0:  # The event lacks the fields: it has no such key.
-        return False
-    one, two = _SEED_1, _SEED_2
-    for member in range(members):
-        place = (event * X[X_KEYS_N] + P[at + member]) * 2
-        first, second = keys[place], keys[place + 1]
-        if first == 0 and second == 0:
-            return False
-        one = mix(one ^ first) + (second ^ ((two << _ROTATE) | (two >> _BACK)))
-        two = mix(two ^ second) + mix(one)
-    X[X_KEY_1], X[X_KEY_2] = np.int64(one), np.int64(two)
-    return True
 
 
 @njit(nogil=True, error_model="numpy")
@@ -217,9 +190,12 @@ def check(times, numbers, X):
 def events(P, A, X, types, times, keys, numbers, mask, out, undo):
     """The loop of `run`. Where the arena is full it stops between two steps and goes on there when called again."""
     event, op_n, stage = X[X_EVENT], X[X_OP], X[X_STAGE]
+    ahead = X[X_EVENTS_N] > NEAR
     while event < X[X_EVENTS_N]:
         code = np.int64(types[event])
         record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
+        if ahead:
+            fetch_ahead(P, A, X, types, keys, event)
         at = event * X[X_ROW]
         reads = record != 0 and P[record + E_DECIDES] != 0 and X[X_READ] != READ_NONE
         if X[X_READ] > READ_ALL:

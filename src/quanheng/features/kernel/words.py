@@ -24,6 +24,7 @@ P_TABLES_N = 3
 P_COLUMNS_N = 4
 P_KEYS_N = 5  # Widest key row that an operation reads.
 P_NUMBERS_N = 6
+P_OPS_N = 7  # Most operations of one event type.
 P_HEADER = 8
 
 # Type record: what one event type does.
@@ -85,5 +86,6 @@ READ_NONE, READ_ALL, READ_MASK = 0, 1, 2
 DONE, GROW, BAD_TIME, BAD_NUMBER = 0, 1, 2, 3
 U_WORDS = 5  # Undo row: table, slot, position, newest before, whether the slot is new.
 
+AHEAD = 16  # Events whose slots are remembered between looking ahead and being handled; a power of two.
 BRANCH = 16  # Children of a node of the block summaries.
 RING_FIRST = 4  # Rows of a new ring.
