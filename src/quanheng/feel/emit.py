@@ -8,13 +8,13 @@ Where static types settle the matter an operator becomes a Python comparison, el
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from decimal import Decimal
 
 from quanheng.feel import operators, py, tree
 from quanheng.feel.functions import call_builtin, forms_for
 from quanheng.feel.lexer import place_of
-from quanheng.feel.types import BOOLEAN, NULL, NUMBER, STRING, ContextType, FeelType, FunctionType, ListType
-from quanheng.feel.values import Decimal as _Decimal
+from quanheng.feel.types import BOOLEAN, NULL, NUMBER, STRING, ContextType, FeelType, FunctionType
 from quanheng.feel.values import Function, Place, Range, Run, admit, fits
 
 _ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power"}
@@ -61,7 +61,7 @@ RUNTIME: dict[str, object] = {
         "condition", "invoke", "quantified")},
     "call_builtin": call_builtin, "collect": collect, "items_of": items_of, "instance": instance, "admit": admit,
     "unknown_name": unknown_name, "Function": Function, "int": int, "str": str, "bool": bool, "list": list,
-    "Decimal": _Decimal, "any": any,
+    "Decimal": Decimal, "any": any,
 }  # fmt: skip
 """All that generated code can reach besides its own constants."""
 
@@ -118,7 +118,7 @@ class Emitter:
 
     def value(self, node: tree.Node) -> ast.expr:
         """The FEEL value of a node."""
-        return _VALUES[type(node)](self, node)
+        return (_VALUES.get(type(node)) or EXTENSIONS[type(node)])(self, node)
 
     def operator(self, title: str, node: tree.Node, *parts: ast.expr) -> ast.expr:
         return py.call(title, _RUN, self.place(node), *parts)
@@ -150,18 +150,15 @@ class Emitter:
     def comparison(self, node: tree.Compare) -> ast.expr:
         if not self.inlined(node):
             return self.operator(_COMPARE[node.op], node, self.value(node.left), self.value(node.right))
-        firsts, laters, guards = [], [], []
+        if node.op in ("=", "!="):
+            return py.compare(self.value(node.left), (node.op, self.value(node.right)))
+        sides, guards = [], []
         for part in (node.left, node.right):
             first, later = self.once(part)
             if nullable(part):
                 guards.append(py.compare(first, ("is", _NONE)))
-                firsts.append(later)
-            else:
-                firsts.append(first)
-            laters.append(later)
-        if node.op in ("=", "!="):
-            return py.compare(self.value(node.left), (node.op, self.value(node.right)))
-        result = py.compare(firsts[0], (node.op, firsts[1]))
+            sides.append(later if nullable(part) else first)
+        result = py.compare(sides[0], (node.op, sides[1]))
         return py.either(py.any_of(*guards), _NONE, result) if guards else result
 
     @staticmethod
@@ -257,6 +254,17 @@ class Emitter:
     def builtin(self, node: tree.Builtin) -> ast.expr:
         return self.hoist(builtin_value(node.name), ("builtin", node.name))
 
+    def cast(self, node: tree.Cast) -> ast.expr:
+        kind = self.hoist(node.type, ("kind", node.type))
+        return self.operator("admit", node, self.value(node.value), kind, py.const(node.name))
+
+    def within_text(self, node: tree.Sourced, emit: Callable[[], ast.expr]) -> ast.expr:
+        outer = self._name, self._text
+        self._name, self._text = node.name, node.text
+        result = emit()
+        self._name, self._text = outer
+        return result
+
     # -- truth and falsity
 
     def truth(self, node: tree.Node) -> ast.expr:
@@ -281,6 +289,8 @@ class Emitter:
             return self.bound(f"v{node.slot}", self.value(node.value), self.decided(node.test, wanted))
         if isinstance(node, tree.If):
             return py.either(self.decisive(node.condition), self.decided(node.then, wanted), self.decided(node.otherwise, wanted))
+        if isinstance(node, tree.Sourced):
+            return self.within_text(node, lambda: self.decided(node.value, wanted))
         value = self.value(node)
         if node.type != BOOLEAN:
             value = py.call("single", value)
@@ -302,6 +312,8 @@ class Emitter:
 
 def nullable(node: tree.Node) -> bool:
     """False where a node can never be null."""
+    if isinstance(node, tree.Sourced):
+        return nullable(node.value)
     if isinstance(node, tree.Const):
         return node.value is None
     return not isinstance(node, tree.ListOf | tree.ContextOf | tree.FunctionOf | tree.For)
@@ -348,7 +360,10 @@ _VALUES = {
     tree.Filter: Emitter.filter,
     tree.Call: Emitter.call,
     tree.FunctionOf: Emitter.function_of,
+    tree.Cast: Emitter.cast,
+    tree.Sourced: lambda self, node: self.within_text(node, lambda: self.value(node.value)),
     tree.InstanceOf: lambda self, node: py.call("instance", self.value(node.value), self.hoist(node.kind)),
 }
 
-__all__ = ["RUNTIME", "Emitter", "ListType"]
+EXTENSIONS: dict[type[tree.Node], Callable[..., ast.expr]] = {}
+"""Nodes of other parts (decision tables): node type to emitter."""

@@ -107,6 +107,12 @@ def assign(target: str, value: ast.expr) -> ast.stmt:
     return ast.Assign([ast.Name(target, _STORE, **_AT)], value, **_AT)
 
 
+def assign_pair(first: str, second: str, value: ast.expr) -> ast.stmt:
+    """`first, second = value`"""
+    targets: list[ast.expr] = [ast.Name(first, _STORE, **_AT), ast.Name(second, _STORE, **_AT)]
+    return ast.Assign([ast.Tuple(targets, _STORE, **_AT)], value, **_AT)
+
+
 def when(condition: ast.expr, then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt] = ()) -> ast.stmt:
     return ast.If(condition, list(then), list(otherwise), **_AT)
 

@@ -217,6 +217,23 @@ class InstanceOf(Node):
     kind: FeelType
 
 
+@dataclass(frozen=True, slots=True)
+class Cast(Node):
+    """A value that must be of `type`: converted, or null with a diagnostic that calls it `name`."""
+
+    value: Node
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced(Node):
+    """A tree that comes from a text of its own: places in it are places in `text`."""
+
+    value: Node
+    name: str
+    text: str
+
+
 def children(node: Node) -> Iterator[Node]:
     """Direct parts of a node, in order of evaluation."""
     for field in fields(node):

@@ -1,0 +1,304 @@
+"""Boxed expressions to FEEL trees."""
+
+from __future__ import annotations
+
+from quanheng.decisions.dmn import model as m
+from quanheng.decisions.dmn.tables import RuleNode, TableInputNode, TableNode
+from quanheng.decisions.dmn.types import TypeTable
+from quanheng.feel import check, tree
+from quanheng.feel.functions.registry import accepts
+from quanheng.feel.parser import Parser
+from quanheng.feel.scope import Scope, Variable
+from quanheng.feel.types import ANY, BOOLEAN, NULL, NUMBER, ContextType, FeelType, FunctionType, ListType, conforms, join
+from quanheng.kernel.errors import ExpressionError, Problem
+
+MULTIPLE = frozenset({"COLLECT", "RULE ORDER", "OUTPUT ORDER"})
+
+
+class BoxBuilder:
+    """Builds the tree of one element; `name` is the element's."""
+
+    def __init__(self, where: str, name: str, scope: Scope, types: TypeTable, problems: list[Problem], strict: bool) -> None:
+        self.where, self.name, self.scope, self.types = where, name, scope, types
+        self.problems, self.strict = problems, strict
+        self._cells: dict[tuple[str, FeelType, int], tree.Node] = {}
+
+    def problem(self, at: int, message: str, found: str = "", known: str = "", cure: str = "") -> None:
+        self.problems.append(Problem(self.where, f"line {at}, {self.name}", message, found, known, cure))
+
+    def kind(self, reference: str, at: int) -> FeelType:
+        return self.types.resolve(reference, m.Element("", self.name, at))
+
+    # -- texts
+
+    def parse(self, text: str, at: int, part: str, scope: Scope | None = None) -> tree.Node:
+        """A FEEL text; a mistake in it becomes a problem of the file."""
+        try:
+            node = Parser(text, scope or self.scope, self.part(part), self.strict, self.types.known).whole()
+        except ExpressionError as error:
+            return self.failed(error, at, text)
+        return node if isinstance(node, tree.Const | tree.Name) else tree.Sourced(node.type, node.at, node, self.part(part), text)
+
+    def part(self, part: str) -> str:
+        return f"{self.name}, {part}" if part else self.name
+
+    def failed(self, error: ExpressionError, at: int, text: str) -> tree.Node:
+        shown = error.where.removeprefix(f"{self.name}, ")
+        self.problem(at, f"{error.what} ({shown}: {text[:60]!r})", error.found, error.allowed, error.cure)
+        return tree.Const(ANY, 0, None)
+
+    def typed(self, node: tree.Node, declared: FeelType, at: int, name: str) -> tree.Node:
+        """`node` as a value of its declared type: checked now where possible, converted at run time where needed."""
+        if declared == ANY or conforms(node.type, declared):
+            return node
+        if self.strict and not accepts(node.type, declared):
+            self.problem(at, f"{name} is declared as {declared}, its expression gives {node.type}", str(node.type), str(declared),
+                         "Correct the expression or the declared type.")  # fmt: skip
+        return tree.Cast(declared, node.at, node, name)
+
+    # -- boxes
+
+    def boxed(self, box: m.Boxed, part: str = "") -> tree.Node:
+        """Any boxed expression."""
+        node = getattr(self, _BUILDERS[type(box)])(box, part)
+        return self.typed(node, self.kind(box.type_ref, box.at), box.at, part or self.name)
+
+    def literal(self, box: m.Literal, part: str) -> tree.Node:
+        return self.parse(box.text, box.at, part)
+
+    def context(self, box: m.BoxedContext, part: str) -> tree.Node:
+        outer, self.scope = self.scope, self.scope.inner()
+        keys, slots, values = [], [], []
+        result: tree.Node | None = None
+        for entry in box.entries:
+            if not entry.name:
+                result = self.boxed(entry.value, part)
+                break
+            value = self.boxed(entry.value, entry.name)
+            value = self.typed(value, self.kind(entry.type_ref, box.at), entry.value.at, entry.name)
+            keys.append(entry.name)
+            values.append(value)
+            slots.append(self.scope.bind(entry.name, value.type).slot)
+            self.scope.members.add(entry.name)
+        self.scope = outer
+        if result is not None:
+            return self.let(slots, values, result)
+        kind = ContextType(tuple(zip(keys, (value.type for value in values), strict=True)))
+        return tree.ContextOf(kind, 0, tuple(keys), tuple(slots), tuple(values))
+
+    @staticmethod
+    def let(slots: list[int], values: list[tree.Node], result: tree.Node) -> tree.Node:
+        """`result` with the variables in `slots` set to `values`, in order."""
+        for slot, value in zip(reversed(slots), reversed(values), strict=True):
+            result = tree.In(result.type, 0, value, slot, result)
+        return result
+
+    def list(self, box: m.BoxedList, part: str) -> tree.Node:
+        items = tuple(self.boxed(item, part) for item in box.items)
+        return tree.ListOf(ListType(join(*(item.type for item in items)) if items else ANY), 0, items)
+
+    def relation(self, box: m.Relation, part: str) -> tree.Node:
+        rows = []
+        for row in box.rows:
+            values = tuple(self.boxed(cell, part) for cell in row)
+            kind = ContextType(tuple(zip(box.columns, (value.type for value in values), strict=True)))
+            slots = tuple(self.scope.new_slot() for _ in box.columns)
+            rows.append(tree.ContextOf(kind, 0, box.columns, slots, values))
+        for column in box.columns:
+            self.scope.members.add(column)
+        return tree.ListOf(ListType(join(*(row.type for row in rows)) if rows else ANY), 0, tuple(rows))
+
+    def invocation(self, box: m.Invocation, part: str) -> tree.Node:
+        function = self.boxed(box.function, part)
+        arguments = tuple(self.boxed(binding.value, binding.name) for binding in box.bindings)
+        names = tuple(binding.name for binding in box.bindings)
+        if isinstance(function.type, FunctionType):
+            wanted = [name for name, _ in function.type.parameters]
+            if self.strict and sorted(wanted) != sorted(names):
+                self.problem(box.at, "the invocation binds other parameters than the function has", ", ".join(names),
+                             ", ".join(wanted), "Correct the bindings.")  # fmt: skip
+        return tree.Call(check.callable_result(function.type), 0, function, arguments, names)
+
+    def function(self, box: m.BoxedFunction, result: FeelType | str = ANY) -> tree.Node:
+        declared = ANY if isinstance(result, str) else result
+        if box.kind not in ("", "FEEL"):
+            if self.strict:
+                self.problem(box.at, "a function that is not FEEL is not run", box.kind, "FEEL", "Write its body in FEEL.")
+            return tree.Const(ANY, 0, None)
+        outer, self.scope = self.scope, self.scope.inner()
+        parameters = [self.scope.bind(name, self.kind(kind, box.at)) for name, kind in box.parameters]
+        body = self.boxed(box.body) if box.body is not None else tree.Const(ANY, 0, None)
+        body = self.typed(body, declared, box.at, f"the result of {self.name}")
+        self.scope = outer
+        kind = FunctionType(tuple((one.name, one.type) for one in parameters), body.type)
+        return tree.FunctionOf(kind, 0, tuple(one.name for one in parameters), tuple(one.slot for one in parameters),
+                               tuple(one.type for one in parameters), body)  # fmt: skip
+
+    def conditional(self, box: m.Conditional, part: str) -> tree.Node:
+        condition, then, otherwise = (self.boxed(one, part) for one in (box.condition, box.then, box.otherwise))
+        return tree.If(join(then.type, otherwise.type), 0, condition, then, otherwise)
+
+    def filter(self, box: m.BoxedFilter, part: str) -> tree.Node:
+        source = self.boxed(box.source, part)
+        item_type = check.item_of(source.type) if isinstance(source.type, ListType) else source.type
+        outer, self.scope = self.scope, self.scope.inner()
+        item = self.scope.bind("item", item_type)
+        if isinstance(item_type, ContextType):
+            for name, kind in item_type.fields:
+                self.scope.bind_entry(name, kind, item)
+        if item_type in (ANY, NULL):
+            self.scope.item = item
+        match = self.boxed(box.match, part)
+        self.scope = outer
+        by_position = {NUMBER: True, BOOLEAN: False}.get(check.unwrapped(match.type))  # type: ignore[call-overload]
+        kind = {True: item_type, False: ListType(item_type), None: ANY}[by_position]
+        return tree.Filter(kind, 0, source, item.slot, match, by_position)
+
+    def loop(self, box: m.BoxedLoop, part: str) -> tree.Node:
+        source = self.boxed(box.source, part)
+        outer, self.scope = self.scope, self.scope.inner()
+        variable = self.scope.bind(box.variable, check.item_of(source.type))
+        iterators = (tree.Iterator_(ANY, 0, variable.slot, source, None),)
+        self.scope = self.scope.inner()
+        partial = self.scope.bind("partial", ListType(ANY)) if box.kind == "for" else None
+        body = self.boxed(box.body, part)
+        self.scope = outer
+        if partial is not None:
+            slot = partial.slot if tree.uses(body, partial.slot) else None
+            return tree.For(ListType(body.type), 0, iterators, body, slot)
+        return tree.Quantified(BOOLEAN, 0, box.kind == "every", iterators, body)
+
+    # -- tables
+
+    def table(self, box: m.Table, part: str) -> tree.Node:
+        inputs: list[TableInputNode] = []
+        subjects: list[Variable] = []
+        for clause in box.inputs:
+            node, subject = self.clause(clause)
+            inputs.append(node)
+            subjects.append(subject)
+        kinds = [self.output_kind(box, output) for output in box.outputs]
+        rules = tuple(self.rule(number, rule, subjects, box, kinds) for number, rule in enumerate(box.rules, 1))
+        names = tuple(output.name for output in box.outputs) if len(box.outputs) > 1 else ()
+        defaults = [output.default for output in box.outputs]
+        default_nodes: tuple[tree.Node, ...] = ()
+        if any(defaults):
+            pairs = zip(defaults, box.outputs, strict=True)
+            default_nodes = tuple(self.parse(text or "null", output.at, "default output") for text, output in pairs)
+        ranks = tuple(self.ranks(box, output, kind) for output, kind in zip(box.outputs, kinds, strict=True))
+        kind = self.table_kind(box, names, rules, default_nodes)
+        return TableNode(kind, 0, part or self.name, box.hit_policy, box.aggregation, tuple(inputs), rules, names,
+                         default_nodes, ranks)  # fmt: skip
+
+    def clause(self, clause: m.TableInput) -> tuple[TableInputNode, Variable]:
+        """The value a column tests: a variable that exists already, or a new one."""
+        node = self.parse(clause.expression, clause.at, f"input {clause.label!r}")
+        declared = self.kind(clause.type_ref, clause.at)
+        value = self.typed(node, declared, clause.at, f"the input {clause.label!r}")
+        if isinstance(value, tree.Name):
+            return TableInputNode(ANY, 0, value.slot, None), Variable("?", value.slot, value.type)
+        variable = Variable("?", self.scope.new_slot(), value.type)
+        return TableInputNode(ANY, 0, variable.slot, value), variable
+
+    def rule(self, number: int, rule: m.TableRule, subjects: list[Variable], box: m.Table, kinds: list[FeelType]) -> RuleNode:
+        tests, columns = [], []
+        for column, (text, subject) in enumerate(zip(rule.tests, subjects, strict=False)):
+            test = self.cell(text, subject, rule.at, f"rule {number}, {box.inputs[column].label!r}")
+            if not (isinstance(test, tree.Const) and test.value is True):
+                tests.append(test)
+                columns.append(column)
+        outputs = []
+        for text, output, kind in zip(rule.outputs, box.outputs, kinds, strict=False):
+            what = f"rule {number}, output {output.name!r}" if output.name else f"rule {number}, output"
+            if not text:
+                self.problem(rule.at, f"{what} is empty", "", "an expression", "Write null where no value is meant.")
+            outputs.append(self.typed(self.parse(text or "null", rule.at, what), kind, rule.at, what))
+        return RuleNode(ANY, 0, number, tuple(tests), tuple(columns), tuple(outputs))
+
+    def cell(self, text: str, subject: Variable, at: int, part: str) -> tree.Node:
+        """One input entry; equal texts over equal columns share one tree."""
+        key = (text, subject.type, subject.slot)
+        if key in self._cells:
+            return self._cells[key]
+        scope = self.scope.inner()
+        scope.bind("?", subject.type, subject.slot)
+        try:
+            parser = Parser(text, scope, self.part(part), self.strict, self.types.known)
+            node = parser.unary_tests(subject)
+        except ExpressionError as error:
+            node = self.failed(error, at, text)
+        if not isinstance(node, tree.Const):
+            node = tree.Sourced(node.type, node.at, node, self.part(part), text)
+        self._cells[key] = node
+        return node
+
+    def output_kind(self, box: m.Table, output: m.TableOutput) -> FeelType:
+        """Declared type of one output: its own, else what the table's type says about it."""
+        kind = self.kind(output.type_ref, output.at)
+        whole = self.kind(box.type_ref, box.at)
+        if kind == ANY and output.name and len(box.outputs) > 1:
+            inner = whole.item if isinstance(whole, ListType) else whole
+            kind = (inner.field(output.name) if isinstance(inner, ContextType) else None) or ANY
+        # An output that is declared as a list in a table that lists its hits: the type is that of the whole result.
+        if isinstance(kind, ListType) and box.hit_policy in MULTIPLE and len(box.outputs) == 1:
+            return ANY
+        return kind
+
+    def ranks(self, box: m.Table, output: m.TableOutput, kind: FeelType) -> tuple[object, ...]:
+        """The declared values of an output, highest priority first."""
+        if box.hit_policy not in ("PRIORITY", "OUTPUT ORDER"):
+            return ()
+        constraint = self.types.constraint(output.type_ref)
+        test: tree.Node | None = constraint.test if constraint is not None else None
+        if output.allowed:
+            test = self.cell(output.allowed, Variable("?", self.scope.new_slot(), kind), output.at, "output values")
+        values = tuple(value for part in _alternatives(test) for value in _constant(part))
+        if self.strict and not values and not any(one.allowed for one in box.outputs):
+            self.problem(output.at, f"the hit policy {box.hit_policy} needs the output values in order of priority", "", "",
+                         'Add <outputValues><text>"decline","review","approve"</text></outputValues>.')  # fmt: skip
+        return values
+
+    @staticmethod
+    def table_kind(box: m.Table, names: tuple[str, ...], rules: tuple[RuleNode, ...], defaults: tuple[tree.Node, ...]) -> FeelType:
+        rows = [rule.outputs for rule in rules] + ([defaults] if defaults and box.hit_policy not in MULTIPLE else [])
+        columns = [join(*(row[i].type for row in rows if len(row) > i)) for i in range(len(box.outputs))]
+        kind: FeelType = ANY
+        if names:
+            kind = ContextType(tuple(zip(names, (ANY if one == NULL else one for one in columns), strict=True)))
+        elif columns:
+            kind = ANY if columns[0] == NULL else columns[0]
+        if box.aggregation == "COUNT":
+            return NUMBER
+        if box.hit_policy in MULTIPLE and not box.aggregation:
+            return ANY if defaults else ListType(kind)
+        return kind
+
+
+def _alternatives(test: tree.Node | None) -> tuple[tree.Node, ...]:
+    if isinstance(test, tree.Sourced):
+        return _alternatives(test.value)
+    if isinstance(test, tree.Or):
+        return test.parts
+    return () if test is None else (test,)
+
+
+def _constant(test: tree.Node) -> tuple[object, ...]:
+    if isinstance(test, tree.Compare) and test.op == "=" and isinstance(test.right, tree.Const):
+        return (test.right.value,)
+    if isinstance(test, tree.Test) and isinstance(test.against, tree.Const):
+        return (test.against.value,)
+    return ()
+
+
+_BUILDERS: dict[type[m.Boxed], str] = {
+    m.Literal: "literal",
+    m.BoxedContext: "context",
+    m.BoxedList: "list",
+    m.Relation: "relation",
+    m.Invocation: "invocation",
+    m.BoxedFunction: "function",
+    m.Conditional: "conditional",
+    m.BoxedFilter: "filter",
+    m.BoxedLoop: "loop",
+    m.Table: "table",
+}

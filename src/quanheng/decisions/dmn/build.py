@@ -1,0 +1,206 @@
+"""`Definitions` to a checked `Model`: names resolved, every expression parsed and typed, all problems gathered.
+
+Boxed expressions become ordinary FEEL trees (a boxed context is a context, an invocation is a call ...); only the
+decision table is a node of its own. One variable, one slot: elements of a model are the outermost variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from quanheng.decisions.dmn.boxes import BoxBuilder
+from quanheng.decisions.dmn.model import Decision, Definitions, Element, InputData, Knowledge, Service
+from quanheng.decisions.dmn.types import TypeTable
+from quanheng.decisions.dmn.xml import Reader
+from quanheng.feel import tree
+from quanheng.feel.scope import Scope, Variable
+from quanheng.feel.types import ANY, FeelType, FunctionType
+from quanheng.kernel.errors import DeclarationError, Problem
+
+
+@dataclass(slots=True)
+class Model:
+    """A checked model. `variables` and `trees` are by element id; `order` lists ids so that requirements come first."""
+
+    definitions: Definitions
+    strict: bool
+    types: TypeTable
+    scope: Scope
+    elements: dict[str, Element] = field(default_factory=dict)
+    variables: dict[str, Variable] = field(default_factory=dict)
+    trees: dict[str, tree.Node] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """Names of the decisions, in the order of the file."""
+        return tuple(one.name for one in self.definitions.decisions)
+
+    def decision(self, name: str) -> Decision | None:
+        return next((one for one in self.definitions.decisions if one.name == name), None)
+
+
+class Builder:
+    """Builds one model."""
+
+    def __init__(self, definitions: Definitions, problems: list[Problem], strict: bool) -> None:
+        scope = Scope()
+        self.where = definitions.where
+        self.types = TypeTable(definitions, problems, scope, strict)
+        self.model = Model(definitions, strict, self.types, scope, problems=problems)
+
+    def problem(self, element: Element, message: str, found: str = "", known: str = "", cure: str = "") -> None:
+        key = f"line {element.at}, {element.name}"
+        self.model.problems.append(Problem(self.where, key, message, found, known, cure))
+
+    def build(self) -> Model:
+        model, definitions = self.model, self.model.definitions
+        groups: tuple[Sequence[Element], ...] = (definitions.inputs, definitions.decisions, definitions.knowledge, definitions.services)
+        names: dict[str, Element] = {}
+        for element in (one for group in groups for one in group):
+            if element.id in model.elements:
+                self.problem(element, "two elements have the same id", element.id, "", "Give each its own id.")
+            if element.name in names:
+                self.problem(element, "two elements have the same name", repr(element.name), "", "Rename one of them.")
+            model.elements[element.id] = names[element.name] = element
+        for item in definitions.items:
+            for component in item.components:
+                model.scope.members.add(component.name)
+        self.sort()
+        for identity in model.order:
+            self.element(model.elements[identity])
+        return model
+
+    # -- order
+
+    def needs(self, element: Element) -> tuple[str, ...]:
+        if isinstance(element, Decision):
+            return element.requires + element.knows
+        if isinstance(element, Knowledge):
+            return element.knows
+        if isinstance(element, Service):
+            return element.outputs + element.encapsulated + element.input_decisions + element.input_data
+        return ()
+
+    def sort(self) -> None:
+        """Requirements before what requires them; a cycle is refused, naming its members."""
+        state: dict[str, int] = {}
+        for start in self.model.elements:
+            waiting = [(start, iter(self.needs(self.model.elements[start])))]
+            if state.get(start):
+                continue
+            state[start] = 1
+            while waiting:
+                current, rest = waiting[-1]
+                following = next(rest, None)
+                if following is None:
+                    waiting.pop()
+                    state[current] = 2
+                    self.model.order.append(current)
+                elif following not in self.model.elements:
+                    self.missing(self.model.elements[current], following)
+                elif state.get(following) == 1:
+                    self.cycle([one for one, _ in waiting], following)
+                elif not state.get(following):
+                    state[following] = 1
+                    waiting.append((following, iter(self.needs(self.model.elements[following]))))
+
+    def missing(self, element: Element, reference: str) -> None:
+        self.problem(element, "a requirement points at nothing", repr(reference), "", "Correct its href, or add the element.")
+
+    def cycle(self, path: Sequence[str], again: str) -> None:
+        names = [self.model.elements[one].name for one in [*path[list(path).index(again) :], again]]
+        recursive = len(names) == 2 and isinstance(self.model.elements[again], Knowledge)
+        if not recursive:
+            self.problem(self.model.elements[again], "requirements form a cycle", " -> ".join(names), "", "Remove one of them.")
+
+    # -- elements
+
+    def element(self, element: Element) -> None:
+        builders: dict[type, Callable[..., None]] = {InputData: self.input, Decision: self.decision, Knowledge: self.knowledge,
+                                                     Service: self.service}  # fmt: skip
+        builders[type(element)](element)
+
+    def declare(self, element: Element, kind: FeelType) -> Variable:
+        variable = Variable(element.name, self.model.scope.new_slot(), kind)
+        self.model.variables[element.id] = variable
+        return variable
+
+    def input(self, element: InputData) -> None:
+        self.declare(element, self.types.resolve(element.type_ref, element))
+
+    def visible(self, ids: Sequence[str]) -> Scope:
+        """A scope of exactly these elements."""
+        scope = self.model.scope.inner()
+        for identity in ids:
+            if identity in self.model.variables:
+                variable = self.model.variables[identity]
+                scope.bind(variable.name, variable.type, variable.slot)
+        return scope
+
+    def boxes(self, element: Element, scope: Scope) -> BoxBuilder:
+        return BoxBuilder(self.where, element.name, scope, self.types, self.model.problems, self.model.strict)
+
+    def decision(self, element: Decision) -> None:
+        declared = self.types.resolve(element.type_ref, element)
+        if element.expression is None:
+            self.declare(element, declared)
+            self.model.trees[element.id] = tree.Const(ANY, 0, None)
+            return
+        boxes = self.boxes(element, self.visible(self.needs(element)))
+        node = boxes.typed(boxes.boxed(element.expression), declared, element.at, element.name)
+        self.model.trees[element.id] = node
+        self.declare(element, declared if declared != ANY else node.type)
+
+    def knowledge(self, element: Knowledge) -> None:
+        if element.function is None or element.function.body is None:
+            self.declare(element, ANY)
+            self.model.trees[element.id] = tree.Const(ANY, 0, None)
+            return
+        declared = self.types.resolve(element.type_ref, element)
+        scope = self.visible(self.needs(element))
+        variable: Variable | None = None
+        if element.id in element.knows:
+            parameters = tuple((name, self.types.resolve(kind, element)) for name, kind in element.function.parameters)
+            variable = self.declare(element, FunctionType(parameters, ANY))
+            scope.bind(variable.name, variable.type, variable.slot)
+        result = declared.result if isinstance(declared, FunctionType) else declared
+        node = self.boxes(element, scope).function(element.function, result)
+        self.model.trees[element.id] = node
+        if variable is None:
+            self.declare(element, node.type)
+
+    def service(self, element: Service) -> None:
+        self.declare(element, ANY)
+        self.model.trees[element.id] = tree.Const(ANY, 0, None)
+
+
+def build(definitions: Definitions, problems: list[Problem], strict: bool) -> Model:
+    """Check a whole model; problems are added to `problems`, not raised."""
+    return Builder(definitions, problems, strict).build()
+
+
+def read_model(xml: bytes, where: str, strict: bool = True, imports: Mapping[str, bytes] | None = None) -> Model:
+    """Read and check a DMN model.
+
+    Parameters
+    ----------
+    xml : the file
+    where : its name, for messages
+    strict : certain type mistakes and unknown names are problems; otherwise they are null at run time
+    imports : further models by namespace
+
+    Raises
+    ------
+    DeclarationError : with every problem of the file
+    """
+    reader = Reader(where)
+    definitions = reader.read(xml)
+    problems = reader.problems
+    if definitions is not None:
+        model = build(definitions, problems, strict)
+        if not problems:
+            return model
+    raise DeclarationError(f"{where} is not a usable DMN model", problems)

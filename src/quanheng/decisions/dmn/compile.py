@@ -1,0 +1,177 @@
+"""A checked model and the name of a decision to a `Policy`: one code object for the whole requirement graph."""
+
+from __future__ import annotations
+
+import ast
+
+from quanheng.decisions.dmn.build import Model
+from quanheng.decisions.dmn.model import Decision, InputData
+from quanheng.decisions.dmn.tables import RUNTIME, TableEmitter, TableNode, free_slots
+from quanheng.decisions.dmn.types import Constraint
+from quanheng.decisions.policy import Policy, PolicyInput
+from quanheng.feel import emit, py, tree
+from quanheng.feel.compiler import admission
+from quanheng.feel.types import ANY
+from quanheng.feel.values import Run, kind_name, shown
+from quanheng.kernel.errors import NotFound
+
+_RUN = py.name("run")
+
+
+def refuse(run: Run, at: int, value: object, name: str, allowed: str) -> None:
+    """An input outside its allowed values is null."""
+    run.append((at, f"{name} must be one of {allowed}, was {kind_name(value)} {shown(value)}"))
+
+
+class ModelEmitter(emit.Emitter):
+    """Adds decision tables and constraints to the emitter of expressions."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.namespace.update(RUNTIME, refuse=refuse, all=all)
+        self.model = model
+        self.functions: list[ast.stmt] = []
+        self.globals: frozenset[int] = frozenset()
+
+    def table(self, node: TableNode) -> ast.expr:
+        """A call that gives (result, matched rules)."""
+        title = f"table{len(self.functions)}"
+        self.functions.append(py.do(py.const(None)))
+        position = len(self.functions) - 1
+        slots = free_slots(node, self.globals)
+        outer = self._name, self._text
+        self.enter(node.title, "")
+        self.functions[position] = TableEmitter(self, node).function(title, [f"v{slot}" for slot in slots])
+        self.enter(*outer)
+        return py.call(title, _RUN, *(py.name(f"v{slot}") for slot in slots))
+
+    def satisfied(self, constraint: Constraint, value: ast.expr) -> ast.expr:
+        """A call that is True when a value (not null) satisfies a constraint."""
+        title = f"test{len(self.functions)}"
+        self.functions.append(py.do(py.const(None)))
+        position = len(self.functions) - 1
+        slot = constraint.slot if constraint.slot >= 0 else self.model.scope.new_slot()
+        subject = py.name(f"v{slot}")
+        parts: list[ast.expr] = []
+        if constraint.test is not None:
+            parts.append(self.truth(constraint.test))
+        if constraint.each is not None:
+            inner = self.satisfied(constraint.each, py.name("one"))
+            parts.append(py.call("all", py.loops(inner, [("one", subject)], lazy=True)))
+        for name, entry in constraint.entries:
+            parts.append(self.satisfied(entry, py.item(subject, py.const(name))))
+        known = py.any_of(py.compare(subject, ("is", py.const(None))), py.both(*parts))
+        self.functions[position] = py.define(title, ["run", f"v{slot}"], [py.give(known)])
+        return py.call(title, _RUN, value)
+
+
+emit.EXTENSIONS[TableNode] = lambda self, node: py.item(self.table(node), py.const(0))
+
+
+class _PolicyCompiler:
+    def __init__(self, model: Model, target: Decision) -> None:
+        self.model, self.target = model, target
+        self.emitter = ModelEmitter(model)
+        self.needed = self.required()
+
+    def required(self) -> list[str]:
+        """Ids of everything the target needs, requirements first."""
+        wanted: set[str] = set()
+        waiting = [self.target.id]
+        while waiting:
+            identity = waiting.pop()
+            if identity in wanted or identity not in self.model.elements:
+                continue
+            wanted.add(identity)
+            element = self.model.elements[identity]
+            waiting += getattr(element, "requires", ()) + getattr(element, "knows", ())
+        return [identity for identity in self.model.order if identity in wanted]
+
+    def compile(self) -> Policy:
+        model, emitter = self.model, self.emitter
+        inputs = [one for one in model.definitions.inputs if one.id in self.needed]
+        knowledge = [one for one in self.needed if not isinstance(model.elements[one], InputData | Decision)]
+        emitter.globals = frozenset(model.variables[one].slot for one in knowledge)
+        emitter.enter(self.target.name, "")
+        start = tree.Const(ANY, 0, None)
+        emitter.place(start)
+        body: list[ast.stmt] = []
+        for element in inputs:
+            body += self.admit(element)
+        steps: list[ast.expr] = []
+        for identity in self.needed:
+            element = model.elements[identity]
+            if isinstance(element, Decision):
+                statements, step = self.decide(element)
+                body += statements
+                steps.append(step)
+        globals_: list[ast.stmt] = []
+        for identity in knowledge:
+            emitter.enter(model.elements[identity].name, "")
+            globals_.append(py.assign(f"v{model.variables[identity].slot}", emitter.value(model.trees[identity])))
+        result = py.name(f"v{model.variables[self.target.id].slot}")
+        body.append(py.give(py.sequence([result, py.sequence(steps)])))
+        main = py.define("decide", ["run", *(f"v{model.variables[one.id].slot}" for one in inputs)], body)
+        statements = [*emitter.functions, *globals_, main]
+        exec(py.code(statements, "policy"), emitter.namespace)
+        variables = [model.variables[one.id] for one in inputs]
+        return Policy(self.target.name, [PolicyInput(one.name, one.type) for one in variables],
+                      model.variables[self.target.id].type, emitter.namespace["decide"],  # type: ignore[arg-type]
+                      emitter.places, lambda: py.source(statements))  # fmt: skip
+
+    def admit(self, element: InputData) -> list[ast.stmt]:
+        """Let only values of the declared type and within its allowed values through."""
+        variable = self.model.variables[element.id]
+        title = f"v{variable.slot}"
+        self.emitter.enter(f"input {element.name}", "")
+        start = tree.Const(ANY, 0, None)
+        statements = admission(self.emitter, title, element.name, variable.type, start)
+        constraint = self.model.types.constraint(element.type_ref)
+        if constraint is None:
+            return statements
+        allowed = constraint.text or "the allowed values of its type"
+        refused = py.assign(title, py.call("refuse", _RUN, self.emitter.place(start), py.name(title), py.const(element.name),
+                                           py.const(allowed)))  # fmt: skip
+        outside = py.negated(self.emitter.satisfied(constraint, py.name(title)))
+        return [*statements, py.when(outside, [refused])]
+
+    def decide(self, element: Decision) -> tuple[list[ast.stmt], ast.expr]:
+        """Statements that evaluate one decision, and its entry in the trace."""
+        emitter, variable = self.emitter, self.model.variables[element.id]
+        node, title = self.model.trees[element.id], f"v{variable.slot}"
+        emitter.enter(element.name, "")
+        inner = node.value if isinstance(node, tree.Cast) else node
+        if not isinstance(inner, TableNode):
+            step = py.sequence([py.const(element.name), py.sequence([]), py.name(title)])
+            return [py.assign(title, emitter.value(node))], step
+        pair = emitter.table(inner)
+        statements = [py.assign_pair(title, f"m{variable.slot}", pair)]
+        if isinstance(node, tree.Cast):
+            kind = emitter.hoist(node.type, ("kind", node.type))
+            admitted = py.call("admit", _RUN, emitter.place(node), py.name(title), kind, py.const(node.name))
+            statements.append(py.assign(title, admitted))
+        return statements, py.sequence([py.const(element.name), py.name(f"m{variable.slot}"), py.name(title)])
+
+
+def compile_decision(model: Model, name: str) -> Policy:
+    """Compile one decision of a checked model with everything it requires.
+
+    Parameters
+    ----------
+    model : from `read_model`
+    name : of the decision
+
+    Returns
+    -------
+    Policy : `policy(values)` -> Judgement; `policy.inputs` says which values, in which order
+
+    Raises
+    ------
+    NotFound : the model has no decision of that name
+    """
+    target = model.decision(name)
+    if target is None:
+        raise NotFound("the model has no such decision", where=model.definitions.where, found=repr(name),
+                       allowed=", ".join(model.decisions), cure="Correct the name of the decision.")  # fmt: skip
+    return _PolicyCompiler(model, target).compile()
+

@@ -1,0 +1,87 @@
+"""A decision compiled with everything it requires."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from quanheng.feel.compiler import diagnostics_of
+from quanheng.feel.types import FeelType
+from quanheng.feel.values import TOO_DEEP, TOO_MUCH_WORK, Diagnostic, Place, Run, TooMuchWork
+
+
+class PolicyInput(NamedTuple):
+    """One input, in the order in which the policy takes it."""
+
+    name: str
+    type: FeelType
+
+
+class Step(NamedTuple):
+    """What one decision contributed: `rules` are the rules that matched, counted from 1."""
+
+    decision: str
+    rules: tuple[int, ...]
+    result: object
+
+
+class Judgement(msgspec.Struct, frozen=True, gc=False):
+    """A judgement: `result`, and `trace`, one (decision, matched rules, result) per decision evaluated, in order.
+
+    `found` and `places` hold the diagnostics in raw form; `diagnostics` spells them out.
+    """
+
+    result: object
+    trace: tuple[tuple[str, tuple[int, ...], object], ...]
+    found: Sequence[tuple[int, str]] = ()
+    places: Sequence[Place] = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(Step(*step) for step in self.trace)
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Why parts of the result became null; empty when nothing did."""
+        return diagnostics_of(self.found, self.places)
+
+
+class Policy:
+    """Callable: `policy(values)` with one value per entry of `inputs`, in order; never raises for any values.
+
+    Attributes
+    ----------
+    decision : name of the decision
+    inputs : what it reads
+    result : static type of the result
+    source : the generated Python, to read
+    """
+
+    __slots__ = ("_function", "_places", "_source", "decision", "inputs", "result")
+
+    def __init__(self, decision: str, inputs: Sequence[PolicyInput], result: FeelType, function: Callable[..., object],
+                 places: Sequence[Place], source: Callable[[], str]) -> None:  # fmt: skip
+        self.decision, self.inputs, self.result = decision, tuple(inputs), result
+        self._function, self._places, self._source = function, tuple(places), source
+
+    @property
+    def source(self) -> str:
+        return self._source()
+
+    def __call__(self, values: Sequence[object]) -> Judgement:
+        run = Run()
+        try:
+            result, trace = self._function(run, *values)  # type: ignore[misc]
+        except TooMuchWork:
+            run.append((0, TOO_MUCH_WORK))
+            result, trace = None, ()
+        except RecursionError:
+            run.append((0, TOO_DEEP))
+            result, trace = None, ()
+        return Judgement(result, trace, run, self._places)
+
+    def judge(self, given: Mapping[str, object]) -> Judgement:
+        """The same with inputs by name; what is missing is null."""
+        return self([given.get(one.name) for one in self.inputs])
