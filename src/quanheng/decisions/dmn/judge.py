@@ -1,0 +1,149 @@
+"""The judge of generated policies: walks the checked model decision by decision, rule by rule, with no short cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from quanheng.decisions.dmn import tables
+from quanheng.decisions.dmn.build import Model
+from quanheng.decisions.dmn.compile import refuse
+from quanheng.decisions.dmn.model import Decision, InputData
+from quanheng.decisions.dmn.types import Constraint
+from quanheng.decisions.policy import Judgement
+from quanheng.feel import judge as feel
+from quanheng.feel.operators import single
+from quanheng.feel.values import TOO_DEEP, TOO_MUCH_WORK, TooMuchWork, admit
+from quanheng.kernel.errors import NotFound
+
+
+def table(self: feel.Judge, node: tables.TableNode, env: feel.Variables) -> tables.Matched:
+    """Result and matched rules of one table."""
+    env = dict(env)
+    for clause in node.inputs:
+        if clause.value is not None:
+            env[clause.slot] = self.value(clause.value, env)
+    rules: list[int] = []
+    outputs: list[object] = []
+    for rule in node.rules:
+        if all(single(self.value(test, env)) is True for test in rule.tests):
+            rules.append(rule.number)
+            outputs.append(_row(self, node, rule.outputs, env))
+            if node.policy == "FIRST":
+                break
+    if not rules:
+        return (_row(self, node, node.defaults, env) if node.defaults else None), ()
+    return _concluded(self, node, rules, outputs)
+
+
+def _row(self: feel.Judge, node: tables.TableNode, cells: tuple[feel.tree.Node, ...], env: feel.Variables) -> object:
+    values = [self.value(cell, env) for cell in cells]
+    return dict(zip(node.names, values, strict=True)) if node.names else values[0]
+
+
+def _concluded(self: feel.Judge, node: tables.TableNode, rules: list[int], outputs: list[object]) -> tables.Matched:
+    at, matched = self.at(node), tuple(rules)
+    if node.policy in ("UNIQUE", "ANY") and len(rules) > 1:
+        rule = tables.single_hit if node.policy == "UNIQUE" else tables.same_output
+        return rule(self.run, at, rules, outputs)
+    if node.policy in ("PRIORITY", "OUTPUT ORDER"):
+        outputs = [outputs[index] for index in tables.best_first(outputs, node.names, node.ranks)]
+    if node.policy in ("UNIQUE", "ANY", "PRIORITY", "FIRST"):
+        return outputs[0], matched
+    if node.aggregation:
+        return tables.aggregate(self.run, at, node.aggregation, rules, outputs), matched
+    return outputs, matched
+
+
+feel.EXTENSIONS[tables.TableNode] = lambda self, node, env: table(self, node, env)[0]
+
+
+class ModelJudge:
+    """One evaluation of one decision."""
+
+    def __init__(self, model: Model, given: Mapping[str, object]) -> None:
+        self.model, self.given = model, given
+        self.judge = feel.Judge("model")
+        self.env: feel.Variables = {}
+        self.trace: list[tuple[str, tuple[int, ...], object]] = []
+
+    def decide(self, name: str) -> object:
+        target = self.model.decision(name)
+        if target is None:
+            raise NotFound("the model has no such decision", where=self.model.definitions.where, found=repr(name),
+                           allowed=", ".join(self.model.decisions), cure="Correct the name of the decision.")  # fmt: skip
+        for identity in self.needed(target):
+            self.element(identity)
+        return self.env[self.model.variables[target.id].slot]
+
+    def needed(self, target: Decision) -> list[str]:
+        wanted: set[str] = set()
+        waiting = [target.id]
+        while waiting:
+            identity = waiting.pop()
+            if identity not in wanted and identity in self.model.elements:
+                wanted.add(identity)
+                element = self.model.elements[identity]
+                waiting += getattr(element, "requires", ()) + getattr(element, "knows", ())
+        return [identity for identity in self.model.order if identity in wanted]
+
+    def element(self, identity: str) -> None:
+        element, variable = self.model.elements[identity], self.model.variables[identity]
+        judge = self.judge
+        if isinstance(element, InputData):
+            self.env[variable.slot] = self.admitted(element, identity)
+            return
+        judge.name, judge.text = element.name, ""
+        node = self.model.trees[identity]
+        if not isinstance(element, Decision):
+            self.env[variable.slot] = judge.value(node, self.env)
+            return
+        inner = node.value if isinstance(node, feel.tree.Cast) else node
+        rules: tuple[int, ...] = ()
+        if isinstance(inner, tables.TableNode):
+            result, rules = table(judge, inner, self.env)
+            if isinstance(node, feel.tree.Cast):
+                result = admit(judge.run, 0, result, node.type, node.name)
+        else:
+            result = judge.value(node, self.env)
+        self.env[variable.slot] = result
+        self.trace.append((element.name, rules, result))
+
+    def admitted(self, element: InputData, identity: str) -> object:
+        run = self.judge.run
+        value = admit(run, 0, self.given.get(element.name), self.model.variables[identity].type, element.name)
+        constraint = self.model.types.constraint(element.type_ref)
+        if value is not None and constraint is not None and not self.satisfied(constraint, value):
+            refuse(run, 0, value, element.name, constraint.text or "the allowed values of its type")
+            return None
+        return value
+
+    def satisfied(self, constraint: Constraint, value: object) -> bool:
+        if value is None:
+            return True
+        if constraint.test is not None:
+            found = self.judge.value(constraint.test, {**self.env, constraint.slot: value})
+            if single(found) is not True:
+                return False
+        if constraint.each is not None and not all(self.satisfied(constraint.each, item) for item in value):  # type: ignore[attr-defined]
+            return False
+        return all(self.satisfied(inner, value[name]) for name, inner in constraint.entries)  # type: ignore[index]
+
+
+def judge_model(model: Model, name: str, given: Mapping[str, object]) -> Judgement:
+    """Judge one decision: the same contract as `compile_decision(model, name).judge(given)`."""
+    walk = ModelJudge(model, given)
+    result: object = None
+    try:
+        result = walk.decide(name)
+    except TooMuchWork:
+        walk.judge.run.append((0, TOO_MUCH_WORK))
+        walk.trace.clear()
+    except RecursionError:
+        walk.judge.run.append((0, TOO_DEEP))
+        walk.trace.clear()
+    return Judgement(result, tuple(walk.trace), walk.judge.run, walk.judge.places)
+
+
+def judge_decision(model: Model, name: str, given: Mapping[str, object]) -> object:
+    """Only the result."""
+    return judge_model(model, name, given).result
