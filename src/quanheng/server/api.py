@@ -121,7 +121,7 @@ METRICS: dict[str, Any] = {
 
 
 def operation(examples: list[dict[str, Any]]) -> type[Operation]:
-    """An OpenAPI operation for `POST /v1/events` whose body is described by hand, with events of the loaded packs as examples."""
+    """An OpenAPI operation for `POST /v1/events` described by hand, with events of the loaded packs as examples."""
     event = Schema(
         type=OpenAPIType.OBJECT,
         required=["id", "type", "data"],
@@ -140,7 +140,7 @@ def operation(examples: list[dict[str, Any]]) -> type[Operation]:
         required=True,
         content={
             "application/json": OpenAPIMediaType(
-                schema=Schema(one_of=[event, Schema(type=OpenAPIType.ARRAY, items=event)]), examples=shown or None
+                schema=Schema(one_of=[event, Schema(type=OpenAPIType.ARRAY, items=event)]), examples={**shown} or None
             )
         },
     )
@@ -158,6 +158,6 @@ def operation(examples: list[dict[str, Any]]) -> type[Operation]:
     class EventsOperation(Operation):
         def __post_init__(self) -> None:
             self.request_body = body
-            self.parameters = parameters
+            self.parameters = [*parameters]
 
     return EventsOperation

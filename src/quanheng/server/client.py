@@ -1,6 +1,7 @@
 """A small HTTP/1.1 client for a server of ours: one request at a time on a kept connection, bytes in, bytes out.
 
-Used by `quanheng run`, by the load generator and by tests. It speaks what our server answers (Content-Length or chunked, no redirects).
+Used by `quanheng run`, by the load generator and by tests. It speaks what our server
+answers (Content-Length or chunked, no redirects).
 """
 
 from __future__ import annotations
@@ -121,7 +122,8 @@ def request_bytes(method: str, path: str, token: str = "", body: bytes = b"", he
 
 
 def _unchunk(data: bytes) -> bytes:
-    pieces, position = [], 0
+    pieces: list[bytes] = []
+    position = 0
     while True:
         end = data.index(b"\r\n", position)
         size = int(data[position:end], 16)

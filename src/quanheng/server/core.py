@@ -1,7 +1,8 @@
 """The core: the one process, and the one loop, that owns the writer.
 
-Requests wait in a bounded queue. While one group is being made durable by the committer thread, the next one collects and is prepared:
-the slower the disk, the larger the groups. Nobody is answered before the commit. A failed commit stops the process: the log is the truth.
+Requests wait in a bounded queue. While one group is being made durable by the committer thread, the next one collects
+and is prepared: the slower the disk, the larger the groups. Nobody is answered before the commit. A failed commit stops
+the process: the log is the truth.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from quanheng.kernel.errors import (
     QuanhengError,
     QueueFull,
 )
-from quanheng.server import wire
+from quanheng.server import admin, wire
 from quanheng.server.config import Limits
-from quanheng.server.engines import READ, WRITE, Engine, Reply
+from quanheng.server.engines import ADMIN, READ, WRITE, Engine, Reply
 from quanheng.server.logs import Log
 from quanheng.server.metrics import EVENTS, SECONDS, Metrics, flatten
 
@@ -127,6 +128,7 @@ class Core:
         self._request, self._clock_ms, self._log = request, clock_ms, log
         self._queue: deque[Waiting] = deque()
         self._queued_events = 0
+        self._operations: deque[tuple[Link, int, wire.Admin]] = deque()
         self._wake = asyncio.Event()
         self._stopping = False
         self._unavailable: wire.Answer | None = None
@@ -148,6 +150,9 @@ class Core:
         """Handle one frame of an edge."""
         if kind == wire.Kind.EVENTS:
             self._receive_events(link, number, wire.decode_events(body))
+        elif kind == wire.Kind.ADMIN:
+            self._operations.append((link, number, wire.decode_admin(body)))
+            self._wake.set()
         elif kind == wire.Kind.STATS:
             link.counters = msgspec.msgpack.decode(body, type=wire.Stats).counters
         else:
@@ -219,6 +224,11 @@ class Core:
         group: list[Waiting] = []
         try:
             while await self._something_waits():
+                if self._operations:  # They append by themselves, so no group may be in flight.
+                    if committing:
+                        await committing
+                    self._operate()
+                    continue
                 await asyncio.sleep(0)  # Let frames that have already arrived join this group.
                 group = self._take()
                 started = time.perf_counter()
@@ -247,7 +257,7 @@ class Core:
         self._wake.set()
 
     async def _something_waits(self) -> bool:
-        while not self._queue:
+        while not self._queue and not self._operations:
             if self._stopping:
                 return False
             self._wake.clear()
@@ -256,13 +266,30 @@ class Core:
 
     def _take(self) -> list[Waiting]:
         """The next group: whole requests, at most `group_events_max` events, but at least one request."""
-        group, events = [], 0
+        group: list[Waiting] = []
+        events = 0
         while self._queue and (not group or events + len(self._queue[0].requests) <= self.limits.group_events_max):
             waiting = self._queue.popleft()
             events += len(waiting.requests)
             group.append(waiting)
         self._queued_events -= events
         return group
+
+    def _operate(self) -> None:
+        """Carry out one operation of the command line. A refusal is answered; a log that fails stops everything."""
+        link, number, asked = self._operations.popleft()
+        try:
+            self.engine.authorise(asked.token, ADMIN)
+            engine = cast(admin.Administered, self.engine)
+            done = admin.perform(engine, asked.operation, msgspec.msgpack.decode(asked.arguments))
+            link.answer(number, wire.Answer(200, _json(done)))
+        except LogError:
+            link.answer(number, _failed_answer())
+            raise
+        except QuanhengError as error:
+            link.answer(number, refusal(error, self.limits.retry_after_s))
+        finally:
+            link.flush()
 
     async def _commit(self, pending: Any, group: list[Waiting]) -> None:
         started = time.perf_counter()
@@ -310,7 +337,7 @@ class Core:
             link.flush()
 
     def complain(self, level: str, event: str, error: BaseException) -> None:
-        """A log line about an error: class and cure of ours, class only of foreign ones (their text may hold values)."""
+        """A log line about an error: the sentence of ours, the class of foreign ones, whose text may hold values."""
         ours = isinstance(error, LogError | wire.WireError)
         text = {"message": str(error)} if ours else {}
         self._log.write(level, event, self._clock_ms(), error_class=type(error).__name__, **text)

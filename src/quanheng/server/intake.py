@@ -1,6 +1,7 @@
 """The hot path of the edge: the bytes of one request become one frame, one answer becomes the bytes of a response.
 
-The JSON of an array is cut once, by msgspec.Raw; the fields of an event are first looked at by the core, against its schema.
+The JSON of an array is cut once, by msgspec.Raw; the fields of an event are first looked at by the core, against its
+schema.
 """
 
 from __future__ import annotations
@@ -252,7 +253,7 @@ class Intake:
         limits = self._limits
         error = RateLimited(
             "this client sends too many events; nothing was written",
-            allowed=f"{limits.client_events_per_s} events/s, bursts of {limits.client_burst_events} (limits.client_events_per_s)",
+            allowed=f"{limits.client_events_per_s} events/s, bursts of {limits.client_burst_events} (limits.client_*)",
             cure=f"Send again after {wait_s} s.",
         )
         return Refused(wire.Answer(429, error_body(error), wait_s), "rate_limited")
@@ -317,7 +318,7 @@ def _not_json(error: Exception, body: bytes) -> InputError:
         "the body is not JSON",
         where=PATH,
         found="an empty body" if not body.strip() else str(error),
-        allowed='{"id": ..., "type": ..., "data": {...}} or an array of these',
+        allowed='{"id", "type", "data": {...}} or an array of these',
         cure="Send valid JSON in UTF-8.",
     )
 

@@ -18,9 +18,9 @@ class RateLimiter:
 
     Notes
     -----
-    Levels are integers (millionths of an event) and time is integer microseconds, so nothing drifts: after t microseconds a bucket
-    holds min(burst, level + rate * t). A request larger than the bucket passes when the bucket is full and leaves it in debt;
-    otherwise it could never pass at all.
+    Levels are integers (millionths of an event) and time is integer microseconds, so nothing drifts: after t
+    microseconds a bucket holds min(burst, level + rate * t). A request larger than the bucket passes when the bucket is
+    full and leaves it in debt; otherwise it could never pass at all.
     """
 
     def __init__(self, events_per_s: int, burst_events: int, clients_max: int) -> None:

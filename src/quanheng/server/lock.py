@@ -1,4 +1,4 @@
-"""One process owns a data folder: an exclusive lock on `core.lock`, which the system gives back when the process dies."""
+"""One process owns a data folder: an exclusive lock on `core.lock`, given back when the process dies."""
 
 from __future__ import annotations
 

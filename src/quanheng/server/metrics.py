@@ -86,7 +86,7 @@ class Metrics:
 
 
 def flatten(prefix: str, values: Mapping[str, object]) -> dict[tuple[str, Labels], float]:
-    """Numbers of a nested mapping as gauges: {"late": {"a": 1}} gives prefix_late{key="a"} 1; anything else is left out."""
+    """Numbers of a mapping as gauges: {"late": {"a": 1}} gives prefix_late{key="a"} 1; anything else is left out."""
     gauges: dict[tuple[str, Labels], float] = {}
     for key, value in values.items():
         name = f"{prefix}_{_word(key)}"

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,7 +75,7 @@ def serve(config: Config, opener: Callable[[Config], Opened], tell: Callable[[st
     """
     lock = FolderLock(Path(config.storage.data))
     try:
-        _check_address(config)
+        check_address(config)
         opened = opener(config)
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -127,7 +128,7 @@ class _Service:
     def _start_edge(self) -> subprocess.Popen[bytes]:
         edge = {"config": self._config, "socket": str(self._socket), "examples": self._opened.examples}
         environment = {**os.environ, "QUANHENG_EDGE": msgspec.json.encode(edge).decode()}
-        # Its own session: Ctrl-C reaches the core only, which then stops both in order. Its stdin ends when the core ends.
+        # Its own session: Ctrl-C reaches the core only, which stops both in order. Its stdin ends when the core ends.
         command = [sys.executable, "-m", "quanheng.server.edge"]
         return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
 
@@ -184,7 +185,7 @@ class _Service:
 
 
 def _private_socket(path: Path) -> socket.socket:
-    """A listening Unix socket that only its owner may open. A stale one is removed: the folder lock says it is stale."""
+    """A listening Unix socket that only its owner may open. One left behind is removed: we hold the folder lock."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
@@ -197,7 +198,13 @@ def _private_socket(path: Path) -> socket.socket:
     return listening
 
 
-def _check_address(config: Config) -> None:
+def check_address(config: Config) -> None:
+    """Find out before anything starts whether the address can be served.
+
+    Raises
+    ------
+    AddressInUse : it cannot
+    """
     server = config.server
     with socket.socket(socket.AF_INET6 if ":" in server.address else socket.AF_INET) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -222,9 +229,15 @@ def _edge_failed(edge: subprocess.Popen[bytes] | None) -> EdgeFailed:
 
 
 def _failure_text(error: BaseException) -> str:
+    """Our own sentence; of a foreign fault only class and place, since its text may hold values of an event."""
     if isinstance(error, QuanhengError):
         return str(error)
-    return f"the writer stopped on a fault of its own: {type(error).__name__}. Start again: everything acknowledged is in the log."
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    where = f" at {Path(place[0].filename).name}:{place[0].lineno} in {place[0].name}" if place else ""
+    return (
+        f"the writer stopped on a fault of its own: {type(error).__name__}{where}. "
+        "Start again: everything that was answered is in the log."
+    )
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -1,4 +1,4 @@
-"""The frames between edge and core: length, kind, number, body. Many requests share one connection, told apart by number.
+"""The frames between edge and core: length, kind, number, body. Many requests share a connection, told apart by it.
 
     u32 length of what follows | u8 kind | u32 number | body (msgpack)      little-endian
 
@@ -29,6 +29,7 @@ class Kind(IntEnum):
     HEALTH = 4
     METRICS = 5
     STATS = 6
+    ADMIN = 7
     REPLY = 128
 
 
@@ -75,6 +76,19 @@ class Stats(msgspec.Struct, array_like=True, frozen=True):
     counters: dict[str, int]
 
 
+class Admin(msgspec.Struct, array_like=True, frozen=True):
+    """An operation of `quanheng.server.admin`, asked by the command line beside a running server.
+
+    token : SHA-256 of a token of scope admin
+    operation : its name
+    arguments : msgpack map
+    """
+
+    token: bytes
+    operation: str
+    arguments: bytes
+
+
 class Answer(msgspec.Struct, array_like=True, frozen=True):
     """What the edge sends back to the caller.
 
@@ -91,6 +105,7 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
 _encoder = msgspec.msgpack.Encoder()
 decode_events = msgspec.msgpack.Decoder(Events).decode
 decode_query = msgspec.msgpack.Decoder(Query).decode
+decode_admin = msgspec.msgpack.Decoder(Admin).decode
 decode_answer = msgspec.msgpack.Decoder(Answer).decode
 
 

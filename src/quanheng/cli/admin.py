@@ -1,0 +1,71 @@
+"""Operations that need the writer: in this process if the data folder is free, else inside the running server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import msgspec
+
+from quanheng.cli.common import locked_engine
+from quanheng.kernel.errors import NotAuthenticated, QuanhengError
+from quanheng.server.config import Config, socket_path
+
+WAIT_S = 600.0
+
+
+class ServerRefused(QuanhengError):
+    """The running server did not carry out an operation."""
+
+
+def administer(config: Config, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Carry out an operation of `quanheng.server.admin` and give its result.
+
+    Whoever may open the key ring folder may do everything; beside a running server a token of scope admin is needed
+    (QUANHENG_TOKEN, or the development token), since the server is the one who checks rights.
+
+    Raises
+    ------
+    FolderInUse : another process owns the data folder and does not serve
+    NotAuthenticated : no token for the running server
+    ServerRefused : the running server said no
+    """
+    from quanheng.server.admin import perform
+    from quanheng.server.lock import FolderInUse
+
+    try:
+        with locked_engine(config) as engine:
+            return perform(engine, operation, arguments)
+    except FolderInUse:
+        if not os.path.exists(socket_path(config)):
+            raise
+    return asyncio.run(_ask_server(config, operation, arguments))
+
+
+async def _ask_server(config: Config, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    from quanheng.server import wire
+    from quanheng.server.intake import token_digest
+    from quanheng.server.link import CoreLink
+    from quanheng.server.opening import read_token
+
+    token = read_token(config)
+    if not token:
+        raise NotAuthenticated(
+            "a server is running and there is no token to ask it with",
+            where="QUANHENG_TOKEN",
+            found="nothing",
+            allowed="a token of scope admin",
+            cure="Set QUANHENG_TOKEN, or stop the server.",
+        )
+    _, link = await asyncio.get_running_loop().create_unix_connection(CoreLink, str(socket_path(config)))
+    asked = wire.Admin(token_digest(token.encode()), operation, msgspec.msgpack.encode(arguments))
+    answer = await link.ask(wire.Kind.ADMIN, asked, WAIT_S)
+    link.close()
+    if answer.status != 200:
+        raise ServerRefused(
+            "the running server refused",
+            where=operation,
+            found=str(msgspec.json.decode(answer.body).get("error", answer.status)),
+        )
+    return msgspec.json.decode(answer.body, type=dict[str, Any])

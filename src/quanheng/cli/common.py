@@ -1,0 +1,149 @@
+"""What the commands share: where things are, progress on standard error, the locked engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from quanheng.engine import Engine
+    from quanheng.reading import Reader
+    from quanheng.server.config import Config
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Place:
+    """Where configuration, data and keys are."""
+
+    config: Path | None = None
+    "Configuration file (default: quanheng.toml in the current folder, if there is one)."
+    data: Path | None = None
+    "Data folder (storage.data; default: .quanheng/data)."
+    keys: Path | None = None
+    "Key ring folder (storage.keys; default: .quanheng/keys)."
+
+    def read(self, **overrides: object) -> Config:
+        """The configuration, with what the command line says laid over it. `server__port=1` sets server.port."""
+        from quanheng.server import config
+
+        laid = {key.replace("__", "."): value for key, value in overrides.items()}
+        laid["storage.data"] = str(self.data) if self.data else None
+        laid["storage.keys"] = str(self.keys) if self.keys else None
+        return config.read(self.config, laid)
+
+
+Json = Annotated[bool, Parameter(name="--json", negative=())]
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+def console() -> Console:
+    """Progress and remarks go to standard error; results alone go to standard output."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def progress_bar() -> Progress:
+    """A progress bar on standard error; on no terminal it stays silent until the end."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console(),
+    )
+
+
+@contextmanager
+def locked_engine(config: Config) -> Iterator[Engine]:
+    """The engine of the data folder, for this process alone.
+
+    Raises
+    ------
+    FolderInUse : a server or another command owns the folder
+    """
+    from quanheng.server.lock import FolderLock
+    from quanheng.server.opening import open_engine
+
+    lock = FolderLock(Path(config.storage.data))
+    try:
+        with progress_bar() as progress:
+            task = progress.add_task("recovering", visible=False)
+
+            def show(done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total, visible=True)
+
+            engine = open_engine(config, show)
+        try:
+            yield engine
+        finally:
+            engine.close()
+    finally:
+        lock.close()
+
+
+@contextmanager
+def reader(config: Config) -> Iterator[Reader]:
+    """Reads what was committed, also while a server is running: it takes no lock and fences nobody.
+
+    Raises
+    ------
+    NotFound : there is no log in the data folder
+    """
+    from quanheng.kernel.content import ContentStore
+    from quanheng.kernel.errors import NotFound
+    from quanheng.kernel.log.log import Log
+    from quanheng.kernel.seal import KeyRing
+    from quanheng.reading import Reader
+    from quanheng.server.opening import open_store
+
+    folder = Path(config.storage.data)
+    if config.storage.store == "sqlite" and not (folder / "log.db").is_file():
+        raise NotFound(
+            "there is no log in the data folder",
+            where=str(folder),
+            cure="Give the folder with --data, or start a server first: quanheng serve",
+        )
+    ring = KeyRing.open(Path(config.storage.keys))
+    log = Log.reader(open_store(config), ring.signer("quanheng/" + folder.name))
+    try:
+        yield Reader(log, ContentStore(folder / "content"), ring)
+    finally:
+        log.close()
+        ring.close()
+
+
+def show_json(value: Any) -> None:
+    """One line of JSON on standard output."""
+    import msgspec
+
+    print(msgspec.json.encode(value).decode(), flush=True)
+
+
+def show_value(value: Any, as_json: bool) -> None:
+    """A result for people (indented) or for programs (one line)."""
+    import msgspec
+
+    if as_json:
+        show_json(value)
+    else:
+        print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -1,0 +1,215 @@
+"""`quanheng ingest`: the rows of a file through the same path as HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from quanheng.cli.common import Json, Place, console, locked_engine, progress_bar, show_json
+from quanheng.cli.rows import Arrival, arrivals, count_rows, ready_events
+from quanheng.kernel.errors import InputError, NotFound, QuanhengError
+
+if TYPE_CHECKING:
+    from quanheng.loading.declared import Declared, FileMapping
+    from quanheng.server.config import Config
+
+Send = Callable[[Sequence[Arrival]], Sequence[Any]]
+GROUP = 500
+
+
+class Refused(QuanhengError):
+    """The running server did not take a batch."""
+
+
+class Answer(msgspec.Struct):
+    """What matters of a reply."""
+
+    id: str
+    status: str
+    error: str = ""
+
+
+def ingest(
+    file: Path,
+    /,
+    *,
+    pack: str = "",
+    map: str = "",
+    rejects: Path | None = None,
+    json: Json = False,
+    place: Place = Place(),
+) -> int:
+    """Send the rows of a .csv, .parquet or .jsonl file through the main path. Safe to run again: ids are the same.
+
+    If a server is running on the data folder the events go through it, else the folder is opened here.
+
+    Example:
+      quanheng ingest payments.csv --pack my_pack --map my_columns
+      quanheng ingest events.jsonl --pack my_pack
+
+    Parameters
+    ----------
+    file : Path
+        The file, its rows in order of time.
+    pack : str
+        Pack whose mapping is used (default: the first of packs.load).
+    map : str
+        Mapping of the pack (mappings/NAME.toml). Without it a .jsonl file holds events: {"id", "type", "data"}.
+    rejects : Path
+        Where rejected events are written with their reasons (default: FILE.rejects.jsonl).
+    json : bool
+        One line of JSON.
+    """
+    config = place.read(packs__load=[pack] if pack else None)
+    batches = _events_of(config, file, map)
+    total = count_rows(file)
+    rejected_file = rejects or file.with_name(file.name + ".rejects.jsonl")
+    rejected_file.unlink(missing_ok=True)
+    counts: Counter[str] = Counter()
+    started_s = time.perf_counter()
+    with sender(config) as send, progress_bar() as progress:
+        task = progress.add_task(file.name, total=total)
+        for batch in batches:
+            for first in range(0, len(batch), GROUP):
+                group = batch[first : first + GROUP]
+                replies = send(group)
+                counts.update(reply.status for reply in replies)
+                _write_rejects(rejected_file, group, replies)
+                progress.update(task, completed=max(arrival.row for arrival in group))
+        progress.update(task, completed=total)
+    seconds = time.perf_counter() - started_s
+    events = sum(counts.values())
+    bad = counts["rejected"] + counts["conflict"]
+    found: dict[str, Any] = {"rows": total, "events": events, **counts, "seconds": round(seconds, 3)}
+    found["events_per_s"] = round(events / seconds) if seconds else 0
+    found["rejects_file"] = str(rejected_file) if bad else ""
+    if json:
+        show_json(found)
+    else:
+        print(", ".join(f"{key} {value}" for key, value in found.items() if value != ""))
+        if bad:
+            console().print(f"{bad} events were not taken; why stands in {rejected_file}")
+    return 0
+
+
+def mapping_of(declared: Sequence[Declared], pack: str, name: str) -> FileMapping:
+    """A mapping of a pack.
+
+    Raises
+    ------
+    NotFound : the pack has no such mapping
+    """
+    mappings = {one.name: one for held in declared if held.name == pack for one in held.mappings}
+    if name not in mappings:
+        raise NotFound(
+            "the pack has no such mapping",
+            where=f"pack {pack}",
+            found=repr(name) if name else "no name",
+            allowed=", ".join(sorted(mappings)) or "none is declared",
+            cure="Give one with --map, or add mappings/NAME.toml to the pack.",
+        )
+    return mappings[name]
+
+
+@contextmanager
+def sender(config: Config) -> Iterator[Send]:
+    """A function that sends a group of events and gives the replies, in order.
+
+    Through the running server if it owns the data folder, else through an engine of our own.
+
+    Raises
+    ------
+    Refused : the running server did not take a batch
+    """
+    from quanheng.server.lock import FolderInUse
+
+    try:
+        with locked_engine(config) as engine:
+            from quanheng.server.intake import token_digest
+            from quanheng.server.opening import activate, development_token, read_token
+
+            activate(engine, config)
+            development_token(engine, config)
+            client = engine.authorise(token_digest(read_token(config).encode()), "ingest")
+            from quanheng.events.intake import Request
+
+            yield lambda group: engine.submit([Request(client, one.id, one.type, one.data) for one in group])
+    except FolderInUse as error:
+        if not read_token_of(config):
+            raise
+        console().print(f"process {error.found.removeprefix('process ')} owns the folder; sending to it over HTTP")
+        with _http_sender(config) as send:
+            yield send
+
+
+def read_token_of(config: Config) -> str:
+    """The token this machine uses."""
+    from quanheng.server.opening import read_token
+
+    return read_token(config)
+
+
+@contextmanager
+def _http_sender(config: Config) -> Iterator[Send]:
+    from quanheng.server.client import Connection, request_bytes
+
+    token = read_token_of(config)
+    decode = msgspec.json.Decoder(list[Answer]).decode
+    with asyncio.Runner() as runner:
+        connection = runner.run(Connection.open(config.server.address, config.server.port))
+
+        async def post(group: Sequence[Arrival]) -> list[Answer]:
+            events = [{"id": one.id, "type": one.type, "data": msgspec.Raw(one.data)} for one in group]
+            body = request_bytes("POST", "/v1/events", token, msgspec.json.encode(events))
+            while True:
+                response = await connection.send(body)
+                if response.status != 429:
+                    break
+                await asyncio.sleep(int(response.header("retry-after") or "1"))
+            if response.status != 200:
+                raise Refused(
+                    "the running server did not take a batch",
+                    where=f"{config.server.address}:{config.server.port}",
+                    found=f"HTTP {response.status} {response.body.decode(errors='replace')[:300]}",
+                    cure="Run the command again: what was recorded is answered once, not twice.",
+                )
+            return decode(response.body)
+
+        try:
+            yield lambda group: runner.run(post(group))
+        finally:
+            connection.close()
+
+
+def _events_of(config: Config, file: Path, name: str) -> Iterator[list[Arrival]]:
+    if not name and file.suffix == ".jsonl":
+        return ready_events(file)
+    from quanheng.server.opening import available_packs, chosen_packs
+
+    if not config.packs.load:
+        raise InputError(
+            "no pack is named", where="--pack", found="nothing", cure="Give --pack NAME, whose mapping is used."
+        )
+    declared, _ = chosen_packs(config.packs.load, available_packs(config.packs.folders))
+    mapping = mapping_of(declared, config.packs.load[0], name)
+    return arrivals(file, mapping, {event.name: event for one in declared for event in one.events})
+
+
+def _write_rejects(file: Path, group: Sequence[Arrival], replies: Sequence[Any]) -> None:
+    lines = [
+        msgspec.json.encode(
+            {"row": one.row, "id": one.id, "type": one.type, "status": reply.status, "error": reply.error}
+        )
+        for one, reply in zip(group, replies, strict=True)
+        if reply.status in ("rejected", "conflict")
+    ]
+    if lines:
+        with file.open("ab") as out:
+            out.write(b"\n".join(lines) + b"\n")

@@ -1,0 +1,102 @@
+"""`quanheng token`, `quanheng erase`: who may do what, and the right to be forgotten."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import cyclopts
+from cyclopts import Parameter
+
+from quanheng.cli.admin import administer
+from quanheng.cli.common import Flag, Json, Place, show_json
+from quanheng.kernel.errors import InputError
+
+app = cyclopts.App(name="token", help="Issue, list and revoke tokens.\n\nExample: quanheng token create my_shop")
+Scopes = Annotated[tuple[str, ...], Parameter(name="--scope", consume_multiple=True)]
+
+
+@app.command
+def create(name: str, /, *, scope: Scopes = ("ingest",), json: Json = False, place: Place = Place()) -> None:
+    """Issue a token to a client. It is shown once; only its SHA-256 is kept.
+
+    Works beside a running server too (with a token of scope admin in QUANHENG_TOKEN, or the development token).
+
+    Example:
+      quanheng token create my_shop --scope ingest read
+
+    Parameters
+    ----------
+    name : str
+        Name of the client. Request ids are scoped by it.
+    scope : tuple[str, ...]
+        ingest (send events), read (ask for decisions), admin (everything).
+    json : bool
+        One line of JSON.
+    """
+    token = administer(place.read(), "issue_token", {"name": name, "scopes": [*scope]})["token"]
+    if json:
+        show_json({"name": name, "scopes": [*scope], "token": token})
+    else:
+        print(token)
+
+
+@app.command(name="list")
+def list_tokens(*, json: Json = False, place: Place = Place()) -> None:
+    """List clients and their scopes. Tokens themselves are not kept and cannot be shown.
+
+    Example:
+      quanheng token list
+
+    Parameters
+    ----------
+    json : bool
+        One line of JSON.
+    """
+    tokens = administer(place.read(), "tokens", {})["tokens"]
+    if json:
+        show_json(tokens)
+        return
+    for one in tokens:
+        print(f"{one['name']}  {', '.join(one['scopes'])}  {one['digest'][:16]}")
+
+
+@app.command
+def revoke(token: str, /, *, place: Place = Place()) -> None:
+    """Revoke the tokens of a client, or the one with this digest, from now on.
+
+    Example:
+      quanheng token revoke my_shop
+
+    Parameters
+    ----------
+    token : str
+        Name of the client, or the whole digest of one token.
+    """
+    administer(place.read(), "revoke_token", {"token": token})
+    print(f"revoked: {token}")
+
+
+def erase(entity: str, id: str, /, *, yes: Flag = False, place: Place = Place()) -> None:
+    """Destroy the key of a subject: what was sealed for it can never be read again. The log still verifies.
+
+    Example:
+      quanheng erase my_pack.customer 4711 --yes
+
+    Parameters
+    ----------
+    entity : str
+        Entity with its pack, as in events.toml: "pack.entity".
+    id : str
+        Identifier of the subject.
+    yes : bool
+        Do it. Without it nothing is done: there is no way back.
+    """
+    if not yes:
+        raise InputError(
+            "erasing cannot be undone",
+            where="--yes",
+            found="not given",
+            cure=f"Repeat with --yes to erase this subject of {entity}.",
+        )
+    offset = administer(place.read(), "erase", {"entity": entity, "id": id})["offset"]
+    print(f"erased; recorded at offset {offset}")

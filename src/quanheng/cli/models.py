@@ -1,0 +1,17 @@
+"""placeholder"""
+
+
+def train() -> None:
+    """Train.
+
+    Example:
+      quanheng train
+    """
+
+
+def evaluate() -> None:
+    """Evaluate.
+
+    Example:
+      quanheng evaluate
+    """

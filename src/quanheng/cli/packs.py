@@ -1,0 +1,193 @@
+"""`quanheng pack`: what a pack author needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cyclopts
+
+from quanheng.cli.common import Json, Place, console, locked_engine, reader, show_json, show_value
+from quanheng.kernel.errors import InputError
+
+app = cyclopts.App(
+    name="pack", help="Check, make, list, show and activate packs.\n\nExample: quanheng pack check my_pack"
+)
+
+
+@app.command
+def check(folder: Path, /, *, json: Json = False) -> int:
+    """Check a pack: every problem with file, key, what was found, what is known and the cure. Golden cases run too.
+
+    Example:
+      quanheng pack check packs/my_pack
+
+    Parameters
+    ----------
+    folder : Path
+        The folder that holds pack.toml.
+    json : bool
+        One line of JSON.
+    """
+    from quanheng.loading import check_pack, load_packs, read_pack
+    from quanheng.server.opening import available_packs
+
+    files = read_pack(folder)
+    available = available_packs([str(folder)])
+    declared, problems = check_pack(files, available)
+    cases = 0
+    if not problems:
+        from quanheng.loading.cases import run_cases
+        from quanheng.rehearsal import rehearse
+
+        packs = load_packs([declared.name], available)
+        names = [event.name for one in packs.values() for event in one.events]
+        codes = {name: 1000 + number for number, name in enumerate(names)}
+        problems = tuple(run_cases(declared, lambda case: rehearse(packs, codes, case)))
+        cases = len(declared.cases)
+    if json:
+        show_json({"pack": declared.name, "version": declared.version, "problems": [one._asdict() for one in problems]})
+    elif problems:
+        for problem in problems:
+            print(problem)
+        console().print(f"{declared.name}: {len(problems)} problem{'s' if len(problems) != 1 else ''}")
+    else:
+        held = f"{len(declared.events)} events, {len(declared.folds)} folds, {len(declared.formulas)} formulas"
+        print(f"{declared.name} {declared.version}: no problem; {held}, {cases} golden cases pass")
+    return 2 if problems else 0
+
+
+@app.command
+def new(name: str, /, *, folder: Path | None = None) -> None:
+    """Make a small working pack to start from.
+
+    Example:
+      quanheng pack new my_pack
+      quanheng pack check my_pack
+
+    Parameters
+    ----------
+    name : str
+        Name of the pack: small letters, digits and _.
+    folder : Path
+        Where to make it (default: a folder of that name here).
+    """
+    from quanheng.loading.new import new_pack
+
+    made = new_pack(name, folder or Path(name))
+    print(f"made {made}. Next: quanheng pack check {made}")
+
+
+@app.command
+def list(*, json: Json = False, place: Place = Place()) -> None:
+    """List the packs that can be loaded.
+
+    Example:
+      quanheng pack list
+
+    Parameters
+    ----------
+    json : bool
+        One line of JSON.
+    """
+    from quanheng.loading import check_pack
+    from quanheng.server.opening import available_packs
+
+    available = available_packs(place.read().packs.folders)
+    rows = []
+    for name, files in sorted(available.items()):
+        declared, problems = check_pack(files, available)
+        title = {"en": declared.title.en, "zh": declared.title.zh}
+        rows.append({"name": name, "version": declared.version, "title": title, "problems": len(problems)})
+    if json:
+        show_json(rows)
+        return
+    for row in rows:
+        shown = f"  {row['problems']} problems: quanheng pack check" if row["problems"] else ""
+        title = row["title"]
+        assert isinstance(title, dict)
+        print(f"{row['name']} {row['version']}  {title['en']} {title['zh']}{shown}".rstrip())
+
+
+@app.command
+def show(name: str, /, *, json: Json = False, place: Place = Place()) -> None:
+    """Show what a pack declares: events, folds, formulas, parameters, flows, reasons.
+
+    Example:
+      quanheng pack show my_pack
+
+    Parameters
+    ----------
+    name : str
+        Name of the pack.
+    json : bool
+        One line of JSON.
+    """
+    import msgspec
+
+    from quanheng.server.opening import available_packs, chosen_packs
+
+    declared, _ = chosen_packs([name], available_packs(place.read().packs.folders))
+    pack = next(one for one in declared if one.name == name)
+    held = {
+        "name": pack.name,
+        "version": pack.version,
+        "requires": [str(one) for one in pack.requires],
+        "title": pack.title,
+        "law": pack.law,
+        "outcomes": pack.outcomes,
+        "flows": pack.flows,
+        "events": {event.name: event.fields for event in pack.events},
+        "folds": [fold.name for fold in pack.folds],
+        "formulas": {formula.name: formula.feel for formula in pack.formulas},
+        "parameters": {one.name: [(value.from_date, value.value) for value in one.values] for one in pack.parameters},
+        "models": [{"name": model.name, "hash": model.hash, "inputs": model.inputs} for model in pack.models],
+        "reasons": {reason.code: {"en": reason.en, "zh": reason.zh} for reason in pack.reasons},
+        "cases": [case.name for case in pack.cases],
+        "mappings": [mapping.name for mapping in pack.mappings],
+        "evaluations": sorted(pack.evaluations),
+    }
+    show_value(msgspec.to_builtins(held), json)
+
+
+@app.command
+def activate(*names: str, json: Json = False, place: Place = Place()) -> None:
+    """Put packs in force, with all they require. A pack with a problem or a failing golden case is not activated.
+
+    Example:
+      quanheng pack activate my_pack
+
+    Parameters
+    ----------
+    names : str
+        Names of the packs; without any, those in force are shown.
+    json : bool
+        One line of JSON.
+    """
+    from quanheng.server.opening import available_packs, chosen_packs
+
+    config = place.read()
+    if names:
+        _, files = chosen_packs(names, available_packs(config.packs.folders))
+        with locked_engine(config) as engine:
+            versions = dict(engine.activate(files).versions)
+            head = engine.log.head
+    else:
+        with reader(config) as log:
+            versions, head = _in_force(log)
+    if not versions:
+        raise InputError("no pack is in force", where=config.storage.data, cure="Name one: quanheng pack activate NAME")
+    if json:
+        show_json({"versions": versions, "as_of": head})
+    else:
+        for name, version in sorted(versions.items()):
+            print(f"{name} {version}")
+
+
+def _in_force(log: object) -> tuple[dict[str, str], int]:
+    from quanheng.reading import Reader
+    from quanheng.recovery import rebuild
+
+    assert isinstance(log, Reader)
+    state = rebuild(log.log, log.content, None)
+    activation = state.program.activation
+    return (dict(log.activated(activation).versions) if activation >= 0 else {}), log.log.head
