@@ -6,8 +6,8 @@ schema), repeated (this id was answered before), conflict (same id, other conten
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -94,7 +94,12 @@ class Intake:
     def __init__(self, types: Mapping[str, EventType], ring: Pseudonyms) -> None:
         self._types, self._ring = types, ring
 
-    def read(self, request: Request, received_ms: int) -> EventFact:
+    def keys(self, requests: Sequence[Request]) -> list[bytes]:
+        """The request key of each: asked of the index before the group enters."""
+        key_of = self._ring.request_key
+        return [key_of(request.client, request.id) for request in requests]
+
+    def read(self, request: Request, request_key: bytes, received_ms: int) -> EventFact:
         """Read one request into an event fact.
 
         Raises
@@ -104,12 +109,20 @@ class Intake:
         """
         event_type = self._types.get(request.type)
         if event_type is None:
-            raise EventRejected("no active pack declares this event type", where="type", found=repr(request.type[:80]),
-                                allowed=", ".join(sorted(self._types)),
-                                cure="Activate the pack that declares it, or correct `type`.")
+            raise EventRejected(
+                "no active pack declares this event type",
+                where="type",
+                found=repr(request.type[:80]),
+                allowed=", ".join(sorted(self._types)),
+                cure="Activate the pack that declares it, or correct `type`.",
+            )
         if not 0 < len(request.id) <= REQUEST_ID_LENGTH_MAX:
-            raise EventRejected("the request id is empty or too long", where="id", found=f"{len(request.id)} characters",
-                                allowed=f"1 to {REQUEST_ID_LENGTH_MAX} characters")
+            raise EventRejected(
+                "the request id is empty or too long",
+                where="id",
+                found=f"{len(request.id)} characters",
+                allowed=f"1 to {REQUEST_ID_LENGTH_MAX} characters",
+            )
         row, data = event_type.read(request.data)
         pseudonym = self._ring.pseudonym
         keys = [NO_KEY if key is None else pseudonym(*key) for key in row.keys]
@@ -118,26 +131,23 @@ class Intake:
             row.time_ms,
             received_ms,
             NO_KEY if row.subject is None else pseudonym(*row.subject),
-            self._ring.request_key(request.client, request.id),
+            request_key,
             keys,
             _encode_body(EventBody(request.client, request.id, request.deadline_ms, data)),
             row,
             request,
         )
 
-    def read_all(self, requests: Sequence[Request], received_ms: int) -> tuple[list[EventFact | Refusal], int]:
-        """Read every request; one that does not fit becomes a `Refusal` and the rest goes on.
-
-        Returns
-        -------
-        In the order of `requests`: facts and refusals; and the number of refusals.
-        """
-        read, results, refused = self.read, [], 0
-        append: Callable[[Any], None] = results.append
-        for request in requests:
+    def read_all(
+        self, requests: Sequence[Request], request_keys: Sequence[bytes], received_ms: int
+    ) -> list[EventFact | Refusal]:
+        """Read every request, in order; one that does not fit becomes a `Refusal` and the rest goes on."""
+        read = self.read
+        results: list[EventFact | Refusal] = []
+        append = results.append
+        for request, request_key in zip(requests, request_keys, strict=True):
             try:
-                append(read(request, received_ms))
+                append(read(request, request_key, received_ms))
             except EventRejected as error:
                 append(Refusal(request, error))
-                refused += 1
-        return results, refused
+        return results

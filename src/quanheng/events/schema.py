@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Annotated, Literal, NamedTuple
+from keyword import iskeyword
+from typing import Annotated, Any, Literal, NamedTuple, Optional
+from unicodedata import normalize
 
 import msgspec
 
@@ -26,7 +28,7 @@ MAX_NUMBER = 2**62
 
 TEXT_LENGTH_MAX = 1024
 KEY_LENGTH_MAX = 256
-DECIMAL_DIGITS_MAX = 34
+FOUND_LENGTH_MAX = 80
 
 FieldKind = Literal["key", "text", "choice", "integer", "decimal", "boolean", "time"]
 NUMBER_KINDS: frozenset[str] = frozenset({"integer", "decimal", "boolean", "time"})
@@ -115,55 +117,63 @@ class EventType:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise EventRejected(
                 "the event's data is not a JSON object",
-                where=self.name, found=str(error), allowed="one JSON object of the fields of this event",
+                where=self.name,
+                found=str(error),
+                allowed="one JSON object of the fields of this event",
                 cure="Send the fields as a JSON object under `data`.",
             ) from None
-        row = self.read_row(fields)
         if self._decimals or self._choices:
-            self._check(row)
-        return row, self._encoder.encode(fields)
+            self._check(fields)
+        return self.read_row(fields), self._encoder.encode(fields)
 
-    def _check(self, row: Row) -> None:
+    def _check(self, fields: msgspec.Struct) -> None:
+        """What the decoder cannot check. Before the row is read: only a checked decimal can be scaled."""
         for name, field in self._decimals.items():
-            value = row.values[name]
-            if isinstance(value, Decimal):
+            value = getattr(fields, name)
+            if value is not None:
                 _check_decimal(self.name, name, value, field)
         for name, allowed in self._choices.items():
-            value = row.values[name]
+            value = getattr(fields, name)
             if value is not None and value not in allowed:
                 raise EventRejected(
                     "the value is not one of the choices",
-                    where=f"{self.name}.{name}", found=repr(value), allowed=", ".join(sorted(allowed)),
+                    where=f"{self.name}.{name}",
+                    found=_shortened(repr(value)),
+                    allowed=", ".join(sorted(allowed)),
                     cure="Send one of the choices, or add it to events.toml in a new version of the pack.",
                 )
 
 
 def _row_reader(event_type: EventType) -> Callable[[object], Row]:
     """Generate the function that turns a decoded struct into a `Row`: no loop over fields per event."""
-    declaration, lines = event_type.declaration, []
+    declaration = event_type.declaration
     keys, numbers = [], []
+    of = {name: f"getattr(f, {name!r})" if iskeyword(name) else f"f.{name}" for name in declaration.fields}
     for name, field in declaration.fields.items():
         if field.kind == "key":
-            text = f"({field.entity!r}, f.{name})"
-            keys.append(f"({text} if f.{name} is not None else None)" if field.optional else text)
+            text = f"({field.entity!r}, {of[name]})"
+            keys.append(f"({text} if {of[name]} is not None else None)" if field.optional else text)
         elif field.kind in NUMBER_KINDS:
-            text = f"scaled(f.{name}, {field.scale})" if field.kind == "decimal" else (
-                f"int(f.{name})" if field.kind == "boolean" else f"f.{name}")
-            numbers.append(f"({text} if f.{name} is not None else NULL)" if field.optional else text)
-    names = ", ".join(f"{name!r}: f.{name}" for name in declaration.fields)
+            text = (
+                f"scaled({of[name]}, {field.scale})"
+                if field.kind == "decimal"
+                else (f"int({of[name]})" if field.kind == "boolean" else of[name])
+            )
+            numbers.append(f"({text} if {of[name]} is not None else NULL)" if field.optional else text)
+    names = ", ".join(f"{name!r}: {of[name]}" for name in declaration.fields)
     subject = "None"
     if declaration.subject:
-        subject = f"({declaration.fields[declaration.subject].entity!r}, f.{declaration.subject})"
+        subject = f"({declaration.fields[declaration.subject].entity!r}, {of[declaration.subject]})"
     lines = [
         "def read_row(f):",
-        f"    return Row(f.{declaration.time}, {subject},",
+        f"    return Row({of[declaration.time]}, {subject},",
         f"        ({''.join(key + ', ' for key in keys)}),",
         f"        ({''.join(number + ', ' for number in numbers)}),",
         f"        {{{names}}})",
     ]
     # Field names were checked to be plain identifiers by _struct; entity names enter as string constants.
     scope: dict[str, object] = {"Row": Row, "NULL": NULL, "scaled": _scaled}
-    exec(compile("\n".join(lines), f"<reader of {declaration.name}>", "exec"), scope)  # noqa: S102
+    exec(compile("\n".join(lines), f"<reader of {declaration.name}>", "exec"), scope)
     return scope["read_row"]  # type: ignore[return-value]
 
 
@@ -174,11 +184,11 @@ def _scaled(value: Decimal, scale: int) -> int:
 def _struct(declaration: EventDeclaration) -> type[msgspec.Struct]:
     required, optional = [], []
     for name, field in declaration.fields.items():
-        if not name.isidentifier():
+        if not name.isidentifier() or normalize("NFKC", name) != name:
             raise EventRejected("a field name must be a plain identifier", where=declaration.name, found=repr(name))
         python_type = _python_type(field)
         if field.optional:
-            optional.append((name, python_type | None, None))
+            optional.append((name, Optional[python_type], None))  # noqa: UP045 - a value, not an annotation
         else:
             required.append((name, python_type))
     return msgspec.defstruct(
@@ -186,7 +196,7 @@ def _struct(declaration: EventDeclaration) -> type[msgspec.Struct]:
     )
 
 
-def _python_type(field: FieldDeclaration) -> object:
+def _python_type(field: FieldDeclaration) -> Any:
     match field.kind:
         case "key":
             return Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_LENGTH_MAX)]
@@ -211,18 +221,31 @@ def _check_decimal(event: str, name: str, value: Decimal, field: FieldDeclaratio
     exponent = value.as_tuple().exponent
     where = f"{event}.{name}"
     if not isinstance(exponent, int):
-        raise EventRejected("the number is not finite", where=where, found=str(value), allowed="a finite decimal number")
+        raise EventRejected(
+            "the number is not finite", where=where, found=_shortened(str(value)), allowed="a finite decimal number"
+        )
     if -exponent > field.scale:
         raise EventRejected(
-            "the number has too many decimal places", where=where, found=str(value),
-            allowed=f"at most {field.scale}", cure="Round it at the source: Quanheng never rounds what it is given.",
+            "the number has too many decimal places",
+            where=where,
+            found=_shortened(str(value)),
+            allowed=f"at most {field.scale}",
+            cure="Round it at the source: Quanheng never rounds what it is given.",
         )
     low = Decimal(-MAX_NUMBER).scaleb(-field.scale) if field.min is None else field.min
     high = Decimal(MAX_NUMBER).scaleb(-field.scale) if field.max is None else field.max
     if not low <= value <= high:
-        raise EventRejected("the number is outside its range", where=where, found=str(value), allowed=f"{low} to {high}")
+        raise EventRejected(
+            "the number is outside its range", where=where, found=_shortened(str(value)), allowed=f"{low} to {high}"
+        )
 
 
+def _shortened(text: str) -> str:
+    """What is shown of something a client sent: enough to find it, never a megabyte in an answer or a log."""
+    return text if len(text) <= FOUND_LENGTH_MAX else text[: FOUND_LENGTH_MAX - 1] + "…"
+
+
+_ALLOWED = {"Invalid decimal string": "a decimal number", "Number out of range": "a number within its range"}
 _AT = re.compile(r" - at `\$(?:\.(?P<field>[^`]*))?`$")
 
 
@@ -234,8 +257,13 @@ def _rejected(declaration: EventDeclaration, text: str) -> EventRejected:
     if message.startswith(("Object missing required field", "Object contains unknown field")):
         name = message.split("`")[1]
         kind = "a required field is missing" if "missing" in message else "the field is not declared"
-        return EventRejected(kind, where=f"{declaration.name}.{name}", allowed=", ".join(declaration.fields))
+        where = f"{declaration.name}.{_shortened(name)}"
+        return EventRejected(kind, where=where, allowed=", ".join(declaration.fields))
     where = f"{declaration.name}.{field}" if field else declaration.name
     allowed, _, found = message.partition(", got ")
-    return EventRejected("the value does not fit the field", where=where, found=found.strip("`"),
-                         allowed=allowed.removeprefix("Expected ").strip("`"))
+    return EventRejected(
+        "the value does not fit the field",
+        where=where,
+        found=found.replace("`", ""),
+        allowed=_ALLOWED.get(allowed, allowed.removeprefix("Expected ").replace("`", "")),
+    )

@@ -1,0 +1,284 @@
+"""Event types: what each kind of field takes, what it refuses and in which words, and that nothing else happens."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quanheng.events.schema import (
+    FOUND_LENGTH_MAX,
+    KEY_LENGTH_MAX,
+    MAX_NUMBER,
+    NULL,
+    EventDeclaration,
+    EventType,
+    FieldDeclaration,
+    Row,
+)
+from quanheng.kernel.errors import EventRejected
+
+FIELDS = {
+    "time_ms": FieldDeclaration(kind="time"),
+    "customer": FieldDeclaration(kind="key", entity="party.customer"),
+    "device": FieldDeclaration(kind="key", entity="party.device", optional=True),
+    "currency": FieldDeclaration(kind="text", pattern="^[A-Z]{3}$", length_max=3, optional=True),
+    "channel": FieldDeclaration(kind="choice", choices=("web", "chip"), optional=True),
+    "amount_minor": FieldDeclaration(kind="integer", min=1, max=100, optional=True),
+    "count": FieldDeclaration(kind="integer", optional=True),
+    "rate": FieldDeclaration(kind="decimal", scale=2, optional=True),
+    "share": FieldDeclaration(kind="decimal", scale=4, min=Decimal(0), max=Decimal(1), optional=True),
+    "foreign": FieldDeclaration(kind="boolean", optional=True),
+}
+PAYMENT = EventType(EventDeclaration(name="test.payment", subject="customer", fields=FIELDS), 16)
+NUMBERS = ("time_ms", "amount_minor", "count", "rate", "share", "foreign")
+
+
+def read(fields: str) -> Row:
+    """Read a payment whose required fields are there, with `fields` (JSON text) added."""
+    head = '{"time_ms": 1700000000000, "customer": "c1"'
+    return PAYMENT.read(f"{head}, {fields}}}".encode() if fields else f"{head}}}".encode())[0]
+
+
+def refused(data: str | bytes) -> str:
+    with pytest.raises(EventRejected) as caught:
+        PAYMENT.read(data.encode() if isinstance(data, str) else data)
+    return str(caught.value)
+
+
+def test_layout_follows_the_declared_order():
+    assert PAYMENT.key_fields == ("customer", "device")
+    assert PAYMENT.entities == ("party.customer", "party.device")
+    assert PAYMENT.number_fields == NUMBERS
+    assert PAYMENT.scales == (0, 0, 0, 2, 4, 0)
+
+
+def test_a_row_of_required_fields_only():
+    row = read("")
+    assert row.time_ms == 1_700_000_000_000
+    assert row.subject == ("party.customer", "c1")
+    assert row.keys == (("party.customer", "c1"), None)
+    assert row.numbers == (1_700_000_000_000, NULL, NULL, NULL, NULL, NULL)
+    assert row.values["rate"] is None
+    assert list(row.values) == list(FIELDS)
+
+
+def test_without_a_subject_the_payload_has_no_owner():
+    open_event = EventType(EventDeclaration(name="test.open", fields={"time_ms": FieldDeclaration(kind="time")}), 16)
+    assert open_event.read(b'{"time_ms": 5}')[0] == Row(5, None, (), (5,), {"time_ms": 5})
+
+
+# field text -> header number (or key), value as a policy sees it
+TAKEN = [
+    ('"amount_minor": 1', "amount_minor", 1, 1),
+    ('"amount_minor": 100', "amount_minor", 100, 100),
+    (f'"count": {MAX_NUMBER}', "count", MAX_NUMBER, MAX_NUMBER),
+    (f'"count": {-MAX_NUMBER}', "count", -MAX_NUMBER, -MAX_NUMBER),
+    ('"rate": 1.5', "rate", 150, Decimal("1.5")),
+    ('"rate": 7', "rate", 700, Decimal(7)),
+    ('"rate": "0.10"', "rate", 10, Decimal("0.10")),
+    ('"rate": 0.07', "rate", 7, Decimal("0.07")),
+    ('"rate": -0.0', "rate", 0, Decimal("-0.0")),
+    ('"rate": 1e3', "rate", 100_000, Decimal(1000)),
+    ('"rate": 0e999', "rate", 0, Decimal("0e999")),
+    ('"rate": 46116860184273879.04', "rate", MAX_NUMBER, Decimal("46116860184273879.04")),
+    ('"share": 1', "share", 10_000, Decimal(1)),
+    ('"foreign": true', "foreign", 1, True),
+    ('"foreign": false', "foreign", 0, False),
+]
+
+
+@pytest.mark.parametrize(("text", "field", "number", "value"), TAKEN, ids=[row[0] for row in TAKEN])
+def test_numbers_are_exact(text, field, number, value):
+    row = read(text)
+    assert row.numbers[NUMBERS.index(field)] == number
+    assert row.values[field] == value
+    assert type(row.values[field]) is type(value)
+
+
+@pytest.mark.parametrize("field", [name for name in FIELDS if FIELDS[name].optional])
+def test_null_and_absent_are_the_same(field):
+    assert read(f'"{field}": null') == read("")
+
+
+def test_a_key_may_be_any_text():
+    for key in ("x" * KEY_LENGTH_MAX, "客户", "a\u0000b", " "):
+        assert read(f'"device": {json.dumps(key)}').keys[1] == ("party.device", key)
+
+
+def test_the_last_of_two_equal_json_names_counts():
+    assert read('"currency": "EUR", "currency": "USD"').values["currency"] == "USD"
+
+
+def test_normalised_text_has_the_declared_order_and_reads_the_same():
+    row, text = PAYMENT.read(b'{"rate": 1.50, "customer": "c1", "time_ms": 5}')
+    assert json.loads(text) == {**dict.fromkeys(FIELDS), "time_ms": 5, "customer": "c1", "rate": "1.50"}
+    again, same = PAYMENT.read(text)
+    assert (again, same) == (row, text)
+
+
+BASE = '"time_ms": 5, "customer": "c1"'
+LIMIT = "46116860184273879.04"
+# field text -> the whole message after the name of the field
+REFUSED = [
+    ('"rate": "NaN"', "the number is not finite; was NaN; allowed: a finite decimal number"),
+    ('"rate": "sNaN"', "the number is not finite; was sNaN; allowed: a finite decimal number"),
+    ('"rate": "-Infinity"', "the number is not finite; was -Infinity; allowed: a finite decimal number"),
+    (
+        '"rate": 0.001',
+        (
+            "the number has too many decimal places; was 0.001; allowed: at most 2. "
+            "Round it at the source: Quanheng never rounds what it is given."
+        ),
+    ),
+    ('"rate": "1e999999"', f"the number is outside its range; was 1E+999999; allowed: -{LIMIT} to {LIMIT}"),
+    ('"share": 1.0001', "the number is outside its range; was 1.0001; allowed: 0 to 1"),
+    ('"rate": "ten"', "the value does not fit the field; allowed: a decimal number"),
+    ('"rate": true', "the value does not fit the field; was bool; allowed: decimal | null"),
+    (
+        '"channel": "fax"',
+        (
+            "the value is not one of the choices; was 'fax'; allowed: chip, web. "
+            "Send one of the choices, or add it to events.toml in a new version of the pack."
+        ),
+    ),
+    ('"channel": 5', "the value does not fit the field; was int; allowed: str | null"),
+    ('"amount_minor": 0', "the value does not fit the field; allowed: int >= 1"),
+    ('"amount_minor": 101', "the value does not fit the field; allowed: int <= 100"),
+    ('"amount_minor": 1.0', "the value does not fit the field; was float; allowed: int | null"),
+    ('"amount_minor": "5"', "the value does not fit the field; was str; allowed: int | null"),
+    ('"amount_minor": true', "the value does not fit the field; was bool; allowed: int | null"),
+    (f'"count": {MAX_NUMBER + 1}', f"the value does not fit the field; allowed: int <= {MAX_NUMBER}"),
+    (f'"count": {"9" * 400}', f"the value does not fit the field; allowed: int <= {MAX_NUMBER}"),
+    ('"count": 1e400', "the value does not fit the field; allowed: a number within its range"),
+    ('"foreign": 1', "the value does not fit the field; was int; allowed: bool | null"),
+    ('"currency": "eur"', "the value does not fit the field; allowed: str matching regex '^[A-Z]{3}$'"),
+    ('"currency": "EURO"', "the value does not fit the field; allowed: str of length <= 3"),
+    ('"device": ""', "the value does not fit the field; allowed: str of length >= 1"),
+    (f'"device": "{"x" * 257}"', "the value does not fit the field; allowed: str of length <= 256"),
+    (f'"device": {"[" * 100_000}', "the value does not fit the field; was array; allowed: str | null"),
+    ('"customer": null', "the value does not fit the field; was null; allowed: str"),
+    ('"time_ms": null', "the value does not fit the field; was null; allowed: int"),
+    ('"time_ms": 253402300800000', "the value does not fit the field; allowed: int <= 253402300799999"),
+    ('"colour": "red"', f"the field is not declared; allowed: {', '.join(FIELDS)}"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED, ids=[row[0][:40] for row in REFUSED])
+def test_each_refusal_names_field_found_and_allowed(text, message):
+    field = text.split('"')[1]
+    assert refused(f"{{{BASE}, {text}}}") == f"test.payment.{field}: {message}"
+
+
+def test_a_refusal_of_the_whole():
+    missing = f"test.payment.customer: a required field is missing; allowed: {', '.join(FIELDS)}"
+    assert refused('{"time_ms": 5}') == missing
+    for data, found in (("[]", "array"), ("null", "null"), ("5", "int")):
+        assert refused(data) == f"test.payment: the value does not fit the field; was {found}; allowed: object"
+
+
+NOT_JSON = [
+    b"",
+    b"{",
+    b'{"time_ms": 5, "customer": "c1"} 1',
+    b'{"time_ms": NaN}',
+    b'{"customer": "\xff"}',
+    b'\xef\xbb\xbf{"time_ms": 5}',
+    b'{"customer": "\\ud800"}',
+]
+
+
+@pytest.mark.parametrize("data", NOT_JSON, ids=repr)
+def test_what_is_not_json_is_refused(data):
+    message = refused(data)
+    assert message.startswith("test.payment: the event's data is not a JSON object; was ")
+    assert message.endswith("Send the fields as a JSON object under `data`.")
+
+
+def test_an_error_text_shows_only_the_beginning_of_what_was_sent():
+    for text in (f'"{"u" * 100_000}": 1', f'"channel": "{"z" * 100_000}"', f'"rate": {"1" * 5_000}'):
+        message = refused(f"{{{BASE}, {text}}}")
+        assert len(message) < 400
+        assert "…" in message
+    assert FOUND_LENGTH_MAX < 100
+
+
+def test_a_field_may_have_the_name_of_a_python_keyword():
+    event = EventType(
+        EventDeclaration(
+            name="test.transfer",
+            subject="from",
+            time="time_ms",
+            fields={
+                "time_ms": FieldDeclaration(kind="time"),
+                "from": FieldDeclaration(kind="key", entity="party.account"),
+                "class": FieldDeclaration(kind="integer", optional=True),
+            },
+        ),
+        16,
+    )
+    row, _ = event.read(b'{"time_ms": 5, "from": "a1", "class": 3}')
+    key = ("party.account", "a1")
+    assert row == Row(5, key, (key,), (5, 3), {"time_ms": 5, "from": "a1", "class": 3})
+
+
+@pytest.mark.parametrize("name", ["amount minor", "1st", "a.b", "", "x); import os; (", "ﬁeld"])
+def test_a_field_name_is_an_identifier_since_it_enters_generated_code(name):
+    with pytest.raises(EventRejected, match="a field name must be a plain identifier"):
+        EventType(EventDeclaration(name="test.bad", time=name, fields={name: FieldDeclaration(kind="time")}), 16)
+
+
+def test_an_entity_name_cannot_leave_its_string():
+    fields = {**FIELDS, "customer": FieldDeclaration(kind="key", entity="x'), 1/0, ('")}
+    event = EventType(EventDeclaration(name="test.entity", subject="customer", fields=fields), 16)
+    assert event.read(b'{"time_ms": 5, "customer": "c"}')[0].subject == ("x'), 1/0, ('", "c")
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.decimals().map(str)
+JSON_VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def attempt(data: bytes) -> tuple[Row | None, bytes, EventRejected | None]:
+    """Row and text, or the refusal; any other exception fails the test."""
+    try:
+        return *PAYMENT.read(data), None
+    except EventRejected as error:
+        return None, b"", error
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(FIELDS)), JSON_VALUES)
+def test_any_value_in_any_field_is_a_row_or_a_refusal_that_names_the_field(field, value):
+    row, text, refusal = attempt(json.dumps({"time_ms": 5, "customer": "c1", field: value}).encode())
+    if refusal is not None:
+        # A lone surrogate, a NaN or an infinity as Python's json writes them is no JSON at all.
+        assert refusal.where == f"test.payment.{field}" or "not a JSON object" in str(refusal)
+        return
+    assert len(row.numbers) == len(NUMBERS)
+    assert all(-MAX_NUMBER <= number <= MAX_NUMBER or number == NULL for number in row.numbers)
+    assert PAYMENT.read(text) == (row, text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_any_bytes_are_a_row_or_a_refusal(data):
+    _, _, refusal = attempt(data)
+    assert refusal is None or refusal.where.startswith("test.payment")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(-MAX_NUMBER, MAX_NUMBER), st.booleans())
+def test_every_scaled_number_survives_the_round_trip(scaled, as_text):
+    value = Decimal(scaled).scaleb(-2)
+    data = f'{{{BASE}, "rate": "{value:f}"}}' if as_text else f'{{{BASE}, "rate": {value:f}}}'
+    row, text = PAYMENT.read(data.encode())
+    assert row.numbers[NUMBERS.index("rate")] == scaled
+    assert row.values["rate"] == value
+    assert json.loads(text)["rate"] == f"{value:f}"
