@@ -40,8 +40,15 @@ def run_cases(declared: Declared, run: Run) -> tuple[Problem, ...]:
     for case in declared.cases:
         replies = run(case)
         if len(replies) != len(case.events):
-            problems.append(Problem(case.file, case.name, "the case was not answered in full",
-                                    f"{len(replies)} replies", f"{len(case.events)}, one for each event"))
+            problems.append(
+                Problem(
+                    case.file,
+                    case.name,
+                    "the case was not answered in full",
+                    f"{len(replies)} replies",
+                    f"{len(case.events)}, one for each event",
+                )
+            )
             continue
         problems += _compare(case, replies)
     return tuple(problems)
@@ -52,8 +59,12 @@ def _compare(case: Case, replies: Sequence[CaseReply]) -> Iterator[Problem]:
         differences = list(_differences(event, reply))
         if differences:
             where = f"event {number} of {len(case.events)} ({event.type} at {format_time(event.received_ms)})"
-            yield Problem(case.file, case.name, f"the golden case fails at {where}: {'; '.join(differences)}",
-                          cure="Change the policy or parameter back, or the case if the new answer is the right one.")
+            yield Problem(
+                case.file,
+                case.name,
+                f"the golden case fails at {where}: {'; '.join(differences)}",
+                cure="Change the policy or parameter back, or the case if the new answer is the right one.",
+            )
 
 
 def _differences(event: CaseEvent, reply: CaseReply) -> Iterator[str]:
@@ -61,7 +72,9 @@ def _differences(event: CaseEvent, reply: CaseReply) -> Iterator[str]:
     expect = event.expect
     if expect is None:
         if reply.status in {"rejected", "failed"}:
-            yield f"nothing was expected of it, and it was {reply.status}" + (f" ({reply.error})" if reply.error else "")
+            yield f"nothing was expected of it, and it was {reply.status}" + (
+                f" ({reply.error})" if reply.error else ""
+            )
         return
     if reply.status != expect.status:
         yield f"expected to be {expect.status}, was {reply.status}" + (f" ({reply.error})" if reply.error else "")
@@ -71,5 +84,8 @@ def _differences(event: CaseEvent, reply: CaseReply) -> Iterator[str]:
     if expect.reasons is not None and set(reply.reasons) != set(expect.reasons):
         missing = [code for code in expect.reasons if code not in reply.reasons]
         more = [code for code in reply.reasons if code not in expect.reasons]
-        parts = [f"missing reason {', '.join(missing)}" if missing else "", f"unexpected reason {', '.join(more)}" if more else ""]
+        parts = [
+            f"missing reason {', '.join(missing)}" if missing else "",
+            f"unexpected reason {', '.join(more)}" if more else "",
+        ]
         yield ", ".join(part for part in parts if part)

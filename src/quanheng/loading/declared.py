@@ -12,7 +12,13 @@ from quanheng.events.schema import EventDeclaration
 from quanheng.loading.traffic.declaration import TrafficDeclaration
 
 Basis = Literal[
-    "consent", "contract", "legal_obligation", "vital_interest", "public_task", "legitimate_interest", "public_information"
+    "consent",
+    "contract",
+    "legal_obligation",
+    "vital_interest",
+    "public_task",
+    "legitimate_interest",
+    "public_information",
 ]
 """The closed list of legal bases (GDPR article 6, PIPL article 13). Only consent can be withdrawn."""
 
@@ -86,7 +92,7 @@ class Fold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Formula(msgspec.Struct, frozen=True, kw_only=True):
-    """A FEEL expression over fields, folds and earlier formulas. Formulas are declared in an order that can be computed."""
+    """A FEEL expression over fields, folds and formulas. `Declared.formulas` stand in an order that can be computed."""
 
     name: str
     feel: str

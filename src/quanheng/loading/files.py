@@ -50,8 +50,11 @@ def read_pack(source: Path | Traversable | Mapping[str, bytes], label: str = "")
         return _bounded(label or "pack", entries)
     if not source.is_dir():
         raise NotFound(
-            "there is no pack folder", where=str(source), found="a file" if source.is_file() else "nothing",
-            allowed="a folder that holds pack.toml", cure="Give the folder, or run: quanheng pack new NAME",
+            "there is no pack folder",
+            where=str(source),
+            found="a file" if source.is_file() else "nothing",
+            allowed="a folder that holds pack.toml",
+            cure="Give the folder, or run: quanheng pack new NAME",
         )
     return _bounded(label or source.name, _walk(source, ""))
 
@@ -71,22 +74,26 @@ def _bounded(label: str, entries: Iterator[tuple[str, int, bytes | Path | Traver
     """Take files while they keep within the bounds; what does not is a problem and is left out."""
     files: dict[str, bytes] = {}
     problems: list[Problem] = []
-    total = 0
+    room = PACK_BYTES_MAX
     for name, size, entry in entries:
         if len(files) >= FILES_MAX:
-            problems.append(Problem(name, "", "the pack has too many files", known=f"at most {FILES_MAX}",
-                                    cure="Move what is not a declaration out of the pack's folder."))
+            cure = "Move what is not a declaration out of the pack's folder."
+            problems.append(Problem(name, "", "the pack has too many files", "", f"at most {FILES_MAX}", cure))
             break
-        limit = BYTES_MAX.get(name[name.rfind("."):], OTHER_BYTES_MAX)
-        content = b""
-        if size <= limit:
-            content = entry if isinstance(entry, bytes) else entry.read_bytes()
-            size = len(content)
-        if size > limit or total + size > PACK_BYTES_MAX:
-            what, most = ("the file", limit) if size > limit else ("the whole pack", PACK_BYTES_MAX)
-            problems.append(Problem(name, "", f"{what} is too large", f"{max(size, total + size) if size <= limit else size} bytes",
-                                    f"at most {most} bytes", "Keep data outside the pack and map it with mappings/*.toml."))
+        limit = BYTES_MAX.get(name[name.rfind(".") :], OTHER_BYTES_MAX)
+        content = _content(entry) if size <= min(limit, room) else b""
+        found = max(size, len(content))
+        if found > min(limit, room):
+            what, most = ("file", limit) if found > limit else ("pack as a whole", PACK_BYTES_MAX)
+            cure = "Keep data outside the pack and map it with mappings/*.toml."
+            problems.append(
+                Problem(name, "", f"the {what} is too large", f"{found} bytes", f"at most {most} bytes", cure)
+            )
             continue
-        total += size
+        room -= found
         files[name] = content
     return PackFiles(label, files, tuple(problems))
+
+
+def _content(entry: bytes | Path | Traversable) -> bytes:
+    return entry if isinstance(entry, bytes) else entry.read_bytes()

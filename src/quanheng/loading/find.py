@@ -39,12 +39,28 @@ def find_packs(points: Iterable[EntryPoint] | None = None) -> dict[str, Traversa
     problems = []
     for point in sorted(points if points is not None else entry_points(group=GROUP), key=lambda point: point.name):
         if point.name in found:
-            problems.append(Problem(point.value, GROUP, "the name of the pack is taken", point.name, cure="Uninstall one, or rename the entry point and the pack."))
+            problems.append(
+                Problem(
+                    point.value,
+                    GROUP,
+                    "the name of the pack is taken",
+                    point.name,
+                    cure="Uninstall one, or rename the entry point and the pack.",
+                )
+            )
             continue
         try:
             found[point.name] = files(import_module(point.module))
         except ImportError as error:
-            problems.append(Problem(point.value, GROUP, f"the package that holds the pack cannot be imported ({error})", point.name, cure="Install it again."))
+            problems.append(
+                Problem(
+                    point.value,
+                    GROUP,
+                    f"the package that holds the pack cannot be imported ({error})",
+                    point.name,
+                    cure="Install it again.",
+                )
+            )
     if problems:
         raise DeclarationError("installed packs cannot be listed", problems)
     return found

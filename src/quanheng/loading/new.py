@@ -28,10 +28,19 @@ def new_pack(name: str, folder: Path) -> Path:
         when the name is no name, or the folder holds something.
     """
     if not NAME.fullmatch(name):
-        raise InputError("the name is not a name for a pack", found=repr(name), allowed="small letters, digits and _, beginning with a letter",
-                         cure=f"Try {_plain(name)!r}.")
+        raise InputError(
+            "the name is not a name for a pack",
+            found=repr(name),
+            allowed="small letters, digits and _, beginning with a letter",
+            cure=f"Try {_plain(name)!r}.",
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError("the folder is not empty", where=str(folder), allowed="a new or empty folder", cure="Give another one with --folder.")
+        raise InputError(
+            "the folder is not empty",
+            where=str(folder),
+            allowed="a new or empty folder",
+            cure="Give another one with --folder.",
+        )
     for file, content in starter_files(name).items():
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)

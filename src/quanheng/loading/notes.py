@@ -17,7 +17,9 @@ class Notes:
     def __init__(self) -> None:
         self._problems: dict[Problem, None] = {}
 
-    def add(self, file: str, key: str, message: str, *, found: object = "", known: Iterable[str] | str = "", cure: str = "") -> None:
+    def add(
+        self, file: str, key: str, message: str, *, found: object = "", known: Iterable[str] | str = "", cure: str = ""
+    ) -> None:
         """Note one problem. `known` as names is cut down to those nearest to `found`."""
         shown = found if isinstance(found, str) and not found else describe(found)
         if not isinstance(known, str):

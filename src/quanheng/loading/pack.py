@@ -1,8 +1,8 @@
-"""Reads and checks packs. `check_pack` is the whole of it on one screen: one checker per kind of file, in order of need."""
+"""Checks packs: one checker per kind of file, each given what those before it found."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -16,18 +16,26 @@ from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import Manifest, check_flow_names, check_manifest
 from quanheng.loading.checks.mappings import check_mappings
 from quanheng.loading.checks.models import check_models
-from quanheng.loading.checks.names import check_names
+from quanheng.loading.checks.names import check_names, is_declaration
 from quanheng.loading.checks.parameters import check_parameters
 from quanheng.loading.checks.policies import check_policies, policy_name
 from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
 from quanheng.loading.checks.traffic import check_traffic
-from quanheng.loading.declared import Declared, Fold, Formula, ModelDeclaration, Parameter
+from quanheng.loading.declared import Declared, Entity, Fold, Formula, ModelDeclaration, Parameter
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.notes import Notes
 from quanheng.loading.toml import read_toml
 
-_FIELD_TYPES = {"key": "string", "text": "string", "choice": "string", "integer": "number", "decimal": "number", "time": "number", "boolean": "boolean"}
+_FIELD_TYPES = {
+    "key": "string",
+    "text": "string",
+    "choice": "string",
+    "integer": "number",
+    "decimal": "number",
+    "time": "number",
+    "boolean": "boolean",
+}
 
 
 def check_pack(files: PackFiles, available: Mapping[str, PackFiles]) -> tuple[Declared, tuple[Problem, ...]]:
@@ -58,8 +66,12 @@ def load_packs(names: Sequence[str], available: Mapping[str, PackFiles]) -> dict
     """
     for name in names:
         if name not in available:
-            raise NotFound("there is no such pack", where=name, allowed=", ".join(sorted(available)) or "none was found",
-                           cure="Give one of these, or a folder that holds a pack.toml.")
+            raise NotFound(
+                "there is no such pack",
+                where=name,
+                allowed=", ".join(sorted(available)) or "none was found",
+                cure="Give one of these, or a folder that holds a pack.toml.",
+            )
     notes, found = Notes(), {}
     waiting = list(names)
     while waiting:
@@ -89,63 +101,91 @@ def _required_first(packs: Mapping[str, Declared]) -> dict[str, Declared]:
     return ordered
 
 
-def _check(files: PackFiles, available: Mapping[str, PackFiles], above: tuple[str, ...]) -> tuple[Declared, tuple[Problem, ...]]:
+def _check(
+    files: PackFiles, available: Mapping[str, PackFiles], above: tuple[str, ...]
+) -> tuple[Declared, tuple[Problem, ...]]:
     notes = Notes()
     notes.extend(files.problems)
-    parsed = {name: values for name, content in files.files.items()
-              if name.endswith(".toml") and (values := read_toml(content, name, notes)) is not None}
-    folder = _Folder(files, parsed)
+    folder = _Folder.read(files, notes)
 
-    manifest = check_manifest(parsed.get(MANIFEST_FILE, {}), notes) if MANIFEST_FILE in parsed else Manifest()
+    # Whom the pack needs and what it reads, first: everything else speaks of these names.
+    manifest = check_manifest(folder.parsed[MANIFEST_FILE], notes) if MANIFEST_FILE in folder.parsed else Manifest()
     required = _required(manifest, available, above, notes)
-    entities_known = {entity.name: entity for other in required.values() for entity in other.entities}
-    events_known = {event.name: event for other in required.values() for event in other.events}
-
-    entities, events = check_events(parsed.get("events.toml", {}), manifest.name, entities_known, notes)
-    every_event = {**events_known, **{event.name: event for event in events}}
+    entities, events = check_events(folder.one("events.toml"), manifest.name or files.label, _entities(required), notes)
+    every_event = {event.name: event for pack in required.values() for event in pack.events}
+    every_event |= {event.name: event for event in events}
     check_flow_names(manifest, every_event, notes)
-    decided = [flow.when for flow in manifest.flows if flow.when in every_event]
-    folds, formulas = check_features(parsed.get("features.toml", {}), every_event, decided, notes)
+    decided = {flow.when: every_event[flow.when] for flow in manifest.flows if flow.when in every_event}
+
+    # What is known about an event: folds, formulas, models, parameters; then who decides with it.
+    folds, formulas = check_features(folder.one("features.toml"), every_event, list(decided), notes)
     parameters = check_parameters(folder.within("parameters"), notes)
-    numbers = {name for event in decided for name in number_fields(every_event[event].fields)}
-    features = {one.name for one in (*folds, *formulas)}
+    features = {fold.name for fold in folds} | {formula.name for formula in formulas}
+    numbers = {name for event in decided.values() for name in number_fields(event.fields)}
     models, weights, belonging = check_models(folder.within("models"), files.files, numbers | features, notes)
-    _check_shared_names(parameters, models, features, every_event, decided, notes)
-    sources = {event: _sources(every_event[event], folds, formulas, parameters, models) for event in decided}
-    policies = {name: content for name, content in files.files.items() if name.startswith("policies/") and name.endswith(".dmn")}
+    _check_shared_names(parameters, models, features, decided, notes)
+    sources = {name: _sources(event, folds, formulas, parameters, models) for name, event in decided.items()}
+    policies = {name: xml for name, xml in files.files.items() if is_declaration(name) and name.endswith(".dmn")}
     flows, returned = check_policies(policies, manifest.flows, sources, manifest.outcomes, notes)
-    reasons = check_reasons(parsed.get("reasons.toml", {}), notes)
+    reasons = check_reasons(folder.one("reasons.toml"), notes)
     codes = [reason.code for reason in reasons]
     check_reason_use(codes, returned, notes)
-    known = Known(every_event, decided, [model.name for model in models], manifest.outcomes, codes)
+
+    # What speaks of all that: cases, files, measurements, simulation.
+    known = Known(every_event, list(decided), [model.name for model in models], manifest.outcomes, codes)
     cases = check_cases(folder.within("cases"), known, notes)
     mappings = check_mappings(folder.within("mappings"), every_event, notes)
-    keys = [name for event in decided for name, field in every_event[event].fields.items() if field.kind == "key"]
-    evaluations = check_evaluations(parsed["evaluations.toml"], list(every_event), keys, [one.name for one in mappings], notes) \
-        if "evaluations.toml" in parsed else {}
-    traffic = check_traffic(parsed["traffic.toml"], every_event, notes) if "traffic.toml" in parsed else None
-    check_names(files.files, belonging, notes)
-    declared = Declared(
-        name=manifest.name or files.label, version=manifest.version, kind=manifest.kind, title=manifest.title, law=manifest.law,
-        requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes, flows=flows, entities=entities, events=events,
-        folds=folds, formulas=formulas, parameters=parameters, policies={policy_name(name): xml for name, xml in policies.items()},
-        models=models, weights=weights, reasons=reasons, cases=cases, mappings=mappings, evaluations=evaluations,
-        traffic=traffic, readme=files.files.get("README.md", b"").decode("utf-8", "replace"),
+    keys = {name for event in decided.values() for name, field in event.fields.items() if field.kind == "key"}
+    protocols = folder.one("evaluations.toml")
+    evaluations = (
+        check_evaluations(protocols, every_event, keys, [one.name for one in mappings], notes) if protocols else {}
     )
-    return declared, notes.problems
+    simulation = folder.one("traffic.toml")
+    traffic = check_traffic(simulation, every_event, notes) if simulation else None
+    check_names(files.files, belonging, notes)
+
+    return Declared(
+        name=manifest.name or files.label, version=manifest.version, kind=manifest.kind, title=manifest.title,
+        law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
+        flows=flows, entities=entities, events=events, folds=folds, formulas=formulas, parameters=parameters,
+        policies={policy_name(name): xml for name, xml in policies.items()}, models=models, weights=weights,
+        reasons=reasons, cases=cases, mappings=mappings, evaluations=evaluations, traffic=traffic,
+        readme=files.files.get("README.md", b"").decode("utf-8", "replace"),
+    ), notes.problems  # fmt: skip
+
+
+def _entities(packs: Mapping[str, Declared]) -> dict[str, Entity]:
+    return {entity.name: entity for pack in packs.values() for entity in pack.entities}
 
 
 class _Folder(msgspec.Struct, frozen=True):
-    """Parsed files by folder."""
+    """The TOML files of a pack, parsed, by name."""
 
-    files: PackFiles
     parsed: Mapping[str, dict[str, object]]
 
+    @classmethod
+    def read(cls, files: PackFiles, notes: Notes) -> _Folder:
+        tables = {
+            name: read_toml(content, name, notes) for name, content in files.files.items() if name.endswith(".toml")
+        }
+        return cls({name: values for name, values in tables.items() if values is not None})
+
+    def one(self, name: str) -> dict[str, object]:
+        """One file; empty when it is not there or could not be read."""
+        return self.parsed.get(name, {})
+
     def within(self, folder: str) -> dict[str, dict[str, object]]:
-        return {name: values for name, values in self.parsed.items() if name.startswith(f"{folder}/")}
+        """The declarations of a folder."""
+        return {
+            name: values
+            for name, values in self.parsed.items()
+            if name.startswith(f"{folder}/") and is_declaration(name)
+        }
 
 
-def _required(manifest: Manifest, available: Mapping[str, PackFiles], above: tuple[str, ...], notes: Notes) -> dict[str, Declared]:
+def _required(
+    manifest: Manifest, available: Mapping[str, PackFiles], above: tuple[str, ...], notes: Notes
+) -> dict[str, Declared]:
     """The required packs, checked; what hinders is noted as a problem of `requires`."""
     path = (*above, manifest.name)
     found: dict[str, Declared] = {}
@@ -156,8 +196,13 @@ def _required(manifest: Manifest, available: Mapping[str, PackFiles], above: tup
     return found
 
 
-def _sources(event: EventDeclaration, folds: Sequence[Fold], formulas: Sequence[Formula], parameters: Sequence[Parameter],
-             models: Sequence[ModelDeclaration]) -> dict[str, str]:
+def _sources(
+    event: EventDeclaration,
+    folds: Sequence[Fold],
+    formulas: Sequence[Formula],
+    parameters: Sequence[Parameter],
+    models: Sequence[ModelDeclaration],
+) -> dict[str, str]:
     """Everything a policy may ask for when it decides this event, with its FEEL type."""
     fields = event.fields
     found = {name: _FIELD_TYPES[field.kind] for name, field in fields.items()}
@@ -175,15 +220,21 @@ def _sources(event: EventDeclaration, folds: Sequence[Fold], formulas: Sequence[
     return found
 
 
-def _check_shared_names(parameters: Sequence[Parameter], models: Sequence[ModelDeclaration], features: set[str],
-                        events: Mapping[str, EventDeclaration], decided: Sequence[str], notes: Notes) -> None:
+def _check_shared_names(
+    parameters: Sequence[Parameter],
+    models: Sequence[ModelDeclaration],
+    features: Collection[str],
+    decided: Mapping[str, EventDeclaration],
+    notes: Notes,
+) -> None:
     """A policy input has one source: parameters may not share a name with a field, feature or model."""
-    taken = {**{name: f"a field of {event}" for event in decided for name in events[event].fields},
-             **{name: "a fold or formula" for name in features}, **{model.name: "a model" for model in models}}
+    taken = {name: f"a field of {event.name}" for event in decided.values() for name in event.fields}
+    taken |= dict.fromkeys(features, "a fold or formula") | {model.name: "a model" for model in models}
     for parameter in parameters:
         if parameter.name in taken:
-            notes.add("parameters", f"parameter.{parameter.name}", f"the name is taken by {taken[parameter.name]}", found=parameter.name,
-                      cure="A policy could not tell them apart: rename the parameter.")
+            message = f"the name is taken by {taken[parameter.name]}"
+            cure = "A policy could not tell them apart: rename the parameter."
+            notes.add("parameters", f"parameter.{parameter.name}", message, found=parameter.name, cure=cure)
 
 
 __all__ = ["Declared", "PackFiles", "check_pack", "load_packs", "read_pack"]

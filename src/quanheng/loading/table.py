@@ -6,11 +6,12 @@ import datetime as dt
 import re
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
 from quanheng.kernel.errors import QuanhengError
 from quanheng.kernel.time import parse_duration_ms, parse_time_ms
 from quanheng.loading.declared import Title
-from quanheng.loading.notes import Notes
+from quanheng.loading.notes import Notes, nearest
 from quanheng.loading.toml import join_key
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -18,8 +19,15 @@ DOTTED_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}(\.[a-z][a-z0-9_]{0,63}){0,3}")
 TEXT_LENGTH_MAX = 4000
 
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (bool, "true or false"), (int, "an integer"), (Decimal, "a number with a point"), (str, "a text"), (dict, "a table"),
-    (list, "a list"), (dt.datetime, "a date with time"), (dt.date, "a date"), (dt.time, "a time of day"),
+    (bool, "true or false"),
+    (int, "an integer"),
+    (Decimal, "a number with a point"),
+    (str, "a text"),
+    (dict, "a table"),
+    (list, "a list"),
+    (dt.datetime, "a date with time"),
+    (dt.date, "a date"),
+    (dt.time, "a time of day"),
 )
 
 
@@ -44,7 +52,9 @@ class Table:
         """The key as messages show it."""
         return join_key(self.key, name)
 
-    def problem(self, name: str, message: str, *, found: object = "", known: Collection[str] | str = "", cure: str = "") -> None:
+    def problem(
+        self, name: str, message: str, *, found: object = "", known: Collection[str] | str = "", cure: str = ""
+    ) -> None:
         """Note a problem of key `name` ("" = of the table itself) and remember that the table is not sound."""
         self.sound = False
         self.notes.add(self.file, self.path(name) if name else self.key, message, found=found, known=known, cure=cure)
@@ -56,9 +66,16 @@ class Table:
                 self.problem(name, "the key is missing", known=wanted)
             return None
         value = self.values[name]
-        if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool and bool not in _as_tuple(kinds)):
-            self.problem(name, "the value is of the wrong kind", found=f"{kind_of(value)}: {value}" if not isinstance(value, (dict, list)) else kind_of(value),
-                         known=wanted, cure=_kind_cure(value, kinds))
+        if not isinstance(value, kinds) or (
+            isinstance(value, bool) and kinds is not bool and bool not in _as_tuple(kinds)
+        ):
+            self.problem(
+                name,
+                "the value is of the wrong kind",
+                found=f"{kind_of(value)}: {value}" if not isinstance(value, (dict, list)) else kind_of(value),
+                known=wanted,
+                cure=_kind_cure(value, kinds),
+            )
             return None
         return value
 
@@ -66,8 +83,16 @@ class Table:
         """Whether the key is there, without asking for it."""
         return name in self.values
 
-    def text(self, name: str, *, required: bool = True, default: str = "", pattern: re.Pattern[str] | None = None,
-             wanted: str = "a text", most: int = TEXT_LENGTH_MAX) -> str:
+    def text(
+        self,
+        name: str,
+        *,
+        required: bool = True,
+        default: str = "",
+        pattern: re.Pattern[str] | None = None,
+        wanted: str = "a text",
+        most: int = TEXT_LENGTH_MAX,
+    ) -> str:
         """A text, not blank, at most `most` characters, matching `pattern` as a whole where one is given."""
         value = self._take(name, str, wanted, required)
         if not isinstance(value, str):
@@ -83,28 +108,48 @@ class Table:
             return default
         return value
 
-    def choice(self, name: str, options: Collection[str], *, default: str = "", required: bool = True) -> str:
-        """One of a closed list."""
+    def choice(self, name: str, options: Collection[str], *, default: str = "", required: bool = True) -> Any:
+        """One of a closed list: a text, typed Any so that it fits the caller's Literal."""
         value = self._take(name, str, ", ".join(options), required)
         if value is None:
             return default
         if value not in options:
-            self.problem(name, "the value is not one of the list", found=value, known=", ".join(options), cure=_did_you_mean(str(value), options))
+            self.problem(
+                name,
+                "the value is not one of the list",
+                found=value,
+                known=", ".join(options),
+                cure=_did_you_mean(str(value), options),
+            )
             return default
         return str(value)
 
-    def integer(self, name: str, *, required: bool = True, default: int = 0, least: int | None = None, most: int | None = None) -> int:
+    def integer(
+        self, name: str, *, required: bool = True, default: int = 0, least: int | None = None, most: int | None = None
+    ) -> int:
         """An integer within bounds."""
         value = self._take(name, int, "an integer", required)
         if not isinstance(value, int):
             return default
         if (least is not None and value < least) or (most is not None and value > most):
-            self.problem(name, "the integer is out of bounds", found=value, known=f"{least} to {most}" if most is not None else f"at least {least}")
+            self.problem(
+                name,
+                "the integer is out of bounds",
+                found=value,
+                known=f"{least} to {most}" if most is not None else f"at least {least}",
+            )
             return default
         return value
 
-    def number(self, name: str, *, required: bool = True, default: Decimal | None = None, least: Decimal | int | None = None,
-               most: Decimal | int | None = None) -> Decimal | None:
+    def number(
+        self,
+        name: str,
+        *,
+        required: bool = True,
+        default: Decimal | None = None,
+        least: Decimal | int | None = None,
+        most: Decimal | int | None = None,
+    ) -> Decimal | None:
         """A number, exact, within bounds."""
         value = self._take(name, (int, Decimal), "a number", required)
         if not isinstance(value, (int, Decimal)):
@@ -114,7 +159,12 @@ class Table:
             self.sound = False
             return default
         if (least is not None and number < least) or (most is not None and number > most):
-            self.problem(name, "the number is out of bounds", found=value, known=f"{least} to {most}" if most is not None else f"at least {least}")
+            self.problem(
+                name,
+                "the number is out of bounds",
+                found=value,
+                known=f"{least} to {most}" if most is not None else f"at least {least}",
+            )
             return default
         return number
 
@@ -130,7 +180,9 @@ class Table:
             return ()
         for position, item in enumerate(value):
             if not isinstance(item, str) or not item.strip():
-                self.problem(f"{name}", f"entry {position + 1} of the list is not a text", found=item, known="a text in quotes")
+                self.problem(
+                    f"{name}", f"entry {position + 1} of the list is not a text", found=item, known="a text in quotes"
+                )
             elif item in value[:position]:
                 self.problem(name, "an entry stands in the list twice", found=item, cure="Keep one of the two.")
         texts = tuple(item for item in value if isinstance(item, str))
@@ -166,19 +218,28 @@ class Table:
             else:
                 self.problem(name, f"entry {position + 1} of the list is not a table", found=item, known="a table")
 
-    def named(self, name: str, pattern: re.Pattern[str] = NAME, *, required: bool = False) -> Iterator[tuple[str, Table]]:
+    def named(
+        self, name: str, pattern: re.Pattern[str] = NAME, *, required: bool = False
+    ) -> Iterator[tuple[str, Table]]:
         """The tables `[name.X]` with their X, which must be a plain small-letter name."""
         outer = self.table(name, required=required)
         for inner, value in outer.values.items():
             if not pattern.fullmatch(inner):
-                outer.problem(inner, "the name is not a plain name", found=inner, known=_name_words(pattern),
-                              cure="Names have small letters, digits and _ and begin with a letter.")
+                outer.problem(
+                    inner,
+                    "the name is not a plain name",
+                    found=inner,
+                    known=_name_words(pattern),
+                    cure="Names have small letters, digits and _ and begin with a letter.",
+                )
             elif not isinstance(value, dict):
                 outer.problem(inner, "the value is of the wrong kind", found=kind_of(value), known="a table")
             else:
                 yield inner, Table(value, self.file, join_key(outer.key, inner), self.notes)
 
-    def duration_ms(self, name: str, *, required: bool = False, least_ms: int = 0, most_ms: int = 20 * 366 * 86_400_000) -> int | None:
+    def duration_ms(
+        self, name: str, *, required: bool = False, least_ms: int = 0, most_ms: int = 20 * 366 * 86_400_000
+    ) -> int | None:
         """A duration such as "7d" in milliseconds."""
         wanted = 'a duration such as "7d", "36h", "30s"'
         value = self._take(name, str, wanted, required)
@@ -190,13 +251,20 @@ class Table:
             self.problem(name, "the duration cannot be read", found=value, known=wanted)
             return None
         if not least_ms <= found <= most_ms:
-            self.problem(name, "the duration is out of bounds", found=value, known=f"{least_ms} ms to {most_ms // 86_400_000} days")
+            self.problem(
+                name,
+                "the duration is out of bounds",
+                found=value,
+                known=f"{least_ms} ms to {most_ms // 86_400_000} days",
+            )
             return None
         return found
 
     def time_ms(self, name: str, *, required: bool = True) -> int | None:
         """A moment: a TOML date or date with time and zone, or the same as text; in milliseconds UTC."""
-        value = self._take(name, (str, dt.date, dt.datetime), "a date such as 2026-01-31 or 2026-01-31T10:00:00Z", required)
+        value = self._take(
+            name, (str, dt.date, dt.datetime), "a date such as 2026-01-31 or 2026-01-31T10:00:00Z", required
+        )
         if value is None:
             return None
         found = moment_ms(value)
@@ -216,7 +284,13 @@ class Table:
         """Report the keys that nobody asked for. True when the table is sound."""
         for name, value in self.values.items():
             if name not in self._asked:
-                self.problem(name, "the key is not known here", found=name, known=list(self._asked), cure=self._dot_cure(name, value))
+                self.problem(
+                    name,
+                    "the key is not known here",
+                    found=name,
+                    known=list(self._asked),
+                    cure=self._dot_cure(name, value),
+                )
         return self.sound
 
     def _dot_cure(self, name: str, value: object) -> str:
@@ -246,8 +320,6 @@ def _as_tuple(kinds: type | tuple[type, ...]) -> tuple[type, ...]:
 
 
 def _did_you_mean(found: str, options: Collection[str]) -> str:
-    from quanheng.loading.notes import nearest
-
     near = nearest(found, options)
     return f"Did you mean {near[0]!r}?" if near else ""
 

@@ -31,8 +31,13 @@ def read_toml(content: bytes, file: str, notes: Notes) -> dict[str, object] | No
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        notes.add(file, "", "the file is not UTF-8 text", found=f"byte {content[error.start]:#04x} at position {error.start}",
-                  cure="Save it as UTF-8.")
+        notes.add(
+            file,
+            "",
+            "the file is not UTF-8 text",
+            found=f"byte {content[error.start]:#04x} at position {error.start}",
+            cure="Save it as UTF-8.",
+        )
         return None
     try:
         values = tomllib.loads(text, parse_float=_decimal)
@@ -41,8 +46,13 @@ def read_toml(content: bytes, file: str, notes: Notes) -> dict[str, object] | No
         return None
     except (RecursionError, ValueError, InvalidOperation) as error:
         # Beside syntax, tomllib lets through what int() and date() refuse, and lists nested without end.
-        notes.add(file, "", "the file cannot be read as TOML", found=type(error).__name__ + f" ({error})",
-                  cure="Look for a date that does not exist, a number of thousands of digits or lists inside lists.")
+        notes.add(
+            file,
+            "",
+            "the file cannot be read as TOML",
+            found=type(error).__name__ + f" ({error})",
+            cure="Look for a date that does not exist, a number of thousands of digits or lists inside lists.",
+        )
         return None
     _check_numbers(values, "", file, notes)
     return values
@@ -62,8 +72,14 @@ def _check_numbers(value: object, key: str, file: str, notes: Notes) -> None:
             _check_numbers(inner, f"{key}[{position}]", file, notes)
     elif isinstance(value, Decimal):
         if not value.is_finite():
-            notes.add(file, key, "the number is not finite", found=value, known="a finite number",
-                      cure="Leave the key out where there is no value.")
+            notes.add(
+                file,
+                key,
+                "the number is not finite",
+                found=value,
+                known="a finite number",
+                cure="Leave the key out where there is no value.",
+            )
         elif len(value.as_tuple().digits) > DIGITS_MAX:
             notes.add(file, key, "the number has too many digits", found=value, known=f"at most {DIGITS_MAX}")
     elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > INTEGER_MAX:
@@ -92,19 +108,34 @@ def _twice(said: str, lines: list[str], number: int) -> tuple[str, str] | None:
         return None
     header = _HEADER_LINE.match(lines[number - 1]) if number <= len(lines) else None
     if header is None:
-        return ("the key is written twice in one table", "Keep one of the two, or open a [table] of its own for the second.")
+        return (
+            "the key is written twice in one table",
+            "Keep one of the two, or open a [table] of its own for the second.",
+        )
     name = header["name"].strip().strip("[")
-    first = next((at for at, line in enumerate(lines[: number - 1], 1)
-                  if (found := _HEADER_LINE.match(line)) and found["name"].strip().strip("[") == name), 0)
+    first = next(
+        (
+            at
+            for at, line in enumerate(lines[: number - 1], 1)
+            if (found := _HEADER_LINE.match(line)) and found["name"].strip().strip("[") == name
+        ),
+        0,
+    )
     at = f", first in line {first}" if first else ""
-    return (f"the table [{name}] is written twice{at}", f"Move the keys under one heading; where a list is meant, write [[{name}]].")
+    return (
+        f"the table [{name}] is written twice{at}",
+        f"Move the keys under one heading; where a list is meant, write [[{name}]].",
+    )
 
 
 def _habit(line: str, said: str) -> tuple[str, str] | None:
     """What people write out of habit from other formats, by the look of the line."""
     if _FULL_WIDTH.search(re.sub(r'"[^"]*"', "", line)):
-        return "a full-width sign stands where TOML needs a plain one", "Write quotes, commas, brackets and = with the plain (half-width) signs."
-    if re.match(r"\s*[\w.\"-]+\s*:", line) and "=" not in line.split(":")[0]:
+        return (
+            "a full-width sign stands where TOML needs a plain one",
+            "Write quotes, commas, brackets and = with the plain (half-width) signs.",
+        )
+    if re.match(r"\s*[\w.\"-]+\s*:", line) and "=" not in line.split(":", maxsplit=1)[0]:
         return "a key is followed by a colon", "TOML writes key = value."
     if _LOOSE_DATE.search(line):
         return "a date is not written as TOML writes dates", "Write year-month-day with two digits each, as 2026-01-31."
@@ -118,7 +149,11 @@ def _habit(line: str, said: str) -> tuple[str, str] | None:
         return "a number begins with a zero", 'Write codes such as 007 in quotes, "007", and numbers without the zero.'
     word = _BARE_WORD.search(line)
     if word and word["word"] not in {"true", "false", "inf", "nan"}:
-        cure = f"Write {word['word'].lower()} in small letters." if word["word"].lower() in {"true", "false"} else f'Write "{word["word"]}".'
+        cure = (
+            f"Write {word['word'].lower()} in small letters."
+            if word["word"].lower() in {"true", "false"}
+            else f'Write "{word["word"]}".'
+        )
         return "a text has no quotes", cure
     if "inline table" in said.lower() or (line.rstrip().endswith("{")):
         return "an inline table { … } must stand on one line", "Join the lines, or open a [table] of its own."

@@ -32,7 +32,7 @@ class Known(msgspec.Struct, frozen=True):
 
 
 def check_cases(files: Mapping[str, dict[str, object]], known: Known, notes: Notes) -> tuple[Case, ...]:
-    """Read all case files (parsed, by name). Every event is read by its schema, so a case cannot hold what intake would refuse."""
+    """Read all case files (parsed, by name). Events are read by their schema, as intake reads them."""
     types = {name: EventType(event, 0) for name, event in known.events.items()}
     seen: dict[str, str] = {}
     cases = []
@@ -42,7 +42,12 @@ def check_cases(files: Mapping[str, dict[str, object]], known: Known, notes: Not
         defaults = {name: dict(table.values) for name, table in top.named("default", DOTTED_NAME)}
         for name in defaults:
             if name not in known.events:
-                top.problem("default", "no such event is declared here or in a required pack", found=name, known=list(known.events))
+                top.problem(
+                    "default",
+                    "no such event is declared here or in a required pack",
+                    found=name,
+                    known=list(known.events),
+                )
         for table in top.tables("case", required=True):
             case = _case(table, file, defaults, types, known)
             if case is None:
@@ -55,18 +60,29 @@ def check_cases(files: Mapping[str, dict[str, object]], known: Known, notes: Not
     return tuple(cases)
 
 
-def _case(table: Table, file: str, defaults: Mapping[str, dict[str, object]], types: Mapping[str, EventType], known: Known) -> Case | None:
+def _case(
+    table: Table, file: str, defaults: Mapping[str, dict[str, object]], types: Mapping[str, EventType], known: Known
+) -> Case | None:
     name = table.text("name", wanted="one sentence that says what must happen")
     clock_ms = table.time_ms("clock")
     scores = _scores(table, known.models)
     events: list[CaseEvent] = []
     stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "case"
     for inner in table.tables("event", required=True):
-        events += _events(inner, clock_ms or 0, f"{stem}-{len(events) + 1}", events[-1].received_ms if events else clock_ms or 0,
-                          defaults, types, known)
+        events += _events(
+            inner,
+            clock_ms or 0,
+            f"{stem}-{len(events) + 1}",
+            events[-1].received_ms if events else clock_ms or 0,
+            defaults,
+            types,
+            known,
+        )
     table.done()
     if events and not any(event.expect for event in events):
-        table.problem("event", "the case expects nothing", cure='Add expect = {outcome = "…", reasons = […]} to an event.')
+        table.problem(
+            "event", "the case expects nothing", cure='Add expect = {outcome = "…", reasons = […]} to an event.'
+        )
     if not name or clock_ms is None or not events:
         return None
     return Case(name=name, file=file, clock_ms=clock_ms, scores=scores, events=tuple(events))
@@ -82,17 +98,31 @@ def _scores(table: Table, models: Collection[str]) -> dict[str, Decimal | None]:
         elif value == MISSING_SCORE:
             scores[name] = None
         elif isinstance(value, bool) or not isinstance(value, (int, Decimal)):
-            inner.problem(name, "the score is neither a number nor missing", found=value, known=f'a number, or "{MISSING_SCORE}"')
+            inner.problem(
+                name, "the score is neither a number nor missing", found=value, known=f'a number, or "{MISSING_SCORE}"'
+            )
         else:
             scores[name] = Decimal(value)
     absent = [name for name in models if name not in inner.values]
     if inner.values and absent:
-        inner.problem("", "scores are fixed in a case: a model has none", found=", ".join(absent), cure=f'Write a number, or "{MISSING_SCORE}".')
+        inner.problem(
+            "",
+            "scores are fixed in a case: a model has none",
+            found=", ".join(absent),
+            cure=f'Write a number, or "{MISSING_SCORE}".',
+        )
     return scores
 
 
-def _events(table: Table, clock_ms: int, id: str, last_ms: int, defaults: Mapping[str, dict[str, object]],
-            types: Mapping[str, EventType], known: Known) -> list[CaseEvent]:
+def _events(
+    table: Table,
+    clock_ms: int,
+    id: str,
+    last_ms: int,
+    defaults: Mapping[str, dict[str, object]],
+    types: Mapping[str, EventType],
+    known: Known,
+) -> list[CaseEvent]:
     """One `[[case.event]]`, repeated `times` with `every` between."""
     name = table.choice("type", known.events)
     at_ms = table.time_ms("at", required=False) if table.has("at") else max(clock_ms, last_ms)
@@ -105,26 +135,44 @@ def _events(table: Table, clock_ms: int, id: str, last_ms: int, defaults: Mappin
     if at_ms is None or name not in types:
         return []
     if at_ms < last_ms:
-        table.problem("at", "the event arrives before the one above it", found=table.values.get("at"), cure="Write events in order of arrival.")
+        table.problem(
+            "at",
+            "the event arrives before the one above it",
+            found=table.values.get("at"),
+            cure="Write events in order of arrival.",
+        )
     event_type = types[name]
     found = []
     for number in range(times):
         last = number == times - 1
         moved = _moments(data, event_type, number * every_ms, at_ms + number * every_ms)
-        found.append(CaseEvent(id=id if times == 1 else f"{id}-{number + 1}", type=name, data=moved,
-                               received_ms=at_ms + number * every_ms, expect=expect if last else None))
+        found.append(
+            CaseEvent(
+                id=id if times == 1 else f"{id}-{number + 1}",
+                type=name,
+                data=moved,
+                received_ms=at_ms + number * every_ms,
+                expect=expect if last else None,
+            )
+        )
     if expect is None or expect.status != "rejected":
         try:
             event_type.read(_JSON.encode(found[0].data))
         except EventRejected as error:
-            table.problem("data", f"the event does not fit its type: {error.what}", found=error.found or error.where, known=error.allowed, cure=error.cure)
+            table.problem(
+                "data",
+                f"the event does not fit its type: {error.what}",
+                found=error.found or error.where,
+                known=error.allowed,
+                cure=error.cure,
+            )
         except TypeError as error:  # A TOML value that JSON does not have, such as a time of day.
             table.problem("data", "a value cannot be sent as JSON", found=str(error))
     return found
 
 
 def _moments(data: Mapping[str, object], event_type: EventType, later_ms: int, received_ms: int) -> dict[str, object]:
-    """Dates become milliseconds, moved along with repetition; time fields that are left out are the moment of arrival."""
+    """Dates become milliseconds, moved along with repetition; a time field left out is the moment of arrival."""
     moved = dict(data)
     for name, field in event_type.declaration.fields.items():
         if field.kind != "time":
@@ -139,7 +187,9 @@ def _moments(data: Mapping[str, object], event_type: EventType, later_ms: int, r
 
 
 def _expect(table: Table, event: str, known: Known) -> CaseExpectation:
-    status = table.choice("status", STATUSES, default="decided" if event in known.decided else "recorded", required=False)
+    status = table.choice(
+        "status", STATUSES, default="decided" if event in known.decided else "recorded", required=False
+    )
     outcome = table.choice("outcome", known.outcomes, required=False) or None
     reasons = table.texts("reasons", required=False) if table.has("reasons") else None
     for code in reasons or ():
@@ -148,6 +198,8 @@ def _expect(table: Table, event: str, known: Known) -> CaseExpectation:
     if not table.values:
         table.problem("", "nothing is expected", known="outcome, reasons, status")
     if outcome and event and event not in known.decided:
-        table.problem("outcome", f"no flow decides {event}", found=outcome, cure="Expect it of an event that is decided.")
+        table.problem(
+            "outcome", f"no flow decides {event}", found=outcome, cure="Expect it of an event that is decided."
+        )
     table.done()
     return CaseExpectation(status=status, outcome=outcome, reasons=reasons)

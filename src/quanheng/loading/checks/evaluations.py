@@ -12,8 +12,9 @@ KINDS = ("delayed_card",)
 DAYS_MAX = 3660
 
 
-def check_evaluations(values: dict[str, object], events: Collection[str], keys: Collection[str], mappings: Collection[str],
-                      notes: Notes) -> dict[str, dict[str, object]]:
+def check_evaluations(
+    values: dict[str, object], events: Collection[str], keys: Collection[str], mappings: Collection[str], notes: Notes
+) -> dict[str, dict[str, object]]:
     """Read evaluations.toml.
 
     Parameters

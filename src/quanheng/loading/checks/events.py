@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 
 from quanheng.events.schema import MAX_NUMBER, TEXT_LENGTH_MAX, EventDeclaration, FieldDeclaration
 from quanheng.loading.declared import Entity
@@ -19,8 +20,9 @@ CHOICES_MAX = 500
 PATTERN_LENGTH_MAX = 200
 
 
-def check_events(values: dict[str, object], pack: str, entities_known: Mapping[str, Entity],
-                 notes: Notes) -> tuple[tuple[Entity, ...], tuple[EventDeclaration, ...]]:
+def check_events(
+    values: dict[str, object], pack: str, entities_known: Mapping[str, Entity], notes: Notes
+) -> tuple[tuple[Entity, ...], tuple[EventDeclaration, ...]]:
     """Read events.toml.
 
     Parameters
@@ -50,10 +52,17 @@ def _event(name: str, table: Table, pack: str, entities: Mapping[str, Entity]) -
     fields = {}
     for field_name, values in outer.values.items():
         if not NAME.fullmatch(field_name):
-            outer.problem(field_name, "the name is not a plain name", found=field_name, known='a name such as "amount_minor"',
-                          cure="Names have small letters, digits and _ and begin with a letter.")
+            outer.problem(
+                field_name,
+                "the name is not a plain name",
+                found=field_name,
+                known='a name such as "amount_minor"',
+                cure="Names have small letters, digits and _ and begin with a letter.",
+            )
         elif not isinstance(values, dict):
-            outer.problem(field_name, "the value is of the wrong kind", found=values, known='a table such as {type = "integer"}')
+            outer.problem(
+                field_name, "the value is of the wrong kind", found=values, known='a table such as {type = "integer"}'
+            )
         else:
             fields[field_name] = _field(Table(values, table.file, outer.path(field_name), table.notes), pack, entities)
     if len(outer.values) > FIELDS_MAX:
@@ -63,7 +72,9 @@ def _event(name: str, table: Table, pack: str, entities: Mapping[str, Entity]) -
     _check_time(table, time, fields)
     if not fields:
         return None
-    return EventDeclaration(name=name, fields=fields, subject=subject, time=time, title={"en": title.en, "zh": title.zh})
+    return EventDeclaration(
+        name=name, fields=fields, subject=subject, time=time, title={"en": title.en, "zh": title.zh}
+    )
 
 
 def _check_subject(table: Table, subject: str, fields: Mapping[str, FieldDeclaration]) -> None:
@@ -73,22 +84,39 @@ def _check_subject(table: Table, subject: str, fields: Mapping[str, FieldDeclara
     if subject not in fields:
         table.problem("subject", "the subject is not a field of this event", found=subject, known=keys)
     elif fields[subject].kind != "key":
-        table.problem("subject", "the subject must be a key field", found=f"a field of type {fields[subject].kind}", known=keys)
+        table.problem(
+            "subject", "the subject must be a key field", found=f"a field of type {fields[subject].kind}", known=keys
+        )
     elif fields[subject].optional:
-        table.problem("subject", "the subject may not be optional: its key seals the event", found=subject,
-                      cure="Remove `optional` from the field.")
+        table.problem(
+            "subject",
+            "the subject may not be optional: its key seals the event",
+            found=subject,
+            cure="Remove `optional` from the field.",
+        )
 
 
 def _check_time(table: Table, time: str, fields: Mapping[str, FieldDeclaration]) -> None:
     times = [name for name, field in fields.items() if field.kind == "time"]
     if time not in fields:
-        table.problem("time", "the time is not a field of this event", found=time, known=times,
-                      cure='' if times else f'Declare the field: {time} = {{type = "time"}}')
+        table.problem(
+            "time",
+            "the time is not a field of this event",
+            found=time,
+            known=times,
+            cure="" if times else f'Declare the field: {time} = {{type = "time"}}',
+        )
     elif fields[time].kind != "time":
-        table.problem("time", "the time must be a field of type time", found=f"a field of type {fields[time].kind}", known=times)
+        table.problem(
+            "time", "the time must be a field of type time", found=f"a field of type {fields[time].kind}", known=times
+        )
     elif fields[time].optional:
-        table.problem("time", "the time may not be optional: it places the event in its windows", found=time,
-                      cure="Remove `optional` from the field.")
+        table.problem(
+            "time",
+            "the time may not be optional: it places the event in its windows",
+            found=time,
+            cure="Remove `optional` from the field.",
+        )
 
 
 def _field(table: Table, pack: str, entities: Mapping[str, Entity]) -> FieldDeclaration:
@@ -109,15 +137,26 @@ def _field(table: Table, pack: str, entities: Mapping[str, Entity]) -> FieldDecl
     elif kind == "choice":
         choices = table.texts("choices", least=1)
         if len(choices) > CHOICES_MAX:
-            table.problem("choices", "the list is too long", found=f"{len(choices)} entries", known=f"at most {CHOICES_MAX}")
+            table.problem(
+                "choices", "the list is too long", found=f"{len(choices)} entries", known=f"at most {CHOICES_MAX}"
+            )
     elif kind in {"integer", "decimal"}:
         unit = table.text("unit", required=False)
         scale = table.integer("scale", least=0, most=SCALE_MAX) if kind == "decimal" else 0
         low, high = _bounds(table, kind, scale)
     table.done()
     return FieldDeclaration(
-        kind=kind, entity=entity, optional=optional, unit=unit, data_class=data_class, min=low, max=high, scale=scale,  # type: ignore[arg-type]
-        pattern=pattern, length_max=length_max, choices=choices,
+        kind=kind,
+        entity=entity,
+        optional=optional,
+        unit=unit,
+        data_class=data_class,
+        min=low,
+        max=high,
+        scale=scale,
+        pattern=pattern,
+        length_max=length_max,
+        choices=choices,
         title={"en": title.en, "zh": title.zh} if title.en else {},
     )
 
@@ -130,8 +169,13 @@ def _entity_name(table: Table, pack: str, entities: Collection[str]) -> str:
     name = written if "." in written else f"{pack}.{written}"
     if name not in entities:
         elsewhere = [other for other in entities if other.endswith(f".{written}")]
-        table.problem("entity", "no such entity is declared here or in a required pack", found=written, known=list(entities),
-                      cure=f'Write "{elsewhere[0]}": names of other packs carry the pack.' if elsewhere else "")
+        table.problem(
+            "entity",
+            "no such entity is declared here or in a required pack",
+            found=written,
+            known=list(entities),
+            cure=f'Write "{elsewhere[0]}": names of other packs carry the pack.' if elsewhere else "",
+        )
     return name
 
 
@@ -140,23 +184,22 @@ def _pattern(table: Table) -> str:
     try:
         re.compile(pattern)
     except re.error as error:
-        table.problem("pattern", "the regular expression cannot be read", found=pattern, known=f"a regular expression ({error})")
+        table.problem(
+            "pattern", "the regular expression cannot be read", found=pattern, known=f"a regular expression ({error})"
+        )
         return ""
     return pattern
 
 
-def _bounds(table: Table, kind: str, scale: int) -> tuple:  # type: ignore[type-arg]
+def _bounds(table: Table, kind: str, scale: int) -> tuple[Decimal | int | None, Decimal | int | None]:
     """min and max of a number field: integers for integers, and what a 64-bit header number holds."""
     room = MAX_NUMBER // 10**scale
-    found = []
-    for name in ("min", "max"):
-        number = table.number(name, required=False, least=-room, most=room)
-        if number is not None and kind == "integer":
-            if number != int(number):
-                table.problem(name, "the bound of an integer must be an integer", found=number)
-            found.append(int(number))
-        else:
-            found.append(number)
-    if found[0] is not None and found[1] is not None and found[0] > found[1]:
-        table.problem("min", "min is larger than max", found=found[0], known=f"at most {found[1]}")
-    return tuple(found)
+    low, high = (table.number(name, required=False, least=-room, most=room) for name in ("min", "max"))
+    if low is not None and high is not None and low > high:
+        table.problem("min", "min is larger than max", found=low, known=f"at most {high}")
+    if kind == "decimal":
+        return low, high
+    for name, number in (("min", low), ("max", high)):
+        if number is not None and number != int(number):
+            table.problem(name, "the bound of an integer must be an integer", found=number)
+    return None if low is None else int(low), None if high is None else int(high)

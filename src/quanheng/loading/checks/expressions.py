@@ -19,7 +19,7 @@ def names_used(text: str, known: Collection[str], file: str, key: str, notes: No
     known : names that may be used; all are numbers
     file, key : where the text stands
     """
-    scope = {name: NUMBER for name in sorted(known)}
+    scope = dict.fromkeys(sorted(known), NUMBER)
     try:
         tree = feel.parse(text, scope, strict=False)
         unknown = sorted({node.name for node in walk(tree) if isinstance(node, Unknown)})
@@ -29,6 +29,13 @@ def names_used(text: str, known: Collection[str], file: str, key: str, notes: No
             tree = feel.parse(text, scope, strict=True)
     except ExpressionError as error:
         place = f" at {error.where}" if error.where else ""
-        notes.add(file, key, f"the expression cannot be read{place}: {error.what}", found=error.found or text, known=error.allowed, cure=error.cure)
+        notes.add(
+            file,
+            key,
+            f"the expression cannot be read{place}: {error.what}",
+            found=error.found or text,
+            known=error.allowed,
+            cure=error.cure,
+        )
         return ()
     return tuple(sorted({node.name for node in walk(tree) if isinstance(node, Name) and node.name in scope}))

@@ -23,8 +23,9 @@ KEYS_MAX = 4
 DECIMALS_MAX = 12
 
 
-def check_features(values: dict[str, object], events: Mapping[str, EventDeclaration], decided: Sequence[str],
-                   notes: Notes) -> tuple[tuple[Fold, ...], tuple[Formula, ...]]:
+def check_features(
+    values: dict[str, object], events: Mapping[str, EventDeclaration], decided: Sequence[str], notes: Notes
+) -> tuple[tuple[Fold, ...], tuple[Formula, ...]]:
     """Read features.toml.
 
     Parameters
@@ -49,15 +50,27 @@ def check_features(values: dict[str, object], events: Mapping[str, EventDeclarat
     return tuple(folds), _in_order(formulas, folds, events, decided, notes)
 
 
-def _unique(table: Table, name: str, seen: dict[str, str], events: Mapping[str, EventDeclaration], decided: Sequence[str]) -> bool:
+def _unique(
+    table: Table, name: str, seen: dict[str, str], events: Mapping[str, EventDeclaration], decided: Sequence[str]
+) -> bool:
     if not name:
         return False
     if name in seen:
-        table.problem("name", f"the name is taken by {seen[name]}", found=name, cure="Give each fold and formula a name of its own.")
+        table.problem(
+            "name",
+            f"the name is taken by {seen[name]}",
+            found=name,
+            cure="Give each fold and formula a name of its own.",
+        )
         return False
     for event in decided:
         if event in events and name in events[event].fields:
-            table.problem("name", f"the name is taken by a field of {event}", found=name, cure="Policies and formulas could not tell them apart: rename one.")
+            table.problem(
+                "name",
+                f"the name is taken by a field of {event}",
+                found=name,
+                cure="Policies and formulas could not tell them apart: rename one.",
+            )
     seen[name] = table.key
     return True
 
@@ -71,7 +84,9 @@ def _fold(table: Table, events: Mapping[str, EventDeclaration], decided: Sequenc
     if kind in WITHOUT_VALUE:
         if table.has("value"):
             table.any("value")
-            table.problem("value", f"a fold of kind {kind} reads no value", found=table.values["value"], cure="Remove `value`.")
+            table.problem(
+                "value", f"a fold of kind {kind} reads no value", found=table.values["value"], cure="Remove `value`."
+            )
     else:
         value = table.text("value", wanted="a number field of the event")
     window_ms = table.duration_ms("window", least_ms=1, most_ms=WINDOW_MS_MAX)
@@ -87,11 +102,23 @@ def _fold(table: Table, events: Mapping[str, EventDeclaration], decided: Sequenc
         _check_value(table, kind, value, events[of])
     if len(by) > KEYS_MAX:
         table.problem("by", "the list is too long", found=f"{len(by)} entries", known=f"at most {KEYS_MAX}")
-    return Fold(name=name, of=of, by=by, fold=kind, value=value, window_ms=window_ms, delay_ms=delay_ms, current=current,  # type: ignore[arg-type]
-                empty=int(empty) if empty is not None and empty == int(empty) else empty, title=title)
+    return Fold(
+        name=name,
+        of=of,
+        by=by,
+        fold=kind,
+        value=value,
+        window_ms=window_ms,
+        delay_ms=delay_ms,
+        current=current,
+        empty=int(empty) if empty is not None and empty == int(empty) else empty,
+        title=title,
+    )
 
 
-def _check_by(table: Table, by: Sequence[str], of: str, events: Mapping[str, EventDeclaration], decided: Sequence[str]) -> None:
+def _check_by(
+    table: Table, by: Sequence[str], of: str, events: Mapping[str, EventDeclaration], decided: Sequence[str]
+) -> None:
     keys = [name for name, field in events[of].fields.items() if field.kind == "key"]
     for name in by:
         if name not in keys:
@@ -99,8 +126,13 @@ def _check_by(table: Table, by: Sequence[str], of: str, events: Mapping[str, Eve
             table.problem("by", f"a fold is kept by key fields, and {of} has no such key field", found=kind, known=keys)
     deciding = [events[name] for name in decided if name in events]
     if deciding and all(name in keys for name in by) and not any(_shares(by, events[of], event) for event in deciding):
-        table.problem("by", "no decided event has these key fields of the same entity", found=", ".join(by),
-                      known=", ".join(event.name for event in deciding), cure="Name the key field alike in both events.")
+        table.problem(
+            "by",
+            "no decided event has these key fields of the same entity",
+            found=", ".join(by),
+            known=", ".join(event.name for event in deciding),
+            cure="Name the key field alike in both events.",
+        )
 
 
 def _shares(by: Sequence[str], one: EventDeclaration, other: EventDeclaration) -> bool:
@@ -115,13 +147,18 @@ def _check_value(table: Table, kind: str, value: str, event: EventDeclaration) -
     if value not in event.fields:
         table.problem("value", f"{event.name} has no such field", found=value, known=names)
     elif value not in names:
-        table.problem("value", f"a fold of kind {kind} cannot read a field of type {event.fields[value].kind}", found=value, known=names)
+        table.problem(
+            "value",
+            f"a fold of kind {kind} cannot read a field of type {event.fields[value].kind}",
+            found=value,
+            known=names,
+        )
 
 
 def _formula(table: Table) -> Formula:
     formula = Formula(
         name=table.text("name", pattern=NAME, wanted='a name such as "amount_to_mean_30d"'),
-        type=table.choice("type", ("float",), default="float", required=False),  # type: ignore[arg-type]
+        type=table.choice("type", ("float",), default="float", required=False),
         decimals=table.integer("decimals", required=False, default=4, least=0, most=DECIMALS_MAX),
         feel=table.text("feel", wanted="a FEEL expression"),
         title=table.title(required=False),
@@ -135,8 +172,13 @@ def number_fields(fields: Mapping[str, FieldDeclaration]) -> list[str]:
     return [name for name, field in fields.items() if field.kind in NUMBER_KINDS]
 
 
-def _in_order(drafts: Sequence[tuple[str, Formula]], folds: Sequence[Fold], events: Mapping[str, EventDeclaration],
-              decided: Sequence[str], notes: Notes) -> tuple[Formula, ...]:
+def _in_order(
+    drafts: Sequence[tuple[str, Formula]],
+    folds: Sequence[Fold],
+    events: Mapping[str, EventDeclaration],
+    decided: Sequence[str],
+    notes: Notes,
+) -> tuple[Formula, ...]:
     """Check each formula's text and names, and put formulas after those they use. Cycles are problems."""
     known = {name for event in decided if event in events for name in number_fields(events[event].fields)}
     known |= {fold.name for fold in folds} | {formula.name for _, formula in drafts}
@@ -151,8 +193,13 @@ def _in_order(drafts: Sequence[tuple[str, Formula]], folds: Sequence[Fold], even
         ready = [name for name, (_, formula) in waiting.items() if not any(used in waiting for used in formula.uses)]
         if not ready:
             for key, formula in waiting.values():
-                notes.add(FILE, f"{key}.feel", "the formulas need one another in a circle", found=" → ".join(_circle(formula, waiting)),
-                          cure="Write one of them without the other.")
+                notes.add(
+                    FILE,
+                    f"{key}.feel",
+                    "the formulas need one another in a circle",
+                    found=" → ".join(_circle(formula, waiting)),
+                    cure="Write one of them without the other.",
+                )
             break
         done += [waiting.pop(name)[1] for name in ready]
     return tuple(done)
@@ -163,9 +210,16 @@ def _circle(start: Formula, waiting: Mapping[str, tuple[str, Formula]]) -> list[
     while True:
         following = next(used for used in waiting[path[-1]][1].uses if used in waiting)
         if following in path:
-            return [*path[path.index(following):], following]
+            return [*path[path.index(following) :], following]
         path.append(following)
 
 
 def _with_uses(formula: Formula, used: Sequence[str]) -> Formula:
-    return Formula(name=formula.name, feel=formula.feel, type=formula.type, decimals=formula.decimals, uses=tuple(used), title=formula.title)
+    return Formula(
+        name=formula.name,
+        feel=formula.feel,
+        type=formula.type,
+        decimals=formula.decimals,
+        uses=tuple(used),
+        title=formula.title,
+    )

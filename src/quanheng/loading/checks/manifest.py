@@ -61,12 +61,23 @@ def check_manifest(values: dict[str, object], notes: Notes) -> Manifest:
     flows = tuple(_flow(table) for table in top.tables("flow"))
     outcomes = pack.texts("outcomes", required=bool(flows))
     if len(outcomes) > OUTCOMES_MAX:
-        pack.problem("outcomes", "the list is too long", found=f"{len(outcomes)} entries", known=f"at most {OUTCOMES_MAX}")
+        pack.problem(
+            "outcomes", "the list is too long", found=f"{len(outcomes)} entries", known=f"at most {OUTCOMES_MAX}"
+        )
     purposes = tuple(_purpose(name, table) for name, table in top.named("purpose"))
     pack.done()
     top.done()
-    return Manifest(name=name, version=version, kind=kind, title=title, law=law, requires=requires,
-                    outcomes=outcomes, purposes=purposes, flows=flows)
+    return Manifest(
+        name=name,
+        version=version,
+        kind=kind,
+        title=title,
+        law=law,
+        requires=requires,
+        outcomes=outcomes,
+        purposes=purposes,
+        flows=flows,
+    )
 
 
 def read_requirements(pack: Table) -> tuple[Requirement, ...]:
@@ -79,7 +90,9 @@ def read_requirements(pack: Table) -> tuple[Requirement, ...]:
         if match is None or any(bound is None or not VERSION.fullmatch(bound["version"]) for bound in bounds):
             pack.problem("requires", "the requirement cannot be read", found=text, known=REQUIREMENT_WORDS)
             continue
-        requirement = Requirement(match["pack"], tuple((bound["operator"], bound["version"]) for bound in bounds if bound))
+        requirement = Requirement(
+            match["pack"], tuple((bound["operator"], bound["version"]) for bound in bounds if bound)
+        )
         if requirement.pack in {other.pack for other in found}:
             pack.problem("requires", "the pack is required twice", found=text, cure="Put all bounds into one entry.")
             continue
@@ -92,7 +105,7 @@ def _purpose(name: str, table: Table) -> Purpose:
     source = table.text("source", wanted="the statute and article that give this basis")
     title = table.title()
     table.done()
-    return Purpose(name=name, basis=basis, source=source, title=title)  # type: ignore[arg-type]
+    return Purpose(name=name, basis=basis, source=source, title=title)
 
 
 def _flow(table: Table) -> FlowDraft:
@@ -107,7 +120,8 @@ def _flow(table: Table) -> FlowDraft:
     if table.has("then"):
         table.any("then")
         table.problem(
-            "then", "acts after a decision are not part of this release: the ledger, cases and outbox they need come later",
+            "then",
+            "acts after a decision are not part of this release: the ledger, cases and outbox they need come later",
             cure="Remove `then`; the outcome and its reasons are answered and recorded without it.",
         )
     table.done()
@@ -123,8 +137,13 @@ def check_flow_names(manifest: Manifest, events: Collection[str], notes: Notes) 
         _known(flow.purpose, purposes, flow, "purpose", "no such purpose is declared in this file", notes)
         _known(flow.fallback, manifest.outcomes, flow, "fallback", "the fall-back is not one of the outcomes", notes)
         if flow.when in seen:
-            notes.add(FILE, f"{flow.key}.when", f"the event is decided by {seen[flow.when]} of this pack already", found=flow.when,
-                      cure="Put both into one decision, or into two packs.")
+            notes.add(
+                FILE,
+                f"{flow.key}.when",
+                f"the event is decided by {seen[flow.when]} of this pack already",
+                found=flow.when,
+                cure="Put both into one decision, or into two packs.",
+            )
         elif flow.when:
             seen[flow.when] = flow.key
 
@@ -143,7 +162,11 @@ def meets(version: str, bounds: Sequence[tuple[str, str]]) -> bool:
     """Whether a version keeps within all bounds."""
     found = version_tuple(version)
     comparisons = {
-        ">=": lambda bound: found >= bound, "<=": lambda bound: found <= bound, "==": lambda bound: found == bound,
-        "!=": lambda bound: found != bound, ">": lambda bound: found > bound, "<": lambda bound: found < bound,
+        ">=": lambda bound: found >= bound,
+        "<=": lambda bound: found <= bound,
+        "==": lambda bound: found == bound,
+        "!=": lambda bound: found != bound,
+        ">": lambda bound: found > bound,
+        "<": lambda bound: found < bound,
     }
     return all(comparisons[operator](version_tuple(bound)) for operator, bound in bounds)

@@ -12,11 +12,19 @@ from quanheng.loading.notes import Notes
 from quanheng.loading.table import DOTTED_NAME, Table, kind_of
 
 _CONSTANT_KINDS: dict[str, tuple[type, ...]] = {
-    "key": (str,), "text": (str,), "choice": (str,), "integer": (int,), "decimal": (int, Decimal), "boolean": (bool,), "time": (int, dt.datetime),
+    "key": (str,),
+    "text": (str,),
+    "choice": (str,),
+    "integer": (int,),
+    "decimal": (int, Decimal),
+    "boolean": (bool,),
+    "time": (int, dt.datetime),
 }
 
 
-def check_mappings(files: Mapping[str, dict[str, object]], events: Mapping[str, EventDeclaration], notes: Notes) -> tuple[FileMapping, ...]:
+def check_mappings(
+    files: Mapping[str, dict[str, object]], events: Mapping[str, EventDeclaration], notes: Notes
+) -> tuple[FileMapping, ...]:
     """Read all mapping files (parsed, by name)."""
     found = []
     for file, values in files.items():
@@ -24,8 +32,12 @@ def check_mappings(files: Mapping[str, dict[str, object]], events: Mapping[str, 
         top.title(required=False)
         mapped = [_event(name, table, events) for name, table in top.named("event", DOTTED_NAME, required=True)]
         top.done()
-        found.append(FileMapping(name=file.removeprefix("mappings/").removesuffix(".toml"),
-                                 events=tuple(one for one in mapped if one is not None)))
+        found.append(
+            FileMapping(
+                name=file.removeprefix("mappings/").removesuffix(".toml"),
+                events=tuple(one for one in mapped if one is not None),
+            )
+        )
     return tuple(found)
 
 
@@ -40,12 +52,19 @@ def _event(name: str, table: Table, events: Mapping[str, EventDeclaration]) -> E
         if field not in declared:
             outer.problem(field, f"{name} has no such field", found=field, known=list(declared))
         elif not isinstance(values, dict):
-            outer.problem(field, "the value is of the wrong kind", found=kind_of(values), known='{column = "…"} or {constant = …}')
+            outer.problem(
+                field, "the value is of the wrong kind", found=kind_of(values), known='{column = "…"} or {constant = …}'
+            )
         else:
             fields[field] = _source(Table(values, table.file, outer.path(field), table.notes), declared[field])
     missing = [field for field, one in declared.items() if not one.optional and field not in outer.values]
     if missing:
-        table.problem("fields", "required fields have no source", found=", ".join(missing), cure='Add {column = "…"} or {constant = …} for each.')
+        table.problem(
+            "fields",
+            "required fields have no source",
+            found=", ".join(missing),
+            cure='Add {column = "…"} or {constant = …} for each.',
+        )
     where = _where(table.table("where", required=False)) if table.has("where") else None
     delay_ms = table.duration_ms("delay") or 0
     id_source = _source(table.table("id", required=False), None) if table.has("id") else None
@@ -62,10 +81,12 @@ def _source(table: Table, field: FieldDeclaration | None) -> ColumnSource:
     if constant is not None and field is not None:
         kinds = _CONSTANT_KINDS[field.kind]
         if not isinstance(constant, kinds) or (isinstance(constant, bool) and field.kind != "boolean"):
-            table.problem("constant", f"the constant does not fit a field of type {field.kind}", found=kind_of(constant))
+            table.problem(
+                "constant", f"the constant does not fit a field of type {field.kind}", found=kind_of(constant)
+            )
         elif field.kind == "choice" and constant not in field.choices:
             table.problem("constant", "the constant is not one of the choices", found=constant, known=field.choices)
-    return ColumnSource(column=column, constant=constant)  # type: ignore[arg-type]
+    return ColumnSource(column=column, constant=constant)
 
 
 def _where(table: Table) -> tuple[str, object] | None:

@@ -17,8 +17,12 @@ OUTPUT_DECIMALS_MAX = 9
 OWN_KEYS = ("name", "estimator", "inputs", "output_decimals", "weights", "hash")
 
 
-def check_models(files: Mapping[str, dict[str, object]], contents: Mapping[str, bytes], known: Collection[str], notes: Notes,
-                 ) -> tuple[tuple[ModelDeclaration, ...], dict[str, bytes], frozenset[str]]:
+def check_models(
+    files: Mapping[str, dict[str, object]],
+    contents: Mapping[str, bytes],
+    known: Collection[str],
+    notes: Notes,
+) -> tuple[tuple[ModelDeclaration, ...], dict[str, bytes], frozenset[str]]:
     """Read all model files (parsed, by name).
 
     Parameters
@@ -41,7 +45,9 @@ def check_models(files: Mapping[str, dict[str, object]], contents: Mapping[str, 
         if model.name in models:
             table.problem("name", "the name is taken by another model of this pack", found=model.name)
         if model.name in known:
-            table.problem("name", "the name is taken by a field, fold or formula", found=model.name, cure="Rename the model.")
+            table.problem(
+                "name", "the name is taken by a field, fold or formula", found=model.name, cure="Rename the model."
+            )
         belonging |= {f"models/{model.weights}", *_named_files(values)}
         content = _weights(table, model, contents)
         if content is not None:
@@ -73,19 +79,38 @@ def _weights(table: Table, model: ModelDeclaration, contents: Mapping[str, bytes
     if not model.weights:
         return None
     if f"models/{model.weights}" not in contents:
-        there = [name.removeprefix("models/") for name in contents if name.startswith("models/") and not name.endswith(".toml")]
-        table.problem("weights", "the weights file is not in the pack's folder models/", found=model.weights, known=there,
-                      cure="" if there else "Train the model: quanheng train PACK --data FILE")
+        there = [
+            name.removeprefix("models/")
+            for name in contents
+            if name.startswith("models/") and not name.endswith(".toml")
+        ]
+        table.problem(
+            "weights",
+            "the weights file is not in the pack's folder models/",
+            found=model.weights,
+            known=there,
+            cure="" if there else "Train the model: quanheng train PACK --data FILE",
+        )
         return None
     content = contents[f"models/{model.weights}"]
     found = "sha256:" + hashlib.sha256(content).hexdigest()
     if model.hash and found != model.hash:
-        table.problem("hash", "the weights file is not the one that was trained", found=found, known=model.hash,
-                      cure="Put back the trained file, or train again.")
+        table.problem(
+            "hash",
+            "the weights file is not the one that was trained",
+            found=found,
+            known=model.hash,
+            cure="Put back the trained file, or train again.",
+        )
     return content
 
 
 def _named_files(settings: Mapping[str, object]) -> set[str]:
     """Other files a model's declaration names, such as its card."""
-    return {f"models/{value}" for table in settings.values() if isinstance(table, dict) for name, value in table.items()
-            if name in {"card", "weights"} and isinstance(value, str)}
+    return {
+        f"models/{value}"
+        for table in settings.values()
+        if isinstance(table, dict)
+        for name, value in table.items()
+        if name in {"card", "weights"} and isinstance(value, str)
+    }

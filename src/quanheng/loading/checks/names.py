@@ -8,10 +8,22 @@ from collections.abc import Collection, Mapping
 from quanheng.loading.notes import Notes
 
 REQUIRED = ("pack.toml", "README.md")
-SINGLE = ("pack.toml", "events.toml", "features.toml", "reasons.toml", "evaluations.toml", "traffic.toml", "README.md", "README.zh-CN.md")
+SINGLE = (
+    "pack.toml",
+    "events.toml",
+    "features.toml",
+    "reasons.toml",
+    "evaluations.toml",
+    "traffic.toml",
+    "README.md",
+    "README.zh-CN.md",
+)
 FOLDERS = {"parameters": ".toml", "policies": ".dmn", "models": ".toml", "cases": ".toml", "mappings": ".toml"}
 LATER = {
-    "accounts.toml": "the ledger", "processes.toml": "processes and timers", "calls.toml": "calls to partners", "pages.toml": "pages of the console",
+    "accounts.toml": "the ledger",
+    "processes.toml": "processes and timers",
+    "calls.toml": "calls to partners",
+    "pages.toml": "pages of the console",
 }
 _STEM = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -47,14 +59,37 @@ def is_declaration(name: str) -> bool:
 def _unknown(name: str, notes: Notes) -> None:
     folder, _, file = name.partition("/")
     if name in LATER:
-        notes.add(name, "", f"{LATER[name]} are not part of this release" if LATER[name] != "the ledger" else "the ledger is not part of this release",
-                  cure="Remove the file until then.")
+        notes.add(
+            name,
+            "",
+            f"{LATER[name]} are not part of this release"
+            if LATER[name] != "the ledger"
+            else "the ledger is not part of this release",
+            cure="Remove the file until then.",
+        )
     elif name.endswith(".py"):
-        notes.add(name, "", "a pack of kind data holds no Python", cure="Say it in features.toml, a policy or a model; code packs are not part of this release.")
+        notes.add(
+            name,
+            "",
+            "a pack of kind data holds no Python",
+            cure="Say it in features.toml, a policy or a model; code packs are not part of this release.",
+        )
     elif folder in FOLDERS and file:
         ending = FOLDERS[folder]
         right = file.endswith(ending)
-        notes.add(name, "", "the file's name is not a plain name" if right else f"nothing reads this file in {folder}/", found=file,
-                  known=f"{folder}/NAME{ending} with small letters, digits and _" + (", and files a model names" if folder == "models" else ""))
+        notes.add(
+            name,
+            "",
+            "the file's name is not a plain name" if right else f"nothing reads this file in {folder}/",
+            found=file,
+            known=f"{folder}/NAME{ending} with small letters, digits and _"
+            + (", and files a model names" if folder == "models" else ""),
+        )
     else:
-        notes.add(name, "", "no part of Quanheng reads this file", found=name, known=[*SINGLE, *(f"{one}/*{end}" for one, end in FOLDERS.items())])
+        notes.add(
+            name,
+            "",
+            "no part of Quanheng reads this file",
+            found=name,
+            known=[*SINGLE, *(f"{one}/*{end}" for one, end in FOLDERS.items())],
+        )

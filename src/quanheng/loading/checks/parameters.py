@@ -19,7 +19,12 @@ def check_parameters(files: dict[str, dict[str, object]], notes: Notes) -> tuple
         top = Table(values, file, "", notes)
         for name, table in top.named("parameter", NAME, required=True):
             if name in found:
-                table.problem("", f"the parameter is declared in {found[name][0]} already", found=name, cure="Keep one of the two.")
+                table.problem(
+                    "",
+                    f"the parameter is declared in {found[name][0]} already",
+                    found=name,
+                    cure="Keep one of the two.",
+                )
                 continue
             found[name] = (file, _parameter(name, table))
         top.done()
@@ -36,11 +41,16 @@ def _parameter(name: str, table: Table) -> Parameter:
             continue
         if values and value.from_ms <= values[-1].from_ms:
             same = value.from_ms == values[-1].from_ms
-            inner.problem("from", "two values begin on the same date" if same else "the dates do not rise", found=value.from_date,
-                          known=f"a date after {values[-1].from_date}", cure="Keep the values in order of date, each date once.")
-        if values and kind_of(value.value) != kind_of(values[-1].value) and not _both_numbers(value.value, values[-1].value):
-            inner.problem("value", "the values of one parameter are of different kinds", found=kind_of(value.value),
-                          known=kind_of(values[-1].value))
+            inner.problem(
+                "from",
+                "two values begin on the same date" if same else "the dates do not rise",
+                found=value.from_date,
+                known=f"a date after {values[-1].from_date}",
+                cure="Keep the values in order of date, each date once.",
+            )
+        if values and _family(value.value) != _family(values[-1].value):
+            message = "the values of one parameter are of different kinds"
+            inner.problem("value", message, found=_family(value.value), known=_family(values[-1].value))
         values.append(value)
     if not values and not table.values.get("values"):
         table.problem("values", "the parameter has no value", known='[{from = "2026-01-01", value = 1, source = "…"}]')
@@ -53,7 +63,9 @@ def _parameter(name: str, table: Table) -> Parameter:
 def _value(table: Table) -> ParameterValue | None:
     from_ms = table.time_ms("from")
     value = _plain(table)
-    source = table.text("source", wanted="where the value is laid down: statute and article, or who decided it and when")
+    source = table.text(
+        "source", wanted="where the value is laid down: statute and article, or who decided it and when"
+    )
     sound = table.done()
     if from_ms is None or value is None or not sound:
         return None
@@ -63,16 +75,17 @@ def _value(table: Table) -> ParameterValue | None:
 def _plain(table: Table) -> ParameterValueType | None:
     """A number, text, truth value, or list of these."""
     value = table.any("value")
-    wanted = "a number, a text, true or false, or a list of these"
     if value is None:
         return None
-    items = value if isinstance(value, list) else [value]
-    if any(not isinstance(item, (int, Decimal, str, bool)) for item in items) or not items:
+    items = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, (int, Decimal, str))]
+    if not items or len(items) != (len(value) if isinstance(value, list) else 1):
+        wanted = "a number, a text, true or false, or a list of these"
         table.problem("value", "the value is of the wrong kind", found=kind_of(value), known=wanted)
         return None
     return tuple(items) if isinstance(value, list) else items[0]
 
 
-def _both_numbers(one: object, other: object) -> bool:
-    numbers = (int, Decimal)
-    return isinstance(one, numbers) and isinstance(other, numbers) and not isinstance(one, bool) and not isinstance(other, bool)
+def _family(value: ParameterValueType) -> str:
+    """Integers and decimals are of one kind."""
+    kind = kind_of(list(value) if isinstance(value, tuple) else value)
+    return "a number" if kind in {"an integer", "a number with a point"} else kind

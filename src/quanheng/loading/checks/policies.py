@@ -38,8 +38,13 @@ class Outline(msgspec.Struct, frozen=True):
     reasons: Mapping[str, str] = {}
 
 
-def check_policies(files: Mapping[str, bytes], drafts: Sequence[FlowDraft], sources: Mapping[str, Mapping[str, str]],
-                   outcomes: Sequence[str], notes: Notes) -> tuple[tuple[Flow, ...], dict[str, tuple[str, str]]]:
+def check_policies(
+    files: Mapping[str, bytes],
+    drafts: Sequence[FlowDraft],
+    sources: Mapping[str, Mapping[str, str]],
+    outcomes: Sequence[str],
+    notes: Notes,
+) -> tuple[tuple[Flow, ...], dict[str, tuple[str, str]]]:
     """Check all policies against what the pack declares.
 
     Parameters
@@ -58,7 +63,13 @@ def check_policies(files: Mapping[str, bytes], drafts: Sequence[FlowDraft], sour
     for file, outline in outlines.items():
         for outcome, key in outline.outcomes.items():
             if outcome not in outcomes:
-                notes.add(file, key, "the policy returns an outcome that pack.toml does not have", found=outcome, known=list(outcomes))
+                notes.add(
+                    file,
+                    key,
+                    "the policy returns an outcome that pack.toml does not have",
+                    found=outcome,
+                    known=list(outcomes),
+                )
         reasons |= {code: (file, key) for code, key in outline.reasons.items()}
     models = {file: _model(files[file], file, notes) for file in outlines}
     flows = [_flow(draft, outlines, models, sources.get(draft.when, {}), notes) for draft in drafts]
@@ -71,8 +82,13 @@ def _outline(xml: bytes, file: str, notes: Notes) -> Outline | None:
     try:
         root = etree.fromstring(xml, parser)
     except etree.XMLSyntaxError as error:
-        notes.add(file, f"line {error.lineno or 1}", "the file is not well-formed XML", found=str(error.msg),
-                  cure="Save it again from a DMN editor, or write & as &amp; and < as &lt; inside texts.")
+        notes.add(
+            file,
+            f"line {error.lineno or 1}",
+            "the file is not well-formed XML",
+            found=str(error.msg),
+            cure="Save it again from a DMN editor, or write & as &amp; and < as &lt; inside texts.",
+        )
         return None
     decisions = root.findall("{*}decision")
     outcomes: dict[str, str] = {}
@@ -120,8 +136,13 @@ def _model(xml: bytes, file: str, notes: Notes) -> object | None:
     return None
 
 
-def _flow(draft: FlowDraft, outlines: Mapping[str, Outline], models: Mapping[str, object | None],
-          sources: Mapping[str, str], notes: Notes) -> Flow | None:
+def _flow(
+    draft: FlowDraft,
+    outlines: Mapping[str, Outline],
+    models: Mapping[str, object | None],
+    sources: Mapping[str, str],
+    notes: Notes,
+) -> Flow | None:
     """Find the decision of a flow and check its inputs."""
     if not draft.decide:
         return None
@@ -131,18 +152,29 @@ def _flow(draft: FlowDraft, outlines: Mapping[str, Outline], models: Mapping[str
         notes.add(MANIFEST_FILE, f"{draft.key}.decide", "no policy has this decision", found=draft.decide, known=known)
         return None
     if len(holding) > 1:
-        notes.add(MANIFEST_FILE, f"{draft.key}.decide", f"several policies have this decision: {', '.join(holding)}",
-                  found=draft.decide, cure="Rename all but one.")
+        notes.add(
+            MANIFEST_FILE,
+            f"{draft.key}.decide",
+            f"several policies have this decision: {', '.join(holding)}",
+            found=draft.decide,
+            cure="Rename all but one.",
+        )
     model = models[holding[0]]
     if model is not None:
         _check_inputs(model, draft, holding[0], sources, notes)
-    return Flow(when=draft.when, purpose=draft.purpose, decide=draft.decide, policy=policy_name(holding[0]),
-                fallback=draft.fallback, clock=draft.clock)  # type: ignore[arg-type]
+    return Flow(
+        when=draft.when,
+        purpose=draft.purpose,
+        decide=draft.decide,
+        policy=policy_name(holding[0]),
+        fallback=draft.fallback,
+        clock=draft.clock,
+    )
 
 
 def _check_inputs(model: object, draft: FlowDraft, file: str, sources: Mapping[str, str], notes: Notes) -> None:
     try:
-        policy = compile_decision(model, draft.decide)  # type: ignore[arg-type]
+        policy = compile_decision(model, draft.decide)
     except DeclarationError as error:
         notes.extend(error.problems)
         return
@@ -154,13 +186,24 @@ def _check_inputs(model: object, draft: FlowDraft, file: str, sources: Mapping[s
     for one in policy.inputs:
         wanted = str(one.type)
         if one.name not in sources:
-            notes.add(file, one.name, f"the policy asks for an input that nothing provides for {draft.when}", found=one.name, known=sources)
+            notes.add(
+                file,
+                one.name,
+                f"the policy asks for an input that nothing provides for {draft.when}",
+                found=one.name,
+                known=sources,
+            )
         elif wanted not in _TYPES_ANY and sources[one.name] not in _TYPES_ANY and wanted != sources[one.name]:
-            notes.add(file, one.name, "the input has another type than its source", found=wanted, known=sources[one.name],
-                      cure=f'Write typeRef="{sources[one.name]}".')
+            notes.add(
+                file,
+                one.name,
+                "the input has another type than its source",
+                found=wanted,
+                known=sources[one.name],
+                cure=f'Write typeRef="{sources[one.name]}".',
+            )
 
 
 def policy_name(file: str) -> str:
     """ "policies/authorise.dmn" → "authorise"."""
     return file.removeprefix("policies/").removesuffix(".dmn")
-

@@ -16,7 +16,11 @@ def check_reasons(values: dict[str, object], notes: Notes) -> tuple[Reason, ...]
     top = Table(values, FILE, "", notes)
     reasons = []
     for code, table in top.named("reason", NAME):
-        reasons.append(Reason(code, table.text("en", wanted="the English sentence"), table.text("zh", wanted="the Chinese sentence")))
+        reasons.append(
+            Reason(
+                code, table.text("en", wanted="the English sentence"), table.text("zh", wanted="the Chinese sentence")
+            )
+        )
         table.done()
     top.done()
     return tuple(reasons)
@@ -31,4 +35,10 @@ def check_reason_use(reasons: Collection[str], returned: dict[str, tuple[str, st
     """
     for code, (file, key) in returned.items():
         if code not in reasons:
-            notes.add(file, key, "the policy returns a reason code that reasons.toml does not have", found=code, known=list(reasons))
+            notes.add(
+                file,
+                key,
+                "the policy returns a reason code that reasons.toml does not have",
+                found=code,
+                known=list(reasons),
+            )

@@ -1,4 +1,4 @@
-"""Packs among packs: what is required is there in the right version, and packs that are loaded together do not collide."""
+"""Packs among packs: what is required is there in its version, and packs loaded together do not collide."""
 
 from __future__ import annotations
 
@@ -11,44 +11,88 @@ from quanheng.loading.files import PackFiles
 from quanheng.loading.notes import Notes
 
 
-def check_required(requires: Sequence[Requirement], available: Mapping[str, PackFiles], path: tuple[str, ...], notes: Notes) -> list[Requirement]:
+def check_required(
+    requires: Sequence[Requirement], available: Mapping[str, PackFiles], path: tuple[str, ...], notes: Notes
+) -> list[Requirement]:
     """The requirements that can be followed: available, and not going round in a circle."""
     good = []
     for requirement in requires:
         if requirement.pack in path:
-            circle = " → ".join([*path[path.index(requirement.pack):], requirement.pack])
-            notes.add(FILE, "pack.requires", "the packs require one another in a circle", found=circle, cure="Move what they share into a third pack.")
+            circle = " → ".join([*path[path.index(requirement.pack) :], requirement.pack])
+            notes.add(
+                FILE,
+                "pack.requires",
+                "the packs require one another in a circle",
+                found=circle,
+                cure="Move what they share into a third pack.",
+            )
         elif requirement.pack not in available:
-            notes.add(FILE, "pack.requires", "the required pack is not available", found=requirement.pack, known=list(available))
+            notes.add(
+                FILE,
+                "pack.requires",
+                "the required pack is not available",
+                found=requirement.pack,
+                known=list(available),
+            )
         else:
             good.append(requirement)
     return good
 
 
-def check_required_version(requirement: Requirement, found: Declared, problems: Sequence[Problem], notes: Notes) -> None:
+def check_required_version(
+    requirement: Requirement, found: Declared, problems: Sequence[Problem], notes: Notes
+) -> None:
     """The required pack is sound and its version is within bounds."""
     if problems:
-        notes.add(FILE, "pack.requires", f"the required pack has problems of its own, the first: {problems[0]}", found=requirement.pack,
-                  cure=f"Run: quanheng pack check on the pack {requirement.pack!r}.")
+        notes.add(
+            FILE,
+            "pack.requires",
+            f"the required pack has problems of its own, the first: {problems[0]}",
+            found=requirement.pack,
+            cure=f"Run: quanheng pack check on the pack {requirement.pack!r}.",
+        )
     elif not meets(found.version, requirement.bounds):
-        notes.add(FILE, "pack.requires", "the required pack has another version", found=f"{found.name} {found.version}", known=str(requirement),
-                  cure="Install a version within the bounds, or change the bounds.")
+        notes.add(
+            FILE,
+            "pack.requires",
+            "the required pack has another version",
+            found=f"{found.name} {found.version}",
+            known=str(requirement),
+            cure="Install a version within the bounds, or change the bounds.",
+        )
 
 
 def check_conflicts(packs: Mapping[str, Declared], notes: Notes) -> None:
-    """Packs that are loaded together: no event twice, and requirements on one pack that can hold together."""
+    """Packs that are loaded together: no event twice, and requirements that can hold together."""
     owners: dict[str, str] = {}
     for name, pack in packs.items():
         for event in pack.events:
             if event.name in owners:
-                notes.add(f"{name}/events.toml", f'event."{event.name}"', f"the event is declared by the pack {owners[event.name]!r} too",
-                          found=event.name, cure="Events are known by one name everywhere: rename one, or require the other pack and use its event.")
+                notes.add(
+                    f"{name}/events.toml",
+                    f'event."{event.name}"',
+                    f"the event is declared by the pack {owners[event.name]!r} too",
+                    found=event.name,
+                    cure="An event has one name everywhere: rename one, or require the other pack and use its event.",
+                )
             owners.setdefault(event.name, name)
     for wanted in {requirement.pack for pack in packs.values() for requirement in pack.requires}:
-        bounds = {name: requirement for name, pack in packs.items() for requirement in pack.requires if requirement.pack == wanted}
+        bounds = {
+            name: requirement
+            for name, pack in packs.items()
+            for requirement in pack.requires
+            if requirement.pack == wanted
+        }
         if wanted in packs and packs[wanted].version:
-            failing = [name for name, requirement in bounds.items() if not meets(packs[wanted].version, requirement.bounds)]
+            failing = [
+                name for name, requirement in bounds.items() if not meets(packs[wanted].version, requirement.bounds)
+            ]
             if failing and len(bounds) > 1:
                 texts = "; ".join(f"{name} requires {requirement}" for name, requirement in bounds.items())
-                notes.add(f"{failing[0]}/{FILE}", "pack.requires", f"packs want different versions of {wanted!r}: {texts}",
-                          found=f"{wanted} {packs[wanted].version}", cure="Find versions whose bounds overlap.")
+                notes.add(
+                    f"{failing[0]}/{FILE}",
+                    "pack.requires",
+                    f"packs want different versions of {wanted!r}: {texts}",
+                    found=f"{wanted} {packs[wanted].version}",
+                    cure="Find versions whose bounds overlap.",
+                )

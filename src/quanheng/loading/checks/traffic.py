@@ -28,7 +28,9 @@ RESERVED = frozenset({"id", "type", "arrive_ms", "attack", "fault"})
 DAY_MS = 86_400_000
 
 
-def check_traffic(values: dict[str, object], events: Mapping[str, EventDeclaration], notes: Notes) -> TrafficDeclaration | None:
+def check_traffic(
+    values: dict[str, object], events: Mapping[str, EventDeclaration], notes: Notes
+) -> TrafficDeclaration | None:
     """Read traffic.toml against the pack's events. None when it has problems: half a simulation would mislead."""
     before = len(notes)
     top = Table(values, FILE, "", notes)
@@ -36,7 +38,9 @@ def check_traffic(values: dict[str, object], events: Mapping[str, EventDeclarati
     seed = top.integer("seed", least=0, most=2**63 - 1)
     start_ms = top.time_ms("start")
     if start_ms is not None and start_ms % DAY_MS:
-        top.problem("start", "the simulation begins at midnight UTC", found=values["start"], known="a date such as 2026-01-05")
+        top.problem(
+            "start", "the simulation begins at midnight UTC", found=values["start"], known="a date such as 2026-01-05"
+        )
     top.title(required=False)
     event = _event(top.table("event"), events)
     report = _report(top.table("report"), event, events) if top.has("report") else None
@@ -49,17 +53,33 @@ def check_traffic(values: dict[str, object], events: Mapping[str, EventDeclarati
     _check_together(top, channels, attacks, events, event)
     if len(notes) > before or start_ms is None:
         return None
-    return TrafficDeclaration(kind=kind, seed=seed, start_ms=start_ms, event=event, report=report, payers=payers, places=places,
-                              channels=channels, hours=hours, week=week, attacks=attacks, faults=faults)
+    return TrafficDeclaration(
+        kind=kind,
+        seed=seed,
+        start_ms=start_ms,
+        event=event,
+        report=report,
+        payers=payers,
+        places=places,
+        channels=channels,
+        hours=hours,
+        week=week,
+        attacks=attacks,
+        faults=faults,
+    )
 
 
-def _role(table: Table, key: str, event: EventDeclaration | None, kinds: tuple[str, ...], *, required: bool = True) -> str:
+def _role(
+    table: Table, key: str, event: EventDeclaration | None, kinds: tuple[str, ...], *, required: bool = True
+) -> str:
     """A field of the event that plays a part."""
     name = table.text(key, required=required, pattern=NAME, wanted=f"a field of type {' or '.join(kinds)}")
     if name and event is not None:
         fitting = [field for field, one in event.fields.items() if one.kind in kinds]
         if name not in fitting:
-            table.problem(key, f"{event.name} has no such field of type {' or '.join(kinds)}", found=name, known=fitting)
+            table.problem(
+                key, f"{event.name} has no such field of type {' or '.join(kinds)}", found=name, known=fitting
+            )
         elif name in RESERVED:
             table.problem(key, "a simulation cannot fill a field of this name", found=name, cure="Rename the field.")
     return name
@@ -71,18 +91,36 @@ def _event(table: Table, events: Mapping[str, EventDeclaration]) -> EventRoles:
     if name and event is None:
         table.problem("type", "no such event is declared here or in a required pack", found=name, known=list(events))
     roles = EventRoles(
-        type=name, time=event.time if event else "time_ms",
-        payer=_role(table, "payer", event, ("key",)), place=_role(table, "place", event, ("key",)),
-        amount=_role(table, "amount", event, ("integer",)), device=_role(table, "device", event, ("key",), required=False),
-        channel=_role(table, "channel", event, ("choice", "text"), required=False), country=_role(table, "country", event, ("text", "choice"), required=False),
+        type=name,
+        time=event.time if event else "time_ms",
+        payer=_role(table, "payer", event, ("key",)),
+        place=_role(table, "place", event, ("key",)),
+        amount=_role(table, "amount", event, ("integer",)),
+        device=_role(table, "device", event, ("key",), required=False),
+        channel=_role(table, "channel", event, ("choice", "text"), required=False),
+        country=_role(table, "country", event, ("text", "choice"), required=False),
         constant=dict(table.table("constant", required=False).values),
     )
     table.done()
     if event is not None:
-        filled = {roles.time, roles.payer, roles.place, roles.amount, roles.device, roles.channel, roles.country, *roles.constant}
+        filled = {
+            roles.time,
+            roles.payer,
+            roles.place,
+            roles.amount,
+            roles.device,
+            roles.channel,
+            roles.country,
+            *roles.constant,
+        }
         missing = [field for field, one in event.fields.items() if not one.optional and field not in filled]
         if missing:
-            table.problem("constant", "required fields of the event are not filled", found=", ".join(missing), cure="Give each a part, or a constant.")
+            table.problem(
+                "constant",
+                "required fields of the event are not filled",
+                found=", ".join(missing),
+                cure="Give each a part, or a constant.",
+            )
         for field in roles.constant:
             if field not in event.fields:
                 table.problem("constant", f"{name} has no such field", found=field, known=list(event.fields))
@@ -98,18 +136,37 @@ def _report(table: Table, payment: EventRoles, events: Mapping[str, EventDeclara
     reported_at = _role(table, "reported_at", event, ("time",), required=False)
     of_payment = _role(table, "payment", event, ("text",), required=False)
     roles = ReportRoles(
-        type=name, paid_at=paid_at, reported_at=reported_at, payment=of_payment,
-        fields=tuple(field for field in (payment.payer, payment.place, payment.device, payment.amount, payment.channel, payment.country)
-                     if field and event is not None and field in event.fields),
-        delay_ms=table.duration_ms("delay", required=True) or 0, jitter_ms=table.duration_ms("jitter") or 0, share=_share(table, "share", Decimal(1)),
+        type=name,
+        paid_at=paid_at,
+        reported_at=reported_at,
+        payment=of_payment,
+        fields=tuple(
+            field
+            for field in (
+                payment.payer,
+                payment.place,
+                payment.device,
+                payment.amount,
+                payment.channel,
+                payment.country,
+            )
+            if field and event is not None and field in event.fields
+        ),
+        delay_ms=table.duration_ms("delay", required=True) or 0,
+        jitter_ms=table.duration_ms("jitter") or 0,
+        share=_share(table, "share", Decimal(1)),
     )
     table.done()
     if event is not None:
         filled = {*roles.fields, paid_at, reported_at, of_payment}
         missing = [field for field, one in event.fields.items() if not one.optional and field not in filled]
         if missing:
-            table.problem("", "required fields of the report are not filled", found=", ".join(missing),
-                          cure="Name them as in the payment event, or give them a part.")
+            table.problem(
+                "",
+                "required fields of the report are not filled",
+                found=", ".join(missing),
+                cure="Name them as in the payment event, or give them a part.",
+            )
     return roles
 
 
@@ -117,37 +174,38 @@ def _share(table: Table, key: str, default: Decimal | None = None) -> Decimal:
     return table.number(key, required=default is None, default=default, least=0, most=1) or Decimal(0)
 
 
-def _ends(table: Table, key: str, least: int, most: int, *, required: bool = True) -> tuple[int, int]:
-    """Two integers, the lower first."""
-    value = table.any(key, required=required)
-    if value is None:
-        return (least, least)
-    if not (isinstance(value, list) and len(value) == 2 and all(isinstance(one, int) and not isinstance(one, bool) for one in value)):
-        table.problem(key, "the value is not a lower and an upper integer", found=kind_of(value), known="[lower, upper]")
-        return (least, least)
-    low, high = value
-    if not least <= low <= high <= most:
-        table.problem(key, "the two ends are out of order or out of bounds", found=f"[{low}, {high}]", known=f"{least} <= lower <= upper <= {most}")
-        return (least, least)
-    return (low, high)
+def _pair(table: Table, key: str, kinds: tuple[type, ...], least: int, most: int) -> tuple[Decimal, Decimal]:
+    """[lower, upper] within bounds; both the least when it does not fit."""
+    value = table.any(key)
+    items = value if isinstance(value, list) else []
+    numbers = [Decimal(one) for one in items if isinstance(one, (int, Decimal)) and type(one) in kinds]
+    if len(numbers) == len(items) == 2 and least <= numbers[0] <= numbers[1] <= most:
+        return numbers[0], numbers[1]
+    if value is not None:
+        words = "integers" if kinds == (int,) else "numbers"
+        shown = f"[{', '.join(str(one) for one in value)}]" if isinstance(value, list) else kind_of(value)
+        known = f"[lower, upper], {words} from {least} to {most}"
+        table.problem(key, "the value is not a lower and an upper end", found=shown, known=known)
+    return Decimal(least), Decimal(least)
+
+
+def _ends(table: Table, key: str, least: int, most: int) -> tuple[int, int]:
+    low, high = _pair(table, key, (int,), least, most)
+    return int(low), int(high)
 
 
 def _rates(table: Table, key: str, most: int) -> tuple[Decimal, Decimal]:
-    value = table.any(key)
-    good = isinstance(value, list) and len(value) == 2 and all(isinstance(one, (int, Decimal)) and not isinstance(one, bool) for one in value)
-    if not good or not 0 <= value[0] <= value[1] <= most:  # type: ignore[index]
-        if value is not None:
-            table.problem(key, "the value is not a lower and an upper number", found=kind_of(value) if not good else str([str(one) for one in value]),  # type: ignore[union-attr]
-                          known=f"[lower, upper], at most {most}")
-        return (Decimal(0), Decimal(0))
-    return (Decimal(value[0]), Decimal(value[1]))  # type: ignore[index]
+    return _pair(table, key, (int, Decimal), 0, most)
 
 
 def _payers(table: Table) -> Payers:
     payers = Payers(
-        count=table.integer("count", least=1, most=COUNT_MAX), prefix=table.text("prefix", required=False, default="c", most=8),
-        mean_minor=_ends(table, "mean_minor", 1, AMOUNT_MAX), spread=table.number("spread", least=0, most=10) or Decimal(0),
-        per_day=_rates(table, "per_day", 50), devices=_ends(table, "devices", 1, 16) if table.has("devices") else (1, 1),
+        count=table.integer("count", least=1, most=COUNT_MAX),
+        prefix=table.text("prefix", required=False, default="c", most=8),
+        mean_minor=_ends(table, "mean_minor", 1, AMOUNT_MAX),
+        spread=table.number("spread", least=0, most=10) or Decimal(0),
+        per_day=_rates(table, "per_day", 50),
+        devices=_ends(table, "devices", 1, 16) if table.has("devices") else (1, 1),
         device_prefix=table.text("device_prefix", required=False, default="d", most=8),
     )
     table.done()
@@ -158,17 +216,24 @@ def _places(table: Table) -> Places:
     countries = table.table("countries", required=False)
     weights = {name: countries.integer(name, least=1, most=10**6) for name in countries.values}
     places = Places(
-        count=table.integer("count", least=1, most=COUNT_MAX), prefix=table.text("prefix", required=False, default="t", most=8),
-        area=table.integer("area", least=1, most=100_000), reach=table.integer("reach", least=1, most=100_000),
-        remote=_share(table, "remote", Decimal(0)), countries=weights,
+        count=table.integer("count", least=1, most=COUNT_MAX),
+        prefix=table.text("prefix", required=False, default="t", most=8),
+        area=table.integer("area", least=1, most=100_000),
+        reach=table.integer("reach", least=1, most=100_000),
+        remote=_share(table, "remote", Decimal(0)),
+        countries=weights,
     )
     table.done()
     return places
 
 
 def _channel(table: Table) -> Channel:
-    channel = Channel(value=table.text("value"), weight=table.integer("weight", least=1, most=10**6), remote=table.boolean("remote"),
-                      device=_share(table, "device", Decimal(0)))
+    channel = Channel(
+        value=table.text("value"),
+        weight=table.integer("weight", least=1, most=10**6),
+        remote=table.boolean("remote"),
+        device=_share(table, "device", Decimal(0)),
+    )
     table.done()
     return channel
 
@@ -177,9 +242,18 @@ def _weights(table: Table, key: str, count: int) -> tuple[int, ...]:
     value = table.any(key)
     if value is None:
         return (1,) * count
-    if not isinstance(value, list) or len(value) != count or not all(isinstance(one, int) and 0 <= one <= 10**6 for one in value) or not sum(value):
-        table.problem(key, f"the value is not a list of {count} weights", found=kind_of(value) + (f" of {len(value)}" if isinstance(value, list) else ""),
-                      known=f"{count} integers from 0, not all 0")
+    if (
+        not isinstance(value, list)
+        or len(value) != count
+        or not all(isinstance(one, int) and 0 <= one <= 10**6 for one in value)
+        or not sum(value)
+    ):
+        table.problem(
+            key,
+            f"the value is not a list of {count} weights",
+            found=kind_of(value) + (f" of {len(value)}" if isinstance(value, list) else ""),
+            known=f"{count} integers from 0, not all 0",
+        )
         return (1,) * count
     return tuple(value)
 
@@ -202,26 +276,54 @@ def _attack(table: Table) -> Attack:
         payers = table.integer("payers", least=1, most=10_000)
         payments = _ends(table, "payments", 1, 1000)
     table.done()
-    return Attack(name=name, kind=kind, share=share, per_day=per_day, days=days, times=times, amount_minor=amount_minor,  # type: ignore[arg-type]
-                  devices=devices, payers=payers, payments=payments)
+    return Attack(
+        name=name,
+        kind=kind,
+        share=share,
+        per_day=per_day,
+        days=days,
+        times=times,
+        amount_minor=amount_minor,
+        devices=devices,
+        payers=payers,
+        payments=payments,
+    )
 
 
 def _faults(table: Table) -> Faults:
     late_ms = (0, 0)
     if table.has("late_by"):
         inner = table.table("late_by")
-        low, high = inner.duration_ms("least", required=True) or 0, inner.duration_ms("most", required=True, most_ms=30 * DAY_MS) or 0
+        low, high = (
+            inner.duration_ms("least", required=True) or 0,
+            inner.duration_ms("most", required=True, most_ms=30 * DAY_MS) or 0,
+        )
         inner.done()
         late_ms = (low, high)
         if low > high:
-            table.problem("late_by", "least is longer than most", found=str(inner.values.get("least")), known=f"at most {inner.values.get('most')}")
-    faults = Faults(duplicate=_share(table, "duplicate", Decimal(0)), late=_share(table, "late", Decimal(0)), late_ms=late_ms,
-                    malformed=_share(table, "malformed", Decimal(0)))
+            table.problem(
+                "late_by",
+                "least is longer than most",
+                found=str(inner.values.get("least")),
+                known=f"at most {inner.values.get('most')}",
+            )
+    faults = Faults(
+        duplicate=_share(table, "duplicate", Decimal(0)),
+        late=_share(table, "late", Decimal(0)),
+        late_ms=late_ms,
+        malformed=_share(table, "malformed", Decimal(0)),
+    )
     table.done()
     return faults
 
 
-def _check_together(top: Table, channels: tuple[Channel, ...], attacks: tuple[Attack, ...], events: Mapping[str, EventDeclaration], event: EventRoles) -> None:
+def _check_together(
+    top: Table,
+    channels: tuple[Channel, ...],
+    attacks: tuple[Attack, ...],
+    events: Mapping[str, EventDeclaration],
+    event: EventRoles,
+) -> None:
     names = [attack.name for attack in attacks]
     for name in {name for name in names if names.count(name) > 1}:
         top.problem("attack", "two attacks have one name", found=name)
@@ -229,4 +331,9 @@ def _check_together(top: Table, channels: tuple[Channel, ...], attacks: tuple[At
     field = declared.fields.get(event.channel) if declared and event.channel else None
     for channel in channels:
         if field is not None and field.kind == "choice" and channel.value not in field.choices:
-            top.problem("channel", "the channel is not one of the choices of its field", found=channel.value, known=field.choices)
+            top.problem(
+                "channel",
+                "the channel is not one of the choices of its field",
+                found=channel.value,
+                known=field.choices,
+            )

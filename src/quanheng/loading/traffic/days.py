@@ -40,7 +40,14 @@ class Days:
             if attack.kind == "devices":
                 continue
             self._mark(day, number, index, attack, draws)
-        parts = [day, *(self._ring(number, index, attack) for index, attack in enumerate(self.declared.attacks, 1) if attack.kind == "devices")]
+        parts = [
+            day,
+            *(
+                self._ring(number, index, attack)
+                for index, attack in enumerate(self.declared.attacks, 1)
+                if attack.kind == "devices"
+            ),
+        ]
         joined = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
         order = np.argsort(joined["time_ms"], kind="stable")
         return {name: column[order] for name, column in joined.items()}
@@ -62,8 +69,15 @@ class Days:
         place = np.where(remote, people.remote[draws.below(len(people.remote), size)], near)
         told = draws.uniform(size) < np.array([int(one.device * 2**32) for one in declared.channels], np.int64)[channel]
         device = np.where(told, payer * people.devices_each + draws.below(people.devices[payer], size), -1)
-        return {"time_ms": time_ms, "payer": payer, "place": place, "device": device, "amount": amount, "channel": channel,
-                "attack": np.zeros(size, np.int64)}
+        return {
+            "time_ms": time_ms,
+            "payer": payer,
+            "place": place,
+            "device": device,
+            "amount": amount,
+            "channel": channel,
+            "attack": np.zeros(size, np.int64),
+        }
 
     def _start(self, number: int) -> int:
         return self.declared.start_ms + number * DAY_MS
@@ -76,7 +90,11 @@ class Days:
             amounts = draws.between(attack.amount_minor, size)
             day["amount"] = np.where(hit, amounts, day["amount"])
         else:
-            subjects, count = ("place", self.declared.places.count) if attack.kind == "places" else ("payer", self.declared.payers.count)
+            subjects, count = (
+                ("place", self.declared.places.count)
+                if attack.kind == "places"
+                else ("payer", self.declared.payers.count)
+            )
             struck = np.zeros(count, np.bool_)
             for begun, how_many in _begun(attack, number):
                 struck[Draws(self.seed, ATTACK_STREAM, index, begun + BEFORE).below(count, how_many)] = True
@@ -87,8 +105,14 @@ class Days:
 
     def _ring(self, number: int, index: int, attack: Attack) -> Day:
         """Payments of device rings: cards of people who are not there, from a few devices, at remote places."""
-        parts = [self._one_ring(number, index, attack, begun, which) for begun, how_many in _begun(attack, number) for which in range(how_many)]
-        return {name: np.concatenate([part[name] for part in parts]) if parts else np.empty(0, np.int64) for name in COLUMNS}
+        parts = [
+            self._one_ring(number, index, attack, begun, which)
+            for begun, how_many in _begun(attack, number)
+            for which in range(how_many)
+        ]
+        return {
+            name: np.concatenate([part[name] for part in parts]) if parts else np.empty(0, np.int64) for name in COLUMNS
+        }
 
     def _one_ring(self, number: int, index: int, attack: Attack, begun: int, which: int) -> Day:
         people = self.population
@@ -111,7 +135,7 @@ class Days:
 
 
 def _begun(attack: Attack, number: int) -> Iterator[tuple[int, int]]:
-    """(day, how many) of the attacks still going on day `number`. `per_day` is met exactly over time: 0.5 is one every other day."""
+    """(day, how many) of the attacks still going on day `number`. `per_day` 0.5 is one every other day, exactly."""
     for begun in range(number - attack.days + 1, number + 1):
         how_many = floor((begun + 1) * attack.per_day) - floor(begun * attack.per_day)
         if how_many:

@@ -1,4 +1,4 @@
-"""What traffic.toml declares: a population, its habits, attackers and faults. Shares are exact; amounts are minor units."""
+"""What traffic.toml declares: a population, its habits, attackers and faults. Amounts are minor units."""
 
 from __future__ import annotations
 

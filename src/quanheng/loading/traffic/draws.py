@@ -58,12 +58,13 @@ class Draws:
     def pick(self, weights: Sequence[int], count: int) -> Integers:
         """`count` positions, each with the probability of its weight."""
         ends = np.cumsum(np.asarray(weights, np.int64))
-        return np.searchsorted(ends, self.below(int(ends[-1]), count), side="right").astype(np.int64)
+        picked: Integers = np.searchsorted(ends, self.below(int(ends[-1]), count), side="right").astype(np.int64)
+        return picked
 
     def bell(self, mean: Integers, deviation: Integers) -> Integers:
         """Integers around `mean`: the sum of twelve uniform numbers, which has variance 1, scaled by `deviation`."""
         words = self._words(3 * len(mean)).view(np.uint16).reshape(len(mean), 12)
-        total = words.sum(axis=1, dtype=np.int64) - _HALF_SUM
+        total: Integers = words.sum(axis=1, dtype=np.int64) - _HALF_SUM
         return mean + (deviation * total) // _SIGMA
 
 

@@ -41,9 +41,15 @@ class Population:
         remote_count = int(places.remote * places.count)
         self.remote = np.arange(places.count - remote_count, places.count)
         self.countries = tuple(places.countries)
-        self.country = draws.pick(list(places.countries.values()), places.count) if places.countries else np.zeros(places.count, np.int64)
+        self.country = (
+            draws.pick(list(places.countries.values()), places.count)
+            if places.countries
+            else np.zeros(places.count, np.int64)
+        )
         local = where[: places.count - remote_count]
-        self.near, self.near_start = _within(home, local, places.reach * UNITS) if len(local) else _everywhere(payers.count, self.remote)
+        self.near, self.near_start = (
+            _within(home, local, places.reach * UNITS) if len(local) else _everywhere(payers.count, self.remote)
+        )
         if not len(self.remote):
             self.remote = np.arange(places.count)
 
@@ -59,7 +65,7 @@ class Population:
 
 
 def _within(home: Integers, places: Integers, reach: int) -> tuple[Integers, Integers]:
-    """Places within `reach` of each home, the nearest one where there is none. Places are sorted by x to look at a strip only."""
+    """Places within `reach` of each home, or the nearest one. Places are sorted by x, to look at a strip only."""
     order = np.argsort(places[:, 0], kind="stable")
     sorted_x = places[order, 0]
     first = np.searchsorted(sorted_x, home[:, 0] - reach, side="left")
@@ -71,7 +77,7 @@ def _within(home: Integers, places: Integers, reach: int) -> tuple[Integers, Int
         near = strip[(away * away).sum(axis=1) <= reach * reach]
         if not len(near):
             away = places - home[index]
-            near = np.argmin((away * away).sum(axis=1))[None]
+            near = np.array([np.argmin((away * away).sum(axis=1))])
         found.append(np.sort(near))
     starts = np.concatenate([[0], np.cumsum([len(near) for near in found])])
     return np.concatenate(found).astype(np.int64), starts.astype(np.int64)

@@ -21,7 +21,20 @@ FAULTS = (None, "duplicate", "late", "malformed")
 MALFORMATIONS = ("payer_missing", "amount_as_text", "amount_negative", "unknown_field", "time_as_text")
 DAYS_EMPTY_MAX = 400
 
-_ARRIVALS = ("arrive_ms", "kind", "number", "copy", "fault", "time_ms", "payer", "place", "device", "amount", "channel", "attack")
+_ARRIVALS = (
+    "arrive_ms",
+    "kind",
+    "number",
+    "copy",
+    "fault",
+    "time_ms",
+    "payer",
+    "place",
+    "device",
+    "amount",
+    "channel",
+    "attack",
+)
 
 
 class TrafficEvent(NamedTuple):
@@ -68,7 +81,7 @@ class Traffic:
             yield from self._as_events(self._frame(taken), taken)
 
     def frame(self, n: int) -> pl.DataFrame:
-        """The first `n` arrivals as a table: id, type, arrive_ms, attack, fault and all fields, null where an event has none.
+        """The first `n` arrivals as a table: id, type, arrive_ms, attack, fault and every field, null where absent.
 
         Rows with fault "malformed" hold the values before they were spoilt: leave them out where they would be refused.
         """
@@ -108,8 +121,14 @@ class Traffic:
         late, double, bad = (draws.chance(share, size) for share in (faults.late, faults.duplicate, faults.malformed))
         arrive = day["time_ms"] + draws.below(LATENCY_MS, size) + np.where(late, draws.between(faults.late_ms, size), 0)
         fault = np.where(bad, MALFORMED, np.where(late, LATE, HONEST))
-        payments = {**day, "arrive_ms": arrive, "kind": np.full(size, PAYMENT), "number": first + np.arange(size),
-                    "copy": np.zeros(size, np.int64), "fault": fault}
+        payments = {
+            **day,
+            "arrive_ms": arrive,
+            "kind": np.full(size, PAYMENT),
+            "number": first + np.arange(size),
+            "copy": np.zeros(size, np.int64),
+            "fault": fault,
+        }
         doubles = {name: column[double] for name, column in payments.items()}
         doubles["arrive_ms"] = doubles["arrive_ms"] + draws.between(DOUBLE_MS, len(doubles["arrive_ms"]))
         doubles["copy"] = np.ones_like(doubles["copy"])
@@ -149,13 +168,20 @@ class Traffic:
             columns[name] = _where(payment, pl.Series([value]).new_from_index(0, len(payment)))
         if report is not None:
             columns |= self._report_columns(rows, payment, ids, columns)
-        return pl.DataFrame({
-            "id": ids, "type": types, "arrive_ms": rows["arrive_ms"], **columns,
-            "attack": _texts((None, *(attack.name for attack in declared.attacks)), rows["attack"]),
-            "fault": _texts(FAULTS, rows["fault"]),
-        })
+        return pl.DataFrame(
+            {
+                "id": ids,
+                "type": types,
+                "arrive_ms": rows["arrive_ms"],
+                **columns,
+                "attack": _texts((None, *(attack.name for attack in declared.attacks)), rows["attack"]),
+                "fault": _texts(FAULTS, rows["fault"]),
+            }
+        )
 
-    def _report_columns(self, rows: Day, payment: pl.Series, ids: pl.Series, columns: dict[str, pl.Series]) -> dict[str, pl.Series]:
+    def _report_columns(
+        self, rows: Day, payment: pl.Series, ids: pl.Series, columns: dict[str, pl.Series]
+    ) -> dict[str, pl.Series]:
         report, roles = self.declared.report, self.declared.event
         assert report is not None
         paid, arrived, reported = pl.Series(rows["time_ms"]), pl.Series(rows["arrive_ms"]), ~payment
@@ -171,8 +197,15 @@ class Traffic:
 
     def _as_events(self, frame: pl.DataFrame, rows: Day) -> Iterator[TrafficEvent]:
         fields = [name for name in frame.columns if name not in {"id", "type", "arrive_ms", "attack", "fault"}]
-        heads = zip(frame["id"].to_list(), frame["type"].to_list(), frame["arrive_ms"].to_list(), frame["attack"].to_list(), frame["fault"].to_list(),
-                    rows["number"].tolist(), strict=True)
+        heads = zip(
+            frame["id"].to_list(),
+            frame["type"].to_list(),
+            frame["arrive_ms"].to_list(),
+            frame["attack"].to_list(),
+            frame["fault"].to_list(),
+            rows["number"].tolist(),
+            strict=True,
+        )
         bodies = zip(*(frame[name].to_list() for name in fields), strict=True)
         for (id, type, arrive_ms, attack, fault, number), body in zip(heads, bodies, strict=True):
             data = {name: value for name, value in zip(fields, body, strict=True) if value is not None}
