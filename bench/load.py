@@ -1,9 +1,9 @@
-"""quanheng-load: sends prepared requests over kept HTTP connections, bounded in count and time, and measures each answer.
+"""quanheng-load: sends prepared requests over kept HTTP connections, bounded in count and time; times each answer.
 
     python -m bench.load --port 8770 --token TOKEN --file bodies.jsonl --connections 64 --seconds 10
 
-Loopback only, by design: it is a measuring instrument for one machine, not a tool to load somebody else's. Its own CPU seconds
-are part of the report, since on one machine it takes them from the server. A request that fails is counted, never repeated.
+Loopback only, by design: it measures one machine and is no tool to load somebody else's. Its own CPU seconds are part
+of the report, since on one machine it takes them from the server. A request that fails is counted, never repeated.
 """
 
 from __future__ import annotations

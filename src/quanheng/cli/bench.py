@@ -228,6 +228,5 @@ def _show(result: Mapping[str, Any], json: bool) -> None:
         show_json(result)
         return
     goals = ", ".join(f"{goal['on']} {goal['found']} (goal {goal['goal']:g})" for goal in result["goals"])
-    print(
-        f"{result['id']}: {result['value']:,} {result['unit']}; {'met' if result['met'] else 'MISSED'}: {goals}; {result['cpu_s']} CPU s"
-    )
+    verdict = "met" if result["met"] else "MISSED"
+    print(f"{result['id']}: {result['value']:,} {result['unit']}; {verdict}: {goals}; {result['cpu_s']} CPU s")

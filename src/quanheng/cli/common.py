@@ -41,6 +41,7 @@ class Place:
         return config.read(self.config, laid)
 
 
+HERE = Place()
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 Flag = Annotated[bool, Parameter(negative=())]
 

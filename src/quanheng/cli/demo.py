@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quanheng.cli.common import Json, Place, console, locked_engine, progress_bar, show_json
+from quanheng.cli.common import HERE, Json, Place, console, locked_engine, progress_bar, show_json
 
 if TYPE_CHECKING:
     from quanheng.engine import Engine
@@ -25,7 +25,7 @@ def demo(
     seed: int | None = None,
     group: int = 64,
     json: Json = False,
-    place: Place = Place(),
+    place: Place = HERE,
 ) -> int:
     """Play a pack's simulated traffic through the main path, in this process, durable on disk.
 

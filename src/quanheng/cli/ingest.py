@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from quanheng.cli.common import Json, Place, console, locked_engine, progress_bar, show_json
+from quanheng.cli.common import HERE, Json, Place, console, locked_engine, progress_bar, show_json
 from quanheng.cli.rows import Arrival, arrivals, count_rows, ready_events
 from quanheng.kernel.errors import InputError, NotFound, QuanhengError
 
@@ -44,7 +44,7 @@ def ingest(
     map: str = "",
     rejects: Path | None = None,
     json: Json = False,
-    place: Place = Place(),
+    place: Place = HERE,
 ) -> int:
     """Send the rows of a .csv, .parquet or .jsonl file through the main path. Safe to run again: ids are the same.
 

@@ -8,7 +8,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from quanheng.cli.admin import administer
-from quanheng.cli.common import Flag, Json, Place, show_json
+from quanheng.cli.common import HERE, Flag, Json, Place, show_json
 from quanheng.kernel.errors import InputError
 
 app = cyclopts.App(name="token", help="Issue, list and revoke tokens.\n\nExample: quanheng token create my_shop")
@@ -16,7 +16,7 @@ Scopes = Annotated[tuple[str, ...], Parameter(name="--scope", consume_multiple=T
 
 
 @app.command
-def create(name: str, /, *, scope: Scopes = ("ingest",), json: Json = False, place: Place = Place()) -> None:
+def create(name: str, /, *, scope: Scopes = ("ingest",), json: Json = False, place: Place = HERE) -> None:
     """Issue a token to a client. It is shown once; only its SHA-256 is kept.
 
     Works beside a running server too (with a token of scope admin in QUANHENG_TOKEN, or the development token).
@@ -41,7 +41,7 @@ def create(name: str, /, *, scope: Scopes = ("ingest",), json: Json = False, pla
 
 
 @app.command(name="list")
-def list_tokens(*, json: Json = False, place: Place = Place()) -> None:
+def list_tokens(*, json: Json = False, place: Place = HERE) -> None:
     """List clients and their scopes. Tokens themselves are not kept and cannot be shown.
 
     Example:
@@ -61,7 +61,7 @@ def list_tokens(*, json: Json = False, place: Place = Place()) -> None:
 
 
 @app.command
-def revoke(token: str, /, *, place: Place = Place()) -> None:
+def revoke(token: str, /, *, place: Place = HERE) -> None:
     """Revoke the tokens of a client, or the one with this digest, from now on.
 
     Example:
@@ -76,7 +76,7 @@ def revoke(token: str, /, *, place: Place = Place()) -> None:
     print(f"revoked: {token}")
 
 
-def erase(entity: str, id: str, /, *, yes: Flag = False, place: Place = Place()) -> None:
+def erase(entity: str, id: str, /, *, yes: Flag = False, place: Place = HERE) -> None:
     """Destroy the key of a subject: what was sealed for it can never be read again. The log still verifies.
 
     Example:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import cyclopts
 
-from quanheng.cli.common import Json, Place, console, progress_bar, reader, show_json, show_value
+from quanheng.cli.common import HERE, Json, Place, console, progress_bar, reader, show_json, show_value
 
 app = cyclopts.App(name="log", help="Verify the log, show its head, sign a checkpoint.\n\nExample: quanheng log verify")
 
 
-def decision(id: int, /, *, json: Json = False, place: Place = Place()) -> None:
+def decision(id: int, /, *, json: Json = False, place: Place = HERE) -> None:
     """Show one decision: outcome, reasons, features, versions, trace.
 
     Example:
@@ -28,7 +28,7 @@ def decision(id: int, /, *, json: Json = False, place: Place = Place()) -> None:
         show_value(log.decision(id), json)
 
 
-def replay(id: int, /, *, json: Json = False, place: Place = Place()) -> int:
+def replay(id: int, /, *, json: Json = False, place: Place = HERE) -> int:
     """Judge a decision again from the log alone, and compare outcome, reasons and vector byte for byte.
 
     Example:
@@ -69,7 +69,7 @@ def replay(id: int, /, *, json: Json = False, place: Place = Place()) -> int:
 
 
 @app.command
-def verify(*, checkpoint: Path | None = None, json: Json = False, place: Place = Place()) -> int:
+def verify(*, checkpoint: Path | None = None, json: Json = False, place: Place = HERE) -> int:
     """Check every record, every batch, the chain and the Merkle tree of the log.
 
     Example:
@@ -105,7 +105,7 @@ def verify(*, checkpoint: Path | None = None, json: Json = False, place: Place =
 
 
 @app.command
-def head(*, json: Json = False, place: Place = Place()) -> None:
+def head(*, json: Json = False, place: Place = HERE) -> None:
     """Show how many records the log holds, and the root of its Merkle tree.
 
     Example:
@@ -125,7 +125,7 @@ def head(*, json: Json = False, place: Place = Place()) -> None:
 
 
 @app.command
-def checkpoint(*, out: Path | None = None, place: Place = Place()) -> None:
+def checkpoint(*, out: Path | None = None, place: Place = HERE) -> None:
     """Sign size and root of the log (C2SP checkpoint). Keep it elsewhere: it proves that nothing was changed before.
 
     Example:

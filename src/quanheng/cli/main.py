@@ -18,9 +18,9 @@ from quanheng.kernel.errors import InputError, QuanhengError
 ABOUT = """Decide events in real time, durably, with reasons. 权衡:实时决策,持久记录,附带理由。
 
 Start here:
-  quanheng run --pack NAME          serve, play simulated traffic, show the result
-  quanheng serve --pack NAME        serve only
-  quanheng COMMAND --help           what a command does, with an example
+  quanheng run --pack NAME     serve, play simulated traffic, show the result
+  quanheng serve --pack NAME   serve only
+  quanheng COMMAND --help      what a command does, with an example
 
 Errors name place, what was found, what is allowed and the cure. Add --debug for the full trace.
 """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 from pathlib import Path
+from typing import Any
 
 import cyclopts
 
-from quanheng.cli.common import Json, Place, console, locked_engine, reader, show_json, show_value
+from quanheng.cli.common import HERE, Json, Place, console, locked_engine, reader, show_json, show_value
 from quanheng.kernel.errors import InputError
 
 app = cyclopts.App(
@@ -78,7 +80,7 @@ def new(name: str, /, *, folder: Path | None = None) -> None:
 
 
 @app.command
-def list(*, json: Json = False, place: Place = Place()) -> None:
+def list(*, json: Json = False, place: Place = HERE) -> None:
     """List the packs that can be loaded.
 
     Example:
@@ -93,7 +95,7 @@ def list(*, json: Json = False, place: Place = Place()) -> None:
     from quanheng.server.opening import available_packs
 
     available = available_packs(place.read().packs.folders)
-    rows = []
+    rows: builtins.list[dict[str, Any]] = []
     for name, files in sorted(available.items()):
         declared, problems = check_pack(files, available)
         title = {"en": declared.title.en, "zh": declared.title.zh}
@@ -103,13 +105,11 @@ def list(*, json: Json = False, place: Place = Place()) -> None:
         return
     for row in rows:
         shown = f"  {row['problems']} problems: quanheng pack check" if row["problems"] else ""
-        title = row["title"]
-        assert isinstance(title, dict)
-        print(f"{row['name']} {row['version']}  {title['en']} {title['zh']}{shown}".rstrip())
+        print(f"{row['name']} {row['version']}  {row['title']['en']} {row['title']['zh']}{shown}".rstrip())
 
 
 @app.command
-def show(name: str, /, *, json: Json = False, place: Place = Place()) -> None:
+def show(name: str, /, *, json: Json = False, place: Place = HERE) -> None:
     """Show what a pack declares: events, folds, formulas, parameters, flows, reasons.
 
     Example:
@@ -150,7 +150,7 @@ def show(name: str, /, *, json: Json = False, place: Place = Place()) -> None:
 
 
 @app.command
-def activate(*names: str, json: Json = False, place: Place = Place()) -> None:
+def activate(*names: str, json: Json = False, place: Place = HERE) -> None:
     """Put packs in force, with all they require. A pack with a problem or a failing golden case is not activated.
 
     Example:

@@ -126,7 +126,7 @@ def ready_events(file: Path) -> Iterator[list[Arrival]]:
 
 
 class _Maker:
-    """Makes the events of one mapped type. After `make`, `time_ms` holds the event's time as far as it could be read."""
+    """Makes the events of one mapped type. After `make`, `time_ms` is the event's time, as far as it can be read."""
 
     def __init__(self, one: EventMapping, declared: EventDeclaration, mapping: FileMapping, index: int) -> None:
         self.delay_ms, self.time_ms = one.delay_ms, 0
@@ -256,7 +256,7 @@ def _scan(file: Path) -> Any:
 def _check(file: Path) -> None:
     if file.suffix not in SUFFIXES:
         raise InputError(
-            "the kind of file is unknown", where=str(file), found=file.suffix or "no suffix", allowed=", ".join(SUFFIXES),
+            "the kind of file is unknown", where=str(file), found=file.suffix or "none", allowed=", ".join(SUFFIXES),
             cure="Convert it, or rename it to what it is.",
         )  # fmt: skip
     if not file.is_file():
@@ -280,5 +280,5 @@ def _check_columns(file: Path, row: Mapping[str, Any], mapping: FileMapping) -> 
 
 def _unreadable(file: Path, found: str) -> InputError:
     return InputError(
-        "the file cannot be read", where=str(file), found=found, cure="Check that it is whole and what its suffix says."
+        "the file cannot be read", where=str(file), found=found, cure="Check that it is whole, and its suffix right."
     )

@@ -1,4 +1,4 @@
-"""`quanheng run`: start on embedded defaults, play a minute of simulated traffic over HTTP, show the result, go on serving."""
+"""`quanheng run`: start on embedded defaults, play simulated traffic over HTTP, show the result, serve on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from quanheng.cli.common import Flag, Json, Place, console, show_json
+from quanheng.cli.common import HERE, Flag, Json, Place, console, show_json
 from quanheng.kernel.errors import QuanhengError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run(
     port: int | None = None,
     once: Flag = False,
     json: Json = False,
-    place: Place = Place(),
+    place: Place = HERE,
 ) -> int:
     """Start a server, play simulated traffic through it for a minute, show the result, and go on serving.
 

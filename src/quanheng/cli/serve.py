@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from quanheng.cli.common import Place
+from quanheng.cli.common import HERE, Place
 
 
 def serve(
-    *, pack: tuple[str, ...] = (), port: int | None = None, address: str | None = None, place: Place = Place()
+    *, pack: tuple[str, ...] = (), port: int | None = None, address: str | None = None, place: Place = HERE
 ) -> int:
     """Serve the HTTP API until interrupted.
 

@@ -36,6 +36,7 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: str = ".quanheng/data"
     keys: str = ".quanheng/keys"
     store: str = "sqlite"
+    snapshot_records: int = 2_000_000
 
 
 class Packs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +84,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "server.workers": (1, 64),
     "server.links": (1, 16),
     "server.stop_ms_max": (100, 600_000),
+    "storage.snapshot_records": (0, 10_000_000_000),
     "limits.body_bytes_max": (1_024, 1 << 30),
     "limits.events_max": (1, 100_000),
     "limits.timeout_ms": (0, 600_000),
@@ -135,16 +137,6 @@ def keys() -> dict[str, Any]:
         for part in (getattr(Config(), section),)
         for key in part.__struct_fields__
     }
-
-
-def write_edge(config: Config) -> str:
-    """The configuration as one line of JSON, for the child process that serves HTTP."""
-    return msgspec.json.encode(config).decode()
-
-
-def read_edge(text: str) -> Config:
-    """The inverse of `write_edge`."""
-    return msgspec.json.decode(text, type=Config)
 
 
 def _load(path: Path | None) -> dict[str, Any]:

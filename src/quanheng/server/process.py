@@ -23,6 +23,7 @@ from quanheng.server.core import Core, Link
 from quanheng.server.engines import Engine
 from quanheng.server.lock import FolderLock
 from quanheng.server.logs import Log
+from quanheng.server.snapshots import follow
 
 START_S_MAX = 60.0
 FAIL_ANSWER_S = 0.5  # Time for the edge to pass on the last answers of a failed core.
@@ -105,6 +106,7 @@ class _Service:
         running = asyncio.create_task(core.run())
         stopping = asyncio.create_task(stop.wait())
         edge_end: asyncio.Task[None] | None = None
+        following = asyncio.create_task(follow(config, self._opened.engine))
         code = 0
         try:
             self._edge = self._start_edge()
@@ -120,6 +122,7 @@ class _Service:
             self._log.write("info", "stopping", clock_ms())
             await self._end(core, running, server, edge_end)
             stopping.cancel()
+            following.cancel()
         if core.failure:
             self._tell(f"error: {_failure_text(core.failure)}")
             code = 1
