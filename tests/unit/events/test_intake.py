@@ -82,8 +82,10 @@ def test_two_clients_may_use_the_same_id():
 REFUSED = [
     (
         Request("shop", "r1", "test.refund", b"{}"),
-        "type: no active pack declares this event type; was 'test.refund'; allowed: test.notice, test.payment. "
-        "Activate the pack that declares it, or correct `type`.",
+        (
+            "type: no active pack declares this event type; was 'test.refund'; allowed: test.notice, test.payment. "
+            "Activate the pack that declares it, or correct `type`."
+        ),
     ),
     (
         Request("shop", "", "test.payment", b"{}"),
