@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 
 class Files:
@@ -12,16 +13,36 @@ class Files:
     def write_durably(self, path: Path, data: bytes, mode: int = 0o644) -> None:
         """Put `data` at `path`, whole or not at all, durable on return: write aside, fsync, rename, fsync folder."""
         aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        handle = self.create(aside, mode)
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(handle, view) :]
-            os.fsync(handle)
+            self.write(handle, data)
+            self.sync(handle)
         finally:
-            os.close(handle)
-        os.replace(aside, path)
+            self.close(handle)
+        self.rename(aside, path)
         self.sync_folder(path.parent)
+
+    def create(self, path: Path, mode: int) -> Any:
+        """A handle on a new empty file; what was there is cut off."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+
+    def write(self, handle: Any, data: bytes) -> None:
+        """Write all of `data`."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(handle, view) :]
+
+    def sync(self, handle: Any) -> None:
+        """Make the bytes of the file durable."""
+        os.fsync(handle)
+
+    def close(self, handle: Any) -> None:
+        """Give the handle back."""
+        os.close(handle)
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Give the file another name, in place of any file of that name."""
+        os.replace(old, new)
 
     def sync_folder(self, folder: Path) -> None:
         """Make the names in `folder` durable."""

@@ -1,0 +1,184 @@
+"""The ordinary store, key ring, content store and snapshots on a disk that forgets what was not fsynced.
+
+One scenario per seed: append groups until the power fails (or a write or sync does), find the disk as it may be found,
+open it again by the ordinary code, and compare with what was acknowledged.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from quanheng.kernel.content import ContentStore
+from quanheng.kernel.errors import ConfigurationError, DataErased, LogCorrupt, LogError, NotFound, SealBroken
+from quanheng.kernel.log import records as rec
+from quanheng.kernel.log.log import Log
+from quanheng.kernel.log.sqlite import SqliteLogStore
+from quanheng.kernel.seal import KeyRing
+from quanheng.kernel.snapshot import Snapshots
+from quanheng.testing.simulated_disk import PowerLost, SimulatedDisk, SimulatedFiles
+
+SEEDS = 300
+SEEDS_LONG = 20_000
+STOPPED = (LogError, ConfigurationError, PowerLost, OSError, sqlite3.Error)
+NEVER = (LogCorrupt, SealBroken)
+
+
+class Lost(AssertionError):
+    """Something acknowledged is not there, or something is there that must not be."""
+
+
+class World:
+    """What a process holds while it runs, and what it has told others."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.records: list[bytes] = []  # Every record ever handed to the log, by offset; the tail may be unacknowledged.
+        self.acknowledged = 0
+        self.clear: dict[bytes, bytes] = {}  # Header -> payload in clear.
+        self.erasing: set[bytes] = set()
+        self.erased: set[bytes] = set()
+        self.contents: dict[str, bytes] = {}
+        self.snapshot = 0
+
+    def run(self, disk: SimulatedDisk, steps: int, connect=None) -> None:
+        """Open everything on `disk`, check it, and work until the disk stops or `steps` are done."""
+        files = SimulatedFiles(disk)
+        ring = KeyRing.open("ring", files=files, connect=disk.connect, random=self.rng.randbytes)
+        store = SqliteLogStore("log/log.db", connect=connect or disk.connect)
+        log = Log.open(store, "simulation")
+        self.check(log, ring, files)
+        content, snapshots = ContentStore("content", files), Snapshots("snapshots", files)
+        for _ in range(steps):
+            choice = self.rng.random()
+            if choice < 0.75:
+                self.append(log, ring)
+            elif choice < 0.83:
+                data = self.rng.randbytes(self.rng.randrange(1, 3000))
+                self.contents[content.put(data)] = data
+            elif choice < 0.95:
+                snapshots.write(log.head, "program", {"state": str(log.head).encode()})
+                self.snapshot = log.head
+            elif self.clear:
+                subject = self.rng.choice(list(self.clear))[32:48]
+                self.erasing.add(subject)
+                ring.erase(subject)
+                self.erased.add(subject)
+
+    def append(self, log: Log, ring: KeyRing) -> None:
+        n = self.rng.randrange(1, 6)
+        subjects = [self.rng.randrange(2**40).to_bytes(16, "little") for _ in range(n)]
+        payloads = [self.rng.randbytes(self.rng.choice([10, 200, 9000])) for _ in range(n)]
+        headers = [
+            rec.encode_header(
+                rec.EVENT, 1, 7, 8, -1, subject, rec.NONE_16, rec.NONE_16, [], [len(self.records) + i], len(payload), True
+            )
+            for i, (subject, payload) in enumerate(zip(subjects, payloads, strict=True))
+        ]
+        sealed = ring.seal_many(subjects, headers, payloads)
+        made = [header + part for header, part in zip(headers, sealed, strict=True)]
+        del self.records[log.head :]
+        self.records += made
+        self.clear.update(zip(headers, payloads, strict=True))
+        log.append(made, 9)
+        self.acknowledged = log.head
+
+    def check(self, log: Log, ring: KeyRing, files: SimulatedFiles) -> None:
+        """Everything acknowledged is there, unchanged; nothing half-written was accepted."""
+        if not self.acknowledged <= log.head <= len(self.records):
+            raise Lost(f"head {log.head}, acknowledged {self.acknowledged}, handed over {len(self.records)}")
+        report = log.verify()
+        if not report.ok or report.records != log.head:
+            raise Lost(report.problem)
+        for row in log.read():
+            for i, at in enumerate(rec.positions(row.body).tolist()):
+                record = rec.decode(row.body, at)
+                if record.header + record.payload != self.records[row.first + i]:
+                    raise Lost(f"record {row.first + i} is another one")
+                self.check_payload(ring, record)
+        self.check_files(files)
+        del self.records[log.head :]  # What was not acknowledged and is not there is gone for good.
+        self.acknowledged = log.head
+
+    def check_payload(self, ring: KeyRing, record: rec.Record) -> None:
+        try:
+            payload = ring.unseal(record.subject, record.header, record.payload)
+        except DataErased:
+            if record.subject not in self.erasing:
+                raise
+            return
+        if record.subject in self.erased:
+            raise Lost(f"the erased key of {record.subject.hex()} is back")
+        if payload != self.clear[record.header]:
+            raise Lost(f"the payload of {record.subject.hex()} is another one")
+
+    def check_files(self, files: SimulatedFiles) -> None:
+        content = ContentStore("content", files)
+        for hash, data in self.contents.items():
+            try:
+                if content.get(hash) != data:
+                    raise Lost(f"content {hash}")
+            except NotFound as error:
+                raise Lost(f"content {hash} is gone") from error
+        newest = Snapshots("snapshots", files).newest()
+        if newest is not None and newest.parts["state"] != str(newest.offset).encode():
+            raise Lost("a half-written snapshot was accepted")
+        if self.snapshot and (newest is None or newest.offset < self.snapshot):
+            raise Lost("a snapshot that was acknowledged is gone")
+
+
+def simulate(seed: int, *, syncs: bool = True, synchronous: str = "FULL") -> int:
+    """Run one seed through several lives of a machine; the number of records acknowledged."""
+    rng = random.Random(seed)
+    world = World(seed)
+    disk = SimulatedDisk(seed, syncs=syncs)
+    for life in range(rng.randrange(2, 6)):
+        disk.crash_at = None if life == 0 and rng.random() < 0.1 else rng.randrange(1, rng.choice([30, 120, 400]))
+        disk.fault_rate = rng.choice([0.0, 0.0, 0.01, 0.05, 0.2])
+        steps = rng.randrange(1, 25)
+        try:
+            world.run(disk, steps, weakened(disk, synchronous) if synchronous != "FULL" else None)
+        except STOPPED as error:
+            if isinstance(error, NEVER) or not (disk.off or disk.faults):
+                raise
+        if disk.off or rng.random() < 0.3:
+            disk = disk.crash(syncs=syncs)
+        else:
+            disk = same_disk(disk)
+    disk.crash_at, disk.fault_rate = None, 0.0
+    world.run(disk, 3)
+    return world.acknowledged
+
+
+def same_disk(disk: SimulatedDisk) -> SimulatedDisk:
+    """The process has ended but the machine has not: the page cache, with all its un-synced writes, is still there."""
+    made = SimulatedDisk(disk.rng.randrange(2**32), syncs=disk.syncs)
+    made.seen, made.durable = disk.seen, disk.durable
+    disk.off = True
+    return made
+
+
+def weakened(disk: SimulatedDisk, synchronous: str):
+    """A connect function under which the store's own `synchronous` setting is replaced."""
+
+    def connect(path, **options):
+        connection = disk.connect(path, **options)
+        ask = connection.execute
+        connection.execute = lambda sql, values=(): ask(
+            sql.replace("synchronous = FULL", f"synchronous = {synchronous}"), values
+        )
+        return connection
+
+    return connect
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_nothing_acknowledged_is_lost(block):
+    for seed in range(block * SEEDS // 10, (block + 1) * SEEDS // 10):
+        try:
+            simulate(seed)
+        except Exception as error:
+            raise AssertionError(f"seed {seed}") from error
