@@ -1,0 +1,1 @@
+"""Models: trained offline on point-in-time vectors, served as compiled trees, described by a card."""

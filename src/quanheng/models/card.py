@@ -1,0 +1,101 @@
+"""The card of a trained model: what it was made from, how good it was where, and what it must not be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+
+import msgspec
+
+LIBRARIES = ("lightgbm", "numpy", "polars", "numba")
+CARD_MARK = "# --- card: written by training, do not edit below this line"
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A measure with its 95 % interval (bootstrap over cards)."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A span of days: rows and positives in it; `until` is the day after the last."""
+
+    since: str
+    until: str
+    rows: int
+    positives: int
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """A trained model in figures.
+
+    model, pack, pack_version : which
+    command : what trained it
+    data : what it was trained on, in words, and its digest
+    train, test : windows; labels of the training window were known when the test window began
+    metrics : on the test window
+    seed, rounds : of training
+    trees, nodes, weights_bytes : size
+    libraries : versions that training used: the same give the same hash
+    limits : where it must not be trusted
+    """
+
+    model: str
+    pack: str
+    pack_version: str
+    command: str
+    data: str
+    data_digest: str
+    population: str
+    train: Window
+    test: Window
+    metrics: Mapping[str, Figure]
+    seed: int
+    rounds: int
+    trees: int
+    nodes: int
+    weights_bytes: int
+    libraries: Mapping[str, str]
+    limits: tuple[str, ...]
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that shape a trained model."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def card_toml(card: Card) -> str:
+    """The card as TOML tables, to stand at the end of the model's declaration."""
+    lines = [CARD_MARK, "", "[card]"]
+    tables: list[tuple[str, object]] = []
+    for name, value in msgspec.to_builtins(card).items():
+        if isinstance(value, dict) and name == "metrics":
+            tables += [(f"card.metrics.{measure}", figure) for measure, figure in value.items()]
+        elif isinstance(value, dict):
+            tables.append((f"card.{name}", value))
+        else:
+            lines.append(f"{name} = {_toml(value)}")
+    for name, table in tables:
+        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in dict(table).items())]  # type: ignore[call-overload]
+    return "\n".join(lines) + "\n"
+
+
+def declaration_toml(text: str, weights_hash: str, card: Card) -> str:
+    """The declaration with the new hash and card; everything a person wrote stays as it is."""
+    head = text.split(CARD_MARK)[0].rstrip()
+    lines = [f'hash = "{weights_hash}"' if line.split("=")[0].strip() == "hash" else line for line in head.split("\n")]
+    return "\n".join(lines) + "\n\n" + card_toml(card)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.6f}" if value == value else "nan"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return "[\n" + "".join(f"  {_toml(one)},\n" for one in value) + "]"
+    return msgspec.json.encode(str(value)).decode()

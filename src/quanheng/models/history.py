@@ -1,0 +1,174 @@
+"""Mapped data as columns for the feature kernel: all events in order of arrival, keys and numbers as integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from quanheng.events.schema import NUMBER_KINDS
+from quanheng.features.plan import EventLayout
+from quanheng.kernel.errors import InputError, NotFound
+
+if TYPE_CHECKING:
+    from quanheng.events.schema import EventDeclaration
+    from quanheng.loading.declared import ColumnSource, FileMapping
+
+NULL = -(2**63)
+_ID, _TYPE, _ARRIVE = "id", "type", "arrive_ms"
+
+
+class History(NamedTuple):
+    """Events in order of arrival.
+
+    layouts : how keys and numbers of each event type are laid out
+    names : event types; `types` holds positions in it
+    types i4[n], times i8[n], keys u8[n, K, 2], numbers i8[n, V] : as the feature kernel takes them
+    arrive_ms : i8[n] ms UTC, never decreasing
+    frame : the rows themselves, with `id`
+    """
+
+    layouts: tuple[EventLayout, ...]
+    names: tuple[str, ...]
+    types: NDArray[np.int32]
+    times: NDArray[np.int64]
+    keys: NDArray[np.uint64]
+    numbers: NDArray[np.int64]
+    arrive_ms: NDArray[np.int64]
+    frame: pl.DataFrame
+
+    def rows_of(self, event: str) -> NDArray[np.intp]:
+        """Positions of the events of one type."""
+        return np.flatnonzero(self.types == self.names.index(event))
+
+    def key(self, event: str, field: str) -> NDArray[np.uint64]:
+        """One key field of all rows of a type as numbers (0 = null), equal where the key is equal."""
+        layout = self.layouts[self.names.index(event)]
+        return self.keys[self.rows_of(event), layout.keys.index(field), 1]
+
+
+def read_file(file: Path, mapping: FileMapping, events: Mapping[str, EventDeclaration]) -> pl.DataFrame:
+    """The events of a file, as a table in order of arrival: id, type, arrive_ms and all fields of all types.
+
+    An event with a delay arrives so much later than its own time, after the events that arrive at that moment.
+
+    Raises
+    ------
+    NotFound, InputError : the file is not there, is of another kind, or lacks a column the mapping names
+    """
+    if not file.is_file():
+        raise NotFound("there is no such file", where=str(file), cure="Give the path of a .parquet, .csv or .jsonl file.")
+    readers = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".jsonl": pl.read_ndjson}
+    if file.suffix not in readers:
+        raise InputError("the file is of no known kind", where=str(file), found=file.suffix, allowed=", ".join(readers))
+    rows = readers[file.suffix](file)
+    wanted = {source.column for one in mapping.events for source in one.fields.values() if source.column}
+    wanted |= {one.where[0] for one in mapping.events if one.where}
+    if missing := sorted(wanted - set(rows.columns)):
+        raise InputError(
+            "the file lacks columns that the mapping names", where=f"{file} with mappings/{mapping.name}.toml",
+            found=", ".join(rows.columns), allowed=f"also {', '.join(missing)}", cure="Choose another mapping or file.",
+        )  # fmt: skip
+    parts = []
+    for rank, one in enumerate(mapping.events):
+        declared = events[one.event]
+        chosen = rows.filter(pl.col(one.where[0]) == one.where[1]) if one.where else rows
+        columns = {name: _expression(source, declared.fields[name].kind, rows) for name, source in one.fields.items()}
+        part = chosen.select(
+            (_expression(one.id, "key", rows) if one.id else pl.int_range(pl.len()).cast(pl.String)).alias(_ID),
+            pl.lit(one.event).alias(_TYPE),
+            (columns[declared.time] + one.delay_ms).alias(_ARRIVE),
+            *(column.alias(name) for name, column in columns.items()),
+            pl.lit(one.delay_ms > 0).alias("_delayed"),
+            pl.lit(rank).alias("_rank"),
+        )
+        parts.append(part)
+    joined = pl.concat(parts, how="diagonal_relaxed").sort([_ARRIVE, "_delayed", "_rank"], maintain_order=True)
+    return joined.drop("_delayed", "_rank")
+
+
+def _expression(source: ColumnSource, kind: str, rows: pl.DataFrame) -> pl.Expr:
+    value = pl.col(source.column) if source.column else pl.lit(source.constant)
+    if kind == "time":
+        if source.column and isinstance(rows.schema[source.column], pl.Datetime | pl.Date):
+            return value.cast(pl.Datetime("ms")).dt.epoch("ms")
+        if source.column and rows.schema[source.column] == pl.String:
+            return value.str.to_datetime(time_unit="ms", time_zone="UTC").dt.epoch("ms")
+        return value.cast(pl.Int64)
+    return value.cast(pl.String) if kind in {"key", "text", "choice"} else value
+
+
+def layouts(events: Sequence[EventDeclaration]) -> tuple[EventLayout, ...]:
+    """Layouts of events; the code of a type is its position."""
+    found = []
+    for code, one in enumerate(events):
+        numbers = [name for name, field in one.fields.items() if field.kind in NUMBER_KINDS]
+        scales = tuple(one.fields[name].scale if one.fields[name].kind == "decimal" else 0 for name in numbers)
+        keys = tuple(name for name, field in one.fields.items() if field.kind == "key")
+        found.append(EventLayout(one.name, code, keys, tuple(numbers), scales))
+    return tuple(found)
+
+
+def history(frame: pl.DataFrame, events: Sequence[EventDeclaration]) -> History:
+    """Columns for the kernel from a table of events (id, type, arrive_ms and fields) in order of arrival.
+
+    Keys become (number of the entity, number of the value from 1): what a fold gives does not depend on which
+    pseudonym stands for a key.
+
+    Raises
+    ------
+    InputError : the rows are not in order of arrival, or hold a type that is not declared
+    """
+    names = tuple(one.name for one in events)
+    types = frame[_TYPE].replace_strict({name: code for code, name in enumerate(names)}, default=None, return_dtype=pl.Int32)
+    if types.null_count():
+        unknown = frame[_TYPE].filter(types.is_null())[0]
+        raise InputError("no such event is declared", where="history", found=str(unknown), allowed=", ".join(names))
+    arrive = frame[_ARRIVE].cast(pl.Int64)
+    if not arrive.is_sorted():
+        raise InputError("the events are not in order of arrival", where="history", cure="Sort them by `arrive_ms`.")
+    laid = layouts(events)
+    code, size = types.to_numpy(), len(frame)
+    keys = np.zeros((size, max(len(one.keys) for one in laid), 2), np.uint64)
+    numbers = np.full((size, max(len(one.numbers) for one in laid)), NULL, np.int64)
+    times = np.zeros(size, np.int64)
+    known = _dictionaries(frame, events)
+    for position, (declared, layout) in enumerate(zip(events, laid, strict=True)):
+        rows = np.flatnonzero(code == position)
+        part = frame.filter(types == position)
+        times[rows] = part[declared.time].cast(pl.Int64).to_numpy()
+        for column, name in enumerate(layout.keys):
+            if name in part.columns:
+                entity, values = known[declared.fields[name].entity]
+                numbered = part[name].cast(pl.Enum(values)).to_physical().cast(pl.Int64).fill_null(-1).to_numpy() + 1
+                keys[rows, column, 1] = numbered
+                keys[rows, column, 0] = np.where(numbered > 0, entity, 0)
+        for column, (name, scale) in enumerate(zip(layout.numbers, layout.scales, strict=True)):
+            if name in part.columns:
+                numbers[rows, column] = _scaled(part[name], scale)
+    return History(laid, names, code, times, keys, numbers, arrive.to_numpy(), frame)
+
+
+def _dictionaries(frame: pl.DataFrame, events: Sequence[EventDeclaration]) -> dict[str, tuple[int, pl.Series]]:
+    """For each entity its number (from 1) and all values that any event has."""
+    columns: dict[str, set[str]] = {}
+    for one in events:
+        for name, field in one.fields.items():
+            if field.kind == "key":
+                columns.setdefault(field.entity, set()).update({name} & set(frame.columns))
+    found = {}
+    for number, (entity, names) in enumerate(columns.items(), 1):
+        values = [frame[name].cast(pl.String).drop_nulls().unique() for name in sorted(names)]
+        found[entity] = (number, pl.concat(values).unique().sort() if values else pl.Series([], dtype=pl.String))
+    return found
+
+
+def _scaled(values: pl.Series, scale: int) -> NDArray[np.int64]:
+    if scale:
+        exact = values.cast(pl.Decimal(38, scale))
+        values = (exact * 10**scale).cast(pl.Int64)
+    return values.cast(pl.Int64).fill_null(NULL).to_numpy()

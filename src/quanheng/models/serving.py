@@ -1,0 +1,98 @@
+"""A model in memory, ready to answer: checked against its declaration, scores as scaled integers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from quanheng.kernel.errors import InputError
+from quanheng.models.trees import Trees, content_hash
+
+if TYPE_CHECKING:
+    from quanheng.loading.declared import ModelDeclaration
+
+NULL = -(2**63)
+_ESTIMATORS = ("lightgbm",)
+_loaded: dict[tuple[str, str, tuple[str, ...], int], Model] = {}
+
+
+class Model:
+    """A source of one column: the score of every row.
+
+    name : as a policy asks for it
+    inputs : names of the columns it reads, in order
+    output_decimals : decimal places of a score
+    hash : content hash of its weights
+    trees : the compiled weights
+    """
+
+    __slots__ = ("_factor", "hash", "inputs", "name", "output_decimals", "trees")
+
+    def __init__(self, name: str, trees: Trees, output_decimals: int, hash: str) -> None:
+        self.name, self.trees, self.output_decimals, self.hash = name, trees, output_decimals, hash
+        self.inputs = trees.inputs
+        self._factor = np.float64(10**output_decimals)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns it provides."""
+        return (self.name,)
+
+    def scores(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Probabilities as integers scaled by 10 ** output_decimals, rounded half to even.
+
+        Parameters
+        ----------
+        rows : f8[n, inputs], NaN = null. A row is scored alone: its score does not depend on the others.
+        """
+        return _scaled(self.trees.probability(rows), self._factor)
+
+
+def load_model(declared: ModelDeclaration, weights: bytes) -> Model:
+    """The model of a declaration and its weights; loaded once per content.
+
+    Raises
+    ------
+    InputError : the weights are not the declared ones, or were trained on other inputs
+    """
+    found = content_hash(weights)
+    key = (declared.name, found, tuple(declared.inputs), declared.output_decimals)
+    if (model := _loaded.get(key)) is not None:
+        return model
+    where = f"models/{declared.name}"
+    cure = "Put back the trained file, or train again."
+    if declared.estimator not in _ESTIMATORS:
+        raise InputError(
+            "there is no such estimator", where=where, found=declared.estimator, allowed=", ".join(_ESTIMATORS)
+        )
+    if declared.hash and declared.hash != found:
+        raise InputError(
+            "the weights are not those that were trained", where=where, found=found, allowed=declared.hash, cure=cure
+        )
+    trees = Trees.from_bytes(weights, where)
+    if trees.inputs != tuple(declared.inputs):
+        raise InputError(
+            "the weights were trained on other inputs", where=where, found=_first_difference(trees.inputs, declared.inputs),
+            allowed=f"{len(trees.inputs)} inputs in the order of training", cure=cure,
+        )  # fmt: skip
+    _loaded[key] = model = Model(declared.name, trees, declared.output_decimals, found)
+    return model
+
+
+def _first_difference(trained: tuple[str, ...], declared: tuple[str, ...]) -> str:
+    for position, (one, other) in enumerate(zip(trained, declared, strict=False), 1):
+        if one != other:
+            return f"{other!r} where input {position} was {one!r}"
+    return f"{len(declared)} inputs where {len(trained)} were trained"
+
+
+@njit(nogil=True, cache=True)
+def _scaled(probabilities, factor):  # type: ignore[no-untyped-def]
+    out = np.empty(probabilities.shape[0], np.int64)
+    for row in range(probabilities.shape[0]):
+        value = probabilities[row]
+        out[row] = NULL if np.isnan(value) else np.int64(np.rint(value * factor))
+    return out

@@ -1,0 +1,113 @@
+"""Point-in-time vectors: what a model would have seen when each payment was decided.
+
+The history goes through the same kernel as live events, in order of arrival, and formulas through the same code: a
+vector holds nothing that arrived later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quanheng.features.formulas import Formulas
+from quanheng.features.plan import Fold, Plan
+from quanheng.features.state import FeatureState
+from quanheng.kernel.errors import InputError
+from quanheng.models.history import NULL, History
+
+if TYPE_CHECKING:
+    from quanheng.loading.declared import Declared
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage, what is done and the total."""
+
+LATENESS_MS = 30 * 24 * 3_600_000
+"""As in live service: how far behind the newest event of its key an event is still put in its place."""
+
+_CHUNK = 100_000
+
+
+def vectors(
+    declared: Declared,
+    history: History,
+    event: str,
+    inputs: Sequence[str],
+    wanted: NDArray[np.bool_],
+    progress: Progress | None = None,
+) -> NDArray[np.float64]:
+    """Inputs of a model at the moments of the wanted events.
+
+    Parameters
+    ----------
+    declared : the pack whose folds and formulas are meant
+    event : type of the wanted events
+    inputs : names of folds, formulas and number fields, in the model's order
+    wanted : over all rows of the history; true only for rows of type `event`
+
+    Returns
+    -------
+    f8[wanted rows, inputs], NaN = null, rows in order of arrival
+
+    Raises
+    ------
+    InputError : an input is not declared for this event
+    """
+    layout = next(one for one in history.layouts if one.name == event)
+    formulas, folds = _needed(declared, layout.keys, layout.numbers, inputs)
+    plan = Plan.compile(history.layouts, folds, [event], LATENESS_MS)
+    state = FeatureState(plan)
+    parts = [np.empty((0, len(inputs)))]
+    total = len(history.types)
+    for first in range(0, total, _CHUNK):
+        part = slice(first, min(first + _CHUNK, total))
+        read = wanted[part]
+        raw = state.run(history.types[part], history.times[part], history.keys[part], history.numbers[part], read)
+        rows = np.flatnonzero(read)
+        if len(rows):
+            columns = _columns(plan.floats(np.ascontiguousarray(raw[rows])), plan.names)
+            for index, name in enumerate(layout.numbers):
+                columns[name] = _floats(history.numbers[part][rows, index], layout.scale(name))
+            formulas.compute(columns, len(rows))
+            parts.append(np.column_stack([columns[name] for name in inputs]))
+        if progress:
+            progress("features", part.stop, total)
+    return np.concatenate(parts)
+
+
+def _columns(matrix: NDArray[np.float64], names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.ascontiguousarray(matrix[:, index]) for index, name in enumerate(names)}
+
+
+def _floats(numbers: NDArray[np.int64], scale: int) -> NDArray[np.float64]:
+    # Division by a power of ten is what `Decimal` to float gives, too: both round the exact quotient once.
+    return np.where(numbers == NULL, np.nan, numbers.astype(np.float64) / np.float64(10**scale))
+
+
+def _needed(
+    declared: Declared, keys: Sequence[str], numbers: Sequence[str], inputs: Sequence[str]
+) -> tuple[Formulas, list[Fold]]:
+    """Formulas and folds that the inputs need: what no input needs is not computed."""
+    usable = {fold.name: fold for fold in declared.folds if set(fold.by) <= set(keys)}
+    needed = set(inputs)
+    for formula in reversed(declared.formulas):  # Declared in an order that can be computed.
+        if formula.name in needed:
+            needed |= set(formula.uses)
+    chosen = [(one.name, one.feel, one.decimals, one.uses) for one in declared.formulas if one.name in needed]
+    formulas = Formulas(chosen, [*usable, *numbers])
+    known = {*usable, *numbers, *formulas.names}
+    if missing := [name for name in inputs if name not in known]:
+        raise InputError(
+            "the model reads what this event does not have", where=f"pack {declared.name}", found=", ".join(missing),
+            allowed=", ".join(sorted(known)), cure="Declare it in features.toml, or take it out of the model's inputs.",
+        )  # fmt: skip
+    folds = [
+        Fold(
+            name=one.name, of=one.of, by=one.by, fold=one.fold, value=one.value or None, window_ms=one.window_ms,
+            delay_ms=one.delay_ms, current=one.current, empty=one.empty,
+        )
+        for one in usable.values() if one.name in needed
+    ]  # fmt: skip
+    return formulas, folds
