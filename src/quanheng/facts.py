@@ -103,8 +103,15 @@ def weigh(program: Program, event: EventFact, evidence: Evidence, opinions: Sequ
         reasons = [code for opinion in opinions if opinion.outcome == winner.outcome for code in opinion.reasons]
         status = winner.status
     body = DecisionBody(
-        winner.outcome, status, reasons, opinions, evidence.vector, evidence.formulas, evidence.scores,
-        program.activation, program.engine,
+        winner.outcome,
+        status,
+        reasons,
+        opinions,
+        evidence.vector,
+        evidence.formulas,
+        evidence.scores,
+        program.activation,
+        program.engine,
     )
     numbers = (program.severity[winner.outcome], STATUSES.index(status), program.activation)
     return DecisionFact(event.code, event.time_ms, event.received_ms, event.subject, numbers, body)

@@ -43,8 +43,13 @@ def write_snapshot(
     if check:
         full = rebuild(log, content, None, upto=state.head, progress=progress).digest()
         if full != digest:
-            raise LogCorrupt("a snapshot does not equal a full replay", where=f"offset {state.head}", found=digest,
-                             allowed=full, cure=f"Delete {folder / 'snapshots'}; it is rebuilt from the log.")
+            raise LogCorrupt(
+                "a snapshot does not equal a full replay",
+                where=f"offset {state.head}",
+                found=digest,
+                allowed=full,
+                cure=f"Delete {folder / 'snapshots'}; it is rebuilt from the log.",
+            )
     if newest is not None and newest.offset == state.head:
         return Followed(state.head, digest, False)
     kept, arrays = state.keep()

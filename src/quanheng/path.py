@@ -50,13 +50,13 @@ class Group(NamedTuple):
     first: int
     received_ms: int
     items: list[Taken | Repeat | Refusal]
-    records: int
 
 
 def handle(
     state: State,
     intake: Intake,
     requests: Sequence[Request],
+    request_keys: Sequence[bytes],
     received_ms: int,
     seen: Mapping[bytes, int],
     *,
@@ -69,36 +69,33 @@ def handle(
     state : every fold of the log; changed by `apply` only, and not at all on a dry run
     intake : reads requests by the active event types
     received_ms : the writer's stamp for this group, epoch milliseconds, never decreasing
-    seen : request keys taken before, with the offset of their event
+    request_keys : `intake.keys(requests)`
+    seen : those of them that were taken before, with the offset of their event
     dry_run : decide as if the events entered, and leave no trace
     """
-    read, refused = intake.read_all(requests, received_ms)
-    items, events = admit(read, seen, state.head, state.program)
+    read = intake.read_all(requests, request_keys, received_ms)
+    items, events, offsets, head = admit(read, seen, state.head, state.program)
     columns = events_columns(events, state.program)
     raw = state.peek(columns) if dry_run else state.apply(columns)
     decisions = decide(state.program, events, raw, received_ms)
-    if not dry_run:
-        state.apply(decisions_columns(decisions))
-    taken = iter(zip(events, decisions, strict=True))
-    final: list[Taken | Repeat | Refusal] = []
-    records = refused
-    for item in items:
-        if isinstance(item, Taken):
-            _, decision = next(taken)
-            records += 1 if decision is None else 2
-            item = Taken(item.event, item.offset, decision)
-        final.append(item)
     first = state.head
     if not dry_run:
-        state.head += records
-    return Group(first, received_ms, final, records)
+        state.apply(decisions_columns(decisions))
+        state.head = head
+    taken = map(Taken, events, offsets, decisions)
+    return Group(first, received_ms, [next(taken) if item is None else item for item in items])
 
 
 def admit(
     read: Sequence[EventFact | Refusal], seen: Mapping[bytes, int], head: int, program: Program
-) -> tuple[list[Taken | Repeat | Refusal], list[EventFact]]:
-    """Give each new event its offset; find repeats, within the group too."""
-    items: list[Taken | Repeat | Refusal] = []
+) -> tuple[list[Repeat | Refusal | None], list[EventFact], list[int], int]:
+    """Give each new event its offset; find repeats, within the group too.
+
+    Returns
+    -------
+    per request a repeat, a refusal or None for a new event; the new events; their offsets; the head after them.
+    """
+    items: list[Repeat | Refusal | None] = []
     events: list[EventFact] = []
     here: dict[bytes, int] = {}
     for one in read:
@@ -111,10 +108,10 @@ def admit(
             items.append(Repeat(one, offset))
             continue
         here[one.request_key] = head
-        items.append(Taken(one, head, None))
+        items.append(None)
         events.append(one)
         head += 2 if one.code in program.flows else 1
-    return items, events
+    return items, events, list(here.values()), head
 
 
 def decide(
@@ -149,9 +146,9 @@ def judge(flow: Flow, known: Known, received_ms: int) -> Sequence[Opinion]:
             opinions.append(flow.late)
             continue
         try:
-            result, trace = policy(values)
+            judgement = policy(values)
         except Exception as error:  # The declared boundary: any fault in a policy becomes a recorded fall-back.
             opinions.append(flow.failed(error))
             continue
-        opinions.append(opinion(result, trace))
+        opinions.append(opinion(judgement))
     return opinions

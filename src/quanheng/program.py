@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quanheng.decisions.dmn import Policy, compile_decision, read_model
+from quanheng.decisions.dmn import compile_decision, read_model
+from quanheng.decisions.policy import Judgement, Policy
 from quanheng.events.intake import EventFact, Request
 from quanheng.events.schema import EventType
 from quanheng.facts import DECIDED, FAILED, LATE, Evidence, Opinion
@@ -65,10 +67,18 @@ class Known:
     would be null before formulas and models see it.
     """
 
-    def __init__(self, program: Program, scopes: Sequence[Scope], events: Sequence[EventFact], raw: NDArray[np.int64],
-                 received_ms: int) -> None:
+    def __init__(
+        self,
+        program: Program,
+        scopes: Sequence[Scope],
+        events: Sequence[EventFact],
+        raw: NDArray[np.int64],
+        received_ms: int,
+    ) -> None:
         self.events, self.raw, self.received_ms = events, raw, received_ms
         self.requests: list[Request] = [event.request for event in events]
+        times_ms = [event.time_ms for event in events]
+        self.span_ms = min(times_ms), max(times_ms)
         self.program = program
         self._fold_floats = program.plan.floats(raw)
         self._formulas: dict[str, NDArray[np.float64]] = {}
@@ -116,7 +126,7 @@ class Known:
         vector, formulas, scores = self.raw.tobytes(), self._formula_matrix.tobytes(), self._score_matrix.tobytes()
         v, f, s = (self.raw.shape[1] * 8, self._formula_matrix.shape[1] * 8, self._score_matrix.shape[1] * 8)
         return [
-            Evidence(vector[i * v:(i + 1) * v], formulas[i * f:(i + 1) * f], scores[i * s:(i + 1) * s])
+            Evidence(vector[i * v : (i + 1) * v], formulas[i * f : (i + 1) * f], scores[i * s : (i + 1) * s])
             for i in range(len(self.events))
         ]
 
@@ -136,8 +146,9 @@ def _fixed_column(value: Decimal | None, decimals: int, rows: int) -> NDArray[np
 class Flow:
     """One flow, compiled: its policy, where the policy's inputs come from, and its opinions."""
 
-    def __init__(self, declared: DeclaredFlow, pack: str, outcomes: Sequence[str], policy: Policy,
-                 getters: Sequence[Getter]) -> None:
+    def __init__(
+        self, declared: DeclaredFlow, pack: str, outcomes: Sequence[str], policy: Policy, getters: Sequence[Getter]
+    ) -> None:
         self.name = f"{pack}.{declared.decide}"
         self.pack, self.purpose, self.fallback = pack, declared.purpose, declared.fallback
         self.policy = policy
@@ -149,14 +160,16 @@ class Flow:
         """A column of exact values per input of the policy, in the policy's order."""
         return [getter(known) for getter in self._getters]
 
-    def opinion(self, result: object, trace: Sequence[object]) -> Opinion:
+    def opinion(self, judgement: Judgement) -> Opinion:
         """The policy's result as an opinion; the fall-back where it is no declared outcome."""
+        result = judgement.result
         if isinstance(result, dict):
             outcome, reasons = result.get("outcome"), result.get("reasons")
             if outcome in self._outcomes and (reasons is None or isinstance(reasons, list)):
-                return Opinion(self.name, str(outcome), DECIDED, [code for code in reasons or [] if code], trace)
-        return Opinion(self.name, self.fallback, FAILED, [REASON_POLICY_FAILED], trace,
-                       "the policy gave no declared outcome")
+                return Opinion(self.name, outcome, DECIDED, [code for code in reasons or () if code], judgement.trace)
+        why = "; ".join(map(str, judgement.diagnostics)) or "no rule gave one"
+        note = f"the policy gave no declared outcome ({why})"
+        return Opinion(self.name, self.fallback, FAILED, [REASON_POLICY_FAILED], judgement.trace, note)
 
     def failed(self, error: Exception) -> Opinion:
         """The fall-back where the policy raised. The text of the error may hold data, so only its type is kept."""
@@ -172,13 +185,18 @@ class Program:
     codes : event type name → code in this log
     activation : offset of the `packs.activated` event, -1 for a rehearsal
     engine : version of Quanheng that decides
-    fixed_scores : model name → score, instead of asking the models (golden cases)
     """
 
-    def __init__(self, packs: Mapping[str, Declared], codes: Mapping[str, int], *, activation: int = -1,
-                 engine: str = "", fixed_scores: Mapping[str, Decimal | None] | None = None) -> None:
+    def __init__(
+        self,
+        packs: Mapping[str, Declared],
+        codes: Mapping[str, int],
+        *,
+        activation: int = -1,
+        engine: str = "",
+    ) -> None:
         self.packs, self.codes, self.activation, self.engine = dict(packs), dict(codes), activation, engine
-        self.fixed_scores = fixed_scores
+        self.fixed_scores: Mapping[str, Decimal | None] | None = None
         self.types = {
             event.name: EventType(event, codes[event.name]) for pack in packs.values() for event in pack.events
         }
@@ -186,9 +204,13 @@ class Program:
         self.numbers_max = max((len(one.number_fields) for one in self.types.values()), default=0) or 1
         self.outcomes = _common_outcomes(packs)
         self.severity = {outcome: rank for rank, outcome in enumerate(self.outcomes)}
-        self.reasons = {**PLATFORM_REASONS, **{
-            reason.code: {"en": reason.en, "zh": reason.zh} for pack in packs.values() for reason in pack.reasons}}
-        deciding = [name for name in self.types if any(flow.when == name for pack in packs.values() for flow in pack.flows)]
+        self.reasons = {
+            **PLATFORM_REASONS,
+            **{reason.code: {"en": reason.en, "zh": reason.zh} for pack in packs.values() for reason in pack.reasons},
+        }
+        deciding = [
+            name for name in self.types if any(flow.when == name for pack in packs.values() for flow in pack.flows)
+        ]
         self.plan = self._plan(deciding)
         self.exact = ExactColumns(self.plan)
         self.scopes: dict[int, tuple[Scope, ...]] = {}
@@ -197,12 +219,24 @@ class Program:
             self._compile_flows(name)
 
     def _plan(self, deciding: Sequence[str]) -> Plan:
-        layouts = [EventLayout(one.name, one.code, one.key_fields, one.number_fields, one.scales)
-                   for one in self.types.values()]
+        layouts = [
+            EventLayout(one.name, one.code, one.key_fields, one.number_fields, one.scales)
+            for one in self.types.values()
+        ]
         folds = [
-            Fold(name=f"{pack.name}.{fold.name}", of=fold.of, by=fold.by, fold=fold.fold, value=fold.value or None,
-                 window_ms=fold.window_ms, delay_ms=fold.delay_ms, current=fold.current, empty=fold.empty)
-            for pack in self.packs.values() for fold in pack.folds
+            Fold(
+                name=f"{pack.name}.{fold.name}",
+                of=fold.of,
+                by=fold.by,
+                fold=fold.fold,
+                value=fold.value or None,
+                window_ms=fold.window_ms,
+                delay_ms=fold.delay_ms,
+                current=fold.current,
+                empty=fold.empty,
+            )
+            for pack in self.packs.values()
+            for fold in pack.folds
         ]
         return Plan.compile(layouts, folds, deciding, LATENESS_MS)
 
@@ -221,9 +255,7 @@ class Program:
     def _scope(self, pack: Declared, event_type: EventType) -> Scope:
         positions = {name: index for index, name in enumerate(self.plan.names)}
         fields = tuple(event_type.declaration.fields)
-        folds = {
-            fold.name: positions[f"{pack.name}.{fold.name}"] for fold in pack.folds if set(fold.by) <= set(fields)
-        }
+        folds = {fold.name: positions[f"{pack.name}.{fold.name}"] for fold in pack.folds if set(fold.by) <= set(fields)}
         declared = [(one.name, one.feel, one.decimals, one.uses) for one in pack.formulas]
         formulas = Formulas(declared, [*folds, *event_type.number_fields])
         known = {*folds, *event_type.number_fields, *formulas.names}
@@ -253,9 +285,25 @@ class Program:
         if name in parameters:
             return _parameter_getter(parameters[name], flow.clock)
         known = sorted({*scope.fields, *scope.folds, *decimals, *models, *parameters})
-        raise DeclarationError(f"pack {pack.name!r} cannot be compiled", [Problem(
-            f"policies/{flow.policy}.dmn", name, "the policy asks for an input that nothing provides", name,
-            ", ".join(known), "Declare it as a field, fold, formula, model or parameter.")])
+        raise DeclarationError(
+            f"pack {pack.name!r} cannot be compiled",
+            [
+                Problem(
+                    f"policies/{flow.policy}.dmn",
+                    name,
+                    "the policy asks for an input that nothing provides",
+                    name,
+                    ", ".join(known),
+                    "Declare it as a field, fold, formula, model or parameter.",
+                )
+            ],
+        )
+
+    def with_scores(self, scores: Mapping[str, Decimal | None]) -> Program:
+        """This program with fixed scores instead of its models (golden cases)."""
+        program = copy(self)
+        program.fixed_scores = scores
+        return program
 
     def deciding(self, events: Sequence[EventFact]) -> list[tuple[int, list[int]]]:
         """Rows of the events that have a flow, by event type code."""
@@ -273,8 +321,10 @@ class Program:
     def names(self, code: int) -> tuple[list[str], list[str]]:
         """Names of the formulas and of the models in a decision's evidence on events of type `code`."""
         scopes = self.scopes.get(code, ())
-        return ([f"{scope.pack}.{name}" for scope in scopes for name in scope.formulas.names],
-                [f"{scope.pack}.{model.name}" for scope in scopes for model in scope.models])
+        return (
+            [f"{scope.pack}.{name}" for scope in scopes for name in scope.formulas.names],
+            [f"{scope.pack}.{model.name}" for scope in scopes for model in scope.models],
+        )
 
     def digest(self) -> str:
         """SHA-256 (hex) of what shapes the features: two programs with the same digest share snapshots."""
@@ -289,9 +339,16 @@ def _parameter_getter(parameter: Parameter, clock: str) -> Getter:
         index = bisect_right(starts, time_ms) - 1
         return values[index] if index >= 0 else None
 
-    if clock == "event":
-        return lambda known: [at(event.time_ms) for event in known.events]
-    return lambda known: [at(known.received_ms)] * len(known.events)
+    def in_force(known: Known) -> list[object]:
+        rows = len(known.events)
+        if clock != "event":
+            return [at(known.received_ms)] * rows
+        earliest, latest = known.span_ms
+        if bisect_right(starts, earliest) == bisect_right(starts, latest):  # No change within this group.
+            return [at(earliest)] * rows
+        return [at(event.time_ms) for event in known.events]
+
+    return in_force
 
 
 def _common_outcomes(packs: Mapping[str, Declared]) -> tuple[str, ...]:
@@ -301,8 +358,18 @@ def _common_outcomes(packs: Mapping[str, Declared]) -> tuple[str, ...]:
         if not pack.flows:
             continue
         if outcomes and pack.outcomes != outcomes:
-            raise DeclarationError("the packs cannot be active together", [Problem(
-                "pack.toml", "outcomes", f"pack {pack.name!r} orders its outcomes otherwise than the packs before it",
-                ", ".join(pack.outcomes), ", ".join(outcomes), "Use the same outcomes in the same order.")])
+            raise DeclarationError(
+                "the packs cannot be active together",
+                [
+                    Problem(
+                        "pack.toml",
+                        "outcomes",
+                        f"pack {pack.name!r} orders its outcomes otherwise than the packs before it",
+                        ", ".join(pack.outcomes),
+                        ", ".join(outcomes),
+                        "Use the same outcomes in the same order.",
+                    )
+                ],
+            )
         outcomes = pack.outcomes
     return outcomes

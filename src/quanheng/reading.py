@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -98,21 +99,35 @@ class Reader:
         event = self.event(found.record.cause)
         body, program = found.body, self.program(found.body.program)
         formulas, models = program.names(event.type)
-        decimals = {f"{scope.pack}.{model.name}": model.output_decimals
-                    for scope in program.scopes.get(event.type, ()) for model in scope.models}
+        decimals = {
+            f"{scope.pack}.{model.name}": model.output_decimals
+            for scope in program.scopes.get(event.type, ())
+            for model in scope.models
+        }
         raw = np.frombuffer(body.vector, np.int64).reshape(1, -1)
         scores = np.frombuffer(body.scores, np.int64).tolist()
         names = {code: name for name, code in program.codes.items()}
         return {
-            "decision": offset, "as_of": self.log.head, "outcome": body.outcome, "status": body.status,
+            "decision": offset,
+            "as_of": self.log.head,
+            "outcome": body.outcome,
+            "status": body.status,
             "reasons": [self._reason(program, code) for code in body.reasons],
-            "event": {"offset": event.offset, "id": event.body.id, "client": event.body.client, "type": names[event.type],
-                      "data": msgspec.Raw(event.body.data)},
-            "time": format_time(found.record.time_ms), "time_ms": found.record.time_ms,
+            "event": {
+                "offset": event.offset,
+                "id": event.body.id,
+                "client": event.body.client,
+                "type": names[event.type],
+                "data": msgspec.Raw(event.body.data),
+            },
+            "time": format_time(found.record.time_ms),
+            "time_ms": found.record.time_ms,
             "received_ms": found.record.received_ms,
             "features": {name: program.exact.column(raw, index)[0] for index, name in enumerate(program.plan.names)},
-            "formulas": {name: _or_null(value) for name, value in
-                         zip(formulas, np.frombuffer(body.formulas, np.float64).tolist(), strict=True)},
+            "formulas": {
+                name: _or_null(value)
+                for name, value in zip(formulas, np.frombuffer(body.formulas, np.float64).tolist(), strict=True)
+            },
             "scores": {name: _scaled(value, decimals[name]) for name, value in zip(models, scores, strict=True)},
             "opinions": [_opinion(opinion) for opinion in body.opinions],
             "versions": self._versions(program, body.engine),
@@ -142,30 +157,44 @@ class Reader:
         try:
             return self.ring.unseal(record.subject, record.header, record.payload)
         except DataErased:
-            raise DataErased("this record's subject was erased; the content is gone for good",
-                             where=f"log offset {offset}") from None
+            raise DataErased(
+                "this record's subject was erased; the content is gone for good", where=f"log offset {offset}"
+            ) from None
 
     def _reason(self, program: Program, code: str) -> dict[str, str]:
         return {"code": code, **program.reasons.get(code, {"en": code, "zh": code})}
 
     def _versions(self, program: Program, engine: str) -> dict[str, Any]:
         activated = self.activated(program.activation)
-        return {"engine": engine, "activation": program.activation, "packs": {
-            name: {
-                "version": pack.version, "hash": activated.packs[name],
-                "policies": {file: hashlib.sha256(xml).hexdigest() for file, xml in sorted(pack.policies.items())},
-                "models": {model.name: model.hash for model in pack.models},
-            } for name, pack in program.packs.items()}}
+        return {
+            "engine": engine,
+            "activation": program.activation,
+            "packs": {
+                name: {
+                    "version": pack.version,
+                    "hash": activated.packs[name],
+                    "policies": {file: hashlib.sha256(xml).hexdigest() for file, xml in sorted(pack.policies.items())},
+                    "models": {model.name: model.hash for model in pack.models},
+                }
+                for name, pack in program.packs.items()
+            },
+        }
 
 
 def _opinion(opinion: Opinion) -> dict[str, Any]:
     trace = [{"decision": one[0], "rules": list(one[1]), "result": one[2]} for one in opinion.trace]  # type: ignore[index]
-    return {"flow": opinion.flow, "outcome": opinion.outcome, "status": opinion.status, "reasons": list(opinion.reasons),
-            "trace": trace, "note": opinion.note}
+    return {
+        "flow": opinion.flow,
+        "outcome": opinion.outcome,
+        "status": opinion.status,
+        "reasons": list(opinion.reasons),
+        "trace": trace,
+        "note": opinion.note,
+    }
 
 
 def _or_null(value: float) -> float | None:
-    return None if value != value else value
+    return None if math.isnan(value) else value
 
 
 def _scaled(value: int, decimals: int) -> float | None:
@@ -173,5 +202,10 @@ def _scaled(value: int, decimals: int) -> float | None:
 
 
 def _not_found(what: str, offset: int, head: int) -> NotFound:
-    return NotFound(f"there is no {what} with this offset", where="offset", found=str(offset), allowed=f"0 to {head - 1}",
-                    cure="A decision's id is in the answer to its event.")
+    return NotFound(
+        f"there is no {what} with this offset",
+        where="offset",
+        found=str(offset),
+        allowed=f"0 to {head - 1}",
+        cure="A decision's id is in the answer to its event.",
+    )

@@ -13,13 +13,12 @@ import numpy as np
 from quanheng import __version__
 from quanheng.facts import FactColumns
 from quanheng.kernel.content import ContentStore
-from quanheng.kernel.errors import DeclarationError
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import EVENT, Columns
 from quanheng.kernel.snapshot import Snapshots
 from quanheng.loading.declared import Declared
 from quanheng.loading.files import PackFiles
-from quanheng.loading.pack import check_pack
+from quanheng.loading.pack import load_packs
 from quanheng.program import Program
 from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated, PlatformEvent, State
 
@@ -43,14 +42,7 @@ def declared_of(content: ContentStore, packs: Mapping[str, str]) -> dict[str, De
     DeclarationError
         this version of Quanheng reads the pack otherwise than the one that activated it.
     """
-    files = {name: PackFiles(name, content.get_folder(hash)) for name, hash in packs.items()}
-    declared = {}
-    for name, pack in files.items():
-        one, problems = check_pack(pack, {other: known for other, known in files.items() if other != name})
-        if one is None or problems:
-            raise DeclarationError(f"the active pack {name!r} can no longer be read", problems)
-        declared[name] = one
-    return declared
+    return load_packs(sorted(packs), {name: PackFiles(name, content.get_folder(hash)) for name, hash in packs.items()})
 
 
 def program_of(content: ContentStore, activated: Activated, offset: int) -> Program:
@@ -59,7 +51,12 @@ def program_of(content: ContentStore, activated: Activated, offset: int) -> Prog
 
 
 def rebuild(
-    log: Log, content: ContentStore, snapshots: Snapshots | None, *, upto: int | None = None, progress: Progress | None = None
+    log: Log,
+    content: ContentStore,
+    snapshots: Snapshots | None,
+    *,
+    upto: int | None = None,
+    progress: Progress | None = None,
 ) -> State:
     """The state after the first `upto` records (default: all).
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
 import msgspec
 
 from quanheng.events.intake import Intake, Refusal, Request
 from quanheng.loading.cases import CaseReply
-from quanheng.loading.declared import Case, Declared
+from quanheng.loading.declared import Case
 from quanheng.path import Taken, handle
 from quanheng.program import Program
 from quanheng.state import State
@@ -27,19 +26,20 @@ class PlainPseudonyms:
         return self.pseudonym(client, id)
 
 
-def rehearse(packs: Mapping[str, Declared], codes: Mapping[str, int], case: Case) -> list[CaseReply]:
+def rehearse(program: Program, case: Case) -> list[CaseReply]:
     """Run one golden case on an empty state. Returns one reply per event of the case, in order."""
-    program = Program(packs, codes, fixed_scores=case.scores)
+    program = program.with_scores(case.scores)
     state, intake = State(program), Intake(program.types, PlainPseudonyms())
     replies = []
     for event in case.events:
         request = Request("case", event.id, event.type, msgspec.json.encode(event.data))
-        item = handle(state, intake, [request], event.received_ms, {}).items[0]
+        item = handle(state, intake, [request], intake.keys([request]), event.received_ms, {}).items[0]
         if isinstance(item, Refusal):
             replies.append(CaseReply(event.id, "rejected", error=str(item.error)))
         elif isinstance(item, Taken) and item.decision is not None:
             body = item.decision.body
-            replies.append(CaseReply(event.id, body.status, body.outcome, tuple(body.reasons)))
+            notes = "; ".join(opinion.note for opinion in body.opinions if opinion.note)
+            replies.append(CaseReply(event.id, body.status, body.outcome, tuple(body.reasons), notes))
         else:
             replies.append(CaseReply(event.id, "recorded"))
     return replies

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from quanheng import __version__
 from quanheng.events.intake import Intake, Request
 from quanheng.facts import DecisionBody, decode_body, encode_body
+from quanheng.kernel.snapshot import Snapshots
 from quanheng.path import Taken, handle
 from quanheng.reading import Reader
 from quanheng.recovery import Progress, rebuild
-from quanheng.kernel.snapshot import Snapshots
 
 
 class Difference(NamedTuple):
@@ -45,7 +45,8 @@ def replay(reader: Reader, snapshots: Snapshots | None, offset: int, progress: P
     state = rebuild(reader.log, reader.content, snapshots, upto=event.offset, progress=progress)
     names = {code: name for name, code in state.program.codes.items()}
     request = Request(event.body.client, event.body.id, names[event.type], event.body.data, event.body.deadline_ms)
-    group = handle(state, Intake(state.program.types, reader.ring), [request], event.record.received_ms, {}, dry_run=True)
+    intake = Intake(state.program.types, reader.ring)
+    group = handle(state, intake, [request], intake.keys([request]), event.record.received_ms, {}, dry_run=True)
     taken = group.items[0]
     if not isinstance(taken, Taken) or taken.decision is None:
         return _report(offset, recorded.body, None, "the event is no longer read or decided by the recorded versions")

@@ -142,7 +142,7 @@ class State:
         return self.features.peek(columns.type, columns.time_ms, columns.keys, columns.numbers)
 
     def apply_platform(self, event: PlatformEvent) -> None:
-        """Fold one of the platform's own events. A change of packs is folded by `switch`: it needs the content store."""
+        """Fold one of the platform's own events. `switch` folds a change of packs, which needs the content store."""
         if event.type == TOKEN_ISSUED:
             actor = msgspec.json.decode(event.payload, type=Actor)
             self.actors[actor.token_digest.hex()] = actor
@@ -158,9 +158,15 @@ class State:
     def keep(self) -> tuple[bytes, dict[str, NDArray]]:
         """What a snapshot stores: the small folds as bytes and the windows as arrays."""
         kept = Kept(
-            self.head, self.received_ms, self.program.activation, self.actors,
+            self.head,
+            self.received_ms,
+            self.program.activation,
+            self.actors,
             {"/".join(map(str, key)): count for key, count in sorted(self.decided.items())},
-            dict(sorted(self.events.items())), self.rejected, list(self.rejects), self.erasures,
+            dict(sorted(self.events.items())),
+            self.rejected,
+            list(self.rejects),
+            self.erasures,
         )
         return msgspec.msgpack.encode(kept), self.features.dump()
 

@@ -39,12 +39,14 @@ def check(folder: Path, /, *, json: Json = False) -> int:
     cases = 0
     if not problems:
         from quanheng.loading.cases import run_cases
+        from quanheng.program import Program
         from quanheng.rehearsal import rehearse
 
         packs = load_packs([declared.name], available)
         names = [event.name for one in packs.values() for event in one.events]
         codes = {name: 1000 + number for number, name in enumerate(names)}
-        problems = tuple(run_cases(declared, lambda case: rehearse(packs, codes, case)))
+        program = Program(packs, codes)
+        problems = tuple(run_cases(declared, lambda case: rehearse(program, case)))
         cases = len(declared.cases)
     if json:
         show_json({"pack": declared.name, "version": declared.version, "problems": [one._asdict() for one in problems]})

@@ -1,0 +1,305 @@
+"""The writer: takes groups through the main path in memory, then makes them durable and answers.
+
+`prepare` runs the path; `commit` seals, appends as one durable batch and answers, and may run in another thread.
+Commits are in the order of prepares. The next group may be prepared while one commits: the state is then ahead of
+the log by that group, which is safe because a failed append stops the process. The log is the truth.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from quanheng.events.intake import Intake, Refusal, Request, decode_event_body
+from quanheng.events.schema import NO_KEY
+from quanheng.facts import encode_body
+from quanheng.kernel.errors import AppendFailed, DataErased, RequestConflict
+from quanheng.kernel.index import Entry, RequestIndex
+from quanheng.kernel.log.log import Log
+from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, NONE_16, encode_header
+from quanheng.kernel.seal import KeyRing
+from quanheng.path import Group, Repeat, Taken, handle
+from quanheng.reading import Reader
+from quanheng.state import INTAKE_REJECTED, PlatformEvent, State
+
+Clock = Callable[[], int]
+REJECTED_DATA_LENGTH_MAX = 4096
+
+
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer to one request.
+
+    status : decided | recorded | repeated | rejected | conflict | failed (decided by the fall-back outcome)
+    offset : log offset of the event; -1 = none
+    decision : log offset of the decision, which is its id; -1 = none
+    """
+
+    id: str
+    status: str
+    offset: int = -1
+    decision: int = -1
+    outcome: str = ""
+    reasons: Sequence[str] = ()
+    error: str = ""
+
+
+class Item(NamedTuple):
+    """One record before it is sealed."""
+
+    header: bytes
+    subject: bytes
+    payload: bytes
+
+
+class Pending(NamedTuple):
+    """A group that was taken in memory and is not yet durable."""
+
+    first: int
+    received_ms: int
+    items: list[Item]
+    group: Group | None
+
+
+class Writer:
+    """The one writer of a log. One caller prepares, in order; one committer commits, in the same order."""
+
+    def __init__(
+        self, log: Log, ring: KeyRing, index: RequestIndex, reader: Reader, state: State, clock: Clock
+    ) -> None:
+        self.log, self.ring, self.index, self.reader, self.state, self._clock = log, ring, index, reader, state, clock
+        self._intake = Intake(state.program.types, ring)
+        self._in_flight: dict[bytes, int] = {}
+        self._in_flight_lock = threading.Lock()
+
+    def renew_intake(self) -> None:
+        """Read requests by the event types of the program now in force."""
+        self._intake = Intake(self.state.program.types, self.ring)
+
+    def prepare(self, requests: Sequence[Request]) -> Pending:
+        """Take a group of requests through the main path in memory. Call `commit` with what it returns, in order."""
+        received_ms = self._stamp()
+        keys = self._intake.keys(requests)
+        group = handle(self.state, self._intake, requests, keys, received_ms, self._seen(keys))
+        items = self._items(group)
+        if items:  # A group that records nothing leaves no trace of its time either.
+            self.state.received_ms = received_ms
+        return Pending(group.first, received_ms, items, group)
+
+    def commit(self, pending: Pending) -> list[Reply]:
+        """Seal the group, append it as one durable batch, and answer. May run in another thread than `prepare`.
+
+        Raises
+        ------
+        LogError : the group is not durable and never will be; the process must stop.
+        """
+        self._append(pending)
+        return self._replies(pending.group) if pending.group is not None else []
+
+    def submit(self, requests: Sequence[Request]) -> list[Reply]:
+        """`prepare` and `commit` in one call: one group."""
+        return self.commit(self.prepare(requests))
+
+    def dry_run(self, requests: Sequence[Request]) -> list[Reply]:
+        """Decide as if the events entered now, each alone; record nothing."""
+        replies = []
+        for request in requests:
+            received_ms = self._stamp()
+            keys = self._intake.keys([request])
+            group = handle(self.state, self._intake, [request], keys, received_ms, {}, dry_run=True)
+            replies += [_reply(item, -1, -1) for item in group.items]
+        return replies
+
+    def _stamp(self) -> int:
+        """The writer's stamp: never decreasing, whatever the machine's clock does."""
+        return max(self.state.received_ms, self._clock())
+
+    def _seen(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """Which of these request ids were taken before: in flight (memory) or recorded (index).
+
+        Memory is asked first: a key leaves it only after the index has it, so no key can be missed in between.
+        """
+        seen: dict[bytes, int] = {}
+        if self._in_flight:
+            with self._in_flight_lock:
+                seen = {key: self._in_flight[key] for key in keys if key in self._in_flight}
+        for key, entry in self.index.lookup(keys).items() if keys else ():
+            seen[key] = entry.event
+        return seen
+
+    def _items(self, group: Group) -> list[Item]:
+        """The records of a group, with headers; payloads are sealed at commit."""
+        items: list[Item] = []
+        in_flight: dict[bytes, int] = {}
+        for item in group.items:
+            if isinstance(item, Taken):
+                event, decision = item.event, item.decision
+                sealed = event.subject != NO_KEY
+                in_flight[event.request_key] = item.offset
+                items.append(
+                    Item(
+                        encode_header(
+                            EVENT,
+                            event.code,
+                            event.time_ms,
+                            event.received_ms,
+                            NO_CAUSE,
+                            event.subject,
+                            event.request_key,
+                            NONE_16,
+                            event.keys,
+                            event.row.numbers,
+                            len(event.payload),
+                            sealed,
+                        ),
+                        event.subject,
+                        event.payload,
+                    )
+                )
+                if decision is not None:
+                    payload = encode_body(decision.body)
+                    items.append(
+                        Item(
+                            encode_header(
+                                DECISION,
+                                decision.code,
+                                decision.time_ms,
+                                decision.received_ms,
+                                item.offset,
+                                decision.subject,
+                                NONE_16,
+                                NONE_16,
+                                (),
+                                decision.numbers,
+                                len(payload),
+                                sealed,
+                            ),
+                            decision.subject,
+                            payload,
+                        )
+                    )
+            elif isinstance(item, Refusal):
+                items.append(self._rejected_item(item, group.first + len(items), group.received_ms))
+        with self._in_flight_lock:
+            self._in_flight.update(in_flight)
+        return items
+
+    def _rejected_item(self, refusal: Refusal, offset: int, received_ms: int) -> Item:
+        """A refused request is recorded, sealed under a subject of its own, so that nothing is lost silently."""
+        request = refusal.request
+        payload = msgspec.json.encode(
+            {
+                "client": request.client,
+                "id": request.id[:200],
+                "type": request.type[:200],
+                "error": str(refusal.error),
+                "data": request.data[:REJECTED_DATA_LENGTH_MAX].decode("utf-8", "replace"),
+                "data_length_bytes": len(request.data),
+            }
+        )
+        subject = self.ring.pseudonym("quanheng.intake", "rejected")
+        self.state.apply_platform(PlatformEvent(offset, INTAKE_REJECTED, b""))
+        header = encode_header(
+            EVENT,
+            INTAKE_REJECTED,
+            received_ms,
+            received_ms,
+            NO_CAUSE,
+            subject,
+            NONE_16,
+            NONE_16,
+            (),
+            (),
+            len(payload),
+            True,
+        )
+        return Item(header, subject, payload)
+
+    def _append(self, pending: Pending) -> None:
+        items = pending.items
+        if not items:
+            return
+        headers = [item.header for item in items]
+        sealed = self.ring.seal_many([item.subject for item in items], headers, [item.payload for item in items])
+        first = self.log.append(
+            [header + payload for header, payload in zip(headers, sealed, strict=True)], pending.received_ms
+        )
+        if first != pending.first:
+            raise AppendFailed(
+                "the log is not where the state is",
+                found=f"offset {first}",
+                allowed=f"{pending.first}",
+                cure="Restart: the state is rebuilt from the log.",
+            )
+        if pending.group is not None:
+            entries = [
+                (item.event.request_key, Entry(item.offset, NONE_16, item.offset + 1 if item.decision else -1))
+                for item in pending.group.items
+                if isinstance(item, Taken)
+            ]
+            self.index.add(entries, first + len(items))
+            with self._in_flight_lock:
+                for key, _ in entries:
+                    self._in_flight.pop(key, None)
+
+    def _replies(self, group: Group) -> list[Reply]:
+        replies = []
+        for item in group.items:
+            if isinstance(item, Taken):
+                replies.append(_reply(item, item.offset, item.offset + 1))
+            elif isinstance(item, Repeat):
+                replies.append(self._repeated(item))
+            else:
+                replies.append(_reply(item, -1, -1))
+        return replies
+
+    def _repeated(self, item: Repeat) -> Reply:
+        """The recorded answer of a repeated id, or a conflict that names the fields that differ."""
+        request = item.event.request
+        try:
+            recorded = self.reader.event(item.offset)
+        except DataErased as error:
+            return Reply(request.id, "conflict", error=str(error))
+        sent = decode_event_body(item.event.payload)
+        differs = [] if recorded.type == item.event.code else ["type"]
+        if recorded.body.data != sent.data:
+            old, new = (msgspec.json.decode(body.data, type=dict[str, Any]) for body in (recorded.body, sent))
+            differs += sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+        if differs:
+            error = RequestConflict(
+                "this request id was used before with other content",
+                where="id",
+                found=request.id,
+                allowed="the same content again",
+                cure=f"It differs in: {', '.join(differs)}. Send new content under a new id.",
+            )
+            return Reply(request.id, "conflict", item.offset, error=str(error))
+        decision = self.reader.decision_of(item.offset)
+        if decision is None:
+            return Reply(request.id, "repeated", item.offset)
+        return Reply(request.id, "repeated", item.offset, item.offset + 1, decision.outcome, list(decision.reasons))
+
+    def record(self, code: int, payload: object) -> int:
+        """Append one of the platform's own events at once, and give its offset. No group may be in flight."""
+        offset, body, received_ms = self.state.head, msgspec.json.encode(payload), self._stamp()
+        header = encode_header(
+            EVENT, code, received_ms, received_ms, NO_CAUSE, NONE_16, NONE_16, NONE_16, (), (), len(body), False
+        )
+        self._append(Pending(offset, received_ms, [Item(header, NO_KEY, body)], None))
+        self.state.head, self.state.received_ms = offset + 1, received_ms
+        self.state.apply_platform(PlatformEvent(offset, code, body))
+        return offset
+
+
+def _reply(item: Taken | Repeat | Refusal, offset: int, decision_offset: int) -> Reply:
+    if isinstance(item, Refusal):
+        return Reply(item.request.id, "rejected", error=str(item.error))
+    request = item.event.request
+    decision = item.decision if isinstance(item, Taken) else None
+    if decision is None:
+        return Reply(request.id, "recorded", offset)
+    body = decision.body
+    status = "decided" if body.status == "decided" else "failed"
+    return Reply(request.id, status, offset, decision_offset, body.outcome, body.reasons)

@@ -1,0 +1,127 @@
+"""Crash simulation: a child process under load is killed with SIGKILL at random moments.
+
+After each restart every acknowledged decision is there, unchanged, exactly once, and the recovered state equals a
+full replay. The child is forked, so that a kill hits a real process with real files and costs little.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quanheng import recovery
+from quanheng.engine import Engine
+from quanheng.events.intake import Request
+from quanheng.follower import write_snapshot
+from quanheng.kernel.log.records import EVENT
+from quanheng.loading.files import read_pack
+from quanheng.loading.find import find_packs
+from quanheng.state import FIRST_PACK_CODE
+
+START_MS = 1_700_000_000_000
+
+
+def _requests(rng: random.Random, count: int, number: int) -> list[Request]:
+    """Payments with repeats of earlier ids, reports, and some that do not fit."""
+    requests = []
+    for _ in range(count):
+        number += 1
+        shown = number if rng.random() > 0.05 else rng.randint(1, number)  # A client sends some again.
+        twin = random.Random(shown)  # The content depends on the id only, so a repeat is the same content.
+        data = {
+            "time_ms": START_MS + shown * 1000 - twin.randint(0, 3_600_000),
+            "customer": f"C{twin.randint(1, 40)}",
+            "terminal": f"T{twin.randint(1, 20)}",
+            "amount_minor": twin.randint(1, 90_000) if twin.random() > 0.02 else -1,
+            "currency": "EUR",
+            "channel": "web",
+        }
+        requests.append(Request("sim", f"p{shown}", "card.payment", json.dumps(data).encode()))
+    return requests
+
+
+def _child(folder: Path, acknowledged: Path, seed: int, first: int) -> None:
+    """Submit groups until killed; note what was answered, durably enough for a SIGKILL, after each commit."""
+    rng, number = random.Random(seed), first
+    engine = Engine.open(folder, clock=lambda: START_MS + time.monotonic_ns() // 1_000_000)
+    with acknowledged.open("a") as notes:
+        while True:
+            size = rng.choice([1, 3, 20, 100])
+            replies = engine.submit(_requests(rng, size, number))
+            number += size
+            for reply in replies:
+                if reply.status in {"decided", "repeated", "failed"}:
+                    row = [reply.id, reply.offset, reply.decision, reply.outcome, list(reply.reasons)]
+                    notes.write(json.dumps(row) + "\n")
+            notes.flush()
+
+
+def _kill_at_random(folder: Path, acknowledged: Path, seed: int, first: int) -> None:
+    child = os.fork()
+    if child == 0:
+        try:
+            _child(folder, acknowledged, seed, first)
+        finally:
+            os._exit(3)  # Reached only by a fault in the child: the parent sees the exit status.
+    time.sleep(random.Random(seed).uniform(0.02, 0.6))
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), f"seed={seed}: the child ended by itself with status {status}"
+
+
+def _check(folder: Path, acknowledged: Path, seed: int, tail: int) -> int:
+    """Every acknowledged decision is there, unchanged, once; the state equals a full replay. Returns their number."""
+    engine = Engine.open(folder, clock=lambda: START_MS)
+    lines = acknowledged.read_text().split("\n") if acknowledged.exists() else []
+    answers: dict[str, list] = {}
+    for line in lines[:-1]:  # The last line may be torn: its answer was not fully given.
+        id_, *answer = json.loads(line)
+        assert answers.setdefault(id_, answer) == answer, f"seed={seed}: {id_} was answered in two ways"
+    for id_ in list(answers)[-tail:]:
+        offset, decision, outcome, reasons = answers[id_]
+        event, recorded = engine.reader.event(offset), engine.reader.recorded_decision(decision)
+        assert event.body.id == id_, f"seed={seed}"
+        assert recorded.record.cause == offset, f"seed={seed}"
+        assert [recorded.outcome, list(recorded.reasons)] == [outcome, reasons], f"seed={seed}"
+    keys: Counter[bytes] = Counter()
+    for _, columns in engine.log.read_columns(0, recovery.HEADER_KEYS_MAX, recovery.HEADER_NUMBERS_MAX):
+        events = np.flatnonzero((columns.kind == EVENT) & (columns.type >= FIRST_PACK_CODE))
+        keys.update(columns.request_key(int(index)) for index in events)
+    assert max(keys.values(), default=1) == 1, f"seed={seed}: a request was recorded twice"
+    full = recovery.rebuild(engine.log, engine.content, None)
+    assert engine.state.digest() == full.digest(), f"seed={seed}: recovered state is not a full replay"
+    assert engine.log.verify().ok, f"seed={seed}"
+    engine.close()
+    return len(answers)
+
+
+def _run(folder: Path, kills: int, seed: int) -> int:
+    data, acknowledged = folder / "data", folder / "acknowledged.jsonl"
+    engine = Engine.open(data, clock=lambda: START_MS)
+    packs = find_packs()
+    engine.activate([read_pack(packs[name]) for name in ("party", "card_fraud")])
+    engine.close()
+    answered = 0
+    for kill in range(kills):
+        _kill_at_random(data, acknowledged, seed + kill, 1 + 10_000 * kill)
+        if kill % 7 == 3:
+            write_snapshot(data)
+        answered = _check(data, acknowledged, seed + kill, tail=2_000)
+    return answered
+
+
+def test_what_was_acknowledged_survives_fifty_kills(tmp_path: Path) -> None:
+    assert _run(tmp_path, kills=50, seed=20_261_121) > 500
+
+
+@pytest.mark.long
+def test_what_was_acknowledged_survives_five_hundred_kills(tmp_path: Path) -> None:
+    assert _run(tmp_path, kills=500, seed=1) > 5_000
