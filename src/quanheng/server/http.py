@@ -18,7 +18,7 @@ import msgspec
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 
 from quanheng import __version__
 from quanheng.kernel.errors import InputError, QuanhengError
@@ -116,12 +116,18 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
         return _response(answer)
 
     @get("/v1/decisions/{offset:str}", **api.DECISION)
-    async def decision(request: Request, offset: Annotated[str, Parameter(description=api.OFFSET)]) -> Response[bytes]:
+    async def decision(
+        request: Request, offset: Annotated[str, PathParameter(description=api.OFFSET)]
+    ) -> Response[bytes]:
         wanted = _whole(offset, "decision", "a log offset, as `decision` in the reply to an event", 1 << 62)
         return _response(await ask(wire.Kind.DECISION, wire.Query(token(request), wanted)))
 
     @get("/v1/rejects", **api.REJECTS)
-    async def rejects(request: Request, after: str = "0", limit: str = "100") -> Response[bytes]:
+    async def rejects(
+        request: Request,
+        after: Annotated[str, QueryParameter(description="Continue after this offset.")] = "0",
+        limit: Annotated[str, QueryParameter(description="At most so many, 1 to 1000.")] = "100",
+    ) -> Response[bytes]:
         first = _whole(after, "after", "0 or the number of the last reject seen", 1 << 62)
         query = wire.Query(token(request), first, _whole(limit, "limit", "1 to 1000", 1_000, 1))
         return _response(await ask(wire.Kind.REJECTS, query))

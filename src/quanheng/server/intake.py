@@ -206,7 +206,13 @@ class Intake:
             if single:
                 answer = wire.Answer(422, _malformed_reply(body, error))
                 raise Refused(answer, "malformed") from None
-            events, bad = self._split_slowly(body)
+            try:
+                events, bad = self._split_slowly(body)
+            except (
+                msgspec.DecodeError,
+                UnicodeDecodeError,
+            ) as worse:  # One did not fit, then the JSON ended.
+                raise Refused(wire.Answer(400, error_body(_not_json(worse, body))), "not_json") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Refused(wire.Answer(400, error_body(_not_json(error, body))), "not_json") from None
         else:
@@ -295,21 +301,18 @@ def _bearer(value: bytes) -> bytes:
 
 def _dry_run(query: bytes) -> bool:
     """Whether the query string asks for a dry run; any other value of it is refused, so that a slip is not recorded."""
-    if not query:
+    if not query or query == b"dry_run=false":
         return False
-    for part in query.split(b"&"):
-        name, _, value = part.partition(b"=")
-        if name == b"dry_run" and value in (b"true", b"false"):
-            return value == b"true"
-        error = InputError(
-            "a query parameter is unknown",
-            where=PATH,
-            found=repr(part.decode("latin-1")[:100]),
-            allowed="dry_run=true, dry_run=false",
-            cure="Correct the address.",
-        )
-        raise Refused(wire.Answer(400, error_body(error)), "bad_query")
-    return False
+    if query == b"dry_run=true":
+        return True
+    error = InputError(
+        "a query parameter is unknown",
+        where=PATH,
+        found=repr(query.decode("latin-1")[:100]),
+        allowed="dry_run=true, dry_run=false",
+        cure="Correct the address.",
+    )
+    raise Refused(wire.Answer(400, error_body(error)), "bad_query")
 
 
 def _not_json(error: Exception, body: bytes) -> InputError:

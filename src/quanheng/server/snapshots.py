@@ -1,7 +1,7 @@
 """Snapshots beside a running server: now and then a process of low priority folds the committed log and writes one.
 
-It reads the log only, so it can neither hold up nor harm the writer; what it writes makes the next start short, and each
-one it writes tests replay.
+It reads the log only, so it can neither hold up nor harm the writer; what it writes makes the next start short, and
+each one tests replay.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOOK_S = 5.0
 
 
 async def follow(config: Config, engine: Engine) -> None:
-    """Start a follower each time the log has grown by `storage.snapshot_records`; one at a time. Ends when cancelled."""
+    """Start a follower each time the log has grown by `storage.snapshot_records`; one at a time. Cancel it to end."""
     step = config.storage.snapshot_records
     last = _committed(engine)
     while step:

@@ -1,0 +1,423 @@
+# ruff: noqa: E501, ISC004, RUF043  (texts under test stand whole, on one line)
+"""The edge, spoken to as ASGI, with a real core behind a real Unix socket: limits, errors, headers, documentation, logs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+from server_twin import READER, TOKEN, Request, Twin
+
+from quanheng.server import config as configuration
+from quanheng.server import http
+from quanheng.server.core import Core, Link
+from quanheng.server.logs import Log
+
+EVENT = {"id": "a", "type": "payment", "data": {"amount_minor": 100}}
+AUTHORIZATION = (b"authorization", b"Bearer " + TOKEN.encode())
+
+
+class Clock:
+    def __init__(self):
+        self.now_ms = 1_000_000
+
+    def ms(self):
+        return self.now_ms
+
+    def us(self):
+        return self.now_ms * 1000
+
+
+class Answer:
+    def __init__(self, messages):
+        self.status = messages[0]["status"]
+        self.headers = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
+        self.body = b"".join(message.get("body", b"") for message in messages[1:])
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Edge:
+    """An application, its core, its engine and its clock."""
+
+    def __init__(self, app, engine, core, clock):
+        self.app, self.engine, self.core, self.clock = app, engine, core, clock
+
+    async def call(self, method, path, body=b"", headers=(AUTHORIZATION,), query=b"", pieces=0):
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        parts = [body] if not pieces else [body[at : at + pieces] for at in range(0, len(body), pieces)]
+        given = [*headers, *([(b"content-length", str(len(body)).encode())] if body and not pieces else [])]
+        messages, sent = [], [
+            {"type": "http.request", "body": part, "more_body": number < len(parts) - 1} for number, part in enumerate(parts)
+        ]  # fmt: skip
+
+        async def receive():
+            return sent.pop(0) if sent else {"type": "http.disconnect"}
+
+        async def send(message):
+            messages.append(message)
+
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http", "path": path,
+            "raw_path": path.encode(), "query_string": query, "headers": given, "client": ("127.0.0.1", 1), "server": ("x", 1),
+            "root_path": "",
+        }  # fmt: skip
+        await self.app(scope, receive, send)
+        return Answer(messages)
+
+    async def post(self, body, **more):
+        return await self.call("POST", "/v1/events", body, **more)
+
+
+@contextlib.asynccontextmanager
+async def edge(tmp_path, engine=None, fast=True, with_core=True, **overrides):
+    engine, clock = engine or Twin(), Clock()
+    config = configuration.read(None, {"limits.timeout_ms": 300, "logs.access": "off", **overrides})
+    path = tmp_path / "core.sock"
+    core = Core(engine, Request, config.limits, clock.ms, Log("error"))
+    server = await asyncio.get_running_loop().create_unix_server(lambda: Link(core), str(path)) if with_core else None
+    running = asyncio.create_task(core.run())
+    example = {"id": "e-1", "type": "payment", "data": {"amount_minor": 100}}
+    app = http.build(http.Edge(config, str(path), [example]), clock.ms, clock.us, fast)
+    lifespan, started, finished = asyncio.Queue(), asyncio.Event(), asyncio.Event()
+
+    async def send(message):
+        (started if "startup" in message["type"] else finished).set()
+
+    life = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, lifespan.get, send))
+    await lifespan.put({"type": "lifespan.startup"})
+    await started.wait()
+    try:
+        yield Edge(app, engine, core, clock)
+    finally:
+        await lifespan.put({"type": "lifespan.shutdown"})
+        await life
+        core.stop()
+        await running
+        if server:
+            server.close()
+
+
+def run(story):
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_both_ways_in_answer_alike(tmp_path, fast):
+    async def story():
+        async with edge(tmp_path, fast=fast) as one:
+            answers = [
+                await one.post(EVENT),
+                await one.post(EVENT),
+                await one.post({**EVENT, "data": {}}),
+                await one.post({**EVENT, "id": "b", "type": "nothing"}),
+                await one.post([EVENT, {**EVENT, "id": "c"}]),
+                await one.post([]),
+                await one.post(b"{"),
+                await one.post(EVENT, headers=()),
+                await one.post(EVENT, headers=[(b"authorization", b"Bearer " + READER.encode())]),
+                await one.post({**EVENT, "id": "d"}, query=b"dry_run=true"),
+            ]
+            assert [answer.status for answer in answers] == [200, 200, 409, 422, 200, 200, 400, 401, 403, 200]
+            assert answers[0].json == {
+                "id": "a", "status": "decided", "offset": 0, "decision": 1, "outcome": "approve", "reasons": ["ok"],
+            }  # fmt: skip
+            assert [reply["status"] for reply in answers[4].json] == ["repeated", "decided"]
+            assert answers[5].body == b"[]"
+            assert answers[9].json["dry_run"] is True
+            assert answers[7].headers["www-authenticate"] == "Bearer"
+            for answer in answers:
+                assert answer.headers["content-type"] == "application/json"
+                assert answer.headers["cache-control"] == "no-store"
+                assert answer.headers["content-length"] == str(len(answer.body))
+
+    run(story)
+
+
+def test_one_malformed_event_does_not_stop_the_rest(tmp_path):
+    async def story():
+        async with edge(tmp_path) as one:
+            sent = [EVENT, {"id": 5, "type": "payment", "data": {}}, {"type": "payment", "data": {}}, 7, {**EVENT, "id": "y", "k": 1},
+                    {**EVENT, "id": ""}, {**EVENT, "id": "x" * 201}, {**EVENT, "id": "z"}]  # fmt: skip
+            answer = await one.post(sent)
+            assert answer.status == 200
+            assert [reply["status"] for reply in answer.json] == ["decided", *["rejected"] * 6, "decided"]
+            allowed = "id (text), type (text), data (object). Correct it and send it again."
+            errors = [reply.get("error") for reply in answer.json[1:7]]
+            assert errors == [
+                "event 1, field id: the event is malformed; was int; allowed: str. Correct it and send it again.",
+                f"event 2, field id: the event is malformed; was missing; allowed: {allowed}",
+                "event 3: the event is malformed; was int; allowed: object. Correct it and send it again.",
+                f"event 4, field k: the event is malformed; was an unknown field; allowed: {allowed}",
+                "event 5, field id: the event is malformed; was a text of another length; allowed: str of length >= 1. "
+                "Correct it and send it again.",
+                "event 6, field id: the event is malformed; was a text of another length; allowed: str of length <= 200. "
+                "Correct it and send it again.",
+            ]
+            assert answer.json[4]["id"] == "y"
+            single = await one.post({"id": "q", "type": "payment"})
+            assert (single.status, single.json["id"], single.json["status"]) == (422, "q", "rejected")
+            assert single.json["error"].startswith("event, field data: the event is malformed; was missing")
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [(b"", "an empty body"), (b"  ", "an empty body"), (b"[1,", "Input data was truncated"), (b'{"id":"\xff"}', "utf-8")],
+)
+def test_what_is_not_json_is_400(tmp_path, body, found):
+    async def story():
+        async with edge(tmp_path) as one:
+            answer = await one.post(body)
+            assert answer.status == 400
+            assert answer.json["error"].startswith("/v1/events: the body is not JSON; was ")
+            assert found in answer.json["found"]
+            assert answer.json["cure"] == "Send valid JSON in UTF-8."
+
+    run(story)
+
+
+@pytest.mark.parametrize("header", [b"", b"Basic abc", b"Bearer", b"Bearer ", b"token-of-the-tests"])
+def test_without_a_bearer_token_nothing_is_read(tmp_path, header):
+    async def story():
+        async with edge(tmp_path) as one:
+            answer = await one.post(EVENT, headers=[(b"authorization", header)] if header else [])
+            assert answer.status == 401
+            assert answer.json["error"] == (
+                "header Authorization: the request carries no bearer token; allowed: Authorization: Bearer TOKEN. "
+                "Make one with `quanheng token create NAME --scope ingest`."
+            )
+
+    run(story)
+
+
+def test_too_many_bytes_are_413_told_or_streamed(tmp_path):
+    async def story():
+        async with edge(tmp_path, **{"limits.body_bytes_max": 1024}) as one:
+            big = {**EVENT, "data": {"text": "x" * 2000}}
+            for answer in (await one.post(big), await one.post(big, pieces=100)):
+                assert answer.status == 413
+                assert "the request body is too large; was " in answer.json["error"]
+                assert answer.json["allowed"] == "1024 bytes (limits.body_bytes_max)"
+                assert answer.json["cure"] == "Send fewer events in one request."
+            assert (await one.post(EVENT, pieces=7)).status == 200
+            lying = await one.post(big, headers=[AUTHORIZATION, (b"content-length", b"10")])
+            assert lying.status == 413
+            assert one.engine.head == 2
+
+    run(story)
+
+
+def test_too_many_events_are_413(tmp_path):
+    async def story():
+        async with edge(tmp_path, **{"limits.events_max": 2}) as one:
+            answer = await one.post([{**EVENT, "id": str(number)} for number in range(3)])
+            assert (answer.status, answer.json["error"]) == (413, (
+                "/v1/events: the request holds too many events; was 3 events; allowed: 2 events (limits.events_max). "
+                "Send them in several requests."
+            ))  # fmt: skip
+
+    run(story)
+
+
+def test_a_client_over_its_rate_is_429_and_others_are_not(tmp_path):
+    async def story():
+        async with edge(tmp_path, **{"limits.client_events_per_s": 10, "limits.client_burst_events": 20}) as one:
+            assert (await one.post([{**EVENT, "id": str(number)} for number in range(20)])).status == 200
+            answer = await one.post([{**EVENT, "id": str(number)} for number in range(15)])
+            assert (answer.status, answer.headers["retry-after"]) == (429, "2")
+            assert answer.json["error"] == (
+                "this client sends too many events; nothing was written; allowed: 10 events/s, bursts of 20 (limits.client_*). "
+                "Send again after 2 s."
+            )
+            other = await one.post(EVENT, headers=[(b"authorization", b"Bearer " + READER.encode())])
+            assert other.status == 403
+            one.clock.now_ms += 1500
+            assert (await one.post([{**EVENT, "id": str(number)} for number in range(15)])).status == 200
+
+    run(story)
+
+
+def test_a_full_queue_is_429_with_retry_after(tmp_path):
+    async def story():
+        async with edge(tmp_path, Twin(commit_s=0.3), **{"limits.queue_events_max": 1, "limits.timeout_ms": 5000}) as one:
+            answers = await asyncio.gather(*(one.post({**EVENT, "id": str(number)}) for number in range(6)))
+            statuses = sorted(answer.status for answer in answers)
+            assert set(statuses) == {200, 429}
+            refused = next(answer for answer in answers if answer.status == 429)
+            assert refused.headers["retry-after"] == "1"
+            assert "the queue in front of the writer is full" in refused.json["error"]
+
+    run(story)
+
+
+def test_the_wait_of_a_caller_becomes_a_deadline(tmp_path):
+    async def story():
+        async with edge(tmp_path) as one:
+            await one.post(EVENT)
+            await one.post({**EVENT, "id": "b"}, headers=[AUTHORIZATION, (b"x-request-timeout-ms", b"40")])
+            assert one.engine.deadlines == [one.clock.now_ms + 300, one.clock.now_ms + 40]
+        async with edge(tmp_path, **{"limits.timeout_ms": 0}) as one:
+            await one.post(EVENT)
+            assert one.engine.deadlines == [0]
+
+    run(story)
+
+
+@pytest.mark.parametrize("value", [b"0", b"-1", b"soon", b"1.5", b"60001", b""])
+def test_a_wrong_time_to_wait_is_400(tmp_path, value):
+    async def story():
+        async with edge(tmp_path) as one:
+            answer = await one.post(EVENT, headers=[AUTHORIZATION, (b"x-request-timeout-ms", value)])
+            assert (answer.status, answer.json["error"]) == (400, (
+                f"X-Request-Timeout-Ms: the header is not a time to wait; was {value.decode()!r}; "
+                "allowed: 1 to 60000 (milliseconds). Correct the header, or leave it out."
+            ))  # fmt: skip
+
+    run(story)
+
+
+def test_a_core_that_does_not_answer_in_time_is_503_and_the_event_is_kept(tmp_path):
+    async def story():
+        async with edge(tmp_path, Twin(commit_s=0.8)) as one:
+            answer = await one.post(EVENT, headers=[AUTHORIZATION, (b"x-request-timeout-ms", b"50")])
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+            assert answer.json["error"] == (
+                "the core did not answer before the deadline; whether the events of this request were recorded is not known. "
+                "Send them again with the same ids, or allow more time with the header X-Request-Timeout-Ms."
+            )
+            await asyncio.sleep(0.8)
+            assert (await one.post(EVENT, headers=[AUTHORIZATION, (b"x-request-timeout-ms", b"5000")])).json["status"] == "repeated"
+
+    run(story)
+
+
+def test_without_a_core_everything_is_503(tmp_path):
+    async def story():
+        async with edge(tmp_path, with_core=False) as one:
+            answer = await one.post(EVENT)
+            assert answer.status == 503
+            assert answer.json["error"].startswith("the core is not reachable; whether the events of this request were recorded")
+            for path in ("/v1/health", "/metrics", "/v1/decisions/1", "/v1/rejects"):
+                read = await one.call("GET", path)
+                assert (read.status, read.json["error"]) == (
+                    503, "the core is not reachable, or did not answer in time. Ask again in a moment; look at /v1/health.",
+                )  # fmt: skip
+
+    run(story)
+
+
+def test_the_edge_finds_a_core_that_comes_back(tmp_path):
+    async def story():
+        async with edge(tmp_path) as one:
+            for link in list(one.core.links):
+                link.close()
+            await asyncio.sleep(0.3)
+            assert (await one.post(EVENT)).status == 200
+
+    run(story)
+
+
+@pytest.mark.parametrize("query", [b"dry_run=yes", b"dryrun=true", b"dry_run=true&x=1", b"dry_run"])
+def test_an_unknown_query_is_refused_so_that_a_slip_is_not_recorded(tmp_path, query):
+    async def story():
+        async with edge(tmp_path) as one:
+            answer = await one.post(EVENT, query=query)
+            assert answer.status == 400
+            assert answer.json["error"].startswith("/v1/events: a query parameter is unknown; was '")
+            assert answer.json["error"].endswith("allowed: dry_run=true, dry_run=false. Correct the address.")
+            assert one.engine.head == 0
+            assert (await one.post(EVENT, query=b"dry_run=false")).json["offset"] == 0
+
+    run(story)
+
+
+def test_decisions_and_rejects_are_read(tmp_path):
+    async def story():
+        async with edge(tmp_path) as one:
+            await one.post([EVENT, {**EVENT, "id": "bad", "type": "nothing"}])
+            assert (await one.call("GET", "/v1/decisions/1")).json == {"offset": 1, "outcome": "approve"}
+            assert (await one.call("GET", "/v1/decisions/7")).status == 404
+            assert (await one.call("GET", "/v1/decisions/99")).status == 410
+            assert (await one.call("GET", "/v1/decisions/1", headers=())).status == 401
+            assert (await one.call("GET", "/v1/rejects", query=b"limit=5")).json == {"count": 1, "rejects": [{"id": "bad"}]}
+            for path, query, where in (("/v1/decisions/x", b"", "decision"), ("/v1/rejects", b"limit=0", "limit"),
+                                       ("/v1/rejects", b"limit=1001", "limit"), ("/v1/rejects", b"after=-1", "after")):  # fmt: skip
+                answer = await one.call("GET", path, query=query)
+                assert (answer.status, answer.json["where"]) == (400, where)
+                assert answer.json["error"].startswith(f"{where}: the address holds no such number; was ")
+                assert answer.json["error"].endswith("Correct the address.")
+
+    run(story)
+
+
+def test_health_and_metrics_need_no_token(tmp_path):
+    async def story():
+        async with edge(tmp_path) as one:
+            await one.post([EVENT, 5])
+            health = await one.call("GET", "/v1/health", headers=())
+            assert (health.status, health.json) == (200, {"status": "ok", "queue_events": 0, "offset": 2})
+            await asyncio.sleep(0.2)
+            metrics = await one.call("GET", "/metrics", headers=())
+            assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+            text = metrics.body.decode()
+            assert 'quanheng_events_total{status="decided"} 1' in text
+            assert 'quanheng_decisions_total{outcome="approve"} 1' in text
+            assert "quanheng_group_events_count 1" in text
+
+    run(story)
+
+
+def test_unknown_addresses_and_methods_answer_in_our_shape(tmp_path):
+    async def story():
+        async with edge(tmp_path) as one:
+            missing, wrong = await one.call("GET", "/nothing"), await one.call("GET", "/v1/events")
+            assert (missing.status, missing.json["error"]) == (404, "Not Found. See /schema for all addresses.")
+            assert (wrong.status, wrong.json["error"]) == (405, "Method Not Allowed. See /schema for the methods of this address.")
+
+    run(story)
+
+
+def test_the_schema_documents_every_address_with_the_packs_examples(tmp_path):
+    async def story():
+        async with edge(tmp_path) as one:
+            schema = (await one.call("GET", "/schema/openapi.json", headers=())).json
+            assert set(schema["paths"]) == {"/v1/events", "/v1/decisions/{offset}", "/v1/rejects", "/v1/health", "/metrics"}
+            post = schema["paths"]["/v1/events"]["post"]
+            content = post["requestBody"]["content"]["application/json"]
+            assert content["examples"]["payment"]["value"] == {"id": "e-1", "type": "payment", "data": {"amount_minor": 100}}
+            assert [one["name"] for one in post["parameters"]] == ["dry_run", "X-Request-Timeout-Ms"]
+            assert set(post["responses"]) == {"200", "400", "401", "403", "409", "413", "422", "429", "503"}
+            for path in schema["paths"].values():
+                assert all(operation["summary"] for operation in path.values())
+
+    run(story)
+
+
+def test_logs_hold_nothing_personal(tmp_path, capsys):
+    marked = "PERSONAL-4111111111111111"
+
+    async def story():
+        async with edge(tmp_path, **{"logs.access": "all", "logs.level": "debug"}) as one:
+            bearer = [(b"authorization", f"Bearer {marked}".encode())]
+            await one.post({"id": marked, "type": "payment", "data": {"customer": marked}})
+            await one.post({"id": marked, "type": marked, "data": {"customer": marked}, marked: 1})
+            await one.post(f'{{"{marked}'.encode())
+            await one.post(EVENT, headers=bearer)
+            await one.post(EVENT, query=marked.encode())
+            await one.post(EVENT, headers=[AUTHORIZATION, (b"x-request-timeout-ms", marked.encode())])
+            await one.call("GET", f"/v1/decisions/{marked}")
+            await one.call("GET", f"/{marked}")
+            await one.call("GET", "/v1/rejects", query=f"after={marked}".encode())
+
+    run(story)
+    written = capsys.readouterr()
+    lines = [json.loads(line) for line in written.err.splitlines() if line.startswith("{")]
+    assert len(lines) == 6, "every request to /v1/events is in the access log"
+    assert lines[0].keys() == {"time", "level", "process", "event", "route", "method", "status", "events", "took_ms"}
+    assert marked not in written.err + written.out
