@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import get_args
+from typing import Literal, get_args
 
 import msgspec
 
@@ -31,7 +31,7 @@ class FlowDraft(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str
     decide: str
     fallback: str
-    clock: str
+    clock: Literal["received", "event"]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,7 +86,7 @@ def _source(table: Table, field: FieldDeclaration | None) -> ColumnSource:
             )
         elif field.kind == "choice" and constant not in field.choices:
             table.problem("constant", "the constant is not one of the choices", found=constant, known=field.choices)
-    return ColumnSource(column=column, constant=constant)
+    return ColumnSource(column=column, constant=constant)  # type: ignore[arg-type]
 
 
 def _where(table: Table) -> tuple[str, object] | None:

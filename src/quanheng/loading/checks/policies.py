@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from lxml import etree
 
-from quanheng.decisions.dmn import compile_decision, read_model
+from quanheng.decisions.dmn import Model, compile_decision, read_model
 from quanheng.kernel.errors import DeclarationError, QuanhengError
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import FlowDraft
@@ -126,7 +126,7 @@ def _literals(name: str, text: str, key: str, outcomes: dict[str, str], reasons:
         target.setdefault(literal[1:-1], key)
 
 
-def _model(xml: bytes, file: str, notes: Notes) -> object | None:
+def _model(xml: bytes, file: str, notes: Notes) -> Model | None:
     try:
         return read_model(xml, file)
     except DeclarationError as error:
@@ -139,7 +139,7 @@ def _model(xml: bytes, file: str, notes: Notes) -> object | None:
 def _flow(
     draft: FlowDraft,
     outlines: Mapping[str, Outline],
-    models: Mapping[str, object | None],
+    models: Mapping[str, Model | None],
     sources: Mapping[str, str],
     notes: Notes,
 ) -> Flow | None:
@@ -172,7 +172,7 @@ def _flow(
     )
 
 
-def _check_inputs(model: object, draft: FlowDraft, file: str, sources: Mapping[str, str], notes: Notes) -> None:
+def _check_inputs(model: Model, draft: FlowDraft, file: str, sources: Mapping[str, str], notes: Notes) -> None:
     try:
         policy = compile_decision(model, draft.decide)
     except DeclarationError as error:
