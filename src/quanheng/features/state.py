@@ -54,7 +54,7 @@ class FeatureState:
         self.plan = plan
         self._arena = zeroed(max(_ARENA_FIRST, 2 * plan.state_words))
         self._arena[w.A_USED] = (plan.state_words + 7) // 8 * 8
-        self._control = np.zeros(w.X_WORDS + w.AHEAD * int(plan.words[w.P_OPS_N]), dtype=np.int64)
+        self._control = np.zeros(w.X_WORDS + w.AHEAD * w.Y_WORDS * int(plan.words[w.P_OPS_N]), dtype=np.int64)
         self._undo = np.zeros(0, dtype=np.int64)
         self._no_mask = np.zeros(0, dtype=np.uint8)
         self._columns_n = len(plan.columns)

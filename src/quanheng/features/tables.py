@@ -12,7 +12,6 @@ from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
 
 Words = np.ndarray
-_KIND = {"count": w.COUNT, "sum": w.SUM, "distinct": w.DISTINCT, "time_since": w.SINCE}
 
 
 class Column(NamedTuple):
@@ -136,7 +135,7 @@ class Encoder:
         sets_at = w.K_BOUNDS + len(table.bounds) * bound_words
         base_at = sets_at + w.D_WORDS * len(table.sets)
         base_words = 1 + len(sources) + len(table.trees) if table.base else 0
-        operations = [op for number in table.folds for op in self._operations(table, number, places)]
+        windows = self._windows(table, places, bound_words)
         record = [0] * w.T_WORDS
         record[w.T_SLOT] = -(-(base_at + base_words) // 8) * 8  # Whole cache lines.
         record[w.T_STRIDE] = 1 + len(sources)
@@ -149,8 +148,8 @@ class Encoder:
         record[w.T_SETS] = self.put(
             [item for low, high, value in table.sets for item in (low, high, places[value], 2 if value in keys else 1)]
         )
-        record[w.T_COLUMNS_N] = len(operations)
-        record[w.T_COLUMNS] = self.put([item for operation in operations for item in operation])
+        record[w.T_WINDOWS_N] = len(windows)
+        record[w.T_WINDOWS] = self.put([item for window in windows for item in window])
         record[w.T_BASE_ON] = int(table.base)
         record[w.T_VALUES_N], record[w.T_VALUES] = len(sources), self.put(sources)
         record[w.T_STATE] = self.state_words
@@ -158,25 +157,38 @@ class Encoder:
         self.state_words += w.S_WORDS
         return self.put(record)
 
-    def _operations(self, table: Table, number: int, places: Mapping[str, int]) -> list[list[int]]:
-        """Column operations of one fold: kind, column, low bound, high bound, argument, without the current event."""
-        fold = self.folds[number]
-        low, high = span(table, fold)
+    def _windows(self, table: Table, places: Mapping[str, int], bound_words: int) -> list[list[int]]:
+        """Windows with their columns: low bound, high bound, without the current event, columns."""
+        windows: dict[tuple[int, int, int], list[int]] = {}
+        for number in table.folds:
+            fold = self.folds[number]
+            low, high = span(table, fold)
+            without = int(fold.current == "out" and fold.delay_ms == 0)
+            windows.setdefault((low, high, without), []).extend(self._operation(table, number, places, (low, high)))
+        return [
+            [
+                0 if low < 0 else w.K_BOUNDS + low * bound_words,
+                w.K_BOUNDS + high * bound_words,
+                without,
+                len(columns) // w.C_WORDS,
+                self.put(columns),
+            ]
+            for (low, high, without), columns in windows.items()
+        ]
+
+    def _operation(self, table: Table, number: int, places: Mapping[str, int], edges: tuple[int, int]) -> list[int]:
+        """Column operation of one fold: kind, column (a mean writes the next one too), argument."""
+        fold, value = self.folds[number], self.folds[number].value or ""
         first = next(place for place, column in enumerate(self.columns) if column.fold == number)
-        without = int(fold.current == "out" and fold.delay_ms == 0)
-        if fold.fold == "mean":
-            argument = table.values.index(fold.value or "")
-            return [[w.SUM, first, low, high, argument, without], [w.PRESENT, first + 1, low, high, argument, without]]
+        if fold.fold in {"sum", "mean"}:
+            return [w.SUM if fold.fold == "sum" else w.MEAN, first, 1 + 2 * table.values.index(value)]
         if fold.fold in {"min", "max"}:
-            kind, argument = w.EXTREME, table.trees.index((fold.value or "", int(fold.fold == "min")))
-        elif fold.fold == "last":
-            kind = w.LAST_KEY if fold.value in self.layouts[table.of].keys else w.LAST
-            argument = places[fold.value or ""]
-        elif fold.fold == "distinct":
-            kind, argument = w.DISTINCT, table.sets.index((low, high, fold.value or ""))
-        else:
-            kind, argument = _KIND[fold.fold], table.values.index(fold.value) if fold.value is not None else 0
-        return [[kind, first, low, high, argument, without]]
+            return [w.EXTREME, first, table.trees.index((value, int(fold.fold == "min")))]
+        if fold.fold == "last":
+            return [w.LAST_KEY if value in self.layouts[table.of].keys else w.LAST, first, places[value]]
+        if fold.fold == "distinct":
+            return [w.DISTINCT, first, table.sets.index((*edges, value))]
+        return [w.COUNT if fold.fold == "count" else w.SINCE, first, 0]
 
     def _record(
         self, layout: EventLayout, tables: Sequence[Table], offsets: Sequence[int], decide: Sequence[str]

@@ -1,8 +1,8 @@
 """Fetch into the cache what the next events of a group will touch.
 
 Each event touches a dozen places scattered over the arena (index, slot, rows at each boundary), and waiting for memory
-was two thirds of the time of a backfill. So three steps run ahead of the event in hand: 18 events ahead the index
-entry is fetched, 12 ahead the slot is looked up and fetched, 6 ahead the rows at its boundaries. Only hints: a wrong
+was two thirds of the time of a backfill. So three steps run ahead of the event in hand: 24 events ahead the index
+entry is fetched, 16 ahead the slot is looked up and fetched, 8 ahead the rows at its boundaries. Only hints: a wrong
 or stale address costs time and changes nothing.
 """
 
@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from quanheng.features.kernel.arena import find, hash_key
+from quanheng.features.kernel.arena import guess, hash_key
 from quanheng.features.kernel.keys import key_of
 from quanheng.features.kernel.words import (
     AHEAD,
@@ -38,9 +38,14 @@ from quanheng.features.kernel.words import (
     X_KEY_1,
     X_KEY_2,
     X_WORDS,
+    Y_HASH,
+    Y_KEY_1,
+    Y_KEY_2,
+    Y_SLOT,
+    Y_WORDS,
 )
 
-FAR, MIDDLE, NEAR = 18, 12, 6
+FAR, MIDDLE, NEAR = 24, 16, 8
 
 
 @intrinsic
@@ -59,39 +64,82 @@ def fetch(typing_context, words, at):
     return types.void(words, types.int64), lower
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def fetch_index(P, A, X, codes, keys, event):
+    """Far ahead: compute the keys, remember them, fetch the index entries."""
+    code = np.int64(codes[event])
+    record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
+    if record == 0:
+        return
+    place = X_WORDS + (event & (AHEAD - 1)) * P[P_OPS_N] * Y_WORDS
+    op = P[record + E_OPS]
+    for _ in range(P[record + E_OPS_N]):
+        X[place + Y_SLOT] = -1
+        if key_of(P, op, keys, event, X):
+            state = P[P[op + O_TABLE] + T_STATE]
+            hashed = hash_key(X[X_KEY_1], X[X_KEY_2])
+            X[place + Y_HASH], X[place + Y_SLOT] = hashed, 0
+            X[place + Y_KEY_1], X[place + Y_KEY_2] = X[X_KEY_1], X[X_KEY_2]
+            fetch(A, A[state + S_INDEX] + 2 * (hashed & A[state + S_MASK]))
+        op += O_WORDS
+        place += Y_WORDS
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def fetch_slots(P, A, X, codes, event):
+    """Nearer: look the slots up, remember them, fetch them."""
+    code = np.int64(codes[event])
+    record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
+    if record == 0:
+        return
+    place = X_WORDS + (event & (AHEAD - 1)) * P[P_OPS_N] * Y_WORDS
+    op = P[record + E_OPS]
+    for _ in range(P[record + E_OPS_N]):
+        table = P[op + O_TABLE]
+        state = P[table + T_STATE]
+        if X[place + Y_SLOT] == 0 and A[state + S_INDEX] != 0:
+            slot = guess(A, state, X[place + Y_HASH])
+            X[place + Y_SLOT] = slot
+            if slot != 0:
+                for word in range(0, P[table + T_SLOT], 8):
+                    fetch(A, slot + word)
+        op += O_WORDS
+        place += Y_WORDS
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def fetch_rings(P, A, X, codes, event):
+    """Next: fetch the rows."""
+    code = np.int64(codes[event])
+    record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
+    if record == 0:
+        return
+    place = X_WORDS + (event & (AHEAD - 1)) * P[P_OPS_N] * Y_WORDS
+    op = P[record + E_OPS]
+    for _ in range(P[record + E_OPS_N]):
+        if X[place + Y_SLOT] > 0:
+            fetch_rows(P, A, P[op + O_TABLE], X[place + Y_SLOT])
+        op += O_WORDS
+        place += Y_WORDS
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def fetch_ahead(P, A, X, codes, keys, event):
     """The three steps for the events ahead of `event`."""
-    ops_n = P[P_OPS_N]
-    for step in range(3):
-        ahead = event + (FAR if step == 0 else MIDDLE if step == 1 else NEAR)
-        if ahead >= X[X_EVENTS_N]:
-            continue
-        code = np.int64(codes[ahead])
-        record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
-        if record == 0:
-            continue
-        for op_n in range(P[record + E_OPS_N]):
-            op = P[record + E_OPS] + op_n * O_WORDS
-            table = P[op + O_TABLE]
-            place = X_WORDS + (ahead & (AHEAD - 1)) * ops_n + op_n
-            if step == 2:
-                if X[place] != 0:
-                    fetch_rows(P, A, table, X[place])
-                continue
-            state = P[table + T_STATE]
-            X[place] = 0
-            if A[state + S_INDEX] == 0 or not key_of(P, op, keys, ahead, X):
-                continue
-            hashed = hash_key(X[X_KEY_1], X[X_KEY_2])
-            if step == 0:
-                fetch(A, A[state + S_INDEX] + 2 * (hashed & A[state + S_MASK]))
-            else:
-                slot = find(A, state, X[X_KEY_1], X[X_KEY_2], hashed)
-                X[place] = slot
-                if slot != 0:
-                    for word in range(0, P[table + T_SLOT], 8):
-                        fetch(A, slot + word)
+    last = X[X_EVENTS_N]
+    if event + FAR < last:
+        fetch_index(P, A, X, codes, keys, event + FAR)
+    if event + MIDDLE < last:
+        fetch_slots(P, A, X, codes, event + MIDDLE)
+    if event + NEAR < last:
+        fetch_rings(P, A, X, codes, event + NEAR)
+
+
+@njit(nogil=True, error_model="numpy")
+def fetch_first(P, A, X, codes, keys, event):
+    """Before the first event of a call: the keys of those that no step ahead will reach."""
+    for ahead in range(event, min(event + FAR, X[X_EVENTS_N])):
+        fetch_index(P, A, X, codes, keys, ahead)
 
 
 @njit(nogil=True, error_model="numpy")

@@ -14,6 +14,7 @@ from quanheng.features.kernel.words import (
     K_0,
     K_1,
     K_HASH,
+    K_MOMENT,
     K_NEWEST,
     NULL,
     S_FREE_SLOT,
@@ -31,7 +32,7 @@ _C3 = np.uint64(0x9E3779B97F4A7C15)
 _33 = np.uint64(33)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def mix(word):
     """Mix 64 bits so that each input bit reaches each output bit (MurmurHash3 finaliser)."""
     word ^= word >> _33
@@ -42,20 +43,20 @@ def mix(word):
     return word
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def hash_key(first, second):
     """Hash of a 128-bit key given as two int64 halves."""
     return np.int64(mix(np.uint64(first) + np.uint64(second) * _C3))
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def clear(A, start, words):
     """Zero a block."""
     for word in range(start, start + words):
         A[word] = 0
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def copy(A, target, source, words):
     """Copy a few words; the blocks do not overlap, or the target comes first."""
     for word in range(words):
@@ -95,7 +96,7 @@ def give(A, block, free_list):
     A[free_list] = block
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def find(A, state, first, second, hashed):
     """Slot of a key in the table whose changing words start at `state`; 0 if there is none."""
     block = A[state + S_INDEX]
@@ -110,6 +111,18 @@ def find(A, state, first, second, hashed):
         if A[block + 2 * place] == hashed and A[slot + K_0] == first and A[slot + K_1] == second:
             return slot
         place = (place + 1) & mask
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def guess(A, state, hashed):
+    """The slot whose hash is this, without reading the slot itself: good enough to fetch it."""
+    block, mask = A[state + S_INDEX], A[state + S_MASK]
+    place = hashed & mask
+    while A[block + 2 * place + 1] != 0:
+        if A[block + 2 * place] == hashed:
+            return A[block + 2 * place + 1]
+        place = (place + 1) & mask
+    return 0
 
 
 @njit(nogil=True, error_model="numpy")
@@ -154,6 +167,7 @@ def make_slot(P, A, table, first, second, hashed):
     A[slot + K_1] = second
     A[slot + K_HASH] = hashed
     A[slot + K_NEWEST] = NULL
+    A[slot + K_MOMENT] = NULL
     block, mask = A[state + S_INDEX], A[state + S_MASK]
     place = hashed & mask
     while A[block + 2 * place + 1] != 0:

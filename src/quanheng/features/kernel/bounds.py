@@ -15,7 +15,10 @@ from quanheng.features.kernel.words import (
     D_LOW,
     D_WORDS,
     K_BOUNDS,
+    K_CAPACITY,
     K_HEAD,
+    K_MOMENT,
+    K_RING,
     K_TAIL,
     NULL,
     T_BASE_AT,
@@ -33,7 +36,7 @@ from quanheng.features.kernel.words import (
 )
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def sums_add(A, bound, row, sums_n):
     """Let a row into a boundary's sums."""
     for value_n in range(sums_n):
@@ -47,7 +50,7 @@ def sums_add(A, bound, row, sums_n):
             A[at + 1] += ((value >> 63) + carry) << 32
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def sums_remove(A, bound, row, sums_n):
     """Take a row out of a boundary's sums: the exact inverse of `sums_add`."""
     for value_n in range(sums_n):
@@ -61,30 +64,41 @@ def sums_remove(A, bound, row, sums_n):
             A[at + 1] -= ((value >> 63) + borrow) << 32
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def bounds_move(P, A, table, slot, time):
     """Move every boundary to the moment `time`: forward, or back for a moment before the last one."""
     stride, sums_n, words = P[table + T_STRIDE], P[table + T_SUMS_N], P[table + T_BOUND_WORDS]
-    head, tail = A[slot + K_HEAD], A[slot + K_TAIL]
-    bound = slot + K_BOUNDS
-    for bound_n in range(P[table + T_BOUNDS_N]):
-        edge = time - P[P[table + T_BOUNDS] + bound_n]
+    distances, bounds_n = P[table + T_BOUNDS], P[table + T_BOUNDS_N]
+    tail, ring, mask = A[slot + K_TAIL], A[slot + K_RING], A[slot + K_CAPACITY] - 1
+    bound, back = slot + K_BOUNDS, time < A[slot + K_MOMENT]
+    A[slot + K_MOMENT] = time
+    for bound_n in range(bounds_n):
+        edge = time - P[distances + bound_n]
         position = A[bound]
-        while position < tail:
-            row = row_at(A, slot, stride, position)
-            if A[row] > edge:
-                break
-            sums_add(A, bound, row, sums_n)
-            position += 1
-        if position == A[bound]:
-            while position > head:
-                row = row_at(A, slot, stride, position - 1)
-                if A[row] <= edge:
+        if back:
+            bound_back(A, bound, edge, A[slot + K_HEAD], ring, mask, stride, sums_n)
+        else:
+            while position < tail:
+                row = ring + (position & mask) * stride
+                if A[row] > edge:
                     break
-                sums_remove(A, bound, row, sums_n)
-                position -= 1
-        A[bound] = position
+                sums_add(A, bound, row, sums_n)
+                position += 1
+            A[bound] = position
         bound += words
+
+
+@njit(nogil=True, error_model="numpy")
+def bound_back(A, bound, edge, head, ring, mask, stride, sums_n):
+    """Move one boundary back to `edge`."""
+    position = A[bound]
+    while position > head:
+        row = ring + ((position - 1) & mask) * stride
+        if A[row] <= edge:
+            break
+        sums_remove(A, bound, row, sums_n)
+        position -= 1
+    A[bound] = position
 
 
 @njit(nogil=True, error_model="numpy")

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from quanheng.features.kernel.ahead import NEAR, fetch_ahead
+from quanheng.features.kernel.ahead import NEAR, fetch_ahead, fetch_first
 from quanheng.features.kernel.arena import drop_slot, find, give, hash_key, log2, make_slot, mix
 from quanheng.features.kernel.bounds import (
     bounds_insert,
@@ -29,6 +29,7 @@ from quanheng.features.kernel.ring import ring_close, ring_open, ring_reserve, r
 from quanheng.features.kernel.words import (
     A_FREE_SETS,
     A_SIZE,
+    AHEAD,
     BAD_NUMBER,
     BAD_TIME,
     D_BLOCK,
@@ -39,6 +40,7 @@ from quanheng.features.kernel.words import (
     E_OPS,
     E_OPS_N,
     GROW,
+    K_0,
     K_1,
     K_BOUNDS,
     K_CAPACITY,
@@ -56,6 +58,7 @@ from quanheng.features.kernel.words import (
     P_CODES,
     P_COLUMNS_N,
     P_MAP,
+    P_OPS_N,
     READ_ALL,
     READ_NONE,
     S_FREE_RINGS,
@@ -80,6 +83,7 @@ from quanheng.features.kernel.words import (
     X_COLUMN,
     X_EVENT,
     X_EVENTS_N,
+    X_HASH,
     X_KEY_1,
     X_KEY_2,
     X_KEYS_N,
@@ -93,6 +97,12 @@ from quanheng.features.kernel.words import (
     X_SOURCE,
     X_STAGE,
     X_UNDO,
+    X_WORDS,
+    Y_HASH,
+    Y_KEY_1,
+    Y_KEY_2,
+    Y_SLOT,
+    Y_WORDS,
 )
 
 _SEED_1, _SEED_2 = np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344)  # Digits of pi.
@@ -109,7 +119,7 @@ def _source() -> int:
 SOURCE = _source()
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def insert(P, A, X, table, slot, time, keys, numbers, event):
     """Put an event in its place; X[X_OWN] becomes its position, -1 if it came too late. False to grow first."""
     newest = A[slot + K_NEWEST]
@@ -147,19 +157,34 @@ def insert(P, A, X, table, slot, time, keys, numbers, event):
     return True
 
 
-@njit(nogil=True, error_model="numpy")
-def apply(P, A, X, op, table, time, keys, numbers, event, undo):
-    """Fold one event into one table: X[X_SLOT] becomes the slot of its key (0: none). False to grow first."""
-    hashed = hash_key(X[X_KEY_1], X[X_KEY_2])
-    slot = find(A, P[table + T_STATE], X[X_KEY_1], X[X_KEY_2], hashed)
-    X[X_OWN], X[X_SLOT] = -1, slot
-    if P[op + O_INSERTS] == 0:
-        return True
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def seek(P, A, X, op, table, keys, event, place):
+    """Slot of the event's key (0: no such key yet), or -1 if the key is null; X gets the key and its hash.
+
+    `place` is where looking ahead has remembered them, or 0.
+    """
+    if place != 0:
+        if X[place + Y_SLOT] < 0:
+            return np.int64(-1)
+        X[X_KEY_1], X[X_KEY_2], X[X_HASH] = X[place + Y_KEY_1], X[place + Y_KEY_2], X[place + Y_HASH]
+        slot = X[place + Y_SLOT]
+        if slot > 0 and A[slot + K_0] == X[X_KEY_1] and A[slot + K_1] == X[X_KEY_2]:
+            return slot
+    else:
+        if not key_of(P, op, keys, event, X):
+            return np.int64(-1)
+        X[X_HASH] = hash_key(X[X_KEY_1], X[X_KEY_2])
+    return find(A, P[table + T_STATE], X[X_KEY_1], X[X_KEY_2], X[X_HASH])
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def apply(P, A, X, table, slot, time, keys, numbers, event, undo):
+    """Fold one event into one table: X_SLOT becomes the slot of its key. False to grow first."""
     if slot == 0:
-        slot = make_slot(P, A, table, X[X_KEY_1], X[X_KEY_2], hashed)
-        X[X_SLOT] = slot
+        slot = make_slot(P, A, table, X[X_KEY_1], X[X_KEY_2], X[X_HASH])
         if slot == 0:
             return False
+    X[X_SLOT] = slot
     newest = A[slot + K_NEWEST]
     if not insert(P, A, X, table, slot, time, keys, numbers, event):
         return False
@@ -191,11 +216,14 @@ def events(P, A, X, types, times, keys, numbers, mask, out, undo):
     """The loop of `run`. Where the arena is full it stops between two steps and goes on there when called again."""
     event, op_n, stage = X[X_EVENT], X[X_OP], X[X_STAGE]
     ahead = X[X_EVENTS_N] > NEAR
+    if ahead:
+        fetch_first(P, A, X, types, keys, event)
     while event < X[X_EVENTS_N]:
         code = np.int64(types[event])
         record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
         if ahead:
             fetch_ahead(P, A, X, types, keys, event)
+        remembered = X_WORDS + (event & (AHEAD - 1)) * P[P_OPS_N] * Y_WORDS
         at = event * X[X_ROW]
         reads = record != 0 and P[record + E_DECIDES] != 0 and X[X_READ] != READ_NONE
         if X[X_READ] > READ_ALL:
@@ -209,14 +237,15 @@ def events(P, A, X, types, times, keys, numbers, mask, out, undo):
             table = P[op + O_TABLE]
             wanted = reads and P[op + O_READS] != 0
             if stage == 0 and (wanted or P[op + O_INSERTS] != 0):
-                if not key_of(P, op, keys, event, X):
-                    X[X_SLOT] = 0
-                elif not apply(P, A, X, op, table, times[event], keys, numbers, event, undo):
-                    X[X_EVENT], X[X_OP], X[X_STAGE] = event, op_n, 0
-                    return GROW
+                slot = seek(P, A, X, op, table, keys, event, remembered + op_n * Y_WORDS if ahead else 0)
+                X[X_OWN], X[X_SLOT] = -1, max(slot, 0)
+                if slot >= 0 and P[op + O_INSERTS] != 0:
+                    if not apply(P, A, X, table, slot, times[event], keys, numbers, event, undo):
+                        X[X_EVENT], X[X_OP], X[X_STAGE] = event, op_n, 0
+                        return GROW
             if wanted:
                 if X[X_SLOT] == 0:
-                    write_empty(P, X, table, out, at)
+                    write_empty(P, X, table, out, at, False)
                 elif not read_columns(P, A, X, table, X[X_SLOT], times[event], X[X_OWN], out, at):
                     X[X_EVENT], X[X_OP], X[X_STAGE] = event, op_n, 1
                     return GROW

@@ -11,7 +11,7 @@ _ROTATE = np.uint64(31)
 _BACK = np.uint64(33)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def key_of(P, op, keys, event, X):
     """Key of an event for one operation as two int64 in X[X_KEY_1], X[X_KEY_2]; False if a member is null.
 

@@ -8,11 +8,8 @@ from quanheng.features.kernel.bounds import bounds_move, set_move
 from quanheng.features.kernel.ring import extreme, row_at, score
 from quanheng.features.kernel.words import (
     C_ARG,
-    C_HIGH,
     C_KIND,
-    C_LOW,
     C_OUT,
-    C_WITHOUT,
     C_WORDS,
     COUNT,
     D_BLOCK,
@@ -25,120 +22,141 @@ from quanheng.features.kernel.words import (
     K_NEWEST,
     LAST,
     LAST_KEY,
+    MEAN,
     NULL,
+    NUMBER_MAX,
     NUMBER_MIN,
     OVERFLOW,
-    PRESENT,
     SUM,
     T_BASE_AT,
     T_BOUND_WORDS,
-    T_COLUMNS,
-    T_COLUMNS_N,
     T_LATE,
     T_SETS,
     T_SETS_AT,
     T_SETS_N,
     T_STRIDE,
     T_TREES,
+    T_WINDOWS,
+    T_WINDOWS_N,
     UNKNOWN,
+    W_COLUMNS,
+    W_COLUMNS_N,
+    W_HIGH,
+    W_LOW,
+    W_WITHOUT,
+    W_WORDS,
     X_COLUMN,
     X_OVERFLOWS,
+    X_PRESENT,
 )
 
-_32 = 32
 _LOW_HALF = np.int64(0xFFFFFFFF)
 
 
 @njit(nogil=True, error_model="numpy")
-def write_empty(P, X, table, out, at):
-    """The columns of a key that is null or was never seen."""
-    column = P[table + T_COLUMNS]
-    for _ in range(P[table + T_COLUMNS_N]):
-        kind = P[column + C_KIND]
-        empty = 0 if kind in (COUNT, PRESENT, DISTINCT) else NULL
-        out[at + P[column + C_OUT] * X[X_COLUMN]] = empty
-        column += C_WORDS
+def write_empty(P, X, table, out, at, unknown):
+    """The columns of a key that is null or was never seen; or, if `unknown`, of a moment too far back to be known."""
+    window = P[table + T_WINDOWS]
+    for _ in range(P[table + T_WINDOWS_N]):
+        column = P[window + W_COLUMNS]
+        for _ in range(P[window + W_COLUMNS_N]):
+            kind, place = P[column + C_KIND], at + P[column + C_OUT] * X[X_COLUMN]
+            empty = np.int64(0) if kind == COUNT or kind == DISTINCT else np.int64(NULL)  # noqa: PLR1714
+            out[place] = UNKNOWN if unknown else empty
+            if kind == MEAN:
+                out[place + X[X_COLUMN]] = UNKNOWN if unknown else np.int64(0)
+            column += C_WORDS
+        window += W_WORDS
 
 
 @njit(nogil=True, error_model="numpy")
-def write_unknown(P, X, table, out, at):
-    """The columns at a moment too far back to be known exactly."""
-    column = P[table + T_COLUMNS]
-    for _ in range(P[table + T_COLUMNS_N]):
-        out[at + P[column + C_OUT] * X[X_COLUMN]] = UNKNOWN
-        column += C_WORDS
-
-
-@njit(nogil=True, error_model="numpy")
-def read_columns(P, A, X, table, slot, time, own, out, at):
-    """Write the columns of one key as of `time`; `own` is the position of the event being decided, or -1.
-
-    False if a counting hash needs room: call again after growth.
-    """
-    if time < A[slot + K_NEWEST] - P[table + T_LATE]:
-        write_unknown(P, X, table, out, at)
-        return True
-    bounds_move(P, A, table, slot, time)
+def move_sets(P, A, table, slot):
+    """Bring the counting hashes to where the boundaries stand; False to grow first."""
     words, bounds = P[table + T_BOUND_WORDS], slot + K_BOUNDS
     for set_n in range(P[table + T_SETS_N]):
         meta = P[table + T_SETS] + 4 * set_n
         low = np.int64(0) if P[meta] < 0 else A[bounds + P[meta] * words]
         if not set_move(P, A, table, slot, set_n, low, A[bounds + P[meta + 1] * words]):
             return False
-    column = P[table + T_COLUMNS]
-    for _ in range(P[table + T_COLUMNS_N]):
-        high_bound = bounds + P[column + C_HIGH] * words
-        low_bound = bounds + P[column + C_LOW] * words if P[column + C_LOW] >= 0 else np.int64(0)
-        low = A[low_bound] if low_bound != 0 else np.int64(0)
-        # The event being decided arrived last, so at its own moment it is the last row of an undelayed window.
-        without = P[column + C_WITHOUT] != 0 and own >= 0
-        high = A[high_bound] - (1 if without else 0)
-        kind = P[column + C_KIND]
-        if kind == COUNT:
-            value = high - low
-        elif kind in (SUM, PRESENT):
-            value = read_sum(P, A, X, table, slot, column, low_bound, high_bound, high - low, own if without else -1)
-        elif kind == DISTINCT:
-            value = read_distinct(P, A, table, slot, P[column + C_ARG], own if without else -1)
-        elif high <= low:
-            value = np.int64(NULL)
-        elif kind == EXTREME:
-            value = read_extreme(P, A, table, slot, P[column + C_ARG], low, high)
-        else:
-            value = read_last(P, A, table, slot, kind, P[column + C_ARG], high - 1, time)
-        out[at + P[column + C_OUT] * X[X_COLUMN]] = value
-        column += C_WORDS
     return True
 
 
-@njit(nogil=True, error_model="numpy")
-def read_sum(P, A, X, table, slot, column, low_bound, high_bound, rows, own):
-    """Sum of a window, or how many values it holds (PRESENT); NULL if none, OVERFLOW and counted if it does not fit."""
-    at = 1 + 2 * P[column + C_ARG]
-    total, rest = A[high_bound + at], A[high_bound + at + 1]
-    limb = rest >> _32
-    nulls = rest & _LOW_HALF
-    if low_bound != 0:
-        less = A[low_bound + at]
-        rest -= A[low_bound + at + 1]
-        limb, nulls = rest >> _32, rest & _LOW_HALF
-        limb -= np.int64(np.uint64(total) < np.uint64(less))
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def read_columns(P, A, X, table, slot, time, own, out, at):
+    """Write the columns of one key as of `time`; `own` is the position of the event being decided, or -1.
+
+    False if a counting hash needs room: call again after growth.
+    """
+    if time < A[slot + K_NEWEST] - P[table + T_LATE]:
+        write_empty(P, X, table, out, at, True)
+        return True
+    bounds_move(P, A, table, slot, time)
+    if P[table + T_SETS_N] != 0 and not move_sets(P, A, table, slot):
+        return False
+    window, step = P[table + T_WINDOWS], X[X_COLUMN]
+    for _ in range(P[table + T_WINDOWS_N]):
+        low_bound, high_bound = slot + P[window + W_LOW], slot + P[window + W_HIGH]
+        history = P[window + W_LOW] == 0
+        low, high = np.int64(0) if history else A[low_bound], A[high_bound]
+        # The event being decided arrived last, so at its own moment it is the last row of an undelayed window.
+        without = np.int64(-1)
+        if P[window + W_WITHOUT] != 0 and own >= 0:
+            without = own
+            high -= 1
+        column, columns_n = P[window + W_COLUMNS], P[window + W_COLUMNS_N]
+        for _ in range(columns_n):
+            kind, argument = P[column], P[column + C_ARG]
+            place = at + P[column + C_OUT] * step
+            if kind == COUNT:
+                out[place] = high - low
+            elif kind == SUM or kind == MEAN:  # noqa: PLR1714
+                read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, high - low, without, out, place)
+                if kind == MEAN:
+                    out[place + step] = X[X_PRESENT]
+            else:
+                out[place] = read_other(P, A, table, slot, kind, argument, low, high, without, time)
+            column += C_WORDS
+        window += W_WORDS
+    return True
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, rows, without, out, place):
+    """Sum of a window: NULL if it holds no value, OVERFLOW and counted if it does not fit. X_PRESENT: values held."""
+    total, rest = A[high_bound + argument], A[high_bound + argument + 1]
+    borrow = np.int64(0)
+    if not history:
+        less = A[low_bound + argument]
+        rest -= A[low_bound + argument + 1]
+        borrow = np.int64(np.uint64(total) < np.uint64(less))
         total -= less
-    if own >= 0:
-        value = A[row_at(A, slot, P[table + T_STRIDE], own) + 1 + P[column + C_ARG]]
+    limb, nulls = (rest >> 32) - borrow, rest & _LOW_HALF
+    if without >= 0:
+        value = A[row_at(A, slot, P[table + T_STRIDE], without) + 1 + (argument >> 1)]
         if value == NULL:
             nulls -= 1
         else:
             limb -= (value >> 63) + np.int64(np.uint64(total) < np.uint64(value))
             total -= value
-    if P[column + C_KIND] == PRESENT:
-        return rows - nulls
+    X[X_PRESENT] = rows - nulls
     if rows == nulls:
-        return np.int64(NULL)
-    if limb != total >> 63 or total < NUMBER_MIN:
+        total = np.int64(NULL)
+    elif limb != total >> 63 or total < NUMBER_MIN or total > NUMBER_MAX:
         X[X_OVERFLOWS] += 1
-        return np.int64(OVERFLOW)
-    return total
+        total = np.int64(OVERFLOW)
+    out[place] = total
+
+
+@njit(nogil=True, error_model="numpy")
+def read_other(P, A, table, slot, kind, argument, low, high, without, time):
+    """Folds that look at rows: distinct, extremes, the last row."""
+    if kind == DISTINCT:
+        return read_distinct(P, A, table, slot, argument, without)
+    if high <= low:
+        return np.int64(NULL)
+    if kind == EXTREME:
+        return read_extreme(P, A, table, slot, argument, low, high)
+    return read_last(P, A, table, slot, kind, argument, high - 1, time)
 
 
 @njit(nogil=True, error_model="numpy")

@@ -30,7 +30,7 @@ from quanheng.features.kernel.words import (
 _SHIFT = 4  # log2(BRANCH)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def row_at(A, slot, stride, position):
     """Offset of the row at a position that is still kept."""
     return A[slot + K_RING] + (position & (A[slot + K_CAPACITY] - 1)) * stride
@@ -46,7 +46,7 @@ def tree_words(capacity):
     return words
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def score(value, flip):
     """What trees compare: v for max, ~v for min (reverses the order and cannot overflow); NULL loses to all."""
     if flip == 0 or value == NULL:
@@ -77,7 +77,7 @@ def ring_reserve(P, A, table, slot):
     return True
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def ring_open(P, A, table, slot, time):
     """Open a gap for a row of that time behind all rows of the same or an earlier time; its position."""
     stride = P[table + T_STRIDE]

@@ -44,8 +44,8 @@ T_TREES_N = 7
 T_TREES = 8  # Offset of (value, flip) pairs: running extremes kept over blocks of the ring.
 T_SETS_N = 9
 T_SETS = 10  # Offset of (low bound, high bound, value, words of value): counting hashes.
-T_COLUMNS_N = 11
-T_COLUMNS = 12  # Offset of column operations.
+T_WINDOWS_N = 11
+T_WINDOWS = 12  # Offset of windows.
 T_BASE_ON = 13  # 1: some window is all history, so what leaves the ring is folded into the base.
 T_VALUES_N = 14
 T_VALUES = 15  # Offset of value sources: >= 0 a number, < 0 half of a key.
@@ -55,9 +55,12 @@ T_BASE_AT = 18
 T_BOUND_WORDS = 19
 T_WORDS = 20
 
-# Column operation.
-C_KIND, C_OUT, C_LOW, C_HIGH, C_ARG, C_WITHOUT, C_WORDS = 0, 1, 2, 3, 4, 5, 6
-COUNT, SUM, PRESENT, EXTREME, DISTINCT, LAST, LAST_KEY, SINCE = 0, 1, 2, 3, 4, 5, 6, 7
+# Window: a span between two boundaries, and the columns read over it. Boundaries by their offset in a slot; low 0 = all
+# history. W_WITHOUT: the event being decided is left out.
+W_LOW, W_HIGH, W_WITHOUT, W_COLUMNS_N, W_COLUMNS, W_WORDS = 0, 1, 2, 3, 4, 5
+# Column operation. C_ARG: offset of the sum in a boundary, number of the tree or counting hash, or place in a row.
+C_KIND, C_OUT, C_ARG, C_WORDS = 0, 1, 2, 3
+COUNT, SUM, MEAN, EXTREME, DISTINCT, LAST, LAST_KEY, SINCE = 0, 1, 2, 3, 4, 5, 6, 7
 
 # Arena header.
 A_USED = 0
@@ -71,8 +74,8 @@ A_TABLES = A_FREE_SETS + 2 * SIZES
 S_INDEX, S_MASK, S_SLOTS_N, S_FREE_SLOT, S_TOO_LATE, S_FREE_RINGS = 0, 1, 2, 3, 4, 8
 S_WORDS = S_FREE_RINGS + SIZES
 
-# Slot: one key of one table.
-K_0, K_1, K_RING, K_CAPACITY, K_HEAD, K_TAIL, K_NEWEST, K_HASH, K_BOUNDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+# Slot: one key of one table. K_MOMENT: the moment its boundaries stand at.
+K_0, K_1, K_RING, K_CAPACITY, K_HEAD, K_TAIL, K_NEWEST, K_HASH, K_MOMENT, K_BOUNDS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 # Boundary: pointer, then (low limb, high limb << 32 | nulls) per summed value.
 # Counting hash of a slot.
 D_LOW, D_HIGH, D_BLOCK, D_ENTRIES, D_USED, D_WORDS = 0, 1, 2, 3, 4, 5
@@ -81,11 +84,13 @@ D_LOW, D_HIGH, D_BLOCK, D_ENTRIES, D_USED, D_WORDS = 0, 1, 2, 3, 4, 5
 X_EVENT, X_OP, X_STAGE, X_OWN, X_READ, X_ROW, X_COLUMN, X_PEEK, X_UNDO, X_BAD, X_OVERFLOWS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 X_SOURCE = 11
 X_KEY_1, X_KEY_2, X_SLOT = 12, 13, 14  # What one step hands to the next.
-X_EVENTS_N, X_KEYS_N, X_NUMBERS_N, X_WORDS = 15, 16, 17, 24
+X_EVENTS_N, X_KEYS_N, X_NUMBERS_N, X_HASH, X_PRESENT, X_WORDS = 15, 16, 17, 18, 19, 24
+# Behind the control words, per event looked ahead at and operation: hash, first and second half of the key, slot.
+Y_HASH, Y_KEY_1, Y_KEY_2, Y_SLOT, Y_WORDS = 0, 1, 2, 3, 4
 READ_NONE, READ_ALL, READ_MASK = 0, 1, 2
 DONE, GROW, BAD_TIME, BAD_NUMBER = 0, 1, 2, 3
 U_WORDS = 5  # Undo row: table, slot, position, newest before, whether the slot is new.
 
-AHEAD = 16  # Events whose slots are remembered between looking ahead and being handled; a power of two.
+AHEAD = 32  # Events whose slots are remembered between looking ahead and being handled; a power of two.
 BRANCH = 16  # Children of a node of the block summaries.
 RING_FIRST = 4  # Rows of a new ring.
