@@ -9,7 +9,7 @@ import msgspec
 
 from quanheng.feel.compiler import diagnostics_of
 from quanheng.feel.types import FeelType
-from quanheng.feel.values import TOO_DEEP, TOO_MUCH_WORK, Diagnostic, Place, Run, TooMuchWork
+from quanheng.feel.values import GIVEN_UP, Diagnostic, Place, Run, give_up
 
 
 class PolicyInput(NamedTuple):
@@ -74,11 +74,8 @@ class Policy:
         run = Run()
         try:
             result, trace = self._function(run, *values)  # type: ignore[misc]
-        except TooMuchWork:
-            run.append((0, TOO_MUCH_WORK))
-            result, trace = None, ()
-        except RecursionError:
-            run.append((0, TOO_DEEP))
+        except GIVEN_UP as error:
+            give_up(run, error)
             result, trace = None, ()
         return Judgement(result, trace, run, self._places)
 

@@ -11,7 +11,7 @@ from quanheng.feel.emit import Emitter
 from quanheng.feel.parser import parse
 from quanheng.feel.scope import Scope
 from quanheng.feel.types import ANY, BOOLEAN, NUMBER, STRING, FeelType
-from quanheng.feel.values import TOO_DEEP, TOO_MUCH_WORK, Diagnostic, Place, Run, TooMuchWork
+from quanheng.feel.values import GIVEN_UP, Diagnostic, Place, Run, give_up
 
 _FAST = {NUMBER: ("int",), STRING: ("str",), BOOLEAN: ("bool",)}
 
@@ -55,10 +55,8 @@ class Expression:
     def run(self, run: Run, values: Sequence[object]) -> object:
         try:
             return self._function(run, *values)  # type: ignore[operator]
-        except TooMuchWork:
-            run.append((0, TOO_MUCH_WORK))
-        except RecursionError:
-            run.append((0, TOO_DEEP))
+        except GIVEN_UP as error:
+            give_up(run, error)
         return None
 
     def __call__(self, *values: object) -> object:

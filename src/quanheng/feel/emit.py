@@ -196,24 +196,36 @@ class Emitter:
 
     def loop(self, node: tree.For) -> ast.expr:
         if node.partial is None:
-            return py.loops(self.value(node.body), self.domains(node.iterators))
-        results = py.loops(self.value(node.body), self.domains(node.iterators), lazy=True)
+            return self.rounds(node.iterators, self.value(node.body))
+        results = self.rounds(node.iterators, self.value(node.body), lazy=True)
         return py.call("collect", py.function_of([f"v{node.partial}"], results))
 
-    def domains(self, iterators: tuple[tree.Iterator_, ...]) -> list[tuple[str, ast.expr]]:
+    def rounds(self, iterators: tuple[tree.Iterator_, ...], body: ast.expr, lazy: bool = False) -> ast.expr:
         found = []
         for one in iterators:
-            ends = [self.sealed(self.value(end)) for end in (one.source, one.to) if end is not None]
+            ends = [self.value(end) for end in (one.source, one.to) if end is not None]
             found.append((f"v{one.slot}", self.operator("domain" if one.to is None else "span", one, *ends)))
-        return found
+        return self.comprehension(body, found, None, lazy)
 
-    @staticmethod
-    def sealed(value: ast.expr) -> ast.expr:
-        """Python refuses `:=` in a comprehension's domain, a function around it is allowed."""
-        return py.call(py.function_of([], value)) if py.binds(value) else value
+    def comprehension(self, body: ast.expr, targets: list[tuple[str, ast.expr]], condition: ast.expr | None = None,
+                      lazy: bool = False) -> ast.expr:  # fmt: skip
+        """A comprehension. Python refuses `:=` in its domains: such a domain is passed in as a function."""
+        outside: list[tuple[str, ast.expr]] = []
+        plain: list[tuple[str, ast.expr]] = []
+        for position, (target, domain) in enumerate(targets):
+            if py.binds(domain):
+                earlier = [name for name, _ in targets[:position]]
+                title = self.temporary()
+                outside.append((title, py.function_of(earlier, domain)))
+                domain = py.call(title, *(py.name(name) for name in earlier))
+            plain.append((target, domain))
+        result = py.loops(body, plain, condition, lazy)
+        if not outside:
+            return result
+        return py.call(py.function_of([title for title, _ in outside], result), *(domain for _, domain in outside))
 
     def some_or_every(self, node: tree.Quantified) -> ast.expr:
-        results = py.loops(self.value(node.body), self.domains(node.iterators), lazy=True)
+        results = self.rounds(node.iterators, self.value(node.body), lazy=True)
         return py.call("quantified", py.const(node.every), results)
 
     def path(self, node: tree.Path) -> ast.expr:
@@ -233,8 +245,8 @@ class Emitter:
             return self.operator("positioned", node, self.value(node.base), self.value(node.predicate))
         title = f"v{node.slot}"
         if node.by_position is False:
-            items = py.call("items_of", _RUN, self.sealed(self.value(node.base)))
-            return py.loops(py.name(title), [(title, items)], self.truth(node.predicate))
+            items = py.call("items_of", _RUN, self.value(node.base))
+            return self.comprehension(py.name(title), [(title, items)], self.truth(node.predicate))
         return self.operator("filtered", node, self.value(node.base), py.function_of([title], self.value(node.predicate)))
 
     def call(self, node: tree.Call) -> ast.expr:

@@ -16,7 +16,7 @@ from quanheng.feel.lexer import place_of
 from quanheng.feel.parser import parse
 from quanheng.feel.scope import Scope
 from quanheng.feel.types import FeelType
-from quanheng.feel.values import TOO_DEEP, TOO_MUCH_WORK, Function, Place, Run, TooMuchWork, admit, shown
+from quanheng.feel.values import GIVEN_UP, Function, Place, Run, admit, give_up
 from quanheng.feel.compiler import Outcome, diagnostics_of
 
 _ARITHMETIC = {
@@ -211,11 +211,7 @@ def evaluate_tree(node: tree.Node, names: Mapping[str, FeelType], given: Mapping
     value: object = None
     try:
         value = judge.value(node, env)
-    except TooMuchWork:
-        judge.run.append((0, TOO_MUCH_WORK))
-    except RecursionError:
-        judge.run.append((0, TOO_DEEP))
+    except GIVEN_UP as error:
+        give_up(judge.run, error)
     return Outcome(value, diagnostics_of(judge.run, judge.places))
 
-
-__all__ = ["EXTENSIONS", "Judge", "Variables", "evaluate", "evaluate_tree", "shown"]

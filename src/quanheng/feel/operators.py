@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from decimal import Decimal, DecimalException
 
-from quanheng.feel.values import INTEGER_MAX, NUMBERS, Function, Range, Run, coerced, kind_name, rounded, shown
+from quanheng.feel.values import (
+    INTEGER_MAX,
+    NUMBERS,
+    TEXT_LENGTH_MAX,
+    Function,
+    Range,
+    Run,
+    coerced,
+    kind_name,
+    rounded,
+    shown,
+    whole,
+)
 
 Numeric = (int, Decimal)
 
@@ -45,6 +57,9 @@ def add(run: Run, at: int, left: object, right: object) -> object:
     if (a is Decimal or a is int) and (b is Decimal or b is int):
         return _decimal(run, at, NUMBERS.add, left, right)
     if a is str and b is str:
+        if len(left) + len(right) > TEXT_LENGTH_MAX:  # type: ignore[arg-type]
+            run.append((at, f"a text would be longer than {TEXT_LENGTH_MAX} characters"))
+            return None
         return left + right  # type: ignore[operator]
     return _other(run, at, "+", "add", add, left, right)
 
@@ -143,8 +158,10 @@ TEMPORAL: list[TemporalOperators] = []
 
 def equal(left: object, right: object) -> bool | None:
     """DMN 1.5, 10.3.2.3.4: values of different kinds are neither equal nor unequal (null); null equals null only."""
+    if left is right:
+        return True
     if left is None or right is None:
-        return left is right
+        return False
     a, b = left.__class__, right.__class__
     if (a is int or a is Decimal) and (b is int or b is Decimal):
         return left == right
@@ -378,7 +395,7 @@ def positioned(run: Run, at: int, base: object, position: object) -> object:
     if position != int(position):  # type: ignore[call-overload]
         run.append((at, f"a position must be an integer, was {shown(position)}"))
         return None
-    index = int(position)  # type: ignore[call-overload]
+    index = whole(position)  # type: ignore[arg-type]
     if 0 < index <= len(items):
         return items[index - 1]
     if -len(items) <= index < 0:
@@ -413,7 +430,7 @@ def span(run: Run, at: int, first: object, last: object, down: bool = True) -> l
             return found  # type: ignore[no-any-return]
         run.append((at, f"a loop must run from integer to integer, was {shown(first)} to {shown(last)}"))
         return []
-    low, high = int(first), int(last)  # type: ignore[call-overload]
+    low, high = whole(first), whole(last)  # type: ignore[arg-type]
     run.spend(abs(high - low) + 1)
     if low <= high:
         return range(low, high + 1)

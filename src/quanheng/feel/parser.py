@@ -33,7 +33,18 @@ from quanheng.feel.tree import (
     Path,
     Unknown,
 )
-from quanheng.feel.types import ANY, BOOLEAN, NULL, NUMBER, STRING, ContextType, FeelType, FunctionType, ListType
+from quanheng.feel.types import (
+    ANY,
+    BOOLEAN,
+    DURATIONS,
+    NULL,
+    NUMBER,
+    STRING,
+    ContextType,
+    FeelType,
+    FunctionType,
+    ListType,
+)
 from quanheng.feel.values import number_of
 from quanheng.kernel.errors import ExpressionError
 
@@ -251,7 +262,7 @@ class Parser(CompoundParts):
         if isinstance(value, Const) and value.type == NUMBER:
             return Const(NUMBER, at, -value.value)  # type: ignore[operator]
         kind = check.unwrapped(value.type)
-        if kind not in (NUMBER, ANY, NULL) and kind not in check.DURATIONS:
+        if kind not in (NUMBER, ANY, NULL) and kind not in DURATIONS:
             self.mistake(f"cannot negate {kind}", at)
             kind = ANY
         return Negate(kind, at, value)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from quanheng.feel.lexer import Token, tokens_of
-from quanheng.feel.types import ANY, FeelType
+from quanheng.feel.types import ANY, ContextType, FeelType, ListType
 from quanheng.kernel.errors import ExpressionError
 
 
@@ -92,7 +92,17 @@ class Scope:
         variable = Variable(name, self.new_slot() if slot is None else slot, kind)
         self.variables[name] = variable
         self.spellings.add(name)
+        self.remember(kind)
         return variable
+
+    def remember(self, kind: FeelType) -> None:
+        """Keep the names of entries of `kind` for reading values whose type is unknown."""
+        while isinstance(kind, ListType):
+            kind = kind.item
+        if isinstance(kind, ContextType):
+            for name, inner in kind.fields:
+                self.members.add(name)
+                self.remember(inner)
 
     def bind_entry(self, name: str, kind: FeelType, owner: Variable) -> None:
         """Let `name` mean the entry of `owner`; `item` itself stays readable."""

@@ -80,7 +80,16 @@ class TooMuchWork(Exception):
 
 
 TOO_MUCH_WORK = f"the expression visits more than {ITERATIONS_MAX} items"
+OUT_OF_RANGE = "a number is out of range"
+GIVEN_UP = (TooMuchWork, RecursionError, ArithmeticError, ValueError)
+"""What ends an evaluation: the boundary turns it into null and a diagnostic."""
 TOO_DEEP = "functions call each other too deeply"
+
+
+def give_up(run: Run, error: Exception) -> None:
+    """Say why an evaluation was ended."""
+    causes = {TooMuchWork: TOO_MUCH_WORK, RecursionError: TOO_DEEP}
+    run.append((0, causes.get(type(error), OUT_OF_RANGE)))
 
 
 class Range:
@@ -131,6 +140,19 @@ def rounded(value: int) -> int | Decimal:
     if -INTEGER_MAX < value < INTEGER_MAX:
         return value
     return NUMBERS.create_decimal(value)
+
+
+WHOLE_MAX = 10**18
+"""Positions and lengths beyond this all mean "beyond the end"."""
+TEXT_LENGTH_MAX = 1_000_000
+"""Characters of one string that an expression may build."""
+
+
+def whole(value: int | Decimal) -> int:
+    """The integer part of a number for use as a position or a count, held within WHOLE_MAX."""
+    if value >= WHOLE_MAX:
+        return WHOLE_MAX
+    return -WHOLE_MAX if value <= -WHOLE_MAX else int(value)
 
 
 def kind_name(value: object) -> str:
@@ -211,5 +233,7 @@ def admit(run: Run, at: int, value: object, kind: FeelType, name: str = "the val
 
 def shown(value: object) -> str:
     """A value for a message, never longer than 60 characters."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = rounded(value)
     text = repr(value) if not isinstance(value, Decimal) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."

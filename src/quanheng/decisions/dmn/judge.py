@@ -12,7 +12,7 @@ from quanheng.decisions.dmn.types import Constraint
 from quanheng.decisions.policy import Judgement
 from quanheng.feel import judge as feel
 from quanheng.feel.operators import single
-from quanheng.feel.values import TOO_DEEP, TOO_MUCH_WORK, TooMuchWork, admit
+from quanheng.feel.values import GIVEN_UP, admit, give_up
 from quanheng.kernel.errors import NotFound
 
 
@@ -135,11 +135,8 @@ def judge_model(model: Model, name: str, given: Mapping[str, object]) -> Judgeme
     result: object = None
     try:
         result = walk.decide(name)
-    except TooMuchWork:
-        walk.judge.run.append((0, TOO_MUCH_WORK))
-        walk.trace.clear()
-    except RecursionError:
-        walk.judge.run.append((0, TOO_DEEP))
+    except GIVEN_UP as error:
+        give_up(walk.judge.run, error)
         walk.trace.clear()
     return Judgement(result, tuple(walk.trace), walk.judge.run, walk.judge.places)
 

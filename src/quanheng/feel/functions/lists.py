@@ -9,7 +9,7 @@ from typing import cast
 
 from quanheng.feel.functions.registry import builtin
 from quanheng.feel.operators import add, divide, equal, invoke, is_number, multiply, order, single, square_root_of
-from quanheng.feel.values import Function, Run, kind_name, shown
+from quanheng.feel.values import Function, Run, kind_name, shown, whole
 
 Items = list[object]
 
@@ -145,15 +145,15 @@ def sublist(run: Run, at: int, items: Items, start: int, length: int | None = No
     first = _index(run, at, "sublist", items, start)
     if first is None or (length is not None and length < 1):
         return None
-    if length is not None and first + int(length) > len(items):
-        run.append((at, f"sublist(): the list has {len(items)} items, {shown(length)} from position {start} go beyond it"))
+    if length is not None and first + whole(length) > len(items):
+        run.append((at, f"sublist(): the list has {len(items)} items, {shown(length)} from position {shown(start)} go beyond it"))
         return None
-    return items[first:] if length is None else items[first : first + int(length)]
+    return items[first:] if length is None else items[first : first + whole(length)]
 
 
 def _index(run: Run, at: int, name: str, items: Items, position: object, beyond: int = 0) -> int | None:
     """A position (from 1, or negative from the end) as an index."""
-    number = int(cast(int, position))
+    number = whole(cast(int, position))
     if number != position or number == 0 or number > len(items) + beyond or -number > len(items):
         run.append((at, f"{name}(): the list has {len(items)} items, position {shown(position)} is not one of them"))
         return None
@@ -161,12 +161,14 @@ def _index(run: Run, at: int, name: str, items: Items, position: object, beyond:
 
 
 @builtin("append(list: list, item...: Any): list")
-def append(_run: Run, _at: int, items: Items, *more: object) -> Items:
+def append(run: Run, _at: int, items: Items, *more: object) -> Items:
+    run.spend(len(items))
     return [*items, *more]
 
 
 @builtin("concatenate(list...: list): list")
-def concatenate(_run: Run, _at: int, *lists: Items) -> Items:
+def concatenate(run: Run, _at: int, *lists: Items) -> Items:
+    run.spend(sum(len(one) for one in lists))
     return [item for one in lists for item in one]
 
 
@@ -194,6 +196,7 @@ def index_of(_run: Run, _at: int, items: Items, match: object) -> Items:
 
 def _distinct(run: Run, items: Items) -> Items:
     """Each value once, in the order of first sight; texts and numbers by hash, others by comparison."""
+    run.spend(len(items))
     seen: set[object] = set()
     others: Items = []
     kept: Items = []

@@ -9,7 +9,7 @@ from typing import cast
 
 from quanheng.feel.functions.registry import builtin
 from quanheng.feel.operators import divide, failed, multiply, subtract
-from quanheng.feel.values import DIGITS, NUMBERS, Run, rounded
+from quanheng.feel.values import DIGITS, NUMBERS, Run, rounded, whole
 
 Number = int | Decimal
 SCALE_MIN, SCALE_MAX = -6111, 6176
@@ -18,7 +18,7 @@ SCALE_MIN, SCALE_MAX = -6111, 6176
 
 def _rounded(run: Run, at: int, n: Number, scale: Number | None, mode: str) -> Number | None:
     """`n` with `scale` digits after the point (0 if not given)."""
-    places = 0 if scale is None else int(scale)
+    places = 0 if scale is None else whole(scale)
     if not SCALE_MIN <= places <= SCALE_MAX:
         run.append((at, f"scale must be from {SCALE_MIN} to {SCALE_MAX}, was {places}"))
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from quanheng.feel.functions.registry import builtin
-from quanheng.feel.values import Function, Range, Run, shown
+from quanheng.feel.values import Function, Range, Run, rounded, shown, whole
 
 
 def text_of(value: object, inside: bool = False) -> str | None:
@@ -15,7 +15,7 @@ def text_of(value: object, inside: bool = False) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return str(value)
+        return str(rounded(value))
     if isinstance(value, Decimal):
         return f"{value:f}" if -35 < value.adjusted() < 35 else str(value)
     if isinstance(value, str):
@@ -50,7 +50,7 @@ def string(_run: Run, _at: int, value: object) -> str | None:
 
 @builtin("substring(string: string, start position: number, length?: number): string")
 def substring(run: Run, at: int, text: str, start: int, length: int | None = None) -> str | None:
-    position = int(start)
+    position = whole(start)
     if position == 0 or abs(position) > len(text):
         run.append((at, f"substring(): the text has {len(text)} characters, position {position} is not one of them"))
         return None
@@ -58,7 +58,7 @@ def substring(run: Run, at: int, text: str, start: int, length: int | None = Non
         run.append((at, f"substring(): length must be positive, was {shown(length)}"))
         return None
     first = position - 1 if position > 0 else len(text) + position
-    return text[first:] if length is None else text[first : first + int(length)]
+    return text[first:] if length is None else text[first : first + whole(length)]
 
 
 @builtin("string length(string: string): number")
