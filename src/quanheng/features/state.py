@@ -56,6 +56,7 @@ class FeatureState:
         self._arena[w.A_USED] = (plan.state_words + 7) // 8 * 8
         self._control = np.zeros(w.X_WORDS + w.AHEAD * w.Y_WORDS * int(plan.words[w.P_OPS_N]), dtype=np.int64)
         self._undo = np.zeros(0, dtype=np.int64)
+        self._pairs = np.zeros(0, dtype=np.int64)
         self._no_mask = np.zeros(0, dtype=np.uint8)
         self._columns_n = len(plan.columns)
 
@@ -132,9 +133,13 @@ class FeatureState:
         control[w.X_ROW], control[w.X_COLUMN] = out.strides[0] >> 3, out.strides[1] >> 3
         mask = self._no_mask if read is True or read is False else np.asarray(read, dtype=np.uint8)
         flat = _flat(out)
+        if len(times) >= w.LARGE:
+            control[w.X_PAIRS_N] = -1
+            if not len(self._pairs):
+                self._pairs = np.zeros(4 * w.CHUNK, dtype=np.int64)
         while True:
             status = group.run(
-                self.plan.words, self._arena, control, types, times, keys, numbers, mask, flat, self._undo
+                self.plan.words, self._arena, control, types, times, keys, numbers, mask, flat, self._undo, self._pairs
             )
             if status == w.DONE:
                 break

@@ -194,9 +194,10 @@ class Encoder:
         self, layout: EventLayout, tables: Sequence[Table], offsets: Sequence[int], decide: Sequence[str]
     ) -> int:
         """Type record: the operations of one event type. 0 if no fold reads it and it is not decided."""
-        decides, ops = layout.name in decide, []
+        decides, ops, by_table = layout.name in decide, [], []
         for table, offset in zip(tables, offsets, strict=True):
             inserts = table.of == layout.name
+            by_table.append(len(ops) if inserts or decides else -1)
             if inserts or decides:
                 has = set(table.by) <= set(layout.keys)
                 members = self.put([layout.keys.index(key) for key in table.by] if has else [])
@@ -205,4 +206,5 @@ class Encoder:
             return 0
         self.words[w.P_OPS_N] = max(self.words[w.P_OPS_N], len(ops))
         at = self.put([item for op in ops for item in op])
-        return self.put([len(ops), at, int(decides)])
+        of_table = self.put([0 if op < 0 else at + op * w.O_WORDS for op in by_table])
+        return self.put([len(ops), at, int(decides), of_table])

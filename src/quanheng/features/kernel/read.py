@@ -81,13 +81,14 @@ def move_sets(P, A, table, slot):
     return True
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True)
+@njit(nogil=True, error_model="numpy")
 def read_columns(P, A, X, table, slot, time, own, out, at):
     """Write the columns of one key as of `time`; `own` is the position of the event being decided, or -1.
 
     False if a counting hash needs room: call again after growth.
     """
-    if time < A[slot + K_NEWEST] - P[table + T_LATE]:
+    newest = A[slot + K_NEWEST]
+    if newest != NULL and time < newest - P[table + T_LATE]:
         write_empty(P, X, table, out, at, True)
         return True
     bounds_move(P, A, table, slot, time)

@@ -28,7 +28,8 @@ P_OPS_N = 7  # Most operations of one event type.
 P_HEADER = 8
 
 # Type record: what one event type does.
-E_OPS_N, E_OPS, E_DECIDES = 0, 1, 2
+# E_BY_TABLE: offset of a list, per table the operation of this type or 0.
+E_OPS_N, E_OPS, E_DECIDES, E_BY_TABLE = 0, 1, 2, 3
 # Operation: one table touched by an event type.
 O_TABLE, O_INSERTS, O_READS, O_KEYS_N, O_KEYS, O_WORDS = 0, 1, 2, 3, 4, 5
 
@@ -84,13 +85,18 @@ D_LOW, D_HIGH, D_BLOCK, D_ENTRIES, D_USED, D_WORDS = 0, 1, 2, 3, 4, 5
 X_EVENT, X_OP, X_STAGE, X_OWN, X_READ, X_ROW, X_COLUMN, X_PEEK, X_UNDO, X_BAD, X_OVERFLOWS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 X_SOURCE = 11
 X_KEY_1, X_KEY_2, X_SLOT = 12, 13, 14  # What one step hands to the next.
-X_EVENTS_N, X_KEYS_N, X_NUMBERS_N, X_HASH, X_PRESENT, X_WORDS = 15, 16, 17, 18, 19, 24
+X_EVENTS_N, X_KEYS_N, X_NUMBERS_N, X_HASH, X_PRESENT = 15, 16, 17, 18, 19
+X_CHUNK, X_TABLE, X_PAIRS_N, X_PAIR = 20, 21, 22, 23  # Where a large group stands.
+X_CHECKED = 24
+X_WORDS = 32
 # Behind the control words, per event looked ahead at and operation: hash, first and second half of the key, slot.
 Y_HASH, Y_KEY_1, Y_KEY_2, Y_SLOT, Y_WORDS = 0, 1, 2, 3, 4
 READ_NONE, READ_ALL, READ_MASK = 0, 1, 2
 DONE, GROW, BAD_TIME, BAD_NUMBER = 0, 1, 2, 3
 U_WORDS = 5  # Undo row: table, slot, position, newest before, whether the slot is new.
 
+CHUNK = 1 << 16  # Events of a large group that are sorted by key at once.
+LARGE = 4096  # Events from which a group is large.
 AHEAD = 32  # Events whose slots are remembered between looking ahead and being handled; a power of two.
 BRANCH = 16  # Children of a node of the block summaries.
 RING_FIRST = 4  # Rows of a new ring.
