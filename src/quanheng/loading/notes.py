@@ -11,20 +11,59 @@ KNOWN_SHOWN_MAX = 8
 FOUND_LENGTH_MAX = 120
 
 
+class Words(str):
+    """A description of what was found, shown as it stands: other texts are values and are shown in quotes."""
+
+    __slots__ = ()
+
+
 class Notes:
-    """Collects problems of one pack in the order they are found; the same finding is kept once."""
+    """Collects problems of one pack in the order they are found; the same finding is kept once.
+
+    A kind of name is in doubt when what declares it could not be read. Then nobody can say that such a name is
+    unknown, so problems `of` that kind are not noted: they would only repeat the cause in other words.
+    """
 
     def __init__(self) -> None:
         self._problems: dict[Problem, None] = {}
+        self._doubted: set[str] = set()
+
+    def doubt(self, *kinds: str) -> None:
+        """Names of these kinds are no longer known for certain: event, entity, outcome, decided, feature, source …"""
+        self._doubted.update(kinds)
+
+    def doubted(self, kind: str) -> bool:
+        """Whether names of a kind are in doubt."""
+        return kind in self._doubted
 
     def add(
-        self, file: str, key: str, message: str, *, found: object = "", known: Iterable[str] | str = "", cure: str = ""
+        self,
+        file: str,
+        key: str,
+        message: str,
+        *,
+        found: object = "",
+        known: Iterable[str] | str = "",
+        cure: str = "",
+        of: str = "",
     ) -> None:
-        """Note one problem. `known` as names is cut down to those nearest to `found`."""
+        """Note one problem.
+
+        Parameters
+        ----------
+        file, key : where it is
+        message : what is wrong, a clause
+        found : the value that is wrong
+        known : what would be right; of names, those nearest to `found` are shown
+        cure : what to do; the nearest name where none is given
+        of : kind of name that is said to be unknown; nothing is noted while such names are in doubt
+        """
+        if of in self._doubted:
+            return
         shown = found if isinstance(found, str) and not found else describe(found)
         if not isinstance(known, str):
             names = sorted(known)
-            near = nearest(str(found), names)
+            near = nearest(str(found), names) if not isinstance(found, Words) else []
             if near and not cure:
                 cure = f"Did you mean {near[0]!r}?"
             known = list_names(names, near)
@@ -60,12 +99,12 @@ def list_names(names: list[str], near: list[str]) -> str:
 
 
 def describe(value: object) -> str:
-    """A value as a problem shows it: short, and with the kind of thing it is where the text alone would mislead."""
+    """A value as a problem shows it: short, texts in quotes."""
     if isinstance(value, dict):
         return f"a table with {', '.join(list(value)[:5]) or 'nothing in it'}"
     if isinstance(value, (list, tuple)):
         return f"a list of {len(value)}"
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = repr(value) if isinstance(value, str) else str(value)
+    text = repr(value) if isinstance(value, str) and not isinstance(value, Words) else str(value)
     return text if len(text) <= FOUND_LENGTH_MAX else f"{text[:FOUND_LENGTH_MAX]}…"

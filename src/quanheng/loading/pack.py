@@ -111,7 +111,8 @@ def _check(
     # Whom the pack needs and what it reads, first: everything else speaks of these names.
     manifest = check_manifest(folder.parsed[MANIFEST_FILE], notes) if MANIFEST_FILE in folder.parsed else Manifest()
     required = _required(manifest, available, above, notes)
-    entities, events = check_events(folder.one("events.toml"), manifest.name or files.label, _entities(required), notes)
+    own_name = manifest.name or files.label
+    entities, events, unsound = check_events(folder.one("events.toml"), own_name, _entities(required), notes)
     every_event = {event.name: event for pack in required.values() for event in pack.events}
     every_event |= {event.name: event for event in events}
     check_flow_names(manifest, every_event, notes)
@@ -132,7 +133,7 @@ def _check(
     check_reason_use(codes, returned, notes)
 
     # What speaks of all that: cases, files, measurements, simulation.
-    known = Known(every_event, list(decided), [model.name for model in models], manifest.outcomes, codes)
+    known = Known(every_event, list(decided), [model.name for model in models], manifest.outcomes, codes, unsound)
     cases = check_cases(folder.within("cases"), known, notes)
     mappings = check_mappings(folder.within("mappings"), every_event, notes)
     keys = {name for event in decided.values() for name, field in event.fields.items() if field.kind == "key"}
@@ -145,7 +146,7 @@ def _check(
     check_names(files.files, belonging, notes)
 
     return Declared(
-        name=manifest.name or files.label, version=manifest.version, kind=manifest.kind, title=manifest.title,
+        name=own_name, version=manifest.version, kind=manifest.kind, title=manifest.title,
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
         flows=flows, entities=entities, events=events, folds=folds, formulas=formulas, parameters=parameters,
         policies={policy_name(name): xml for name, xml in policies.items()}, models=models, weights=weights,
@@ -158,6 +159,18 @@ def _entities(packs: Mapping[str, Declared]) -> dict[str, Entity]:
     return {entity.name: entity for pack in packs.values() for entity in pack.entities}
 
 
+_DECLARES = {
+    MANIFEST_FILE: ("entity", "event", "outcome", "decided", "feature", "source"),
+    "events.toml": ("entity", "event", "decided", "feature", "source"),
+    "features.toml": ("feature", "source"),
+    "parameters": ("source",),
+    "models": ("model", "source"),
+    "reasons.toml": ("reason",),
+    "mappings": ("mapping",),
+}
+"""Which kinds of names are in doubt when a file, or a file of a folder, cannot be read."""
+
+
 class _Folder(msgspec.Struct, frozen=True):
     """The TOML files of a pack, parsed, by name."""
 
@@ -165,10 +178,18 @@ class _Folder(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, files: PackFiles, notes: Notes) -> _Folder:
-        tables = {
-            name: read_toml(content, name, notes) for name, content in files.files.items() if name.endswith(".toml")
-        }
-        return cls({name: values for name, values in tables.items() if values is not None})
+        parsed = {}
+        for name, content in files.files.items():
+            if not name.endswith(".toml"):
+                continue
+            values = read_toml(content, name, notes)
+            if values is None:
+                notes.doubt(*_DECLARES.get(name.partition("/")[0], ()))
+            else:
+                parsed[name] = values
+        if MANIFEST_FILE not in files.files:
+            notes.doubt(*_DECLARES[MANIFEST_FILE])
+        return cls(parsed)
 
     def one(self, name: str) -> dict[str, object]:
         """One file; empty when it is not there or could not be read."""

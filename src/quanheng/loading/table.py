@@ -11,7 +11,7 @@ from typing import Any
 from quanheng.kernel.errors import QuanhengError
 from quanheng.kernel.time import parse_duration_ms, parse_time_ms
 from quanheng.loading.declared import Title
-from quanheng.loading.notes import Notes, nearest
+from quanheng.loading.notes import Notes, Words, describe, nearest
 from quanheng.loading.toml import join_key
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -31,9 +31,9 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )
 
 
-def kind_of(value: object) -> str:
+def kind_of(value: object) -> Words:
     """What a TOML value is, in words."""
-    return next((words for kind, words in _KINDS if isinstance(value, kind)), type(value).__name__)
+    return Words(next((words for kind, words in _KINDS if isinstance(value, kind)), type(value).__name__))
 
 
 class Table:
@@ -53,11 +53,19 @@ class Table:
         return join_key(self.key, name)
 
     def problem(
-        self, name: str, message: str, *, found: object = "", known: Collection[str] | str = "", cure: str = ""
+        self,
+        name: str,
+        message: str,
+        *,
+        found: object = "",
+        known: Collection[str] | str = "",
+        cure: str = "",
+        of: str = "",
     ) -> None:
         """Note a problem of key `name` ("" = of the table itself) and remember that the table is not sound."""
         self.sound = False
-        self.notes.add(self.file, self.path(name) if name else self.key, message, found=found, known=known, cure=cure)
+        key = self.path(name) if name else self.key
+        self.notes.add(self.file, key, message, found=found, known=known, cure=cure, of=of)
 
     def _take(self, name: str, kinds: type | tuple[type, ...], wanted: str, required: bool) -> object:
         self._asked[name] = None
@@ -72,7 +80,9 @@ class Table:
             self.problem(
                 name,
                 "the value is of the wrong kind",
-                found=f"{kind_of(value)}: {value}" if not isinstance(value, (dict, list)) else kind_of(value),
+                found=kind_of(value)
+                if isinstance(value, (dict, list))
+                else Words(f"{kind_of(value)}, {describe(value)}"),
                 known=wanted,
                 cure=_kind_cure(value, kinds),
             )
@@ -101,14 +111,16 @@ class Table:
             self.problem(name, "the text is empty", known=wanted)
             return default
         if len(value) > most:
-            self.problem(name, "the text is too long", found=f"{len(value)} characters", known=f"at most {most}")
+            self.problem(name, "the text is too long", found=Words(f"{len(value)} characters"), known=f"at most {most}")
             return default
         if pattern is not None and not pattern.fullmatch(value):
             self.problem(name, "the text does not have the form that is asked for", found=value, known=wanted)
             return default
         return value
 
-    def choice(self, name: str, options: Collection[str], *, default: str = "", required: bool = True) -> Any:
+    def choice(
+        self, name: str, options: Collection[str], *, default: str = "", required: bool = True, of: str = ""
+    ) -> Any:
         """One of a closed list: a text, typed Any so that it fits the caller's Literal."""
         value = self._take(name, str, ", ".join(options), required)
         if value is None:
@@ -120,6 +132,7 @@ class Table:
                 found=value,
                 known=", ".join(options),
                 cure=_did_you_mean(str(value), options),
+                of=of,
             )
             return default
         return str(value)
@@ -187,7 +200,7 @@ class Table:
                 self.problem(name, "an entry stands in the list twice", found=item, cure="Keep one of the two.")
         texts = tuple(item for item in value if isinstance(item, str))
         if len(texts) < least:
-            self.problem(name, "the list is too short", found=f"{len(texts)} entries", known=f"at least {least}")
+            self.problem(name, "the list is too short", found=Words(f"{len(texts)} entries"), known=f"at least {least}")
         return texts
 
     def title(self, name: str = "title", *, required: bool = True) -> Title:
@@ -234,6 +247,13 @@ class Table:
                 )
             elif not isinstance(value, dict):
                 outer.problem(inner, "the value is of the wrong kind", found=kind_of(value), known="a table")
+            elif pattern is DOTTED_NAME and _parts_of_a_name(value):
+                written = f"{outer.key}.{inner}.{next(iter(value))}"
+                cure = f'Write [{outer.key}."{inner}.{next(iter(value))}"].'
+                outer.problem(
+                    inner, "a name that holds a dot stands without quotes", found=Words(f"[{written}]"), cure=cure
+                )
+                outer.notes.doubt("event", "decided", "feature", "source")
             else:
                 yield inner, Table(value, self.file, join_key(outer.key, inner), self.notes)
 
@@ -282,23 +302,15 @@ class Table:
 
     def done(self) -> bool:
         """Report the keys that nobody asked for. True when the table is sound."""
-        for name, value in self.values.items():
+        for name in self.values:
             if name not in self._asked:
                 self.problem(
                     name,
                     "the key is not known here",
                     found=name,
                     known=list(self._asked),
-                    cure=self._dot_cure(name, value),
                 )
         return self.sound
-
-    def _dot_cure(self, name: str, value: object) -> str:
-        """Names with a dot outside quotes become tables in tables: the key below is then what is unknown."""
-        if isinstance(value, dict) and value and all(isinstance(inner, dict) for inner in value.values()):
-            head, _, last = self.key.rpartition(".")
-            return f'A name that holds a dot stands in quotes: [{head + "." if head else ""}"{last}.{name}"].'
-        return ""
 
 
 def moment_ms(value: object) -> int | str:
@@ -313,6 +325,15 @@ def moment_ms(value: object) -> int | str:
         return parse_time_ms(str(value))
     except QuanhengError:
         return "the date cannot be read"
+
+
+def _parts_of_a_name(value: Mapping[str, object]) -> bool:
+    """Whether a table holds tables only, none of which an event or its mapping has: a dot without quotes made them."""
+    return bool(value) and "fields" not in value and all(isinstance(inner, dict) for inner in value.values())
+
+
+def _shown(value: object) -> Words:
+    return kind_of(value) if isinstance(value, (dict, list)) else Words(f"{kind_of(value)}, {describe(value)}")
 
 
 def _as_tuple(kinds: type | tuple[type, ...]) -> tuple[type, ...]:

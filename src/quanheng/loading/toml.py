@@ -6,7 +6,7 @@ import re
 import tomllib
 from decimal import Decimal, InvalidOperation
 
-from quanheng.loading.notes import Notes
+from quanheng.loading.notes import Notes, Words
 
 INTEGER_MAX = 2**63 - 1
 DIGITS_MAX = 34
@@ -35,7 +35,7 @@ def read_toml(content: bytes, file: str, notes: Notes) -> dict[str, object] | No
             file,
             "",
             "the file is not UTF-8 text",
-            found=f"byte {content[error.start]:#04x} at position {error.start}",
+            found=Words(f"byte {content[error.start]:#04x} at position {error.start}"),
             cure="Save it as UTF-8.",
         )
         return None
@@ -50,7 +50,7 @@ def read_toml(content: bytes, file: str, notes: Notes) -> dict[str, object] | No
             file,
             "",
             "the file cannot be read as TOML",
-            found=type(error).__name__ + f" ({error})",
+            found=Words(f"{type(error).__name__} ({error})"),
             cure="Look for a date that does not exist, a number of thousands of digits or lists inside lists.",
         )
         return None
@@ -137,6 +137,8 @@ def _habit(line: str, said: str) -> tuple[str, str] | None:
         )
     if re.match(r"\s*[\w.\"-]+\s*:", line) and "=" not in line.split(":", maxsplit=1)[0]:
         return "a key is followed by a colon", "TOML writes key = value."
+    if "Invalid date" in said:
+        return "there is no such date", "Look at the days of that month."
     if _LOOSE_DATE.search(line):
         return "a date is not written as TOML writes dates", "Write year-month-day with two digits each, as 2026-01-31."
     if _SIGNED_PERCENT.search(line):

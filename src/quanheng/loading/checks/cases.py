@@ -10,30 +10,37 @@ import msgspec
 
 from quanheng.events.schema import EventDeclaration, EventType
 from quanheng.kernel.errors import EventRejected
+from quanheng.loading.checks.manifest import NO_SUCH_EVENT
 from quanheng.loading.declared import Case, CaseEvent, CaseExpectation
-from quanheng.loading.notes import Notes
+from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import DOTTED_NAME, Table, moment_ms
 
 STATUSES = ("decided", "recorded", "rejected", "failed")
 TIMES_MAX = 10_000
 MISSING_SCORE = "missing"
+DEFAULTS = "default"
+"""Kind of name in doubt when a default is for an unknown event: what it would have filled in is not missed again."""
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What cases may name: events, which of them are decided, models, outcomes and reason codes of the pack."""
+    """What cases may name: events, which of them are decided, models, outcomes and reason codes of the pack.
+
+    unsound : events with problems of their own: what a case sends of them is not read
+    """
 
     events: Mapping[str, EventDeclaration]
     decided: Collection[str]
     models: Collection[str]
     outcomes: Sequence[str]
     reasons: Collection[str]
+    unsound: Collection[str] = ()
 
 
 def check_cases(files: Mapping[str, dict[str, object]], known: Known, notes: Notes) -> tuple[Case, ...]:
     """Read all case files (parsed, by name). Events are read by their schema, as intake reads them."""
-    types = {name: EventType(event, 0) for name, event in known.events.items()}
+    types = {name: EventType(event, 0) for name, event in known.events.items() if name not in known.unsound}
     seen: dict[str, str] = {}
     cases = []
     for file, values in files.items():
@@ -44,10 +51,12 @@ def check_cases(files: Mapping[str, dict[str, object]], known: Known, notes: Not
             if name not in known.events:
                 top.problem(
                     "default",
-                    "no such event is declared here or in a required pack",
+                    NO_SUCH_EVENT,
                     found=name,
                     known=list(known.events),
+                    of="event",
                 )
+                notes.doubt(DEFAULTS)
         for table in top.tables("case", required=True):
             case = _case(table, file, defaults, types, known)
             if case is None:
@@ -94,7 +103,7 @@ def _scores(table: Table, models: Collection[str]) -> dict[str, Decimal | None]:
     scores: dict[str, Decimal | None] = {}
     for name, value in inner.values.items():
         if name not in models:
-            inner.problem(name, "no such model is declared", found=name, known=list(models))
+            inner.problem(name, "no such model is declared", found=name, known=list(models), of="model")
         elif value == MISSING_SCORE:
             scores[name] = None
         elif isinstance(value, bool) or not isinstance(value, (int, Decimal)):
@@ -110,6 +119,7 @@ def _scores(table: Table, models: Collection[str]) -> dict[str, Decimal | None]:
             "scores are fixed in a case: a model has none",
             found=", ".join(absent),
             cure=f'Write a number, or "{MISSING_SCORE}".',
+            of="model",
         )
     return scores
 
@@ -124,7 +134,7 @@ def _events(
     known: Known,
 ) -> list[CaseEvent]:
     """One `[[case.event]]`, repeated `times` with `every` between."""
-    name = table.choice("type", known.events)
+    name = table.choice("type", known.events, of="event")
     at_ms = table.time_ms("at", required=False) if table.has("at") else max(clock_ms, last_ms)
     times = table.integer("times", required=False, default=1, least=1, most=TIMES_MAX)
     every_ms = table.duration_ms("every") or 0
@@ -161,13 +171,12 @@ def _events(
         except EventRejected as error:
             table.problem(
                 "data",
-                f"the event does not fit its type: {error.what}",
-                found=error.found or error.where,
+                f"the event does not fit its type: {error.where}: {error.what}",
+                found=Words(error.found),
                 known=error.allowed,
                 cure=error.cure,
+                of=DEFAULTS,
             )
-        except TypeError as error:  # A TOML value that JSON does not have, such as a time of day.
-            table.problem("data", "a value cannot be sent as JSON", found=str(error))
     return found
 
 
@@ -180,9 +189,11 @@ def _moments(data: Mapping[str, object], event_type: EventType, later_ms: int, r
         if name not in moved:
             if not field.optional:
                 moved[name] = received_ms
-        elif not isinstance(moved[name], int):
+        elif not isinstance(moved[name], int) or isinstance(moved[name], bool):
             moment = moment_ms(moved[name])
             moved[name] = moment + later_ms if isinstance(moment, int) else moved[name]
+        else:
+            moved[name] = int(str(moved[name])) + later_ms
     return moved
 
 
@@ -190,16 +201,22 @@ def _expect(table: Table, event: str, known: Known) -> CaseExpectation:
     status = table.choice(
         "status", STATUSES, default="decided" if event in known.decided else "recorded", required=False
     )
-    outcome = table.choice("outcome", known.outcomes, required=False) or None
+    outcome = table.choice("outcome", known.outcomes, required=False, of="outcome") or None
     reasons = table.texts("reasons", required=False) if table.has("reasons") else None
     for code in reasons or ():
         if code not in known.reasons:
-            table.problem("reasons", "no such reason code is declared", found=code, known=list(known.reasons))
+            table.problem(
+                "reasons", "no such reason code is declared", found=code, known=list(known.reasons), of="reason"
+            )
     if not table.values:
         table.problem("", "nothing is expected", known="outcome, reasons, status")
     if outcome and event and event not in known.decided:
         table.problem(
-            "outcome", f"no flow decides {event}", found=outcome, cure="Expect it of an event that is decided."
+            "outcome",
+            f"no flow decides {event}",
+            found=outcome,
+            cure="Expect it of an event that is decided.",
+            of="decided",
         )
     table.done()
     return CaseExpectation(status=status, outcome=outcome, reasons=reasons)

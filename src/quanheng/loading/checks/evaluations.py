@@ -31,10 +31,10 @@ def check_evaluations(
         table.time_ms("train_from")
         for days in ("train_days", "delay_days", "test_days"):
             table.integer(days, least=0 if days == "delay_days" else 1, most=DAYS_MAX)
-        _one_of(table, "key", table.text("key", pattern=NAME), keys)
-        _one_of(table, "label_event", table.text("label_event", pattern=DOTTED_NAME), events)
+        _one_of(table, "key", table.text("key", pattern=NAME), keys, "decided")
+        _one_of(table, "label_event", table.text("label_event", pattern=DOTTED_NAME), events, "event")
         if table.has("mapping"):
-            _one_of(table, "mapping", table.text("mapping"), mappings)
+            _one_of(table, "mapping", table.text("mapping"), mappings, "mapping")
         table.integer("top_k", required=False, default=100, least=1, most=1_000_000)
         table.done()
         found[name] = dict(table.values)
@@ -42,6 +42,6 @@ def check_evaluations(
     return found
 
 
-def _one_of(table: Table, key: str, name: str, known: Collection[str]) -> None:
+def _one_of(table: Table, key: str, name: str, known: Collection[str], of: str) -> None:
     if name and name not in known:
-        table.problem(key, "no such name is declared", found=name, known=list(known))
+        table.problem(key, "no such name is declared", found=name, known=list(known), of=of)

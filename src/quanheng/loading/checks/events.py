@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from quanheng.events.schema import MAX_NUMBER, TEXT_LENGTH_MAX, EventDeclaration, FieldDeclaration
 from quanheng.loading.declared import Entity
-from quanheng.loading.notes import Notes
+from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import DOTTED_NAME, NAME, Table
 
 FILE = "events.toml"
@@ -22,20 +22,29 @@ PATTERN_LENGTH_MAX = 200
 
 def check_events(
     values: dict[str, object], pack: str, entities_known: Mapping[str, Entity], notes: Notes
-) -> tuple[tuple[Entity, ...], tuple[EventDeclaration, ...]]:
+) -> tuple[tuple[Entity, ...], tuple[EventDeclaration, ...], frozenset[str]]:
     """Read events.toml.
 
     Parameters
     ----------
     pack : name of the pack, which qualifies its entities
     entities_known : entities of required packs by qualified name
+
+    Returns
+    -------
+    Entities and events; names of events that have problems, which can be spoken of and not yet read.
     """
     top = Table(values, FILE, "", notes)
     entities = tuple(_entity(f"{pack}.{name}", table) for name, table in top.named("entity"))
     known = {**entities_known, **{entity.name: entity for entity in entities}}
-    events = [_event(name, table, pack, known) for name, table in top.named("event", DOTTED_NAME)]
+    events, unsound = [], set()
+    for name, table in top.named("event", DOTTED_NAME):
+        before = len(notes)
+        events.append(_event(name, table, pack, known))
+        if len(notes) > before:
+            unsound.add(name)
     top.done()
-    return entities, tuple(event for event in events if event is not None)
+    return entities, tuple(events), frozenset(unsound)
 
 
 def _entity(name: str, table: Table) -> Entity:
@@ -44,7 +53,7 @@ def _entity(name: str, table: Table) -> Entity:
     return entity
 
 
-def _event(name: str, table: Table, pack: str, entities: Mapping[str, Entity]) -> EventDeclaration | None:
+def _event(name: str, table: Table, pack: str, entities: Mapping[str, Entity]) -> EventDeclaration:
     title = table.title()
     subject = table.text("subject", required=False, wanted="a key field of this event")
     time = table.text("time", required=False, default="time_ms", wanted="a time field of this event")
@@ -70,8 +79,6 @@ def _event(name: str, table: Table, pack: str, entities: Mapping[str, Entity]) -
     table.done()
     _check_subject(table, subject, fields)
     _check_time(table, time, fields)
-    if not fields:
-        return None
     return EventDeclaration(
         name=name, fields=fields, subject=subject, time=time, title={"en": title.en, "zh": title.zh}
     )
@@ -85,7 +92,10 @@ def _check_subject(table: Table, subject: str, fields: Mapping[str, FieldDeclara
         table.problem("subject", "the subject is not a field of this event", found=subject, known=keys)
     elif fields[subject].kind != "key":
         table.problem(
-            "subject", "the subject must be a key field", found=f"a field of type {fields[subject].kind}", known=keys
+            "subject",
+            "the subject must be a key field",
+            found=Words(f"a field of type {fields[subject].kind}"),
+            known=keys,
         )
     elif fields[subject].optional:
         table.problem(
@@ -108,7 +118,10 @@ def _check_time(table: Table, time: str, fields: Mapping[str, FieldDeclaration])
         )
     elif fields[time].kind != "time":
         table.problem(
-            "time", "the time must be a field of type time", found=f"a field of type {fields[time].kind}", known=times
+            "time",
+            "the time must be a field of type time",
+            found=Words(f"a field of type {fields[time].kind}"),
+            known=times,
         )
     elif fields[time].optional:
         table.problem(
@@ -138,7 +151,10 @@ def _field(table: Table, pack: str, entities: Mapping[str, Entity]) -> FieldDecl
         choices = table.texts("choices", least=1)
         if len(choices) > CHOICES_MAX:
             table.problem(
-                "choices", "the list is too long", found=f"{len(choices)} entries", known=f"at most {CHOICES_MAX}"
+                "choices",
+                "the list is too long",
+                found=Words(f"{len(choices)} entries"),
+                known=f"at most {CHOICES_MAX}",
             )
     elif kind in {"integer", "decimal"}:
         unit = table.text("unit", required=False)
@@ -175,6 +191,7 @@ def _entity_name(table: Table, pack: str, entities: Collection[str]) -> str:
             found=written,
             known=list(entities),
             cure=f'Write "{elsewhere[0]}": names of other packs carry the pack.' if elsewhere else "",
+            of="entity",
         )
     return name
 

@@ -24,7 +24,7 @@ def names_used(text: str, known: Collection[str], file: str, key: str, notes: No
         tree = feel.parse(text, scope, strict=False)
         unknown = sorted({node.name for node in walk(tree) if isinstance(node, Unknown)})
         for name in unknown:
-            notes.add(file, key, "the expression uses a name that is not known", found=name, known=scope)
+            notes.add(file, key, "the expression uses a name that is not known", found=name, known=scope, of="feature")
         if not unknown:
             tree = feel.parse(text, scope, strict=True)
     except ExpressionError as error:

@@ -8,8 +8,9 @@ from typing import get_args
 
 from quanheng.events.schema import NUMBER_KINDS, EventDeclaration, FieldDeclaration
 from quanheng.loading.checks.expressions import names_used
+from quanheng.loading.checks.manifest import NO_SUCH_EVENT
 from quanheng.loading.declared import Fold, FoldKind, Formula
-from quanheng.loading.notes import Notes
+from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import DOTTED_NAME, NAME, Table
 
 FILE = "features.toml"
@@ -40,11 +41,14 @@ def check_features(
         fold = _fold(table, events, decided)
         if _unique(table, fold.name, seen, events, decided):
             folds.append(fold)
+        if not table.sound:  # Its name may be wrong, or its keys: what reads it would be blamed for that.
+            notes.doubt("feature", "source")
     for table in top.tables("formula"):
         formula = _formula(table)
         if _unique(table, formula.name, seen, events, decided):
             formulas.append((table.key, formula))
-    top.done()
+    if not top.done():
+        notes.doubt("feature", "source")
     if len(seen) > FEATURES_MAX:
         top.problem("fold", "there are too many features", found=len(seen), known=f"at most {FEATURES_MAX}")
     return tuple(folds), _in_order(formulas, folds, events, decided, notes)
@@ -81,7 +85,9 @@ def _fold(table: Table, events: Mapping[str, EventDeclaration], decided: Sequenc
     of = table.text("of", pattern=DOTTED_NAME, wanted="the name of an event")
     by = table.texts("by", least=1)
     value = ""
-    if kind in WITHOUT_VALUE:
+    if table.values.get("fold") not in FOLD_KINDS:
+        table.any("value", required=False)
+    elif kind in WITHOUT_VALUE:
         if table.has("value"):
             table.any("value")
             table.problem(
@@ -96,12 +102,12 @@ def _fold(table: Table, events: Mapping[str, EventDeclaration], decided: Sequenc
     title = table.title(required=False)
     table.done()
     if of and of not in events:
-        table.problem("of", "no such event is declared here or in a required pack", found=of, known=list(events))
+        table.problem("of", NO_SUCH_EVENT, found=of, known=list(events), of="event")
     elif of:
         _check_by(table, by, of, events, decided)
         _check_value(table, kind, value, events[of])
     if len(by) > KEYS_MAX:
-        table.problem("by", "the list is too long", found=f"{len(by)} entries", known=f"at most {KEYS_MAX}")
+        table.problem("by", "the list is too long", found=Words(f"{len(by)} entries"), known=f"at most {KEYS_MAX}")
     return Fold(
         name=name,
         of=of,
@@ -200,6 +206,7 @@ def _in_order(
                     found=" → ".join(_circle(formula, waiting)),
                     cure="Write one of them without the other.",
                 )
+            done += [formula for _, formula in waiting.values()]
             break
         done += [waiting.pop(name)[1] for name in ready]
     return tuple(done)

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import msgspec
 
 from quanheng.loading.declared import Basis, Purpose, Requirement, Title
-from quanheng.loading.notes import Notes
+from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import DOTTED_NAME, NAME, Table
 
 FILE = "pack.toml"
@@ -18,6 +18,9 @@ VERSION = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})")
 VERSION_WORDS = 'three numbers such as "1.0.0"'
 REQUIREMENT_WORDS = '"party" or "party >= 1.2.0, < 2.0.0"'
 OUTCOMES_MAX = 16
+NO_SUCH_EVENT = "no such event is declared here or in a required pack"
+OF_OTHER_PACKS = ("entity", "event")
+"""Kinds of names that required packs bring."""
 
 _BOUND = re.compile(r"(?P<operator>>=|<=|==|!=|>|<)\s*(?P<version>\S+)")
 _REQUIREMENT = re.compile(r"(?P<pack>[a-z][a-z0-9_]{0,63})\s*(?P<bounds>.*)")
@@ -62,7 +65,7 @@ def check_manifest(values: dict[str, object], notes: Notes) -> Manifest:
     outcomes = pack.texts("outcomes", required=bool(flows))
     if len(outcomes) > OUTCOMES_MAX:
         pack.problem(
-            "outcomes", "the list is too long", found=f"{len(outcomes)} entries", known=f"at most {OUTCOMES_MAX}"
+            "outcomes", "the list is too long", found=Words(f"{len(outcomes)} entries"), known=f"at most {OUTCOMES_MAX}"
         )
     purposes = tuple(_purpose(name, table) for name, table in top.named("purpose"))
     pack.done()
@@ -89,6 +92,7 @@ def read_requirements(pack: Table) -> tuple[Requirement, ...]:
         bounds = [_BOUND.fullmatch(part) for part in parts]
         if match is None or any(bound is None or not VERSION.fullmatch(bound["version"]) for bound in bounds):
             pack.problem("requires", "the requirement cannot be read", found=text, known=REQUIREMENT_WORDS)
+            pack.notes.doubt(*OF_OTHER_PACKS)
             continue
         requirement = Requirement(
             match["pack"], tuple((bound["operator"], bound["version"]) for bound in bounds if bound)
@@ -133,9 +137,19 @@ def check_flow_names(manifest: Manifest, events: Collection[str], notes: Notes) 
     seen: dict[str, str] = {}
     purposes = [purpose.name for purpose in manifest.purposes]
     for flow in manifest.flows:
-        _known(flow.when, events, flow, "when", "no such event is declared here or in a required pack", notes)
+        _known(flow.when, events, flow, "when", NO_SUCH_EVENT, notes, "event")
+        if flow.when not in events:
+            notes.doubt("decided", "feature", "source")
         _known(flow.purpose, purposes, flow, "purpose", "no such purpose is declared in this file", notes)
-        _known(flow.fallback, manifest.outcomes, flow, "fallback", "the fall-back is not one of the outcomes", notes)
+        _known(
+            flow.fallback,
+            manifest.outcomes,
+            flow,
+            "fallback",
+            "the fall-back is not one of the outcomes",
+            notes,
+            "outcome",
+        )
         if flow.when in seen:
             notes.add(
                 FILE,
@@ -148,9 +162,11 @@ def check_flow_names(manifest: Manifest, events: Collection[str], notes: Notes) 
             seen[flow.when] = flow.key
 
 
-def _known(name: str, known: Collection[str], flow: FlowDraft, key: str, message: str, notes: Notes) -> None:
+def _known(
+    name: str, known: Collection[str], flow: FlowDraft, key: str, message: str, notes: Notes, of: str = ""
+) -> None:
     if name and name not in known:
-        notes.add(FILE, f"{flow.key}.{key}", message, found=name, known=list(known))
+        notes.add(FILE, f"{flow.key}.{key}", message, found=name, known=list(known), of=of)
 
 
 def version_tuple(version: str) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from quanheng.events.schema import EventDeclaration, FieldDeclaration
+from quanheng.loading.checks.manifest import NO_SUCH_EVENT
 from quanheng.loading.declared import ColumnSource, EventMapping, FileMapping
 from quanheng.loading.notes import Notes
 from quanheng.loading.table import DOTTED_NAME, Table, kind_of
@@ -43,7 +44,7 @@ def check_mappings(
 
 def _event(name: str, table: Table, events: Mapping[str, EventDeclaration]) -> EventMapping | None:
     if name not in events:
-        table.problem("", "no such event is declared here or in a required pack", found=name, known=list(events))
+        table.problem("", NO_SUCH_EVENT, found=name, known=list(events), of="event")
         return None
     declared = events[name].fields
     outer = table.table("fields")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from quanheng.loading.declared import ModelDeclaration
-from quanheng.loading.notes import Notes
+from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import NAME, Table
 
 ESTIMATOR = re.compile(r"[a-z][a-z0-9_]{1,40}")
@@ -61,9 +61,13 @@ def _model(table: Table, settings: Mapping[str, object], known: Collection[str])
     inputs = table.texts("inputs", least=1)
     for name in inputs:
         if name not in known:
-            table.problem("inputs", "no such fold, formula or number field is declared", found=name, known=known)
+            table.problem(
+                "inputs", "no such fold, formula or number field is declared", found=name, known=known, of="feature"
+            )
     if len(inputs) > INPUTS_MAX:
-        table.problem("inputs", "the list is too long", found=f"{len(inputs)} entries", known=f"at most {INPUTS_MAX}")
+        table.problem(
+            "inputs", "the list is too long", found=Words(f"{len(inputs)} entries"), known=f"at most {INPUTS_MAX}"
+        )
     return ModelDeclaration(
         name=table.text("name", pattern=NAME, wanted='a name such as "fraud_score"'),
         estimator=table.text("estimator", pattern=ESTIMATOR, wanted='the kind of model, such as "lightgbm"'),

@@ -9,7 +9,7 @@ import msgspec
 from lxml import etree
 
 from quanheng.decisions.dmn import Model, compile_decision, read_model
-from quanheng.kernel.errors import DeclarationError, QuanhengError
+from quanheng.kernel.errors import DeclarationError
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import FlowDraft
 from quanheng.loading.declared import Flow
@@ -69,6 +69,7 @@ def check_policies(
                     "the policy returns an outcome that pack.toml does not have",
                     found=outcome,
                     known=list(outcomes),
+                    of="outcome",
                 )
         reasons |= {code: (file, key) for code, key in outline.reasons.items()}
     models = {file: _model(files[file], file, notes) for file in outlines}
@@ -89,6 +90,7 @@ def _outline(xml: bytes, file: str, notes: Notes) -> Outline | None:
             found=str(error.msg),
             cure="Save it again from a DMN editor, or write & as &amp; and < as &lt; inside texts.",
         )
+        notes.doubt("decision")
         return None
     decisions = root.findall("{*}decision")
     outcomes: dict[str, str] = {}
@@ -131,8 +133,6 @@ def _model(xml: bytes, file: str, notes: Notes) -> Model | None:
         return read_model(xml, file)
     except DeclarationError as error:
         notes.extend(error.problems)
-    except QuanhengError as error:
-        notes.add(file, error.where, error.what, found=error.found, known=error.allowed, cure=error.cure)
     return None
 
 
@@ -149,7 +149,8 @@ def _flow(
     holding = [file for file, outline in outlines.items() if draft.decide in outline.decisions]
     known = [name for outline in outlines.values() for name in outline.decisions]
     if not holding:
-        notes.add(MANIFEST_FILE, f"{draft.key}.decide", "no policy has this decision", found=draft.decide, known=known)
+        key, message = f"{draft.key}.decide", "no policy has this decision"
+        notes.add(MANIFEST_FILE, key, message, found=draft.decide, known=known, of="decision")
         return None
     if len(holding) > 1:
         notes.add(
@@ -173,14 +174,7 @@ def _flow(
 
 
 def _check_inputs(model: Model, draft: FlowDraft, file: str, sources: Mapping[str, str], notes: Notes) -> None:
-    try:
-        policy = compile_decision(model, draft.decide)
-    except DeclarationError as error:
-        notes.extend(error.problems)
-        return
-    except QuanhengError as error:
-        notes.add(file, draft.decide, error.what, found=error.found, known=error.allowed, cure=error.cure)
-        return
+    policy = compile_decision(model, draft.decide)
     if not sources:
         return
     for one in policy.inputs:
@@ -192,6 +186,7 @@ def _check_inputs(model: Model, draft: FlowDraft, file: str, sources: Mapping[st
                 f"the policy asks for an input that nothing provides for {draft.when}",
                 found=one.name,
                 known=sources,
+                of="source",
             )
         elif wanted not in _TYPES_ANY and sources[one.name] not in _TYPES_ANY and wanted != sources[one.name]:
             notes.add(

@@ -41,4 +41,5 @@ def check_reason_use(reasons: Collection[str], returned: dict[str, tuple[str, st
                 "the policy returns a reason code that reasons.toml does not have",
                 found=code,
                 known=list(reasons),
+                of="reason",
             )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from quanheng.kernel.errors import Problem
-from quanheng.loading.checks.manifest import FILE, meets
+from quanheng.loading.checks.manifest import FILE, OF_OTHER_PACKS, meets
 from quanheng.loading.declared import Declared, Requirement
 from quanheng.loading.files import PackFiles
-from quanheng.loading.notes import Notes
+from quanheng.loading.notes import Notes, Words
 
 
 def check_required(
@@ -26,6 +26,7 @@ def check_required(
                 found=circle,
                 cure="Move what they share into a third pack.",
             )
+            notes.doubt(*OF_OTHER_PACKS)
         elif requirement.pack not in available:
             notes.add(
                 FILE,
@@ -34,6 +35,7 @@ def check_required(
                 found=requirement.pack,
                 known=list(available),
             )
+            notes.doubt(*OF_OTHER_PACKS)
         else:
             good.append(requirement)
     return good
@@ -51,12 +53,13 @@ def check_required_version(
             found=requirement.pack,
             cure=f"Run: quanheng pack check on the pack {requirement.pack!r}.",
         )
+        notes.doubt(*OF_OTHER_PACKS)
     elif not meets(found.version, requirement.bounds):
         notes.add(
             FILE,
             "pack.requires",
             "the required pack has another version",
-            found=f"{found.name} {found.version}",
+            found=Words(f"{found.name} {found.version}"),
             known=str(requirement),
             cure="Install a version within the bounds, or change the bounds.",
         )
@@ -93,6 +96,6 @@ def check_conflicts(packs: Mapping[str, Declared], notes: Notes) -> None:
                     f"{failing[0]}/{FILE}",
                     "pack.requires",
                     f"packs want different versions of {wanted!r}: {texts}",
-                    found=f"{wanted} {packs[wanted].version}",
+                    found=Words(f"{wanted} {packs[wanted].version}"),
                     cure="Find versions whose bounds overlap.",
                 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from quanheng.events.schema import EventDeclaration
+from quanheng.loading.checks.manifest import NO_SUCH_EVENT
 from quanheng.loading.notes import Notes
 from quanheng.loading.table import DOTTED_NAME, NAME, Table, kind_of
 from quanheng.loading.traffic.declaration import (
@@ -42,8 +43,9 @@ def check_traffic(
             "start", "the simulation begins at midnight UTC", found=values["start"], known="a date such as 2026-01-05"
         )
     top.title(required=False)
-    event = _event(top.table("event"), events)
-    report = _report(top.table("report"), event, events) if top.has("report") else None
+    event_table = top.table("event")
+    event = _event(event_table, events)
+    report = _report(top.table("report"), event, event_table.sound, events) if top.has("report") else None
     payers, places = _payers(top.table("payers")), _places(top.table("places"))
     channels = tuple(_channel(table) for table in top.tables("channel", required=True))
     hours, week = _weights(top, "hours", 24), _weights(top, "week", 7)
@@ -89,7 +91,7 @@ def _event(table: Table, events: Mapping[str, EventDeclaration]) -> EventRoles:
     name = table.text("type", pattern=DOTTED_NAME, wanted="the name of an event")
     event = events.get(name)
     if name and event is None:
-        table.problem("type", "no such event is declared here or in a required pack", found=name, known=list(events))
+        table.problem("type", NO_SUCH_EVENT, found=name, known=list(events), of="event")
     roles = EventRoles(
         type=name,
         time=event.time if event else "time_ms",
@@ -101,8 +103,7 @@ def _event(table: Table, events: Mapping[str, EventDeclaration]) -> EventRoles:
         country=_role(table, "country", event, ("text", "choice"), required=False),
         constant=dict(table.table("constant", required=False).values),
     )
-    table.done()
-    if event is not None:
+    if table.done() and event is not None:
         filled = {
             roles.time,
             roles.payer,
@@ -127,11 +128,13 @@ def _event(table: Table, events: Mapping[str, EventDeclaration]) -> EventRoles:
     return roles
 
 
-def _report(table: Table, payment: EventRoles, events: Mapping[str, EventDeclaration]) -> ReportRoles:
+def _report(
+    table: Table, payment: EventRoles, payment_sound: bool, events: Mapping[str, EventDeclaration]
+) -> ReportRoles:
     name = table.text("type", pattern=DOTTED_NAME, wanted="the name of an event")
     event = events.get(name)
     if name and event is None:
-        table.problem("type", "no such event is declared here or in a required pack", found=name, known=list(events))
+        table.problem("type", NO_SUCH_EVENT, found=name, known=list(events), of="event")
     paid_at = _role(table, "paid_at", event, ("time",))
     reported_at = _role(table, "reported_at", event, ("time",), required=False)
     of_payment = _role(table, "payment", event, ("text",), required=False)
@@ -156,8 +159,7 @@ def _report(table: Table, payment: EventRoles, events: Mapping[str, EventDeclara
         jitter_ms=table.duration_ms("jitter") or 0,
         share=_share(table, "share", Decimal(1)),
     )
-    table.done()
-    if event is not None:
+    if table.done() and event is not None and payment_sound:
         filled = {*roles.fields, paid_at, reported_at, of_payment}
         missing = [field for field, one in event.fields.items() if not one.optional and field not in filled]
         if missing:
