@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +72,18 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
         console=console(),
     )
+
+
+def by_stage(progress: Progress) -> Callable[[str, int, int], None]:
+    """A callback (stage, done, total) that shows each stage as a bar of its own."""
+    tasks: dict[str, Any] = {}
+
+    def show(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = progress.add_task(stage)
+        progress.update(tasks[stage], completed=done, total=total)
+
+    return show
 
 
 @contextmanager
