@@ -40,6 +40,19 @@ class Files:
         """Give the handle back."""
         os.close(handle)
 
+    def rewrite(self, path: Path) -> None:
+        """Write the bytes of `path` again in place and fsync, where an earlier fsync may have failed unseen."""
+        try:
+            handle = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            return
+        try:
+            data = os.pread(handle, os.fstat(handle).st_size, 0)
+            self.write(handle, data)
+            self.sync(handle)
+        finally:
+            os.close(handle)
+
     def rename(self, old: Path, new: Path) -> None:
         """Give the file another name, in place of any file of that name."""
         os.replace(old, new)

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from quanheng.kernel.checkpoint import Signer
 from quanheng.kernel.errors import ConfigurationError, DataErased, LogError, SealBroken
 from quanheng.kernel.files import Files
+from quanheng.kernel.wal import connect_durably
 
 NO_SUBJECT = bytes(16)
 NONCE_BYTES = 12
@@ -91,7 +92,7 @@ class KeyRing:
             )
             files.write_durably(folder / _MASTER, random(32).hex().encode() + b"\n", 0o600)
         master = _parse_master(files.read(folder / _MASTER), folder)
-        connection = _open_keys(folder / "keys.db", connect)
+        connection = _open_keys(folder / "keys.db", connect, files)
         _check_master(connection, master, folder)
         return cls(folder, master, connection, created, DEVELOPMENT_MARK in files.names(folder))
 
@@ -317,18 +318,13 @@ def _parse_master(raw: bytes, folder: Path) -> bytes:
     return master
 
 
-def _open_keys(path: Path, connect: Callable[..., Any]) -> Any:
-    connection = connect(str(path), isolation_level=None, check_same_thread=False, timeout=10.0)
+def _open_keys(path: Path, connect: Callable[..., Any], files: Files) -> Any:
     try:
-        connection.execute("PRAGMA secure_delete = ON").fetchall()
-        connection.execute("PRAGMA journal_mode = WAL").fetchall()
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        connection = connect_durably(str(path), connect, files, ("PRAGMA secure_delete = ON",))
         for statement in _SCHEMA.split(";"):
             if statement.strip():
                 connection.execute(statement)
     except sqlite3.Error as error:
-        connection.close()
         raise ConfigurationError(
             "the key ring cannot be read",
             where=str(path),

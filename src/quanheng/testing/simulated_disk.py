@@ -1,8 +1,8 @@
 """A disk that forgets what was not fsynced: the store simulation runs the ordinary stores on it.
 
-Writes are visible at once, as in a page cache, but only `sync` makes them durable. `crash` gives the disk as it could be
-found after the power was lost: of each sector of 512 bytes that was written and not synced, any earlier version may have
-survived, whatever became of its neighbours (so writes are lost, reordered and torn); names made and not synced may be
+Writes are visible at once, as in a page cache, but only `sync` makes them durable. `crash` gives the disk as it could
+be found after the power was lost: of each sector of 512 bytes that was written and not synced, any earlier version may
+have survived, whatever became of its neighbours (so writes are lost, reordered and torn); names made and not synced may be
 gone, names removed may be back. Faults are drawn from a seeded generator: a crash at the n-th operation, failing writes
 (EIO, ENOSPC) and failing syncs, after which, as on Linux, the unwritten data looks clean and is never written again.
 
@@ -39,7 +39,9 @@ class _File:
         self.seen = bytearray()
         self.durable = bytearray()
         self.versions: dict[int, list[tuple[int, bytes]]] = {}  # Sector -> (number of size changes before it, content).
-        self.sizes: list[int] = []  # Size changes since the last sync, in order, as a journalled file system keeps them.
+        self.sizes: list[
+            int
+        ] = []  # Size changes since the last sync, in order, as a journalled file system keeps them.
         self.lost: set[int] = set()
 
     def write(self, offset: int, data: bytes) -> None:
@@ -107,13 +109,14 @@ class SimulatedDisk:
     crash_at : number of the operation (write, sync, truncate, rename, remove) that does not happen any more
     fault_rate : chance that a write or sync fails
     syncs : False = a disk that only pretends to sync (the canary that the simulation must catch)
+
+    `fail_at` holds numbers of operations that fail for sure.
     """
 
-    def __init__(
-        self, seed: int, crash_at: int | None = None, fault_rate: float = 0.0, syncs: bool = True
-    ) -> None:
+    def __init__(self, seed: int, crash_at: int | None = None, fault_rate: float = 0.0, syncs: bool = True) -> None:
         self.rng = random.Random(seed)
         self.crash_at, self.fault_rate, self.syncs = crash_at, fault_rate, syncs
+        self.fail_at: set[int] = set()
         self.operations = 0
         self.faults = 0
         self.off = False
@@ -148,7 +151,7 @@ class SimulatedDisk:
         if self.operations == self.crash_at:
             self.off = True
             raise PowerLost
-        if fails and self.fault_rate and self.rng.random() < self.fault_rate:
+        if fails and (self.operations in self.fail_at or (self.fault_rate and self.rng.random() < self.fault_rate)):
             self.faults += 1
             raise OSError(self.rng.choice([errno.EIO, errno.ENOSPC]), "simulated fault")
 
@@ -186,7 +189,7 @@ class SimulatedDisk:
                 self.durable[name] = file
 
     def connect(self, path: str, **_: Any) -> _Connection:
-        """A connection on this disk with the interface of `sqlite3`; one per file, since the WAL index is kept in memory."""
+        """A connection with the interface of `sqlite3`; one per file, since the WAL index is kept in memory."""
         if self._vfs is None:
             self._vfs = _Vfs(f"simulated{next(_numbers)}", self)
         found = self._connections.get(path)
@@ -197,7 +200,7 @@ class SimulatedDisk:
 
 
 class _Connection:
-    """apsw with the part of the interface of `sqlite3` that the stores use. Exclusive, so that WAL needs no shared memory."""
+    """apsw with the interface of `sqlite3` as far as the stores use it; exclusive, so WAL needs no shared memory."""
 
     def __init__(self, path: str, vfs: str) -> None:
         self.users = 0
@@ -270,7 +273,7 @@ class _Vfs(apsw.VFS):
 
         _named(delete)
 
-    def xOpen(self, name: Any, flags: list[int]) -> _VfsFile:
+    def xOpen(self, name: Any, flags: list[int]) -> Any:
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         if path is None:
             path = f"temporary/{next(_numbers)}"
@@ -361,6 +364,11 @@ class SimulatedFiles(Files):
 
     def close(self, handle: Any) -> None:
         return None
+
+    def rewrite(self, path: Path) -> None:
+        if str(path) in self.disk.seen:
+            self.write(str(path), bytes(self.disk.seen[str(path)].seen))
+            self.sync(str(path))
 
     def rename(self, old: Path, new: Path) -> None:
         self.disk.step()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from pathlib import Path
 
 import pytest
 
@@ -36,7 +35,9 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
-        self.records: list[bytes] = []  # Every record ever handed to the log, by offset; the tail may be unacknowledged.
+        self.records: list[
+            bytes
+        ] = []  # Every record ever handed to the log, by offset; the tail may be unacknowledged.
         self.acknowledged = 0
         self.clear: dict[bytes, bytes] = {}  # Header -> payload in clear.
         self.erasing: set[bytes] = set()
@@ -48,7 +49,7 @@ class World:
         """Open everything on `disk`, check it, and work until the disk stops or `steps` are done."""
         files = SimulatedFiles(disk)
         ring = KeyRing.open("ring", files=files, connect=disk.connect, random=self.rng.randbytes)
-        store = SqliteLogStore("log/log.db", connect=connect or disk.connect)
+        store = SqliteLogStore("log/log.db", connect=connect or disk.connect, files=files)
         log = Log.open(store, "simulation")
         self.check(log, ring, files)
         content, snapshots = ContentStore("content", files), Snapshots("snapshots", files)
@@ -74,7 +75,18 @@ class World:
         payloads = [self.rng.randbytes(self.rng.choice([10, 200, 9000])) for _ in range(n)]
         headers = [
             rec.encode_header(
-                rec.EVENT, 1, 7, 8, -1, subject, rec.NONE_16, rec.NONE_16, [], [len(self.records) + i], len(payload), True
+                rec.EVENT,
+                1,
+                7,
+                8,
+                -1,
+                subject,
+                rec.NONE_16,
+                rec.NONE_16,
+                [],
+                [len(self.records) + i],
+                len(payload),
+                True,
             )
             for i, (subject, payload) in enumerate(zip(subjects, payloads, strict=True))
         ]

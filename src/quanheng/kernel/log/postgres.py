@@ -77,7 +77,7 @@ class PostgresLogStore:
                 raise AppendFailed(
                     "the log store did not confirm a durable write",
                     where=f"PostgreSQL schema {self.schema}",
-                    found=str(error).strip(),
+                    found=" ".join(str(error).split()),
                     cure="Check the server, then start again; nothing acknowledged is lost.",
                 ) from error
             if refused is not None:
@@ -140,12 +140,19 @@ class PostgresLogStore:
             )
         connection.execute("SET synchronous_commit = on")
         connection.execute("SET client_min_messages = warning")
-        with connection.transaction():
-            # Two processes that open an empty database at once would both make the schema; one waits here.
-            connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"quanheng {self.schema}",))
-            text = _SCHEMA.replace("{genesis}", GENESIS_DIGEST.hex())
-            connection.execute(sql.SQL(text).format(schema=self._name))
+        # Statements that define tables lock them against a writer at work, so they run only where there is none yet.
+        if not self._exists(connection):
+            with connection.transaction():
+                # Two processes that open an empty database at once would both make the schema; one waits here.
+                connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"quanheng {self.schema}",))
+                if not self._exists(connection):
+                    text = _SCHEMA.replace("{genesis}", GENESIS_DIGEST.hex())
+                    connection.execute(sql.SQL(text).format(schema=self._name))
         return connection
+
+    def _exists(self, connection: Any) -> bool:
+        statement = "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'tip'"
+        return connection.execute(statement, (self.schema,)).fetchone() is not None
 
     def _reader(self) -> Any:
         reader = getattr(self._readers, "connection", None)
@@ -178,6 +185,6 @@ class PostgresLogStore:
             raise LogError(
                 f"the log database cannot be used ({doing})",
                 where=f"PostgreSQL schema {self.schema}",
-                found=str(error).strip(),
+                found=" ".join(str(error).split()),
                 cure="Check that the server runs, the DSN is right and the role may create tables.",
             ) from error

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from quanheng.kernel.errors import AppendFailed, EpochFenced, HeadMoved, LogCorrupt, LogError
+from quanheng.kernel.files import Files
 from quanheng.kernel.log.store import GENESIS_DIGEST, BatchRow, Tip
+from quanheng.kernel.wal import connect_durably
 
 FORMAT = 1
 PAGE_BYTES = 16384
@@ -37,13 +39,18 @@ class SqliteLogStore:
     path : the file; it and `-wal`, `-shm` beside it belong to the store
     connect : gives a connection with the interface of `sqlite3`; the store simulation passes its own
     timeout_s : how long to wait for another process that is writing
+    files : the file layer, which must see the same disk as `connect`
     """
 
     def __init__(
-        self, path: str | Path, connect: Callable[..., Any] = sqlite3.connect, timeout_s: float = 10.0
+        self,
+        path: str | Path,
+        connect: Callable[..., Any] = sqlite3.connect,
+        timeout_s: float = 10.0,
+        files: Files | None = None,
     ) -> None:
         self.path = str(path)
-        self._connect_with, self._timeout_s = connect, timeout_s
+        self._connect_with, self._timeout_s, self._files = connect, timeout_s, files or Files()
         self._lock = threading.Lock()
         self._readers = threading.local()
         self._open: list[Any] = []
@@ -129,14 +136,10 @@ class SqliteLogStore:
         return connection
 
     def _prepare(self) -> Any:
-        connection = self._connect()
+        before = (f"PRAGMA page_size = {PAGE_BYTES}",)
+        connection = connect_durably(self.path, self._connect_with, self._files, before, self._timeout_s)
+        self._open.append(connection)
         execute = connection.execute
-        execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        execute("PRAGMA journal_mode = WAL").fetchall()
-        execute("PRAGMA synchronous = FULL")
-        # A WAL left by a crash is moved into the file now: were its fsync to have failed and been forgotten by the
-        # system, appending behind it would stand on frames that are not on the disk.
-        execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         execute("PRAGMA wal_autocheckpoint = 2048")
         execute("BEGIN IMMEDIATE")
         for statement in _SCHEMA.split(";"):
