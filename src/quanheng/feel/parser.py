@@ -56,6 +56,7 @@ HEIGHT_MAX = 160
 _BINARY = {"or": 1, "and": 2, "+": 4, "-": 4, "*": 5, "/": 5, "**": 6}
 _COMPARE = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _COMPARISON, _POSTFIX = 3, 9
+_NO_START = frozenset(". , ) ] } = != and or then else between in return satisfies instance".split())
 _BUILTIN_NAMES = Spellings(SIGNATURES)
 _PROPERTY_NAMES = Spellings(
     [*check.RANGE_FIELDS, *(name for properties in check.PROPERTIES.values() for name in properties)]
@@ -157,10 +158,15 @@ class Parser(CompoundParts):
         if text == "(":
             return self.call(left)
         if text == "[":
-            return self.filter(left)
+            return None if self.closes_range() else self.filter(left)
         if text == ".":
             return self.path(left)
         return None
+
+    def closes_range(self) -> bool:
+        """`[1..5[` ends with a '[' that nothing which could be a filter follows."""
+        following = self.tokens[self.at + 1]
+        return following.kind == "end" or following.text in _NO_START
 
     def arithmetic(self, op: str, left: Node, at: int, binding: int) -> Node:
         right = self.expression(binding)

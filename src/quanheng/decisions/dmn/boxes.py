@@ -270,7 +270,7 @@ class BoxBuilder:
         if box.aggregation == "COUNT":
             return NUMBER
         if box.hit_policy in MULTIPLE and not box.aggregation:
-            return ANY if defaults else ListType(kind)
+            return join(ListType(kind), defaults[0].type) if defaults and not names else ANY if defaults else ListType(kind)
         return kind
 
 
