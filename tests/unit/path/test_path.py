@@ -1,0 +1,193 @@
+"""The main path: one group of requests through `handle`, with nothing durable in sight."""
+
+from __future__ import annotations
+
+import pytest
+from shop import DAY_MS, LIMIT_MINOR, T0, HandClock, ask, opened
+
+from quanheng.decisions.policy import Judgement
+from quanheng.events.intake import Intake, Refusal
+from quanheng.facts import DECIDED, FAILED, LATE
+from quanheng.path import Repeat, Taken, handle
+from quanheng.program import Program
+from quanheng.rehearsal import PlainPseudonyms
+from quanheng.state import State
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory) -> Program:
+    engine = opened(tmp_path_factory.mktemp("path"))
+    program = engine.state.program
+    engine.close()
+    return program
+
+
+@pytest.fixture
+def state(program) -> State:
+    return State(program)
+
+
+def take(state: State, *requests, received_ms: int = T0, seen=None, dry_run: bool = False):
+    intake = Intake(state.program.types, PlainPseudonyms())
+    keys = intake.keys(requests)
+    known = {key: (seen or {})[one.id] for key, one in zip(keys, requests, strict=True) if one.id in (seen or {})}
+    return handle(state, intake, requests, keys, received_ms, known, dry_run=dry_run)
+
+
+def features(state: State, item: Taken) -> dict[str, object]:
+    import numpy as np
+
+    raw = np.frombuffer(item.decision.body.vector, np.int64).reshape(1, -1)
+    return {name: state.program.exact.column(raw, index)[0] for index, name in enumerate(state.program.plan.names)}
+
+
+def test_an_event_takes_two_offsets_where_it_is_decided(state):
+    group = take(state, ask("a"), ask("b"))
+    assert [(type(one), one.offset) for one in group.items] == [(Taken, 0), (Taken, 2)]
+    assert (group.first, state.head) == (0, 4)
+
+
+def test_its_own_event_is_in_the_window_before_it_is_judged(state):
+    group = take(state, ask("a", 10_000), ask("b", 30_000))
+    assert features(state, group.items[0]) == {"shop.customer_count_1d": 1, "shop.customer_mean_30d_before": None}
+    assert features(state, group.items[1]) == {"shop.customer_count_1d": 2, "shop.customer_mean_30d_before": 10_000}
+
+
+def test_the_events_of_a_group_see_each_other_as_if_they_came_alone(program):
+    requests = [ask(f"r{n}", 1_000 * n, customer=f"c{n % 3}", at=T0 + n * 60_000) for n in range(1, 30)]
+    together, alone = State(program), State(program)
+    one = take(together, *requests)
+    others = [take(alone, request).items[0] for request in requests]
+    assert [item.decision.body for item in one.items] == [item.decision.body for item in others]
+    assert together.digest() == alone.digest()
+
+
+def test_a_repeat_in_the_group_points_at_the_first(state):
+    group = take(state, ask("a"), ask("a"), ask("b"))
+    assert [type(one) for one in group.items] == [Taken, Repeat, Taken]
+    assert (group.items[1].offset, group.items[2].offset, state.head) == (0, 2, 4)
+
+
+def test_a_repeat_of_what_was_seen_before_changes_nothing(state):
+    before = state.digest()
+    group = take(state, ask("a"), seen={"a": 77})
+    assert group.items[0].offset == 77
+    assert state.digest() == before
+
+
+def test_a_refusal_takes_an_offset_and_the_rest_goes_on(state):
+    group = take(state, ask("a"), ask("bad", -1), ask("b"))
+    assert [type(one) for one in group.items] == [Taken, Refusal, Taken]
+    assert (group.items[2].offset, state.head) == (3, 5)
+
+
+def test_the_same_id_of_another_client_is_another_request(state):
+    group = take(state, ask("a"), ask("a", client="branch"))
+    assert [type(one) for one in group.items] == [Taken, Taken]
+
+
+def test_an_empty_group(state):
+    group = take(state)
+    assert (group.items, state.head) == ([], 0)
+
+
+def test_a_dry_run_changes_nothing_and_answers_the_same(state):
+    take(state, ask("a"), ask("b"), ask("c"))
+    before = state.digest(), state.head
+    dry = take(state, ask("d"), dry_run=True)
+    assert (state.digest(), state.head) == before
+    real = take(state, ask("d"))
+    assert dry.items[0].decision.body == real.items[0].decision.body
+    assert real.items[0].decision.body.reasons == ["too_many_requests"]
+
+
+def test_past_its_deadline_the_fallback_is_given(state):
+    late, right_on, none = take(
+        state, ask("a", deadline_ms=T0 - 1), ask("b", deadline_ms=T0), ask("c", deadline_ms=0)
+    ).items
+    assert (late.decision.body.outcome, late.decision.body.status) == ("review", LATE)
+    assert late.decision.body.reasons == ["deadline_passed"]
+    assert late.decision.body.opinions[0].trace == []
+    assert [right_on.decision.body.status, none.decision.body.status] == [DECIDED, DECIDED]
+
+
+@pytest.fixture
+def flow(state):
+    return state.program.flows[state.program.codes["shop.request"]][0]
+
+
+def test_a_policy_that_raises_is_a_recorded_fallback(state, flow, monkeypatch):
+    def policy(values):
+        raise ZeroDivisionError("the amount of customer anna was 0")
+
+    monkeypatch.setattr(flow, "policy", policy)
+    body = take(state, ask("a")).items[0].decision.body
+    assert (body.outcome, body.status, body.reasons) == ("review", FAILED, ["policy_failed"])
+    assert body.opinions[0].note == "ZeroDivisionError"  # The text of an error may hold personal data.
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        None,
+        "approve",
+        [],
+        {},
+        {"outcome": "maybe", "reasons": []},
+        {"outcome": None},
+        {"outcome": "approve", "reasons": "amount_over_limit"},
+        {"outcome": ["approve"], "reasons": []},
+    ],
+    ids=repr,
+)
+def test_a_result_that_is_no_declared_outcome_is_a_recorded_fallback(state, flow, monkeypatch, result):
+    monkeypatch.setattr(flow, "policy", lambda values: Judgement(result, ()))
+    body = take(state, ask("a")).items[0].decision.body
+    assert (body.outcome, body.status, body.reasons) == ("review", FAILED, ["policy_failed"])
+    assert body.opinions[0].note == "the policy gave no declared outcome (no rule gave one)"
+
+
+def test_a_policy_that_fails_for_one_answers_the_others(state, flow, monkeypatch):
+    policy = flow.policy
+
+    def some(values):
+        if 13 in values:
+            raise ValueError("13")
+        return policy(values)
+
+    monkeypatch.setattr(flow, "policy", some)
+    items = take(state, ask("a"), ask("b", 13), ask("c")).items
+    assert [item.decision.body.status for item in items] == [DECIDED, FAILED, DECIDED]
+
+
+def test_reasons_may_be_absent_and_empty_ones_are_left_out(state, flow, monkeypatch):
+    monkeypatch.setattr(flow, "policy", lambda values: Judgement({"outcome": "approve"}, ()))
+    assert take(state, ask("a")).items[0].decision.body.reasons == []
+    monkeypatch.setattr(flow, "policy", lambda values: Judgement({"outcome": "decline", "reasons": ["x", None]}, ()))
+    assert take(state, ask("b")).items[0].decision.body.reasons == ["x"]
+
+
+def test_a_late_event_is_placed_at_its_own_time(state):
+    take(state, ask("now", 10_000, at=T0 + 5 * DAY_MS))
+    old = take(state, ask("old", 40_000, at=T0)).items[0]
+    assert features(state, old)["shop.customer_count_1d"] == 1
+    again = take(state, ask("next", 10_000, at=T0 + 5 * DAY_MS + 1)).items[0]
+    assert features(state, again) == {"shop.customer_count_1d": 2, "shop.customer_mean_30d_before": 25_000}
+
+
+def test_counts_of_decisions(state):
+    take(state, ask("a"), ask("b", LIMIT_MINOR + 1), ask("c", deadline_ms=1), ask("bad", 0))
+    assert state.outcomes() == {"approve": 1, "decline": 1, "review": 1}
+    assert state.statuses() == {"decided": 2, "late": 1}
+    assert state.events == {state.program.codes["shop.request"]: 3}
+
+
+def test_time_is_told_never_read(tmp_path):
+    clock = HandClock(T0 - DAY_MS)
+    engine = opened(tmp_path, clock)
+    engine.submit([ask("a")])
+    clock.now_ms -= 1_000_000  # The machine's clock may go back; the stamps of the writer may not.
+    engine.submit([ask("b")])
+    stamps = [engine.log.record(offset).received_ms for offset in range(engine.log.head)]
+    assert stamps == [T0 - DAY_MS] * 5
+    engine.close()
