@@ -3,10 +3,10 @@
 The raw sum of a row is bit-equal to LightGBM's `predict(raw_score=True)` for the model the arrays came from: the same
 comparisons, the same leaf values, added in the same order. It does not depend on how many rows are asked together.
 
-How the walk is made fast: siblings lie side by side, so a step is `node = left[node] + (x > threshold[node])`, without
-a branch; a leaf leads to itself, so every row of a tree takes the same number of steps; a missing value is resolved
-before the walk: each row is laid out twice, missing as minus infinity and as plus infinity, and a node whose missing
-values go left reads the first copy.
+How the walk is made fast: siblings lie side by side, so a step is `node = left[node] + not (x <= threshold[node])`,
+without a branch; a leaf leads to itself, so every row of a tree takes the same number of steps; a missing value is
+resolved before the walk: each row is laid out twice, missing as minus infinity and as NaN, which no comparison holds
+for, and a node whose missing values go left reads the first copy.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Trees:
     roots, depths : i4[trees] first node and number of steps of each tree
     features : i4[nodes] column read by a node; + len(inputs) if missing values go right
     left : i4[nodes] left child, the right one follows it; a leaf is its own child
-    thresholds : f8[nodes] `x > threshold` goes right; plus infinity in a leaf
+    thresholds : f8[nodes] `x <= threshold` goes left, all else right; plus infinity in a leaf
     values : f8[nodes] what a leaf adds to the raw sum; 0 in an inner node
     """
 
@@ -154,6 +154,7 @@ def _is_sound(trees: Trees) -> bool:
         and ((trees.roots >= 0) & (trees.roots < nodes)).all()
         and ((trees.features >= 0) & (trees.features < max(2 * len(trees.inputs), 1))).all()
         and np.isposinf(trees.thresholds[own]).all()
+        and (trees.features[own] == 0).all()
         and not np.isnan(trees.thresholds).any()
     )
 
@@ -168,15 +169,14 @@ def _walk(rows, roots, depths, features, left, thresholds, values, out):  # type
         for row in range(count):
             for column in range(columns):
                 value = rows[first + row, column]
-                missing = np.isnan(value)
-                block[row * width + column] = -np.inf if missing else value
-                block[row * width + columns + column] = np.inf if missing else value
+                block[row * width + column] = -np.inf if np.isnan(value) else value
+                block[row * width + columns + column] = value
         for tree in range(roots.shape[0]):
             root, depth = roots[tree], depths[tree]
             for row in range(count):
                 node, base = root, row * width
                 for _ in range(depth):
-                    node = left[node] + np.int32(block[base + features[node]] > thresholds[node])
+                    node = left[node] + np.int32(not (block[base + features[node]] <= thresholds[node]))
                 out[first + row] += values[node]
 
 
