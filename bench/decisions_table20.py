@@ -15,7 +15,13 @@ from xml.sax.saxutils import escape
 from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.testing.bench import Measured, interleaved_seconds
 
-INPUTS = (("amount_minor", "number"), ("count_1d", "number"), ("score", "number"), ("country", "string"), ("channel", "string"))
+INPUTS = (
+    ("amount_minor", "number"),
+    ("count_1d", "number"),
+    ("score", "number"),
+    ("country", "string"),
+    ("channel", "string"),
+)
 OUTPUTS = (("outcome", "string"), ("reason", "string"), ("limit_minor", "number"))
 RULES = (
     ("> 900000", "-", "-", "-", "-", '"decline"', '"amount_extreme"', "0"),
@@ -45,11 +51,15 @@ SAMPLES = 2_000
 def dmn() -> bytes:
     """The table as DMN 1.5."""
     variables = "".join(
-        f'<inputData id="i{n}" name="{name}"><variable name="{name}" typeRef="{kind}"/></inputData>' for n, (name, kind) in enumerate(INPUTS)
+        f'<inputData id="i{n}" name="{name}"><variable name="{name}" typeRef="{kind}"/></inputData>'
+        for n, (name, kind) in enumerate(INPUTS)
     )
-    needs = "".join(f'<informationRequirement><requiredInput href="#i{n}"/></informationRequirement>' for n in range(len(INPUTS)))
+    needs = "".join(
+        f'<informationRequirement><requiredInput href="#i{n}"/></informationRequirement>' for n in range(len(INPUTS))
+    )
     inputs = "".join(
-        f'<input><inputExpression typeRef="{kind}"><text>{name}</text></inputExpression></input>' for name, kind in INPUTS
+        f'<input><inputExpression typeRef="{kind}"><text>{name}</text></inputExpression></input>'
+        for name, kind in INPUTS
     )
     outputs = "".join(f'<output name="{name}" typeRef="{kind}"/>' for name, kind in OUTPUTS)
     rules = ""
@@ -60,7 +70,8 @@ def dmn() -> bytes:
     table = f'<decisionTable hitPolicy="FIRST">{inputs}{outputs}{rules}</decisionTable>'
     return (
         '<definitions xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/" name="table20" namespace="bench">'
-        f'{variables}<decision id="d" name="authorise"><variable name="authorise"/>{needs}{table}</decision></definitions>'
+        f'{variables}<decision id="d" name="authorise"><variable name="authorise"/>{needs}{table}</decision>'
+        "</definitions>"
     ).encode()
 
 
@@ -94,8 +105,15 @@ def samples(count: int, seed: int = 20) -> list[tuple[object, ...]]:
     rows = []
     for _ in range(count):
         amount = min(int(rng.lognormvariate(11.6, 1.2)), 1_200_000)
-        rows.append((amount, min(int(rng.expovariate(1 / 9)), 60), min(int(rng.expovariate(1 / 300)), 1000),
-                     rng.choice(countries), rng.choice(channels)))  # fmt: skip
+        rows.append(
+            (
+                amount,
+                min(int(rng.expovariate(1 / 9)), 60),
+                min(int(rng.expovariate(1 / 300)), 1000),
+                rng.choice(countries),
+                rng.choice(channels),
+            )
+        )
     return rows
 
 
@@ -149,15 +167,20 @@ def run(quick: bool = False) -> Measured:
         "zen_decision": theirs_of(decision.evaluate, list(contexts[: len(contexts) // 4])),
     }
     seconds = interleaved_seconds(calls, 3 if quick else 7)
-    per_call = {name: taken / (len(rows) // (4 if name == "zen_decision" else 1)) * 1e6 for name, taken in seconds.items()}
+    per_call = {
+        name: taken / (len(rows) // (4 if name == "zen_decision" else 1)) * 1e6 for name, taken in seconds.items()
+    }
     fastest = min(per_call["zen_engine"], per_call["zen_engine_json"])
     peers = {"zen_engine_fastest": round(fastest, 3), "zen_decision": round(per_call["zen_decision"], 3)}
     extra: dict[str, object] = {
-        "checked_equal": len(rows), "mean_hit_row": round(sum(hit_rows) / len(hit_rows), 2), "trace": True,
+        "checked_equal": len(rows),
+        "mean_hit_row": round(sum(hit_rows) / len(hit_rows), 2),
+        "trace": True,
         "decimal_score_us": round(per_call["quanheng_decimal"], 3),
-        "zen_engine_dict_us": round(per_call["zen_engine"], 3), "zen_engine_json_us": round(per_call["zen_engine_json"], 3),
+        "zen_engine_dict_us": round(per_call["zen_engine"], 3),
+        "zen_engine_json_us": round(per_call["zen_engine_json"], 3),
         "ratio_fastest": round(fastest / per_call["quanheng"], 2),
-    }  # fmt: skip
+    }
     return Measured(round(per_call["quanheng"], 3), "us", peers, extra)
 
 

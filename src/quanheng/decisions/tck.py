@@ -120,12 +120,14 @@ def run_folder(folder: Path, engine: str = "compiled") -> Iterator[CaseResult]:
 def run_file(file: Path, judge: Judge = compiled) -> Iterator[CaseResult]:
     """Every test case of one file."""
     folder = file.parent
-    root = etree.fromstring(file.read_bytes(), etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True))
+    root = etree.fromstring(
+        file.read_bytes(), etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)
+    )
     name = (root.findtext(f"{_CASES}modelName") or "").strip()
     cases = root.findall(f"{_CASES}testCase")
 
     def answer(case: etree._Element, status: str, detail: str) -> CaseResult:
-        return CaseResult(folder.name, file.stem, case.get("id", ""), status, detail)
+        return CaseResult(folder.name, file.stem, case.get("id") or "", status, detail)
 
     if folder.name in IGNORED_FOLDERS:
         yield from (answer(case, IGNORED, IGNORED_FOLDERS[folder.name]) for case in cases)
@@ -145,7 +147,7 @@ def run_case(model: Model, case: etree._Element, judge: Judge) -> tuple[str, str
     given = {node.get("name", ""): value_of(node) for node in case.findall(f"{_CASES}inputNode")}
     target = case.get("invocableName") if case.get("type") in ("bkm", "decisionService") else None
     for node in case.findall(f"{_CASES}resultNode"):
-        name = target or node.get("name", "")
+        name = target or node.get("name") or ""
         expected = value_of(node.find(f"{_CASES}expected"))
         try:
             found = judge(model, name, given)

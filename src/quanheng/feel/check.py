@@ -66,7 +66,13 @@ _DIVIDE: dict[tuple[FeelType, FeelType], FeelType] = {
     (_DAY, _DAY): NUMBER,
     (YEARS_DURATION, YEARS_DURATION): NUMBER,
 }
-_TABLES = {"+": _ADD, "-": _SUBTRACT, "*": _MULTIPLY, "/": _DIVIDE, "**": {(NUMBER, NUMBER): NUMBER}}
+_TABLES: dict[str, dict[tuple[FeelType, FeelType], FeelType]] = {
+    "+": _ADD,
+    "-": _SUBTRACT,
+    "*": _MULTIPLY,
+    "/": _DIVIDE,
+    "**": {(NUMBER, NUMBER): NUMBER},
+}
 _VERB = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "raise to a power"}
 
 RANGE_FIELDS = ("start", "end", "start included", "end included")
@@ -122,7 +128,11 @@ def order(left: FeelType, right: FeelType) -> str:
 
 def logic(kind: FeelType) -> str:
     """The mistake in using `kind` as a condition."""
-    return "" if kind in (BOOLEAN, ANY, NULL) or isinstance(kind, ListType) else f"a condition must be boolean, {kind} is not"
+    return (
+        ""
+        if kind in (BOOLEAN, ANY, NULL) or isinstance(kind, ListType)
+        else f"a condition must be boolean, {kind} is not"
+    )
 
 
 def against(value: FeelType, test: FeelType) -> str:

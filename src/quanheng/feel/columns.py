@@ -109,11 +109,15 @@ _RUNTIME: dict[str, object] = {
     "both": np.logical_and,
     "any_of": np.logical_or,
     "known": lambda left, right: ~(np.isnan(left) | np.isnan(right)),
-    "less": np.less, "less_equal": np.less_equal, "greater": np.greater, "greater_equal": np.greater_equal,
-    "equal": np.equal, "not_equal": np.not_equal,
+    "less": np.less,
+    "less_equal": np.less_equal,
+    "greater": np.greater,
+    "greater_equal": np.greater_equal,
+    "equal": np.equal,
+    "not_equal": np.not_equal,
     "nan": np.float64("nan"),
     "__builtins__": {},
-}  # fmt: skip
+}
 _ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power"}
 _COMPARE = {"<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal", "=": "equal", "!=": "not_equal"}
 _INVERSE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "=": "!=", "!=": "="}
@@ -128,8 +132,15 @@ class _ColumnEmitter:
         self.namespace = dict(_RUNTIME)
 
     def refuse(self, node: tree.Node, what: str) -> Exception:
-        return fail(f"a float formula cannot use {what}", self.text, node.at, self.where, self.text[node.at : node.at + 30],
-                    _ALLOWED, "Move this part into a policy, or declare the formula as decimal.")  # fmt: skip
+        return fail(
+            f"a float formula cannot use {what}",
+            self.text,
+            node.at,
+            self.where,
+            self.text[node.at : node.at + 30],
+            _ALLOWED,
+            "Move this part into a policy, or declare the formula as decimal.",
+        )
 
     def constant(self, value: float) -> ast.expr:
         title = f"k{len(self.namespace)}"
@@ -150,12 +161,18 @@ class _ColumnEmitter:
         if isinstance(node, tree.Negate):
             return py.call("negative", self.number(node.value))
         if isinstance(node, tree.If):
-            return py.call("where", self.decided(node.condition, True), self.number(node.then), self.number(node.otherwise))
+            return py.call(
+                "where", self.decided(node.condition, True), self.number(node.then), self.number(node.otherwise)
+            )
         if isinstance(node, tree.Call) and isinstance(node.function, tree.Builtin):
             return self.function(node, node.function.name)
         if node.type == BOOLEAN:
-            return py.call("where", self.decided(node, True), self.constant(1.0),
-                           py.call("where", self.decided(node, False), self.constant(0.0), py.name("nan")))  # fmt: skip
+            return py.call(
+                "where",
+                self.decided(node, True),
+                self.constant(1.0),
+                py.call("where", self.decided(node, False), self.constant(0.0), py.name("nan")),
+            )
         raise self.refuse(node, "this")
 
     def function(self, node: tree.Call, name: str) -> ast.expr:
@@ -175,7 +192,10 @@ class _ColumnEmitter:
         if isinstance(node, tree.Compare):
             return self.compared(node.op, node.left, node.right, wanted)
         if isinstance(node, tree.Between):
-            parts = [self.compared(">=", node.value, node.low, wanted), self.compared("<=", node.value, node.high, wanted)]
+            parts = [
+                self.compared(">=", node.value, node.low, wanted),
+                self.compared("<=", node.value, node.high, wanted),
+            ]
             return py.call("both" if wanted else "any_of", *parts)
         if isinstance(node, tree.And | tree.Or):
             title = "both" if isinstance(node, tree.And) is wanted else "any_of"
@@ -197,7 +217,11 @@ class _ColumnEmitter:
                 return missing if (op == "=") is wanted else py.call("equal", missing, py.name("no_"))
         a, b = self.number(left), self.number(right)
         operation = py.call(_COMPARE[op if wanted else _INVERSE[op]], a, b)
-        return operation if op not in ("=", "!=") or (op == "=") is wanted else py.call("both", operation, py.call("known", a, b))
+        return (
+            operation
+            if op not in ("=", "!=") or (op == "=") is wanted
+            else py.call("both", operation, py.call("known", a, b))
+        )
 
 
 _RUNTIME["no_"] = np.bool_(False)
@@ -233,7 +257,9 @@ def compile_columns(text: str, names: Sequence[str], where: str = "formula") -> 
     first = names[used[0][0]] if used else None
 
     def formula(columns: Mapping[str, Column]) -> Column:
-        rows = len(columns[first]) if first is not None else max((len(column) for column in columns.values()), default=1)
+        rows = (
+            len(columns[first]) if first is not None else max((len(column) for column in columns.values()), default=1)
+        )
         values: list[Column | None] = [None] * len(names)
         for slot, name in used:
             column = np.asarray(columns[name], dtype=np.float64)

@@ -13,7 +13,7 @@ from quanheng.feel.scope import Scope
 from quanheng.feel.types import ANY, BOOLEAN, NUMBER, STRING, FeelType
 from quanheng.feel.values import GIVEN_UP, Diagnostic, Place, Run, give_up
 
-_FAST = {NUMBER: ("int",), STRING: ("str",), BOOLEAN: ("bool",)}
+_FAST: dict[FeelType, tuple[str, ...]] = {NUMBER: ("int",), STRING: ("str",), BOOLEAN: ("bool",)}
 
 
 class Outcome(NamedTuple):
@@ -32,7 +32,9 @@ class Expression:
 
     __slots__ = ("_function", "_names", "_places", "_source", "text", "tree")
 
-    def __init__(self, text: str, names: Sequence[str], checked: tree.Node, emitter: Emitter, statements: list[ast.stmt]) -> None:
+    def __init__(
+        self, text: str, names: Sequence[str], checked: tree.Node, emitter: Emitter, statements: list[ast.stmt]
+    ) -> None:
         self.text, self.tree, self._names = text, checked, tuple(names)
         self._places, self._source = tuple(emitter.places), statements
         exec(py.code(statements, "feel"), emitter.namespace)
@@ -68,7 +70,7 @@ class Expression:
         return Outcome(value, diagnostics_of(run, self._places))
 
 
-def diagnostics_of(run: Run, places: Sequence[Place]) -> tuple[Diagnostic, ...]:
+def diagnostics_of(run: Sequence[tuple[int, str]], places: Sequence[Place]) -> tuple[Diagnostic, ...]:
     """What a run found, in order, each once."""
     return tuple(dict.fromkeys(Diagnostic(places[at], cause) for at, cause in run))
 
@@ -78,15 +80,24 @@ def admission(emitter: Emitter, title: str, name: str, kind: FeelType, node: tre
     if kind == ANY:
         return []
     variable = py.name(title)
-    admitted = py.assign(title, py.call("admit", py.name("run"), emitter.place(node), variable, emitter.hoist(kind, ("kind", kind)),
-                                        py.const(name)))  # fmt: skip
+    admitted = py.assign(
+        title,
+        py.call(
+            "admit", py.name("run"), emitter.place(node), variable, emitter.hoist(kind, ("kind", kind)), py.const(name)
+        ),
+    )
     fast = _FAST.get(kind, ())
     foreign = [py.compare(py.attribute(variable, "__class__"), ("is not", py.name(cls))) for cls in fast]
     return [py.when(py.both(*foreign, py.compare(variable, ("is not", py.const(None)))), [admitted])]
 
 
-def compile_expression(text: str, names: Mapping[str, FeelType], where: str = "expression", strict: bool = True,
-                       types: Mapping[str, FeelType] | None = None) -> Expression:  # fmt: skip
+def compile_expression(
+    text: str,
+    names: Mapping[str, FeelType],
+    where: str = "expression",
+    strict: bool = True,
+    types: Mapping[str, FeelType] | None = None,
+) -> Expression:
     """Compile one FEEL expression.
 
     Parameters

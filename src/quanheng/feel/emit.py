@@ -55,14 +55,45 @@ def unknown_name(run: Run, at: int, name: str) -> None:
 
 
 RUNTIME: dict[str, object] = {
-    **{name: getattr(operators, name) for name in
-       (*_ARITHMETIC.values(), *_COMPARE.values(), "negate", "conjunction", "disjunction", "negation", "single", "tested",
-        "between", "make_range", "open_range", "member", "has_entry", "filtered", "positioned", "domain", "span",
-        "condition", "invoke", "quantified")},
-    "call_builtin": call_builtin, "collect": collect, "items_of": items_of, "instance": instance, "admit": admit,
-    "unknown_name": unknown_name, "Function": Function, "int": int, "str": str, "bool": bool, "list": list,
-    "Decimal": Decimal, "any": any,
-}  # fmt: skip
+    **{
+        name: getattr(operators, name)
+        for name in (
+            *_ARITHMETIC.values(),
+            *_COMPARE.values(),
+            "negate",
+            "conjunction",
+            "disjunction",
+            "negation",
+            "single",
+            "tested",
+            "between",
+            "make_range",
+            "open_range",
+            "member",
+            "has_entry",
+            "filtered",
+            "positioned",
+            "domain",
+            "span",
+            "condition",
+            "invoke",
+            "quantified",
+        )
+    },
+    "call_builtin": call_builtin,
+    "collect": collect,
+    "items_of": items_of,
+    "instance": instance,
+    "admit": admit,
+    "unknown_name": unknown_name,
+    "Function": Function,
+    "int": int,
+    "str": str,
+    "bool": bool,
+    "list": list,
+    "Decimal": Decimal,
+    "any": any,
+}
 """All that generated code can reach besides its own constants."""
 
 
@@ -207,16 +238,18 @@ class Emitter:
             found.append((f"v{one.slot}", self.operator("domain" if one.to is None else "span", one, *ends)))
         return self.comprehension(body, found, None, lazy)
 
-    def comprehension(self, body: ast.expr, targets: list[tuple[str, ast.expr]], condition: ast.expr | None = None,
-                      lazy: bool = False) -> ast.expr:  # fmt: skip
+    def comprehension(
+        self, body: ast.expr, targets: list[tuple[str, ast.expr]], condition: ast.expr | None = None, lazy: bool = False
+    ) -> ast.expr:
         """A comprehension. Python refuses `:=` in its domains: such a domain is passed in as a function."""
         outside: list[tuple[str, ast.expr]] = []
         plain: list[tuple[str, ast.expr]] = []
-        for position, (target, domain) in enumerate(targets):
-            if py.binds(domain):
+        for position, (target, given) in enumerate(targets):
+            domain = given
+            if py.binds(given):
                 earlier = [name for name, _ in targets[:position]]
                 title = self.temporary()
-                outside.append((title, py.function_of(earlier, domain)))
+                outside.append((title, py.function_of(earlier, given)))
                 domain = py.call(title, *(py.name(name) for name in earlier))
             plain.append((target, domain))
         result = py.loops(body, plain, condition, lazy)
@@ -233,7 +266,11 @@ class Emitter:
         if isinstance(kind, ContextType) and kind.field(node.name) is not None:
             first, later = self.once(node.base)
             entry = py.item(later, py.const(node.name))
-            return py.either(py.compare(first, ("is", _NONE)), _NONE, entry) if nullable(node.base) else py.item(first, py.const(node.name))
+            return (
+                py.either(py.compare(first, ("is", _NONE)), _NONE, entry)
+                if nullable(node.base)
+                else py.item(first, py.const(node.name))
+            )
         return self.operator("member", node, self.value(node.base), py.const(node.name))
 
     def item_member(self, node: tree.Member) -> ast.expr:
@@ -247,7 +284,9 @@ class Emitter:
         if node.by_position is False:
             items = py.call("items_of", _RUN, self.value(node.base))
             return self.comprehension(py.name(title), [(title, items)], self.truth(node.predicate))
-        return self.operator("filtered", node, self.value(node.base), py.function_of([title], self.value(node.predicate)))
+        return self.operator(
+            "filtered", node, self.value(node.base), py.function_of([title], self.value(node.predicate))
+        )
 
     def call(self, node: tree.Call) -> ast.expr:
         arguments = py.sequence([self.value(argument) for argument in node.arguments])
@@ -255,8 +294,14 @@ class Emitter:
         if isinstance(node.function, tree.Builtin):
             title = node.function.name
             forms = tuple(forms_for(title, len(node.arguments), node.names))
-            return self.operator("call_builtin", node, self.hoist(forms, ("forms", title, len(node.arguments), node.names)),
-                                 py.const(title), arguments, names)  # fmt: skip
+            return self.operator(
+                "call_builtin",
+                node,
+                self.hoist(forms, ("forms", title, len(node.arguments), node.names)),
+                py.const(title),
+                arguments,
+                names,
+            )
         return self.operator("invoke", node, self.value(node.function), arguments, names)
 
     def function_of(self, node: tree.FunctionOf) -> ast.expr:
@@ -300,7 +345,9 @@ class Emitter:
         if isinstance(node, tree.In):
             return self.bound(f"v{node.slot}", self.value(node.value), self.decided(node.test, wanted))
         if isinstance(node, tree.If):
-            return py.either(self.decisive(node.condition), self.decided(node.then, wanted), self.decided(node.otherwise, wanted))
+            return py.either(
+                self.decisive(node.condition), self.decided(node.then, wanted), self.decided(node.otherwise, wanted)
+            )
         if isinstance(node, tree.Sourced):
             return self.within_text(node, lambda: self.decided(node.value, wanted))
         value = self.value(node)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from quanheng.feel import operators, tree
+from quanheng.feel.compiler import Outcome, diagnostics_of
 from quanheng.feel.emit import builtin_value, instance
 from quanheng.feel.functions import call_builtin, forms_for
 from quanheng.feel.lexer import place_of
@@ -17,7 +18,6 @@ from quanheng.feel.parser import parse
 from quanheng.feel.scope import Scope
 from quanheng.feel.types import FeelType
 from quanheng.feel.values import GIVEN_UP, Function, Place, Run, admit, give_up
-from quanheng.feel.compiler import Outcome, diagnostics_of
 
 _ARITHMETIC = {
     "+": operators.add,
@@ -99,9 +99,8 @@ class Judge:
     def loop(self, node: tree.For, env: Variables) -> object:
         results: list[object] = []
         for inner in self.rounds(node.iterators, env):
-            if node.partial is not None:
-                inner = {**inner, node.partial: list(results)}
-            results.append(self.value(node.body, inner))
+            partial = {} if node.partial is None else {node.partial: list(results)}
+            results.append(self.value(node.body, {**inner, **partial}))
         return results
 
     def some_or_every(self, node: tree.Quantified, env: Variables) -> object:
@@ -117,12 +116,18 @@ class Judge:
         if node.by_position and not tree.uses(node.predicate, node.slot):
             return operators.positioned(self.run, self.at(node), base, self.value(node.predicate, env))
         if node.by_position is None:
-            return operators.filtered(self.run, self.at(node), base, lambda item: self.value(node.predicate, {**env, node.slot: item}))
+            return operators.filtered(
+                self.run, self.at(node), base, lambda item: self.value(node.predicate, {**env, node.slot: item})
+            )
         items = operators.listed(base)
         self.run.spend(len(items))
         if node.by_position:
-            return operators.filtered(self.run, self.at(node), base, lambda item: self.value(node.predicate, {**env, node.slot: item}))
-        return [item for item in items if operators.single(self.value(node.predicate, {**env, node.slot: item})) is True]
+            return operators.filtered(
+                self.run, self.at(node), base, lambda item: self.value(node.predicate, {**env, node.slot: item})
+            )
+        return [
+            item for item in items if operators.single(self.value(node.predicate, {**env, node.slot: item})) is True
+        ]
 
     def call(self, node: tree.Call, env: Variables) -> object:
         if isinstance(node.function, tree.Builtin):
@@ -190,19 +195,31 @@ _RULES: dict[type[tree.Node], Rule] = {
     tree.Call: Judge.call,
     tree.FunctionOf: Judge.function_of,
     tree.InstanceOf: lambda self, node, env: instance(self.value(node.value, env), node.kind),
-    tree.Cast: lambda self, node, env: admit(self.run, self.at(node), self.value(node.value, env), node.type, node.name),
+    tree.Cast: lambda self, node, env: admit(
+        self.run, self.at(node), self.value(node.value, env), node.type, node.name
+    ),
     tree.Sourced: Judge.sourced,
 }
 
 
-def evaluate(text: str, names: Mapping[str, FeelType], given: Mapping[str, object], where: str = "expression",
-             strict: bool = True) -> Outcome:  # fmt: skip
+def evaluate(
+    text: str,
+    names: Mapping[str, FeelType],
+    given: Mapping[str, object],
+    where: str = "expression",
+    strict: bool = True,
+) -> Outcome:
     """Judge one expression: the same contract as `compile_expression(text, names).evaluate(given)`."""
     return evaluate_tree(parse(text, Scope.of(names), where, strict), names, given, where, text)
 
 
-def evaluate_tree(node: tree.Node, names: Mapping[str, FeelType], given: Mapping[str, object], where: str = "expression",
-                  text: str = "") -> Outcome:  # fmt: skip
+def evaluate_tree(
+    node: tree.Node,
+    names: Mapping[str, FeelType],
+    given: Mapping[str, object],
+    where: str = "expression",
+    text: str = "",
+) -> Outcome:
     """Judge a checked tree whose inputs are in slots 0, 1, 2 ... in the order of `names`."""
     judge = Judge(where, text)
     env: Variables = {}
@@ -214,4 +231,3 @@ def evaluate_tree(node: tree.Node, names: Mapping[str, FeelType], given: Mapping
     except GIVEN_UP as error:
         give_up(judge.run, error)
     return Outcome(value, diagnostics_of(judge.run, judge.places))
-

@@ -11,7 +11,27 @@ TEXT_LENGTH_MAX = 200_000
 """Characters in one expression."""
 
 KEYWORDS = frozenset(
-    "if then else for in return some every satisfies between and or instance of function external true false null".split()
+    [
+        "if",
+        "then",
+        "else",
+        "for",
+        "in",
+        "return",
+        "some",
+        "every",
+        "satisfies",
+        "between",
+        "and",
+        "or",
+        "instance",
+        "of",
+        "function",
+        "external",
+        "true",
+        "false",
+        "null",
+    ]
 )
 
 _START = (
@@ -44,7 +64,9 @@ def place_of(text: str, at: int) -> tuple[int, int]:
     return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
 
 
-def fail(what: str, text: str, at: int, where: str, found: str = "", allowed: str = "", cure: str = "") -> ExpressionError:
+def fail(
+    what: str, text: str, at: int, where: str, found: str = "", allowed: str = "", cure: str = ""
+) -> ExpressionError:
     """An ExpressionError that names line and column; the caller raises it."""
     line, column = place_of(text, at)
     shown = f"{where}, line {line}, column {column}" if where else f"line {line}, column {column}"
@@ -59,8 +81,15 @@ def tokens_of(text: str, where: str = "") -> list[Token]:
     ExpressionError : the text is too long, or holds a character or an open string or comment that FEEL does not know
     """
     if len(text) > TEXT_LENGTH_MAX:
-        raise fail("the expression is too long", text, 0, where, f"{len(text)} characters", f"{TEXT_LENGTH_MAX} characters",
-                   "Split it into several decisions.")  # fmt: skip
+        raise fail(
+            "the expression is too long",
+            text,
+            0,
+            where,
+            f"{len(text)} characters",
+            f"{TEXT_LENGTH_MAX} characters",
+            "Split it into several decisions.",
+        )
     found: list[Token] = []
     at, end = 0, len(text)
     while at < end:
@@ -82,9 +111,18 @@ def _unknown(text: str, at: int, where: str) -> ExpressionError:
     if text[at] == '"':
         return fail("a string is not closed", text, at, where, text[at : at + 20], 'a closing "', 'Add a " at its end.')
     if text.startswith("/*", at):
-        return fail("a comment is not closed", text, at, where, text[at : at + 20], "a closing */", "Add */ at its end.")
-    return fail("a character that FEEL does not know", text, at, where, repr(text[at]),
-                "names, numbers, strings and operators", "Remove it, or put it into a string.")  # fmt: skip
+        return fail(
+            "a comment is not closed", text, at, where, text[at : at + 20], "a closing */", "Add */ at its end."
+        )
+    return fail(
+        "a character that FEEL does not know",
+        text,
+        at,
+        where,
+        repr(text[at]),
+        "names, numbers, strings and operators",
+        "Remove it, or put it into a string.",
+    )
 
 
 def string_value(literal: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal, DecimalException
+from typing import Any, Protocol
 
 from quanheng.feel.values import (
     INTEGER_MAX,
@@ -36,7 +37,7 @@ def single(value: object) -> object:
     return value[0] if value.__class__ is list and len(value) == 1 else value  # type: ignore[index, arg-type]
 
 
-def wrong(run: Run, at: int, verb: str, *values: object) -> None:
+def wrong(run: Run, at: int, verb: str, *values: object) -> Any:
     """Null because of the kinds of `values`; null operands give null without a diagnostic."""
     if not any(value is None for value in values):
         run.append((at, f"cannot {verb} {' and '.join(kind_name(value) + ' ' + shown(value) for value in values)}"))
@@ -140,8 +141,8 @@ def _other(run: Run, at: int, op: str, verb: str, again: Callable[..., object], 
     return wrong(run, at, verb, left, right)
 
 
-class TemporalOperators:
-    """What temporal.py offers; empty until it is imported."""
+class TemporalOperators(Protocol):
+    """What temporal.py offers; None means "not mine"."""
 
     def arithmetic(self, op: str, left: object, right: object) -> object: ...
     def negate(self, value: object) -> object: ...
@@ -173,7 +174,7 @@ def equal(left: object, right: object) -> bool | None:
         if a is dict:
             return _equal_contexts(left, right)  # type: ignore[arg-type]
         if a is Range:
-            return left.parts() == right.parts()  # type: ignore[attr-defined]
+            return bool(left == right)
         if a is Function:
             return left is right
     if TEMPORAL and (result := TEMPORAL[0].equal(left, right)) is not None:
@@ -208,9 +209,9 @@ def differs(run: Run, at: int, left: object, right: object) -> bool | None:
 def order(left: object, right: object) -> int | None:
     """-1, 0 or 1; None when the values have no common order."""
     if is_number(left) and is_number(right):
-        return (left > right) - (left < right)  # type: ignore[operator]
+        return int(left > right) - int(left < right)  # type: ignore[operator]
     if left.__class__ is str and right.__class__ is str:
-        return (left > right) - (left < right)  # type: ignore[operator]
+        return int(left > right) - int(left < right)  # type: ignore[operator]
     if left is None or right is None:
         return None
     if TEMPORAL and (result := TEMPORAL[0].order(left, right)) is not None:
@@ -258,7 +259,7 @@ def disjunction(run: Run, at: int, *parts: object) -> bool | None:
     return False if all(value is False for value in values) else _logic_null(run, at, "or", values)
 
 
-def _logic_null(run: Run, at: int, op: str, values: list[object]) -> None:
+def _logic_null(run: Run, at: int, op: str, values: list[object]) -> Any:
     for value in values:
         if value is not None and value.__class__ is not bool:
             run.append((at, f"an operand of '{op}' must be boolean, was {kind_name(value)} {shown(value)}"))
@@ -266,7 +267,7 @@ def _logic_null(run: Run, at: int, op: str, values: list[object]) -> None:
 
 def negation(run: Run, at: int, value: object) -> bool | None:
     value = single(value)
-    if value.__class__ is bool:
+    if isinstance(value, bool):
         return not value
     return wrong(run, at, "apply not to", value)
 
@@ -280,7 +281,9 @@ def make_range(run: Run, at: int, low: object, low_closed: bool, high: object, h
     if low is None or high is None:
         run.append((at, "an end of the range is null"))
         return None
-    return Range(low, low_closed, high, high_closed) if order(low, high) is not None else wrong(run, at, "span", low, high)
+    return (
+        Range(low, low_closed, high, high_closed) if order(low, high) is not None else wrong(run, at, "span", low, high)
+    )
 
 
 def open_range(run: Run, at: int, low: object, low_closed: bool, high: object, high_closed: bool) -> Range | None:
@@ -344,7 +347,12 @@ def member(run: Run, at: int, base: object, name: str) -> object:
     if base.__class__ is list:
         return [member(run, at, item, name) for item in base]  # type: ignore[attr-defined]
     if base.__class__ is Range:
-        ends = {"start": base.low, "end": base.high, "start included": base.low_closed, "end included": base.high_closed}  # type: ignore[attr-defined]
+        ends = {
+            "start": base.low,
+            "end": base.high,
+            "start included": base.low_closed,
+            "end included": base.high_closed,
+        }  # type: ignore[attr-defined]
         if name in ends:
             return ends[name]
     elif TEMPORAL:

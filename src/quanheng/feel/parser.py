@@ -56,7 +56,26 @@ HEIGHT_MAX = 160
 _BINARY = {"or": 1, "and": 2, "+": 4, "-": 4, "*": 5, "/": 5, "**": 6}
 _COMPARE = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _COMPARISON, _POSTFIX = 3, 9
-_NO_START = frozenset(". , ) ] } = != and or then else between in return satisfies instance".split())
+_NO_START = frozenset(
+    [
+        ".",
+        ",",
+        ")",
+        "]",
+        "}",
+        "=",
+        "!=",
+        "and",
+        "or",
+        "then",
+        "else",
+        "between",
+        "in",
+        "return",
+        "satisfies",
+        "instance",
+    ]
+)
 _BUILTIN_NAMES = Spellings(SIGNATURES)
 _PROPERTY_NAMES = Spellings(
     [*check.RANGE_FIELDS, *(name for properties in check.PROPERTIES.values() for name in properties)]
@@ -66,8 +85,9 @@ _PROPERTY_NAMES = Spellings(
 class Parser(CompoundParts):
     """One use per text. `expression()` reads one expression; `unary_tests()` one cell of a table."""
 
-    def __init__(self, text: str, scope: Scope, where: str = "", strict: bool = True,
-                 types: Mapping[str, FeelType] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self, text: str, scope: Scope, where: str = "", strict: bool = True, types: Mapping[str, FeelType] | None = None
+    ) -> None:
         self.text, self.scope, self.where, self.strict = text, scope, where, strict
         self.types = types or {}
         self.tokens: list[Token] = tokens_of(text, where)
@@ -103,13 +123,22 @@ class Parser(CompoundParts):
     def unexpected(self, allowed: str) -> ExpressionError:
         token = self.token
         found = "the end of the text" if token.kind == "end" else repr(token.text)
-        return fail("the expression does not parse", self.text, token.start, self.where, found, allowed,
-                    "Compare it with the FEEL reference.")  # fmt: skip
+        return fail(
+            "the expression does not parse",
+            self.text,
+            token.start,
+            self.where,
+            found,
+            allowed,
+            "Compare it with the FEEL reference.",
+        )
 
     def mistake(self, what: str, at: int, allowed: str = "", cure: str = "") -> None:
         """A certain mistake: an error when strict, else left to run time."""
         if what and self.strict:
-            raise fail(what, self.text, at, self.where, "", allowed, cure or "Correct the expression or the declared types.")
+            raise fail(
+                what, self.text, at, self.where, "", allowed, cure or "Correct the expression or the declared types."
+            )
 
     # -- whole texts
 
@@ -125,15 +154,29 @@ class Parser(CompoundParts):
     def expression(self, power: int = 0) -> Node:
         self.depth += 1
         if self.depth > DEPTH_MAX:
-            raise fail("the expression is nested too deeply", self.text, self.token.start, self.where,
-                       f"more than {DEPTH_MAX} levels", f"{DEPTH_MAX} levels", "Split it into several decisions.")  # fmt: skip
+            raise fail(
+                "the expression is nested too deeply",
+                self.text,
+                self.token.start,
+                self.where,
+                f"more than {DEPTH_MAX} levels",
+                f"{DEPTH_MAX} levels",
+                "Split it into several decisions.",
+            )
         left = self.prefix()
         chain = 0
         while (following := self.infix(left, power)) is not None:
             left, chain = following, chain + 1
             if chain > HEIGHT_MAX:
-                raise fail("the expression has too many operators in a row", self.text, left.at, self.where,
-                           f"more than {HEIGHT_MAX}", str(HEIGHT_MAX), "Use sum([...]) or split it.")  # fmt: skip
+                raise fail(
+                    "the expression has too many operators in a row",
+                    self.text,
+                    left.at,
+                    self.where,
+                    f"more than {HEIGHT_MAX}",
+                    str(HEIGHT_MAX),
+                    "Use sum([...]) or split it.",
+                )
         self.depth -= 1
         return left
 
@@ -148,7 +191,11 @@ class Parser(CompoundParts):
             if binding <= power:
                 return None
             self.at += 1
-            return self.logic(text, left, token) if binding < _COMPARISON else self.arithmetic(text, left, token.start, binding)
+            return (
+                self.logic(text, left, token)
+                if binding < _COMPARISON
+                else self.arithmetic(text, left, token.start, binding)
+            )
         if text in _COMPARE or text in ("between", "in"):
             return self.comparison(left, token) if power < _COMPARISON else None
         if power >= _POSTFIX:
@@ -286,8 +333,12 @@ class Parser(CompoundParts):
         if item is not None:
             return self.member_of(item, token.text, Unknown(ANY, token.start, token.text), token.start)
         known = self.scope.names()
-        self.mistake(f"the name {token.text!r} is not known here", token.start, ", ".join(known[:30]) or "no names",
-                     "Declare it as an input, or correct its spelling.")  # fmt: skip
+        self.mistake(
+            f"the name {token.text!r} is not known here",
+            token.start,
+            ", ".join(known[:30]) or "no names",
+            "Declare it as an input, or correct its spelling.",
+        )
         return Unknown(ANY, token.start, token.text)
 
     def resolved(self) -> Node | None:
@@ -342,7 +393,9 @@ class Parser(CompoundParts):
     def path(self, base: Node) -> Node:
         at = self.next().start
         known = Spellings(check.fields_of(base.type)).longest(self.tokens, self.at)
-        if known is None and base.type in (ANY, NULL) or known is None and isinstance(base.type, (ListType, ContextType)):
+        if (known is None and base.type in (ANY, NULL)) or (
+            known is None and isinstance(base.type, (ListType, ContextType))
+        ):
             known = self.scope.members.longest(self.tokens, self.at) or _PROPERTY_NAMES.longest(self.tokens, self.at)
         if known is None:
             if self.token.kind not in ("name", "keyword"):
@@ -418,8 +471,13 @@ class Parser(CompoundParts):
         return Filter(ANY, at, base, item.slot, predicate, None)
 
 
-def parse(text: str, scope: Scope | Mapping[str, FeelType], where: str = "", strict: bool = True,
-          types: Mapping[str, FeelType] | None = None) -> Node:  # fmt: skip
+def parse(
+    text: str,
+    scope: Scope | Mapping[str, FeelType],
+    where: str = "",
+    strict: bool = True,
+    types: Mapping[str, FeelType] | None = None,
+) -> Node:
     """The checked tree of one expression.
 
     Parameters

@@ -83,8 +83,13 @@ class CompoundParts:
             self.at += 1
             value, kind = _LITERALS[token.text]
             return Const(kind, token.start, value)
-        readers = {"if": self.branch, "for": self.loop, "some": self.quantified, "every": self.quantified,
-                   "function": self.function}  # fmt: skip
+        readers = {
+            "if": self.branch,
+            "for": self.loop,
+            "some": self.quantified,
+            "every": self.quantified,
+            "function": self.function,
+        }
         if token.text not in readers:
             node = self.resolved()
             if node is None:
@@ -149,8 +154,15 @@ class CompoundParts:
             return RangeOf(kind, token.start, end, token.text == ">=", None, False)
         if token.text == "=":
             return RangeOf(kind, token.start, end, True, end, True)
-        raise fail("'!=' cannot start an expression", self.text, token.start, self.where, "'!='", "not(value)",
-                   "Write not(value).")  # fmt: skip
+        raise fail(
+            "'!=' cannot start an expression",
+            self.text,
+            token.start,
+            self.where,
+            "'!='",
+            "not(value)",
+            "Write not(value).",
+        )
 
     def context(self) -> Node:
         at = self.next().start
@@ -164,8 +176,15 @@ class CompoundParts:
             self.expects(":", " after the name of an entry")
             value = self.expression()
             if key in keys:
-                raise fail("an entry of a context is given twice", self.text, key_at, self.where, repr(key), "each name once",
-                           "Rename or remove one of them.")  # fmt: skip
+                raise fail(
+                    "an entry of a context is given twice",
+                    self.text,
+                    key_at,
+                    self.where,
+                    repr(key),
+                    "each name once",
+                    "Rename or remove one of them.",
+                )
             variable = self.scope.bind(key, value.type)
             self.scope.members.add(key)
             keys.append(key)
@@ -262,13 +281,26 @@ class CompoundParts:
                 break
         self.expects(")", " after the parameters")
         if self.sees("external"):
-            raise fail("external functions are not run", self.text, self.token.start, self.where, "'external'",
-                       "a FEEL expression", "Write the body in FEEL.")  # fmt: skip
+            raise fail(
+                "external functions are not run",
+                self.text,
+                self.token.start,
+                self.where,
+                "'external'",
+                "a FEEL expression",
+                "Write the body in FEEL.",
+            )
         body = self.expression()
         self.scope = outer
         kind = FunctionType(tuple((one.name, one.type) for one in parameters), body.type)
-        return FunctionOf(kind, at, tuple(one.name for one in parameters), tuple(one.slot for one in parameters),
-                          tuple(one.type for one in parameters), body)  # fmt: skip
+        return FunctionOf(
+            kind,
+            at,
+            tuple(one.name for one in parameters),
+            tuple(one.slot for one in parameters),
+            tuple(one.type for one in parameters),
+            body,
+        )
 
     def type_name(self) -> FeelType:
         """A type after `instance of` or in a parameter."""
@@ -288,8 +320,15 @@ class CompoundParts:
         known = Spellings([*BY_NAME, *self.types]).longest(self.tokens, self.at)
         if known is None:
             name = self.next().text
-            raise fail("a type is not known", self.text, at, self.where, repr(name),
-                       ", ".join([*BY_NAME, *self.types]), "Use one of these, or declare an item definition.")  # fmt: skip
+            raise fail(
+                "a type is not known",
+                self.text,
+                at,
+                self.where,
+                repr(name),
+                ", ".join([*BY_NAME, *self.types]),
+                "Use one of these, or declare an item definition.",
+            )
         self.at += known[1]
         return self.types.get(known[0]) or BY_NAME[known[0]]
 
@@ -376,7 +415,11 @@ class CompoundParts:
     def tested(self, subject: Name, node: Node) -> Node:
         """`?` against a value: what the value's type settles now need not be asked at run time."""
         self.mistake(check.against(subject.type, node.type), node.at)
-        if isinstance(node, RangeOf) and not isinstance(check.unwrapped(subject.type), RangeType) and subject.type != ANY:
+        if (
+            isinstance(node, RangeOf)
+            and not isinstance(check.unwrapped(subject.type), RangeType)
+            and subject.type != ANY
+        ):
             return self.within(subject, node)
         if isinstance(node, Const) and not isinstance(subject.type, ListType) and subject.type != ANY:
             return Compare(BOOLEAN, node.at, "=", subject, node)
@@ -390,4 +433,3 @@ class CompoundParts:
         if node.high is not None:
             sides.append(Compare(BOOLEAN, node.at, "<=" if node.high_closed else "<", subject, node.high))
         return sides[0] if len(sides) == 1 else And(BOOLEAN, node.at, tuple(sides))
-

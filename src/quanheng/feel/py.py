@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from types import CodeType
+from typing import Any
 
-_AT = {"lineno": 1, "col_offset": 0, "end_lineno": 1, "end_col_offset": 0}
+_AT: Any = {"lineno": 1, "col_offset": 0, "end_lineno": 1, "end_col_offset": 0}
 _LOAD, _STORE = ast.Load(), ast.Store()
 _COMPARE: dict[str, ast.cmpop] = {
     "=": ast.Eq(),
@@ -22,7 +23,7 @@ _COMPARE: dict[str, ast.cmpop] = {
 }
 
 
-def const(value: None | bool | int | str) -> ast.expr:
+def const(value: bool | int | str | None) -> ast.expr:
     """A literal of a kind that Python code objects hold."""
     return ast.Constant(value, **_AT)
 

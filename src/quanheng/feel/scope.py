@@ -71,7 +71,7 @@ class Scope:
         """Set in a filter whose items have an unknown type: any name may be an entry of the item."""
         self._counter: list[int] = parent._counter if parent else [0]
         self.members: Spellings = parent.members if parent else Spellings()
-        """Names of entries seen anywhere in the model: they help to read `a.first name` where the type of a is unknown."""
+        """Names of entries seen anywhere in the model: they help to read `a.first name` where a has no known type."""
 
     @classmethod
     def of(cls, names: Mapping[str, FeelType] | Iterable[str]) -> Scope:

@@ -129,7 +129,7 @@ class Between(Node):
 
 @dataclass(frozen=True, slots=True)
 class Test(Node):
-    """`value` against something whose kind is known at run time: a range or list holds it, or another value equals it."""
+    """`value` against a value of a kind known at run time: a range or list holds it, another value equals it."""
 
     value: Node
     against: Node

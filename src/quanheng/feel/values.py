@@ -8,8 +8,8 @@ one context object that is passed explicitly, so a caller's own decimal context 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Clamped, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from decimal import ROUND_HALF_EVEN as _HALF_EVEN
+from decimal import Clamped, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import NamedTuple
 
 from quanheng.feel.types import (
@@ -118,8 +118,14 @@ class Function:
 
     __slots__ = ("call", "kinds", "name", "parameters", "result")
 
-    def __init__(self, call: Callable[..., object], parameters: Sequence[str], name: str = "function",
-                 kinds: Sequence[FeelType] = (), result: FeelType = ANY) -> None:  # fmt: skip
+    def __init__(
+        self,
+        call: Callable[..., object],
+        parameters: Sequence[str],
+        name: str = "function",
+        kinds: Sequence[FeelType] = (),
+        result: FeelType = ANY,
+    ) -> None:
         self.call, self.parameters, self.name = call, tuple(parameters), name
         self.kinds = tuple(kinds) or (ANY,) * len(self.parameters)
         self.result = result
@@ -199,7 +205,7 @@ def fits(value: object, kind: FeelType) -> bool:
 
 
 def coerced(value: object, kind: FeelType) -> tuple[object, bool]:
-    """A value as `kind` by the implicit conversions of DMN 1.5, 10.3.2.9.4; the flag is False when it does not fit.
+    """A value as `kind` by the conversions of DMN 1.5, 10.3.2.9.4; the flag is False when it does not fit.
 
     A list of one becomes its item, an item becomes a list of one where a list is wanted. Python tuples are taken as lists.
     """

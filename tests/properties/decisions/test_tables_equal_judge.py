@@ -11,13 +11,70 @@ from hypothesis import strategies as st
 from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.decisions.dmn.judge import judge_model
 
-NUMBER_TESTS = ["-", "5", "< 5", ">= 5", "> m", "[1..5]", "(1..5)", "[1..m)", "not(5)", "not(< 5, 7)", "1, 2, > 8", "null", "not(null)",
-                "? > 3", "? + m > 6", "[1, 2, 3]", "m", "2.5", "<= 2.5", "? between 2 and m", "not(? = null)", '"a"', "= 5", "!= 5",
-                "-1", "not(? > m)", "[[1..3], 7]", "abs(?) > 3"]  # fmt: skip
-TEXT_TESTS = ["-", '"a"', '"a","b"', 'not("a")', 'not("a","b")', "null", "not(null)", '< "b"', '["a".."c")', "t", "not(t)",
-              'starts with(?, "a")', "5", '["a", "b"]', '? = "a" or ? = t', 'string length(?) > 1']  # fmt: skip
+NUMBER_TESTS = [
+    "-",
+    "5",
+    "< 5",
+    ">= 5",
+    "> m",
+    "[1..5]",
+    "(1..5)",
+    "[1..m)",
+    "not(5)",
+    "not(< 5, 7)",
+    "1, 2, > 8",
+    "null",
+    "not(null)",
+    "? > 3",
+    "? + m > 6",
+    "[1, 2, 3]",
+    "m",
+    "2.5",
+    "<= 2.5",
+    "? between 2 and m",
+    "not(? = null)",
+    '"a"',
+    "= 5",
+    "!= 5",
+    "-1",
+    "not(? > m)",
+    "[[1..3], 7]",
+    "abs(?) > 3",
+]
+TEXT_TESTS = [
+    "-",
+    '"a"',
+    '"a","b"',
+    'not("a")',
+    'not("a","b")',
+    "null",
+    "not(null)",
+    '< "b"',
+    '["a".."c")',
+    "t",
+    "not(t)",
+    'starts with(?, "a")',
+    "5",
+    '["a", "b"]',
+    '? = "a" or ? = t',
+    "string length(?) > 1",
+]
 LOGIC_TESTS = ["-", "true", "false", "not(true)", "null", "? = true", "not(?)", "p", "? or n > 3"]
-ANY_TESTS = ["-", "1", '"a"', "true", "< 5", "[1..5]", "null", "not(1)", "? = n", "? instance of number", '"a", 1', "not(> 3)", "[1, 2]"]
+ANY_TESTS = [
+    "-",
+    "1",
+    '"a"',
+    "true",
+    "< 5",
+    "[1..5]",
+    "null",
+    "not(1)",
+    "? = n",
+    "? instance of number",
+    '"a", 1',
+    "not(> 3)",
+    "[1, 2]",
+]
 OUTPUTS = ['"approve"', '"review"', '"decline"', "1", "2.5", "n", "n + m", "null", "t", "[n, m]", "if p then 1 else n"]
 POLICIES = ["UNIQUE", "FIRST", "PRIORITY", "ANY", "COLLECT", "RULE ORDER", "OUTPUT ORDER"]
 
@@ -32,14 +89,23 @@ def tables(draw: st.DrawFn) -> bytes:
     """A model with one table over all inputs."""
     policy = draw(st.sampled_from(POLICIES))
     width = draw(st.integers(1, 2))
-    aggregation = draw(st.sampled_from(["", "SUM", "MIN", "MAX", "COUNT"])) if policy == "COLLECT" and width == 1 else ""
-    inputs = "".join(f'<input><inputExpression typeRef="{kind}"><text>{name}</text></inputExpression></input>' for name, kind in INPUTS)
+    aggregation = (
+        draw(st.sampled_from(["", "SUM", "MIN", "MAX", "COUNT"])) if policy == "COLLECT" and width == 1 else ""
+    )
+    inputs = "".join(
+        f'<input><inputExpression typeRef="{kind}"><text>{name}</text></inputExpression></input>'
+        for name, kind in INPUTS
+    )
     inputs += "<input><inputExpression><text>n * 2</text></inputExpression></input>"
     outputs = ""
     default = draw(st.booleans())
     for name in "xy"[:width]:
         outputs += f'<output name="{name}"><outputValues><text>"decline", "review", 1, "approve"</text></outputValues>'
-        outputs += f"<defaultOutputEntry><text>{draw(st.sampled_from(OUTPUTS))}</text></defaultOutputEntry></output>" if default else "</output>"
+        outputs += (
+            f"<defaultOutputEntry><text>{draw(st.sampled_from(OUTPUTS))}</text></defaultOutputEntry></output>"
+            if default
+            else "</output>"
+        )
     rows = ""
     for _ in range(draw(st.integers(0, 5))):
         columns = (NUMBER_TESTS, NUMBER_TESTS, TEXT_TESTS, LOGIC_TESTS, ANY_TESTS, NUMBER_TESTS)
@@ -48,8 +114,13 @@ def tables(draw: st.DrawFn) -> bytes:
         for _ in range(width):
             rows += f"<outputEntry><text>{escape(draw(st.sampled_from(OUTPUTS)))}</text></outputEntry>"
         rows += "</rule>"
-    data = "".join(f'<inputData id="{name}" name="{name}"><variable name="{name}" typeRef="{kind}"/></inputData>' for name, kind in INPUTS)
-    needs = "".join(f'<informationRequirement><requiredInput href="#{name}"/></informationRequirement>' for name, _ in INPUTS)
+    data = "".join(
+        f'<inputData id="{name}" name="{name}"><variable name="{name}" typeRef="{kind}"/></inputData>'
+        for name, kind in INPUTS
+    )
+    needs = "".join(
+        f'<informationRequirement><requiredInput href="#{name}"/></informationRequirement>' for name, _ in INPUTS
+    )
     extra = f' aggregation="{aggregation}"' if aggregation else ""
     table = f'<decisionTable hitPolicy="{policy}"{extra}>{inputs}{outputs}{rows}</decisionTable>'
     return (

@@ -10,7 +10,9 @@ from quanheng.decisions.dmn import Model, compile_decision, read_model
 from quanheng.decisions.dmn.judge import judge_model
 
 
-def model_of(policy: str, rules: list[tuple[str, ...]], outputs: str = '<output typeRef="string"/>', aggregation: str = "") -> Model:
+def model_of(
+    policy: str, rules: list[tuple[str, ...]], outputs: str = '<output typeRef="string"/>', aggregation: str = ""
+) -> Model:
     """A table over one number `n`."""
     rows = "".join(
         f"<rule><inputEntry><text>{escape(test)}</text></inputEntry>"
@@ -22,8 +24,10 @@ def model_of(policy: str, rules: list[tuple[str, ...]], outputs: str = '<output 
     return read_model(
         f"""<definitions xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/" name="t" namespace="t">
         <inputData id="n" name="n"><variable name="n" typeRef="number"/></inputData>
-        <decision id="d" name="d"><variable name="d"/><informationRequirement><requiredInput href="#n"/></informationRequirement>
-        <decisionTable hitPolicy="{policy}"{extra}><input><inputExpression typeRef="number"><text>n</text></inputExpression></input>
+        <decision id="d" name="d"><variable name="d"/>
+        <informationRequirement><requiredInput href="#n"/></informationRequirement>
+        <decisionTable hitPolicy="{policy}"{extra}>
+        <input><inputExpression typeRef="number"><text>n</text></inputExpression></input>
         {outputs}{rows}</decisionTable></decision></definitions>""".encode(),
         "t.dmn",
     )
@@ -32,7 +36,10 @@ def model_of(policy: str, rules: list[tuple[str, ...]], outputs: str = '<output 
 RULES = [("< 10", '"small"'), ("> 5", '"big"'), ("7", '"seven"'), ("7", '"seven"')]
 VALUES = '<output typeRef="string"><outputValues><text>"seven","big","small"</text></outputValues></output>'
 DEFAULT = '<output typeRef="string"><defaultOutputEntry><text>"none"</text></defaultOutputEntry></output>'
-TWO = '<output name="a"><outputValues><text>2, 1</text></outputValues></output><output name="b"><outputValues><text>"y","x"</text></outputValues></output>'
+TWO = (
+    '<output name="a"><outputValues><text>2, 1</text></outputValues></output>'
+    '<output name="b"><outputValues><text>"y","x"</text></outputValues></output>'
+)
 NUMBERS = [("< 10", "4"), ("> 5", "2.5"), ("7", "9")]
 PAIRS = [("> 0", "1", '"x"'), ("> 1", "2", '"x"'), ("> 2", "2", '"y"'), ("> 3", "3", '"y"')]
 
@@ -51,7 +58,15 @@ CASES = [
     ("PRIORITY", "", RULES, VALUES, 6, "big", (1, 2)),
     ("PRIORITY", "", PAIRS, TWO, 3, {"a": 2, "b": "y"}, (1, 2, 3)),
     ("OUTPUT ORDER", "", RULES, VALUES, 7, ["seven", "seven", "big", "small"], (1, 2, 3, 4)),
-    ("OUTPUT ORDER", "", PAIRS, TWO, 4, [{"a": 2, "b": "y"}, {"a": 2, "b": "x"}, {"a": 1, "b": "x"}, {"a": 3, "b": "y"}], (1, 2, 3, 4)),
+    (
+        "OUTPUT ORDER",
+        "",
+        PAIRS,
+        TWO,
+        4,
+        [{"a": 2, "b": "y"}, {"a": 2, "b": "x"}, {"a": 1, "b": "x"}, {"a": 3, "b": "y"}],
+        (1, 2, 3, 4),
+    ),
     ("RULE ORDER", "", RULES, None, 7, ["small", "big", "seven", "seven"], (1, 2, 3, 4)),
     ("RULE ORDER", "", RULES, None, None, None, ()),
     ("RULE ORDER", "", RULES, DEFAULT.replace('"none"', "[]"), None, [], ()),
@@ -69,7 +84,13 @@ CASES = [
 
 @pytest.mark.parametrize(("policy", "aggregation", "rules", "outputs", "given", "result", "matched"), CASES)
 def test_hit_policy(
-    policy: str, aggregation: str, rules: list[tuple[str, ...]], outputs: str | None, given: object, result: object, matched: object
+    policy: str,
+    aggregation: str,
+    rules: list[tuple[str, ...]],
+    outputs: str | None,
+    given: object,
+    result: object,
+    matched: object,
 ) -> None:
     model = model_of(policy, rules, outputs or '<output typeRef="string"/>', aggregation)
     compiled, judged = compile_decision(model, "d")([given]), judge_model(model, "d", {"n": given})
@@ -85,13 +106,17 @@ def test_hit_policy(
         ("ANY", RULES, "the hit policy is ANY, and the rules 1, 2, 3, 4 differ in their outputs"),
     ],
 )
-def test_a_broken_hit_policy_is_null_and_says_which_rules(policy: str, rules: list[tuple[str, ...]], cause: str) -> None:
+def test_a_broken_hit_policy_is_null_and_says_which_rules(
+    policy: str, rules: list[tuple[str, ...]], cause: str
+) -> None:
     assert [one.cause for one in compile_decision(model_of(policy, rules), "d")([7]).diagnostics] == [cause]
 
 
 def test_min_of_different_kinds_says_so() -> None:
     model = model_of("COLLECT", [("-", "1"), ("-", '"a"')], "<output/>", "MIN")
-    assert [one.cause for one in compile_decision(model, "d")([0]).diagnostics] == ["MIN cannot compare string with number"]
+    assert [one.cause for one in compile_decision(model, "d")([0]).diagnostics] == [
+        "MIN cannot compare string with number"
+    ]
 
 
 # test, input -> matches

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from quanheng.decisions.dmn import model as m
 from quanheng.decisions.dmn.tables import RuleNode, TableInputNode, TableNode
 from quanheng.decisions.dmn.types import TypeTable
@@ -9,7 +11,18 @@ from quanheng.feel import check, tree
 from quanheng.feel.functions.registry import accepts
 from quanheng.feel.parser import Parser
 from quanheng.feel.scope import Scope, Variable
-from quanheng.feel.types import ANY, BOOLEAN, NULL, NUMBER, ContextType, FeelType, FunctionType, ListType, conforms, join
+from quanheng.feel.types import (
+    ANY,
+    BOOLEAN,
+    NULL,
+    NUMBER,
+    ContextType,
+    FeelType,
+    FunctionType,
+    ListType,
+    conforms,
+    join,
+)
 from quanheng.kernel.errors import ExpressionError, Problem
 
 MULTIPLE = frozenset({"COLLECT", "RULE ORDER", "OUTPUT ORDER"})
@@ -18,7 +31,9 @@ MULTIPLE = frozenset({"COLLECT", "RULE ORDER", "OUTPUT ORDER"})
 class BoxBuilder:
     """Builds the tree of one element; `name` is the element's."""
 
-    def __init__(self, where: str, name: str, scope: Scope, types: TypeTable, problems: list[Problem], strict: bool) -> None:
+    def __init__(
+        self, where: str, name: str, scope: Scope, types: TypeTable, problems: list[Problem], strict: bool
+    ) -> None:
         self.where, self.name, self.scope, self.types = where, name, scope, types
         self.problems, self.strict = problems, strict
         self._cells: dict[tuple[str, FeelType, int], tree.Node] = {}
@@ -37,7 +52,11 @@ class BoxBuilder:
             node = Parser(text, scope or self.scope, self.part(part), self.strict, self.types.known).whole()
         except ExpressionError as error:
             return self.failed(error, at, text)
-        return node if isinstance(node, tree.Const | tree.Name) else tree.Sourced(node.type, node.at, node, self.part(part), text)
+        return (
+            node
+            if isinstance(node, tree.Const | tree.Name)
+            else tree.Sourced(node.type, node.at, node, self.part(part), text)
+        )
 
     def part(self, part: str) -> str:
         return f"{self.name}, {part}" if part else self.name
@@ -52,8 +71,13 @@ class BoxBuilder:
         if declared == ANY or conforms(node.type, declared):
             return node
         if self.strict and not accepts(node.type, declared):
-            self.problem(at, f"{name} is declared as {declared}, its expression gives {node.type}", str(node.type), str(declared),
-                         "Correct the expression or the declared type.")  # fmt: skip
+            self.problem(
+                at,
+                f"{name} is declared as {declared}, its expression gives {node.type}",
+                str(node.type),
+                str(declared),
+                "Correct the expression or the declared type.",
+            )
         return tree.Cast(declared, node.at, node, name)
 
     # -- boxes
@@ -115,15 +139,22 @@ class BoxBuilder:
         if isinstance(function.type, FunctionType):
             wanted = [name for name, _ in function.type.parameters]
             if self.strict and sorted(wanted) != sorted(names):
-                self.problem(box.at, "the invocation binds other parameters than the function has", ", ".join(names),
-                             ", ".join(wanted), "Correct the bindings.")  # fmt: skip
+                self.problem(
+                    box.at,
+                    "the invocation binds other parameters than the function has",
+                    ", ".join(names),
+                    ", ".join(wanted),
+                    "Correct the bindings.",
+                )
         return tree.Call(check.callable_result(function.type), 0, function, arguments, names)
 
     def function(self, box: m.BoxedFunction, result: FeelType | str = ANY) -> tree.Node:
         declared = ANY if isinstance(result, str) else result
         if box.kind not in ("", "FEEL"):
             if self.strict:
-                self.problem(box.at, "a function that is not FEEL is not run", box.kind, "FEEL", "Write its body in FEEL.")
+                self.problem(
+                    box.at, "a function that is not FEEL is not run", box.kind, "FEEL", "Write its body in FEEL."
+                )
             return tree.Const(ANY, 0, None)
         outer, self.scope = self.scope, self.scope.inner()
         parameters = [self.scope.bind(name, self.kind(kind, box.at)) for name, kind in box.parameters]
@@ -131,8 +162,14 @@ class BoxBuilder:
         body = self.typed(body, declared, box.at, f"the result of {self.name}")
         self.scope = outer
         kind = FunctionType(tuple((one.name, one.type) for one in parameters), body.type)
-        return tree.FunctionOf(kind, 0, tuple(one.name for one in parameters), tuple(one.slot for one in parameters),
-                               tuple(one.type for one in parameters), body)  # fmt: skip
+        return tree.FunctionOf(
+            kind,
+            0,
+            tuple(one.name for one in parameters),
+            tuple(one.slot for one in parameters),
+            tuple(one.type for one in parameters),
+            body,
+        )
 
     def conditional(self, box: m.Conditional, part: str) -> tree.Node:
         condition, then, otherwise = (self.boxed(one, part) for one in (box.condition, box.then, box.otherwise))
@@ -187,8 +224,18 @@ class BoxBuilder:
             default_nodes = tuple(self.parse(text or "null", output.at, "default output") for text, output in pairs)
         ranks = tuple(self.ranks(box, output, kind) for output, kind in zip(box.outputs, kinds, strict=True))
         kind = self.table_kind(box, names, rules, default_nodes)
-        return TableNode(kind, 0, part or self.name, box.hit_policy, box.aggregation, tuple(inputs), rules, names,
-                         default_nodes, ranks)  # fmt: skip
+        return TableNode(
+            kind,
+            0,
+            part or self.name,
+            box.hit_policy,
+            box.aggregation,
+            tuple(inputs),
+            rules,
+            names,
+            default_nodes,
+            ranks,
+        )
 
     def clause(self, clause: m.TableInput) -> tuple[TableInputNode, Variable]:
         """The value a column tests: a variable that exists already, or a new one."""
@@ -200,7 +247,9 @@ class BoxBuilder:
         variable = Variable("?", self.scope.new_slot(), value.type)
         return TableInputNode(ANY, 0, variable.slot, value), variable
 
-    def rule(self, number: int, rule: m.TableRule, subjects: list[Variable], box: m.Table, kinds: list[FeelType]) -> RuleNode:
+    def rule(
+        self, number: int, rule: m.TableRule, subjects: Sequence[Variable], box: m.Table, kinds: Sequence[FeelType]
+    ) -> RuleNode:
         tests, columns = [], []
         for column, (text, subject) in enumerate(zip(rule.tests, subjects, strict=False)):
             test = self.cell(text, subject, rule.at, f"rule {number}, {box.inputs[column].label!r}")
@@ -254,12 +303,19 @@ class BoxBuilder:
             test = self.cell(output.allowed, Variable("?", self.scope.new_slot(), kind), output.at, "output values")
         values = tuple(value for part in _alternatives(test) for value in _constant(part))
         if self.strict and not values and not any(one.allowed for one in box.outputs):
-            self.problem(output.at, f"the hit policy {box.hit_policy} needs the output values in order of priority", "", "",
-                         'Add <outputValues><text>"decline","review","approve"</text></outputValues>.')  # fmt: skip
+            self.problem(
+                output.at,
+                f"the hit policy {box.hit_policy} needs the output values in order of priority",
+                "",
+                "",
+                'Add <outputValues><text>"decline","review","approve"</text></outputValues>.',
+            )
         return values
 
     @staticmethod
-    def table_kind(box: m.Table, names: tuple[str, ...], rules: tuple[RuleNode, ...], defaults: tuple[tree.Node, ...]) -> FeelType:
+    def table_kind(
+        box: m.Table, names: tuple[str, ...], rules: tuple[RuleNode, ...], defaults: tuple[tree.Node, ...]
+    ) -> FeelType:
         rows = [rule.outputs for rule in rules] + ([defaults] if defaults and box.hit_policy not in MULTIPLE else [])
         columns = [join(*(row[i].type for row in rows if len(row) > i)) for i in range(len(box.outputs))]
         kind: FeelType = ANY
@@ -270,7 +326,13 @@ class BoxBuilder:
         if box.aggregation == "COUNT":
             return NUMBER
         if box.hit_policy in MULTIPLE and not box.aggregation:
-            return join(ListType(kind), defaults[0].type) if defaults and not names else ANY if defaults else ListType(kind)
+            return (
+                join(ListType(kind), defaults[0].type)
+                if defaults and not names
+                else ANY
+                if defaults
+                else ListType(kind)
+            )
         return kind
 
 

@@ -57,7 +57,12 @@ class Builder:
 
     def build(self) -> Model:
         model, definitions = self.model, self.model.definitions
-        groups: tuple[Sequence[Element], ...] = (definitions.inputs, definitions.decisions, definitions.knowledge, definitions.services)
+        groups: tuple[Sequence[Element], ...] = (
+            definitions.inputs,
+            definitions.decisions,
+            definitions.knowledge,
+            definitions.services,
+        )
         names: dict[str, Element] = {}
         for element in (one for group in groups for one in group):
             if element.id in model.elements:
@@ -108,19 +113,27 @@ class Builder:
                     waiting.append((following, iter(self.needs(self.model.elements[following]))))
 
     def missing(self, element: Element, reference: str) -> None:
-        self.problem(element, "a requirement points at nothing", repr(reference), "", "Correct its href, or add the element.")
+        self.problem(
+            element, "a requirement points at nothing", repr(reference), "", "Correct its href, or add the element."
+        )
 
     def cycle(self, path: Sequence[str], again: str) -> None:
         names = [self.model.elements[one].name for one in [*path[list(path).index(again) :], again]]
         recursive = len(names) == 2 and isinstance(self.model.elements[again], Knowledge)
         if not recursive:
-            self.problem(self.model.elements[again], "requirements form a cycle", " -> ".join(names), "", "Remove one of them.")
+            self.problem(
+                self.model.elements[again], "requirements form a cycle", " -> ".join(names), "", "Remove one of them."
+            )
 
     # -- elements
 
     def element(self, element: Element) -> None:
-        builders: dict[type, Callable[..., None]] = {InputData: self.input, Decision: self.decision, Knowledge: self.knowledge,
-                                                     Service: self.service}  # fmt: skip
+        builders: dict[type, Callable[..., None]] = {
+            InputData: self.input,
+            Decision: self.decision,
+            Knowledge: self.knowledge,
+            Service: self.service,
+        }
         builders[type(element)](element)
 
     def declare(self, element: Element, kind: FeelType) -> Variable:

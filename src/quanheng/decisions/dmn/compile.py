@@ -96,8 +96,8 @@ class _PolicyCompiler:
         start = tree.Const(ANY, 0, None)
         emitter.place(start)
         body: list[ast.stmt] = []
-        for element in inputs:
-            body += self.admit(element)
+        for one in inputs:
+            body += self.admit(one)
         steps: list[ast.expr] = []
         for identity in self.needed:
             element = model.elements[identity]
@@ -115,9 +115,14 @@ class _PolicyCompiler:
         statements = [*emitter.functions, *globals_, main]
         exec(py.code(statements, "policy"), emitter.namespace)
         variables = [model.variables[one.id] for one in inputs]
-        return Policy(self.target.name, [PolicyInput(one.name, one.type) for one in variables],
-                      model.variables[self.target.id].type, emitter.namespace["decide"],  # type: ignore[arg-type]
-                      emitter.places, lambda: py.source(statements))  # fmt: skip
+        return Policy(
+            self.target.name,
+            [PolicyInput(one.name, one.type) for one in variables],
+            model.variables[self.target.id].type,
+            emitter.namespace["decide"],  # type: ignore[arg-type]
+            emitter.places,
+            lambda: py.source(statements),
+        )
 
     def admit(self, element: InputData) -> list[ast.stmt]:
         """Let only values of the declared type and within its allowed values through."""
@@ -130,8 +135,12 @@ class _PolicyCompiler:
         if constraint is None:
             return statements
         allowed = constraint.text or "the allowed values of its type"
-        refused = py.assign(title, py.call("refuse", _RUN, self.emitter.place(start), py.name(title), py.const(element.name),
-                                           py.const(allowed)))  # fmt: skip
+        refused = py.assign(
+            title,
+            py.call(
+                "refuse", _RUN, self.emitter.place(start), py.name(title), py.const(element.name), py.const(allowed)
+            ),
+        )
         outside = py.negated(self.emitter.satisfied(constraint, py.name(title)))
         return [*statements, py.when(outside, [refused])]
 
@@ -171,7 +180,11 @@ def compile_decision(model: Model, name: str) -> Policy:
     """
     target = model.decision(name)
     if target is None:
-        raise NotFound("the model has no such decision", where=model.definitions.where, found=repr(name),
-                       allowed=", ".join(model.decisions), cure="Correct the name of the decision.")  # fmt: skip
+        raise NotFound(
+            "the model has no such decision",
+            where=model.definitions.where,
+            found=repr(name),
+            allowed=", ".join(model.decisions),
+            cure="Correct the name of the decision.",
+        )
     return _PolicyCompiler(model, target).compile()
-

@@ -11,6 +11,7 @@ from quanheng.decisions.dmn.model import Decision, InputData
 from quanheng.decisions.dmn.types import Constraint
 from quanheng.decisions.policy import Judgement
 from quanheng.feel import judge as feel
+from quanheng.feel import tree
 from quanheng.feel.operators import single
 from quanheng.feel.values import GIVEN_UP, admit, give_up
 from quanheng.kernel.errors import NotFound
@@ -35,7 +36,7 @@ def table(self: feel.Judge, node: tables.TableNode, env: feel.Variables) -> tabl
     return _concluded(self, node, rules, outputs)
 
 
-def _row(self: feel.Judge, node: tables.TableNode, cells: tuple[feel.tree.Node, ...], env: feel.Variables) -> object:
+def _row(self: feel.Judge, node: tables.TableNode, cells: tuple[tree.Node, ...], env: feel.Variables) -> object:
     values = [self.value(cell, env) for cell in cells]
     return dict(zip(node.names, values, strict=True)) if node.names else values[0]
 
@@ -69,8 +70,13 @@ class ModelJudge:
     def decide(self, name: str) -> object:
         target = self.model.decision(name)
         if target is None:
-            raise NotFound("the model has no such decision", where=self.model.definitions.where, found=repr(name),
-                           allowed=", ".join(self.model.decisions), cure="Correct the name of the decision.")  # fmt: skip
+            raise NotFound(
+                "the model has no such decision",
+                where=self.model.definitions.where,
+                found=repr(name),
+                allowed=", ".join(self.model.decisions),
+                cure="Correct the name of the decision.",
+            )
         for identity in self.needed(target):
             self.element(identity)
         return self.env[self.model.variables[target.id].slot]
@@ -97,11 +103,11 @@ class ModelJudge:
         if not isinstance(element, Decision):
             self.env[variable.slot] = judge.value(node, self.env)
             return
-        inner = node.value if isinstance(node, feel.tree.Cast) else node
+        inner = node.value if isinstance(node, tree.Cast) else node
         rules: tuple[int, ...] = ()
         if isinstance(inner, tables.TableNode):
             result, rules = table(judge, inner, self.env)
-            if isinstance(node, feel.tree.Cast):
+            if isinstance(node, tree.Cast):
                 result = admit(judge.run, 0, result, node.type, node.name)
         else:
             result = judge.value(node, self.env)

@@ -190,9 +190,9 @@ def free_slots(node: tree.Node, known: frozenset[int]) -> list[int]:
             read.add(part.slot)
         elif isinstance(part, tree.ContextOf | tree.FunctionOf):
             bound.update(part.slots)
-        elif isinstance(part, tree.In | tree.Filter | tree.Iterator_):
-            bound.add(part.slot)
-        elif isinstance(part, TableInputNode) and part.value is not None:
+        elif isinstance(part, tree.In | tree.Filter | tree.Iterator_) or (
+            isinstance(part, TableInputNode) and part.value is not None
+        ):
             bound.add(part.slot)
         elif isinstance(part, tree.For) and part.partial is not None:
             bound.add(part.partial)

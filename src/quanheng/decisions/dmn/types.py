@@ -84,7 +84,9 @@ class TypeTable:
         constraint: Constraint | None = None
         kind: FeelType
         if item.parameters is not None:
-            kind = FunctionType(tuple((n, self.resolve(t, item)) for n, t in item.parameters), self.resolve(item.type_ref, item))
+            kind = FunctionType(
+                tuple((n, self.resolve(t, item)) for n, t in item.parameters), self.resolve(item.type_ref, item)
+            )
         elif item.components:
             parts = [(component.name, *self.definition(component)) for component in item.components]
             kind = ContextType(tuple((name, part) for name, part, _ in parts))

@@ -84,8 +84,9 @@ class Reader:
             return None
         space = etree.QName(root).namespace or ""
         if etree.QName(root).localname != "definitions" or space not in NAMESPACES:
-            self.problem(root, "the file is not a DMN model", root.tag, ", ".join(NAMESPACES),
-                         "Save it as DMN 1.2 to 1.5.")  # fmt: skip
+            self.problem(
+                root, "the file is not a DMN model", root.tag, ", ".join(NAMESPACES), "Save it as DMN 1.2 to 1.5."
+            )
             return None
         self.namespace = space
         return Definitions(
@@ -104,16 +105,22 @@ class Reader:
         if len(xml) > SIZE_MAX:
             self.problem(None, "the file is too large", f"{len(xml)} bytes", f"{SIZE_MAX} bytes", "Split the model.")
             return None
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False,
-                                 remove_comments=True, remove_pis=True)  # fmt: skip
+        parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+            remove_comments=True,
+            remove_pis=True,
+        )
         try:
             root = etree.fromstring(xml, parser)
         except (etree.XMLSyntaxError, ValueError) as error:
             self.problem(None, "the file is not well-formed XML", str(error), "", "Export it again from the editor.")
             return None
-        if root.getroottree().docinfo.doctype:
-            self.problem(None, "the file declares a document type", root.getroottree().docinfo.doctype, "no DOCTYPE",
-                         "Remove the DOCTYPE line.")  # fmt: skip
+        doctype = str(getattr(root.getroottree().docinfo, "doctype", "") or "")
+        if doctype:
+            self.problem(None, "the file declares a document type", doctype, "no DOCTYPE", "Remove the DOCTYPE line.")
             return None
         return root
 
@@ -131,7 +138,8 @@ class Reader:
 
     @staticmethod
     def line(node: Xml) -> int:
-        return int(node.sourceline or 0)
+        line: int | None = node.sourceline  # type: ignore[assignment]
+        return line or 0
 
     def named(self, node: Xml) -> tuple[str, str, int]:
         name = " ".join((node.get("name") or "").split())
@@ -159,27 +167,31 @@ class Reader:
         function = self.one(node, "functionItem")
         parameters = None
         if function is not None:
-            parameters = tuple((one.get("name", ""), one.get("typeRef", "")) for one in self.all(function, "parameters"))
+            parameters = tuple(
+                (one.get("name", ""), one.get("typeRef", "")) for one in self.all(function, "parameters")
+            )
         result = "" if function is None else function.get("outputTypeRef", "")
         return ItemDefinition(
-            *self.named(node), result or self.text(node, "typeRef"),
+            *self.named(node),
+            result or self.text(node, "typeRef"),
             tuple(self.item(component) for component in self.all(node, "itemComponent")),
             node.get("isCollection") == "true",
             self.text(self.one(node, "allowedValues")),
             self.text(self.one(node, "typeConstraint")),
             parameters,
-        )  # fmt: skip
+        )
 
     def input_data(self, node: Xml) -> InputData:
         return InputData(*self.named(node), self.variable_type(node))
 
     def decision(self, node: Xml) -> Decision:
         return Decision(
-            *self.named(node), self.variable_type(node),
+            *self.named(node),
+            self.variable_type(node),
             self.references(node, "informationRequirement", "requiredInput", "requiredDecision"),
             self.references(node, "knowledgeRequirement", "requiredKnowledge"),
             self.boxed_in(node),
-        )  # fmt: skip
+        )
 
     def knowledge(self, node: Xml) -> Knowledge:
         logic = self.one(node, "encapsulatedLogic")
@@ -191,8 +203,14 @@ class Reader:
         def targets(name: str) -> tuple[str, ...]:
             return tuple(one.get("href", "").removeprefix("#") for one in self.all(node, name))
 
-        return Service(*self.named(node), self.variable_type(node), targets("outputDecision"), targets("encapsulatedDecision"),
-                       targets("inputDecision"), targets("inputData"))  # fmt: skip
+        return Service(
+            *self.named(node),
+            self.variable_type(node),
+            targets("outputDecision"),
+            targets("encapsulatedDecision"),
+            targets("inputDecision"),
+            targets("inputData"),
+        )
 
     # -- boxed expressions
 
@@ -203,8 +221,13 @@ class Reader:
             if name in self._boxes and etree.QName(child).namespace == self.namespace:
                 self.depth += 1
                 if self.depth > BOXES_DEEP_MAX:
-                    self.problem(child, "boxed expressions are nested too deeply", f"more than {BOXES_DEEP_MAX}", "",
-                                 "Split the decision.")  # fmt: skip
+                    self.problem(
+                        child,
+                        "boxed expressions are nested too deeply",
+                        f"more than {BOXES_DEEP_MAX}",
+                        "",
+                        "Split the decision.",
+                    )
                     return None
                 result = self._boxes[name](child)
                 self.depth -= 1
@@ -247,8 +270,13 @@ class Reader:
             listed = self.list(row)
             assert isinstance(listed, BoxedList)
             if len(listed.items) != len(columns):
-                self.problem(row, "a row of the relation has another number of cells than columns", str(len(listed.items)),
-                             str(len(columns)), "Add or remove cells.")  # fmt: skip
+                self.problem(
+                    row,
+                    "a row of the relation has another number of cells than columns",
+                    str(len(listed.items)),
+                    str(len(columns)),
+                    "Add or remove cells.",
+                )
                 continue
             rows.append(listed.items)
         return Relation(self.line(node), node.get("typeRef", ""), columns, tuple(rows))
@@ -259,13 +287,17 @@ class Reader:
             parameter = self.one(binding, "parameter")
             name = "" if parameter is None else " ".join(parameter.get("name", "").split())
             bindings.append(Entry(name, "", self.needed(binding, binding, f"the value of the parameter {name!r}")))
-        return Invocation(self.line(node), node.get("typeRef", ""), self.needed(node, node, "the invoked function"), tuple(bindings))
+        return Invocation(
+            self.line(node), node.get("typeRef", ""), self.needed(node, node, "the invoked function"), tuple(bindings)
+        )
 
     def function(self, node: Xml) -> BoxedFunction:
         parameters = tuple(
             (" ".join(one.get("name", "").split()), one.get("typeRef", "")) for one in self.all(node, "formalParameter")
         )
-        return BoxedFunction(self.line(node), node.get("typeRef", ""), node.get("kind", "FEEL"), parameters, self.boxed_in(node))
+        return BoxedFunction(
+            self.line(node), node.get("typeRef", ""), node.get("kind", "FEEL"), parameters, self.boxed_in(node)
+        )
 
     def conditional(self, node: Xml) -> Boxed:
         parts = [self.needed(node, self.one(node, name), f"<{name}>") for name in ("if", "then", "else")]
@@ -291,14 +323,23 @@ class Reader:
         if policy not in HIT_POLICIES:
             self.problem(node, "the hit policy is not known", policy, ", ".join(HIT_POLICIES), "Use one of these.")
         if aggregation not in AGGREGATIONS:
-            self.problem(node, "the aggregation is not known", aggregation, ", ".join(AGGREGATIONS[1:]), "Use one of these.")
+            self.problem(
+                node, "the aggregation is not known", aggregation, ", ".join(AGGREGATIONS[1:]), "Use one of these."
+            )
         if aggregation and (policy != "COLLECT" or len(outputs) > 1):
-            self.problem(node, "an aggregation needs COLLECT and one output", f"{policy}, {len(outputs)} outputs",
-                         "COLLECT with one output", "Remove the aggregation or the further outputs.")  # fmt: skip
+            self.problem(
+                node,
+                "an aggregation needs COLLECT and one output",
+                f"{policy}, {len(outputs)} outputs",
+                "COLLECT with one output",
+                "Remove the aggregation or the further outputs.",
+            )
         if not outputs:
             self.problem(node, "the table has no output", "", "at least one", "Add an output column.")
         if len(outputs) > 1 and not all(one.name for one in outputs):
-            self.problem(node, "an output of a table with several outputs has no name", "", "", 'Add name="..." to each.')
+            self.problem(
+                node, "an output of a table with several outputs has no name", "", "", 'Add name="..." to each.'
+            )
         return Table(self.line(node), node.get("typeRef", ""), policy, aggregation, inputs, outputs, rules)
 
     def table_input(self, node: Xml) -> TableInput:
@@ -307,20 +348,32 @@ class Reader:
         text = self.text(expression)
         if not text:
             self.problem(node, "an input of the table has no expression", "", "", "Add the name of the value it tests.")
-        return TableInput(self.line(node), node.get("label") or text, text or "null", kind, self.text(self.one(node, "inputValues")))
+        return TableInput(
+            self.line(node), node.get("label") or text, text or "null", kind, self.text(self.one(node, "inputValues"))
+        )
 
     def table_output(self, node: Xml) -> TableOutput:
         default = self.one(node, "defaultOutputEntry")
         name = " ".join(node.get("name", "").split())
-        return TableOutput(self.line(node), name, node.get("typeRef", ""), self.text(self.one(node, "outputValues")),
-                           self.text(default) if default is not None else None)  # fmt: skip
+        return TableOutput(
+            self.line(node),
+            name,
+            node.get("typeRef", ""),
+            self.text(self.one(node, "outputValues")),
+            self.text(default) if default is not None else None,
+        )
 
     def rule(self, node: Xml, inputs: int, outputs: int) -> TableRule:
         tests = tuple(self.text(one) for one in self.all(node, "inputEntry"))
         results = tuple(self.text(one) for one in self.all(node, "outputEntry"))
         for found, wanted, what in ((tests, inputs, "input"), (results, outputs, "output")):
             if len(found) != wanted:
-                self.problem(node, f"the rule has another number of {what} entries than the table has {what}s",
-                             str(len(found)), str(wanted), "Add the missing cells (an empty input is '-').")  # fmt: skip
+                self.problem(
+                    node,
+                    f"the rule has another number of {what} entries than the table has {what}s",
+                    str(len(found)),
+                    str(wanted),
+                    "Add the missing cells (an empty input is '-').",
+                )
         notes = tuple(self.text(one) for one in self.all(node, "annotationEntry"))
         return TableRule(self.line(node), tests, results, notes)

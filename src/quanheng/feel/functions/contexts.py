@@ -38,7 +38,9 @@ def context_put(_run: Run, _at: int, base: dict[str, object], key: str, value: o
 
 
 @builtin("context put(context: context, keys: list<string>, value: Any): context")
-def context_put_deep(run: Run, at: int, base: dict[str, object], keys: list[str], value: object) -> dict[str, object] | None:
+def context_put_deep(
+    run: Run, at: int, base: dict[str, object], keys: list[str], value: object
+) -> dict[str, object] | None:
     if not keys or any(key is None for key in keys):
         run.append((at, "the keys of context put() must be a list of texts that is not empty"))
         return None

@@ -1,4 +1,4 @@
-"""Lists (DMN 1.5, 10.3.4.4). Positions count from 1; a negative one counts from the end. Arguments are never changed."""
+"""Lists (DMN 1.5, 10.3.4.4). Positions count from 1, negative ones from the end. Arguments are never changed."""
 
 from __future__ import annotations
 
@@ -146,7 +146,12 @@ def sublist(run: Run, at: int, items: Items, start: int, length: int | None = No
     if first is None or (length is not None and length < 1):
         return None
     if length is not None and first + whole(length) > len(items):
-        run.append((at, f"sublist(): the list has {len(items)} items, {shown(length)} from position {shown(start)} go beyond it"))
+        run.append(
+            (
+                at,
+                f"sublist(): the list has {len(items)} items, {shown(length)} from position {shown(start)} go beyond it",
+            )
+        )
         return None
     return items[first:] if length is None else items[first : first + whole(length)]
 

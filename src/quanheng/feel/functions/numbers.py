@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP
-from decimal import Decimal, DecimalException
+from decimal import (
+    ROUND_CEILING,
+    ROUND_DOWN,
+    ROUND_FLOOR,
+    ROUND_HALF_DOWN,
+    ROUND_HALF_EVEN,
+    ROUND_HALF_UP,
+    ROUND_UP,
+    Decimal,
+    DecimalException,
+)
 from typing import cast
 
 from quanheng.feel.functions.registry import builtin
@@ -150,7 +159,14 @@ def number(run: Run, at: int, text: str, grouping: str | None = None, point: str
     plain = text.replace(grouping, "") if grouping else text
     plain = plain.replace(point, ".") if point else plain
     body = plain[1:] if plain[:1] in ("-", "+") else plain
-    if not body.replace(".", "", 1).replace("e", "", 1).replace("E", "", 1).replace("-", "", 1).replace("+", "", 1).isdigit():
+    if (
+        not body.replace(".", "", 1)
+        .replace("e", "", 1)
+        .replace("E", "", 1)
+        .replace("-", "", 1)
+        .replace("+", "", 1)
+        .isdigit()
+    ):
         run.append((at, f"number(): {text!r} is not a number"))
         return None
     try:
@@ -168,4 +184,4 @@ def number_itself(_run: Run, _at: int, value: Number) -> Number:
 
 def is_integral(value: Number) -> bool:
     """True for a number without a fraction."""
-    return value.__class__ is int or not math.isnan(value) and value == int(value)
+    return value.__class__ is int or (not math.isnan(value) and value == int(value))
