@@ -12,7 +12,7 @@ from quanheng.kernel.errors import QuanhengError
 from quanheng.kernel.time import parse_duration_ms, parse_time_ms
 from quanheng.loading.declared import Title
 from quanheng.loading.notes import Notes, Words, describe, nearest
-from quanheng.loading.toml import join_key
+from quanheng.loading.toml import INTEGER_MAX, join_key
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 DOTTED_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}(\.[a-z][a-z0-9_]{0,63}){0,3}")
@@ -144,6 +144,9 @@ class Table:
         value = self._take(name, int, "an integer", required)
         if not isinstance(value, int):
             return default
+        if abs(value) > INTEGER_MAX:  # Noted when the file was read.
+            self.sound = False
+            return default
         if (least is not None and value < least) or (most is not None and value > most):
             self.problem(
                 name,
@@ -232,30 +235,25 @@ class Table:
                 self.problem(name, f"entry {position + 1} of the list is not a table", found=item, known="a table")
 
     def named(
-        self, name: str, pattern: re.Pattern[str] = NAME, *, required: bool = False
+        self, name: str, pattern: re.Pattern[str] = NAME, *, required: bool = False, of: str = ""
     ) -> Iterator[tuple[str, Table]]:
-        """The tables `[name.X]` with their X, which must be a plain small-letter name."""
+        """The tables `[name.X]` with their X. Where one cannot be read, names `of` this kind are in doubt."""
         outer = self.table(name, required=required)
         for inner, value in outer.values.items():
             if not pattern.fullmatch(inner):
-                outer.problem(
-                    inner,
-                    "the name is not a plain name",
-                    found=inner,
-                    known=_name_words(pattern),
-                    cure="Names have small letters, digits and _ and begin with a letter.",
-                )
+                cure = "Names have small letters, digits and _ and begin with a letter."
+                outer.problem(inner, "the name is not a plain name", found=inner, known=_name_words(pattern), cure=cure)
             elif not isinstance(value, dict):
                 outer.problem(inner, "the value is of the wrong kind", found=kind_of(value), known="a table")
             elif pattern is DOTTED_NAME and _parts_of_a_name(value):
-                written = f"{outer.key}.{inner}.{next(iter(value))}"
-                cure = f'Write [{outer.key}."{inner}.{next(iter(value))}"].'
-                outer.problem(
-                    inner, "a name that holds a dot stands without quotes", found=Words(f"[{written}]"), cure=cure
-                )
-                outer.notes.doubt("event", "decided", "feature", "source")
+                dotted = f"{inner}.{next(iter(value))}"
+                message, cure = "a name that holds a dot stands without quotes", f'Write [{outer.key}."{dotted}"].'
+                outer.problem(inner, message, found=Words(f"[{outer.key}.{dotted}]"), cure=cure)
+                self.notes.doubt("decided", "feature", "source")
             else:
                 yield inner, Table(value, self.file, join_key(outer.key, inner), self.notes)
+        if not outer.sound and of:
+            self.notes.doubt(of)
 
     def duration_ms(
         self, name: str, *, required: bool = False, least_ms: int = 0, most_ms: int = 20 * 366 * 86_400_000

@@ -50,8 +50,8 @@ def read_toml(content: bytes, file: str, notes: Notes) -> dict[str, object] | No
             file,
             "",
             "the file cannot be read as TOML",
-            found=Words(f"{type(error).__name__} ({error})"),
-            cure="Look for a date that does not exist, a number of thousands of digits or lists inside lists.",
+            found=Words(type(error).__name__),
+            cure="Look for a number of thousands of digits, or for lists inside lists inside lists.",
         )
         return None
     _check_numbers(values, "", file, notes)

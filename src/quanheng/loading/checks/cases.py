@@ -88,7 +88,8 @@ def _case(
             known,
         )
     table.done()
-    if events and not any(event.expect for event in events):
+    raw = table.values.get("event")
+    if isinstance(raw, list) and not any(isinstance(one, dict) and "expect" in one for one in raw):
         table.problem(
             "event", "the case expects nothing", cure='Add expect = {outcome = "…", reasons = […]} to an event.'
         )

@@ -35,10 +35,10 @@ def check_events(
     Entities and events; names of events that have problems, which can be spoken of and not yet read.
     """
     top = Table(values, FILE, "", notes)
-    entities = tuple(_entity(f"{pack}.{name}", table) for name, table in top.named("entity"))
+    entities = tuple(_entity(f"{pack}.{name}", table) for name, table in top.named("entity", of="entity"))
     known = {**entities_known, **{entity.name: entity for entity in entities}}
     events, unsound = [], set()
-    for name, table in top.named("event", DOTTED_NAME):
+    for name, table in top.named("event", DOTTED_NAME, of="event"):
         before = len(notes)
         events.append(_event(name, table, pack, known))
         if len(notes) > before:

@@ -207,6 +207,7 @@ def _in_order(
                     cure="Write one of them without the other.",
                 )
             done += [formula for _, formula in waiting.values()]
+            notes.doubt("feature", "source")
             break
         done += [waiting.pop(name)[1] for name in ready]
     return tuple(done)

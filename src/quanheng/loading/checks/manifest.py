@@ -67,7 +67,7 @@ def check_manifest(values: dict[str, object], notes: Notes) -> Manifest:
         pack.problem(
             "outcomes", "the list is too long", found=Words(f"{len(outcomes)} entries"), known=f"at most {OUTCOMES_MAX}"
         )
-    purposes = tuple(_purpose(name, table) for name, table in top.named("purpose"))
+    purposes = tuple(_purpose(name, table) for name, table in top.named("purpose", of="purpose"))
     pack.done()
     top.done()
     return Manifest(
@@ -140,7 +140,7 @@ def check_flow_names(manifest: Manifest, events: Collection[str], notes: Notes) 
         _known(flow.when, events, flow, "when", NO_SUCH_EVENT, notes, "event")
         if flow.when not in events:
             notes.doubt("decided", "feature", "source")
-        _known(flow.purpose, purposes, flow, "purpose", "no such purpose is declared in this file", notes)
+        _known(flow.purpose, purposes, flow, "purpose", "no such purpose is declared in this file", notes, "purpose")
         _known(
             flow.fallback,
             manifest.outcomes,

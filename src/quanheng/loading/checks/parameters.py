@@ -17,7 +17,7 @@ def check_parameters(files: dict[str, dict[str, object]], notes: Notes) -> tuple
     found: dict[str, tuple[str, Parameter]] = {}
     for file, values in files.items():
         top = Table(values, file, "", notes)
-        for name, table in top.named("parameter", NAME, required=True):
+        for name, table in top.named("parameter", NAME, required=True, of="source"):
             if name in found:
                 table.problem(
                     "",

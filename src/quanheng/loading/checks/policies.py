@@ -13,7 +13,7 @@ from quanheng.kernel.errors import DeclarationError
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import FlowDraft
 from quanheng.loading.declared import Flow
-from quanheng.loading.notes import Notes
+from quanheng.loading.notes import Notes, Words
 
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _WHOLE_TEXT = re.compile(rf"\s*({_TEXT})\s*")
@@ -87,7 +87,7 @@ def _outline(xml: bytes, file: str, notes: Notes) -> Outline | None:
             file,
             f"line {error.lineno or 1}",
             "the file is not well-formed XML",
-            found=str(error.msg),
+            found=Words(error.msg),
             cure="Save it again from a DMN editor, or write & as &amp; and < as &lt; inside texts.",
         )
         notes.doubt("decision")

@@ -15,7 +15,7 @@ def check_reasons(values: dict[str, object], notes: Notes) -> tuple[Reason, ...]
     """Read reasons.toml: both languages must be there for every code."""
     top = Table(values, FILE, "", notes)
     reasons = []
-    for code, table in top.named("reason", NAME):
+    for code, table in top.named("reason", NAME, of="reason"):
         reasons.append(
             Reason(
                 code, table.text("en", wanted="the English sentence"), table.text("zh", wanted="the Chinese sentence")
