@@ -49,7 +49,7 @@ class World:
         """Open everything on `disk`, check it, and work until the disk stops or `steps` are done."""
         files = SimulatedFiles(disk)
         ring = KeyRing.open("ring", files=files, connect=disk.connect, random=self.rng.randbytes)
-        store = SqliteLogStore("log/log.db", connect=connect or disk.connect, files=files)
+        store = SqliteLogStore("log/log.db", connect=connect or disk.connect, files=files, witness=False)
         log = Log.open(store, "simulation")
         self.check(log, ring, files)
         content, snapshots = ContentStore("content", files), Snapshots("snapshots", files)

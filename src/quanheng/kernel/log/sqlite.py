@@ -12,6 +12,7 @@ from typing import Any
 from quanheng.kernel.errors import AppendFailed, EpochFenced, HeadMoved, LogCorrupt, LogError
 from quanheng.kernel.files import Files
 from quanheng.kernel.log.store import GENESIS_DIGEST, BatchRow, Tip
+from quanheng.kernel.log.witness import Witness
 from quanheng.kernel.wal import connect_durably
 
 FORMAT = 1
@@ -36,10 +37,11 @@ class SqliteLogStore:
 
     Parameters
     ----------
-    path : the file; it and `-wal`, `-shm` beside it belong to the store
+    path : the file; it and `-wal`, `-shm`, `.head` beside it belong to the store
     connect : gives a connection with the interface of `sqlite3`; the store simulation passes its own
     timeout_s : how long to wait for another process that is writing
     files : the file layer, which must see the same disk as `connect`
+    witness : keep the file `.head` beside, which tells a cut WAL from one that ends early after a crash
     """
 
     def __init__(
@@ -48,9 +50,11 @@ class SqliteLogStore:
         connect: Callable[..., Any] = sqlite3.connect,
         timeout_s: float = 10.0,
         files: Files | None = None,
+        witness: bool = True,
     ) -> None:
         self.path = str(path)
         self._connect_with, self._timeout_s, self._files = connect, timeout_s, files or Files()
+        self._witness = Witness(self.path + ".head") if witness else None
         self._lock = threading.Lock()
         self._readers = threading.local()
         self._open: list[Any] = []
@@ -74,6 +78,8 @@ class SqliteLogStore:
                 if moved and batch.first == expected_head:
                     execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?)", batch)
                     execute("COMMIT")
+                    if self._witness is not None:
+                        self._witness.note(Tip(batch.first + batch.count, epoch, batch.digest))
                     return batch.first + batch.count
                 tip = self._tip(self._writer)
             except sqlite3.Error as error:
@@ -126,6 +132,8 @@ class SqliteLogStore:
             for connection in self._open:
                 connection.close()
             self._open.clear()
+            if self._witness is not None:
+                self._witness.close()
             self._readers = threading.local()
 
     def _connect(self) -> Any:
@@ -136,6 +144,7 @@ class SqliteLogStore:
         return connection
 
     def _prepare(self) -> Any:
+        remembered = self._witness.remembered() if self._witness is not None else None
         before = (f"PRAGMA page_size = {PAGE_BYTES}",)
         connection = connect_durably(self.path, self._connect_with, self._files, before, self._timeout_s)
         self._open.append(connection)
@@ -149,6 +158,8 @@ class SqliteLogStore:
         execute(f"PRAGMA application_id = {APPLICATION_ID}")
         execute(f"PRAGMA user_version = {FORMAT}")
         execute("COMMIT")
+        if self._witness is not None:
+            self._witness.check(remembered, self._tip(connection))
         return connection
 
     def _acquire(self, owner: str) -> int:
