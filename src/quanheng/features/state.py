@@ -243,7 +243,7 @@ class FeatureState:
         index, entries = int(arena[state + w.S_INDEX]), int(arena[state + w.S_MASK]) + 1
         if index == 0:
             return np.zeros(0, dtype=np.int64)
-        slots = arena[index + 1 : index + 2 * entries : 2]
+        slots = arena[index + 2 : index + w.I_WORDS * entries : w.I_WORDS]
         slots = slots[slots != 0]
         return slots[np.lexsort((arena[slots + w.K_1], arena[slots + w.K_0]))]
 

@@ -150,6 +150,7 @@ class Encoder:
         )
         record[w.T_WINDOWS_N] = len(windows)
         record[w.T_WINDOWS] = self.put([item for window in windows for item in window])
+        record[w.T_FIRST_OUT] = next(i for i, column in enumerate(self.columns) if column.fold == table.folds[0])
         record[w.T_BASE_ON] = int(table.base)
         record[w.T_VALUES_N], record[w.T_VALUES] = len(sources), self.put(sources)
         record[w.T_STATE] = self.state_words

@@ -11,12 +11,13 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from quanheng.features.kernel.arena import guess, hash_key
+from quanheng.features.kernel.arena import find, hash_key
 from quanheng.features.kernel.keys import key_of
 from quanheng.features.kernel.words import (
     AHEAD,
     E_OPS,
     E_OPS_N,
+    I_WORDS,
     K_BOUNDS,
     K_CAPACITY,
     K_HEAD,
@@ -80,7 +81,7 @@ def fetch_index(P, A, X, codes, keys, event):
             hashed = hash_key(X[X_KEY_1], X[X_KEY_2])
             X[place + Y_HASH], X[place + Y_SLOT] = hashed, 0
             X[place + Y_KEY_1], X[place + Y_KEY_2] = X[X_KEY_1], X[X_KEY_2]
-            fetch(A, A[state + S_INDEX] + 2 * (hashed & A[state + S_MASK]))
+            fetch(A, A[state + S_INDEX] + I_WORDS * (hashed & A[state + S_MASK]))
         op += O_WORDS
         place += Y_WORDS
 
@@ -98,11 +99,10 @@ def fetch_slots(P, A, X, codes, event):
         table = P[op + O_TABLE]
         state = P[table + T_STATE]
         if X[place + Y_SLOT] == 0 and A[state + S_INDEX] != 0:
-            slot = guess(A, state, X[place + Y_HASH])
+            slot = find(A, state, X[place + Y_KEY_1], X[place + Y_KEY_2], X[place + Y_HASH])
             X[place + Y_SLOT] = slot
             if slot != 0:
-                for word in range(0, P[table + T_SLOT], 8):
-                    fetch(A, slot + word)
+                fetch_slot(P, A, table, slot)
         op += O_WORDS
         place += Y_WORDS
 
@@ -140,6 +140,13 @@ def fetch_first(P, A, X, codes, keys, event):
     """Before the first event of a call: the keys of those that no step ahead will reach."""
     for ahead in range(event, min(event + FAR, X[X_EVENTS_N])):
         fetch_index(P, A, X, codes, keys, ahead)
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def fetch_slot(P, A, table, slot):
+    """All lines of a slot."""
+    for word in range(0, P[table + T_SLOT], 8):
+        fetch(A, slot + word)
 
 
 @njit(nogil=True, error_model="numpy")

@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit
 
 from quanheng.features.kernel.words import (
+    A_FREE_INDEX,
     A_FREE_SETS,
     A_NEED,
     A_SIZE,
@@ -11,9 +12,9 @@ from quanheng.features.kernel.words import (
     D_BLOCK,
     D_ENTRIES,
     D_USED,
+    I_WORDS,
     K_0,
     K_1,
-    K_HASH,
     K_MOMENT,
     K_NEWEST,
     NULL,
@@ -98,31 +99,31 @@ def give(A, block, free_list):
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def find(A, state, first, second, hashed):
-    """Slot of a key in the table whose changing words start at `state`; 0 if there is none."""
+    """Slot of a key in the table whose changing words start at `state`; 0 if there is none.
+
+    The index holds whole keys (first, second, slot, spare: half a cache line), so a slot is not read to be found.
+    """
     block = A[state + S_INDEX]
     if block == 0:
-        return 0
+        return np.int64(0)
     mask = A[state + S_MASK]
     place = hashed & mask
     while True:
-        slot = A[block + 2 * place + 1]
-        if slot == 0:
-            return 0
-        if A[block + 2 * place] == hashed and A[slot + K_0] == first and A[slot + K_1] == second:
+        entry = block + I_WORDS * place
+        slot = A[entry + 2]
+        if slot == 0 or (A[entry] == first and A[entry + 1] == second):
             return slot
         place = (place + 1) & mask
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def guess(A, state, hashed):
-    """The slot whose hash is this, without reading the slot itself: good enough to fetch it."""
-    block, mask = A[state + S_INDEX], A[state + S_MASK]
-    place = hashed & mask
-    while A[block + 2 * place + 1] != 0:
-        if A[block + 2 * place] == hashed:
-            return A[block + 2 * place + 1]
+@njit(nogil=True, error_model="numpy")
+def index_put(A, block, mask, first, second, slot):
+    """Enter a key that is not there yet; the caller has made room."""
+    place = hash_key(first, second) & mask
+    while A[block + I_WORDS * place + 2] != 0:
         place = (place + 1) & mask
-    return 0
+    entry = block + I_WORDS * place
+    A[entry], A[entry + 1], A[entry + 2] = first, second, slot
 
 
 @njit(nogil=True, error_model="numpy")
@@ -132,29 +133,23 @@ def grow_index(A, state):
     if old != 0 and (A[state + S_SLOTS_N] + 1) * 3 <= entries * 2:
         return True
     wider = 16 if old == 0 else entries * 2
-    block = take(A, wider * 2, A_FREE_SETS + log2(wider))
+    block = take(A, wider * I_WORDS, A_FREE_INDEX + log2(wider))
     if block == 0:
         return False
-    clear(A, block, wider * 2)
+    clear(A, block, wider * I_WORDS)
     if old != 0:
-        for entry in range(entries):
-            slot = A[old + 2 * entry + 1]
-            if slot != 0:
-                hashed = A[old + 2 * entry]
-                place = hashed & (wider - 1)
-                while A[block + 2 * place + 1] != 0:
-                    place = (place + 1) & (wider - 1)
-                A[block + 2 * place] = hashed
-                A[block + 2 * place + 1] = slot
-        give(A, old, A_FREE_SETS + log2(entries))
+        for entry in range(old, old + entries * I_WORDS, I_WORDS):
+            if A[entry + 2] != 0:
+                index_put(A, block, wider - 1, A[entry], A[entry + 1], A[entry + 2])
+        give(A, old, A_FREE_INDEX + log2(entries))
     A[state + S_INDEX] = block
     A[state + S_MASK] = wider - 1
     return True
 
 
 @njit(nogil=True, error_model="numpy")
-def make_slot(P, A, table, first, second, hashed):
-    """A new, empty slot entered in the index; 0 if the arena must grow (nothing is changed then)."""
+def make_slot(P, A, table, first, second):
+    """A new, empty slot entered in the index; 0 if the arena must grow (what the index holds is not changed then)."""
     state = P[table + T_STATE]
     if not grow_index(A, state):
         return 0
@@ -165,15 +160,9 @@ def make_slot(P, A, table, first, second, hashed):
     clear(A, slot, words)
     A[slot + K_0] = first
     A[slot + K_1] = second
-    A[slot + K_HASH] = hashed
     A[slot + K_NEWEST] = NULL
     A[slot + K_MOMENT] = NULL
-    block, mask = A[state + S_INDEX], A[state + S_MASK]
-    place = hashed & mask
-    while A[block + 2 * place + 1] != 0:
-        place = (place + 1) & mask
-    A[block + 2 * place] = hashed
-    A[block + 2 * place + 1] = slot
+    index_put(A, A[state + S_INDEX], A[state + S_MASK], first, second, slot)
     A[state + S_SLOTS_N] += 1
     return slot
 
@@ -183,18 +172,18 @@ def drop_slot(P, A, table, slot):
     """Take a slot out of the index (backward shift, so no tombstones) and free it."""
     state = P[table + T_STATE]
     block, mask = A[state + S_INDEX], A[state + S_MASK]
-    place = A[slot + K_HASH] & mask
-    while A[block + 2 * place + 1] != slot:
+    place = hash_key(A[slot + K_0], A[slot + K_1]) & mask
+    while A[block + I_WORDS * place + 2] != slot:
         place = (place + 1) & mask
     hole, place = place, (place + 1) & mask
-    while A[block + 2 * place + 1] != 0:
-        home = A[block + 2 * place] & mask
+    while A[block + I_WORDS * place + 2] != 0:
+        entry = block + I_WORDS * place
+        home = hash_key(A[entry], A[entry + 1]) & mask
         if ((place - home) & mask) >= ((place - hole) & mask):
-            A[block + 2 * hole] = A[block + 2 * place]
-            A[block + 2 * hole + 1] = A[block + 2 * place + 1]
+            copy(A, block + I_WORDS * hole, entry, I_WORDS)
             hole = place
         place = (place + 1) & mask
-    A[block + 2 * hole + 1] = 0
+    A[block + I_WORDS * hole + 2] = 0
     A[state + S_SLOTS_N] -= 1
     give(A, slot, state + S_FREE_SLOT)
 

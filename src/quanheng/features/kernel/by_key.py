@@ -8,7 +8,7 @@ which is what makes a backfill several times faster than the same steps in log o
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.ahead import fetch
+from quanheng.features.kernel.ahead import fetch, fetch_rows, fetch_slot
 from quanheng.features.kernel.arena import find, hash_key, make_slot
 from quanheng.features.kernel.keys import key_of
 from quanheng.features.kernel.read import read_columns, write_empty
@@ -29,6 +29,7 @@ from quanheng.features.kernel.words import (
     P_TABLES_N,
     READ_ALL,
     READ_NONE,
+    T_FIRST_OUT,
     T_STATE,
     X_CHUNK,
     X_COLUMN,
@@ -46,7 +47,7 @@ from quanheng.features.kernel.words import (
 )
 
 _BITS = 11  # Of a digit of the radix sort.
-_NEXT = 6  # How many events ahead the inputs are fetched.
+_FAR, _NEAR = 8, 4  # How many pairs ahead inputs and slots, and rows, are fetched.
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
@@ -75,7 +76,9 @@ def fill_unread(P, X, codes, mask, out, first, last):
 
 @njit(nogil=True, error_model="numpy")
 def pair_up(P, A, X, codes, keys, mask, out, pairs, first, last):
-    """(slot, event) of every event of a chunk that touches the table, in log order; makes slots for new keys.
+    """(slot, event and what it does) of every event of a chunk that touches the table, in log order; makes new slots.
+
+    The second word is event * 4, + 2 if the event is read, + 1 if it is put in.
 
     Events without a key, or read before their key was ever seen, are answered at once. Pairs written, or -1 to grow
     first: nothing was folded, so that the pass is repeated as it is.
@@ -98,11 +101,11 @@ def pair_up(P, A, X, codes, keys, mask, out, pairs, first, last):
             hashed = hash_key(X[X_KEY_1], X[X_KEY_2])
             slot = find(A, P[table + T_STATE], X[X_KEY_1], X[X_KEY_2], hashed)
             if slot == 0 and inserts:
-                slot = make_slot(P, A, table, X[X_KEY_1], X[X_KEY_2], hashed)
+                slot = make_slot(P, A, table, X[X_KEY_1], X[X_KEY_2])
                 if slot == 0:
                     return -1
         if slot != 0:
-            pairs[2 * pairs_n], pairs[2 * pairs_n + 1] = slot, event
+            pairs[2 * pairs_n], pairs[2 * pairs_n + 1] = slot, event * 4 + (2 if wanted else 0) + (1 if inserts else 0)
             pairs_n += 1
         elif wanted:
             write_empty(P, X, table, out, event * X[X_ROW], False)
@@ -139,34 +142,45 @@ def sort_pairs(pairs, pairs_n):
 
 
 @njit(nogil=True, error_model="numpy")
-def fold_pairs(P, A, X, codes, times, keys, numbers, mask, out, undo, pairs):
+def fold_pairs(P, A, X, times, keys, numbers, out, undo, pairs):
     """Fold and read the pairs in their order. False to grow first (X_PAIR and X_STAGE say where to go on)."""
-    table_n = X[X_TABLE]
-    table, pairs_n, stage = P[P[P_TABLES] + table_n], X[X_PAIRS_N], X[X_STAGE]
+    table, pairs_n, stage = P[P[P_TABLES] + X[X_TABLE]], X[X_PAIRS_N], X[X_STAGE]
     for pair in range(X[X_PAIR], pairs_n):
-        slot, event = pairs[2 * pair], pairs[2 * pair + 1]
-        if pair + _NEXT < pairs_n:
-            later = pairs[2 * (pair + _NEXT) + 1]
-            fetch(times, later)
-            fetch(numbers, later * X[X_NUMBERS_N])
-            fetch(out, later * X[X_ROW])
-        record = record_of(P, codes, event)
-        op = P[P[record + E_BY_TABLE] + table_n]
+        slot, event = pairs[2 * pair], pairs[2 * pair + 1] >> 2
+        if pair + _FAR < pairs_n:
+            fetch_pair(P, A, X, table, times, keys, numbers, out, pairs, pair)
         if stage == 0:
             X[X_OWN] = -1
-            if P[op + O_INSERTS] != 0 and not apply(P, A, X, table, slot, times[event], keys, numbers, event, undo):
+            if pairs[2 * pair + 1] & 1 != 0 and not apply(
+                P, A, X, table, slot, times[event], keys, numbers, event, undo
+            ):
                 X[X_PAIR], X[X_STAGE] = pair, 0
                 return False
-        if (
-            P[op + O_READS] != 0
-            and is_read(P, X, record, mask, event)
-            and not read_columns(P, A, X, table, slot, times[event], X[X_OWN], out, event * X[X_ROW])
+        if pairs[2 * pair + 1] & 2 != 0 and not read_columns(
+            P, A, X, table, slot, times[event], X[X_OWN], out, event * X[X_ROW]
         ):
             X[X_PAIR], X[X_STAGE] = pair, 1
             return False
         stage = 0
     X[X_PAIR], X[X_STAGE] = 0, 0
     return True
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def fetch_pair(P, A, X, table, times, keys, numbers, out, pairs, pair):
+    """Fetch inputs and output of a pair ahead, and slot and rows of a key that begins there."""
+    later = pairs[2 * (pair + _FAR) + 1] >> 2
+    fetch(times, later)
+    fetch(numbers, later * X[X_NUMBERS_N])
+    row = later * X[X_ROW] + P[table + T_FIRST_OUT] * X[X_COLUMN]
+    fetch(out, row)
+    fetch(out, row + 8 * X[X_COLUMN])
+    slot = pairs[2 * (pair + _FAR)]
+    if slot != pairs[2 * (pair + _FAR - 1)]:
+        fetch_slot(P, A, table, slot)
+    slot = pairs[2 * (pair + _NEAR)]
+    if slot != pairs[2 * (pair + _NEAR - 1)]:
+        fetch_rows(P, A, table, slot)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -184,7 +198,7 @@ def events_by_key(P, A, X, codes, times, keys, numbers, mask, out, undo, pairs):
                     return GROW
                 sort_pairs(pairs, pairs_n)
                 X[X_PAIRS_N] = pairs_n
-            if not fold_pairs(P, A, X, codes, times, keys, numbers, mask, out, undo, pairs):
+            if not fold_pairs(P, A, X, times, keys, numbers, out, undo, pairs):
                 return GROW
             X[X_PAIRS_N] = -1
             X[X_TABLE] += 1

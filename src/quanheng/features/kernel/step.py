@@ -13,8 +13,6 @@ from quanheng.features.kernel.bounds import (
 from quanheng.features.kernel.keys import key_of
 from quanheng.features.kernel.ring import ring_open, ring_reserve, row_at, trees_append, trees_rebuild
 from quanheng.features.kernel.words import (
-    K_0,
-    K_1,
     K_NEWEST,
     K_TAIL,
     NULL,
@@ -28,7 +26,6 @@ from quanheng.features.kernel.words import (
     T_VALUES,
     T_VALUES_N,
     U_WORDS,
-    X_HASH,
     X_KEY_1,
     X_KEY_2,
     X_KEYS_N,
@@ -84,29 +81,29 @@ def insert(P, A, X, table, slot, time, keys, numbers, event):
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def seek(P, A, X, op, table, keys, event, place):
-    """Slot of the event's key (0: no such key yet), or -1 if the key is null; X gets the key and its hash.
+    """Slot of the event's key (0: no such key yet), or -1 if the key is null; X gets the key of an unknown slot.
 
     `place` is where looking ahead has remembered them, or 0.
     """
     if place != 0:
         if X[place + Y_SLOT] < 0:
             return np.int64(-1)
-        X[X_KEY_1], X[X_KEY_2], X[X_HASH] = X[place + Y_KEY_1], X[place + Y_KEY_2], X[place + Y_HASH]
-        slot = X[place + Y_SLOT]
-        if slot > 0 and A[slot + K_0] == X[X_KEY_1] and A[slot + K_1] == X[X_KEY_2]:
-            return slot
+        if X[place + Y_SLOT] > 0:
+            return X[place + Y_SLOT]
+        X[X_KEY_1], X[X_KEY_2] = X[place + Y_KEY_1], X[place + Y_KEY_2]
+        hashed = X[place + Y_HASH]
     else:
         if not key_of(P, op, keys, event, X):
             return np.int64(-1)
-        X[X_HASH] = hash_key(X[X_KEY_1], X[X_KEY_2])
-    return find(A, P[table + T_STATE], X[X_KEY_1], X[X_KEY_2], X[X_HASH])
+        hashed = hash_key(X[X_KEY_1], X[X_KEY_2])
+    return find(A, P[table + T_STATE], X[X_KEY_1], X[X_KEY_2], hashed)
 
 
 @njit(nogil=True, error_model="numpy")
 def apply(P, A, X, table, slot, time, keys, numbers, event, undo):
     """Fold one event into one table: X_SLOT becomes the slot of its key. False to grow first."""
     if slot == 0:
-        slot = make_slot(P, A, table, X[X_KEY_1], X[X_KEY_2], X[X_HASH])
+        slot = make_slot(P, A, table, X[X_KEY_1], X[X_KEY_2])
         if slot == 0:
             return False
     X[X_SLOT] = slot

@@ -54,7 +54,8 @@ T_STATE = 16  # Offset in the arena of what changes about the table.
 T_SETS_AT = 17  # Offset in a slot.
 T_BASE_AT = 18
 T_BOUND_WORDS = 19
-T_WORDS = 20
+T_FIRST_OUT = 20  # First column written.
+T_WORDS = 21
 
 # Window: a span between two boundaries, and the columns read over it. Boundaries by their offset in a slot; low 0 = all
 # history. W_WITHOUT: the event being decided is left out.
@@ -69,15 +70,17 @@ A_NEED = 1  # Words of the block that did not fit, when the kernel asks for grow
 A_SIZE = 2  # Words of the whole arena.
 A_FREE_SETS = 8  # Heads of the free lists of hash blocks: by width (2 or 3 words), then by log2 of entries.
 SIZES = 44  # Most doublings of one block.
-A_TABLES = A_FREE_SETS + 2 * SIZES
+A_FREE_INDEX = A_FREE_SETS + 2 * SIZES  # The same for blocks of an index.
+A_TABLES = A_FREE_INDEX + SIZES
 
 # What changes about a table (in the arena).
 S_INDEX, S_MASK, S_SLOTS_N, S_FREE_SLOT, S_TOO_LATE, S_FREE_RINGS = 0, 1, 2, 3, 4, 8
 S_WORDS = S_FREE_RINGS + SIZES
 
 # Slot: one key of one table. K_MOMENT: the moment its boundaries stand at.
-K_0, K_1, K_RING, K_CAPACITY, K_HEAD, K_TAIL, K_NEWEST, K_HASH, K_MOMENT, K_BOUNDS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+K_0, K_1, K_RING, K_CAPACITY, K_HEAD, K_TAIL, K_NEWEST, K_MOMENT, K_BOUNDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 # Boundary: pointer, then (low limb, high limb << 32 | nulls) per summed value.
+I_WORDS = 4  # Entry of an index: key (2), slot, spare.
 # Counting hash of a slot.
 D_LOW, D_HIGH, D_BLOCK, D_ENTRIES, D_USED, D_WORDS = 0, 1, 2, 3, 4, 5
 
@@ -85,7 +88,7 @@ D_LOW, D_HIGH, D_BLOCK, D_ENTRIES, D_USED, D_WORDS = 0, 1, 2, 3, 4, 5
 X_EVENT, X_OP, X_STAGE, X_OWN, X_READ, X_ROW, X_COLUMN, X_PEEK, X_UNDO, X_BAD, X_OVERFLOWS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 X_SOURCE = 11
 X_KEY_1, X_KEY_2, X_SLOT = 12, 13, 14  # What one step hands to the next.
-X_EVENTS_N, X_KEYS_N, X_NUMBERS_N, X_HASH, X_PRESENT = 15, 16, 17, 18, 19
+X_EVENTS_N, X_KEYS_N, X_NUMBERS_N, X_PRESENT = 15, 16, 17, 18
 X_CHUNK, X_TABLE, X_PAIRS_N, X_PAIR = 20, 21, 22, 23  # Where a large group stands.
 X_CHECKED = 24
 X_WORDS = 32
