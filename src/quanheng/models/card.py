@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from importlib.metadata import version
 
@@ -84,7 +85,7 @@ def card_toml(card: Card) -> str:
 
 def declaration_toml(text: str, weights_hash: str, card: Card) -> str:
     """The declaration with the new hash and card; everything a person wrote stays as it is."""
-    head = text.split(CARD_MARK)[0].rstrip()
+    head = text.split(CARD_MARK, maxsplit=1)[0].rstrip()
     lines = [f'hash = "{weights_hash}"' if line.split("=")[0].strip() == "hash" else line for line in head.split("\n")]
     return "\n".join(lines) + "\n\n" + card_toml(card)
 
@@ -93,7 +94,7 @@ def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:.6f}" if value == value else "nan"
+        return "nan" if math.isnan(value) else f"{value:.6f}"
     if isinstance(value, int):
         return str(value)
     if isinstance(value, list | tuple):

@@ -68,10 +68,18 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
         """The flat figures of `--json`."""
         figures = {name: round(figure.value, 6) for name, figure in self.metrics.items()}
         return {
-            **figures, "test_rows": self.test.rows, "test_frauds": self.test.positives, "seconds": round(self.seconds, 1),
-            "train_rows": self.train.rows, "train_frauds": self.train.positives, "trees": self.trees,
-            "pack": self.pack, "protocol": self.protocol, "model": self.model, "model_hash": self.model_hash,
-        }  # fmt: skip
+            **figures,
+            "test_rows": self.test.rows,
+            "test_frauds": self.test.positives,
+            "seconds": round(self.seconds, 1),
+            "train_rows": self.train.rows,
+            "train_frauds": self.train.positives,
+            "trees": self.trees,
+            "pack": self.pack,
+            "protocol": self.protocol,
+            "model": self.model,
+            "model_hash": self.model_hash,
+        }
 
 
 def read_protocol(declared: Declared, name: str) -> Protocol:
@@ -84,15 +92,20 @@ def read_protocol(declared: Declared, name: str) -> Protocol:
     """
     if name not in declared.evaluations:
         raise NotFound(
-            "there is no such protocol", where=f"pack {declared.name}", found=name,
-            allowed=", ".join(declared.evaluations) or "none is declared", cure="Declare it in evaluations.toml.",
-        )  # fmt: skip
+            "there is no such protocol",
+            where=f"pack {declared.name}",
+            found=name,
+            allowed=", ".join(declared.evaluations) or "none is declared",
+            cure="Declare it in evaluations.toml.",
+        )
     protocol = msgspec.convert(declared.evaluations[name], Protocol)
     if protocol.kind != "delayed_card":
         raise InputError(
-            "the protocol is of no known kind", where=f"evaluations.toml: protocol.{name}", found=protocol.kind,
+            "the protocol is of no known kind",
+            where=f"evaluations.toml: protocol.{name}",
+            found=protocol.kind,
             allowed="delayed_card",
-        )  # fmt: skip
+        )
     return protocol
 
 
@@ -111,7 +124,7 @@ def evaluate(
     stages: dict[str, float] = {}
     protocol = read_protocol(declared, protocol_name)
     chosen = choose_model(declared, model)
-    training = read_training(chosen)
+    training = msgspec.structs.replace(read_training(chosen), label_event=protocol.label_event)
     events = history(read_file(file, _mapping(declared, protocol), _events(declared)), declared.events)
     _lap(stages, "reading", clock)
     train_rows, test_rows = windows(events, training, protocol)
@@ -133,12 +146,17 @@ def evaluate(
     _lap(stages, "metrics", clock)
     start, test_start = start_ms // DAY_MS, test_ms // DAY_MS
     return Evaluation(
-        pack=declared.name, model=chosen.name, protocol=protocol_name,
+        pack=declared.name,
+        model=chosen.name,
+        protocol=protocol_name,
         train=_window(start, start + protocol.train_days, known),
         test=_window(test_start, test_start + protocol.test_days, truth),
-        metrics=metrics, model_hash=content_hash(trees.to_bytes()), trees=len(trees.roots),
-        seconds=time.perf_counter() - started, stages=stages,
-    )  # fmt: skip
+        metrics=metrics,
+        model_hash=content_hash(trees.to_bytes()),
+        trees=len(trees.roots),
+        seconds=time.perf_counter() - started,
+        stages=stages,
+    )
 
 
 def windows(events: History, training: Training, protocol: Protocol) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -163,12 +181,13 @@ def windows(events: History, training: Training, protocol: Protocol) -> tuple[ND
     test_rows = np.concatenate(parts)
     if not len(train_rows) or not len(test_rows):
         raise InputError(
-            "a window of the protocol holds no events", where=f"{training.event} from {protocol.train_from}",
+            "a window of the protocol holds no events",
+            where=f"{training.event} from {protocol.train_from}",
             found=f"{len(train_rows)} training and {len(test_rows)} test rows",
             allowed=f"days {_window(int(days.min()), int(days.max()) + 1, bad).since} to "
             f"{_window(int(days.min()), int(days.max()) + 1, bad).until}",
             cure="Choose another protocol, or the file it was made for.",
-        )  # fmt: skip
+        )
     return train_rows, test_rows
 
 
@@ -184,9 +203,12 @@ def _mapping(declared: Declared, protocol: Protocol) -> FileMapping:
     if not protocol.mapping and len(mappings) == 1:
         return next(iter(mappings.values()))
     raise NotFound(
-        "there is no such mapping", where=f"pack {declared.name}", found=protocol.mapping,
-        allowed=", ".join(mappings) or "none is declared", cure="Name one of these under `mapping`.",
-    )  # fmt: skip
+        "there is no such mapping",
+        where=f"pack {declared.name}",
+        found=protocol.mapping,
+        allowed=", ".join(mappings) or "none is declared",
+        cure="Name one of these under `mapping`.",
+    )
 
 
 def _events(declared: Declared) -> dict[str, Any]:

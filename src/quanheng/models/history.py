@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quanheng.events.schema import NUMBER_KINDS
-from quanheng.features.plan import EventLayout
+from quanheng.features.fold import EventLayout
 from quanheng.kernel.errors import InputError, NotFound
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class History(NamedTuple):
     def key(self, event: str, field: str) -> NDArray[np.uint64]:
         """One key field of all rows of a type as numbers (0 = null), equal where the key is equal."""
         layout = self.layouts[self.names.index(event)]
-        return self.keys[self.rows_of(event), layout.keys.index(field), 1]
+        found: NDArray[np.uint64] = self.keys[self.rows_of(event), layout.keys.index(field), 1]
+        return found
 
 
 def read_file(file: Path, mapping: FileMapping, events: Mapping[str, EventDeclaration]) -> pl.DataFrame:
@@ -61,8 +62,14 @@ def read_file(file: Path, mapping: FileMapping, events: Mapping[str, EventDeclar
     NotFound, InputError : the file is not there, is of another kind, or lacks a column the mapping names
     """
     if not file.is_file():
-        raise NotFound("there is no such file", where=str(file), cure="Give the path of a .parquet, .csv or .jsonl file.")
-    readers = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".jsonl": pl.read_ndjson}
+        raise NotFound(
+            "there is no such file", where=str(file), cure="Give the path of a .parquet, .csv or .jsonl file."
+        )
+    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
+        ".parquet": pl.read_parquet,
+        ".csv": pl.read_csv,
+        ".jsonl": pl.read_ndjson,
+    }
     if file.suffix not in readers:
         raise InputError("the file is of no known kind", where=str(file), found=file.suffix, allowed=", ".join(readers))
     rows = readers[file.suffix](file)
@@ -70,9 +77,12 @@ def read_file(file: Path, mapping: FileMapping, events: Mapping[str, EventDeclar
     wanted |= {one.where[0] for one in mapping.events if one.where}
     if missing := sorted(wanted - set(rows.columns)):
         raise InputError(
-            "the file lacks columns that the mapping names", where=f"{file} with mappings/{mapping.name}.toml",
-            found=", ".join(rows.columns), allowed=f"also {', '.join(missing)}", cure="Choose another mapping or file.",
-        )  # fmt: skip
+            "the file lacks columns that the mapping names",
+            where=f"{file} with mappings/{mapping.name}.toml",
+            found=", ".join(rows.columns),
+            allowed=f"also {', '.join(missing)}",
+            cure="Choose another mapping or file.",
+        )
     parts = []
     for rank, one in enumerate(mapping.events):
         declared = events[one.event]
@@ -124,7 +134,9 @@ def history(frame: pl.DataFrame, events: Sequence[EventDeclaration]) -> History:
     InputError : the rows are not in order of arrival, or hold a type that is not declared
     """
     names = tuple(one.name for one in events)
-    types = frame[_TYPE].replace_strict({name: code for code, name in enumerate(names)}, default=None, return_dtype=pl.Int32)
+    types = frame[_TYPE].replace_strict(
+        {name: code for code, name in enumerate(names)}, default=None, return_dtype=pl.Int32
+    )
     if types.null_count():
         unknown = frame[_TYPE].filter(types.is_null())[0]
         raise InputError("no such event is declared", where="history", found=str(unknown), allowed=", ".join(names))
@@ -166,7 +178,7 @@ def merge(frames: Sequence[pl.DataFrame], events: Sequence[EventDeclaration], la
     keys = {name for one in events for name, field in one.fields.items() if field.kind == "key"}
     parts = []
     for number, frame in enumerate(frames):
-        kept = frame.filter(pl.col("fault").is_null() | (pl.col("fault") != "malformed")) if "fault" in frame.columns else frame
+        kept = frame.filter(pl.col("fault").ne_missing("malformed")) if "fault" in frame.columns else frame
         prefixed = [name for name in frame.columns if name in keys | {_ID, label_field}]
         kept = kept.unique(_ID, keep="first", maintain_order=True)
         parts.append(kept.with_columns(pl.format(f"{number}:{{}}", pl.col(name)).alias(name) for name in prefixed))

@@ -38,7 +38,7 @@ def read_booster(text: str) -> Trees:
     ------
     InputError : the booster uses what is not compiled
     """
-    head, *parts = re.split(r"^Tree=\d+$", text.split("\nend of trees")[0], flags=re.MULTILINE)
+    head, *parts = re.split(r"^Tree=\d+$", text.split("\nend of trees", maxsplit=1)[0], flags=re.MULTILINE)
     header = _pairs(head)
     objective = header.get("objective", "")
     if header.get("num_class", "1") != "1" or objective.split(" ")[0] not in _PLAIN:
@@ -55,10 +55,10 @@ def read_booster(text: str) -> Trees:
     return Trees(
         inputs=inputs,
         sigmoid=float(found.group(1)) if found else 1.0,
-        roots=np.array(roots, np.int32),
+        roots=np.array(roots, np.uint32),
         depths=np.array(depths, np.int32),
-        features=np.array(nodes.features, np.int32),
-        left=np.array(nodes.left, np.int32),
+        features=np.array(nodes.features, np.uint32),
+        left=np.array(nodes.left, np.uint32),
         thresholds=np.array(nodes.thresholds, np.float64),
         values=np.array(nodes.values, np.float64),
     )
@@ -70,9 +70,12 @@ def _pairs(text: str) -> dict[str, str]:
 
 def _refused(what: str, found: str, allowed: str) -> InputError:
     return InputError(
-        f"{what} of the LightGBM model cannot be compiled", where="lightgbm", found=found, allowed=allowed,
+        f"{what} of the LightGBM model cannot be compiled",
+        where="lightgbm",
+        found=found,
+        allowed=allowed,
         cure="Train with other settings.",
-    )  # fmt: skip
+    )
 
 
 def _add_tree(tree: dict[str, str], nodes: _Nodes, columns: int) -> int:

@@ -1,4 +1,4 @@
-"""Quality of scores, in numpy: area under the ROC curve, average precision, card precision at k, and their intervals."""
+"""Quality of scores, in numpy: area under the ROC curve, average precision, card precision at k, intervals."""
 
 from __future__ import annotations
 
@@ -67,9 +67,12 @@ def card_precision(days: NDArray[Any], cards: NDArray[Any], labels: Labels, scor
     """
     if k < 1 or not len(days):
         raise InputError(
-            "card precision cannot be computed", where="metrics", found=f"{len(days)} rows, k={k}",
-            allowed="at least one row and k of at least 1", cure="Choose a window that holds payments.",
-        )  # fmt: skip
+            "card precision cannot be computed",
+            where="metrics",
+            found=f"{len(days)} rows, k={k}",
+            allowed="at least one row and k of at least 1",
+            cure="Choose a window that holds payments.",
+        )
     found = np.zeros(0, cards.dtype)
     shares = []
     for day in np.unique(days):
@@ -106,7 +109,9 @@ def interval(
         size = counts[drawn]
         offsets = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
         try:
-            figures.append(measure(order[np.repeat(starts[drawn], size) + offsets], np.repeat(np.arange(len(drawn)), size)))
+            figures.append(
+                measure(order[np.repeat(starts[drawn], size) + offsets], np.repeat(np.arange(len(drawn)), size))
+            )
         except InputError:  # A draw without a positive says nothing.
             continue
     if not figures:
@@ -119,8 +124,10 @@ def _positives(labels: Labels, scores: Scores) -> int:
     positives = int(labels.sum())
     if not 0 < positives < len(labels) or len(labels) != len(scores):
         raise InputError(
-            "the scores cannot be ranked", where="metrics",
+            "the scores cannot be ranked",
+            where="metrics",
             found=f"{positives} positive of {len(labels)} labels, {len(scores)} scores",
-            allowed="labels of both kinds, one score each", cure="Choose a window that holds both.",
-        )  # fmt: skip
+            allowed="labels of both kinds, one score each",
+            cure="Choose a window that holds both.",
+        )
     return positives

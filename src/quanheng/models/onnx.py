@@ -32,11 +32,20 @@ def export_onnx(trees: Trees) -> bytes:
         raise MissingExtra("onnx", "models", "exporting a model to ONNX") from None
     columns = len(trees.inputs)
     node = helper.make_node(
-        "TreeEnsembleRegressor", [_INPUT], [_RAW], domain="ai.onnx.ml", n_targets=1, **_attributes(trees, helper, TensorProto)
+        "TreeEnsembleRegressor",
+        [_INPUT],
+        [_RAW],
+        domain="ai.onnx.ml",
+        n_targets=1,
+        **_attributes(trees, helper, TensorProto),
     )
     slope = helper.make_tensor("slope", TensorProto.FLOAT, [], [trees.sigmoid])
     graph = helper.make_graph(
-        [node, helper.make_node("Mul", [_RAW, "slope"], ["scaled"]), helper.make_node("Sigmoid", ["scaled"], [_PROBABILITY])],
+        [
+            node,
+            helper.make_node("Mul", [_RAW, "slope"], ["scaled"]),
+            helper.make_node("Sigmoid", ["scaled"], [_PROBABILITY]),
+        ],
         "trees",
         [helper.make_tensor_value_info(_INPUT, TensorProto.DOUBLE, [None, columns])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 1]) for name in (_RAW, _PROBABILITY)],

@@ -48,7 +48,8 @@ class Model:
         ----------
         rows : f8[n, inputs], NaN = null. A row is scored alone: its score does not depend on the others.
         """
-        return _scaled(self.trees.probability(rows), self._factor)
+        found: NDArray[np.int64] = _scaled(self.trees.probability(rows), self._factor)
+        return found
 
 
 def load_model(declared: ModelDeclaration, weights: bytes) -> Model:
@@ -75,9 +76,12 @@ def load_model(declared: ModelDeclaration, weights: bytes) -> Model:
     trees = Trees.from_bytes(weights, where)
     if trees.inputs != tuple(declared.inputs):
         raise InputError(
-            "the weights were trained on other inputs", where=where, found=_first_difference(trees.inputs, declared.inputs),
-            allowed=f"{len(trees.inputs)} inputs in the order of training", cure=cure,
-        )  # fmt: skip
+            "the weights were trained on other inputs",
+            where=where,
+            found=_first_difference(trees.inputs, declared.inputs),
+            allowed=f"{len(trees.inputs)} inputs in the order of training",
+            cure=cure,
+        )
     _loaded[key] = model = Model(declared.name, trees, declared.output_decimals, found)
     return model
 

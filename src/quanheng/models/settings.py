@@ -62,9 +62,12 @@ def choose_model(declared: Declared, name: str = "") -> ModelDeclaration:
     if not name and len(models) == 1:
         return next(iter(models.values()))
     raise NotFound(
-        "there is no such model" if name else "the pack has no model, or several", where=f"pack {declared.name}",
-        found=name, allowed=", ".join(models) or "none is declared", cure="Name one, or declare it in models/.",
-    )  # fmt: skip
+        "there is no such model" if name else "the pack has no model, or several",
+        where=f"pack {declared.name}",
+        found=name,
+        allowed=", ".join(models) or "none is declared",
+        cure="Name one, or declare it in models/.",
+    )
 
 
 def read_training(model: ModelDeclaration) -> Training:
@@ -78,9 +81,11 @@ def read_training(model: ModelDeclaration) -> Training:
     table = model.settings.get("training")
     if not isinstance(table, Mapping):
         raise ConfigurationError(
-            "the model does not say how it is trained", where=where,
-            allowed=", ".join(Training.__struct_fields__), cure="Add the table [training].",
-        )  # fmt: skip
+            "the model does not say how it is trained",
+            where=where,
+            allowed=", ".join(Training.__struct_fields__),
+            cure="Add the table [training].",
+        )
     try:
         return msgspec.convert(_plain(table), Training)
     except msgspec.ValidationError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -54,9 +54,12 @@ def import_lightgbm() -> Any:
 
 
 def fit(
-    inputs: Sequence[str], rows: NDArray[np.float64], labels: NDArray[np.bool_], training: Training,
+    inputs: Sequence[str],
+    rows: NDArray[np.float64],
+    labels: NDArray[np.bool_],
+    training: Training,
     progress: Progress | None = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """Train a LightGBM booster.
 
     Parameters
@@ -72,12 +75,18 @@ def fit(
     lightgbm = import_lightgbm()
     if labels.all() or not labels.any():
         raise InputError(
-            "there is nothing to learn from", where="training window", found=f"{int(labels.sum())} of {len(labels)} rows",
-            allowed="rows of both kinds", cure="Train on a longer window, or look at the label's mapping.",
-        )  # fmt: skip
+            "there is nothing to learn from",
+            where="training window",
+            found=f"{int(labels.sum())} of {len(labels)} rows",
+            allowed="rows of both kinds",
+            cure="Train on a longer window, or look at the label's mapping.",
+        )
     parameters = training.lightgbm()
     dataset = lightgbm.Dataset(rows, labels.astype(np.float64), feature_name=list(inputs), params=parameters)
-    steps = [lambda now: progress("training", now.iteration + 1, training.rounds)] if progress else []
+    steps: list[Callable[[Any], None]] = []
+    if progress is not None:
+        tell = progress
+        steps = [lambda now: tell("training", now.iteration + 1, training.rounds)]
     return lightgbm.train(parameters, dataset, training.rounds, callbacks=steps)
 
 
@@ -91,9 +100,12 @@ def labels_known(events: History, training: Training, by_ms: int | None = None) 
     frame = events.frame
     if training.label_field not in frame.columns:
         raise InputError(
-            "the labels cannot be matched", where=training.label_event, found=", ".join(frame.columns),
-            allowed=f"also {training.label_field}", cure="Map the field that holds the id of the reported event.",
-        )  # fmt: skip
+            "the labels cannot be matched",
+            where=training.label_event,
+            found=", ".join(frame.columns),
+            allowed=f"also {training.label_field}",
+            cure="Map the field that holds the id of the reported event.",
+        )
     reports = frame.filter(pl.col("type") == training.label_event)
     if by_ms is not None:
         reports = reports.filter(pl.col("arrive_ms") < by_ms)
@@ -133,9 +145,12 @@ def train(
     if train_from >= train_to:
         needed = training.warmup_days + training.delay_days + training.test_days + 1
         raise InputError(
-            "the data is too short to train on", where=declared.name, found=f"{len(np.unique(days))} days",
-            allowed=f"at least {needed} days", cure="Give more data, or lower `warmup_days` in [training].",
-        )  # fmt: skip
+            "the data is too short to train on",
+            where=declared.name,
+            found=f"{len(np.unique(days))} days",
+            allowed=f"at least {needed} days",
+            cure="Give more data, or lower `warmup_days` in [training].",
+        )
     in_train = (days >= train_from) & (days < train_to)
     in_test = days >= test_from
     wanted = np.zeros(len(events.types), bool)
@@ -150,13 +165,24 @@ def train(
     scores = trees.probability(rows[~is_train])
     weights = trees.to_bytes()
     card = Card(
-        model=chosen.name, pack=declared.name, pack_version=declared.version, command=command, data=data,
-        data_digest=frame_digest(frame), population=population,
-        train=_window(train_from, train_to, known), test=_window(test_from, test_from + training.test_days, truth),
-        metrics=measure(days[in_test], cards, truth, scores, training.top_k, training.seed), seed=training.seed,
-        rounds=training.rounds, trees=len(trees.roots), nodes=len(trees.left), weights_bytes=len(weights),
-        libraries=library_versions(), limits=LIMITS,
-    )  # fmt: skip
+        model=chosen.name,
+        pack=declared.name,
+        pack_version=declared.version,
+        command=command,
+        data=data,
+        data_digest=frame_digest(frame),
+        population=population,
+        train=_window(train_from, train_to, known),
+        test=_window(test_from, test_from + training.test_days, truth),
+        metrics=measure(days[in_test], cards, truth, scores, training.top_k, training.seed),
+        seed=training.seed,
+        rounds=training.rounds,
+        trees=len(trees.roots),
+        nodes=len(trees.left),
+        weights_bytes=len(weights),
+        libraries=library_versions(),
+        limits=LIMITS,
+    )
     return Trained(weights, content_hash(weights), card)
 
 
@@ -164,7 +190,7 @@ def measure(
     days: NDArray[Any], cards: NDArray[Any], labels: NDArray[np.bool_], scores: NDArray[np.float64], k: int, seed: int
 ) -> dict[str, Figure]:
     """AUC, average precision and card precision at k, each with its interval."""
-    measures = {
+    measures: dict[str, Callable[[NDArray[np.intp], NDArray[Any]], float]] = {
         "auc_roc": lambda rows, _: auc_roc(labels[rows], scores[rows]),
         "average_precision": lambda rows, _: average_precision(labels[rows], scores[rows]),
         f"card_precision_at_{k}": lambda rows, drawn: card_precision(days[rows], drawn, labels[rows], scores[rows], k),

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from quanheng.features.fold import Fold
 from quanheng.features.formulas import Formulas
-from quanheng.features.plan import Fold, Plan
+from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureState
 from quanheng.kernel.errors import InputError
 from quanheng.models.history import NULL, History
@@ -100,14 +101,25 @@ def _needed(
     known = {*usable, *numbers, *formulas.names}
     if missing := [name for name in inputs if name not in known]:
         raise InputError(
-            "the model reads what this event does not have", where=f"pack {declared.name}", found=", ".join(missing),
-            allowed=", ".join(sorted(known)), cure="Declare it in features.toml, or take it out of the model's inputs.",
-        )  # fmt: skip
+            "the model reads what this event does not have",
+            where=f"pack {declared.name}",
+            found=", ".join(missing),
+            allowed=", ".join(sorted(known)),
+            cure="Declare it in features.toml, or take it out of the model's inputs.",
+        )
     folds = [
         Fold(
-            name=one.name, of=one.of, by=one.by, fold=one.fold, value=one.value or None, window_ms=one.window_ms,
-            delay_ms=one.delay_ms, current=one.current, empty=one.empty,
+            name=one.name,
+            of=one.of,
+            by=one.by,
+            fold=one.fold,
+            value=one.value or None,
+            window_ms=one.window_ms,
+            delay_ms=one.delay_ms,
+            current=one.current,
+            empty=one.empty,
         )
-        for one in usable.values() if one.name in needed
-    ]  # fmt: skip
+        for one in usable.values()
+        if one.name in needed
+    ]
     return formulas, folds
