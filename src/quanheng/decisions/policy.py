@@ -70,8 +70,8 @@ class Policy:
     def source(self) -> str:
         return self._source()
 
-    def __call__(self, values: Sequence[object]) -> Judgement:
-        run = Run()
+    def __call__(self, values: Sequence[object], now_ms: int | None = None) -> Judgement:
+        run = Run(now_ms)
         try:
             result, trace = self._function(run, *values)  # type: ignore[misc]
         except GIVEN_UP as error:
@@ -79,6 +79,6 @@ class Policy:
             result, trace = None, ()
         return Judgement(result, trace, run, self._places)
 
-    def judge(self, given: Mapping[str, object]) -> Judgement:
+    def judge(self, given: Mapping[str, object], now_ms: int | None = None) -> Judgement:
         """The same with inputs by name; what is missing is null."""
-        return self([given.get(one.name) for one in self.inputs])
+        return self([given.get(one.name) for one in self.inputs], now_ms)

@@ -23,6 +23,8 @@ from quanheng.kernel.errors import QuanhengError
 
 SUCCESS, ERROR, IGNORED = "SUCCESS", "ERROR", "IGNORED"
 IGNORED_FOLDERS = {"0076-feel-external-java": "Java functions are not run"}
+NOW_MS = 1_700_000_000_000
+"""What now() answers in the kit."""
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _CASES = "{http://www.omg.org/spec/DMN/20160719/testcase}"
@@ -43,7 +45,7 @@ class CaseResult(NamedTuple):
 
 def compiled(model: Model, name: str, given: dict[str, object]) -> object:
     """The generated code as an engine of the kit."""
-    return compile_decision(model, name).judge(given).result
+    return compile_decision(model, name).judge(given, NOW_MS).result
 
 
 ENGINES: dict[str, Judge] = {"compiled": compiled, "judge": judge_decision}

@@ -269,7 +269,8 @@ def negation(run: Run, at: int, value: object) -> bool | None:
     value = single(value)
     if isinstance(value, bool):
         return not value
-    return wrong(run, at, "apply not to", value)
+    wrong(run, at, "apply not to", value)
+    return None
 
 
 # -- ranges and membership

@@ -63,10 +63,10 @@ class Diagnostic(NamedTuple):
 class Run(list[tuple[int, str]]):
     """One evaluation: the list of (place index, cause) found so far, and the work done."""
 
-    __slots__ = ("spent",)
+    __slots__ = ("now_ms", "spent")
 
-    def __init__(self) -> None:
-        self.spent = 0
+    def __init__(self, now_ms: int | None = None) -> None:
+        self.spent, self.now_ms = 0, now_ms
 
     def spend(self, items: int) -> None:
         """Count work; beyond the limit the whole evaluation is given up."""
@@ -219,13 +219,13 @@ def coerced(value: object, kind: FeelType) -> tuple[object, bool]:
         return None, False
     if isinstance(value, list) and len(value) == 1 and fits(value[0], kind):
         return value[0], True
-    date_time = _DATE_TO_DATE_TIME
+    date_time = DATE_TO_DATE_TIME
     if date_time and str(kind) == "date and time" and kind_name(value) == "date":
         return date_time[0](value), True
     return None, False
 
 
-_DATE_TO_DATE_TIME: list[Callable[[object], object]] = []
+DATE_TO_DATE_TIME: list[Callable[[object], object]] = []
 """temporal.py adds the conversion: a date where a date and time is wanted is its midnight UTC."""
 
 

@@ -62,6 +62,8 @@ class BoxBuilder:
         return f"{self.name}, {part}" if part else self.name
 
     def failed(self, error: ExpressionError, at: int, text: str) -> tree.Node:
+        if not self.strict:
+            return tree.Unknown(ANY, 0, f"{error.what}: {text[:60]}")
         shown = error.where.removeprefix(f"{self.name}, ")
         self.problem(at, f"{error.what} ({shown}: {text[:60]!r})", error.found, error.allowed, error.cure)
         return tree.Const(ANY, 0, None)

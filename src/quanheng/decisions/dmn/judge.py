@@ -135,9 +135,10 @@ class ModelJudge:
         return all(self.satisfied(inner, value[name]) for name, inner in constraint.entries)  # type: ignore[index]
 
 
-def judge_model(model: Model, name: str, given: Mapping[str, object]) -> Judgement:
+def judge_model(model: Model, name: str, given: Mapping[str, object], now_ms: int | None = None) -> Judgement:
     """Judge one decision: the same contract as `compile_decision(model, name).judge(given)`."""
     walk = ModelJudge(model, given)
+    walk.judge.run.now_ms = now_ms
     result: object = None
     try:
         result = walk.decide(name)
@@ -149,4 +150,4 @@ def judge_model(model: Model, name: str, given: Mapping[str, object]) -> Judgeme
 
 def judge_decision(model: Model, name: str, given: Mapping[str, object]) -> object:
     """Only the result."""
-    return judge_model(model, name, given).result
+    return judge_model(model, name, given, 1_700_000_000_000).result

@@ -66,5 +66,9 @@ def context_merge(_run: Run, _at: int, contexts: list[dict[str, object]]) -> dic
 
 @builtin("is(value1: Any, value2: Any): boolean")
 def same(_run: Run, _at: int, value1: object, value2: object) -> bool:
-    """The same value of the same kind, never null."""
+    """The same value of the same kind: a date and time in another zone is another value."""
+    if value1 is None or value2 is None:
+        return value1 is value2
+    if getattr(value1, "kind_name", None) is not None:
+        return value1 == value2
     return equal(value1, value2) is True
