@@ -15,9 +15,11 @@ from quanheng.loading import PackFiles, check_pack
 from quanheng.loading.notes import Notes
 
 sys.path.insert(0, str(Path(__file__).parent))
+from mistakes_beyond import beyond
 from sample_pack import available, sample_files, sample_pack
 
-TABLE = tomllib.loads(Path(__file__).with_name("mistakes.toml").read_text(encoding="utf-8"))["mistake"]
+MISTAKES = tomllib.loads(Path(__file__).with_name("mistakes.toml").read_text(encoding="utf-8"))
+TABLE = MISTAKES["mistake"]
 BY_NAME = {row["name"]: row for row in TABLE}
 AVAILABLE = available()
 SOURCES = Path(quanheng.loading.__file__).parent
@@ -98,8 +100,6 @@ EXCUSED = {
 
 def test_every_place_that_notes_a_problem_is_tried(monkeypatch):
     """Found by reading the sources, not from memory: each call of `problem` and `notes.add` ran at least once."""
-    from mistakes_beyond import beyond
-
     tried: set[tuple[str, int]] = set()
     add = Notes.add
 
@@ -114,7 +114,7 @@ def test_every_place_that_notes_a_problem_is_tried(monkeypatch):
     monkeypatch.setattr(Notes, "add", noted)
     for row in TABLE:
         check_pack(sample_pack({row["file"]: changed(row, sample_files())}), AVAILABLE)
-    for run, _ in beyond():
+    for run in beyond().values():
         run()
     untried = []
     for path in sorted(SOURCES.rglob("*.py")):
@@ -139,8 +139,6 @@ def test_a_check_of_card_fraud_takes_less_than_a_second():
     assert time.perf_counter() - start < 1.0
 
 
-def test_mistakes_that_need_more_than_one_change():
-    from mistakes_beyond import beyond
-
-    for run, expected in beyond():
-        assert run() == expected
+@pytest.mark.parametrize("name", MISTAKES["beyond"])
+def test_a_mistake_that_needs_more_than_one_change(name):
+    assert beyond()[name]() == MISTAKES["beyond"][name]
