@@ -12,7 +12,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ _ASK_MAX = 500
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS keys (subject BLOB PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS erased (subject BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS erasures (subject BLOB PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -57,6 +57,7 @@ class KeyRing:
         self._request_base = blake2b(key=_derive(master, b"request"), digest_size=16)
         self._signing_seed = _derive(master, b"signing")
         self._keys: dict[bytes, AESGCM] = {}
+        self._version = 0
         self._pseudonyms: dict[tuple[str, str], bytes] = {}
         self._entities: dict[str, Any] = {}
         self._clients: dict[str, Any] = {}
@@ -125,6 +126,7 @@ class KeyRing:
 
         Missing keys are made, and durable before return.
         """
+        self._forget_if_changed()
         keys = self._keys
         if not all(map(keys.__contains__, subjects)):
             self._ensure(subjects)
@@ -152,8 +154,9 @@ class KeyRing:
         if subject == NO_SUBJECT:
             return sealed
         with self._lock:
+            self._forget_if_changed()
             key = self._keys.get(subject) or self._load([subject]).get(subject)
-            erased = bool(self._db.execute("SELECT 1 FROM erased WHERE subject = ?", (subject,)).fetchall())
+            erased = bool(self._db.execute("SELECT 1 FROM erasures WHERE subject = ?", (subject,)).fetchall())
         if key is None:
             if erased:
                 raise DataErased("the key of this subject was destroyed", where=f"subject {subject.hex()}")
@@ -177,12 +180,15 @@ class KeyRing:
                 cure="The record was changed or belongs to another ring; run `quanheng log verify`.",
             ) from error
 
-    def erase(self, subject: bytes) -> bool:
-        """Destroy the key of `subject`, for good: its bytes leave the file and the WAL. False if there was none."""
-        with self._lock, _Transaction(self._db) as execute:
+    def erase(self, subject: bytes, upto: int = 0) -> bool:
+        """Destroy the key of `subject`, for good: its bytes leave the file and the WAL. False if there was none.
+
+        `upto` is the log offset of the erasure; `erased_upto` tells which erasures were carried out.
+        """
+        with self._lock, _transaction(self._db) as execute:
             gone = execute("DELETE FROM keys WHERE subject = ? RETURNING subject", (subject,)).fetchall()
-            if gone:
-                execute("INSERT OR IGNORE INTO erased VALUES (?)", (subject,))
+            mark = "INSERT INTO erasures VALUES (?, ?) ON CONFLICT DO UPDATE SET upto = max(upto, excluded.upto)"
+            execute(mark, (subject, upto))
         with self._lock:
             keys = dict(self._keys)
             keys.pop(subject, None)
@@ -191,9 +197,14 @@ class KeyRing:
         return bool(gone)
 
     def is_erased(self, subject: bytes) -> bool:
-        """True when a key of `subject` was destroyed at some time."""
+        """True when `subject` was erased at some time."""
+        return self.erased_upto(subject) >= 0
+
+    def erased_upto(self, subject: bytes) -> int:
+        """The newest erasure of `subject` that was carried out, as `erase` was told; -1 if there was none."""
         with self._lock:
-            return bool(self._db.execute("SELECT 1 FROM erased WHERE subject = ?", (subject,)).fetchall())
+            rows = self._db.execute("SELECT upto FROM erasures WHERE subject = ?", (subject,)).fetchall()
+        return int(rows[0][0]) if rows else -1
 
     def signer(self, origin: str) -> Signer:
         """Signs checkpoints under the name `origin` with the ring's Ed25519 key."""
@@ -204,6 +215,13 @@ class KeyRing:
         with self._lock:
             self._keys = {}
             self._db.close()
+
+    def _forget_if_changed(self) -> None:
+        """Drop the keys in memory if another process has changed the ring: it may have erased some."""
+        with self._lock:
+            version = self._db.execute("PRAGMA data_version").fetchall()[0][0]
+            if version != self._version:
+                self._keys, self._version = {}, version
 
     def _truncate_wal(self) -> None:
         rows = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -231,7 +249,7 @@ class KeyRing:
                     key, nonce = fresh[44 * index : 44 * index + 32], fresh[44 * index + 32 : 44 * index + 44]
                     rows.append((subject, nonce + self._wrap.encrypt(nonce, key, subject)))
                     made[subject] = AESGCM(key)
-                with _Transaction(self._db):
+                with _transaction(self._db):
                     self._db.executemany("INSERT INTO keys VALUES (?, ?)", sorted(rows))
                 self._keys.update(made)
             self._keys.setdefault(
@@ -262,32 +280,23 @@ class KeyRing:
             ) from error
 
 
-class _Transaction:
+@contextlib.contextmanager
+def _transaction(connection: Any) -> Iterator[Callable[..., Any]]:
     """BEGIN IMMEDIATE .. COMMIT, rolled back on any error."""
-
-    def __init__(self, connection: Any) -> None:
-        self._db = connection
-
-    def __enter__(self) -> Callable[..., Any]:
-        self._db.execute("BEGIN IMMEDIATE")
-        execute: Callable[..., Any] = self._db.execute
-        return execute
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            try:
-                self._db.execute("COMMIT")
-                return
-            except sqlite3.Error as failed:
-                self._undo()
-                raise LogError(
-                    "the key ring did not confirm a durable write", found=str(failed), cure="Check the disk."
-                ) from failed
-        self._undo()
-
-    def _undo(self) -> None:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection.execute
+        connection.execute("COMMIT")
+    except BaseException as error:
         with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself.
-            self._db.execute("ROLLBACK")
+            connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise LogError(
+                "the key ring did not confirm a durable write",
+                found=str(error),
+                cure="Check the disk (space, health), then start again.",
+            ) from error
+        raise
 
 
 def _derive(master: bytes, purpose: bytes) -> bytes:

@@ -154,7 +154,9 @@ class FailingStore:
         raise self.error
 
 
-@pytest.mark.parametrize("error", [AppendFailed("no space"), HeadMoved("moved"), OSError("strange"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [AppendFailed("no space"), HeadMoved("moved"), OSError("strange"), KeyboardInterrupt()]
+)
 def test_a_failed_append_stops_the_log_for_good(tmp_path, make_record, error):
     store = SqliteLogStore(tmp_path / "log.db")
     log = Log.open(FailingStore(store, error), "test")
@@ -352,7 +354,7 @@ def file_log(tmp_path, make_record):
 
 
 def outcome(folder, records) -> str:
-    """"found" if opening or verifying reports damage, "whole" if every record is there; anything else fails."""
+    """ "found" if opening or verifying reports damage, "whole" if every record is there; anything else fails."""
     try:
         log = Log.open(SqliteLogStore(folder / "log.db"), "again")
     except QuanhengError as error:
