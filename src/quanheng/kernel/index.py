@@ -38,8 +38,8 @@ INSERT OR IGNORE INTO mark VALUES (1, 0, 0, 0)
 """
 # A bucket's row of run r has id r * BUCKETS + bucket, so new rows always go to the end of the file; the look-up steps
 # from run to run inside SQLite.
-_FIND = f"""
-WITH RECURSIVE step(id) AS (SELECT ? WHERE ? >= 0 UNION ALL SELECT id - {BUCKETS} FROM step WHERE id >= {BUCKETS})
+_FIND = """
+WITH RECURSIVE step(id) AS (SELECT ?1 WHERE ?1 >= 0 UNION ALL SELECT id - ?2 FROM step WHERE id >= ?2)
 SELECT body FROM step JOIN buckets USING (id)
 """
 
@@ -183,7 +183,7 @@ class RequestIndex:
         last = (self._runs - 1) * BUCKETS + _bucket(key)
         try:
             with self._lock:
-                rows = self._db.execute(_FIND, (last, last)).fetchall()
+                rows = self._db.execute(_FIND, (last, BUCKETS)).fetchall()
         except sqlite3.Error as error:
             raise self._failed("read", error) from error
         for (body,) in rows:

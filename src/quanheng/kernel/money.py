@@ -27,7 +27,8 @@ EXPONENTS: dict[str, int] = {
 }
 """Decimal places of each currency of ISO 4217 (list one)."""
 
-_EXACT = decimal.Context(prec=60, traps=[decimal.InvalidOperation, decimal.Overflow])
+DIGITS_MAX = 60
+_EXACT = decimal.Context(prec=DIGITS_MAX, traps=[decimal.InvalidOperation, decimal.Overflow, decimal.Inexact])
 
 
 def exponent(currency: str) -> int:
@@ -83,11 +84,10 @@ class Money(NamedTuple):
         value = Decimal(amount)
         if not value.is_finite():
             raise InputError("money must be finite", found=str(amount))
-        try:
-            scaled = value.scaleb(places, _EXACT)
-            whole = scaled.to_integral_value(rounding or ROUND_HALF_EVEN, _EXACT)
-        except decimal.DecimalException as error:
-            raise InputError("the amount is too large", found=str(amount), allowed="at most 60 digits") from error
+        if len(value.as_tuple().digits) > DIGITS_MAX or value.adjusted() + places >= DIGITS_MAX:
+            raise InputError("the amount is too long", found=str(amount), allowed=f"at most {DIGITS_MAX} digits")
+        scaled = value.scaleb(places, _EXACT)
+        whole = scaled.to_integral_value(rounding or ROUND_HALF_EVEN, _EXACT)
         if rounding is None and whole != scaled:
             raise InputError(
                 f"{currency} has {places} decimals",
@@ -141,8 +141,8 @@ class Money(NamedTuple):
 
     def times(self, rate: Decimal, rounding: str = ROUND_HALF_EVEN) -> Money:
         """This money times an exact rate, rounded once to minor units."""
-        if not isinstance(rate, Decimal) or not rate.is_finite():
-            raise InputError("a rate is a finite Decimal", found=repr(rate))
+        if not isinstance(rate, Decimal) or not rate.is_finite() or abs(rate.adjusted()) > DIGITS_MAX:
+            raise InputError("a rate is a finite Decimal", found=repr(rate), allowed="1E-60 .. 1E+60")
         context = decimal.Context(prec=len(str(self.minor)) + len(rate.as_tuple().digits) + abs(rate.adjusted()) + 4)
         product = context.multiply(Decimal(self.minor), rate)
         return Money(int(product.to_integral_value(rounding, context)), self.currency)

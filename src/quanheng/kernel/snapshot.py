@@ -89,8 +89,10 @@ def _encode(offset: int, program: str, parts: Mapping[str, Part]) -> bytes:
             blob = np.ascontiguousarray(part).tobytes()
             descr = part.dtype.descr if part.dtype.names else part.dtype.str
             heads[name] = {"at": at, "bytes": len(blob), "type": descr, "shape": list(part.shape)}
+        elif not isinstance(part, bytes):
+            raise InputError("a snapshot part is bytes or an array", where=name, found=type(part).__name__)
         else:
-            blob = bytes(part)
+            blob = part
             heads[name] = {"at": at, "bytes": len(blob)}
         padding = -len(blob) % _ALIGN
         blobs += [blob, bytes(padding)]

@@ -24,7 +24,9 @@ WRITERS = 4
 
 def row_at(first: int, count: int, epoch: int, body: bytes = b"body") -> BatchRow:
     """A batch row with plausible content; stores do not look into it."""
-    return BatchRow(first, count, epoch, 1_000 + first, b"p" * 32, b"r" * 32, sha256(body + b"%d" % first).digest(), body)
+    return BatchRow(
+        first, count, epoch, 1_000 + first, b"p" * 32, b"r" * 32, sha256(body + b"%d" % first).digest(), body
+    )
 
 
 def an_empty_store_has_no_records(open_store: Opener) -> None:
