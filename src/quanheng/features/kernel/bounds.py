@@ -75,16 +75,15 @@ def bounds_move(P, A, table, slot, time):
     for bound_n in range(bounds_n):
         edge = time - P[distances + bound_n]
         position = A[bound]
+        while position < tail:  # Also where the moment is an earlier one: a row may have come since.
+            row = ring + (position & mask) * stride
+            if A[row] > edge:
+                break
+            sums_add(A, bound, row, sums_n)
+            position += 1
+        A[bound] = position
         if back:
             bound_back(A, bound, edge, A[slot + K_HEAD], ring, mask, stride, sums_n)
-        else:
-            while position < tail:
-                row = ring + (position & mask) * stride
-                if A[row] > edge:
-                    break
-                sums_add(A, bound, row, sums_n)
-                position += 1
-            A[bound] = position
         bound += words
 
 

@@ -1,0 +1,59 @@
+"""Random plans and events with everything that makes folds hard: late, tied, null, negative, interleaved types."""
+
+from __future__ import annotations
+
+import random
+
+from quanheng.features.fold import KINDS, EventLayout, Fold
+from quanheng.features.kernel.words import NULL
+from quanheng.testing.slow_features import Event
+
+PAYMENT = EventLayout("payment", 1, ("customer", "terminal", "device"), ("amount", "flag"))
+REPORT = EventLayout("report", 7, ("terminal", "customer"), ("weight",))
+LOGIN = EventLayout("login", 3, ("customer",), ())
+LAYOUTS = (PAYMENT, REPORT, LOGIN)
+BY = {
+    "payment": [("customer",), ("terminal",), ("customer", "terminal"), ("terminal", "customer"), ("device",), ()],
+    "report": [("terminal",), ("customer",), ("customer", "terminal")],
+    "login": [("customer",)],
+}
+
+
+def random_folds(rng: random.Random, count: int) -> list[Fold]:
+    """Folds of every kind over the three event types."""
+    folds = []
+    for number in range(count):
+        of = rng.choice([PAYMENT, PAYMENT, REPORT, LOGIN])
+        kinds = KINDS if of.numbers else ("count", "time_since", "distinct", "last")
+        fold = rng.choice(kinds)
+        values = list(of.numbers) + (list(of.keys) if fold in {"distinct", "last"} else [])
+        folds.append(
+            Fold(
+                name=f"f{number}",
+                of=of.name,
+                by=rng.choice(BY[of.name]),
+                fold=fold,
+                value=None if fold in {"count", "time_since"} else rng.choice(values),
+                window_ms=rng.choice([None, 1, 3, 10, 25, 60]),
+                delay_ms=rng.choice([0, 0, 0, 1, 7, 20]),
+                current=rng.choice(["in", "out"]),
+            )
+        )
+    return folds
+
+
+def random_events(rng: random.Random, count: int, *, keys: int, jump_ms: int, late_ms: int, big: bool = False) -> list[Event]:
+    """Events whose clock mostly rises, with ties, late ones and nulls."""
+    clock, events = rng.randrange(-50, 50), []
+    number = (lambda: rng.choice([-(2**62), 2**62 - 1, 2**61, 5])) if big else (lambda: rng.randrange(-9, 10))
+    for _ in range(count):
+        clock += rng.choice([0, 0, 1, 2, rng.randrange(jump_ms + 1)])
+        time = clock - (rng.randrange(late_ms + 1) if rng.random() < 0.3 else 0)
+        layout = rng.choices([PAYMENT, REPORT, LOGIN, None], [6, 3, 2, 0.3])[0]
+        if layout is None:
+            events.append(Event(9, time, (), ()))
+            continue
+        pairs = tuple((0, 0) if rng.random() < 0.05 else (rng.randrange(keys), rng.randrange(1, 3)) for _ in layout.keys)
+        numbers = tuple(NULL if rng.random() < 0.1 else number() for _ in layout.numbers)
+        events.append(Event(layout.code, time, pairs, numbers))
+    return events
