@@ -67,7 +67,7 @@ def value_of(node: etree._Element | None) -> object:
                 return None
             return [value_of(item) for item in child.findall(f"{_CASES}item")]
         if kind == "component":
-            return {one.get("name", ""): value_of(one) for one in node.findall(f"{_CASES}component") if one.get("name")}
+            return {one.get("name", ""): value_of(one) for one in node.findall(f"{_CASES}component")}
     return None
 
 

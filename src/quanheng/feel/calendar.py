@@ -132,6 +132,9 @@ def properties(value: object) -> dict[str, object]:
     return found
 
 
+_ZERO = (DaysDuration(0), YearsDuration(0))
+
+
 class Calendar:
     """What `operators` asks."""
 
@@ -152,8 +155,9 @@ class Calendar:
     def equal(self, left: object, right: object) -> bool | None:
         """Moments are equal to the second (the kit reads the standard so); with and without an offset never."""
         if isinstance(left, DaysDuration | YearsDuration) and isinstance(right, DaysDuration | YearsDuration):
-            zero = not getattr(left, "nanos", getattr(left, "months", 1)) and not getattr(right, "nanos", getattr(right, "months", 1))
-            return left == right or (zero and left.__class__ is not right.__class__)
+            if left.__class__ is right.__class__:
+                return left == right
+            return True if left in _ZERO and right in _ZERO else None
         keys = _comparable(left, right)
         if keys is None:
             return None if not (isinstance(left, Time | DateTime) and left.__class__ is right.__class__) else False

@@ -40,7 +40,7 @@ def _scalar(function: Callable[..., float]) -> Callable[..., Column]:
         return result if isinstance(result, float) and math.isfinite(result) else math.nan
 
     vector = np.frompyfunc(safe, function.__code__.co_argcount if hasattr(function, "__code__") else 1, 1)
-    return lambda *columns: vector(*columns).astype(np.float64)
+    return lambda *columns: np.asarray(vector(*columns), dtype=np.float64)
 
 
 def _power(base: float, exponent: float) -> float:
@@ -151,7 +151,7 @@ class _ColumnEmitter:
         if isinstance(node, tree.Const):
             if node.value is None:
                 return py.name("nan")
-            if node.type != NUMBER:
+            if node.type not in (NUMBER, BOOLEAN):
                 raise self.refuse(node, f"a {node.type}")
             return self.constant(float(node.value))  # type: ignore[arg-type]
         if isinstance(node, tree.Name):

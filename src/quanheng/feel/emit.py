@@ -76,6 +76,7 @@ RUNTIME: dict[str, object] = {
             "domain",
             "span",
             "condition",
+            "attempt",
             "invoke",
             "quantified",
         )
@@ -227,9 +228,14 @@ class Emitter:
 
     def loop(self, node: tree.For) -> ast.expr:
         if node.partial is None:
-            return self.rounds(node.iterators, self.value(node.body))
+            return self.attempted(self.rounds(node.iterators, self.value(node.body)))
         results = self.rounds(node.iterators, self.value(node.body), lazy=True)
-        return py.call("collect", py.function_of([f"v{node.partial}"], results))
+        return self.attempted(py.call("collect", py.function_of([f"v{node.partial}"], results)))
+
+    @staticmethod
+    def attempted(loop: ast.expr) -> ast.expr:
+        """A loop whose domain is no domain is null."""
+        return py.call("attempt", py.function_of([], loop))
 
     def rounds(self, iterators: tuple[tree.Iterator_, ...], body: ast.expr, lazy: bool = False) -> ast.expr:
         found = []
@@ -259,7 +265,7 @@ class Emitter:
 
     def some_or_every(self, node: tree.Quantified) -> ast.expr:
         results = self.rounds(node.iterators, self.value(node.body), lazy=True)
-        return py.call("quantified", py.const(node.every), results)
+        return self.attempted(py.call("quantified", py.const(node.every), results))
 
     def path(self, node: tree.Path) -> ast.expr:
         kind = node.base.type
@@ -375,7 +381,7 @@ def nullable(node: tree.Node) -> bool:
         return nullable(node.value)
     if isinstance(node, tree.Const):
         return node.value is None
-    return not isinstance(node, tree.ListOf | tree.ContextOf | tree.FunctionOf | tree.For)
+    return not isinstance(node, tree.ListOf | tree.ContextOf | tree.FunctionOf)
 
 
 def builtin_value(name: str) -> Function:

@@ -97,6 +97,9 @@ class Judge:
             yield from self.rounds(rest, {**env, one.slot: item})
 
     def loop(self, node: tree.For, env: Variables) -> object:
+        return operators.attempt(lambda: self.results(node, env))
+
+    def results(self, node: tree.For, env: Variables) -> object:
         results: list[object] = []
         for inner in self.rounds(node.iterators, env):
             partial = {} if node.partial is None else {node.partial: list(results)}
@@ -105,7 +108,7 @@ class Judge:
 
     def some_or_every(self, node: tree.Quantified, env: Variables) -> object:
         results = (self.value(node.body, inner) for inner in self.rounds(node.iterators, env))
-        return operators.quantified(node.every, results)
+        return operators.attempt(lambda: operators.quantified(node.every, results))
 
     def item_member(self, node: tree.Member, env: Variables) -> object:
         item = self.value(node.item, env)

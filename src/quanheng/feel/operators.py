@@ -62,7 +62,7 @@ def add(run: Run, at: int, left: object, right: object) -> object:
             run.append((at, f"a text would be longer than {TEXT_LENGTH_MAX} characters"))
             return None
         return left + right  # type: ignore[operator]
-    return _other(run, at, "+", "add", add, left, right)
+    return _other(run, at, "+", "add", left, right)
 
 
 def subtract(run: Run, at: int, left: object, right: object) -> object:
@@ -72,7 +72,7 @@ def subtract(run: Run, at: int, left: object, right: object) -> object:
         return result if -INTEGER_MAX < result < INTEGER_MAX else rounded(result)
     if (a is Decimal or a is int) and (b is Decimal or b is int):
         return _decimal(run, at, NUMBERS.subtract, left, right)
-    return _other(run, at, "-", "subtract", subtract, left, right)
+    return _other(run, at, "-", "subtract", left, right)
 
 
 def multiply(run: Run, at: int, left: object, right: object) -> object:
@@ -82,7 +82,7 @@ def multiply(run: Run, at: int, left: object, right: object) -> object:
         return result if -INTEGER_MAX < result < INTEGER_MAX else rounded(result)
     if (a is Decimal or a is int) and (b is Decimal or b is int):
         return _decimal(run, at, NUMBERS.multiply, left, right)
-    return _other(run, at, "*", "multiply", multiply, left, right)
+    return _other(run, at, "*", "multiply", left, right)
 
 
 def divide(run: Run, at: int, left: object, right: object) -> object:
@@ -92,13 +92,13 @@ def divide(run: Run, at: int, left: object, right: object) -> object:
             run.append((at, "division by zero"))
             return None
         return _decimal(run, at, NUMBERS.divide, left, right)
-    return _other(run, at, "/", "divide", divide, left, right)
+    return _other(run, at, "/", "divide", left, right)
 
 
 def power(run: Run, at: int, left: object, right: object) -> object:
     if is_number(left) and is_number(right):
         return _decimal(run, at, NUMBERS.power, left, right)
-    return _other(run, at, "**", "raise to a power", power, left, right)
+    return _other(run, at, "**", "raise to a power", left, right)
 
 
 def negate(run: Run, at: int, value: object) -> object:
@@ -106,9 +106,6 @@ def negate(run: Run, at: int, value: object) -> object:
         return -value  # type: ignore[operator]
     if value.__class__ is Decimal:
         return NUMBERS.minus(value)  # type: ignore[arg-type]
-    inner = single(value)
-    if inner is not value:
-        return negate(run, at, inner)
     if TEMPORAL and (result := TEMPORAL[0].negate(value)) is not None:
         return result
     return wrong(run, at, "negate", value)
@@ -123,11 +120,8 @@ def _decimal(run: Run, at: int, operation: Callable[..., Decimal], left: object,
     return result if result.is_finite() else None
 
 
-def _other(run: Run, at: int, op: str, verb: str, again: Callable[..., object], left: object, right: object) -> object:
-    """Lists of one, then dates and durations, then null."""
-    a, b = single(left), single(right)
-    if a is not left or b is not right:
-        return again(run, at, a, b)
+def _other(run: Run, at: int, op: str, verb: str, left: object, right: object) -> object:
+    """Dates and durations, then null."""
     if left is None or right is None:
         return None
     if TEMPORAL:
@@ -413,6 +407,18 @@ def positioned(run: Run, at: int, base: object, position: object) -> object:
     return None
 
 
+class NoDomain(Exception):
+    """Internal: a loop over nothing it could visit; the loop is null."""
+
+
+def attempt(loop: Callable[[], object]) -> object:
+    """The result of a loop, or null when it has no domain."""
+    try:
+        return loop()
+    except NoDomain:
+        return None
+
+
 def domain(run: Run, at: int, value: object) -> list[object] | range | Iterator[object]:
     """What a loop visits: a list, the integers of a range, or one value."""
     cls = value.__class__
@@ -426,7 +432,7 @@ def domain(run: Run, at: int, value: object) -> list[object] | range | Iterator[
         return span(run, at, first, last, down=False)
     if value is None:
         run.append((at, "the domain of the loop is null"))
-        return []
+        raise NoDomain
     run.spend(1)
     return [value]
 
@@ -438,7 +444,7 @@ def span(run: Run, at: int, first: object, last: object, down: bool = True) -> l
         if TEMPORAL and (days := getattr(TEMPORAL[0], "days", None)) and (found := days(run, first, last)) is not None:
             return found  # type: ignore[no-any-return]
         run.append((at, f"a loop must run from integer to integer, was {shown(first)} to {shown(last)}"))
-        return []
+        raise NoDomain
     low, high = whole(first), whole(last)  # type: ignore[arg-type]
     run.spend(abs(high - low) + 1)
     if low <= high:

@@ -114,13 +114,15 @@ class YearsDuration:
 
 
 Temporal = Date | Time | DateTime | DaysDuration | YearsDuration
-CLASSES.update({
-    DATE: (Date,),
-    TIME: (Time,),
-    DATE_TIME: (DateTime,),
-    DAYS_DURATION: (DaysDuration,),
-    YEARS_DURATION: (YearsDuration,),
-})
+CLASSES.update(
+    {
+        DATE: (Date,),
+        TIME: (Time,),
+        DATE_TIME: (DateTime,),
+        DAYS_DURATION: (DaysDuration,),
+        YEARS_DURATION: (YearsDuration,),
+    }
+)
 
 
 # -- the calendar
@@ -239,8 +241,9 @@ def parse_date_time(text: str) -> DateTime | None:
     """`date` alone is its midnight, without an offset."""
     day, mark, clock = text.partition("T")
     date = parse_date(day)
-    time = parse_time(clock) if mark else Time(0)
-    return None if date is None or time is None else DateTime(date.days, time.nanos, time.offset, time.zone)
+    late = clock.startswith("24:00:00") and not clock[8:9].isdigit() and not clock[8:9] == "."
+    time = parse_time("00" + clock[2:] if late else clock) if mark else Time(0)
+    return None if date is None or time is None else DateTime(date.days + late, time.nanos, time.offset, time.zone)
 
 
 def parse_duration(text: str) -> DaysDuration | YearsDuration | None:

@@ -64,8 +64,8 @@ def context_merge(_run: Run, _at: int, contexts: list[dict[str, object]]) -> dic
     return result
 
 
-@builtin("is(value1: Any, value2: Any): boolean")
-def same(_run: Run, _at: int, value1: object, value2: object) -> bool:
+@builtin("is(value1?: Any, value2?: Any): boolean")
+def same(_run: Run, _at: int, value1: object = None, value2: object = None) -> bool:
     """The same value of the same kind: a date and time in another zone is another value."""
     if value1 is None or value2 is None:
         return value1 is value2

@@ -75,8 +75,10 @@ def time_of_moment(_run: Run, _at: int, value: DateTime) -> Time:
     return Time(value.nanos, value.offset, value.zone)
 
 
-@builtin("time(hour: number, minute: number, second: number, offset?: days and time duration): time")
-def time_of(run: Run, at: int, hour: Number, minute: Number, second: Number, offset: DaysDuration | None = None) -> Time | None:
+@builtin("time(hour: number, minute: number, second: number, offset?: days and time duration|null): time")
+def time_of(
+    run: Run, at: int, hour: Number, minute: Number, second: Number, offset: DaysDuration | None = None
+) -> Time | None:
     in_day = 0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60
     if not in_day or (offset is not None and abs(offset.nanos) > OFFSET_MAX * SECOND):
         return _none(run, at, "time", f"{hour}:{minute}:{second}")
@@ -162,16 +164,6 @@ for _name, _answer, _result in (
 ):
     for _first in ("date", "date and time"):
         builtin(f"{_name}(date: {_first}): {_result}")(lambda _run, _at, value, answer=_answer: answer(value.days))  # type: ignore[misc]
-
-
-@builtin("abs(n: days and time duration): days and time duration")
-def absolute_days(_run: Run, _at: int, value: DaysDuration) -> DaysDuration:
-    return DaysDuration(abs(value.nanos))
-
-
-@builtin("abs(n: years and months duration): years and months duration")
-def absolute_years(_run: Run, _at: int, value: YearsDuration) -> YearsDuration:
-    return YearsDuration(abs(value.months))
 
 
 @builtin("now(): date and time")

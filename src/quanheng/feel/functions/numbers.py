@@ -18,6 +18,7 @@ from typing import cast
 
 from quanheng.feel.functions.registry import builtin
 from quanheng.feel.operators import divide, failed, multiply, subtract
+from quanheng.feel.temporal import DaysDuration, YearsDuration
 from quanheng.feel.values import DIGITS, NUMBERS, Run, rounded, whole
 
 Number = int | Decimal
@@ -92,6 +93,16 @@ def absolute(_run: Run, _at: int, n: Number) -> Number:
     return abs(n) if n.__class__ is int else NUMBERS.abs(n)
 
 
+@builtin("abs(n: days and time duration): days and time duration")
+def absolute_days(_run: Run, _at: int, value: DaysDuration) -> DaysDuration:
+    return DaysDuration(abs(value.nanos))
+
+
+@builtin("abs(n: years and months duration): years and months duration")
+def absolute_years(_run: Run, _at: int, value: YearsDuration) -> YearsDuration:
+    return YearsDuration(abs(value.months))
+
+
 @builtin("modulo(dividend: number, divisor: number): number")
 def modulo(run: Run, at: int, dividend: Number, divisor: Number) -> object:
     """dividend - divisor * floor(dividend / divisor), exactly; the sign is that of the divisor."""
@@ -151,7 +162,7 @@ def even(_run: Run, _at: int, number: Number) -> bool:
 _SEPARATORS = {None: "", " ": " ", ",": ",", ".": "."}
 
 
-@builtin("number(from: string, grouping separator?: string, decimal separator?: string): number")
+@builtin("number(from: string, grouping separator?: string|null, decimal separator?: string|null): number")
 def number(run: Run, at: int, text: str, grouping: str | None = None, point: str | None = None) -> Number | None:
     if grouping not in _SEPARATORS or point not in (None, ".", ",") or (grouping is not None and grouping == point):
         run.append((at, "number(): separators must be ' ', ',' or '.', and differ"))

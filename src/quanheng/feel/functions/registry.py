@@ -76,6 +76,8 @@ def accepts(found: FeelType, wanted: FeelType) -> bool:
     return {str(found), str(wanted)} == {"date", "date and time"}
 
 
+LEFT_OUT = object()
+"""A named argument that was not given, where a later one was."""
 SIGNATURES: dict[str, tuple[Signature, ...]] = {}
 """All built-in functions: name to forms, in the order in which a call tries them."""
 
@@ -104,7 +106,7 @@ def builtin(text: str) -> Callable[[F], F]:
             variadic = variadic or name.endswith("...")
             required += not name.endswith("?")
             names.append(name.rstrip("?."))
-            nullable.append(kind.endswith("|null") or kind == "Any" or name.endswith("?"))
+            nullable.append(kind.endswith("|null") or kind == "Any")
             kinds.append(type_of(kind.removesuffix("|null")))
         signature = Signature(text, match["name"], tuple(names), tuple(kinds), tuple(nullable), required, variadic,
                               match["result"], implementation)  # fmt: skip
@@ -142,7 +144,7 @@ def placed(form: Signature, arguments: Sequence[object], names: Sequence[str] | 
         return list(arguments)
     given = dict(zip(names, arguments, strict=True))
     last = max(form.parameters.index(name) for name in names)
-    return [given.get(name) for name in form.parameters[: last + 1]]
+    return [given.get(name, LEFT_OUT) for name in form.parameters[: last + 1]]
 
 
 def call_builtin(run: Run, at: int, forms: Sequence[Signature], name: str, arguments: Sequence[object],
@@ -164,6 +166,9 @@ def _fit(form: Signature, values: list[object]) -> str:
     for index, value in enumerate(values):
         position = min(index, last)
         kind = form.kinds[position]
+        if value is LEFT_OUT:
+            values[index] = None
+            continue
         if value is None:
             if not form.nullable[position]:
                 return f"{form.name}(): {form.parameters[position]!r} is null"
@@ -171,7 +176,7 @@ def _fit(form: Signature, values: list[object]) -> str:
         if kind is ANY:
             continue
         values[index], fit = coerced(value, kind)
-        if not fit:
+        if not fit or values[index] is None:
             found = f"{kind_name(value)} {shown(value)}"
             return f"{form.name}(): {form.parameters[position]!r} must be {kind}, was {found}"
     return ""

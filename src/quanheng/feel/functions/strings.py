@@ -101,6 +101,6 @@ def ends_with(_run: Run, _at: int, text: str, match: str) -> bool:
     return text.endswith(match)
 
 
-@builtin("string join(list: list<string>, delimiter?: string): string")
+@builtin("string join(list: list<string>, delimiter?: string|null): string")
 def string_join(_run: Run, _at: int, items: list[str | None], delimiter: str | None = None) -> str:
     return (delimiter or "").join(item for item in items if item is not None)
