@@ -38,7 +38,7 @@ def traffic(engine: Engine, events: int, pack: str = PACK) -> list[Request]:
     declared = engine.state.program.packs[pack].traffic
     assert declared is not None
     return [
-        Request("bench", str(event["id"]), str(event["type"]), json.dumps(event["data"]).encode())
+        Request("bench", event.id, event.type, json.dumps(event.data).encode())
         for event in Traffic(declared, seed=7).events(events)
     ]
 

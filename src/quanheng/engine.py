@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from quanheng import recovery
+from quanheng import __version__, recovery
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import (
     ConfigurationError,
@@ -140,9 +140,7 @@ class Engine:
             if problems:
                 raise DeclarationError(f"pack {name!r} is not activated: golden cases fail", problems)
         hashes = {name: self.content.put_folder(dict(pack.files)) for name, pack in files.items()}
-        activated = Activated(
-            hashes, {name: one.version for name, one in declared.items()}, codes, recovery.__version__
-        )
+        activated = Activated(hashes, {name: one.version for name, one in declared.items()}, codes, __version__)
         if hashes == self._active() and codes == self.state.program.codes:
             return activated
         offset = self.writer.record(PACKS_ACTIVATED, activated)
@@ -213,7 +211,8 @@ class Engine:
         """
         subject = self.ring.pseudonym(entity, id)
         offset = self.writer.record(SUBJECT_ERASED, {"subject": subject.hex()})
-        self.ring.erase(subject)
+        self.ring.erase(subject, offset)
+        self.writer.forget_recent()
         return offset
 
     def _finish_erasures(self) -> None:
@@ -221,9 +220,9 @@ class Engine:
 
         A subject that came back after its erasure has a new key, which is left alone.
         """
-        for subject in self.state.erasures:
-            if not self.ring.is_erased(bytes.fromhex(subject)):
-                self.ring.erase(bytes.fromhex(subject))
+        for subject, offset in self.state.erasures.items():
+            if self.ring.erased_upto(bytes.fromhex(subject)) < offset:
+                self.ring.erase(bytes.fromhex(subject), offset)
 
     # Reads: as of the last committed offset.
 

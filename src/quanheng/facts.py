@@ -20,7 +20,7 @@ DECIDED, FAILED, LATE = "decided", "failed", "late"
 STATUSES = (DECIDED, FAILED, LATE)
 
 
-class Opinion(msgspec.Struct, frozen=True, array_like=True):
+class Opinion(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one flow says of one event.
 
     status : decided | failed (the policy raised or gave no declared outcome) | late (deadline passed)
@@ -36,7 +36,7 @@ class Opinion(msgspec.Struct, frozen=True, array_like=True):
     note: str = ""
 
 
-class DecisionBody(msgspec.Struct, frozen=True, array_like=True):
+class DecisionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The sealed content of a decision: enough to show it, explain it and prove it by replay.
 
     vector : int64 little-endian, the raw fold columns of the plan
@@ -56,7 +56,7 @@ class DecisionBody(msgspec.Struct, frozen=True, array_like=True):
     engine: str
 
 
-class Evidence(NamedTuple):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """One row of what was known, as bytes for the decision's body."""
 
     vector: bytes
@@ -64,7 +64,7 @@ class Evidence(NamedTuple):
     scores: bytes
 
 
-class DecisionFact(NamedTuple):
+class DecisionFact(msgspec.Struct, frozen=True, gc=False):
     """One decision as the log keeps it."""
 
     code: int

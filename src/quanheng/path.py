@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from quanheng.events.intake import EventFact, Intake, Refusal, Request
 from quanheng.facts import DecisionFact, Opinion, decisions_columns, events_columns, weigh
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from quanheng.state import State
 
 
-class Taken(NamedTuple):
+class Taken(msgspec.Struct, frozen=True, gc=False):
     """An event that entered, with its decision where its type has a flow."""
 
     event: EventFact

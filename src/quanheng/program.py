@@ -22,8 +22,9 @@ from quanheng.events.intake import EventFact, Request
 from quanheng.events.schema import EventType
 from quanheng.facts import DECIDED, FAILED, LATE, Evidence, Opinion
 from quanheng.features.exact import ExactColumns
+from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.formulas import Formulas, exact_column
-from quanheng.features.plan import EventLayout, Fold, Plan
+from quanheng.features.plan import Plan
 from quanheng.kernel.errors import DeclarationError, Problem
 from quanheng.loading.declared import Declared, Parameter
 from quanheng.loading.declared import Flow as DeclaredFlow
@@ -165,7 +166,11 @@ class Flow:
         result = judgement.result
         if isinstance(result, dict):
             outcome, reasons = result.get("outcome"), result.get("reasons")
-            if outcome in self._outcomes and (reasons is None or isinstance(reasons, list)):
+            if (
+                isinstance(outcome, str)
+                and outcome in self._outcomes
+                and (reasons is None or isinstance(reasons, list))
+            ):
                 return Opinion(self.name, outcome, DECIDED, [code for code in reasons or () if code], judgement.trace)
         why = "; ".join(map(str, judgement.diagnostics)) or "no rule gave one"
         note = f"the policy gave no declared outcome ({why})"

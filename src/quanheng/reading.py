@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -57,7 +56,6 @@ class Reader:
 
     def __init__(self, log: Log, content: ContentStore, ring: KeyRing) -> None:
         self.log, self.content, self.ring = log, content, ring
-        self.program = lru_cache(maxsize=4)(self._program)
 
     def event(self, offset: int) -> RecordedEvent:
         """The event of a pack at `offset`.
@@ -148,7 +146,8 @@ class Reader:
             raise _not_found("activation", offset, self.log.head)
         return msgspec.json.decode(record.payload, type=Activated)
 
-    def _program(self, activation: int) -> Program:
+    def program(self, activation: int) -> Program:
+        """The program that was put in force at `activation`."""
         return program_of(self.content, self.activated(activation), activation)
 
     def _unseal(self, record: Record, offset: int) -> bytes:

@@ -25,6 +25,8 @@ from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated, Platform
 HEADER_KEYS_MAX, HEADER_NUMBERS_MAX = 16, 32
 """Widest header that is read: no event type may declare more key or number fields."""
 
+PROGRAMS_KEPT_MAX = 8
+
 Progress = Callable[[int, int], None]
 """(records folded so far, records in all)"""
 
@@ -46,8 +48,19 @@ def declared_of(content: ContentStore, packs: Mapping[str, str]) -> dict[str, De
 
 
 def program_of(content: ContentStore, activated: Activated, offset: int) -> Program:
-    """The program that an activation at `offset` put in force."""
-    return Program(declared_of(content, activated.packs), activated.codes, activation=offset, engine=__version__)
+    """The program that an activation at `offset` put in force. Programs are immutable, so the newest are kept."""
+    key = (tuple(sorted(activated.packs.items())), tuple(activated.codes.items()), offset)
+    program = _programs.pop(key, None)
+    if program is None:
+        declared = declared_of(content, activated.packs)
+        program = Program(declared, activated.codes, activation=offset, engine=__version__)
+    _programs[key] = program
+    while len(_programs) > PROGRAMS_KEPT_MAX:
+        del _programs[next(iter(_programs))]
+    return program
+
+
+_programs: dict[tuple[object, ...], Program] = {}
 
 
 def rebuild(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,9 +28,11 @@ from quanheng.state import INTAKE_REJECTED, PlatformEvent, State
 
 Clock = Callable[[], int]
 REJECTED_DATA_LENGTH_MAX = 4096
+RECENT_MIN = 16_384
+"""How many of the newest events are kept in memory to answer repeats without reading the log."""
 
 
-class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The answer to one request.
 
     status : decided | recorded | repeated | rejected | conflict | failed (decided by the fall-back outcome)
@@ -46,7 +49,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str = ""
 
 
-class Item(NamedTuple):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One record before it is sealed."""
 
     header: bytes
@@ -73,6 +76,7 @@ class Writer:
         self._intake = Intake(state.program.types, ring)
         self._in_flight: dict[bytes, int] = {}
         self._in_flight_lock = threading.Lock()
+        self._recent: dict[int, Taken] = {}
 
     def renew_intake(self) -> None:
         """Read requests by the event types of the program now in force."""
@@ -221,18 +225,18 @@ class Writer:
         items = pending.items
         if not items:
             return
+        if self.log.head != pending.first:  # Before it is durable: a record at another offset would name a wrong cause.
+            raise AppendFailed(
+                "the log is not where the state is",
+                found=f"offset {self.log.head}",
+                allowed=f"{pending.first}",
+                cure="Restart: the state is rebuilt from the log.",
+            )
         headers = [item.header for item in items]
         sealed = self.ring.seal_many([item.subject for item in items], headers, [item.payload for item in items])
         first = self.log.append(
             [header + payload for header, payload in zip(headers, sealed, strict=True)], pending.received_ms
         )
-        if first != pending.first:
-            raise AppendFailed(
-                "the log is not where the state is",
-                found=f"offset {first}",
-                allowed=f"{pending.first}",
-                cure="Restart: the state is rebuilt from the log.",
-            )
         if pending.group is not None:
             entries = [
                 (item.event.request_key, Entry(item.offset, NONE_16, item.offset + 1 if item.decision else -1))
@@ -245,41 +249,51 @@ class Writer:
                     self._in_flight.pop(key, None)
 
     def _replies(self, group: Group) -> list[Reply]:
+        recent = self._recent
         replies = []
         for item in group.items:
             if isinstance(item, Taken):
+                recent[item.offset] = item
                 replies.append(_reply(item, item.offset, item.offset + 1))
             elif isinstance(item, Repeat):
                 replies.append(self._repeated(item))
             else:
                 replies.append(_reply(item, -1, -1))
+        if len(recent) > 2 * RECENT_MIN:
+            self._recent = dict(islice(recent.items(), len(recent) - RECENT_MIN, None))
         return replies
+
+    def forget_recent(self) -> None:
+        """Drop recent answers from memory: a subject was erased."""
+        self._recent = {}
 
     def _repeated(self, item: Repeat) -> Reply:
         """The recorded answer of a repeated id, or a conflict that names the fields that differ."""
         request = item.event.request
-        try:
-            recorded = self.reader.event(item.offset)
-        except DataErased as error:
-            return Reply(request.id, "conflict", error=str(error))
-        sent = decode_event_body(item.event.payload)
-        differs = [] if recorded.type == item.event.code else ["type"]
-        if recorded.body.data != sent.data:
-            old, new = (msgspec.json.decode(body.data, type=dict[str, Any]) for body in (recorded.body, sent))
-            differs += sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+        taken = self._recent.get(item.offset)  # A client that sends again mostly does so soon.
+        if taken is not None:
+            type_code, data = taken.event.code, decode_event_body(taken.event.payload).data
+        else:
+            try:
+                recorded = self.reader.event(item.offset)
+            except DataErased as error:
+                return Reply(request.id, "conflict", error=str(error))
+            type_code, data = recorded.type, recorded.body.data
+        differs = _differences(item, type_code, data)
         if differs:
-            error = RequestConflict(
+            conflict = RequestConflict(
                 "this request id was used before with other content",
                 where="id",
                 found=request.id,
                 allowed="the same content again",
                 cure=f"It differs in: {', '.join(differs)}. Send new content under a new id.",
             )
-            return Reply(request.id, "conflict", item.offset, error=str(error))
-        decision = self.reader.decision_of(item.offset)
+            return Reply(request.id, "conflict", item.offset, error=str(conflict))
+        decision = taken.decision if taken is not None else self.reader.decision_of(item.offset)
         if decision is None:
             return Reply(request.id, "repeated", item.offset)
-        return Reply(request.id, "repeated", item.offset, item.offset + 1, decision.outcome, list(decision.reasons))
+        body = decision.body
+        return Reply(request.id, "repeated", item.offset, item.offset + 1, body.outcome, list(body.reasons))
 
     def record(self, code: int, payload: object) -> int:
         """Append one of the platform's own events at once, and give its offset. No group may be in flight."""
@@ -291,6 +305,16 @@ class Writer:
         self.state.head, self.state.received_ms = offset + 1, received_ms
         self.state.apply_platform(PlatformEvent(offset, code, body))
         return offset
+
+
+def _differences(item: Repeat, type_code: int, data: bytes) -> list[str]:
+    """Names of what a repeated request says otherwise than the recorded one."""
+    differs = [] if type_code == item.event.code else ["type"]
+    sent = decode_event_body(item.event.payload).data
+    if data != sent:
+        old, new = (msgspec.json.decode(one, type=dict[str, Any]) for one in (data, sent))
+        differs += sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    return differs
 
 
 def _reply(item: Taken | Repeat | Refusal, offset: int, decision_offset: int) -> Reply:

@@ -17,7 +17,7 @@ from quanheng.kernel.errors import EventRejected, InputError
 REQUEST_ID_LENGTH_MAX = 200
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One event as a client sends it.
 
     client : authenticated actor; request ids are scoped by it
@@ -34,7 +34,7 @@ class Request(msgspec.Struct, frozen=True):
     deadline_ms: int = 0
 
 
-class EventFact(NamedTuple):
+class EventFact(msgspec.Struct, frozen=True, gc=False):
     """One event as the log keeps it; `row` is what was read from it and is not stored apart."""
 
     code: int
@@ -48,7 +48,7 @@ class EventFact(NamedTuple):
     request: Request
 
 
-class EventBody(msgspec.Struct, frozen=True, array_like=True):
+class EventBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The sealed content of an event: what is needed to show it, to compare a repeat, and to judge it again.
 
     data : JSON object of the fields, normalised to declared order

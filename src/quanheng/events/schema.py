@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from keyword import iskeyword
-from typing import Annotated, Any, Literal, NamedTuple, Optional
+from typing import Annotated, Any, Literal, Optional
 from unicodedata import normalize
 
 import msgspec
@@ -61,7 +61,7 @@ class EventDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     title: Mapping[str, str] = {}
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One event read by its type.
 
     time_ms : where the event is placed in windows
