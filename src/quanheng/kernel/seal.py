@@ -333,7 +333,7 @@ def _open_keys(path: Path, connect: Callable[..., Any], files: Files) -> Any:
         for statement in _SCHEMA.split(";"):
             if statement.strip():
                 connection.execute(statement)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise ConfigurationError(
             "the key ring cannot be read",
             where=str(path),

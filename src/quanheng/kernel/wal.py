@@ -31,8 +31,8 @@ def connect_durably(
     When the fsync of a commit fails, the system still shows the written frames but marks them clean, and no later fsync
     writes them. The next process would recover that commit from the WAL, move it into the file and empty the WAL; if
     the power fails before the emptying is on the disk, an old piece of the WAL is laid over the newer file, which
-    breaks it (the store simulation found this). So the WAL is first written again in place, with the write lock held so that
-    nobody appends meanwhile; then what SQLite recovers is what the disk holds.
+    breaks it (the store simulation found this). So the WAL is first written again in place, with the write lock held so
+    that nobody appends meanwhile; then what SQLite recovers is what the disk holds.
     """
     connection = connect(path, isolation_level=None, check_same_thread=False, timeout=timeout_s)
     try:

@@ -4,8 +4,8 @@
     def test_my_store(check, tmp_path):
         check(lambda: MyStore(tmp_path / "log"))
 
-Each check gets a function that opens the same, at first empty, store; calling it twice gives two independent handles, as
-two processes would hold.
+Each check gets a function that opens the same, at first empty, store; calling it twice gives two independent handles,
+as two processes would hold.
 """
 
 from __future__ import annotations

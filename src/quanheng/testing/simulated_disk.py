@@ -2,9 +2,10 @@
 
 Writes are visible at once, as in a page cache, but only `sync` makes them durable. `crash` gives the disk as it could
 be found after the power was lost: of each sector of 512 bytes that was written and not synced, any earlier version may
-have survived, whatever became of its neighbours (so writes are lost, reordered and torn); names made and not synced may be
-gone, names removed may be back. Faults are drawn from a seeded generator: a crash at the n-th operation, failing writes
-(EIO, ENOSPC) and failing syncs, after which, as on Linux, the unwritten data looks clean and is never written again.
+have survived, whatever became of its neighbours (so writes are lost, reordered and torn); names made and not synced may
+be gone, names removed may be back. Faults are drawn from a seeded generator: a crash at the n-th operation, failing
+writes (EIO, ENOSPC) and failing syncs, after which, as on Linux, the unwritten data looks clean and is never written
+again.
 
 `connect` gives SQLite connections on the disk, by apsw, with the interface of `sqlite3`; `SimulatedFiles` is the file
 layer of `quanheng.kernel.files` on it.
@@ -28,7 +29,7 @@ SECTOR_BYTES = 512
 _numbers = itertools.count()
 
 
-class PowerLost(Exception):
+class PowerLost(OSError):
     """The simulated machine is off; the operation did not happen."""
 
 
@@ -146,11 +147,11 @@ class SimulatedDisk:
     def step(self, fails: bool = True) -> None:
         """Count one operation; crash or fail here if the seed says so."""
         if self.off:
-            raise PowerLost
+            raise PowerLost(errno.EIO, "the power is off")
         self.operations += 1
         if self.operations == self.crash_at:
             self.off = True
-            raise PowerLost
+            raise PowerLost(errno.EIO, "the power is off")
         if fails and (self.operations in self.fail_at or (self.fault_rate and self.rng.random() < self.fault_rate)):
             self.faults += 1
             raise OSError(self.rng.choice([errno.EIO, errno.ENOSPC]), "simulated fault")
@@ -160,7 +161,7 @@ class SimulatedDisk:
         file = self.seen[name]
         try:
             self.step()
-        except (PowerLost, OSError):
+        except OSError:
             part = self.rng.randrange(0, len(data) + 1) if data else 0
             if self.operations == self.crash_at or not self.off:
                 file.write(offset, data[:part])
@@ -171,6 +172,8 @@ class SimulatedDisk:
         """Make the bytes of a file durable."""
         try:
             self.step()
+        except PowerLost:
+            raise
         except OSError:
             self.seen[name].sync_failed()
             raise
@@ -239,7 +242,7 @@ class _sqlite_errors:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
             raise sqlite3.DatabaseError(f"database disk image is malformed: {error}") from error
-        if isinstance(error, (apsw.Error, PowerLost, OSError)):
+        if isinstance(error, (apsw.Error, OSError)):
             raise sqlite3.OperationalError(f"{type(error).__name__}: {error}") from error
 
 
@@ -249,8 +252,6 @@ def _named(call: Callable[[], None]) -> None:
         call()
     except OSError as error:
         raise (apsw.FullError if error.errno == errno.ENOSPC else apsw.IOError)(str(error)) from error
-    except PowerLost as error:
-        raise apsw.IOError("power lost") from error
 
 
 class _Vfs(apsw.VFS):

@@ -19,7 +19,6 @@ from quanheng.kernel.errors import (
     LogCorrupt,
     LogError,
     NotFound,
-    QuanhengError,
 )
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
@@ -114,14 +113,14 @@ def test_no_record_at_an_offset(filled):
 
 
 def test_a_log_goes_on_after_opening_again(filled, open_store, make_record):
-    log, records = filled
+    log, _ = filled
     again = Log.open(open_store(), "second")
     assert again.epoch == log.epoch + 1
     assert again.append([make_record(HEAD)], 2_000) == HEAD
     assert again.verify().ok
     with pytest.raises(EpochFenced, match="a newer writer has taken over the log"):
         log.append([make_record(HEAD)], 2_000)
-    with pytest.raises(AppendFailed, match="has stopped and takes no more records; was .*newer writer"):
+    with pytest.raises(AppendFailed, match=r"has stopped and takes no more records; was .*newer writer"):
         log.append([make_record(HEAD)], 2_000)
     again.close()
 
@@ -187,7 +186,7 @@ def test_a_reader_never_appends(filled, make_record):
 def test_a_closed_log_refuses(filled, make_record):
     log, _ = filled
     log.close()
-    with pytest.raises(AppendFailed, match="was the log was closed|the log was closed"):
+    with pytest.raises(AppendFailed, match="takes no more records; was the log was closed"):
         log.append([make_record(HEAD)], 1)
 
 
@@ -270,7 +269,8 @@ def test_swapped_rows_are_found(filled):
     for row, other in ((one, two), (two, one)):
         execute(
             log.store,
-            "UPDATE batches SET epoch = ?, received_ms = ?, peaks = ?, previous_root = ?, digest = ?, body = ? WHERE first = ?",
+            "UPDATE batches SET epoch = ?, received_ms = ?, peaks = ?, previous_root = ?, digest = ?, body = ?"
+            " WHERE first = ?",
             (*other[2:], row.first),
         )
     report = log.verify()
@@ -357,8 +357,7 @@ def outcome(folder, records) -> str:
     """ "found" if opening or verifying reports damage, "whole" if every record is there; anything else fails."""
     try:
         log = Log.open(SqliteLogStore(folder / "log.db"), "again")
-    except QuanhengError as error:
-        assert isinstance(error, LogError)
+    except LogError:
         return "found"
     try:
         if not log.verify().ok:

@@ -119,7 +119,7 @@ def test_a_changed_checkpoint_is_refused(signer):
 
 @pytest.mark.parametrize("note", ["", "a\n1\n", "a\n01\nAAAA\n\n", "a\n-1\nAAAA\n\n", "a\n1\n\n"])
 def test_what_is_no_checkpoint(signer, note):
-    with pytest.raises(InputError, match="not a checkpoint|is not base64"):
+    with pytest.raises(InputError, match=r"not a checkpoint|is not base64"):
         checkpoint.verify(note, signer.verifier_key())
 
 

@@ -136,7 +136,7 @@ def test_the_bytes_of_an_erased_key_leave_the_files(tmp_path, reopened):
     if reopened:
         ring.close()
         ring = KeyRing.open(folder)
-    wrapped = {s: w for s, w in ring._db.execute("SELECT subject, wrapped FROM keys").fetchall()}
+    wrapped = dict(ring._db.execute("SELECT subject, wrapped FROM keys").fetchall())
     gone = subjects[::97]
 
     def on_disk() -> bytes:

@@ -87,15 +87,24 @@ def test_exponents_of_iso_4217():
 
 @pytest.mark.parametrize(
     ("text", "duration_ms"),
-    [("7d", 604_800_000), ("36h", 129_600_000), ("30s", 30_000), ("500ms", 500), ("15m", 900_000), ("1d12h", 129_600_000), ("2w", 1_209_600_000), ("0s", 0)],
-)  # fmt: skip
+    [
+        ("7d", 604_800_000),
+        ("36h", 129_600_000),
+        ("30s", 30_000),
+        ("500ms", 500),
+        ("15m", 900_000),
+        ("1d12h", 129_600_000),
+        ("2w", 1_209_600_000),
+        ("0s", 0),
+    ],
+)
 def test_durations(text, duration_ms):
     assert qtime.parse_duration_ms(text) == duration_ms
 
 
 @pytest.mark.parametrize("text", ["", "7", "d", "-7d", "7 d", "1.5h", "7D", "7d ", "٧d", 7, None])
 def test_what_is_no_duration(text):
-    with pytest.raises(InputError, match='not a duration; was .*allowed: a form such as "7d"'):
+    with pytest.raises(InputError, match=r'not a duration; was .*allowed: a form such as "7d"'):
         qtime.parse_duration_ms(text)
 
 
@@ -191,11 +200,10 @@ def test_the_record_format_is_frozen():
     header = rec.encode_header(
         rec.EVENT, 0x0203, 5, 6, -1, b"S" * 16, b"R" * 16, b"D" * 16, [b"K" * 16, rec.NONE_16], [7, rec.NULL], 3, True
     )
-    assert header.hex() == (
-        "a7000000" "01" "01" "0302" "0500000000000000" "0600000000000000" "ffffffffffffffff"
-        + "53" * 16 + "52" * 16 + "44" * 16 + "02" "02" "0100" "00000000"
-        + "4b" * 16 + "00" * 16 + "0700000000000000" "0000000000000080"
-    )  # fmt: skip
+    fixed = "a7000000 01 01 0302 0500000000000000 0600000000000000 ffffffffffffffff"
+    names = "53" * 16 + "52" * 16 + "44" * 16
+    variable = "02 02 0100 00000000" + "4b" * 16 + "00" * 16 + "0700000000000000 0000000000000080"
+    assert header == bytes.fromhex(fixed + names + variable)
     assert len(header) == rec.HEADER_BYTES + 48
 
 

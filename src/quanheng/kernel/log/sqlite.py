@@ -195,11 +195,11 @@ class SqliteLogStore:
     def _guard(self, doing: str, call: Callable[[], Any]) -> Any:
         try:
             return call()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, OSError) as error:
             raise translated(error, self.path, doing) from error
 
 
-def translated(error: sqlite3.Error, path: str, doing: str) -> LogError:
+def translated(error: sqlite3.Error | OSError, path: str, doing: str) -> LogError:
     """The error of ours that says what a SQLite error means for the log."""
     text = str(error)
     if "malformed" in text or "not a database" in text or "corrupt" in text or "no such table" in text:

@@ -1,8 +1,8 @@
 """A small file beside a log that remembers how far it was acknowledged.
 
 SQLite cannot tell a WAL that lost its end to a crash from one that was cut or damaged later: both end at the last whole
-commit. The witness can: after each commit the writer notes head and digest here. It is not fsynced, so it never runs ahead
-of the log and costs about a microsecond; after a power loss it may be older, never newer, than the log.
+commit. The witness can: after each commit the writer notes head and digest here. It is not fsynced, so it never runs
+ahead of the log and costs about a microsecond; after a power loss it may be older, never newer, than the log.
 """
 
 from __future__ import annotations
