@@ -12,10 +12,11 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from quanheng.feel import operators, py, tree
-from quanheng.feel.functions import call_builtin, forms_for
+from quanheng.feel.functions import forms_for
 from quanheng.feel.lexer import place_of
-from quanheng.feel.types import BOOLEAN, NULL, NUMBER, STRING, ContextType, FeelType, FunctionType
-from quanheng.feel.values import Function, Place, Range, Run, admit, fits
+from quanheng.feel.runtime import RUNTIME, builtin_value
+from quanheng.feel.types import BOOLEAN, NULL, NUMBER, STRING, ContextType
+from quanheng.feel.values import Place, Range
 
 _ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power"}
 _COMPARE = {"=": "equals", "!=": "differs", "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal"}
@@ -24,78 +25,6 @@ _PYTHON_ORDER = frozenset({NUMBER, STRING})
 _PYTHON_EQUAL = frozenset({NUMBER, STRING, BOOLEAN})
 _RUN = py.name("run")
 _NONE = py.const(None)
-
-
-def collect(make: object) -> list[object]:
-    """Run a loop whose body reads the results so far."""
-    results: list[object] = []
-    for result in make(results):  # type: ignore[operator]
-        results.append(result)
-    return results
-
-
-def items_of(run: Run, value: object) -> list[object]:
-    """The items a filter visits, counted against the limit of work."""
-    items = operators.listed(value)
-    run.spend(len(items))
-    return items
-
-
-def instance(value: object, kind: FeelType) -> bool:
-    """`value instance of kind`: null is an instance of Null only."""
-    if value is None:
-        return kind == NULL
-    if isinstance(kind, FunctionType) and isinstance(value, Function) and kind.parameters:
-        return len(kind.parameters) == len(value.parameters)
-    return kind != NULL and fits(value, kind)
-
-
-def unknown_name(run: Run, at: int, name: str) -> None:
-    run.append((at, f"the name {name!r} is not known here"))
-
-
-RUNTIME: dict[str, object] = {
-    **{
-        name: getattr(operators, name)
-        for name in (
-            *_ARITHMETIC.values(),
-            *_COMPARE.values(),
-            "negate",
-            "conjunction",
-            "disjunction",
-            "negation",
-            "single",
-            "tested",
-            "between",
-            "make_range",
-            "open_range",
-            "member",
-            "has_entry",
-            "filtered",
-            "positioned",
-            "domain",
-            "span",
-            "condition",
-            "attempt",
-            "invoke",
-            "quantified",
-        )
-    },
-    "call_builtin": call_builtin,
-    "collect": collect,
-    "items_of": items_of,
-    "instance": instance,
-    "admit": admit,
-    "unknown_name": unknown_name,
-    "Function": Function,
-    "int": int,
-    "str": str,
-    "bool": bool,
-    "list": list,
-    "Decimal": Decimal,
-    "any": any,
-}
-"""All that generated code can reach besides its own constants."""
 
 
 class Emitter:
@@ -382,18 +311,6 @@ def nullable(node: tree.Node) -> bool:
     if isinstance(node, tree.Const):
         return node.value is None
     return not isinstance(node, tree.ListOf | tree.ContextOf | tree.FunctionOf)
-
-
-def builtin_value(name: str) -> Function:
-    """A built-in function as a value that can be passed on."""
-    from quanheng.feel.functions import SIGNATURES
-
-    form = SIGNATURES[name][0]
-
-    def run_it(run: Run, *arguments: object) -> object:
-        return call_builtin(run, 0, forms_for(name, len(arguments), None), name, arguments, None)
-
-    return Function(run_it, form.parameters, name, form.kinds)
 
 
 _VALUES = {

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from quanheng.feel import operators, tree
+from quanheng.feel import access, operators, tree
 from quanheng.feel.compiler import Outcome, diagnostics_of
-from quanheng.feel.emit import builtin_value, instance
 from quanheng.feel.functions import call_builtin, forms_for
 from quanheng.feel.lexer import place_of
 from quanheng.feel.parser import parse
+from quanheng.feel.runtime import builtin_value, instance
 from quanheng.feel.scope import Scope
 from quanheng.feel.types import FeelType
 from quanheng.feel.values import GIVEN_UP, Function, Place, Run, admit, give_up
@@ -76,7 +76,7 @@ class Judge:
         return rule(self.run, self.at(node), *values)
 
     def branch(self, node: tree.If, env: Variables) -> object:
-        holds = operators.condition(self.run, self.at(node.condition), self.value(node.condition, env))
+        holds = access.condition(self.run, self.at(node.condition), self.value(node.condition, env))
         return self.value(node.then if holds else node.otherwise, env)
 
     def membership(self, node: tree.In, env: Variables) -> object:
@@ -90,14 +90,14 @@ class Judge:
         one, rest = iterators[0], iterators[1:]
         source = self.value(one.source, env)
         if one.to is None:
-            domain = operators.domain(self.run, self.at(one), source)
+            domain = access.domain(self.run, self.at(one), source)
         else:
-            domain = operators.span(self.run, self.at(one), source, self.value(one.to, env))
+            domain = access.span(self.run, self.at(one), source, self.value(one.to, env))
         for item in domain:
             yield from self.rounds(rest, {**env, one.slot: item})
 
     def loop(self, node: tree.For, env: Variables) -> object:
-        return operators.attempt(lambda: self.results(node, env))
+        return access.attempt(lambda: self.results(node, env))
 
     def results(self, node: tree.For, env: Variables) -> object:
         results: list[object] = []
@@ -108,24 +108,24 @@ class Judge:
 
     def some_or_every(self, node: tree.Quantified, env: Variables) -> object:
         results = (self.value(node.body, inner) for inner in self.rounds(node.iterators, env))
-        return operators.attempt(lambda: operators.quantified(node.every, results))
+        return access.attempt(lambda: access.quantified(node.every, results))
 
     def item_member(self, node: tree.Member, env: Variables) -> object:
         item = self.value(node.item, env)
-        return item[node.name] if operators.has_entry(item, node.name) else self.value(node.otherwise, env)
+        return item[node.name] if access.has_entry(item, node.name) else self.value(node.otherwise, env)
 
     def filter(self, node: tree.Filter, env: Variables) -> object:
         base = self.value(node.base, env)
         if node.by_position and not tree.uses(node.predicate, node.slot):
-            return operators.positioned(self.run, self.at(node), base, self.value(node.predicate, env))
+            return access.positioned(self.run, self.at(node), base, self.value(node.predicate, env))
         if node.by_position is None:
-            return operators.filtered(
+            return access.filtered(
                 self.run, self.at(node), base, lambda item: self.value(node.predicate, {**env, node.slot: item})
             )
-        items = operators.listed(base)
+        items = access.listed(base)
         self.run.spend(len(items))
         if node.by_position:
-            return operators.filtered(
+            return access.filtered(
                 self.run, self.at(node), base, lambda item: self.value(node.predicate, {**env, node.slot: item})
             )
         return [
@@ -140,7 +140,7 @@ class Judge:
             return call_builtin(self.run, self.at(node), forms, name, arguments, node.names)
         function = self.value(node.function, env)
         arguments = tuple(self.value(argument, env) for argument in node.arguments)
-        return operators.invoke(self.run, self.at(node), function, arguments, node.names)
+        return access.invoke(self.run, self.at(node), function, arguments, node.names)
 
     def function_of(self, node: tree.FunctionOf, env: Variables) -> object:
         def call(_run: Run, *values: object) -> object:
@@ -193,7 +193,7 @@ _RULES: dict[type[tree.Node], Rule] = {
     tree.If: Judge.branch,
     tree.For: Judge.loop,
     tree.Quantified: Judge.some_or_every,
-    tree.Path: lambda self, node, env: operators.member(self.run, self.at(node), self.value(node.base, env), node.name),
+    tree.Path: lambda self, node, env: access.member(self.run, self.at(node), self.value(node.base, env), node.name),
     tree.Filter: Judge.filter,
     tree.Call: Judge.call,
     tree.FunctionOf: Judge.function_of,

@@ -10,28 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from quanheng.feel import check
-from quanheng.feel.functions import SIGNATURES, signature_for
 from quanheng.feel.lexer import Token, fail, string_value, tokens_of
 from quanheng.feel.parts import CompoundParts
-from quanheng.feel.scope import Scope, Spellings, Variable
+from quanheng.feel.references import ReferenceParts
+from quanheng.feel.scope import Scope
 from quanheng.feel.tree import (
     And,
     Arithmetic,
     Between,
-    Builtin,
-    Call,
     Compare,
     Const,
-    Filter,
     In,
     InstanceOf,
-    Member,
-    Name,
     Negate,
     Node,
     Or,
-    Path,
-    Unknown,
 )
 from quanheng.feel.types import (
     ANY,
@@ -40,11 +33,9 @@ from quanheng.feel.types import (
     NULL,
     NUMBER,
     STRING,
-    ContextType,
     FeelType,
-    FunctionType,
-    ListType,
 )
+from quanheng.feel.unary import UnaryParts
 from quanheng.feel.values import number_of
 from quanheng.kernel.errors import ExpressionError
 
@@ -76,13 +67,9 @@ _NO_START = frozenset(
         "instance",
     ]
 )
-_BUILTIN_NAMES = Spellings(SIGNATURES)
-_PROPERTY_NAMES = Spellings(
-    [*check.RANGE_FIELDS, *(name for properties in check.PROPERTIES.values() for name in properties)]
-)
 
 
-class Parser(CompoundParts):
+class Parser(CompoundParts, UnaryParts, ReferenceParts):
     """One use per text. `expression()` reads one expression; `unary_tests()` one cell of a table."""
 
     def __init__(
@@ -319,156 +306,6 @@ class Parser(CompoundParts):
             self.mistake(f"cannot negate {kind}", at)
             kind = ANY
         return Negate(kind, at, value)
-
-    # -- names, paths, calls, filters
-
-    def name(self) -> Node:
-        token = self.token
-        if token.text in SIGNATURES or token.kind == "name" or token.text == "?":
-            node = self.resolved()
-            if node is not None:
-                return node
-        self.at += 1
-        item = next((level.item for level in self.scope.levels() if level.item), None)
-        if item is not None:
-            return self.member_of(item, token.text, Unknown(ANY, token.start, token.text), token.start)
-        known = self.scope.names()
-        self.mistake(
-            f"the name {token.text!r} is not known here",
-            token.start,
-            ", ".join(known[:30]) or "no names",
-            "Declare it as an input, or correct its spelling.",
-        )
-        return Unknown(ANY, token.start, token.text)
-
-    def resolved(self) -> Node | None:
-        """The longest name in scope that the tokens spell; the innermost of equal length."""
-        token = self.token
-        best: tuple[int, Variable | None, str] = (0, None, "")
-        items: list[Variable] = []
-        shadowing: list[Variable] = []
-        for level in self.scope.levels():
-            hit = level.spellings.longest(self.tokens, self.at)
-            if hit is not None and hit[1] > best[0]:
-                best = (hit[1], level.variables[hit[0]], hit[0])
-                shadowing = list(items)
-            if level.item is not None:
-                items.append(level.item)
-        builtin = _BUILTIN_NAMES.longest(self.tokens, self.at)
-        if builtin is not None and builtin[1] > best[0]:
-            self.at += builtin[1]
-            return Builtin(ANY, token.start, builtin[0])
-        if best[1] is None:
-            return self.any_member(items)
-        self.at += best[0]
-        node = self.read(best[1], token.start)
-        for item in reversed(shadowing):
-            if best[2] not in ("item", "?"):
-                node = self.member_of(item, best[2], node, token.start)
-        return node
-
-    @staticmethod
-    def read(variable: Variable, at: int) -> Node:
-        """A variable, or the entry of a filter's item that its name stands for."""
-        if variable.owner is not None:
-            owner = variable.owner
-            return Path(variable.type, at, Name(owner.type, at, owner.name, owner.slot), variable.name)
-        return Name(variable.type, at, variable.name, variable.slot)
-
-    def any_member(self, items: list[Variable]) -> Node | None:
-        hit = self.scope.members.longest(self.tokens, self.at) if items else None
-        if hit is None:
-            return None
-        at = self.token.start
-        self.at += hit[1]
-        node: Node = Unknown(ANY, at, hit[0])
-        for item in reversed(items):
-            node = self.member_of(item, hit[0], node, at)
-        return node
-
-    @staticmethod
-    def member_of(item: Variable, name: str, otherwise: Node, at: int) -> Node:
-        return Member(ANY, at, Name(item.type, at, item.name, item.slot), name, otherwise)
-
-    def path(self, base: Node) -> Node:
-        at = self.next().start
-        known = Spellings(check.fields_of(base.type)).longest(self.tokens, self.at)
-        if (known is None and base.type in (ANY, NULL)) or (
-            known is None and isinstance(base.type, (ListType, ContextType))
-        ):
-            known = self.scope.members.longest(self.tokens, self.at) or _PROPERTY_NAMES.longest(self.tokens, self.at)
-        if known is None:
-            if self.token.kind not in ("name", "keyword"):
-                raise self.unexpected("the name of an entry after '.'")
-            known = (self.token.text, 1)
-        self.at += known[1]
-        kind, mistake = check.path(base.type, known[0])
-        self.mistake(mistake, at)
-        return Path(kind, at, base, known[0])
-
-    def call(self, function: Node) -> Node:
-        at = self.next().start
-        names: list[str] = []
-        arguments: list[Node] = []
-        while not self.sees(")"):
-            name = self.argument_name()
-            if bool(name) != bool(names) and arguments:
-                raise self.unexpected("either named or positional arguments, not both")
-            if name:
-                names.append(name)
-            arguments.append(self.expression())
-            if not self.takes(","):
-                break
-        self.expects(")", " after the arguments")
-        kind = self.call_type(function, arguments, names, at)
-        return Call(kind, at, function, tuple(arguments), tuple(names) if names else None)
-
-    def argument_name(self) -> str:
-        """`name:` ahead, joined from its tokens; empty where the argument is positional."""
-        end = self.at
-        while self.tokens[end].kind in ("name", "keyword", "number"):
-            end += 1
-        if end == self.at or self.tokens[end].text != ":":
-            return ""
-        name = self.text[self.token.start : self.tokens[end - 1].end]
-        self.at = end + 1
-        return " ".join(name.split())
-
-    def call_type(self, function: Node, arguments: list[Node], names: list[str], at: int) -> FeelType:
-        if isinstance(function, Builtin):
-            signature, mistake = signature_for(function.name, arguments, names)
-            self.mistake(mistake, at, "; ".join(str(one) for one in SIGNATURES[function.name]))
-            return signature.result_of([argument.type for argument in arguments]) if signature else ANY
-        if isinstance(function.type, FunctionType):
-            wanted = function.type.parameters
-            if len(arguments) != len(wanted):
-                self.mistake(f"the function takes {len(wanted)} arguments, {len(arguments)} were given", at)
-            return function.type.result
-        if function.type not in (ANY, NULL):
-            self.mistake(f"{function.type} is not a function", at)
-        return ANY
-
-    def filter(self, base: Node) -> Node:
-        at = self.next().start
-        outer, self.scope = self.scope, self.scope.inner()
-        item_type = base.type.item if isinstance(base.type, ListType) else base.type
-        item = self.scope.bind("item", item_type)
-        if item_type in (ANY, NULL) or (isinstance(item_type, ContextType) and not item_type.fields):
-            self.scope.item = item
-        if isinstance(item_type, ContextType):
-            for name, entry_type in item_type.fields:
-                self.scope.bind_entry(name, entry_type, item)
-        predicate = self.expression()
-        self.scope = outer
-        self.expects("]", " after the filter")
-        kind = check.unwrapped(predicate.type)
-        if kind == NUMBER:
-            return Filter(item_type, at, base, item.slot, predicate, True)
-        if kind == BOOLEAN:
-            return Filter(ListType(item_type), at, base, item.slot, predicate, False)
-        if kind not in (ANY, NULL):
-            self.mistake(f"a filter must be a condition or a position, {kind} is neither", at)
-        return Filter(ANY, at, base, item.slot, predicate, None)
 
 
 def parse(

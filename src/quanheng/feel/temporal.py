@@ -241,7 +241,7 @@ def parse_date_time(text: str) -> DateTime | None:
     """`date` alone is its midnight, without an offset."""
     day, mark, clock = text.partition("T")
     date = parse_date(day)
-    late = clock.startswith("24:00:00") and not clock[8:9].isdigit() and not clock[8:9] == "."
+    late = clock.startswith("24:00:00") and not clock[8:9].isdigit() and clock[8:9] != "."
     time = parse_time("00" + clock[2:] if late else clock) if mark else Time(0)
     return None if date is None or time is None else DateTime(date.days + late, time.nanos, time.offset, time.zone)
 

@@ -207,7 +207,7 @@ def fits(value: object, kind: FeelType) -> bool:
 def coerced(value: object, kind: FeelType) -> tuple[object, bool]:
     """A value as `kind` by the conversions of DMN 1.5, 10.3.2.9.4; the flag is False when it does not fit.
 
-    A list of one becomes its item, an item becomes a list of one where a list is wanted. Python tuples are taken as lists.
+    A list of one becomes its item, an item becomes a list of one where a list is wanted. Tuples are taken as lists.
     """
     if fits(value, kind):
         return value, True

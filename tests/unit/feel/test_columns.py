@@ -1,4 +1,4 @@
-"""Formulas over whole columns: null is NaN, nothing warns, and a row's bits do not depend on how many rows there are."""
+"""Formulas over columns: null is NaN, nothing warns, a row's bits do not depend on how many rows there are."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_row(text: str, a: float, b: float, expected: float) -> None:
     np.testing.assert_array_equal(found, [expected])
 
 
-FORMULAS = sorted({text for text, *_ in CASES}) + ["exp(a / 1000) ** log(abs(b) + 1) / sqrt(abs(a) + 0.1)"]
+FORMULAS = [*sorted({text for text, *_ in CASES}), "exp(a / 1000) ** log(abs(b) + 1) / sqrt(abs(a) + 0.1)"]
 
 
 @pytest.mark.parametrize("text", FORMULAS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from quanheng.feel.calendar import years_duration
 from quanheng.feel.functions.registry import builtin
@@ -30,13 +31,14 @@ _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augu
            "December")  # fmt: skip
 
 
-def _none(run: Run, at: int, what: str, text: object) -> None:
+def _none(run: Run, at: int, what: str, text: object) -> Any:
     run.append((at, f"{shown(text)} is no {what}"))
 
 
 @builtin("date(from: string): date")
 def date_from_text(run: Run, at: int, text: str) -> Date | None:
-    return parse_date(text) or _none(run, at, "date", text)
+    found = parse_date(text)
+    return _none(run, at, "date", text) if found is None else found
 
 
 @builtin("date(from: date): date")
@@ -57,7 +59,8 @@ def date_of(run: Run, at: int, year: Number, month: Number, day: Number) -> Date
 
 @builtin("time(from: string): time")
 def time_from_text(run: Run, at: int, text: str) -> Time | None:
-    return parse_time(text) or _none(run, at, "time", text)
+    found = parse_time(text)
+    return _none(run, at, "time", text) if found is None else found
 
 
 @builtin("time(from: time): time")
@@ -81,14 +84,16 @@ def time_of(
 ) -> Time | None:
     in_day = 0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60
     if not in_day or (offset is not None and abs(offset.nanos) > OFFSET_MAX * SECOND):
-        return _none(run, at, "time", f"{hour}:{minute}:{second}")
+        _none(run, at, "time", f"{hour}:{minute}:{second}")
+        return None
     nanos = (whole(hour) * 3600 + whole(minute) * 60) * SECOND + int(second * SECOND)
     return Time(nanos, None if offset is None else int(offset.nanos / SECOND))
 
 
 @builtin("date and time(from: string): date and time")
 def moment_from_text(run: Run, at: int, text: str) -> DateTime | None:
-    return parse_date_time(text) or _none(run, at, "date and time", text)
+    found = parse_date_time(text)
+    return _none(run, at, "date and time", text) if found is None else found
 
 
 @builtin("date and time(from: date and time): date and time")
@@ -114,7 +119,8 @@ def moment_in_zone(run: Run, at: int, date: DateTime, timezone: str) -> DateTime
 
 @builtin("duration(from: string): Any")
 def duration(run: Run, at: int, text: str) -> DaysDuration | YearsDuration | None:
-    return parse_duration(text) or _none(run, at, "duration", text)
+    found = parse_duration(text)
+    return _none(run, at, "duration", text) if found is None else found
 
 
 @builtin("duration(from: days and time duration): days and time duration")
@@ -178,5 +184,5 @@ def today(run: Run, at: int) -> Date | None:
     return Date(moment.days) if moment is not None else _unknown_time(run, at)
 
 
-def _unknown_time(run: Run, at: int) -> None:
+def _unknown_time(run: Run, at: int) -> Any:
     run.append((at, "now() and today() need the time passed with the evaluation (now_ms)"))

@@ -7,8 +7,9 @@ from decimal import Decimal
 from functools import cmp_to_key
 from typing import cast
 
+from quanheng.feel.access import invoke
 from quanheng.feel.functions.registry import builtin
-from quanheng.feel.operators import add, divide, equal, invoke, is_number, multiply, order, single, square_root_of
+from quanheng.feel.operators import add, divide, equal, is_number, multiply, order, single, square_root_of
 from quanheng.feel.values import Function, Run, kind_name, shown, whole
 
 Items = list[object]
@@ -146,12 +147,8 @@ def sublist(run: Run, at: int, items: Items, start: int, length: int | None = No
     if first is None or (length is not None and length < 1):
         return None
     if length is not None and first + whole(length) > len(items):
-        run.append(
-            (
-                at,
-                f"sublist(): the list has {len(items)} items, {shown(length)} from position {shown(start)} go beyond it",
-            )
-        )
+        beyond = f"{shown(length)} from position {shown(start)} go beyond it"
+        run.append((at, f"sublist(): the list has {len(items)} items, {beyond}"))
         return None
     return items[first:] if length is None else items[first : first + whole(length)]
 

@@ -25,20 +25,18 @@ def range_from_text(run: Run, at: int, text: str) -> Range | None:
         node = parse(text[:TEXT_MAX], {})
     except ExpressionError:
         node = None
-    if isinstance(node, tree.RangeOf) and node.low is not None and node.high is not None:
-        if _literal(node.low) and _literal(node.high):
-            found = Judge().value(node, {})
-            if (
-                isinstance(found, Range)
-                and kind_name(found.low) == kind_name(found.high)
-                and order(found.low, found.high) != 1
-            ):
-                return found
+    found = (
+        Judge().value(node, {})
+        if isinstance(node, tree.RangeOf) and _literal(node.low) and _literal(node.high)
+        else None
+    )
+    if isinstance(found, Range) and kind_name(found.low) == kind_name(found.high) and order(found.low, found.high) != 1:
+        return found
     run.append((at, f"{shown(text)} is no range"))
     return None
 
 
-def _literal(node: tree.Node) -> bool:
+def _literal(node: tree.Node | None) -> bool:
     if isinstance(node, tree.Call) and isinstance(node.function, tree.Builtin):
         return node.function.name in _LITERALS and all(isinstance(one, tree.Const) for one in node.arguments)
     return isinstance(node, tree.Const) and node.value is not None

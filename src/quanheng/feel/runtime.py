@@ -1,0 +1,63 @@
+"""All that generated code can reach besides its own constants."""
+
+from __future__ import annotations
+
+from quanheng.feel import access, operators
+from quanheng.feel.functions import SIGNATURES, call_builtin, forms_for
+from quanheng.feel.types import NULL, FeelType, FunctionType
+from quanheng.feel.values import Function, Run, admit, fits
+
+
+def collect(make: object) -> list[object]:
+    """Run a loop whose body reads the results so far."""
+    results: list[object] = []
+    for result in make(results):  # type: ignore[operator]
+        results.append(result)
+    return results
+
+
+def items_of(run: Run, value: object) -> list[object]:
+    """The items a filter visits, counted against the limit of work."""
+    items = access.listed(value)
+    run.spend(len(items))
+    return items
+
+
+def instance(value: object, kind: FeelType) -> bool:
+    """`value instance of kind`: null is an instance of Null only."""
+    if value is None:
+        return kind == NULL
+    if isinstance(kind, FunctionType) and isinstance(value, Function) and kind.parameters:
+        return len(kind.parameters) == len(value.parameters)
+    return kind != NULL and fits(value, kind)
+
+
+def unknown_name(run: Run, at: int, name: str) -> None:
+    run.append((at, f"the name {name!r} is not known here"))
+
+
+_OPERATORS = (
+    "add", "subtract", "multiply", "divide", "power", "negate", "equals", "differs", "less", "less_equal", "greater",
+    "greater_equal", "conjunction", "disjunction", "negation", "single", "tested", "between", "make_range",
+    "open_range",
+)  # fmt: skip
+_ACCESS = (
+    "member", "has_entry", "filtered", "positioned", "domain", "span", "condition", "attempt", "invoke", "quantified",
+)  # fmt: skip
+RUNTIME: dict[str, object] = {
+    **{name: getattr(operators, name) for name in _OPERATORS},
+    **{name: getattr(access, name) for name in _ACCESS},
+    "call_builtin": call_builtin, "collect": collect, "items_of": items_of, "instance": instance, "admit": admit,
+    "unknown_name": unknown_name, "Function": Function, "int": int, "str": str, "bool": bool, "list": list, "any": any,
+}  # fmt: skip
+"""All that generated code can reach besides its own constants."""
+
+
+def builtin_value(name: str) -> Function:
+    """A built-in function as a value that can be passed on."""
+    form = SIGNATURES[name][0]
+
+    def run_it(run: Run, *arguments: object) -> object:
+        return call_builtin(run, 0, forms_for(name, len(arguments), None), name, arguments, None)
+
+    return Function(run_it, form.parameters, name, form.kinds)

@@ -1,0 +1,125 @@
+"""Unary tests: the cells of decision tables, allowed values, and what follows `in`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quanheng.feel import check
+from quanheng.feel.scope import Variable
+from quanheng.feel.tree import (
+    And,
+    Between,
+    Compare,
+    Const,
+    In,
+    InstanceOf,
+    Name,
+    Node,
+    Not,
+    Or,
+    Quantified,
+    RangeOf,
+    Test,
+    uses,
+)
+from quanheng.feel.types import ANY, BOOLEAN, ListType, RangeType
+
+if TYPE_CHECKING:
+    from quanheng.feel.lexer import Token
+    from quanheng.kernel.errors import ExpressionError
+
+_COMPARE = ("=", "!=", "<", "<=", ">", ">=")
+_CONDITIONS = (And, Or, Not, Compare, Between, In, Quantified, InstanceOf)
+
+
+class UnaryParts:
+    """Part of the parser; `parser.Parser` holds tokens and the Pratt loop."""
+
+    tokens: list[Token]
+    at: int
+
+    if TYPE_CHECKING:
+
+        @property
+        def token(self) -> Token: ...
+        def sees(self, *texts: str) -> bool: ...
+        def takes(self, text: str) -> bool: ...
+        def expects(self, text: str, reason: str) -> Token: ...
+        def unexpected(self, allowed: str) -> ExpressionError: ...
+        def mistake(self, what: str, at: int, allowed: str = "", cure: str = "") -> None: ...
+        def expression(self, power: int = 0) -> Node: ...
+
+    def unary_tests(self, variable: Variable) -> Node:
+        """A whole cell of a table: `-`, `not(tests)`, or tests joined by commas, over the variable `?`."""
+        token = self.token
+        if token.kind == "end" or (token.text == "-" and self.tokens[self.at + 1].kind == "end"):
+            return Const(BOOLEAN, token.start, True)
+        if self.is_negated():
+            self.at += 2
+            inner = self.positive_tests(variable)
+            self.expects(")", " to close 'not('")
+            node: Node = Not(BOOLEAN, token.start, inner)
+        else:
+            node = self.positive_tests(variable)
+        if self.token.kind != "end":
+            raise self.unexpected("',' and a further test, or the end of the cell")
+        return node
+
+    def is_negated(self) -> bool:
+        """`not( ... )` spans the whole cell; `not(a) and b` is an ordinary condition."""
+        if not (self.sees("not") and self.tokens[self.at + 1].text == "("):
+            return False
+        depth = 0
+        for index in range(self.at + 1, len(self.tokens)):
+            token = self.tokens[index]
+            if token.kind == "op":
+                depth += (token.text in "([{") - (token.text in ")]}")
+                if depth <= 0:
+                    return self.tokens[index + 1].kind == "end"
+        return False
+
+    def positive_tests(self, variable: Variable) -> Node:
+        at = self.token.start
+        tests = [self.positive_test(variable)]
+        while self.takes(","):
+            tests.append(self.positive_test(variable))
+        return tests[0] if len(tests) == 1 else Or(BOOLEAN, at, tuple(tests))
+
+    def positive_test(self, variable: Variable, power: int = 0) -> Node:
+        """One test: `< 5`, `[1..5]`, a value, or a condition over `?`."""
+        token = self.token
+        subject = Name(variable.type, token.start, "?", variable.slot)
+        if token.text in _COMPARE and token.kind == "op":
+            self.at += 1
+            bound = self.expression(3)
+            rule = check.equality if token.text in ("=", "!=") else check.order
+            self.mistake(rule(subject.type, bound.type), token.start)
+            return Compare(BOOLEAN, token.start, token.text, subject, bound)
+        node = self.expression(power)
+        if uses(node, variable.slot):
+            kind = check.unwrapped(node.type)
+            if isinstance(node, _CONDITIONS) or kind in (BOOLEAN, ANY):
+                return node
+        return self.tested(subject, node)
+
+    def tested(self, subject: Name, node: Node) -> Node:
+        """`?` against a value: what the value's type settles now need not be asked at run time."""
+        self.mistake(check.against(subject.type, node.type), node.at)
+        if (
+            isinstance(node, RangeOf)
+            and not isinstance(check.unwrapped(subject.type), RangeType)
+            and subject.type != ANY
+        ):
+            return self.within(subject, node)
+        if isinstance(node, Const) and not isinstance(subject.type, ListType) and subject.type != ANY:
+            return Compare(BOOLEAN, node.at, "=", subject, node)
+        return Test(BOOLEAN, node.at, subject, node)
+
+    @staticmethod
+    def within(subject: Name, node: RangeOf) -> Node:
+        sides: list[Node] = []
+        if node.low is not None:
+            sides.append(Compare(BOOLEAN, node.at, ">=" if node.low_closed else ">", subject, node.low))
+        if node.high is not None:
+            sides.append(Compare(BOOLEAN, node.at, "<=" if node.high_closed else "<", subject, node.high))
+        return sides[0] if len(sides) == 1 else And(BOOLEAN, node.at, tuple(sides))
