@@ -31,7 +31,7 @@ $(VENV)/all: $(VENV)/base
 	@touch $@
 
 run: $(VENV)/base
-	@$(BIN)/quanheng run $(PACK) $(if $(ONCE),--once)
+	@$(BIN)/quanheng run --pack $(PACK) $(if $(ONCE),--once)
 
 lint: $(VENV)/all
 	$(BIN)/ruff check .
