@@ -1,0 +1,109 @@
+"""Golden cases: how they are read, and what is said when one fails."""
+
+from __future__ import annotations
+
+from quanheng.loading import check_pack, read_pack, read_packs
+from quanheng.loading.cases import CaseReply, run_cases
+from quanheng.loading.declared import Case
+from quanheng.loading.new import starter_files
+
+CASE = b"""
+[default."mine.request"]
+customer     = "anna"
+amount_minor = 20_000
+currency     = "EUR"
+
+[[case]]
+name  = "One"
+clock = 2026-01-15T10:00:00Z
+
+[[case.event]]
+type  = "mine.request"
+times = 3
+every = "1h"
+
+[[case.event]]
+type   = "mine.request"
+id     = "last"
+data   = {time_ms = 2026-01-15T09:00:00Z}
+expect = {outcome = "review", reasons = ["too_many_requests"]}
+"""
+
+
+def cases(text: bytes = CASE):
+    files = {**starter_files("mine"), "cases/first.toml": text}
+    declared, problems = check_pack(read_pack(files, "mine"), read_packs())
+    assert problems == ()
+    return declared
+
+
+def replies(*last: CaseReply):
+    def run(case: Case) -> list[CaseReply]:
+        return [
+            CaseReply(event.id, "decided", "approve") for event in case.events[: len(case.events) - len(last)]
+        ] + list(last)
+
+    return run
+
+
+def test_times_and_defaults_are_filled_in():
+    case = cases().cases[0]
+    assert [event.received_ms - case.clock_ms for event in case.events] == [0, 3_600_000, 7_200_000, 7_200_000]
+    assert [event.data["time_ms"] - case.clock_ms for event in case.events] == [0, 3_600_000, 7_200_000, -3_600_000]
+    assert [event.id for event in case.events] == ["one-1-1", "one-1-2", "one-1-3", "last"]
+    assert [event.expect is not None for event in case.events] == [False, False, False, True]
+    assert case.events[0].data["amount_minor"] == 20_000
+
+
+def test_a_written_time_moves_along_with_repetition():
+    for time in (b"2026-01-15T09:00:00Z", b"1768467600000"):
+        text = CASE.replace(b'every = "1h"', b'every = "1h"\ndata = {time_ms = ' + time + b"}")
+        assert [event.data["time_ms"] for event in cases(text).cases[0].events[:3]] == [
+            1768467600000, 1768471200000, 1768474800000,
+        ]  # fmt: skip
+
+
+def test_a_passing_case_gives_no_problem():
+    reply = CaseReply("last", "decided", "review", ("too_many_requests",))
+    assert run_cases(cases(), replies(reply)) == ()
+
+
+def test_a_failing_case_says_what_was_expected_and_what_came():
+    reply = CaseReply("last", "decided", "decline", ("amount_over_limit",))
+    problems = run_cases(cases(), replies(reply))
+    assert [str(problem) for problem in problems] == [
+        (
+            "cases/first.toml: One: the golden case fails at event 4 of 4 (mine.request at 2026-01-15T12:00:00.000Z): "
+            "expected outcome review, was decline; "
+            "missing reason too_many_requests, unexpected reason amount_over_limit. "
+            "Change the policy or parameter back, or the case if the new answer is the right one."
+        )
+    ]
+
+
+def test_a_refused_event_says_why():
+    reply = CaseReply("last", "rejected", error="mine.request.currency: the value does not fit the field")
+    (problem,) = run_cases(cases(), replies(reply))
+    expected = "expected to be decided, was rejected (mine.request.currency: the value does not fit the field)"
+    assert expected in str(problem)
+
+
+def test_an_event_of_which_nothing_is_expected_may_not_fail():
+    def run(case: Case) -> list[CaseReply]:
+        last = CaseReply("last", "decided", "review", ("too_many_requests",))
+        return [
+            CaseReply("x", "failed", "review", ("policy_failed",)),
+            *[CaseReply("x", "decided", "approve")] * 2,
+            last,
+        ]
+
+    (problem,) = run_cases(cases(), run)
+    assert "at event 1 of 4" in str(problem)
+    assert "nothing was expected of it, and it was failed" in str(problem)
+
+
+def test_a_case_that_is_not_answered_in_full_fails():
+    (problem,) = run_cases(cases(), lambda case: [])
+    assert str(problem) == (
+        "cases/first.toml: One: the case was not answered in full; was 0 replies; allowed: 4, one for each event"
+    )

@@ -1,0 +1,60 @@
+"""The reference page is a pack: its blocks are assembled and checked, and it speaks of every key that is read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from quanheng.loading import check_pack, read_pack, read_packs
+from quanheng.loading.table import Table
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+PAGE = (DOCS / "reference" / "pack.md").read_text(encoding="utf-8")
+HOW_TO = (DOCS / "how-to" / "write-a-pack.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
+
+
+def page_pack():
+    files = {name: text.encode() for name, text in BLOCK.findall(PAGE)}
+    return read_pack({**files, "models/risk.trees": b"test"}, "shop")
+
+
+def test_the_page_is_a_pack_without_a_problem():
+    declared, problems = check_pack(page_pack(), read_packs())
+    assert problems == ()
+    assert declared.traffic is not None
+    assert len(declared.cases) == len(declared.models) == len(declared.mappings) == 1
+
+
+def test_the_page_speaks_of_every_key_that_is_read_and_shows_it(monkeypatch):
+    asked: set[str] = set()
+    done = Table.done
+
+    def noting(self):
+        asked.update(self._asked)
+        return done(self)
+
+    monkeypatch.setattr(Table, "done", noting)
+    packs = read_packs()
+    for files in (page_pack(), *packs.values()):
+        check_pack(files, packs)
+    words = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`\n]+)`", BLOCK.sub("", PAGE)))))
+    tables = {"pack", "purpose", "flow", "entity", "event", "fields", "fold", "formula", "parameter", "reason", "model"}
+    tables |= {"default", "case", "protocol", "report", "payers", "places", "channel", "attack", "faults", "en", "zh"}
+    unspoken = asked - words - tables - {"DE", "FR", "NL", "PL"}
+    assert not unspoken, f"docs/reference/pack.md does not speak of: {sorted(unspoken)}"
+
+
+def test_the_case_of_the_how_to_is_one_of_the_new_pack():
+    from quanheng.loading.new import starter_files
+
+    case = next(text for text in re.findall(r"```toml\n(.*?)```", HOW_TO, re.DOTALL) if "[[case]]" in text)
+    files = starter_files("my_pack")
+    limit = b'  {from = 2020-01-01, value = 500_000, source = "Example value of the starter pack"},\n'
+    assert limit in files["parameters/limits.toml"]
+    lower = limit.replace(b"2020-01-01", b"2026-07-01").replace(b"500_000", b"400_000")
+    files["parameters/limits.toml"] = files["parameters/limits.toml"].replace(limit, limit + lower)
+    files["cases/first.toml"] += case.encode()
+    from quanheng.testing.pack_kit import pack_faults
+
+    assert pack_faults(read_pack(files, "my_pack")) == []
