@@ -241,9 +241,17 @@ class _Tree:
         self._rows: list[BatchRow] = []
 
     def root(self, size: int) -> bytes:
-        """Root of the tree over the first `size` records."""
+        """Root of the tree over the first `size` records; an earlier one is proved to lead to the root of all."""
         if size == self._log.head:
             return self._log.root()
+        root = self._root_of_peaks(size)
+        path = proof.consistency_path(size, self._log.head, self.range_hash)
+        made = proof.ConsistencyProof(size, self._log.head, root, self._log.root(), path)
+        if not proof.verify_consistency(made):
+            raise _corrupt(size, "does not lead to the root", root.hex(), "a proof that verifies")
+        return root
+
+    def _root_of_peaks(self, size: int) -> bytes:
         peaks, at = [], 0
         for level in range(size.bit_length() - 1, -1, -1):
             if size >> level & 1:
