@@ -1,0 +1,70 @@
+"""The follower: snapshots of the committed log, each one also a test of replay."""
+
+from __future__ import annotations
+
+import pytest
+from shop import ask, opened
+from test_engine import fill
+
+from quanheng import recovery
+from quanheng.follower import write_snapshot
+from quanheng.kernel.errors import LogCorrupt
+from quanheng.kernel.snapshot import Snapshots
+
+
+def test_a_snapshot_is_written_beside_the_writer(tmp_path):
+    engine = opened(tmp_path)
+    fill(engine, seed=21)
+    followed = write_snapshot(tmp_path / "data")
+    assert followed == (engine.log.head, engine.state.digest(), True)
+    assert engine.submit([ask("after")])[0].status == "decided"
+    engine.close()
+
+
+def test_nothing_is_written_if_nothing_happened(tmp_path):
+    engine = opened(tmp_path)
+    fill(engine, seed=22, groups=3)
+    engine.close()
+    first, again = write_snapshot(tmp_path / "data"), write_snapshot(tmp_path / "data")
+    assert (first.written, again.written) == (True, False)
+    assert first[:2] == again[:2]
+
+
+def test_each_snapshot_builds_on_the_one_before(tmp_path):
+    engine = opened(tmp_path)
+    for seed in (23, 24, 25):
+        fill(engine, seed=seed, groups=4)
+        folded = []
+        followed = write_snapshot(tmp_path / "data", check=True, progress=lambda done, total: folded.append(done))
+        assert followed.digest == engine.state.digest()
+    engine.close()
+
+
+def test_a_snapshot_that_differs_from_a_full_replay_is_found(tmp_path):
+    engine = opened(tmp_path)
+    fill(engine, seed=26, groups=4)
+    state = recovery.rebuild(engine.log, engine.content, None)
+    state.rejected += 1  # A snapshot that is whole and wrong.
+    kept, arrays = state.keep()
+    Snapshots(tmp_path / "data" / "snapshots").write(state.head, state.program.digest(), {"state": kept, **arrays})
+    engine.submit([ask("after")])
+    engine.close()
+    with pytest.raises(LogCorrupt, match="a snapshot does not equal a full replay") as caught:
+        write_snapshot(tmp_path / "data", check=True)
+    assert "Delete" in str(caught.value)
+
+
+def test_a_broken_snapshot_is_passed_over(tmp_path):
+    engine = opened(tmp_path)
+    fill(engine, seed=27, groups=4)
+    live = engine.state.digest()
+    engine.close()
+    write_snapshot(tmp_path / "data")
+    [file] = (tmp_path / "data" / "snapshots").glob("*.snapshot")
+    raw = bytearray(file.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    file.write_bytes(raw)
+    engine = opened(tmp_path)
+    assert engine.state.digest() == live
+    assert engine.snapshots.broken
+    engine.close()
