@@ -216,23 +216,26 @@ class Reader:
 
     def boxed_in(self, node: Xml | None) -> Boxed | None:
         """The first boxed expression among the children."""
-        for child in [] if node is None else node:
-            name = etree.QName(child).localname
-            if name in self._boxes and etree.QName(child).namespace == self.namespace:
-                self.depth += 1
-                if self.depth > BOXES_DEEP_MAX:
-                    self.problem(
-                        child,
-                        "boxed expressions are nested too deeply",
-                        f"more than {BOXES_DEEP_MAX}",
-                        "",
-                        "Split the decision.",
-                    )
-                    return None
-                result = self._boxes[name](child)
-                self.depth -= 1
-                return result
-        return None
+        return next((found for child in ([] if node is None else node) if (found := self.box(child)) is not None), None)
+
+    def box(self, node: Xml) -> Boxed | None:
+        """One boxed expression; None when the element is something else, or too deep."""
+        name = etree.QName(node)
+        if name.localname not in self._boxes or name.namespace != self.namespace:
+            return None
+        if self.depth >= BOXES_DEEP_MAX:
+            self.problem(
+                node,
+                "boxed expressions are nested too deeply",
+                f"more than {BOXES_DEEP_MAX}",
+                str(BOXES_DEEP_MAX),
+                "Split the decision.",
+            )
+            return None
+        self.depth += 1
+        result = self._boxes[name.localname](node)
+        self.depth -= 1
+        return result
 
     def needed(self, node: Xml, parent: Xml | None, what: str) -> Boxed:
         found = self.boxed_in(parent)
@@ -256,11 +259,7 @@ class Reader:
         return BoxedContext(self.line(node), node.get("typeRef", ""), tuple(entries))
 
     def list(self, node: Xml) -> Boxed:
-        items = []
-        for child in node:
-            name = etree.QName(child).localname
-            if name in self._boxes and (found := self._boxes[name](child)) is not None:
-                items.append(found)
+        items = [found for child in node if (found := self.box(child)) is not None]
         return BoxedList(self.line(node), node.get("typeRef", ""), tuple(items))
 
     def relation(self, node: Xml) -> Boxed:
