@@ -71,21 +71,29 @@ from quanheng.features.kernel.words import (
     T_TREES_N,
     TIME_MAX,
     U_WORDS,
+    X_ARENA,
     X_BAD,
     X_CHECKED,
+    X_CODE,
     X_COLUMN,
     X_EVENT,
     X_EVENTS_N,
+    X_KEYS,
     X_KEYS_N,
+    X_NUMBERS,
     X_NUMBERS_N,
     X_OP,
+    X_OUT,
+    X_OVERFLOWS,
     X_OWN,
     X_PEEK,
+    X_PLAN,
     X_READ,
     X_ROW,
     X_SLOT,
     X_SOURCE,
     X_STAGE,
+    X_TIME,
     X_UNDO,
     X_WORDS,
     Y_WORDS,
@@ -259,6 +267,27 @@ def pointer(typing_context, array):
     return types.CPointer(array.dtype)(array), lower
 
 
+@intrinsic
+def at_address(typing_context, address):
+    """Pointer to int64 words at an address."""
+
+    def lower(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.int64)(address), lower
+
+
+@intrinsic
+def offset(typing_context, words, at, like):
+    """Pointer to words[at], with the element type of `like` (int32, int64 or uint64)."""
+    result = types.CPointer(like.dtype)
+
+    def lower(context, builder, signature, arguments):
+        return builder.bitcast(builder.gep(arguments[0], [arguments[1]]), context.get_value_type(signature.return_type))
+
+    return result(words, types.int64, like), lower
+
+
 def _compile(source):
     """The entries, with `source` as a closure cell: part of the key of numba's cache."""
 
@@ -296,7 +325,28 @@ def _compile(source):
             return -1
         return _export(pointer(words), pointer(arena), table, pointer(slots), len(slots), pointer(out), len(out))
 
-    return run, undo, export
+    @njit(nogil=True, cache=True, boundscheck=False)
+    def one(desk):
+        """`run` for one event that lies in the control array itself: one argument, so that the call costs little."""
+        X = pointer(desk)
+        P, A = at_address(X[X_PLAN]), at_address(X[X_ARENA])
+        times, numbers = offset(X, X[X_TIME], np.int64), offset(X, X[X_NUMBERS], np.int64)
+        X[X_SOURCE] = source
+        if X[X_CHECKED] == 0:
+            X[X_EVENT], X[X_OP], X[X_STAGE], X[X_PEEK], X[X_OVERFLOWS], X[X_EVENTS_N] = 0, 0, 0, 0, 0, 1
+            bad = check(times, numbers, X)
+            if bad != DONE:
+                return bad
+            X[X_CHECKED] = 1
+        status = events(
+            P, A, X, offset(X, X[X_CODE], np.int32), times, offset(X, X[X_KEYS], np.uint64), numbers,
+            offset(X, 0, np.int64), offset(X, X[X_OUT], np.int64), X,
+        )  # fmt: skip
+        if status == DONE:
+            X[X_CHECKED] = 0
+        return status + 16 * X[X_OVERFLOWS]
+
+    return run, one, undo, export
 
 
-run, undo, export = _compile(SOURCE)
+run, one, undo, export = _compile(SOURCE)

@@ -91,6 +91,7 @@ X_KEY_1, X_KEY_2, X_SLOT = 12, 13, 14  # What one step hands to the next.
 X_EVENTS_N, X_KEYS_N, X_NUMBERS_N, X_PRESENT = 15, 16, 17, 18
 X_CHUNK, X_TABLE, X_PAIRS_N, X_PAIR = 20, 21, 22, 23  # Where a large group stands.
 X_CHECKED = 24
+X_PLAN, X_ARENA, X_CODE, X_TIME, X_KEYS, X_NUMBERS, X_OUT = 25, 26, 27, 28, 29, 30, 31  # The call for one event.
 X_WORDS = 32
 # Behind the control words, per event looked ahead at and operation: hash, first and second half of the key, slot.
 Y_HASH, Y_KEY_1, Y_KEY_2, Y_SLOT, Y_WORDS = 0, 1, 2, 3, 4
