@@ -149,7 +149,7 @@ def show_json(value: Any) -> None:
     """One line of JSON on standard output."""
     import msgspec
 
-    print(msgspec.json.encode(value).decode(), flush=True)
+    print(msgspec.json.Encoder(decimal_format="number").encode(value).decode(), flush=True)
 
 
 def show_value(value: Any, as_json: bool) -> None:
@@ -159,4 +159,5 @@ def show_value(value: Any, as_json: bool) -> None:
     if as_json:
         show_json(value)
     else:
-        print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+        encoded = msgspec.json.Encoder(decimal_format="number").encode(value)
+        print(msgspec.json.format(encoded, indent=2).decode())

@@ -23,7 +23,7 @@ def demo(
     *,
     events: int = 20_000,
     seed: int | None = None,
-    group: int = 64,
+    group: int = 256,
     json: Json = False,
     place: Place = HERE,
 ) -> int:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 MARK = "made-by-quanheng-run"
 RUN_FOLDER = Path(".quanheng/run")
-START_S_MAX = 120.0
+# A first start compiles, which takes minutes on a slow machine. A child that dies is seen at once.
+START_S_MAX = 900.0
 EVENTS_MAX = 10_000_000
 LINE_EVERY_S = 10.0
 

@@ -130,6 +130,7 @@ class Core:
         self._queued_events = 0
         self._operations: deque[tuple[Link, int, wire.Admin]] = deque()
         self._wake = asyncio.Event()
+        self._in_flight = 0  # Events of the group that is being committed; 0 = none is.
         self._stopping = False
         self._unavailable: wire.Answer | None = None
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="quanheng-commit")
@@ -182,7 +183,8 @@ class Core:
             return
         self._queue.append(Waiting(link, number, requests, asked.single, time.perf_counter()))
         self._queued_events += len(requests)
-        self._wake.set()
+        if self._queued_events >= self._in_flight:
+            self._wake.set()
 
     def _read(self, kind: int, query: wire.Query) -> wire.Answer:
         """Answer a read from committed state; a read that fails says why and harms nothing."""
@@ -223,7 +225,7 @@ class Core:
         committing: asyncio.Task[None] | None = None
         group: list[Waiting] = []
         try:
-            while await self._something_waits():
+            while await self._something_waits(committing):
                 if self._operations:  # They append by themselves, so no group may be in flight.
                     if committing:
                         await committing
@@ -236,6 +238,7 @@ class Core:
                 self._prepare_s.add(time.perf_counter() - started)
                 if committing:
                     await committing
+                self._in_flight = sum(len(waiting.requests) for waiting in group)
                 committing = asyncio.create_task(self._commit(pending, group))
                 group = []
                 await asyncio.sleep(0)
@@ -256,9 +259,17 @@ class Core:
         self._unavailable = self._unavailable or STOPPING
         self._wake.set()
 
-    async def _something_waits(self) -> bool:
-        while not self._queue and not self._operations:
-            if self._stopping:
+    async def _something_waits(self, committing: asyncio.Task[None] | None) -> bool:
+        """Wait for the next group; False when there will be none.
+
+        A group has a fixed cost, so small ones are dear. The next group is prepared ahead, while one commits, only when
+        as many events wait as are being committed: callers who wait for an answer have then all come. Else it goes on
+        collecting until the commit is over.
+        """
+        while not self._operations and not (self._queue and self._queued_events >= self._in_flight):
+            if committing and committing.done():
+                committing.result()  # A commit that failed is heard of at once, not with the next request.
+            if self._stopping and not self._queue:
                 return False
             self._wake.clear()
             await self._wake.wait()
@@ -298,6 +309,9 @@ class Core:
         except BaseException:  # The callers of this group must hear of it; `run` then stops everything.
             self._answer_all(group, _failed_answer())
             raise
+        finally:
+            self._in_flight = 0
+            asyncio.get_running_loop().call_soon(self._wake.set)  # When this task is done, not before.
         ended = time.perf_counter()
         self._commit_s.add(ended - started)
         self._group_events.add(len(replies))

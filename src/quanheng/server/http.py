@@ -8,6 +8,7 @@ its documented handler calls.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ from quanheng.server.link import CorePool, CoreUnavailable
 from quanheng.server.logs import Log
 
 ENVIRONMENT = "QUANHENG_EDGE"
+PARENT_LOOK_S = 1.0
 NOT_ANSWERED = error_body(
     QuanhengError(
         "the core is not reachable, or did not answer in time", cure="Ask again in a moment; look at /v1/health."
@@ -54,7 +56,15 @@ class Edge(msgspec.Struct, frozen=True):
 def create_app() -> ASGI:
     """The application of one worker, from the environment that the core has set (called by Granian in the worker)."""
     edge = msgspec.json.decode(os.environ[ENVIRONMENT], type=Edge)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     return build(edge, lambda: time.time_ns() // 1_000_000, lambda: time.monotonic_ns() // 1_000)
+
+
+def _end_with_parent(parent: int) -> None:
+    """A worker whose supervisor was killed serves nobody; it would keep the port."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_LOOK_S)
+    os._exit(1)
 
 
 def build(edge: Edge, clock_ms: Callable[[], int], clock_us: Callable[[], int], fast: bool = True) -> ASGI:

@@ -25,7 +25,7 @@ from quanheng.server.lock import FolderLock
 from quanheng.server.logs import Log
 from quanheng.server.snapshots import follow
 
-START_S_MAX = 60.0
+START_S_MAX = 120.0
 FAIL_ANSWER_S = 0.5  # Time for the edge to pass on the last answers of a failed core.
 
 

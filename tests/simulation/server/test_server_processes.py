@@ -1,4 +1,4 @@
-# ruff: noqa: E501, ISC004, RUF043  (texts under test stand whole, on one line)
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """Real processes: start, load, orderly stop, failure, sudden death. Every answered event is on the disk, exactly once."""
 
 from __future__ import annotations
@@ -87,6 +87,13 @@ def start(tmp_path):
         one.end()
 
 
+def wait_gone(pids):
+    until = time.monotonic() + 15
+    while time.monotonic() < until and any(Path(f"/proc/{pid}").exists() for pid in pids):
+        time.sleep(0.1)
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()], "a process was left behind"
+
+
 async def keep_sending(server, name, answered, refused, signalled):
     """Send one event after another until the server goes away."""
     try:
@@ -144,10 +151,7 @@ def test_when_the_core_is_killed_the_edge_ends_too_and_the_port_is_free(start):
     assert len(edges) >= 2
     answered, _ = asyncio.run(under_load(server, server.process.kill, seconds=0.5))
     assert set(answered) <= set(server.committed())
-    until = time.monotonic() + 15
-    while time.monotonic() < until and any(Path(f"/proc/{pid}").exists() for pid in edges):
-        time.sleep(0.1)
-    assert not [pid for pid in edges if Path(f"/proc/{pid}").exists()]
+    wait_gone(edges)
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         trial.bind(("127.0.0.1", server.port))
@@ -155,8 +159,10 @@ def test_when_the_core_is_killed_the_edge_ends_too_and_the_port_is_free(start):
 
 def test_when_the_edge_dies_the_core_says_so_and_ends(start):
     server = start().wait()
-    os.kill(server.edges()[0], signal.SIGKILL)
+    edges = server.edges()
+    os.kill(edges[0], signal.SIGKILL)
     assert server.process.wait(20) == 1
+    wait_gone(edges)
     assert "error: the process that serves HTTP ended by itself; was exit code -9. Look at the lines above" in server.said()
 
 

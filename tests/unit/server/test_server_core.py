@@ -1,4 +1,4 @@
-# ruff: noqa: E501, ISC004, RUF043  (texts under test stand whole, on one line)
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """The core: groups, bounds, answers after the commit only, fail-stop, orderly stop."""
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ def test_requests_collect_while_a_group_commits():
         assert link.answers == {}, "nobody is answered before the commit"
         send(core, link, 2, "b")
         await asyncio.sleep(0.02)
+        assert len(engine.deadlines) == 2, "as many wait as commit: the next group is prepared ahead"
         for number in range(3, 10):
             send(core, link, number, f"c{number}")
         for _ in range(3):
@@ -101,6 +102,27 @@ def test_requests_collect_while_a_group_commits():
         await running
         assert engine.groups == [1, 1, 7], "one commits, one is prepared, the rest is the next group"
         assert core.failure is None
+
+    asyncio.run(story())
+
+
+def test_a_small_group_is_not_prepared_ahead():
+    async def story():
+        engine, link = Gate(), FakeLink()
+        core = make(engine)
+        running = asyncio.create_task(core.run())
+        send(core, link, 1, "a", "b", "c")
+        await asyncio.sleep(0.02)
+        send(core, link, 2, "d")
+        send(core, link, 3, "e")
+        await asyncio.sleep(0.02)
+        assert len(engine.deadlines) == 3, "two wait, three commit: go on collecting"
+        engine.gate.release()
+        await until(lambda: len(engine.deadlines) == 5)
+        engine.gate.release()
+        core.stop()
+        await running
+        assert engine.groups == [3, 2]
 
     asyncio.run(story())
 
@@ -247,6 +269,17 @@ def test_a_failed_commit_stops_the_core_and_tells_everybody():
         assert ask(core, wire.Kind.HEALTH)[0] == 503
         assert json.loads(lines[0])["error_class"] == "AppendFailed"
         assert engine.groups == [1, 1], "nothing is committed after the failure"
+
+    asyncio.run(story())
+
+
+def test_a_failed_commit_is_heard_of_though_nobody_else_comes():
+    async def story():
+        link, core = FakeLink(), make(Twin(fail_at=1), [])
+        send(core, link, 1, "a")
+        await asyncio.wait_for(core.run(), 5)
+        assert link.answers[1].status == 503
+        assert core.failure is not None
 
     asyncio.run(story())
 

@@ -1,4 +1,4 @@
-# ruff: noqa: E501, ISC004, RUF043  (texts under test stand whole, on one line)
+# ruff: noqa: E501, ISC004  (texts under test stand whole, on one line)
 """The edge, spoken to as ASGI, with a real core behind a real Unix socket: limits, errors, headers, documentation, logs."""
 
 from __future__ import annotations

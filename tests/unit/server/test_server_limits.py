@@ -1,4 +1,4 @@
-# ruff: noqa: E501, ISC004, RUF043  (texts under test stand whole, on one line)
+
 """Token buckets: what passes, how long to wait, who is forgotten."""
 
 from __future__ import annotations

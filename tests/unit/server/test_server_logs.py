@@ -1,4 +1,4 @@
-# ruff: noqa: E501, ISC004, RUF043  (texts under test stand whole, on one line)
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """Log lines are JSON, of fixed fields only."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# ruff: noqa: E501, ISC004, RUF043  (texts under test stand whole, on one line)
+
 """Counters and histograms, in the text format of Prometheus."""
 
 from __future__ import annotations

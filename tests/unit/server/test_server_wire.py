@@ -1,4 +1,4 @@
-# ruff: noqa: E501, ISC004, RUF043  (texts under test stand whole, on one line)
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """Frames survive any cutting of the stream; what is no frame is refused."""
 
 from __future__ import annotations
