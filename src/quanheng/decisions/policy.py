@@ -71,7 +71,7 @@ class Policy:
         return self._source()
 
     def __call__(self, values: Sequence[object], now_ms: int | None = None) -> Judgement:
-        run = Run(now_ms)
+        run = Run() if now_ms is None else Run.at(now_ms)
         try:
             result, trace = self._function(run, *values)  # type: ignore[misc]
         except GIVEN_UP as error:

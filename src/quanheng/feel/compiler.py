@@ -88,7 +88,11 @@ def admission(emitter: Emitter, title: str, name: str, kind: FeelType, node: tre
     )
     fast = _FAST.get(kind, ())
     foreign = [py.compare(py.attribute(variable, "__class__"), ("is not", py.name(cls))) for cls in fast]
-    return [py.when(py.both(*foreign, py.compare(variable, ("is not", py.const(None)))), [admitted])]
+    checks = [*foreign, py.compare(variable, ("is not", py.const(None)))]
+    if kind == NUMBER:  # a finite Decimal, the common second kind, is let through without a call
+        decimal = py.compare(py.attribute(variable, "__class__"), ("is", py.name("Decimal")))
+        checks.append(py.negated(py.both(decimal, py.call(py.attribute(variable, "is_finite")))))
+    return [py.when(py.both(*checks), [admitted])]
 
 
 def compile_expression(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from quanheng.feel import access, operators
 from quanheng.feel.functions import SIGNATURES, call_builtin, forms_for
 from quanheng.feel.types import NULL, FeelType, FunctionType
@@ -49,6 +51,7 @@ RUNTIME: dict[str, object] = {
     **{name: getattr(access, name) for name in _ACCESS},
     "call_builtin": call_builtin, "collect": collect, "items_of": items_of, "instance": instance, "admit": admit,
     "unknown_name": unknown_name, "Function": Function, "int": int, "str": str, "bool": bool, "list": list, "any": any,
+    "Decimal": Decimal,
 }  # fmt: skip
 """All that generated code can reach besides its own constants."""
 

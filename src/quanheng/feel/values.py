@@ -63,10 +63,17 @@ class Diagnostic(NamedTuple):
 class Run(list[tuple[int, str]]):
     """One evaluation: the list of (place index, cause) found so far, and the work done."""
 
-    __slots__ = ("now_ms", "spent")
+    # Class attributes instead of __init__: a run is made for every judgement, and few of them change either.
+    spent: int = 0
+    now_ms: int | None = None
 
-    def __init__(self, now_ms: int | None = None) -> None:
-        self.spent, self.now_ms = 0, now_ms
+    @classmethod
+    def at(cls, now_ms: int | None) -> Run:
+        """A run whose `now()` is `now_ms`."""
+        run = cls()
+        if now_ms is not None:
+            run.now_ms = now_ms
+        return run
 
     def spend(self, items: int) -> None:
         """Count work; beyond the limit the whole evaluation is given up."""

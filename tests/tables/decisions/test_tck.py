@@ -20,13 +20,10 @@ from quanheng.decisions.tck import (
 
 # Folders of level 3 with test cases that fail today: passed, failed.
 INCOMPLETE = {
-    "0002-string-functions": (2, 2),  # matches(), replace()
+    "0002-string-functions": (2, 2),  # matches(), replace(), split()
     "0067-feel-split-function": (6, 3),
     "0068-feel-equality": (112, 2),  # `(!=10)` as a value
-    "0082-feel-coercion": (32, 4),  # decision services
-    "0085-decision-services": (4, 14),
-    "0086-import": (0, 2),
-    "0088-no-decision-logic": (0, 1),
+    "0086-import": (0, 2),  # imports between models
     "0089-nested-inputdata-imports": (0, 1),
     "1109-feel-replace-function": (0, 28),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quanheng.decisions.dmn import compile_decision, read_model
+from quanheng.decisions.dmn.judge import judge_model
 from quanheng.decisions.dmn.xml import SIZE_MAX
 from quanheng.kernel.errors import DeclarationError, NotFound
 
@@ -101,8 +102,10 @@ CASES = [
     ),
     ("<decision id='x'/>", f"{P}1: <decision> has no name"),
     (
-        '<itemDefinition name="t"><typeRef>number</typeRef><allowedValues><text>[1..</text>'
-        "</allowedValues></itemDefinition>",
+        (
+            '<itemDefinition name="t"><typeRef>number</typeRef><allowedValues><text>[1..</text>'
+            "</allowedValues></itemDefinition>"
+        ),
         f"{P}1, t: the expression does not parse; was the end of the text",
     ),
     (
@@ -223,3 +226,42 @@ def test_older_namespaces_are_read() -> None:
         head = HEAD.replace("https://www.omg.org/spec/DMN/20230324/MODEL/", namespace)
         model = read_model(f"{head}{INPUT}{decision(literal('n * 2'))}</definitions>".encode(), "p.dmn")
         assert compile_decision(model, "d")([4]).result == 8
+
+
+SERVICE = (
+    '<decisionService id="s" name="fee for"><variable name="fee for"/><outputDecision href="#fee"/>'
+    '<encapsulatedDecision href="#rate"/><inputData href="#n"/></decisionService>'
+)
+
+
+def test_a_decision_service_is_a_function_and_can_be_called_on_its_own() -> None:
+    rates = decision(table(rule("&lt; 100", "0.05") + rule("&gt;= 100", "0.02")), name="rate")
+    need = '<informationRequirement><requiredDecision href="#rate"/></informationRequirement>'
+    fee = decision(literal("n * rate"), name="fee", needs=NEED + need)
+    known = '<knowledgeRequirement><requiredKnowledge href="#s"/></knowledgeRequirement>'
+    total = decision(literal("fee for(50) + fee for(n: 200)"), name="total", needs=known)
+    model = read_model(f"{HEAD}{INPUT}{rates}{fee}{SERVICE}{total}</definitions>".encode(), "p.dmn")
+    called = compile_decision(model, "fee for")
+    assert [one.name for one in called.inputs] == ["n"]
+    assert str(called([50]).result) == str(judge_model(model, "fee for", {"n": 50}).result) == "2.50"
+    assert str(compile_decision(model, "total")([]).result) == str(judge_model(model, "total", {}).result) == "6.50"
+
+
+def test_a_business_knowledge_model_with_a_table() -> None:
+    body = table(rule("&lt; 100", '"low"') + rule("-", '"high"'), 'hitPolicy="FIRST"')
+    function = (
+        '<businessKnowledgeModel id="f" name="band"><variable name="band"/><encapsulatedLogic>'
+        f'<formalParameter name="n" typeRef="number"/>{body}</encapsulatedLogic></businessKnowledgeModel>'
+    )
+    known = NEED + '<knowledgeRequirement><requiredKnowledge href="#f"/></knowledgeRequirement>'
+    wanted = decision(literal("[band(n), band(n * 10)]"), needs=known)
+    model = read_model(f"{HEAD}{INPUT}{function}{wanted}</definitions>".encode(), "p.dmn")
+    assert compile_decision(model, "d")([50]).result == judge_model(model, "d", {"n": 50}).result == ["low", "high"]
+
+
+def test_an_import_is_a_problem_that_says_so() -> None:
+    found = of_model('<import name="other" namespace="urn:other" importType="x"/>', decision(literal("n")))
+    assert found == [
+        "p.dmn: import other: another model is imported, and one file is read at a time; was urn:other. "
+        "Put its elements into this file."
+    ]

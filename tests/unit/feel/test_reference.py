@@ -50,4 +50,4 @@ def test_now_and_today_come_from_the_caller() -> None:
     from quanheng.feel.values import Run
 
     expression = compile_expression("string(now()) + string(today())", {})
-    assert expression.run(Run(now_ms=1_764_000_000_000), ()) == "2025-11-24T16:00:00Z2025-11-24"
+    assert expression.run(Run.at(1_764_000_000_000), ()) == "2025-11-24T16:00:00Z2025-11-24"

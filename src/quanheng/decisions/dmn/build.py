@@ -6,7 +6,7 @@ decision table is a node of its own. One variable, one slot: elements of a model
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from quanheng.decisions.dmn.boxes import BoxBuilder
@@ -15,7 +15,7 @@ from quanheng.decisions.dmn.types import TypeTable
 from quanheng.decisions.dmn.xml import Reader
 from quanheng.feel import tree
 from quanheng.feel.scope import Scope, Variable
-from quanheng.feel.types import ANY, FeelType, FunctionType
+from quanheng.feel.types import ANY, ContextType, FeelType, FunctionType
 from quanheng.kernel.errors import DeclarationError, Problem
 
 
@@ -32,14 +32,36 @@ class Model:
     trees: dict[str, tree.Node] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    knows: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Functions that a decision service uses inside."""
 
     @property
     def decisions(self) -> tuple[str, ...]:
         """Names of the decisions, in the order of the file."""
         return tuple(one.name for one in self.definitions.decisions)
 
-    def decision(self, name: str) -> Decision | None:
-        return next((one for one in self.definitions.decisions if one.name == name), None)
+    def target(self, name: str) -> Decision | Knowledge | Service | None:
+        """The decision, decision service or business knowledge model of that name."""
+        groups = (self.definitions.decisions, self.definitions.services, self.definitions.knowledge)
+        return next((one for group in groups for one in group if one.name == name), None)
+
+    def needs(self, identity: str) -> tuple[str, ...]:
+        """Ids of what an element requires directly; a service only of the functions it uses."""
+        element = self.elements[identity]
+        if isinstance(element, Decision):
+            return element.requires + element.knows
+        return element.knows if isinstance(element, Knowledge) else self.knows.get(identity, ())
+
+    def required(self, target: str) -> list[str]:
+        """Ids of an element and of everything it requires, requirements first."""
+        wanted: set[str] = set()
+        waiting = [target]
+        while waiting:
+            identity = waiting.pop()
+            if identity not in wanted and identity in self.elements:
+                wanted.add(identity)
+                waiting += self.needs(identity)
+        return [identity for identity in self.order if identity in wanted]
 
 
 class Builder:
@@ -73,6 +95,10 @@ class Builder:
         for item in definitions.items:
             for component in item.components:
                 model.scope.members.add(component.name)
+        for one in definitions.imports:
+            problem = "another model is imported, and one file is read at a time"
+            cure = "Put its elements into this file."
+            model.problems.append(Problem(self.where, f"import {one.name}", problem, one.namespace, "", cure))
         self.sort()
         for identity in model.order:
             self.element(model.elements[identity])
@@ -186,8 +212,45 @@ class Builder:
             self.declare(element, node.type)
 
     def service(self, element: Service) -> None:
-        self.declare(element, ANY)
-        self.model.trees[element.id] = tree.Const(ANY, 0, None)
+        """A function of the service's inputs: its decisions are computed inside it, in order."""
+        given = [*element.input_data, *element.input_decisions]
+        inside, knows = self.inside(element, set(given))
+        self.model.knows[element.id] = tuple(knows)
+        variables = [self.model.variables[one] for one in given if one in self.model.variables]
+        outputs = [self.model.variables[one] for one in element.outputs if one in self.model.variables]
+        results = tuple(tree.Name(one.type, 0, one.name, one.slot) for one in outputs)
+        body: tree.Node = results[0] if len(results) == 1 else self.context_of(outputs, results)
+        for identity in reversed(inside):
+            variable = self.model.variables[identity]
+            body = tree.In(body.type, 0, self.model.trees[identity], variable.slot, body)
+        declared = self.types.resolve(element.type_ref, element)
+        result = declared.result if isinstance(declared, FunctionType) else declared
+        boxes = self.boxes(element, self.model.scope)
+        body = boxes.typed(body, result, element.at, f"the result of {element.name}")
+        kind = FunctionType(tuple((one.name, one.type) for one in variables), body.type)
+        names, slots = tuple(one.name for one in variables), tuple(one.slot for one in variables)
+        self.model.trees[element.id] = tree.FunctionOf(
+            kind, 0, names, slots, tuple(one.type for one in variables), body
+        )
+        self.declare(element, kind)
+
+    def context_of(self, outputs: Sequence[Variable], results: tuple[tree.Node, ...]) -> tree.Node:
+        kind = ContextType(tuple((one.name, one.type) for one in outputs))
+        slots = tuple(self.model.scope.new_slot() for _ in outputs)
+        return tree.ContextOf(kind, 0, tuple(one.name for one in outputs), slots, results)
+
+    def inside(self, service: Service, given: set[str]) -> tuple[list[str], list[str]]:
+        """Ids of the decisions a service computes itself, in order, and of the functions they use."""
+        wanted: set[str] = set()
+        waiting = list(service.outputs)
+        while waiting:
+            identity = waiting.pop()
+            if identity not in wanted and identity not in given and identity in self.model.trees:
+                wanted.add(identity)
+                waiting += self.model.needs(identity)
+        ordered = [one for one in self.model.order if one in wanted]
+        decisions = [one for one in ordered if isinstance(self.model.elements[one], Decision)]
+        return decisions, [one for one in ordered if one not in decisions]
 
 
 def build(definitions: Definitions, problems: list[Problem], strict: bool) -> Model:
@@ -195,7 +258,7 @@ def build(definitions: Definitions, problems: list[Problem], strict: bool) -> Mo
     return Builder(definitions, problems, strict).build()
 
 
-def read_model(xml: bytes, where: str, strict: bool = True, imports: Mapping[str, bytes] | None = None) -> Model:
+def read_model(xml: bytes, where: str, strict: bool = True) -> Model:
     """Read and check a DMN model.
 
     Parameters
@@ -203,7 +266,6 @@ def read_model(xml: bytes, where: str, strict: bool = True, imports: Mapping[str
     xml : the file
     where : its name, for messages
     strict : certain type mistakes and unknown names are problems; otherwise they are null at run time
-    imports : further models by namespace
 
     Raises
     ------

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 
 from quanheng.decisions.dmn.build import Model
-from quanheng.decisions.dmn.model import Decision, InputData
+from quanheng.decisions.dmn.model import Decision, InputData, Knowledge, Service
 from quanheng.decisions.dmn.tables import RUNTIME, TableEmitter, TableNode, free_slots
 from quanheng.decisions.dmn.types import Constraint
 from quanheng.decisions.policy import Policy, PolicyInput
 from quanheng.feel import emit, py, tree
 from quanheng.feel.compiler import admission
-from quanheng.feel.types import ANY
+from quanheng.feel.scope import Variable
+from quanheng.feel.types import ANY, FeelType, FunctionType
 from quanheng.feel.values import Run, kind_name, shown
 from quanheng.kernel.errors import NotFound
 
@@ -69,23 +70,10 @@ emit.EXTENSIONS[TableNode] = lambda self, node: py.item(self.table(node), py.con
 
 
 class _PolicyCompiler:
-    def __init__(self, model: Model, target: Decision) -> None:
+    def __init__(self, model: Model, target: Decision | Knowledge | Service) -> None:
         self.model, self.target = model, target
         self.emitter = ModelEmitter(model)
-        self.needed = self.required()
-
-    def required(self) -> list[str]:
-        """Ids of everything the target needs, requirements first."""
-        wanted: set[str] = set()
-        waiting = [self.target.id]
-        while waiting:
-            identity = waiting.pop()
-            if identity in wanted or identity not in self.model.elements:
-                continue
-            wanted.add(identity)
-            element = self.model.elements[identity]
-            waiting += getattr(element, "requires", ()) + getattr(element, "knows", ())
-        return [identity for identity in self.model.order if identity in wanted]
+        self.needed = model.required(target.id)
 
     def compile(self) -> Policy:
         model, emitter = self.model, self.emitter
@@ -110,19 +98,32 @@ class _PolicyCompiler:
             emitter.enter(model.elements[identity].name, "")
             globals_.append(py.assign(f"v{model.variables[identity].slot}", emitter.value(model.trees[identity])))
         result = py.name(f"v{model.variables[self.target.id].slot}")
+        kind = model.variables[self.target.id].type
+        if isinstance(self.target, Knowledge | Service):
+            variables, kind = self.called(kind)
+            arguments = py.sequence([py.name(f"v{one.slot}") for one in variables])
+            result = py.call("invoke", _RUN, py.const(0), result, arguments, py.const(None))
+        else:
+            variables = [model.variables[one.id] for one in inputs]
         body.append(py.give(py.sequence([result, py.sequence(steps)])))
-        main = py.define("decide", ["run", *(f"v{model.variables[one.id].slot}" for one in inputs)], body)
+        main = py.define("decide", ["run", *(f"v{one.slot}" for one in variables)], body)
         statements = [*emitter.functions, *globals_, main]
         exec(py.code(statements, "policy"), emitter.namespace)
-        variables = [model.variables[one.id] for one in inputs]
         return Policy(
             self.target.name,
             [PolicyInput(one.name, one.type) for one in variables],
-            model.variables[self.target.id].type,
+            kind,
             emitter.namespace["decide"],  # type: ignore[arg-type]
             emitter.places,
             lambda: py.source(statements),
         )
+
+    def called(self, kind: FeelType) -> tuple[list[Variable], FeelType]:
+        """A function called on its own: fresh variables for its parameters, and the type of its result."""
+        if not isinstance(kind, FunctionType):
+            return [], ANY
+        scope = self.model.scope
+        return [Variable(name, scope.new_slot(), one) for name, one in kind.parameters], kind.result
 
     def admit(self, element: InputData) -> list[ast.stmt]:
         """Let only values of the declared type and within its allowed values through."""
@@ -168,7 +169,7 @@ def compile_decision(model: Model, name: str) -> Policy:
     Parameters
     ----------
     model : from `read_model`
-    name : of the decision
+    name : of the decision (or of a decision service or business knowledge model, called with its parameters as inputs)
 
     Returns
     -------
@@ -178,7 +179,7 @@ def compile_decision(model: Model, name: str) -> Policy:
     ------
     NotFound : the model has no decision of that name
     """
-    target = model.decision(name)
+    target = model.target(name)
     if target is None:
         raise NotFound(
             "the model has no such decision",

@@ -12,8 +12,9 @@ from quanheng.decisions.dmn.types import Constraint
 from quanheng.decisions.policy import Judgement
 from quanheng.feel import judge as feel
 from quanheng.feel import tree
+from quanheng.feel.access import invoke
 from quanheng.feel.operators import single
-from quanheng.feel.values import GIVEN_UP, admit, give_up
+from quanheng.feel.values import GIVEN_UP, Function, admit, give_up
 from quanheng.kernel.errors import NotFound
 
 
@@ -68,7 +69,7 @@ class ModelJudge:
         self.trace: list[tuple[str, tuple[int, ...], object]] = []
 
     def decide(self, name: str) -> object:
-        target = self.model.decision(name)
+        target = self.model.target(name)
         if target is None:
             raise NotFound(
                 "the model has no such decision",
@@ -77,20 +78,13 @@ class ModelJudge:
                 allowed=", ".join(self.model.decisions),
                 cure="Correct the name of the decision.",
             )
-        for identity in self.needed(target):
+        for identity in self.model.required(target.id):
             self.element(identity)
-        return self.env[self.model.variables[target.id].slot]
-
-    def needed(self, target: Decision) -> list[str]:
-        wanted: set[str] = set()
-        waiting = [target.id]
-        while waiting:
-            identity = waiting.pop()
-            if identity not in wanted and identity in self.model.elements:
-                wanted.add(identity)
-                element = self.model.elements[identity]
-                waiting += getattr(element, "requires", ()) + getattr(element, "knows", ())
-        return [identity for identity in self.model.order if identity in wanted]
+        result = self.env[self.model.variables[target.id].slot]
+        if isinstance(target, Decision) or not isinstance(result, Function):
+            return result
+        arguments = tuple(self.given.get(parameter) for parameter in result.parameters)
+        return invoke(self.judge.run, 0, result, arguments, None)
 
     def element(self, identity: str) -> None:
         element, variable = self.model.elements[identity], self.model.variables[identity]
