@@ -12,11 +12,12 @@ from quanheng.kernel.errors import Problem
 from quanheng.loading import check_pack
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tables" / "loading"))
-from sample_pack import available, sample_files, sample_pack  # noqa: E402
+from sample_pack import available, sample_files, sample_pack
 
 VALUES = (
-    b"1", b"-1", b"0.5", b"true", b'""', b'"x"', b"[]", b"{}", b"[1]", b'["a"]', b"{a = 1}", b"2026-01-01", b"nan", b"10:00:00",
-    b"[{}]", b"1e400", b"99999999999999999999", b"2026-01-01T00:00:00", b"0001-01-01", b"9999-12-31", b'"\\u0000"',
+    b"1", b"-1", b"0.5", b"true", b'""', b'"x"', b"[]", b"{}", b"[1]", b'["a"]', b"{a = 1}", b"2026-01-01", b"nan",
+    b"10:00:00", b"[{}]", b"1e400", b"99999999999999999999", b"2026-01-01T00:00:00", b"0001-01-01", b"9999-12-31",
+    b'"\\u0000"',
 )  # fmt: skip
 AVAILABLE = available()
 FILES = sample_files()
