@@ -55,7 +55,7 @@ class FeatureState:
         self.plan = plan
         self._arena = zeroed(max(_ARENA_FIRST, 2 * plan.state_words))
         self._arena[w.A_USED] = (plan.state_words + 7) // 8 * 8
-        self._control = np.zeros(w.X_WORDS + w.AHEAD * w.Y_WORDS * int(plan.words[w.P_OPS_N]), dtype=np.int64)
+        self._control = np.zeros(_control_words(plan), dtype=np.int64)
         self._undo = np.zeros(0, dtype=np.int64)
         self._pairs = np.zeros(0, dtype=np.int64)
         self._no_mask = np.zeros(0, dtype=np.uint8)
@@ -316,12 +316,17 @@ class FeatureState:
         return int(self._arena[w.A_USED]) * 8
 
 
+def _control_words(plan: Plan) -> int:
+    """Control words, and room to remember the keys of the events looked ahead at."""
+    return w.X_WORDS + w.AHEAD * w.Y_WORDS * int(plan.words[w.P_OPS_N])
+
+
 class Desk:
     """The control array of `FeatureState.one`, with room for one event and its vector behind it."""
 
     def __init__(self, plan: Plan) -> None:
         keys_n, numbers_n = int(plan.words[w.P_KEYS_N]), int(plan.words[w.P_NUMBERS_N])
-        start = w.X_WORDS
+        start = _control_words(plan)
         self.words = np.zeros(start + 2 + 2 * keys_n + numbers_n + len(plan.columns), dtype=np.int64)
         self.out = self.words[len(self.words) - len(plan.columns) :]
         self.memory = memoryview(self.words).cast("B")

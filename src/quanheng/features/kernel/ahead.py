@@ -137,9 +137,14 @@ def fetch_ahead(P, A, X, codes, keys, event):
 
 @njit(nogil=True, error_model="numpy")
 def fetch_first(P, A, X, codes, keys, event):
-    """Before the first event of a call: the keys of those that no step ahead will reach."""
-    for ahead in range(event, min(event + FAR, X[X_EVENTS_N])):
+    """Before the first event of a call: all steps for the events that none ahead will reach; their misses overlap."""
+    last = X[X_EVENTS_N]
+    for ahead in range(event, min(event + FAR, last)):
         fetch_index(P, A, X, codes, keys, ahead)
+    for ahead in range(event, min(event + MIDDLE, last)):
+        fetch_slots(P, A, X, codes, ahead)
+    for ahead in range(event, min(event + NEAR, last)):
+        fetch_rings(P, A, X, codes, ahead)
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)

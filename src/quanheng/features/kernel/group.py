@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from quanheng.features.kernel.ahead import NEAR, fetch_ahead, fetch_first
+from quanheng.features.kernel.ahead import fetch_ahead, fetch_first
 from quanheng.features.kernel.arena import drop_slot, give, hash_key, log2, mix
 from quanheng.features.kernel.bounds import (
     bounds_move,
@@ -133,14 +133,11 @@ def check(times, numbers, X):
 def events(P, A, X, types, times, keys, numbers, mask, out, undo):
     """The loop of `run`. Where the arena is full it stops between two steps and goes on there when called again."""
     event, op_n, stage = X[X_EVENT], X[X_OP], X[X_STAGE]
-    ahead = X[X_EVENTS_N] > NEAR
-    if ahead:
-        fetch_first(P, A, X, types, keys, event)
+    fetch_first(P, A, X, types, keys, event)
     while event < X[X_EVENTS_N]:
         code = np.int64(types[event])
         record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
-        if ahead:
-            fetch_ahead(P, A, X, types, keys, event)
+        fetch_ahead(P, A, X, types, keys, event)
         remembered = X_WORDS + (event & (AHEAD - 1)) * P[P_OPS_N] * Y_WORDS
         at = event * X[X_ROW]
         reads = record != 0 and P[record + E_DECIDES] != 0 and X[X_READ] != READ_NONE
@@ -155,7 +152,7 @@ def events(P, A, X, types, times, keys, numbers, mask, out, undo):
             table = P[op + O_TABLE]
             wanted = reads and P[op + O_READS] != 0
             if stage == 0 and (wanted or P[op + O_INSERTS] != 0):
-                slot = seek(P, A, X, op, table, keys, event, remembered + op_n * Y_WORDS if ahead else 0)
+                slot = seek(P, A, X, table, remembered + op_n * Y_WORDS)
                 X[X_OWN], X[X_SLOT] = -1, max(slot, 0)
                 if slot >= 0 and P[op + O_INSERTS] != 0:
                     if not apply(P, A, X, table, slot, times[event], keys, numbers, event, undo):

@@ -3,14 +3,13 @@
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.arena import find, hash_key, make_slot
+from quanheng.features.kernel.arena import find, make_slot
 from quanheng.features.kernel.bounds import (
     bounds_insert,
     evict,
     sets_insert,
     sets_reserve,
 )
-from quanheng.features.kernel.keys import key_of
 from quanheng.features.kernel.ring import ring_open, ring_reserve, row_at, trees_append, trees_rebuild
 from quanheng.features.kernel.words import (
     K_NEWEST,
@@ -80,23 +79,13 @@ def insert(P, A, X, table, slot, time, keys, numbers, event):
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
-def seek(P, A, X, op, table, keys, event, place):
-    """Slot of the event's key (0: no such key yet), or -1 if the key is null; X gets the key of an unknown slot.
-
-    `place` is where looking ahead has remembered them, or 0.
-    """
-    if place != 0:
-        if X[place + Y_SLOT] < 0:
-            return np.int64(-1)
-        if X[place + Y_SLOT] > 0:
-            return X[place + Y_SLOT]
-        X[X_KEY_1], X[X_KEY_2] = X[place + Y_KEY_1], X[place + Y_KEY_2]
-        hashed = X[place + Y_HASH]
-    else:
-        if not key_of(P, op, keys, event, X):
-            return np.int64(-1)
-        hashed = hash_key(X[X_KEY_1], X[X_KEY_2])
-    return find(A, P[table + T_STATE], X[X_KEY_1], X[X_KEY_2], hashed)
+def seek(P, A, X, table, place):
+    """Slot of the key that looking ahead has remembered at `place`: 0 if it is new (X gets the key), -1 if null."""
+    slot = X[place + Y_SLOT]
+    if slot != 0:
+        return slot
+    X[X_KEY_1], X[X_KEY_2] = X[place + Y_KEY_1], X[place + Y_KEY_2]
+    return find(A, P[table + T_STATE], X[X_KEY_1], X[X_KEY_2], X[place + Y_HASH])
 
 
 @njit(nogil=True, error_model="numpy")

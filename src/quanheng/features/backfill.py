@@ -1,0 +1,220 @@
+"""A whole history in log order through the same kernel: the vectors that live decisions would have had.
+
+Chunks of a frame become the kernel's arrays, the state is carried from chunk to chunk, and what comes back is a table.
+A row sees exactly the rows before it in the frame: order the frame by when each event became known, not by its time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from quanheng.features.fold import EventLayout
+from quanheng.features.kernel.hashing import hash_integers
+from quanheng.features.kernel.words import CHUNK, NULL, NUMBER_MIN
+from quanheng.features.plan import Plan
+from quanheng.features.state import FeatureOverflow, FeatureState
+from quanheng.kernel.errors import InputError
+
+Progress = Callable[[int, int], None]
+
+
+def backfill(
+    plan: Plan,
+    events: pl.DataFrame,
+    *,
+    type: str = "type",
+    time: str = "time",
+    columns: Mapping[str, str] | None = None,
+    values: Literal["float", "raw"] = "float",
+    read: str | None = None,
+    state: FeatureState | None = None,
+    chunk_rows: int = CHUNK,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """Vectors of every decided event of a frame.
+
+    Parameters
+    ----------
+    plan : compiled folds
+    events : one row per event, in log order (the order in which they became known)
+    type : column with the names (or codes) of the event types; may be missing if the plan has one layout
+    time : column with the time that places the event: integer ms UTC, or Datetime (naive = UTC)
+    columns : name of the column for each key or number field; default: the field's own name. Keys: integers, strings
+        (both hashed to 128 bits) or Binary of 16 bytes (taken as they are: pseudonyms). Numbers: integers, booleans,
+        Decimal (scaled by the layout); floats are refused, because they would not be exact
+    values : "float" = one Float64 column per fold as `Plan.floats`; "raw" = Int64 columns as `FeatureState.run`, null
+        for null and for not known
+    read : Boolean column of the rows whose vector is wanted; default: every decided event
+    state : to continue from and leave behind; default: empty
+    chunk_rows : rows at a time
+    progress : called with (rows done, rows in all) after each chunk
+
+    Returns
+    -------
+    A frame with `row` (position in `events`) and the columns, one row per vector.
+
+    Raises
+    ------
+    InputError : a column is missing or has a type that is not allowed
+    FeatureOverflow : a sum does not fit 64 bits; `event` is the row in the frame
+    """
+    state = FeatureState(plan) if state is None else state
+    reader = _Reader(plan, events, type, time, dict(columns or {}))
+    total, width = len(events), len(plan.folds) if values == "float" else len(plan.columns)
+    result = np.empty((width, total), dtype=np.float64 if values == "float" else np.int64)
+    raw = np.empty((min(chunk_rows, total), len(plan.columns)), dtype=np.int64)
+    wanted = reader.decided if read is None else reader.decided & events[read].fill_null(False).to_numpy()
+    for first in range(0, total, chunk_rows):
+        last = min(first + chunk_rows, total)
+        part = raw[: last - first]
+        mask: bool | np.ndarray = True if read is None else wanted[first:last]
+        try:
+            state.run(*reader.arrays(first, last), read=mask, out=part)
+        except FeatureOverflow as overflow:
+            cells = [(event + first, fold) for event, fold in overflow.cells]
+            raise FeatureOverflow(cells, overflow.raw) from None
+        if values == "float":
+            plan.floats(part, result[:, first:last].T)
+        else:
+            result[:, first:last] = part.T
+        if progress is not None:
+            progress(last, total)
+    return _frame(plan, result, wanted, values)
+
+
+def _frame(plan: Plan, result: np.ndarray, wanted: np.ndarray, values: str) -> pl.DataFrame:
+    whole = bool(wanted.all())
+    rows = np.arange(len(wanted), dtype=np.int64) if whole else np.flatnonzero(wanted)
+    series = [pl.Series("row", rows)]
+    names = plan.names if values == "float" else [column.name for column in plan.columns]
+    for name, column in zip(names, result, strict=True):
+        one = pl.Series(name, column if whole else column[rows])
+        series.append(one if values == "float" or one.is_empty() else _nulls(one))
+    return pl.DataFrame(series)
+
+
+def _nulls(column: pl.Series) -> pl.Series:
+    lowest = column.min()
+    if not isinstance(lowest, int) or lowest >= NUMBER_MIN:
+        return column
+    return column.set(column < NUMBER_MIN, None)
+
+
+class _Reader:
+    """The frame as the kernel's arrays, a chunk at a time. All columns are checked before the first chunk."""
+
+    def __init__(self, plan: Plan, events: pl.DataFrame, type: str, time: str, columns: dict[str, str]) -> None:
+        self.plan, self.events = plan, events
+        self.layouts = {layout.code: layout for layout in plan.layouts}
+        self.codes = self._codes(type)
+        self.times = self._times(time)
+        self.keys_n = max((len(layout.keys) for layout in plan.layouts), default=0)
+        self.numbers_n = max((len(layout.numbers) for layout in plan.layouts), default=0)
+        self.present = [layout for layout in plan.layouts if (self.codes == layout.code).any()]
+        self.columns = {
+            field: self._column(columns.get(field, field), f"field {field} of {layout.name}")
+            for layout in self.present
+            for field in (*layout.keys, *layout.numbers)
+        }
+        decided = [layout.code for layout in plan.layouts if layout.name in plan.decide]
+        self.decided = np.isin(self.codes, decided)
+
+    def _column(self, name: str, where: str) -> pl.Series:
+        if name not in self.events.columns:
+            raise InputError(
+                "the frame lacks a column", where=where, found=f"no {name!r}", allowed=", ".join(self.events.columns),
+                cure="Name the column in `columns`, or add it (nulls where the type has no such field).",
+            )  # fmt: skip
+        return self.events[name]
+
+    def _codes(self, type: str) -> np.ndarray:
+        if type not in self.events.columns and len(self.plan.layouts) == 1:
+            return np.full(len(self.events), self.plan.layouts[0].code, dtype=np.int32)
+        column = self._column(type, "event types")
+        if column.dtype.is_integer():
+            return column.cast(pl.Int32).to_numpy()
+        codes = {layout.name: layout.code for layout in self.plan.layouts}
+        return column.cast(pl.String).replace_strict(codes, default=-1, return_dtype=pl.Int32).to_numpy()
+
+    def _times(self, time: str) -> np.ndarray:
+        column = self._column(time, "event times")
+        if isinstance(column.dtype, pl.Datetime):
+            column = column.dt.epoch("ms")
+        elif not column.dtype.is_integer():
+            self._refuse(f"column {time}", column, "integer ms UTC, Datetime", "Convert it.")
+        if column.null_count():
+            self._refuse(f"column {time}", column, "no nulls", "Remove the rows without a time.")
+        return column.cast(pl.Int64).to_numpy()
+
+    def _refuse(self, where: str, column: pl.Series, allowed: str, cure: str) -> None:
+        raise InputError(
+            "the column cannot be used", where=where, found=f"{column.dtype}, {column.null_count()} nulls", allowed=allowed,
+            cure=cure,
+        )  # fmt: skip
+
+    def arrays(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """types, times, keys, numbers of rows first..last-1."""
+        codes = self.codes[first:last]
+        keys = np.zeros((last - first, self.keys_n, 2), dtype=np.uint64)
+        numbers = np.full((last - first, self.numbers_n), NULL, dtype=np.int64)
+        hashed: dict[str, np.ndarray] = {}
+        for layout in self.present:
+            rows: slice | np.ndarray = slice(None) if len(self.present) == 1 else codes == layout.code
+            for place, field in enumerate(layout.keys):
+                if field not in hashed:
+                    hashed[field] = _hash(self.columns[field].slice(first, last - first), field)
+                keys[rows, place] = hashed[field][rows]
+            for place, field in enumerate(layout.numbers):
+                numbers[rows, place] = self._number(layout, field, first, last)[rows]
+        return codes, self.times[first:last], keys, numbers
+
+    def _number(self, layout: EventLayout, field: str, first: int, last: int) -> np.ndarray:
+        column = self.columns[field].slice(first, last - first)
+        scale = layout.scale(field)
+        if isinstance(column.dtype, pl.Decimal) and column.dtype.scale <= scale:
+            column = (column * 10**scale).cast(pl.Int64)
+        elif isinstance(column.dtype, pl.Datetime):
+            column = column.dt.epoch("ms")
+        elif not column.dtype.is_integer() and column.dtype not in (pl.Boolean, pl.Null):
+            cure = "Cast it to a Decimal or to a scaled integer: folds are exact."
+            self._refuse(f"field {field} of {layout.name}", column, f"integer, boolean, Decimal(scale <= {scale})", cure)
+        return column.cast(pl.Int64).fill_null(NULL).to_numpy()
+
+
+def _hash(column: pl.Series, field: str) -> np.ndarray:
+    """u8[n, 2]: integers are mixed, strings digested (blake2b), 16-byte binaries taken as they are; null = zeros."""
+    nulls = column.is_null().to_numpy() if column.null_count() else None
+    if column.dtype.is_integer():
+        pairs = hash_integers(column.fill_null(0).cast(pl.Int64).to_numpy())
+    elif column.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Binary, pl.Null):
+        texts = column if column.dtype == pl.Binary else column.cast(pl.String)
+        distinct = texts.unique().drop_nulls()
+        table = np.array([_digest(text, field) for text in distinct], dtype=np.uint64).reshape(-1, 2)
+        places = texts.replace_strict(distinct, range(len(distinct)), default=0, return_dtype=pl.UInt32).to_numpy()
+        pairs = table[places] if len(table) else np.zeros((len(column), 2), dtype=np.uint64)
+    else:
+        raise InputError(
+            "the column cannot be a key", where=f"field {field}", found=str(column.dtype),
+            allowed="integer, string, Binary of 16 bytes", cure="Cast it.",
+        )  # fmt: skip
+    if nulls is not None:
+        pairs[nulls] = 0
+    return pairs
+
+
+def _digest(text: str | bytes, field: str) -> tuple[int, int]:
+    if isinstance(text, bytes):
+        if len(text) != 16:
+            raise InputError(
+                "the key has another length", where=f"field {field}", found=f"{len(text)} bytes", allowed="16 bytes",
+                cure="Give pseudonyms of 16 bytes, or strings.",
+            )  # fmt: skip
+        digest = text
+    else:
+        digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
