@@ -261,7 +261,5 @@ def test_a_business_knowledge_model_with_a_table() -> None:
 
 def test_an_import_is_a_problem_that_says_so() -> None:
     found = of_model('<import name="other" namespace="urn:other" importType="x"/>', decision(literal("n")))
-    assert found == [
-        "p.dmn: import other: another model is imported, and one file is read at a time; was urn:other. "
-        "Put its elements into this file."
-    ]
+    message = "p.dmn: import other: another model is imported, and one file is read at a time; was urn:other. "
+    assert found == [message + "Put its elements into this file."]
