@@ -151,6 +151,8 @@ def history(frame: pl.DataFrame, events: Sequence[EventDeclaration]) -> History:
     known = _dictionaries(frame, events)
     for position, (declared, layout) in enumerate(zip(events, laid, strict=True)):
         rows = np.flatnonzero(code == position)
+        if not len(rows):
+            continue
         part = frame.filter(types == position)
         times[rows] = part[declared.time].cast(pl.Int64).to_numpy()
         for column, name in enumerate(layout.keys):

@@ -60,9 +60,6 @@ def load_model(declared: ModelDeclaration, weights: bytes) -> Model:
     InputError : the weights are not the declared ones, or were trained on other inputs
     """
     found = content_hash(weights)
-    key = (declared.name, found, tuple(declared.inputs), declared.output_decimals)
-    if (model := _loaded.get(key)) is not None:
-        return model
     where = f"models/{declared.name}"
     cure = "Put back the trained file, or train again."
     if declared.estimator not in _ESTIMATORS:
@@ -73,6 +70,9 @@ def load_model(declared: ModelDeclaration, weights: bytes) -> Model:
         raise InputError(
             "the weights are not those that were trained", where=where, found=found, allowed=declared.hash, cure=cure
         )
+    key = (declared.name, found, tuple(declared.inputs), declared.output_decimals)
+    if (model := _loaded.get(key)) is not None:
+        return model
     trees = Trees.from_bytes(weights, where)
     if trees.inputs != tuple(declared.inputs):
         raise InputError(
