@@ -18,8 +18,10 @@ import numpy as np
 from numba import njit
 
 from quanheng.kernel.errors import LogCorrupt, LogError
+from quanheng.kernel.files import Files
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, Columns
+from quanheng.kernel.wal import connect_durably
 
 NO_DECISION = -1
 BUCKETS = 512
@@ -55,26 +57,27 @@ class Entry(NamedTuple):
 class RequestIndex:
     """The index in the SQLite file `path`."""
 
-    def __init__(self, path: str | Path, connect: Callable[..., Any] = sqlite3.connect) -> None:
+    def __init__(
+        self, path: str | Path, connect: Callable[..., Any] = sqlite3.connect, files: Files | None = None
+    ) -> None:
         self.path = str(path)
-        self._connect_with = connect
+        self._connect_with, self._files = connect, files or Files()
         self._lock = threading.RLock()
         self._waiting: dict[bytes, Entry] = {}
         self._filter = _Filter()
         self.rebuilt = False
+        self._db: Any = None
         try:
             self._open()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
+        except (sqlite3.DatabaseError, OSError) as error:
+            if isinstance(error, (sqlite3.OperationalError, OSError)):
                 raise self._failed("opened", error) from error
             self._begin_again()
 
     def _open(self) -> None:
-        self._db = self._connect_with(self.path, isolation_level=None, check_same_thread=False, timeout=10.0)
+        before = (f"PRAGMA page_size = {PAGE_BYTES}",)
+        self._db = connect_durably(self.path, self._connect_with, self._files, before, synchronous="NORMAL")
         execute = self._db.execute
-        execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        execute("PRAGMA journal_mode = WAL").fetchall()
-        execute("PRAGMA synchronous = NORMAL")
         for statement in _SCHEMA.split(";"):
             if statement.strip():
                 execute(statement)
@@ -84,9 +87,10 @@ class RequestIndex:
 
     def _begin_again(self) -> None:
         """The file is damaged: the log holds everything, so start empty (see `rebuilt`) and be filled from it."""
-        self._db.close()
+        if self._db is not None:
+            self._db.close()
         for ending in ("", "-wal", "-shm"):
-            Path(self.path + ending).unlink(missing_ok=True)
+            self._files.remove(Path(self.path + ending))
         self._filter = _Filter()
         self._open()
         self.rebuilt = True
@@ -195,7 +199,7 @@ class RequestIndex:
                 at = body.find(key, at + 1)
         return None
 
-    def _failed(self, doing: str, error: sqlite3.Error) -> LogError:
+    def _failed(self, doing: str, error: Exception) -> LogError:
         return LogError(
             f"the request index cannot be {doing}",
             where=self.path,

@@ -19,14 +19,16 @@ def connect_durably(
     files: Files,
     before: tuple[str, ...] = (),
     timeout_s: float = BUSY_TIMEOUT_S,
+    synchronous: str = "FULL",
 ) -> Any:
-    """A connection to `path` in WAL mode with synchronous=FULL; what an earlier process left in the WAL is in the file.
+    """A connection to `path` in WAL mode; what an earlier process left in the WAL is in the file.
 
     Parameters
     ----------
     connect : as `sqlite3.connect`
     files : the file layer; it must see the same disk as `connect`
     before : PRAGMA statements to run before the first page is written
+    synchronous : FULL; NORMAL where losing the newest commits does no harm
 
     When the fsync of a commit fails, the system still shows the written frames but marks them clean, and no later fsync
     writes them. The next process would recover that commit from the WAL, move it into the file and empty the WAL; if
@@ -40,7 +42,7 @@ def connect_durably(
         for statement in before:
             execute(statement).fetchall()
         execute("PRAGMA journal_mode = WAL").fetchall()
-        execute("PRAGMA synchronous = FULL")
+        execute(f"PRAGMA synchronous = {synchronous}")
         execute("BEGIN IMMEDIATE")
         files.rewrite(Path(path + "-wal"))
         execute("ROLLBACK")

@@ -21,6 +21,7 @@ from quanheng.kernel.errors import (
     NotFound,
     SealBroken,
 )
+from quanheng.kernel.index import Entry, RequestIndex
 from quanheng.kernel.log import records as rec
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
@@ -28,7 +29,7 @@ from quanheng.kernel.seal import KeyRing
 from quanheng.kernel.snapshot import Snapshots
 from quanheng.testing.simulated_disk import PowerLost, SimulatedDisk, SimulatedFiles
 
-SEEDS = 400
+SEEDS = 300
 SEEDS_LONG = 20_000
 STOPPED = (LogError, ConfigurationError, OSError, sqlite3.Error)
 NEVER = (LogCorrupt, SealBroken)
@@ -63,11 +64,13 @@ class World:
         store = SqliteLogStore("log/log.db", connect=connect or disk.connect, files=files, witness=False)
         log = Log.open(store, "simulation")
         self.check(log, ring, files)
+        index = RequestIndex("index/index.db", connect=disk.connect, files=files)
+        self.check_index(log, index)
         content, snapshots = ContentStore("content", files), Snapshots("snapshots", files)
         for _ in range(steps):
             choice = self.rng.random()
             if choice < 0.75:
-                self.append(log, ring)
+                self.append(log, ring, index)
             elif choice < 0.83:
                 data = self.rng.randbytes(self.rng.randrange(1, 3000))
                 self.contents[content.put(data)] = data
@@ -80,7 +83,7 @@ class World:
                 ring.erase(subject)
                 self.erased.add(subject)
 
-    def append(self, log: Log, ring: KeyRing) -> None:
+    def append(self, log: Log, ring: KeyRing, index: RequestIndex) -> None:
         n = self.rng.randrange(1, 6)
         subjects = [self.rng.randrange(2**40).to_bytes(16, "little") for _ in range(n)]
         payloads = [self.rng.randbytes(self.rng.choice([10, 200, 9000])) for _ in range(n)]
@@ -92,7 +95,7 @@ class World:
                 8,
                 -1,
                 subject,
-                rec.NONE_16,
+                self.rng.randbytes(16),
                 rec.NONE_16,
                 [],
                 [len(self.records) + i],
@@ -106,8 +109,12 @@ class World:
         del self.records[log.head :]
         self.records += made
         self.clear.update(zip(headers, payloads, strict=True))
-        log.append(made, 9)
+        first = log.append(made, 9)
         self.acknowledged = log.head
+        decoded = [rec.decode(record) for record in made]
+        index.add([(record.request, Entry(first + i, record.digest)) for i, record in enumerate(decoded)], log.head)
+        if self.rng.random() < 0.3:
+            index.flush()
 
     def check(self, log: Log, ring: KeyRing, files: SimulatedFiles) -> None:
         """Everything acknowledged is there, unchanged; nothing half-written was accepted."""
@@ -125,6 +132,15 @@ class World:
         self.check_files(files)
         del self.records[log.head :]  # What was not acknowledged and is not there is gone for good.
         self.acknowledged = log.head
+
+    def check_index(self, log: Log, index: RequestIndex) -> None:
+        """The index never knows more than the log, and with the log it knows every request at its place."""
+        if index.rebuilt:
+            raise Lost("the index was damaged")
+        index.catch_up(log)
+        wanted = {rec.decode(record)[6]: offset for offset, record in enumerate(self.records)}
+        if {key: entry.event for key, entry in index.lookup(list(wanted)).items()} != wanted:
+            raise Lost("the index does not know a request of the log")
 
     def check_payload(self, ring: KeyRing, record: rec.Record) -> None:
         try:

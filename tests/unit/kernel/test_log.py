@@ -335,3 +335,47 @@ def test_a_record_changed_under_a_proof_is_found(filled):
     for question in (lambda: log.prove(12, 14), lambda: log.prove(12), lambda: log.prove_extends(14)):
         with pytest.raises(LogCorrupt, match="does not lead to the root"):
             question()
+
+
+def appended(log, *, body, count=None, peaks=None, previous_root=None, epoch=None):
+    """Append one row past the log, its digest computed over whatever it holds: a writer with a fault."""
+    tip = log.store.tip()
+    row = (tip.head, len(body) if count is None else count, tip.epoch if epoch is None else epoch, 9)
+    tree = (b"".join(log._peaks) if peaks is None else peaks, previous_root or log.root())
+    packed = b"".join(body)
+    log.store.append(BatchRow(*row, *tree, batch_digest(tip.digest, *row, *tree, packed), packed), tip.head, tip.epoch)
+
+
+FAULTS = {
+    "carries another tree than the batches before it": {"previous_root": bytes(32)},
+    "carries a wrong number of peaks": {"peaks": bytes(32)},
+    "holds bytes that are not records": {"body": [b"no record at all"]},
+    "holds another number of records than it says": {"count": 2},
+    "has an older epoch than the batch before": {"epoch": 0},
+}
+
+
+@pytest.mark.parametrize("problem", FAULTS)
+def test_a_writer_with_a_fault_is_found(filled, make_record, problem):
+    log, _ = filled
+    appended(log, **{"body": [make_record(HEAD)], **FAULTS[problem]})
+    report = log.verify()
+    assert (report.bad_batch, report.records) == (HEAD, HEAD)
+    expected = "carries another tree" if "peaks" in FAULTS[problem] else problem
+    assert expected in report.problem
+    if "epoch" not in FAULTS[problem]:
+        with pytest.raises(LogCorrupt, match=problem):
+            Log.reader(log.store)
+    if "count" in FAULTS[problem]:
+        with pytest.raises(LogCorrupt, match=problem):
+            list(log.read_columns(HEAD, 2, 2))
+
+
+def test_rows_that_overlap_at_the_end_are_found(filled):
+    log, _ = filled
+    execute(log.store, "UPDATE batches SET first = 24 WHERE first = 14")
+    with pytest.raises(LogCorrupt, match="the batch"):
+        Log.open(log.store, "again")
+    assert log.verify().bad_batch == 14
+    with pytest.raises(LogCorrupt, match=r"is missing; was no batch|does not follow"):
+        log.prove(15)

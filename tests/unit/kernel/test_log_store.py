@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from quanheng.kernel.errors import AppendFailed, LogCorrupt, LogError
+from quanheng.kernel.errors import AppendFailed, ConfigurationError, LogCorrupt, LogError
 from quanheng.kernel.log.postgres import PostgresLogStore
 from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.testing import log_store
@@ -108,3 +108,19 @@ def test_a_lost_tip_is_corruption(open_store):
 def test_a_server_that_does_not_answer_is_named():
     with pytest.raises(LogError, match=r"log database cannot be used \(open\).*Check that the server runs"):
         PostgresLogStore("host=127.0.0.1 port=1 connect_timeout=2")
+
+
+def test_a_server_that_does_not_sync_is_refused():
+    class Unsafe:
+        def __init__(self, dsn, autocommit):
+            self.answer = ("off",)
+
+        def execute(self, statement):
+            assert statement == "SHOW fsync"
+            return self
+
+        def fetchone(self):
+            return self.answer
+
+    with pytest.raises(ConfigurationError, match=r"does not write durably; was fsync = off; .*Set fsync = on"):
+        PostgresLogStore("host=nowhere", connect=Unsafe)
