@@ -67,7 +67,7 @@ class Folder(NamedTuple):
 def bench(id: str = "", /, *, list: Flag = False, all: Flag = False, quick: Flag = False, json: Json = False) -> int:
     """Run benches; each gives value, goal, whether it was met, and peers measured in the same run.
 
-    Example:
+    For example:
       quanheng bench --list
       quanheng bench path.http.single --json
 

@@ -29,7 +29,7 @@ def demo(
 ) -> int:
     """Play a pack's simulated traffic through the main path, in this process, durable on disk.
 
-    Example:
+    For example:
       quanheng demo my_pack --events 20000 --json
 
     Parameters

@@ -50,7 +50,7 @@ def ingest(
 
     If a server is running on the data folder the events go through it, else the folder is opened here.
 
-    Example:
+    For example:
       quanheng ingest payments.csv --pack my_pack --map my_columns
       quanheng ingest events.jsonl --pack my_pack
 

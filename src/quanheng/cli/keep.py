@@ -21,7 +21,7 @@ def create(name: str, /, *, scope: Scopes = ("ingest",), json: Json = False, pla
 
     Works beside a running server too (with a token of scope admin in QUANHENG_TOKEN, or the development token).
 
-    Example:
+    For example:
       quanheng token create my_shop --scope ingest read
 
     Parameters
@@ -44,7 +44,7 @@ def create(name: str, /, *, scope: Scopes = ("ingest",), json: Json = False, pla
 def list_tokens(*, json: Json = False, place: Place = HERE) -> None:
     """List clients and their scopes. Tokens themselves are not kept and cannot be shown.
 
-    Example:
+    For example:
       quanheng token list
 
     Parameters
@@ -64,7 +64,7 @@ def list_tokens(*, json: Json = False, place: Place = HERE) -> None:
 def revoke(token: str, /, *, place: Place = HERE) -> None:
     """Revoke the tokens of a client, or the one with this digest, from now on.
 
-    Example:
+    For example:
       quanheng token revoke my_shop
 
     Parameters
@@ -79,7 +79,7 @@ def revoke(token: str, /, *, place: Place = HERE) -> None:
 def erase(entity: str, id: str, /, *, yes: Flag = False, place: Place = HERE) -> None:
     """Destroy the key of a subject: what was sealed for it can never be read again. The log still verifies.
 
-    Example:
+    For example:
       quanheng erase my_pack.customer 4711 --yes
 
     Parameters

@@ -14,7 +14,7 @@ app = cyclopts.App(name="log", help="Verify the log, show its head, sign a check
 def decision(id: int, /, *, json: Json = False, place: Place = HERE) -> None:
     """Show one decision: outcome, reasons, features, versions, trace.
 
-    Example:
+    For example:
       quanheng decision 1042
 
     Parameters
@@ -31,7 +31,7 @@ def decision(id: int, /, *, json: Json = False, place: Place = HERE) -> None:
 def replay(id: int, /, *, json: Json = False, place: Place = HERE) -> int:
     """Judge a decision again from the log alone, and compare outcome, reasons and vector byte for byte.
 
-    Example:
+    For example:
       quanheng replay 1042
 
     Parameters
@@ -72,7 +72,7 @@ def replay(id: int, /, *, json: Json = False, place: Place = HERE) -> int:
 def verify(*, checkpoint: Path | None = None, json: Json = False, place: Place = HERE) -> int:
     """Check every record, every batch, the chain and the Merkle tree of the log.
 
-    Example:
+    For example:
       quanheng log verify
 
     Parameters
@@ -108,7 +108,7 @@ def verify(*, checkpoint: Path | None = None, json: Json = False, place: Place =
 def head(*, json: Json = False, place: Place = HERE) -> None:
     """Show how many records the log holds, and the root of its Merkle tree.
 
-    Example:
+    For example:
       quanheng log head --json
 
     Parameters
@@ -128,7 +128,7 @@ def head(*, json: Json = False, place: Place = HERE) -> None:
 def checkpoint(*, out: Path | None = None, place: Place = HERE) -> None:
     """Sign size and root of the log (C2SP checkpoint). Keep it elsewhere: it proves that nothing was changed before.
 
-    Example:
+    For example:
       quanheng log checkpoint --out checkpoint.txt
       quanheng log verify --checkpoint checkpoint.txt
 

@@ -31,6 +31,7 @@ app = cyclopts.App(
     help_format="plaintext",
     version=__version__,
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 for command in (
     run.run,
@@ -53,7 +54,7 @@ for group in (packs.app, logs.app, keep.app):
 def version() -> None:
     """Show the version.
 
-    Example:
+    For example:
       quanheng version
     """
     print(__version__)

@@ -36,7 +36,7 @@ def train(
     With --data on a file of your own history, else on the pack's own seeded traffic. The same input, seed and versions
     give the same hash.
 
-    Example:
+    For example:
       quanheng train my_pack --events 300000
       quanheng train my_pack --data payments.parquet --map my_columns
 
@@ -102,7 +102,7 @@ def evaluate(
 ) -> int:
     """Measure a pack's model by a declared protocol: train on its window, test on later days, labels only when known.
 
-    Example:
+    For example:
       quanheng evaluate my_pack --data payments.parquet --protocol monthly --json
 
     Parameters

@@ -20,7 +20,7 @@ app = cyclopts.App(
 def check(folder: Path, /, *, json: Json = False) -> int:
     """Check a pack: every problem with file, key, what was found, what is known and the cure. Golden cases run too.
 
-    Example:
+    For example:
       quanheng pack check packs/my_pack
 
     Parameters
@@ -64,7 +64,7 @@ def check(folder: Path, /, *, json: Json = False) -> int:
 def new(name: str, /, *, folder: Path | None = None) -> None:
     """Make a small working pack to start from.
 
-    Example:
+    For example:
       quanheng pack new my_pack
       quanheng pack check my_pack
 
@@ -85,7 +85,7 @@ def new(name: str, /, *, folder: Path | None = None) -> None:
 def list(*, json: Json = False, place: Place = HERE) -> None:
     """List the packs that can be loaded.
 
-    Example:
+    For example:
       quanheng pack list
 
     Parameters
@@ -114,7 +114,7 @@ def list(*, json: Json = False, place: Place = HERE) -> None:
 def show(name: str, /, *, json: Json = False, place: Place = HERE) -> None:
     """Show what a pack declares: events, folds, formulas, parameters, flows, reasons.
 
-    Example:
+    For example:
       quanheng pack show my_pack
 
     Parameters
@@ -155,7 +155,7 @@ def show(name: str, /, *, json: Json = False, place: Place = HERE) -> None:
 def activate(*names: str, json: Json = False, place: Place = HERE) -> None:
     """Put packs in force, with all they require. A pack with a problem or a failing golden case is not activated.
 
-    Example:
+    For example:
       quanheng pack activate my_pack
 
     Parameters

@@ -52,7 +52,7 @@ def run(
 
     Without --data a fresh folder under .quanheng/run is used, and emptied by the next run.
 
-    Example:
+    For example:
       quanheng run --pack my_pack
       quanheng run --pack my_pack --seconds 10 --once
 

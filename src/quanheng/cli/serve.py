@@ -12,7 +12,7 @@ def serve(
 ) -> int:
     """Serve the HTTP API until interrupted.
 
-    Example:
+    For example:
       quanheng serve --pack my_pack --port 8770
       curl http://127.0.0.1:8770/v1/health
 
