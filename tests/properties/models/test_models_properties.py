@@ -16,9 +16,15 @@ sklearn_metrics = pytest.importorskip("sklearn.metrics", reason="the extra `mode
 
 @settings(max_examples=40, deadline=None)
 @given(
-    seed=st.integers(0, 2**16), columns=st.integers(1, 9), leaves=st.integers(2, 40), depth=st.integers(1, 9),
-    rounds=st.integers(1, 25), missing=st.sampled_from([0.0, 0.1, 0.9]), whole=st.booleans(), use_missing=st.booleans(),
-)  # fmt: skip
+    seed=st.integers(0, 2**16),
+    columns=st.integers(1, 9),
+    leaves=st.integers(2, 40),
+    depth=st.integers(1, 9),
+    rounds=st.integers(1, 25),
+    missing=st.sampled_from([0.0, 0.1, 0.9]),
+    whole=st.booleans(),
+    use_missing=st.booleans(),
+)
 def test_compiled_trees_equal_lightgbm(seed, columns, leaves, depth, rounds, missing, whole, use_missing):
     random = np.random.default_rng(seed)
     values = random.normal(size=(400, columns)) * 10.0 ** random.integers(-6, 7, columns)
@@ -26,9 +32,16 @@ def test_compiled_trees_equal_lightgbm(seed, columns, leaves, depth, rounds, mis
     values[random.random(values.shape) < missing] = np.nan
     labels = (random.random(400) < 0.3).astype(float)
     chosen = {
-        "objective": "binary", "num_leaves": leaves, "max_depth": depth, "min_data_in_leaf": 2, "verbose": -1,
-        "num_threads": 1, "seed": seed, "use_missing": use_missing, "min_sum_hessian_in_leaf": 0,
-    }  # fmt: skip
+        "objective": "binary",
+        "num_leaves": leaves,
+        "max_depth": depth,
+        "min_data_in_leaf": 2,
+        "verbose": -1,
+        "num_threads": 1,
+        "seed": seed,
+        "use_missing": use_missing,
+        "min_sum_hessian_in_leaf": 0,
+    }
     booster = lightgbm.train(chosen, lightgbm.Dataset(values, labels, params=chosen), rounds)
     rows = np.concatenate([values, np.where(random.random(values.shape) < 0.3, np.nan, values), values * 3])
     trees = Trees.from_lightgbm(booster)

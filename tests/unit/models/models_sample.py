@@ -15,29 +15,46 @@ DAY_MS = 86_400_000
 START = dt.date(2024, 3, 1)
 INPUTS = ("amount", "paid", "buyer_count_7d", "shop_complaints", "to_mean", "slow")
 SETTINGS = {
-    "event": "shop.sale", "label_event": "shop.complaint", "label_field": "sale", "group": "buyer", "warmup_days": 3,
-    "delay_days": 2, "test_days": 4, "rounds": 12, "seed": 5, "top_k": 20,
+    "event": "shop.sale",
+    "label_event": "shop.complaint",
+    "label_field": "sale",
+    "group": "buyer",
+    "warmup_days": 3,
+    "delay_days": 2,
+    "test_days": 4,
+    "rounds": 12,
+    "seed": 5,
+    "top_k": 20,
     "parameters": {"num_leaves": 7, "learning_rate": Decimal("0.2"), "min_data_in_leaf": 10},
-}  # fmt: skip
+}
 
 
 def declared(**changes: object) -> Declared:
     """The pack `corner_shop`."""
     field = FieldDeclaration
     sale = EventDeclaration(
-        name="shop.sale", subject="buyer", time="at",
+        name="shop.sale",
+        subject="buyer",
+        time="at",
         fields={
-            "at": field(kind="time"), "buyer": field(kind="key", entity="p.buyer"), "shop": field(kind="key", entity="p.shop"),
-            "amount": field(kind="integer"), "paid": field(kind="decimal", scale=2, optional=True),
+            "at": field(kind="time"),
+            "buyer": field(kind="key", entity="p.buyer"),
+            "shop": field(kind="key", entity="p.shop"),
+            "amount": field(kind="integer"),
+            "paid": field(kind="decimal", scale=2, optional=True),
         },
-    )  # fmt: skip
+    )
     complaint = EventDeclaration(
-        name="shop.complaint", subject="buyer", time="sold_at",
+        name="shop.complaint",
+        subject="buyer",
+        time="sold_at",
         fields={
-            "sold_at": field(kind="time"), "buyer": field(kind="key", entity="p.buyer"),
-            "shop": field(kind="key", entity="p.shop"), "sale": field(kind="text"),
+            "sold_at": field(kind="time"),
+            "buyer": field(kind="key", entity="p.buyer"),
+            "shop": field(kind="key", entity="p.shop"),
+            "sale": field(kind="text"),
         },
-    )  # fmt: skip
+    )
     folds = (
         Fold(name="buyer_count_7d", of="shop.sale", by=("buyer",), fold="count", window_ms=7 * DAY_MS, empty=0),
         Fold(name="buyer_mean", of="shop.sale", by=("buyer",), fold="mean", value="amount", current="out"),
@@ -54,27 +71,54 @@ def declared(**changes: object) -> Declared:
         name="till",
         events=(
             EventMapping(
-                event="shop.sale", id=source(column="number"),
-                fields={"at": source(column="when"), **fields, "amount": source(column="cents"), "paid": source(constant=Decimal("1.25"))},
+                event="shop.sale",
+                id=source(column="number"),
+                fields={
+                    "at": source(column="when"),
+                    **fields,
+                    "amount": source(column="cents"),
+                    "paid": source(constant=Decimal("1.25")),
+                },
             ),
             EventMapping(
-                event="shop.complaint", id=source(column="number"), where=("bad", 1), delay_ms=2 * DAY_MS,
+                event="shop.complaint",
+                id=source(column="number"),
+                where=("bad", 1),
+                delay_ms=2 * DAY_MS,
                 fields={"sold_at": source(column="when"), **fields, "sale": source(column="number")},
             ),
         ),
-    )  # fmt: skip
+    )
     model = ModelDeclaration(
-        name="trouble", estimator="lightgbm", inputs=INPUTS, output_decimals=4, weights="trouble.trees", hash="",
+        name="trouble",
+        estimator="lightgbm",
+        inputs=INPUTS,
+        output_decimals=4,
+        weights="trouble.trees",
+        hash="",
         settings={"training": SETTINGS},
-    )  # fmt: skip
+    )
     protocol = {
-        "kind": "delayed_card", "train_from": dt.date(2024, 3, 4), "train_days": 5, "delay_days": 2, "test_days": 4,
-        "key": "buyer", "label_event": "shop.complaint", "top_k": 20, "mapping": "till",
-    }  # fmt: skip
+        "kind": "delayed_card",
+        "train_from": dt.date(2024, 3, 4),
+        "train_days": 5,
+        "delay_days": 2,
+        "test_days": 4,
+        "key": "buyer",
+        "label_event": "shop.complaint",
+        "top_k": 20,
+        "mapping": "till",
+    }
     values = {
-        "name": "corner_shop", "version": "1.0.0", "events": (sale, complaint), "folds": folds, "formulas": formulas,
-        "models": (model,), "mappings": (mapping,), "evaluations": {"weekly": protocol},
-    } | changes  # fmt: skip
+        "name": "corner_shop",
+        "version": "1.0.0",
+        "events": (sale, complaint),
+        "folds": folds,
+        "formulas": formulas,
+        "models": (model,),
+        "mappings": (mapping,),
+        "evaluations": {"weekly": protocol},
+    } | changes
     return Declared(**values)
 
 
@@ -88,7 +132,11 @@ def till(days: int = 16, a_day: int = 150, seed: int = 2) -> pl.DataFrame:
     bad = random.random(size) < np.where(where < 4, 0.3, np.where(cents > 5 * (500 + 10 * who), 0.25, 0.005))
     return pl.DataFrame(
         {
-            "number": np.arange(size), "when": pl.Series(when).cast(pl.Datetime("ms")), "who": who, "where": where,
-            "cents": cents, "bad": bad.astype(np.int8),
+            "number": np.arange(size),
+            "when": pl.Series(when).cast(pl.Datetime("ms")),
+            "who": who,
+            "where": where,
+            "cents": cents,
+            "bad": bad.astype(np.int8),
         }
-    )  # fmt: skip
+    )

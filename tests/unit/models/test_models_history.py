@@ -84,11 +84,16 @@ def test_events_that_do_not_fit_are_refused(file):
 def test_merging_keeps_streams_apart_and_drops_doubles():
     frame = pl.DataFrame(
         {
-            "id": ["a", "a", "b", "c"], "type": ["shop.sale"] * 4, "arrive_ms": [1, 2, 3, 4], "at": [1, 1, 3, 4],
-            "buyer": ["x", "x", None, "y"], "shop": ["s"] * 4, "sale": [None, None, None, "a"],
+            "id": ["a", "a", "b", "c"],
+            "type": ["shop.sale"] * 4,
+            "arrive_ms": [1, 2, 3, 4],
+            "at": [1, 1, 3, 4],
+            "buyer": ["x", "x", None, "y"],
+            "shop": ["s"] * 4,
+            "sale": [None, None, None, "a"],
             "fault": [None, "duplicate", None, "malformed"],
         }
-    )  # fmt: skip
+    )
     both = merge([frame, frame], PACK.events, "sale")
     assert both["id"].to_list() == ["0:a", "1:a", "0:b", "1:b"]
     assert both["buyer"].to_list() == ["0:x", "1:x", None, None]
@@ -112,9 +117,13 @@ def test_vectors_hold_what_was_known_and_no_more(file):
         complaints = len(seen)
         ratio = now["amount"] / mean
         expected = [
-            now["amount"], 1.25, len(own.filter(pl.col("at") > now["at"] - 7 * DAY_MS)) + 1, complaints, ratio,
+            now["amount"],
+            1.25,
+            len(own.filter(pl.col("at") > now["at"] - 7 * DAY_MS)) + 1,
+            complaints,
+            ratio,
             ratio * 2 + complaints,
-        ]  # fmt: skip
+        ]
         assert np.array_equal(row, np.array(expected, float), equal_nan=True)
 
 
@@ -144,9 +153,17 @@ def test_progress_tells_how_far(file):
 
 def test_a_missing_decimal_is_not_a_number():
     frame = pl.DataFrame(
-        {"id": ["1", "2"], "type": ["shop.sale"] * 2, "arrive_ms": [1, 2], "at": [1, 2], "buyer": ["x", "x"], "shop": ["s", "s"],
-         "amount": [5, 6], "paid": [Decimal("0.10"), None]},
-    )  # fmt: skip
+        {
+            "id": ["1", "2"],
+            "type": ["shop.sale"] * 2,
+            "arrive_ms": [1, 2],
+            "at": [1, 2],
+            "buyer": ["x", "x"],
+            "shop": ["s", "s"],
+            "amount": [5, 6],
+            "paid": [Decimal("0.10"), None],
+        },
+    )
     events = history(frame, PACK.events)
     found = vectors(PACK, events, "shop.sale", ["paid"], np.ones(2, bool))
     assert found[0, 0] == 0.1

@@ -65,8 +65,11 @@ def test_another_seed_gives_another_hash(frame, trained):
 def test_the_card_tells_windows_labels_and_quality(frame, trained):
     card = trained.card
     assert (card.train.since, card.train.until, card.test.since, card.test.until) == (
-        "2024-03-04", "2024-03-11", "2024-03-13", "2024-03-17",
-    )  # fmt: skip
+        "2024-03-04",
+        "2024-03-11",
+        "2024-03-13",
+        "2024-03-17",
+    )
     sales = frame.filter(
         (pl.col("type") == "shop.sale") & (pl.col("at") // DAY_MS >= (dt.date(2024, 3, 13) - dt.date(1970, 1, 1)).days)
     )

@@ -136,16 +136,16 @@ def test_rows_of_another_width_are_refused(trained):
 
 def test_what_is_not_compiled_is_refused():
     values, labels = sample(rows=500, missing=0)
-    with pytest.raises(InputError, match="a split of the LightGBM model cannot be compiled.*zero_as_missing=false"):
+    with pytest.raises(InputError, match=r"a split of the LightGBM model cannot be compiled.*zero_as_missing=false"):
         Trees.from_lightgbm(booster(values, labels, zero_as_missing=True))
-    with pytest.raises(InputError, match="averaged output.*boosting = rf"):
+    with pytest.raises(InputError, match=r"averaged output.*boosting = rf"):
         Trees.from_lightgbm(booster(values, labels, boosting="rf", bagging_freq=1, bagging_fraction=0.5))
-    with pytest.raises(InputError, match="a linear leaf.*linear_tree=true"):
+    with pytest.raises(InputError, match=r"a linear leaf.*linear_tree=true"):
         Trees.from_lightgbm(booster(values, labels, linear_tree=True, objective="regression"))
-    with pytest.raises(InputError, match="the objective.*multiclass"):
+    with pytest.raises(InputError, match=r"the objective.*multiclass"):
         Trees.from_lightgbm(booster(values, labels, objective="multiclass", num_class=3))
     whole = np.floor(values * 2) + 10
-    with pytest.raises(InputError, match=r"a categorical split.*num_cat=\d.*Train with other settings"):
+    with pytest.raises(InputError, match=r"a categorical split.*num_cat=\d.*Train with other settings"):  # noqa: PT012
         settings = {"objective": "binary", "verbose": -1, "num_threads": 1, "min_data_per_group": 5, "cat_smooth": 1}
         data = lightgbm.Dataset(whole[:, :1], labels, categorical_feature=[0], params=settings)
         read_booster(lightgbm.train(settings, data, 1).model_to_string())
