@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -119,8 +120,7 @@ class Known:
 
     def score(self, name: str, decimals: int) -> ExactColumn:
         """A model's score as an exact decimal."""
-        values = self._scores[name]
-        return [None if value == _NULL else Decimal(value).scaleb(-decimals) for value in values.tolist()]
+        return [None if value == _NULL else _decimal(value, decimals) for value in self._scores[name].tolist()]
 
     def bodies(self) -> list[Evidence]:
         """Evidence of each row as bytes."""
@@ -133,6 +133,11 @@ class Known:
 
 
 _NULL = -(2**63)
+
+
+@lru_cache(maxsize=65_536)
+def _decimal(scaled: int, decimals: int) -> Decimal:
+    return Decimal(scaled).scaleb(-decimals)
 
 
 def _float_column(values: Sequence[object]) -> NDArray[np.float64]:

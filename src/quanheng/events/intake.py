@@ -15,6 +15,7 @@ from quanheng.events.schema import NO_KEY, EventType, Row
 from quanheng.kernel.errors import EventRejected, InputError
 
 REQUEST_ID_LENGTH_MAX = 200
+PSEUDONYMS_KEPT_MAX = 200_000
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -88,11 +89,26 @@ class Pseudonyms(Protocol):
         ...
 
 
+class _Known(dict[tuple[str, str] | None, bytes]):
+    """Pseudonyms asked for lately: a look-up without a call where the key is known."""
+
+    def __init__(self, ring: Pseudonyms) -> None:
+        super().__init__({None: NO_KEY})
+        self._ring = ring
+
+    def __missing__(self, key: tuple[str, str]) -> bytes:
+        if len(self) >= PSEUDONYMS_KEPT_MAX:
+            self.clear()
+            self[None] = NO_KEY
+        found = self[key] = self._ring.pseudonym(*key)
+        return found
+
+
 class Intake:
-    """Reads requests by the event types of the active packs. Holds no state between requests."""
+    """Reads requests by the event types of the active packs. Keeps nothing of a request but known pseudonyms."""
 
     def __init__(self, types: Mapping[str, EventType], ring: Pseudonyms) -> None:
-        self._types, self._ring = types, ring
+        self._types, self._ring, self._pseudonyms = types, ring, _Known(ring)
 
     def keys(self, requests: Sequence[Request]) -> list[bytes]:
         """The request key of each: asked of the index before the group enters."""
@@ -124,15 +140,14 @@ class Intake:
                 allowed=f"1 to {REQUEST_ID_LENGTH_MAX} characters",
             )
         row, data = event_type.read(request.data)
-        pseudonym = self._ring.pseudonym
-        keys = [NO_KEY if key is None else pseudonym(*key) for key in row.keys]
+        pseudonyms = self._pseudonyms
         return EventFact(
             event_type.code,
             row.time_ms,
             received_ms,
-            NO_KEY if row.subject is None else pseudonym(*row.subject),
+            pseudonyms[row.subject],
             request_key,
-            keys,
+            [pseudonyms[key] for key in row.keys],
             _encode_body(EventBody(request.client, request.id, request.deadline_ms, data)),
             row,
             request,
