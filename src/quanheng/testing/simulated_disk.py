@@ -17,7 +17,7 @@ import errno
 import itertools
 import random
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,7 @@ class SimulatedDisk:
         made = SimulatedDisk(self.rng.randrange(2**32), **settings)
         survival = self.rng.choice([0.0, 0.3, 0.7, 0.95, 1.0])
         names = dict(self.durable)
-        for name in self.seen.keys() | self.durable.keys():
+        for name in sorted(self.seen.keys() | self.durable.keys()):
             if self.seen.get(name) is not self.durable.get(name) and self.rng.random() < survival:
                 names.pop(name, None)
                 if name in self.seen:
@@ -287,6 +287,9 @@ class _Vfs(apsw.VFS):
         journal = bool(flags[0] & (apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_WAL))
         return _VfsFile(self.disk, str(path), journal)
 
+    def xRandomness(self, numbytes: int) -> bytes:
+        return random.Random(self.disk.operations).randbytes(numbytes)
+
     def xSleep(self, microseconds: int) -> int:
         return microseconds
 
@@ -387,14 +390,9 @@ class SimulatedFiles(Files):
         return bytes(self.disk.seen[str(path)].seen)
 
     def names(self, folder: Path) -> list[str]:
-        return sorted(self._in(folder))
+        apart = [name.rpartition("/") for name in self.disk.seen]
+        return sorted(leaf for where, _, leaf in apart if where == str(folder) and not leaf.endswith(".part"))
 
     def remove(self, path: Path) -> None:
         self.disk.step()
         self.disk.seen.pop(str(path), None)
-
-    def _in(self, folder: Path) -> Iterator[str]:
-        for name in self.disk.seen:
-            where, _, leaf = name.rpartition("/")
-            if where == str(folder) and not leaf.endswith(".part"):
-                yield leaf
