@@ -1,8 +1,9 @@
 """`decisions.table20`: one decision table, 20 rules x 5 inputs, FIRST, 3 outputs, mean hit row about 15.
 
 Ours with the trace on, against zen-engine on its fastest path (static loader, `engine.evaluate`) and through
-`ZenDecision.evaluate`. The same cells are written as DMN for us and as JDM for zen. Peer `zen` is the faster of its two ways to pass the inputs. Before anything is timed both
-engines judge every sampled input and must agree in all three outputs; the mean hit row is taken from our trace.
+`ZenDecision.evaluate`. The same cells are written as DMN for us and as JDM for zen; peer `zen` is the faster of its
+two ways to pass the inputs (dict, JSON text). Before anything is timed both engines judge every sampled input and must
+agree in all three outputs; the mean hit row is taken from our trace.
 """
 
 from __future__ import annotations
@@ -104,12 +105,12 @@ def samples(count: int, seed: int = 20) -> list[tuple[object, ...]]:
     channels, countries = ("chip", "contactless", "web", "phone", "atm"), ("NL", "DE", "FR", "XA", "XB", "XC", "US")
     rows = []
     for _ in range(count):
-        amount = min(int(rng.lognormvariate(11.6, 1.2)), 1_200_000)
+        amount = min(int(rng.lognormvariate(11.9, 1.3)), 1_200_000)
         rows.append(
             (
                 amount,
-                min(int(rng.expovariate(1 / 9)), 60),
-                min(int(rng.expovariate(1 / 300)), 1000),
+                min(int(rng.expovariate(1 / 11)), 60),
+                min(int(rng.expovariate(1 / 340)), 1000),
                 rng.choice(countries),
                 rng.choice(channels),
             )
