@@ -26,6 +26,7 @@ class Sent(NamedTuple):
     value_minor : amount at stake, minor units; 0 for events that are not decided
     fraud : part of an attack
     decided : its type is one that is decided
+    fault : duplicate | late | malformed; None when it comes as it should
     """
 
     id: str
@@ -34,6 +35,7 @@ class Sent(NamedTuple):
     value_minor: int
     fraud: bool
     decided: bool
+    fault: str | None = None
 
 
 class Simulation(NamedTuple):
@@ -62,7 +64,7 @@ class Simulation(NamedTuple):
                 data[report.payment] = f"{prefix}{data[report.payment]}"
             amount = data.get(roles.amount)
             value = amount if decided and isinstance(amount, int) and amount > 0 else 0
-            yield Sent(prefix + one.id, one.type, encode(data), value, one.attack is not None, decided)
+            yield Sent(prefix + one.id, one.type, encode(data), value, one.attack is not None, decided, one.fault)
 
 
 def simulation_of(declared: Sequence[Declared], pack: str) -> Simulation:
