@@ -1,0 +1,165 @@
+"""features.backfill.handbook12: the twelve handbook aggregates over the real file; ours, Polars, DuckDB, one thread each.
+
+All three turn the same frame in memory into a frame of exact integer sums and counts. Polars says a delayed window as
+the difference of two undelayed ones (the fastest form it has: rolling_sum_by().over()); DuckDB as integer RANGE
+windows. Results are compared cell by cell; they may differ only where another payment of the same key bears the same
+time and lies later in the log: SQL and Polars count it in, the kernel does not know it yet.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from quanheng.testing.bench import Measured
+
+DAY_MS = 86_400_000
+DAYS = (1, 7, 30)
+DELAY = 7
+
+
+def plan() -> Any:
+    """The twelve aggregates as folds."""
+    from quanheng.features.fold import EventLayout, Fold
+    from quanheng.features.plan import Plan
+
+    layout = EventLayout("card.payment", 1, ("customer_id", "terminal_id"), ("amount_minor", "is_fraud"))
+    folds = []
+    for days in DAYS:
+        window, name = days * DAY_MS, layout.name
+        folds += [
+            Fold(f"customer_count_{days}d", name, ("customer_id",), "count", None, window),
+            Fold(f"customer_mean_{days}d", name, ("customer_id",), "mean", "amount_minor", window),
+            Fold(f"terminal_count_{days}d", name, ("terminal_id",), "count", None, window, DELAY * DAY_MS),
+            Fold(f"terminal_fraud_{days}d", name, ("terminal_id",), "mean", "is_fraud", window, DELAY * DAY_MS),
+        ]
+    return Plan.compile([layout], folds, ["card.payment"], lateness_ms=0)
+
+
+def ours(frame: Any) -> Any:
+    """The kernel, over the frame."""
+    from quanheng.features.backfill import backfill
+
+    return backfill(plan(), frame, values="raw")
+
+
+def polars(frame: Any) -> Any:
+    """rolling_sum_by().over()."""
+    import polars as pl
+
+    def rolled(column: str, key: str, days: int) -> Any:
+        return pl.col(column).rolling_sum_by("time", window_size=f"{days}d").over(key).alias(f"{key}.{column}.{days}")
+
+    wide = frame.with_columns(
+        pl.lit(1, pl.Int64).alias("one"), pl.col("amount_minor").cast(pl.Int64), pl.col("is_fraud").cast(pl.Int64)
+    ).select(
+        [rolled(column, "customer_id", days) for column in ("one", "amount_minor") for days in DAYS]
+        + [
+            rolled(column, "terminal_id", days)
+            for column in ("one", "is_fraud")
+            for days in (DELAY, *(DELAY + days for days in DAYS))
+        ]
+    )
+    customer = [
+        pl.col(f"customer_id.{column}.{days}").alias(name)
+        for days in DAYS
+        for column, name in (("one", f"customer_count_{days}d"), ("amount_minor", f"customer_mean_{days}d.sum"))
+    ]
+    terminal = [
+        (pl.col(f"terminal_id.{column}.{DELAY + days}") - pl.col(f"terminal_id.{column}.{DELAY}")).alias(name)
+        for days in DAYS
+        for column, name in (("one", f"terminal_count_{days}d"), ("is_fraud", f"terminal_fraud_{days}d.sum"))
+    ]
+    return wide.select(customer + terminal)
+
+
+def duckdb(frame: Any) -> Any:
+    """Integer RANGE windows: (t-w, t] in ms is RANGE w-1 PRECEDING."""
+    import duckdb as engine
+    import polars as pl
+
+    connection = engine.connect(config={"threads": 1})
+    connection.register("payments", frame)
+    columns, windows = [], []
+    for days in DAYS:
+        columns += [
+            f"count(*) OVER c{days} AS customer_count_{days}d",
+            f'sum(amount_minor) OVER c{days} AS "customer_mean_{days}d.sum"',
+            f"count(*) OVER t{days} AS terminal_count_{days}d",
+            f'sum(is_fraud) OVER t{days} AS "terminal_fraud_{days}d.sum"',
+        ]
+        windows += [
+            f"c{days} AS (PARTITION BY customer_id ORDER BY ms RANGE {days * DAY_MS - 1} PRECEDING)",
+            f"t{days} AS (PARTITION BY terminal_id ORDER BY ms RANGE BETWEEN {(DELAY + days) * DAY_MS - 1} PRECEDING "
+            f"AND {DELAY * DAY_MS} PRECEDING)",
+        ]
+    source = "SELECT row, customer_id, terminal_id, amount_minor, is_fraud, epoch_ms(time) AS ms FROM payments"
+    query = f"SELECT row, {', '.join(columns)} FROM ({source}) WINDOW {', '.join(windows)}"
+    return pl.from_arrow(connection.execute(query).to_arrow_table())
+
+
+def compare(frame: Any, mine: Any, other: Any) -> dict[str, int]:
+    """Cells that differ, and how many of them a later payment of the same key and time explains."""
+    import polars as pl
+
+    differ = unexplained = 0
+    for key in ("customer", "terminal"):
+        tied = frame.select(
+            (pl.col("row") != pl.col("row").max().over(f"{key}_id", "time")).alias("tied")
+        )["tied"]
+        for name in (column for column in mine.columns if column.startswith(key) and not column.endswith(".count")):
+            unequal = mine[name].fill_null(0) != other[name].cast(pl.Int64).fill_null(0)
+            differ += int(unequal.sum())
+            unexplained += int((unequal & ~tied).sum())
+    return {"cells_that_differ": differ, "not_explained_by_ties": unexplained}
+
+
+def measure(file: Path, quick: bool) -> dict[str, Any]:
+    """Everything in one process with one thread; runs take turns."""
+    import polars as pl
+
+    frame = pl.read_parquet(file).select("time", "customer_id", "terminal_id", "amount_minor", "is_fraud")
+    frame = (frame.head(100_000) if quick else frame).with_row_index("row")
+    first = time.perf_counter()
+    ours(frame.head(10_000))
+    warm_s = time.perf_counter() - first
+    calls = {"ours": ours, "polars": polars, "duckdb": duckdb}
+    repeats = {"ours": 5, "polars": 5, "duckdb": 1}
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    results = {}
+    for turn in range(5):
+        for name, call in calls.items():
+            if turn < repeats[name]:
+                start = time.perf_counter()
+                results[name] = call(frame)
+                taken[name].append(time.perf_counter() - start)
+    by_row = results["duckdb"].sort("row")
+    checked = {
+        "polars": compare(frame, results["ours"], results["polars"]),
+        "duckdb": compare(frame, results["ours"], by_row),
+    }
+    return {"rows": len(frame), "seconds": taken, "checked": checked, "first_call_s": round(warm_s, 3)}
+
+
+def run(quick: bool = False) -> Measured:
+    """Events a second; peers in the same unit."""
+    root = Path(__file__).resolve().parents[1]
+    file = Path(os.environ.get("QUANHENG_SHARED", root.parent / "shared")) / "data" / "card_transactions.parquet"
+    environment = dict(os.environ, POLARS_MAX_THREADS="1")
+    command = [sys.executable, __file__, str(file), "quick" if quick else "full"]
+    found = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+    rate = {name: found["rows"] / sorted(seconds)[len(seconds) // 2] for name, seconds in found["seconds"].items()}
+    for peer, checked in found["checked"].items():
+        if checked["not_explained_by_ties"]:
+            raise AssertionError(f"{peer} and the kernel disagree: {checked}")
+    mine = rate.pop("ours")
+    return Measured(round(mine), "events/s", {name: round(value) for name, value in rate.items()}, found)
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(Path(sys.argv[1]), sys.argv[2] == "quick")))
