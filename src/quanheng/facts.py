@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from quanheng.events.intake import EventFact
 from quanheng.events.schema import NULL
+from quanheng.features.source import Batch
 from quanheng.kernel.log.records import DECISION, EVENT
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class DecisionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     vector : int64 little-endian, the raw fold columns of the plan
     formulas : float64 little-endian, the formula columns
-    scores : int64 little-endian, model scores scaled by their `output_decimals`
+    sources : float64 little-endian, the columns of models and other sources
     program : offset of the activation whose versions decided
     """
 
@@ -51,7 +52,7 @@ class DecisionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     opinions: Sequence[Opinion]
     vector: bytes
     formulas: bytes
-    scores: bytes
+    sources: bytes
     program: int
     engine: str
 
@@ -61,7 +62,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 
     vector: bytes
     formulas: bytes
-    scores: bytes
+    sources: bytes
 
 
 class DecisionFact(msgspec.Struct, frozen=True, gc=False):
@@ -109,7 +110,7 @@ def weigh(program: Program, event: EventFact, evidence: Evidence, opinions: Sequ
         opinions,
         evidence.vector,
         evidence.formulas,
-        evidence.scores,
+        evidence.sources,
         program.activation,
         program.engine,
     )
@@ -128,6 +129,11 @@ class FactColumns(NamedTuple):
     time_ms: NDArray[np.int64]
     keys: NDArray[np.uint64]
     numbers: NDArray[np.int64]
+
+    def batch(self, rows: Sequence[int], offset: int, received_ms: int) -> Batch:
+        """Some rows as sources are asked about them; `offset` = the log's head before the group."""
+        columns = (self.type[rows], self.time_ms[rows], self.keys[rows], self.numbers[rows])
+        return Batch(*columns, offset, received_ms)
 
 
 def events_columns(events: Sequence[EventFact], program: Program) -> FactColumns:

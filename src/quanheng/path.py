@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from quanheng.events.intake import EventFact, Intake, Refusal, Request
-from quanheng.facts import DecisionFact, Opinion, decisions_columns, events_columns, weigh
+from quanheng.facts import DecisionFact, FactColumns, Opinion, decisions_columns, events_columns, weigh
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from quanheng.program import Flow, Known, Program
+    from quanheng.known import Known
+    from quanheng.program import Flow, Program
     from quanheng.state import State
 
 
@@ -79,7 +80,7 @@ def handle(
     items, events, offsets, head = admit(read, seen, state.head, state.program)
     columns = events_columns(events, state.program)
     raw = state.peek(columns) if dry_run else state.apply(columns)
-    decisions = decide(state.program, events, raw, received_ms)
+    decisions = decide(state.program, events, columns, raw, state.head, received_ms)
     first = state.head
     if not dry_run:
         state.apply(decisions_columns(decisions))
@@ -117,7 +118,12 @@ def admit(
 
 
 def decide(
-    program: Program, events: Sequence[EventFact], raw: np.ndarray, received_ms: int
+    program: Program,
+    events: Sequence[EventFact],
+    columns: FactColumns,
+    raw: np.ndarray,
+    offset: int,
+    received_ms: int,
 ) -> list[DecisionFact | None]:
     """Judge every event whose type has a flow. Changes nothing.
 
@@ -127,10 +133,11 @@ def decide(
     """
     decisions: list[DecisionFact | None] = [None] * len(events)
     for code, rows in program.deciding(events):
-        known = program.join(code, [events[row] for row in rows], raw[rows], received_ms)
+        batch = columns.batch(rows, offset, received_ms)
+        known = program.join(code, [events[row] for row in rows], batch, raw[rows])
         judged = [list(judge(flow, known, received_ms)) for flow in program.flows[code]]
-        for row, body, opinions in zip(rows, known.bodies(), zip(*judged, strict=True), strict=True):
-            decisions[row] = weigh(program, events[row], body, opinions)
+        for row, evidence, opinions in zip(rows, known.evidence(), zip(*judged, strict=True), strict=True):
+            decisions[row] = weigh(program, events[row], evidence, opinions)
     return decisions
 
 

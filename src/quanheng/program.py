@@ -11,25 +11,25 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from decimal import Decimal
-from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.decisions.policy import Judgement, Policy
-from quanheng.events.intake import EventFact, Request
+from quanheng.events.intake import EventFact
 from quanheng.events.schema import EventType
-from quanheng.facts import DECIDED, FAILED, LATE, Evidence, Opinion
+from quanheng.facts import DECIDED, FAILED, LATE, Opinion
 from quanheng.features.exact import ExactColumns
 from quanheng.features.fold import EventLayout, Fold
-from quanheng.features.formulas import Formulas, exact_column
+from quanheng.features.formulas import Formulas
 from quanheng.features.plan import Plan
+from quanheng.features.source import Batch, SourceColumn
 from quanheng.kernel.errors import DeclarationError, Problem
+from quanheng.known import ExactColumn, FixedSource, Known, Scope
 from quanheng.loading.declared import Declared, Parameter
 from quanheng.loading.declared import Flow as DeclaredFlow
-from quanheng.models.serving import Model, load_model
+from quanheng.models.serving import load_model
 
 REASON_POLICY_FAILED = "policy_failed"
 REASON_DEADLINE_PASSED = "deadline_passed"
@@ -47,106 +47,7 @@ PLATFORM_REASONS = {
 LATENESS_MS = 30 * 24 * 3_600_000
 """How far behind the newest event of its key an event is still put in its place; later ones are counted and shown."""
 
-ExactColumn = Sequence[object]
-Getter = Callable[["Known"], Sequence[object]]
-
-
-class Scope(NamedTuple):
-    """What one pack knows about one event type: names in the order they are computed."""
-
-    pack: str
-    folds: dict[str, int]
-    fields: tuple[str, ...]
-    numeric_fields: tuple[str, ...]
-    formulas: Formulas
-    models: tuple[Model, ...]
-
-
-class Known:
-    """What is known about the rows of one event type at their own moments.
-
-    Sources are asked in a fixed order: folds, event fields, formulas, models. What was withheld by a grant
-    would be null before formulas and models see it.
-    """
-
-    def __init__(
-        self,
-        program: Program,
-        scopes: Sequence[Scope],
-        events: Sequence[EventFact],
-        raw: NDArray[np.int64],
-        received_ms: int,
-    ) -> None:
-        self.events, self.raw, self.received_ms = events, raw, received_ms
-        self.requests: list[Request] = [event.request for event in events]
-        times_ms = [event.time_ms for event in events]
-        self.span_ms = min(times_ms), max(times_ms)
-        self.program = program
-        self._fold_floats = program.plan.floats(raw)
-        self._formulas: dict[str, NDArray[np.float64]] = {}
-        self._scores: dict[str, NDArray[np.int64]] = {}
-        formulas = [self._compute(scope) for scope in scopes]
-        self._formula_matrix = np.hstack(formulas) if len(formulas) != 1 else formulas[0]
-        scores = list(self._scores.values())
-        self._score_matrix = np.column_stack(scores) if scores else np.empty((len(events), 0), np.int64)
-
-    def _compute(self, scope: Scope) -> NDArray[np.float64]:
-        columns = {name: self._fold_floats[:, index] for name, index in scope.folds.items()}
-        for name in scope.numeric_fields:
-            columns[name] = _float_column([event.row.values[name] for event in self.events])
-        matrix = scope.formulas.compute(columns, len(self.events))
-        for index, name in enumerate(scope.formulas.names):
-            self._formulas[f"{scope.pack}.{name}"] = matrix[:, index]
-        for model in scope.models:
-            fixed = self.program.fixed_scores
-            if fixed is not None:
-                column = _fixed_column(fixed.get(model.name), model.output_decimals, len(self.events))
-            else:
-                column = model.scores(np.column_stack([columns[name] for name in model.inputs]))
-            self._scores[f"{scope.pack}.{model.name}"] = column
-        return matrix
-
-    def field(self, name: str) -> ExactColumn:
-        """A field of the event, exact."""
-        return [event.row.values[name] for event in self.events]
-
-    def fold(self, index: int) -> ExactColumn:
-        """A fold, exact: int, Decimal for a mean, None for null."""
-        return self.program.exact.column(self.raw, index)
-
-    def formula(self, name: str, decimals: int) -> Sequence[Decimal | None]:
-        """A formula, rounded to its declared decimals."""
-        return exact_column(self._formulas[name], decimals)
-
-    def score(self, name: str, decimals: int) -> ExactColumn:
-        """A model's score as an exact decimal."""
-        return [None if value == _NULL else _decimal(value, decimals) for value in self._scores[name].tolist()]
-
-    def bodies(self) -> list[Evidence]:
-        """Evidence of each row as bytes."""
-        vector, formulas, scores = self.raw.tobytes(), self._formula_matrix.tobytes(), self._score_matrix.tobytes()
-        v, f, s = (self.raw.shape[1] * 8, self._formula_matrix.shape[1] * 8, self._score_matrix.shape[1] * 8)
-        return [
-            Evidence(vector[i * v : (i + 1) * v], formulas[i * f : (i + 1) * f], scores[i * s : (i + 1) * s])
-            for i in range(len(self.events))
-        ]
-
-
-_NULL = -(2**63)
-
-
-@lru_cache(maxsize=65_536)
-def _decimal(scaled: int, decimals: int) -> Decimal:
-    return Decimal(scaled).scaleb(-decimals)
-
-
-def _float_column(values: Sequence[object]) -> NDArray[np.float64]:
-    return np.array([np.nan if value is None else value for value in values], np.float64)
-
-
-def _fixed_column(value: Decimal | None, decimals: int, rows: int) -> NDArray[np.int64]:
-    scaled = _NULL if value is None else int(value.scaleb(decimals))
-    return np.full(rows, scaled, np.int64)
+Getter = Callable[[Known], ExactColumn]
 
 
 class Flow:
@@ -206,7 +107,6 @@ class Program:
         engine: str = "",
     ) -> None:
         self.packs, self.codes, self.activation, self.engine = dict(packs), dict(codes), activation, engine
-        self.fixed_scores: Mapping[str, Decimal | None] | None = None
         self.types = {
             event.name: EventType(event, codes[event.name]) for pack in packs.values() for event in pack.events
         }
@@ -269,10 +169,10 @@ class Program:
         declared = [(one.name, one.feel, one.decimals, one.uses) for one in pack.formulas]
         formulas = Formulas(declared, [*folds, *event_type.number_fields])
         known = {*folds, *event_type.number_fields, *formulas.names}
-        models = tuple(
+        sources = tuple(
             load_model(model, pack.weights[model.weights]) for model in pack.models if known.issuperset(model.inputs)
         )
-        return Scope(pack.name, folds, fields, event_type.number_fields, formulas, models)
+        return Scope(pack.name, folds, fields, event_type.number_fields, formulas, sources)
 
     def _flow(self, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Flow:
         policy = compile_decision(read_model(pack.policies[flow.policy], f"policies/{flow.policy}.dmn"), flow.decide)
@@ -281,7 +181,7 @@ class Program:
 
     def _getter(self, name: str, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Getter:
         decimals = {formula.name: formula.decimals for formula in scope.formulas.formulas}
-        models = {model.name: model.output_decimals for model in scope.models}
+        answers = {column.name: column for source in scope.sources for column in source.columns}
         parameters = {parameter.name: parameter for parameter in pack.parameters}
         if name in scope.fields:
             return lambda known: known.field(name)
@@ -290,11 +190,11 @@ class Program:
             return lambda known: known.fold(index)
         if name in decimals:
             return lambda known: known.formula(f"{pack.name}.{name}", decimals[name])
-        if name in models:
-            return lambda known: known.score(f"{pack.name}.{name}", models[name])
+        if name in answers:
+            return lambda known: known.answer(f"{pack.name}.{name}", answers[name])
         if name in parameters:
             return _parameter_getter(parameters[name], flow.clock)
-        known = sorted({*scope.fields, *scope.folds, *decimals, *models, *parameters})
+        known = sorted({*scope.fields, *scope.folds, *decimals, *answers, *parameters})
         raise DeclarationError(
             f"pack {pack.name!r} cannot be compiled",
             [
@@ -312,7 +212,13 @@ class Program:
     def with_scores(self, scores: Mapping[str, Decimal | None]) -> Program:
         """This program with fixed scores instead of its models (golden cases)."""
         program = copy(self)
-        program.fixed_scores = scores
+        program.scopes = {
+            code: tuple(
+                scope._replace(sources=tuple(FixedSource(source, scores) for source in scope.sources))
+                for scope in scopes
+            )
+            for code, scopes in self.scopes.items()
+        }
         return program
 
     def deciding(self, events: Sequence[EventFact]) -> list[tuple[int, list[int]]]:
@@ -324,17 +230,21 @@ class Program:
                 rows.setdefault(event.code, []).append(index)
         return list(rows.items())
 
-    def join(self, code: int, events: Sequence[EventFact], raw: NDArray[np.int64], received_ms: int) -> Known:
+    def join(self, code: int, events: Sequence[EventFact], batch: Batch, raw: NDArray[np.int64]) -> Known:
         """Join what every source knows about events of one type."""
-        return Known(self, self.scopes[code], events, raw, received_ms)
+        return Known(self, self.scopes[code], events, batch, raw)
 
-    def names(self, code: int) -> tuple[list[str], list[str]]:
-        """Names of the formulas and of the models in a decision's evidence on events of type `code`."""
+    def names(self, code: int) -> tuple[list[str], list[tuple[str, SourceColumn]]]:
+        """Names of formulas and columns of sources in the evidence of a decision on events of type `code`."""
         scopes = self.scopes.get(code, ())
-        return (
-            [f"{scope.pack}.{name}" for scope in scopes for name in scope.formulas.names],
-            [f"{scope.pack}.{model.name}" for scope in scopes for model in scope.models],
-        )
+        formulas = [f"{scope.pack}.{name}" for scope in scopes for name in scope.formulas.names]
+        columns = [
+            (f"{scope.pack}.{column.name}", column)
+            for scope in scopes
+            for source in scope.sources
+            for column in source.columns
+        ]
+        return formulas, columns
 
     def digest(self) -> str:
         """SHA-256 (hex) of what shapes the features: two programs with the same digest share snapshots."""

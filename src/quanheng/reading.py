@@ -18,6 +18,7 @@ from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, Record
 from quanheng.kernel.seal import KeyRing
 from quanheng.kernel.time import format_time
+from quanheng.known import decimal_of
 from quanheng.program import Program
 from quanheng.recovery import program_of
 from quanheng.state import FIRST_PACK_CODE, INTAKE_REJECTED, PACKS_ACTIVATED, Activated
@@ -96,14 +97,9 @@ class Reader:
         found = self.recorded_decision(offset)
         event = self.event(found.record.cause)
         body, program = found.body, self.program(found.body.program)
-        formulas, models = program.names(event.type)
-        decimals = {
-            f"{scope.pack}.{model.name}": model.output_decimals
-            for scope in program.scopes.get(event.type, ())
-            for model in scope.models
-        }
+        formulas, sources = program.names(event.type)
         raw = np.frombuffer(body.vector, np.int64).reshape(1, -1)
-        scores = np.frombuffer(body.scores, np.int64).tolist()
+        answers = np.frombuffer(body.sources, np.float64).tolist()
         names = {code: name for name, code in program.codes.items()}
         return {
             "decision": offset,
@@ -126,7 +122,9 @@ class Reader:
                 name: _or_null(value)
                 for name, value in zip(formulas, np.frombuffer(body.formulas, np.float64).tolist(), strict=True)
             },
-            "scores": {name: _scaled(value, decimals[name]) for name, value in zip(models, scores, strict=True)},
+            "sources": {
+                name: decimal_of(value, column.decimals) for (name, column), value in zip(sources, answers, strict=True)
+            },
             "opinions": [_opinion(opinion) for opinion in body.opinions],
             "versions": self._versions(program, body.engine),
         }
@@ -194,10 +192,6 @@ def _opinion(opinion: Opinion) -> dict[str, Any]:
 
 def _or_null(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _scaled(value: int, decimals: int) -> float | None:
-    return None if value == -(2**63) else round(value * 10.0**-decimals, decimals)
 
 
 def _not_found(what: str, offset: int, head: int) -> NotFound:

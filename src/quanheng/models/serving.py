@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from quanheng.features.source import Batch, SourceColumn
 from quanheng.kernel.errors import InputError
 from quanheng.models.trees import Trees, content_hash
 
@@ -20,7 +22,7 @@ _loaded: dict[tuple[str, str, tuple[str, ...], int], Model] = {}
 
 
 class Model:
-    """A source of one column: the score of every row.
+    """A source (`features.source.Source`) of one column: the score of every row.
 
     name : as a policy asks for it
     inputs : names of the columns it reads, in order
@@ -29,17 +31,21 @@ class Model:
     trees : the compiled weights
     """
 
-    __slots__ = ("_factor", "hash", "inputs", "name", "output_decimals", "trees")
+    __slots__ = ("_factor", "columns", "hash", "inputs", "name", "needs", "output_decimals", "trees", "version")
 
     def __init__(self, name: str, trees: Trees, output_decimals: int, hash: str) -> None:
         self.name, self.trees, self.output_decimals, self.hash = name, trees, output_decimals, hash
-        self.inputs = trees.inputs
+        self.inputs = self.needs = trees.inputs
+        self.version, self.columns = hash, (SourceColumn(name, "score", output_decimals),)
         self._factor = np.float64(10**output_decimals)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Columns it provides."""
-        return (self.name,)
+    def read(self, batch: Batch, known: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """The score of every row, as `Source.read`: f8[n, 1], NaN = null, rounded to `output_decimals`."""
+        scaled = self.scores(np.column_stack([known[name] for name in self.inputs]))
+        return np.where(scaled == NULL, np.nan, scaled / self._factor)[:, np.newaxis]
+
+    def apply(self, batch: Batch) -> None:
+        """A model folds nothing."""
 
     def scores(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
         """Probabilities as integers scaled by 10 ** output_decimals, rounded half to even.

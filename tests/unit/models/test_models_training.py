@@ -162,7 +162,7 @@ def test_scores_are_scaled_integers(trained):
     scores = model.scores(rows)
     assert scores.dtype == np.int64
     assert np.array_equal(scores, np.rint(model.trees.probability(rows) * 1e4))
-    assert (model.name, model.names, model.inputs, model.hash) == ("trouble", ("trouble",), INPUTS, trained.hash)
+    assert (model.name, model.columns[0].name, model.inputs, model.hash) == ("trouble", "trouble", INPUTS, trained.hash)
     assert load_model(msgspec.structs.replace(PACK.models[0], hash=trained.hash), trained.weights) is model
 
 

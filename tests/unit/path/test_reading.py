@@ -35,7 +35,7 @@ def test_a_decision_in_full(engine):
     assert list(shown["formulas"]) == ["shop.amount_to_mean"]
     assert shown["formulas"]["shop.amount_to_mean"] == pytest.approx(50.0001)
     assert (shown["time_ms"], shown["time"]) == (T0, "2026-01-15T10:00:00.000Z")
-    assert (shown["received_ms"], shown["scores"]) == (T0, {})
+    assert (shown["received_ms"], shown["sources"]) == (T0, {})
     assert json.loads(msgspec.json.encode(shown))["event"]["data"]["customer"] == "anna"
 
 

@@ -1,0 +1,125 @@
+"""What is known about the rows of one event type at their own moments: folds, fields, formulas, sources.
+
+Sources are asked in a fixed order, each once for the whole group. What a grant withholds would be null before formulas
+and sources see it, so that a score cannot leak what was withheld.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quanheng.events.intake import EventFact, Request
+from quanheng.facts import Evidence
+from quanheng.features.formulas import Formulas, exact_column
+from quanheng.features.source import Batch, Source, SourceColumn
+
+if TYPE_CHECKING:
+    from quanheng.program import Program
+
+ExactColumn = Sequence[object]
+
+
+class Scope(NamedTuple):
+    """What one pack knows about one event type: names in the order they are computed."""
+
+    pack: str
+    folds: dict[str, int]
+    fields: tuple[str, ...]
+    numeric_fields: tuple[str, ...]
+    formulas: Formulas
+    sources: tuple[Source, ...]
+
+
+class FixedSource:
+    """A source whose answers were given beforehand: golden cases fix the scores of models."""
+
+    def __init__(self, source: Source, values: Mapping[str, Decimal | None]) -> None:
+        self.name, self.version, self.columns = source.name, "fixed", source.columns
+        self.needs: Sequence[str] = ()
+        fixed = [values.get(column.name) for column in source.columns]
+        self._row = [np.nan if value is None else float(value) for value in fixed]
+
+    def read(self, batch: Batch, known: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """The given values for every row."""
+        return np.tile(self._row, (len(batch.times), 1))
+
+    def apply(self, batch: Batch) -> None:
+        """Nothing to fold."""
+
+
+class Known:
+    """What is known about the rows of one event type, by name: floats for sources, exact values for policies."""
+
+    def __init__(
+        self,
+        program: Program,
+        scopes: Sequence[Scope],
+        events: Sequence[EventFact],
+        batch: Batch,
+        raw: NDArray[np.int64],
+    ) -> None:
+        self.program, self.events, self.batch, self.raw = program, events, batch, raw
+        self.received_ms = batch.received_ms
+        self.requests: list[Request] = [event.request for event in events]
+        self.span_ms = int(batch.times.min()), int(batch.times.max())
+        self._folds = program.plan.floats(raw)
+        self._named: dict[str, NDArray[np.float64]] = {}
+        parts = [self._compute(scope) for scope in scopes]
+        self._formulas = np.hstack([formulas for formulas, _ in parts])
+        self._sources = np.hstack(
+            [answers for _, sources in parts for answers in sources] or [np.empty((len(events), 0))]
+        )
+
+    def _compute(self, scope: Scope) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+        columns = {name: self._folds[:, index] for name, index in scope.folds.items()}
+        for name in scope.numeric_fields:
+            columns[name] = _float_column([event.row.values[name] for event in self.events])
+        formulas = scope.formulas.compute(columns, len(self.events))
+        answers = []
+        for source in scope.sources:
+            answer = source.read(self.batch, columns)
+            columns.update({column.name: answer[:, index] for index, column in enumerate(source.columns)})
+            answers.append(answer)
+        self._named.update({f"{scope.pack}.{name}": column for name, column in columns.items()})
+        return formulas, answers
+
+    def field(self, name: str) -> ExactColumn:
+        """A field of the event, exact."""
+        return [event.row.values[name] for event in self.events]
+
+    def fold(self, index: int) -> ExactColumn:
+        """A fold, exact: int, Decimal for a mean, None for null."""
+        return self.program.exact.column(self.raw, index)
+
+    def formula(self, name: str, decimals: int) -> Sequence[Decimal | None]:
+        """A formula (pack.name), rounded to its declared decimals."""
+        return exact_column(self._named[name], decimals)
+
+    def answer(self, name: str, column: SourceColumn) -> ExactColumn:
+        """A column of a source (pack.name), as a decimal of its declared digits."""
+        return [decimal_of(value, column.decimals) for value in self._named[name].tolist()]
+
+    def evidence(self) -> list[Evidence]:
+        """What was known of each row, as bytes."""
+        vector, formulas, sources = self.raw.tobytes(), self._formulas.tobytes(), self._sources.tobytes()
+        v, f, s = self.raw.shape[1] * 8, self._formulas.shape[1] * 8, self._sources.shape[1] * 8
+        return [
+            Evidence(vector[i * v : (i + 1) * v], formulas[i * f : (i + 1) * f], sources[i * s : (i + 1) * s])
+            for i in range(len(self.events))
+        ]
+
+
+@lru_cache(maxsize=65_536)
+def decimal_of(value: float, decimals: int) -> Decimal | None:
+    """A source's answer as a policy sees it; None for NaN. Scores repeat, so the newest are kept."""
+    return None if np.isnan(value) else Decimal(value).quantize(Decimal(1).scaleb(-decimals))
+
+
+def _float_column(values: Sequence[object]) -> NDArray[np.float64]:
+    return np.array([np.nan if value is None else value for value in values], np.float64)
