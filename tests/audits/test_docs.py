@@ -2,7 +2,7 @@
 
 ```python    blocks of a page run one after another in one namespace, in an empty folder
 ```console   lines with `$ ` run in that folder; what follows must appear in that order, `…` stands for anything
-```console server   the same, but the command keeps running until the end of the page
+```console server   the same, but the command keeps running until the next such block or the end of the page
 ```text, and every other language, is shown and not run
 """
 
@@ -67,11 +67,10 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
                 for command, expected in commands(text):
                     run(command, expected, f"{page}:{block.line}")
             elif block.kind == "console server":
+                stop(servers)
                 servers += [serve(command, port) for command, _ in commands(text)]
     finally:
-        for server in servers:
-            os.killpg(server.pid, signal.SIGINT)
-            server.wait(timeout=60)
+        stop(servers)
 
 
 def commands(text: str) -> Iterator[tuple[str, str]]:
@@ -84,14 +83,27 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
 
 def run(command: str, expected: str, where: str) -> None:
     ran = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=COMMAND_S_MAX, check=False, stdin=subprocess.DEVNULL
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_S_MAX,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     output = " ".join((ran.stdout + ran.stderr).split())
     pattern = ".*?".join(re.escape(" ".join(part.split())) for part in expected.split("…"))
     assert re.search(pattern.replace(r"\ .*?", r".*?").replace(r".*?\ ", ".*?"), output), (
         f"{where}: $ {command}\nexpected:\n{expected}\nwas:\n{ran.stdout}{ran.stderr}"
     )
-    assert ran.returncode == 0 or "error:" in expected, f"{where}: $ {command} ended with {ran.returncode}\n{ran.stderr}"
+    may_fail = "error:" in expected or re.search(r"\b[1-9]\d* problem", expected)
+    assert ran.returncode == 0 or may_fail, f"{where}: $ {command} ended with {ran.returncode}\n{ran.stderr}"
+
+
+def stop(servers: list[subprocess.Popen]) -> None:
+    while servers:
+        server = servers.pop()
+        os.killpg(server.pid, signal.SIGINT)
+        server.wait(timeout=60)
 
 
 def serve(command: str, port: str) -> subprocess.Popen:
@@ -146,7 +158,8 @@ def test_every_page_is_in_the_index():
 @pytest.mark.parametrize("page", PAGES)
 def test_prose_respects_the_reader(page):
     """What is simple needs no one to say so; what is not, should not be called so."""
-    found = re.findall(r"\b(simply|just|obviously|easily|of course|seamless\w*|blazing\w*|leverag\w+)\b", prose(page), re.I)
+    words = r"\b(simply|just|obviously|easily|of course|seamless\w*|blazing\w*|leverag\w+)\b"
+    found = re.findall(words, prose(page), re.IGNORECASE)
     assert not found, f"{page}: {found}"
 
 
@@ -159,7 +172,7 @@ def test_what_a_block_expects_is_compared_loosely(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run("echo 'one   two three'", "one two …", "x")
     run("printf 'a\\nb\\nc\\n'", "a\n…\nc", "x")
-    with pytest.raises(AssertionError, match=r"x: \$ echo one\nexpected:\ntwo\nwas:\none"):
+    with pytest.raises(AssertionError, match=r"x: \$ echo one\s+expected:\s+two\s+was:\s+one"):
         run("echo one", "two", "x")
     with pytest.raises(AssertionError, match="ended with 3"):
         run("exit 3", "", "x")

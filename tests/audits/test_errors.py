@@ -13,9 +13,9 @@ from functools import cache
 from typing import NamedTuple
 
 import pytest
+from audited import ROOT, normal, texts, texts_of_tests, trees
 
 from quanheng.kernel import errors
-from audited import ROOT, normal, texts, texts_of_tests, trees
 
 RATCHET = ROOT / "tests" / "audits" / "errors_without_test.toml"
 WORDS_IN_A_ROW = 4
