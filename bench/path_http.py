@@ -115,7 +115,8 @@ def _server(folder: Path) -> Iterator[tuple[int, str, dict[str, list[int]]]]:
         str(config),
     ]
     command += ["--data", str(folder / "data"), "--keys", str(folder / "keys")]
-    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    log = folder / "serve.log"
+    server = subprocess.Popen(command, stderr=log.open("wb"))
     try:
         until_s = time.monotonic() + START_S_MAX
         while time.monotonic() < until_s and server.poll() is None:
@@ -124,6 +125,7 @@ def _server(folder: Path) -> Iterator[tuple[int, str, dict[str, list[int]]]]:
                 break
             except OSError:
                 time.sleep(0.1)
+        assert server.poll() is None, f"the server did not start: {log.read_text()[-500:]}"
         token = (folder / "keys" / "development.token").read_text().strip()
         yield port, token, {"core": [server.pid], "edge": _children(server.pid)}
     finally:
