@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import Any
 
@@ -31,6 +30,8 @@ def administer(config: Config, operation: str, arguments: dict[str, Any]) -> dic
     NotAuthenticated : no token for the running server
     ServerRefused : the running server said no
     """
+    import asyncio
+
     from quanheng.server.admin import perform
     from quanheng.server.lock import FolderInUse
 
@@ -44,6 +45,8 @@ def administer(config: Config, operation: str, arguments: dict[str, Any]) -> dic
 
 
 async def _ask_server(config: Config, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    import asyncio
+
     from quanheng.server import wire
     from quanheng.server.intake import token_digest
     from quanheng.server.link import CoreLink

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -158,6 +157,8 @@ def read_token_of(config: Config) -> str:
 
 @contextmanager
 def _http_sender(config: Config) -> Iterator[Send]:
+    import asyncio
+
     from quanheng.server.client import Connection, request_bytes
 
     token = read_token_of(config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import signal
 import subprocess
@@ -73,6 +72,8 @@ def run(
     json : bool
         Last line of standard output is one line of JSON.
     """
+    import asyncio
+
     from quanheng.cli.demo import _first
     from quanheng.cli.simulate import simulation_of
     from quanheng.server.opening import available_packs, chosen_packs
@@ -111,6 +112,8 @@ async def play(config: Config, simulation: Any, seconds: int, connections: int, 
     connections : requests under way at the same time
     seed : seed of the traffic; None takes the pack's own
     """
+    import asyncio
+
     from quanheng.cli.simulate import Ahead, Score
     from quanheng.server.client import Connection
     from quanheng.server.opening import read_token
@@ -137,6 +140,8 @@ async def play(config: Config, simulation: Any, seconds: int, connections: int, 
 
 async def _sender(link: Any, source: Iterator[Sent], score: Score, token: str, until_s: float) -> None:
     """One connection: the next event, its answer, and again."""
+    import asyncio
+
     from quanheng.cli.ingest import Refused
     from quanheng.server.client import request_bytes
 
@@ -168,6 +173,8 @@ class _Reply(msgspec.Struct):
 
 async def _watch(score: Score, started_s: float, until_s: float) -> None:
     """Show how it goes: live on a terminal, a line now and then elsewhere."""
+    import asyncio
+
     from rich.live import Live
 
     screen = console()
