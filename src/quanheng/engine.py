@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from quanheng import __version__, recovery
+from quanheng.facts import events_columns
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import (
     ConfigurationError,
@@ -115,6 +116,7 @@ class Engine:
             index.add_columns(first, columns)
         engine = cls(folder, ring, log, content, snapshots, index, state, clock)
         engine._finish_erasures()
+        state.peek(events_columns([], state.program))  # Kernels are compiled or loaded before a caller waits for them.
         return engine
 
     # The platform's own events.

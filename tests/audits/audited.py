@@ -42,9 +42,9 @@ def docstrings(tree: ast.AST) -> set[int]:
 
 @cache
 def texts_of_tests() -> str:
-    """Every text that tests compare or match with, docstrings left out, in one normal form."""
+    """Every text that tests, and the kits shipped for tests, compare with, in one normal form; no docstrings."""
     parts = []
-    for tree in trees(TESTS).values():
+    for tree in [*trees(TESTS).values(), *trees(SRC / "testing").values()]:
         described = docstrings(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in described:

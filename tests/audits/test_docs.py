@@ -107,8 +107,8 @@ def stop(servers: list[subprocess.Popen]) -> None:
 
 
 def serve(command: str, port: str) -> subprocess.Popen:
-    out = Path("server.out").open("ab")
-    server = subprocess.Popen(["bash", "-c", f"exec {command}"], stdout=out, stderr=out, start_new_session=True)
+    with Path("server.out").open("ab") as out:
+        server = subprocess.Popen(["bash", "-c", f"exec {command}"], stdout=out, stderr=out, start_new_session=True)
     until_s = time.monotonic() + SERVER_S_MAX
     while time.monotonic() < until_s and server.poll() is None:
         try:

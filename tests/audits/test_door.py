@@ -34,8 +34,8 @@ def test_every_name_is_described_and_typed(name):
     if inspect.isfunction(value):
         check_function(name, value)
     elif inspect.isclass(value):
-        for method_name, method in vars(value).items():
-            method = getattr(method, "__func__", method)
+        for method_name, found in vars(value).items():
+            method = getattr(found, "__func__", found)
             if inspect.isfunction(method) and not method_name.startswith("_"):
                 assert inspect.getdoc(method), f"{name}.{method_name} has no docstring"
                 check_function(f"{name}.{method_name}", method)
@@ -51,7 +51,7 @@ def check_function(name: str, function: types.FunctionType) -> None:
 
 
 def test_an_unknown_name_says_which_there_are():
-    with pytest.raises(AttributeError, match=r"module 'quanheng' has no attribute 'engin'; its names are: Declared, Engine"):
+    with pytest.raises(AttributeError, match=r"has no attribute 'engin'; its names are: Declared, Engine"):
         _ = quanheng.engin
 
 

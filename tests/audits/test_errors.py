@@ -56,12 +56,58 @@ def sites() -> tuple[Site, ...]:
 
 
 def _sites() -> Iterator[Site]:
+    forwarding = {(path, line) for path, lines in makers().values() for line in lines}
     for path, tree in trees().items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in classes():
-                literal = tuple(part for part in texts(node.args[0]) if part.strip(" :'()")) if node.args else ()
+        for node in (one for one in ast.walk(tree) if isinstance(one, ast.Call)):
+            called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            if isinstance(node.func, ast.Name) and called in classes():
+                if (path, node.lineno) in forwarding:
+                    continue  # The text comes from the callers, who are sites themselves.
+                literal = literals(node.args[0]) if node.args else ()
                 named = tuple(part for keyword in node.keywords for part in texts(keyword.value) if " " in part)
-                yield Site(path, node.lineno, node.func.id, literal or named)
+                yield Site(path, node.lineno, called, literal or own_text(called) or named)
+            for name, index in [maker[1:] for maker in makers() if maker[0] == owner(path, called)]:
+                if len(node.args) > index and (literal := literals(node.args[index])):
+                    yield Site(path, node.lineno, name, literal)
+
+
+def literals(node: ast.AST) -> tuple[str, ...]:
+    return tuple(part for part in texts(node) if part.strip(" :'()"))
+
+
+def owner(path: str, function: str) -> tuple[str, str]:
+    """A private function is that of its module."""
+    return (path, function) if function.startswith("_") else ("", function)
+
+
+@cache
+def makers() -> dict[tuple[tuple[str, str], str, int], tuple[str, tuple[int, ...]]]:
+    """Functions that make an error of a text they are given: (owner, class, place of the text) -> file and lines."""
+    found = {}
+    for path, tree in trees().items():
+        functions = (one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name != "__init__")
+        for function in functions:
+            names = [one.arg for one in function.args.args if one.arg not in ("self", "cls")]
+            for node in ast.walk(function):
+                if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or not node.args:
+                    continue
+                given = node.args[0].id if isinstance(node.args[0], ast.Name) else ""
+                if node.func.id in classes() and given in names:
+                    key = owner(path, function.name), node.func.id, names.index(given)
+                    found[key] = path, (*found.get(key, ("", ()))[1], node.lineno)
+    return found
+
+
+@cache
+def own_text(name: str) -> tuple[str, ...]:
+    """What stands still in the sentence that the class itself makes of its fields."""
+    for tree in trees().values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name == name:
+                calls = [one for one in ast.walk(node) if isinstance(one, ast.Call) and one.args]
+                made = [one for one in calls if isinstance(one.func, ast.Attribute) and one.func.attr == "__init__"]
+                return tuple(part for one in made for part in texts(one.args[0]) if part.strip(" :'()"))
+    return ()
 
 
 def windows(part: str) -> Iterator[str]:
@@ -78,7 +124,7 @@ def is_read(site: Site) -> bool:
 
 @cache
 def excused() -> dict[tuple[str, str], str]:
-    listed = tomllib.loads(RATCHET.read_text(encoding="utf-8"))["site"]
+    listed = tomllib.loads(RATCHET.read_text(encoding="utf-8")).get("site", [])
     return {(one["file"], one["text"]): one["reason"] for one in listed}
 
 

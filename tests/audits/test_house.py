@@ -1,4 +1,4 @@
-"""The house: folders say what they are for, the core names no pack, imports stay light, tests have names of their own."""
+"""The house: folders say what they are for, the core names no pack, imports stay light."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ def test_errors_and_money_are_light():
     assert not loaded_by("from quanheng import Money, errors, new_id, parse_time_ms") & set(HEAVY)
 
 
-HELP = "import contextlib, io; from quanheng.cli.main import main\nwith contextlib.redirect_stdout(io.StringIO()): main({})"
+HELP = """
+import contextlib, io
+from quanheng.cli.main import main
+with contextlib.redirect_stdout(io.StringIO()): main({})
+"""
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["pack", "--help"], ["serve", "--help"]])
@@ -124,4 +128,5 @@ def test_pins_have_no_addresses():
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = [line for line in pins if line.strip() and not line.startswith("#")]
     assert pins
-    assert not [line for line in pins if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[0-9][0-9A-Za-z.+!]*(\s*;.*)?", line)]
+    pin = r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[0-9][0-9A-Za-z.+!]*(\s*;.*)?"
+    assert not [line for line in pins if not re.fullmatch(pin, line)]

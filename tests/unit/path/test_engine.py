@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 
+import msgspec
 import pytest
 from shop import DAY_MS, LIMIT_MINOR, T0, HandClock, ask, opened, packs, shop
 
@@ -12,12 +13,16 @@ from quanheng import recovery
 from quanheng.engine import Engine
 from quanheng.follower import write_snapshot
 from quanheng.kernel.errors import (
+    AppendFailed,
     ConfigurationError,
     DataErased,
     DeclarationError,
     NotAuthenticated,
     NotPermitted,
 )
+from quanheng.kernel.log.log import Log
+from quanheng.kernel.log.sqlite import SqliteLogStore
+from quanheng.program import Program
 from quanheng.state import SUBJECT_ERASED
 
 
@@ -146,8 +151,15 @@ MORE = (
     (
         "features.toml",
         "[[formula]]",
-        '[[fold]]\nname = "customer_sum_7d"\nof = "shop.request"\nby = ["customer"]\nfold = "sum"\n'
-        'value = "amount_minor"\nwindow = "7d"\n\n[[formula]]',
+        """[[fold]]
+name = "customer_sum_7d"
+of = "shop.request"
+by = ["customer"]
+fold = "sum"
+value = "amount_minor"
+window = "7d"
+
+[[formula]]""",
     ),
 )
 
@@ -369,3 +381,24 @@ def test_metrics_count_what_the_log_holds(engine):
     assert metrics["statuses"] == {"decided": 2, "late": 1}
     assert (metrics["rejected"], metrics["log_records"], metrics["late_events"]) == (1, 8, 0)
     assert metrics["feature_memory_bytes"] > 0
+
+
+# What is told when things do not fit together
+
+
+def test_packs_that_order_their_outcomes_otherwise_cannot_be_active_together(engine):
+    other = msgspec.structs.replace(engine.state.program.packs["shop"], name="other", outcomes=("decline", "approve"))
+    with pytest.raises(DeclarationError) as caught:
+        Program({**engine.state.program.packs, "other": other}, engine.state.program.codes)
+    text = str(caught.value)
+    assert text.startswith("the packs cannot be active together: 1 problem")
+    assert "pack 'other' orders its outcomes otherwise than the packs before it; was decline, approve" in text
+
+
+def test_a_log_that_is_read_only_or_has_no_key_says_so(tmp_path):
+    log = Log.open(SqliteLogStore(tmp_path / "log.db"), "test")
+    with pytest.raises(ConfigurationError, match="this log has no signing key"):
+        log.checkpoint()
+    with pytest.raises(AppendFailed, match="this log was opened for reading"):
+        Log.reader(SqliteLogStore(tmp_path / "log.db")).append([b"x" * 88], T0)
+    log.close()
