@@ -1,4 +1,4 @@
-"""`quanheng serve`."""
+"""`quanheng serve`: the HTTP API in the foreground, until it is interrupted."""
 
 from __future__ import annotations
 
