@@ -33,7 +33,7 @@ def test_a_missing_package_names_the_extra(monkeypatch):
 def test_outside_a_checkout_there_is_no_manifest_of_benches(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(bench, "__file__", str(tmp_path / "a" / "b" / "c" / "bench.py"))
-    with pytest.raises(NotFound, match="there is no bench/manifest.toml"):
+    with pytest.raises(NotFound, match=r"there is no bench/manifest\.toml"):
         bench.find_benches()
 
 
@@ -61,7 +61,7 @@ def test_a_server_that_does_not_start_says_what_it_said(tmp_path):
 def test_a_pack_without_traffic_cannot_be_played():
     files = {"party": packs()[0], "shop": packs()[1]}
     declared = list(load_packs(["shop"], files).values())
-    with pytest.raises(NotFound, match="the pack declares no traffic; allowed: a pack with traffic.toml"):
+    with pytest.raises(NotFound, match=r"the pack declares no traffic; allowed: a pack with traffic\.toml"):
         simulate.simulation_of(declared, "shop")
 
 

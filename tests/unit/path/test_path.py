@@ -175,6 +175,16 @@ def test_a_late_event_is_placed_at_its_own_time(state):
     assert features(state, again) == {"shop.customer_count_1d": 2, "shop.customer_mean_30d_before": 25_000}
 
 
+def test_what_comes_more_than_thirty_days_late_is_counted_and_unknown(state):
+    """The limit that docs/concepts/time-and-late-events.md tells: also when the newer event was wrongly ahead."""
+    take(state, ask("ahead", at=T0 + 400 * DAY_MS))
+    old = take(state, ask("old")).items[0]
+    assert features(state, old) == {"shop.customer_count_1d": None, "shop.customer_mean_30d_before": None}
+    assert sum(state.features.late.values()) > 0
+    other = take(state, ask("other", customer="bert")).items[0]
+    assert features(state, other)["shop.customer_count_1d"] == 1
+
+
 def test_counts_of_decisions(state):
     take(state, ask("a"), ask("b", LIMIT_MINOR + 1), ask("c", deadline_ms=1), ask("bad", 0))
     assert state.outcomes() == {"approve": 1, "decline": 1, "review": 1}
