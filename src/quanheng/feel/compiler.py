@@ -6,14 +6,12 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from quanheng.feel import py, tree
+from quanheng.feel import inline, py, tree
 from quanheng.feel.emit import Emitter
 from quanheng.feel.parser import parse
 from quanheng.feel.scope import Scope
-from quanheng.feel.types import ANY, BOOLEAN, NUMBER, STRING, FeelType
+from quanheng.feel.types import ANY, FeelType
 from quanheng.feel.values import GIVEN_UP, Diagnostic, Place, Run, give_up
-
-_FAST: dict[FeelType, tuple[str, ...]] = {NUMBER: ("int",), STRING: ("str",), BOOLEAN: ("bool",)}
 
 
 class Outcome(NamedTuple):
@@ -86,13 +84,9 @@ def admission(emitter: Emitter, title: str, name: str, kind: FeelType, node: tre
             "admit", py.name("run"), emitter.place(node), variable, emitter.hoist(kind, ("kind", kind)), py.const(name)
         ),
     )
-    fast = _FAST.get(kind, ())
-    foreign = [py.compare(py.attribute(variable, "__class__"), ("is not", py.name(cls))) for cls in fast]
-    checks = [*foreign, py.compare(variable, ("is not", py.const(None)))]
-    if kind == NUMBER:  # a finite Decimal, the common second kind, is let through without a call
-        decimal = py.compare(py.attribute(variable, "__class__"), ("is", py.name("Decimal")))
-        checks.append(py.negated(py.both(decimal, py.call(py.attribute(variable, "is_finite")))))
-    return [py.when(py.both(*checks), [admitted])]
+    if kind in inline.CLASSES:
+        return [py.when(inline.foreign(variable, variable, kind), [admitted])]
+    return [py.when(py.compare(variable, ("is not", py.const(None))), [admitted])]
 
 
 def compile_expression(

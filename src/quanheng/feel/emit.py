@@ -11,18 +11,17 @@ import ast
 from collections.abc import Callable
 from decimal import Decimal
 
-from quanheng.feel import operators, py, tree
+from quanheng.feel import inline, operators, py, tree
 from quanheng.feel.functions import forms_for
+from quanheng.feel.inline import nullable
 from quanheng.feel.lexer import place_of
 from quanheng.feel.runtime import RUNTIME, builtin_value
-from quanheng.feel.types import BOOLEAN, NULL, NUMBER, STRING, ContextType
+from quanheng.feel.types import BOOLEAN, ContextType
 from quanheng.feel.values import Place, Range
 
 _ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power"}
 _COMPARE = {"=": "equals", "!=": "differs", "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal"}
 _INVERSE = {"=": "!=", "!=": "=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
-_PYTHON_ORDER = frozenset({NUMBER, STRING})
-_PYTHON_EQUAL = frozenset({NUMBER, STRING, BOOLEAN})
 _RUN = py.name("run")
 _NONE = py.const(None)
 
@@ -109,10 +108,10 @@ class Emitter:
         return self.operator(title, node, parts[0], py.const(node.low_closed), parts[1], py.const(node.high_closed))
 
     def comparison(self, node: tree.Compare) -> ast.expr:
-        if not self.inlined(node):
+        if not inline.comparable(node):
             return self.operator(_COMPARE[node.op], node, self.value(node.left), self.value(node.right))
         if node.op in ("=", "!="):
-            return py.compare(self.value(node.left), (node.op, self.value(node.right)))
+            return self.same(node, node.op)
         sides, guards = [], []
         for part in (node.left, node.right):
             first, later = self.once(part)
@@ -122,22 +121,19 @@ class Emitter:
         result = py.compare(sides[0], (node.op, sides[1]))
         return py.either(py.any_of(*guards), _NONE, result) if guards else result
 
-    @staticmethod
-    def inlined(node: tree.Compare) -> bool:
-        """True when the static types make Python's own operator right: exact numbers, texts, booleans."""
-        left, right = node.left.type, node.right.type
-        if node.op in ("=", "!="):
-            null = NULL in (left, right) and any(isinstance(part, tree.Const) for part in (node.left, node.right))
-            if null:
-                return True
-            return left == right and left in _PYTHON_EQUAL
-        return left == right and left in _PYTHON_ORDER
+    def same(self, node: tree.Compare, op: str) -> ast.expr:
+        """An inlined `=` or `!=`; with null it is a question of identity."""
+        if inline.is_null(node.left) or inline.is_null(node.right):
+            op = "is" if op == "=" else "is not"
+        return py.compare(self.value(node.left), (op, self.value(node.right)))
 
     def conjunction(self, node: tree.And | tree.Or) -> ast.expr:
         title = "conjunction" if isinstance(node, tree.And) else "disjunction"
         return self.operator(title, node, *(self.value(part) for part in node.parts))
 
     def tested(self, node: tree.Test) -> ast.expr:
+        if (plain := inline.plain_test(node)) is not None:
+            return self.same(plain, "=")
         return self.operator("tested", node, self.value(node.value), self.value(node.against))
 
     def membership(self, node: tree.In) -> ast.expr:
@@ -224,20 +220,39 @@ class Emitter:
         )
 
     def call(self, node: tree.Call) -> ast.expr:
-        arguments = py.sequence([self.value(argument) for argument in node.arguments])
-        names = self.hoist(node.names, ("names", node.names)) if node.names is not None else _NONE
         if isinstance(node.function, tree.Builtin):
-            title = node.function.name
-            forms = tuple(forms_for(title, len(node.arguments), node.names))
-            return self.operator(
-                "call_builtin",
-                node,
-                self.hoist(forms, ("forms", title, len(node.arguments), node.names)),
-                py.const(title),
-                arguments,
-                names,
-            )
-        return self.operator("invoke", node, self.value(node.function), arguments, names)
+            return self.builtin_call(node, node.function.name)
+        arguments = py.sequence([self.value(argument) for argument in node.arguments])
+        return self.operator("invoke", node, self.value(node.function), arguments, self.names(node))
+
+    def names(self, node: tree.Call) -> ast.expr:
+        return self.hoist(node.names, ("names", node.names)) if node.names is not None else _NONE
+
+    def builtin_call(self, node: tree.Call, title: str) -> ast.expr:
+        """The implementation itself where the static types choose it, else a call that asks at run time."""
+        forms = tuple(forms_for(title, len(node.arguments), node.names))
+        at = self.place(node)
+        fitted = self.hoist(forms, ("forms", title, len(node.arguments), node.names))
+
+        def asked(values: list[ast.expr]) -> ast.expr:
+            return py.call("call_builtin", _RUN, at, fitted, py.const(title), py.sequence(values), self.names(node))
+
+        form = inline.chosen(forms, node)
+        if form is None:
+            return asked([self.value(argument) for argument in node.arguments])
+        implementation = self.hoist(form.implementation, ("implementation", form.text))
+        required = inline.guarded(form, node)
+        if not required:
+            return py.call(implementation, _RUN, at, *(self.value(argument) for argument in node.arguments))
+        pairs = [self.once(argument) for argument in node.arguments]
+        # Arguments are read in order, all of them, before any is tested: a test must not stop the reading of the next.
+        prepared = [first for first, later in pairs if first is not later]
+        values = [later for _, later in pairs]
+        tests = [py.compare(values[index], ("is not", _NONE)) for index in required]
+        if len(prepared) == 1 and pairs[required[0]][0] is prepared[0]:  # its own test, the first, may read it
+            tests[0] = py.compare(prepared.pop(), ("is not", _NONE))
+        condition = py.both(*([py.sequence(prepared)] if prepared else []), *tests)
+        return py.either(condition, py.call(implementation, _RUN, at, *values), asked(values))
 
     def function_of(self, node: tree.FunctionOf) -> ast.expr:
         body = py.function_of(["run", *(f"v{slot}" for slot in node.slots)], self.value(node.body))
@@ -247,8 +262,12 @@ class Emitter:
         return self.hoist(builtin_value(node.name), ("builtin", node.name))
 
     def cast(self, node: tree.Cast) -> ast.expr:
-        kind = self.hoist(node.type, ("kind", node.type))
-        return self.operator("admit", node, self.value(node.value), kind, py.const(node.name))
+        kind, at = self.hoist(node.type, ("kind", node.type)), self.place(node)
+        title = py.const(node.name)
+        if node.type not in inline.CLASSES:
+            return py.call("admit", _RUN, at, self.value(node.value), kind, title)
+        first, later = self.once(node.value)
+        return py.either(inline.foreign(first, later, node.type), py.call("admit", _RUN, at, later, kind, title), later)
 
     def within_text(self, node: tree.Sourced, emit: Callable[[], ast.expr]) -> ast.expr:
         outer = self._name, self._text
@@ -270,7 +289,9 @@ class Emitter:
     def decided(self, node: tree.Node, wanted: bool) -> ast.expr:
         if isinstance(node, tree.Const):
             return py.const(node.value is wanted)
-        if isinstance(node, tree.Compare) and self.inlined(node):
+        if isinstance(node, tree.Test) and (plain := inline.plain_test(node)) is not None:
+            return self.same(plain, "=" if wanted else "!=")
+        if isinstance(node, tree.Compare) and inline.comparable(node):
             return self.compared(node, node.op if wanted else _INVERSE[node.op])
         if isinstance(node, tree.And | tree.Or):
             parts = [self.decided(part, wanted) for part in node.parts]
@@ -293,7 +314,7 @@ class Emitter:
     def compared(self, node: tree.Compare, op: str) -> ast.expr:
         """An inlined comparison: an order needs its operands not null, equality does not."""
         if op in ("=", "!="):
-            return py.compare(self.value(node.left), (op, self.value(node.right)))
+            return self.same(node, op)
         guards, sides = [], []
         for part in (node.left, node.right):
             first, later = self.once(part)
@@ -302,15 +323,6 @@ class Emitter:
                 first = later
             sides.append(first)
         return py.both(*guards, py.compare(sides[0], (op, sides[1])))
-
-
-def nullable(node: tree.Node) -> bool:
-    """False where a node can never be null."""
-    if isinstance(node, tree.Sourced):
-        return nullable(node.value)
-    if isinstance(node, tree.Const):
-        return node.value is None
-    return not isinstance(node, tree.ListOf | tree.ContextOf | tree.FunctionOf)
 
 
 _VALUES = {

@@ -46,12 +46,33 @@ def either(condition: ast.expr, then: ast.expr, otherwise: ast.expr) -> ast.expr
 
 
 def compare(left: ast.expr, *steps: tuple[str, ast.expr]) -> ast.expr:
-    """`left op right op right ...`"""
+    """`left op right op right ...`; the identity of two literals is settled here, Python warns about it."""
+    op, right = steps[0]
+    if op in ("is", "is not") and isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
+        return const((left.value is right.value) is (op == "is"))
     return ast.Compare(left, [_COMPARE[op] for op, _ in steps], [right for _, right in steps], **_AT)
 
 
 def both(*parts: ast.expr) -> ast.expr:
-    return ast.BoolOp(ast.And(), list(parts), **_AT) if len(parts) > 1 else parts[0]
+    """`a and b and ...`, flat; of several `name is not None` about one name the first is enough."""
+    found: list[ast.expr] = []
+    guarded: set[str] = set()
+    for part in parts:
+        for one in part.values if isinstance(part, ast.BoolOp) and isinstance(part.op, ast.And) else [part]:
+            title = _guarded(one)
+            if title not in guarded:
+                found.append(one)
+            if title:
+                guarded.add(title)
+    return ast.BoolOp(ast.And(), found, **_AT) if len(found) > 1 else found[0]
+
+
+def _guarded(part: ast.expr) -> str:
+    """The name in `name is not None`; empty for anything else."""
+    if not (isinstance(part, ast.Compare) and isinstance(part.left, ast.Name) and isinstance(part.ops[0], ast.IsNot)):
+        return ""
+    right = part.comparators[0]
+    return part.left.id if isinstance(right, ast.Constant) and right.value is None else ""
 
 
 def any_of(*parts: ast.expr) -> ast.expr:

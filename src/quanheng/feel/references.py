@@ -156,7 +156,7 @@ class ReferenceParts:
         if isinstance(function, Builtin):
             signature, mistake = signature_for(function.name, arguments, names)
             self.mistake(mistake, at, "; ".join(str(one) for one in SIGNATURES[function.name]))
-            return signature.result_of([argument.type for argument in arguments]) if signature else ANY
+            return signature.result_of([argument.type for argument in arguments], names) if signature else ANY
         if isinstance(function.type, FunctionType):
             wanted = function.type.parameters
             if len(arguments) != len(wanted):

@@ -6,10 +6,11 @@ on, so a value enters an expression only through `admit` (values.py), which turn
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FeelType:
     """Base of all types; `str()` gives the name an author would write."""
 
@@ -17,11 +18,14 @@ class FeelType:
         return "Any"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Simple(FeelType):
-    """A type without parts."""
+    """A type without parts. Each exists once (below), so types are compared and hashed by identity, which is fast."""
 
     name: str
+
+    def __reduce__(self) -> tuple[Callable[[str], FeelType], tuple[str]]:
+        return BY_NAME.__getitem__, (self.name,)
 
     def __str__(self) -> str:
         return self.name

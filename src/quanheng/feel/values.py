@@ -193,15 +193,15 @@ CLASSES: dict[FeelType, tuple[type, ...]] = {NUMBER: (int, Decimal), STRING: (st
 
 def fits(value: object, kind: FeelType) -> bool:
     """True when a value is of that type; null is of every type."""
-    if value is None or kind == ANY:
+    if value is None or kind is ANY:
         return True
     if isinstance(kind, Simple):
         cls = value.__class__
-        if cls is Decimal and kind == NUMBER:
+        if cls is Decimal and kind is NUMBER:
             return value.is_finite()  # type: ignore[attr-defined, no-any-return]
         return cls in CLASSES.get(kind, ())
     if isinstance(kind, ListType):
-        return isinstance(value, list) and (kind.item == ANY or all(fits(item, kind.item) for item in value))
+        return isinstance(value, list) and (not value or kind.item is ANY or _all_fit(value, kind.item))
     if isinstance(kind, ContextType):
         return isinstance(value, dict) and all(name in value and fits(value[name], k) for name, k in kind.fields)
     if isinstance(kind, RangeType):
@@ -209,6 +209,12 @@ def fits(value: object, kind: FeelType) -> bool:
     if isinstance(kind, FunctionType):
         return isinstance(value, Function)
     return False
+
+
+def _all_fit(items: list[object], kind: FeelType) -> bool:
+    """`fits` for every item; classes that settle it are compared without a call for each."""
+    settled = CLASSES.get(kind, ()) if kind is not NUMBER else (int,)
+    return all(item.__class__ in settled or fits(item, kind) for item in items)
 
 
 def coerced(value: object, kind: FeelType) -> tuple[object, bool]:

@@ -171,7 +171,6 @@ def test_user_text_never_becomes_code() -> None:
         "add",
         "Decimal",
         "admit",
-        "call_builtin",
         "run",
         "int",
     }

@@ -1,7 +1,14 @@
 """The built-in functions of FEEL."""
 
 from quanheng.feel.functions import booleans, contexts, dates, lists, numbers, ranges, strings  # noqa: F401  (they register themselves)
-from quanheng.feel.functions.registry import SIGNATURES, Signature, call_builtin, forms_for, signature_for
+from quanheng.feel.functions.registry import (
+    SIGNATURES,
+    Signature,
+    call_builtin,
+    forms_for,
+    settled,
+    signature_for,
+)
 from quanheng.feel.temporal import temporal_literal
 
-__all__ = ["SIGNATURES", "Signature", "call_builtin", "forms_for", "signature_for", "temporal_literal"]
+__all__ = ["SIGNATURES", "Signature", "call_builtin", "forms_for", "settled", "signature_for", "temporal_literal"]

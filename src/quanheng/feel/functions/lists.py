@@ -13,6 +13,8 @@ from quanheng.feel.operators import add, divide, equal, is_number, multiply, ord
 from quanheng.feel.values import Function, Run, kind_name, shown, whole
 
 Items = list[object]
+UNCOUNTED_MAX = 16
+"""Items that joining lists may copy without counting them: no more work than the call itself."""
 
 
 def _given(first: object, rest: tuple[object, ...]) -> Items:
@@ -34,13 +36,13 @@ def list_contains(_run: Run, _at: int, items: Items, element: object) -> bool:
     return any(equal(item, element) is True for item in items)
 
 
-@builtin("list replace(list: list, position: number, newItem: Any): list<T>")
+@builtin("list replace(list: list, position: number, newItem: Any): list")
 def list_replace(run: Run, at: int, items: Items, position: int, new: object) -> Items | None:
     index = _index(run, at, "list replace", items, position)
     return None if index is None else [*items[:index], new, *items[index + 1 :]]
 
 
-@builtin("list replace(list: list, match: function, newItem: Any): list<T>")
+@builtin("list replace(list: list, match: function, newItem: Any): list")
 def list_replace_by(run: Run, at: int, items: Items, match: Function, new: object) -> Items:
     run.spend(len(items))
     return [new if invoke(run, at, match, (item, new), None) is True else item for item in items]
@@ -168,10 +170,17 @@ def append(run: Run, _at: int, items: Items, *more: object) -> Items:
     return [*items, *more]
 
 
-@builtin("concatenate(list...: list): list")
+@builtin("concatenate(list...: list): list<S>")
 def concatenate(run: Run, _at: int, *lists: Items) -> Items:
-    run.spend(sum(len(one) for one in lists))
-    return [item for one in lists for item in one]
+    items = 0
+    for one in lists:
+        items += len(one)
+    if items > UNCOUNTED_MAX:
+        run.spend(items)
+    result: Items = []
+    for one in lists:
+        result += one
+    return result
 
 
 @builtin("insert before(list: list, position: number, newItem: Any): list")
@@ -215,7 +224,7 @@ def _distinct(run: Run, items: Items) -> Items:
     return kept
 
 
-@builtin("union(list...: list): list")
+@builtin("union(list...: list): list<S>")
 def union(run: Run, _at: int, *lists: Items) -> Items:
     return _distinct(run, [item for one in lists for item in one])
 

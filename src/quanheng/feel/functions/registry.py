@@ -1,7 +1,8 @@
 """How a built-in function is declared, and how a call finds its form.
 
 A form is written as in the standard: `substring(string: string, start position: number, length?: number): string`.
-`?` marks what may be left out, `...` one or more values, `T` in the result the type of the items of the first argument.
+`?` marks what may be left out, `...` one or more values. In the result `T` is the type of the items of the first
+argument, `S` the narrowest type that holds the items of all arguments.
 A value that does not fit its parameter (after the implicit conversions) makes the result null, with a diagnostic.
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from quanheng.feel.tree import Node
-from quanheng.feel.types import ANY, BY_NAME, FeelType, FunctionType, ListType, RangeType, possible
+from quanheng.feel.types import ANY, BY_NAME, FeelType, FunctionType, ListType, RangeType, conforms, join, possible
 from quanheng.feel.values import Run, coerced, kind_name, shown
 
 Implementation = Callable[..., object]
@@ -38,11 +39,16 @@ class Signature:
     def __str__(self) -> str:
         return self.text
 
-    def result_of(self, arguments: Sequence[FeelType]) -> FeelType:
-        """Static type of the result for arguments of these types."""
+    def result_of(self, arguments: Sequence[FeelType], names: Sequence[str] = ()) -> FeelType:
+        """Static type of the result for arguments of these types, in the order of `names` where they are given."""
+        if names:
+            given = dict(zip(names, arguments, strict=True))
+            arguments = [given[name] for name in self.parameters if name in given]
+        if self.result == "list<S>":
+            return ListType(join(*(kind.item if isinstance(kind, ListType) else kind for kind in arguments)))
         if "T" not in self.result:
             return type_of(self.result)
-        first = arguments[0] if arguments else ANY
+        first = arguments[0] if len(arguments) == 1 or not self.variadic else ANY
         item = first.item if isinstance(first, ListType) else ANY
         return ListType(item) if self.result == "list<T>" else item
 
@@ -136,6 +142,12 @@ def forms_for(name: str, count: int, names: Sequence[str] | None) -> list[Signat
         elif form.required <= count and (count <= len(form.parameters) or form.variadic):
             found.append(form)
     return found
+
+
+def settled(form: Signature, kinds: Sequence[FeelType]) -> bool:
+    """True when arguments of these static types fit the form whatever their values, null aside."""
+    last = len(form.kinds) - 1
+    return all(conforms(kind, form.kinds[min(index, last)]) for index, kind in enumerate(kinds))
 
 
 def placed(form: Signature, arguments: Sequence[object], names: Sequence[str] | None) -> list[object]:
