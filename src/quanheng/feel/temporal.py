@@ -219,6 +219,7 @@ def parse_date(text: str) -> Date | None:
 
 
 def parse_time(text: str) -> Time | None:
+    """A time of day, with its offset or zone where it has one; None where the text is none."""
     match = _TIME.fullmatch(text[:_LONGEST])
     if match is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,11 +10,18 @@ from types import SimpleNamespace
 import pytest
 from shop import packs
 
-from quanheng.cli import bench, logs, run, simulate
+from quanheng.cli import admin, bench, logs, models, run, simulate
 from quanheng.cli.main import main
 from quanheng.decisions.dmn import read_model
 from quanheng.engine import Engine
-from quanheng.kernel.errors import ConfigurationError, DeclarationError, MissingExtra, NotFound
+from quanheng.kernel.errors import (
+    ConfigurationError,
+    DeclarationError,
+    InputError,
+    MissingExtra,
+    NotAuthenticated,
+    NotFound,
+)
 from quanheng.loading import load_packs
 from quanheng.loading.find import find_packs
 from quanheng.server import config as configuration
@@ -82,3 +90,17 @@ def test_a_start_without_any_pack(tmp_path):
     with pytest.raises(ConfigurationError, match="no pack is configured, and none was in force before"):
         activate(engine, configuration.read(None, {}))
     engine.close()
+
+
+def test_a_running_server_is_not_asked_without_a_token(tmp_path, monkeypatch):
+    monkeypatch.delenv("QUANHENG_TOKEN", raising=False)
+    config = configuration.read(None, {"storage.data": str(tmp_path / "data"), "storage.keys": str(tmp_path / "keys")})
+    with pytest.raises(NotAuthenticated, match="a server is running and there is no token to ask it with"):
+        asyncio.run(admin._ask_server(config, "tokens", {}))
+
+
+def test_a_model_is_written_to_a_folder_only(monkeypatch):
+    monkeypatch.setattr(models, "_pack", lambda pack, place: (None, None, None))
+    with pytest.raises(InputError, match="the pack is not in a folder that can be written") as caught:
+        models.train("zipped")
+    assert "zipped: " in str(caught.value)
