@@ -25,7 +25,7 @@ class Simple(FeelType):
     name: str
 
     def __reduce__(self) -> tuple[Callable[[str], FeelType], tuple[str]]:
-        return BY_NAME.__getitem__, (self.name,)
+        return simple, (self.name,)
 
     def __str__(self) -> str:
         return self.name
@@ -113,6 +113,12 @@ BY_NAME: dict[str, FeelType] = {
     "range": RANGE,
 }
 """Type names of the standard, with the short forms older models use."""
+
+
+def simple(name: str) -> FeelType:
+    """The one type of that name: a copied or unpickled type is the same object."""
+    return BY_NAME[name]
+
 
 TEMPORAL = frozenset({DATE, TIME, DATE_TIME})
 DURATIONS = frozenset({DAYS_DURATION, YEARS_DURATION})
