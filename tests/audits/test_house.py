@@ -85,6 +85,14 @@ def test_the_core_names_no_pack():
     assert not found, "the core names a pack:\n" + "\n".join(found)
 
 
+def test_the_import_law_is_told_as_it_is_checked():
+    checked = re.findall(r"quanheng\.(\w+)", (ROOT / ".importlinter").read_text(encoding="utf-8").split("layers =")[1])
+    checked = checked[: checked.index("kernel") + 1]
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## Import law")[1]
+    told = re.findall(r"\w+", page.split("```")[1].removeprefix("text"))
+    assert told == checked
+
+
 def test_no_two_tests_have_one_file_name():
     """pytest imports each test by its file name: two of one name would hide each other."""
     names = Counter(path.name for path in TESTS.rglob("*.py") if path.name not in ("__init__.py", "conftest.py"))
