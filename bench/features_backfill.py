@@ -113,7 +113,8 @@ def compare(frame: Any, mine: Any, other: Any) -> dict[str, int]:
             (pl.col("row") != pl.col("row").max().over(f"{key}_id", "time")).alias("tied")
         )["tied"]
         for name in (column for column in mine.columns if column.startswith(key) and not column.endswith(".count")):
-            unequal = mine[name].fill_null(0) != other[name].cast(pl.Int64).fill_null(0)
+            exact = mine[name].clip(lower_bound=0)  # An empty sum is NULL = -2**63; all values here are >= 0.
+            unequal = exact != other[name].cast(pl.Int64).fill_null(0)
             differ += int(unequal.sum())
             unexplained += int((unequal & ~tied).sum())
     return {"cells_that_differ": differ, "not_explained_by_ties": unexplained}

@@ -13,9 +13,11 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from quanheng.features.arena import zeroed
 from quanheng.features.fold import EventLayout
+from quanheng.features.kernel.floats import transpose
 from quanheng.features.kernel.hashing import hash_integers
-from quanheng.features.kernel.words import CHUNK, NULL, NUMBER_MIN
+from quanheng.features.kernel.words import CHUNK, NULL
 from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.kernel.errors import InputError
@@ -47,8 +49,8 @@ def backfill(
     columns : name of the column for each key or number field; default: the field's own name. Keys: integers, strings
         (both hashed to 128 bits) or Binary of 16 bytes (taken as they are: pseudonyms). Numbers: integers, booleans,
         Decimal (scaled by the layout); floats are refused, because they would not be exact
-    values : "float" = one Float64 column per fold as `Plan.floats`; "raw" = Int64 columns as `FeatureState.run`, null
-        for null and for not known
+    values : "float" = one Float64 column per fold as `Plan.floats`; "raw" = Int64 columns as `FeatureState.run`, with
+        its NULL (-2**63) and UNKNOWN
     read : Boolean column of the rows whose vector is wanted; default: every decided event
     state : to continue from and leave behind; default: empty
     chunk_rows : rows at a time
@@ -66,7 +68,7 @@ def backfill(
     state = FeatureState(plan) if state is None else state
     reader = _Reader(plan, events, type, time, dict(columns or {}))
     total, width = len(events), len(plan.folds) if values == "float" else len(plan.columns)
-    result = np.empty((width, total), dtype=np.float64 if values == "float" else np.int64)
+    result = zeroed(width * total).view(np.float64 if values == "float" else np.int64).reshape(width, total)
     raw = np.empty((min(chunk_rows, total), len(plan.columns)), dtype=np.int64)
     wanted = reader.decided if read is None else reader.decided & events[read].fill_null(False).to_numpy()
     for first in range(0, total, chunk_rows):
@@ -81,7 +83,7 @@ def backfill(
         if values == "float":
             plan.floats(part, result[:, first:last].T)
         else:
-            result[:, first:last] = part.T
+            transpose(part, result[:, first:last])
         if progress is not None:
             progress(last, total)
     return _frame(plan, result, wanted, values)
@@ -93,16 +95,8 @@ def _frame(plan: Plan, result: np.ndarray, wanted: np.ndarray, values: str) -> p
     series = [pl.Series("row", rows)]
     names = plan.names if values == "float" else [column.name for column in plan.columns]
     for name, column in zip(names, result, strict=True):
-        one = pl.Series(name, column if whole else column[rows])
-        series.append(one if values == "float" or one.is_empty() else _nulls(one))
+        series.append(pl.Series(name, column if whole else column[rows]))
     return pl.DataFrame(series)
-
-
-def _nulls(column: pl.Series) -> pl.Series:
-    lowest = column.min()
-    if not isinstance(lowest, int) or lowest >= NUMBER_MIN:
-        return column
-    return column.set(column < NUMBER_MIN, None)
 
 
 class _Reader:
