@@ -86,10 +86,9 @@ def run(quick: bool = False) -> Measured:
 def _shape(engine: Engine, decided: int, failed: int) -> dict[str, object]:
     (scopes,) = engine.state.program.scopes.values()
     (scope,) = scopes
-    trees = [getattr(model, "shape", "") for model in scope.models]
     return {
         "features": len(scope.folds) + len(scope.formulas.names),
-        "models": [str(one) for one in trees],
+        "sources": [source.name for source in scope.sources],
         "decided": decided,
         "failed": failed,
     }

@@ -90,7 +90,8 @@ def rebuild(
                 event = PlatformEvent(first + row, int(columns.type[row]), columns.record(row).payload)
                 if event.type == PACKS_ACTIVATED:
                     program = program_of(content, msgspec.json.decode(event.payload, type=Activated), event.offset)
-                    stale |= state.switch(program)
+                    folded = bool(state.events)  # Before the first event there is nothing to fold again.
+                    stale |= state.switch(program) and folded
                 else:
                     state.apply_platform(event)
             start = row + 1
