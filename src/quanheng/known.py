@@ -71,10 +71,9 @@ class Known:
         self._folds = program.plan.floats(raw)
         self._named: dict[str, NDArray[np.float64]] = {}
         parts = [self._compute(scope) for scope in scopes]
-        self._formulas = np.hstack([formulas for formulas, _ in parts])
-        self._sources = np.hstack(
-            [answers for _, sources in parts for answers in sources] or [np.empty((len(events), 0))]
-        )
+        self._formulas = parts[0][0] if len(parts) == 1 else np.hstack([formulas for formulas, _ in parts])
+        answers = [answer for _, sources in parts for answer in sources]
+        self._sources = answers[0] if len(answers) == 1 else np.hstack([np.empty((len(events), 0)), *answers])
 
     def _compute(self, scope: Scope) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
         columns = {name: self._folds[:, index] for name, index in scope.folds.items()}

@@ -106,10 +106,9 @@ class State:
 
     def count(self, columns: FactColumns) -> None:
         """Fold facts into the counts."""
-        is_event = columns.kind == EVENT
-        codes, counts = np.unique(columns.type[is_event], return_counts=True)
-        for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
-            self.events[code] += count
+        counts = np.bincount(columns.type[columns.kind == EVENT])
+        for code in np.flatnonzero(counts).tolist():
+            self.events[code] += int(counts[code])
         for triple, count in _decision_counts(columns, columns.kind == DECISION):
             self.decided[triple] += count
 
@@ -211,10 +210,14 @@ class State:
 
 
 def _decision_counts(columns: FactColumns, rows: NDArray[np.bool_]) -> Iterable[tuple[tuple[int, int, int], int]]:
+    """(type code, severity, status) and how many decisions had it; all three are small."""
     if not rows.any():
         return
-    triples = np.column_stack([columns.type[rows].astype(np.int64), columns.numbers[rows, :2]])
-    packed = (triples[:, 0] << 32) | (triples[:, 1] << 16) | triples[:, 2]
-    values, counts = np.unique(packed, return_counts=True)
-    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-        yield (value >> 32, (value >> 16) & 0xFFFF, value & 0xFFFF), count
+    numbers = columns.numbers[rows]
+    severities = int(numbers[:, 0].max()) + 1
+    packed = (columns.type[rows].astype(np.int64) * severities + numbers[:, 0]) * len(STATUSES) + numbers[:, 1]
+    counts = np.bincount(packed)
+    for value in np.flatnonzero(counts).tolist():
+        rest, status = divmod(value, len(STATUSES))
+        code, severity = divmod(rest, severities)
+        yield (code, severity, status), int(counts[value])

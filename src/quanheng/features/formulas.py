@@ -42,15 +42,20 @@ class Formulas:
         self.formulas: list[CompiledFormula] = []
         for name, feel, decimals, uses in declared:
             if known.issuperset(uses):
-                self.formulas.append(CompiledFormula(name, decimals, tuple(uses), compile_columns(feel, sorted(uses))))
+                self.formulas.append(CompiledFormula(name, decimals, tuple(uses), compile_columns(feel, sorted(uses), name, finite=True)))
                 known.add(name)
         self.names = tuple(formula.name for formula in self.formulas)
 
     def compute(self, known: dict[str, Floats], rows: int) -> Floats:
-        """Add every formula to `known` and return them as float64 (rows × formulas)."""
+        """Add every formula to `known` and return them as float64 (rows × formulas).
+
+        `known` holds float64 columns without infinities: folds and event fields never give one.
+        """
         matrix = np.empty((rows, len(self.formulas)))
-        for index, formula in enumerate(self.formulas):
-            matrix[:, index] = known[formula.name] = formula.compute(known)
+        with np.errstate(all="ignore"):
+            for index, formula in enumerate(self.formulas):
+                matrix[:, index] = formula.compute(known)
+                known[formula.name] = matrix[:, index]
         return matrix
 
 

@@ -227,7 +227,7 @@ class _ColumnEmitter:
 _RUNTIME["no_"] = np.bool_(False)
 
 
-def compile_columns(text: str, names: Sequence[str], where: str = "formula") -> Columns:
+def compile_columns(text: str, names: Sequence[str], where: str = "formula", *, finite: bool = False) -> Columns:
     """Compile FEEL arithmetic to numpy over float64 columns.
 
     Parameters
@@ -235,6 +235,7 @@ def compile_columns(text: str, names: Sequence[str], where: str = "formula") -> 
     text : FEEL over numbers; a boolean result becomes 1.0, 0.0 or NaN
     names : the columns it may read
     where : name of the formula, for messages
+    finite : the caller promises float64 columns without infinities, and calls within `np.errstate(all="ignore")`
 
     Returns
     -------
@@ -268,4 +269,10 @@ def compile_columns(text: str, names: Sequence[str], where: str = "formula") -> 
             found = function(*values)
         return np.array(np.broadcast_to(found, (rows,)), dtype=np.float64)
 
-    return formula
+    def quick(columns: Mapping[str, Column]) -> Column:
+        values: list[Column | None] = [None] * len(names)
+        for slot, name in used:
+            values[slot] = columns[name]
+        return function(*values)
+
+    return quick if finite and used else formula
