@@ -54,23 +54,27 @@ class SlowFeatures:
         self.layouts = {layout.code: layout for layout in layouts}
         self.folds, self.decide, self.lateness_ms = tuple(folds), frozenset(decide), lateness_ms
         self.kept: list[dict[tuple[Key, ...], list[Kept]]] = [{} for _ in folds]
+        self.newest: list[dict[tuple[Key, ...], int]] = [{} for _ in folds]
         self.late = dict.fromkeys((fold.name for fold in folds), 0)
         self.arrived = 0
 
-    def run(self, event: Event) -> list[int] | None:
-        """Apply one event; its raw columns if it is decided."""
+    def apply(self, event: Event) -> None:
+        """Apply one event without reading."""
         layout = self.layouts.get(event.code)
         self.arrived += 1
-        if layout is None:
-            return None
-        for fold, kept in zip(self.folds, self.kept, strict=True):
-            if fold.of == layout.name:
-                self._apply(layout, fold, kept, event)
-        if layout.name not in self.decide:
+        for number, fold in enumerate(self.folds):
+            if layout is not None and fold.of == layout.name:
+                self._apply(layout, fold, number, event)
+
+    def run(self, event: Event) -> list[int] | None:
+        """Apply one event; its raw columns if it is decided."""
+        self.apply(event)
+        layout = self.layouts.get(event.code)
+        if layout is None or layout.name not in self.decide:
             return None
         columns: list[int] = []
-        for fold, kept in zip(self.folds, self.kept, strict=True):
-            columns += self._read(layout, fold, kept, event)
+        for number, fold in enumerate(self.folds):
+            columns += self._read(layout, fold, number, event)
         return columns
 
     def _key(self, layout: EventLayout, fold: Fold, event: Event) -> tuple[Key, ...] | None:
@@ -79,30 +83,30 @@ class SlowFeatures:
         key = tuple(event.keys[layout.keys.index(name)] for name in fold.by)
         return None if (0, 0) in key else key
 
-    def _apply(self, layout: EventLayout, fold: Fold, kept: dict[tuple[Key, ...], list[Kept]], event: Event) -> None:
+    def _apply(self, layout: EventLayout, fold: Fold, number: int, event: Event) -> None:
         key = self._key(layout, fold, event)
         if key is None:
             return
-        events = kept.setdefault(key, [])
-        if events and event.time_ms < max(one.time_ms for one in events) - self.lateness_ms:
+        newest = self.newest[number].get(key)
+        if newest is not None and event.time_ms < newest - self.lateness_ms:
             self.late[fold.name] += 1
             return
+        self.newest[number][key] = event.time_ms if newest is None else max(newest, event.time_ms)
         value: int | Key | None = None
         if fold.value in layout.numbers:
-            number = event.numbers[layout.numbers.index(fold.value)]
-            value = None if number == NULL else number
+            field = event.numbers[layout.numbers.index(fold.value)]
+            value = None if field == NULL else field
         elif fold.value is not None:
             pair = event.keys[layout.keys.index(fold.value)]
             value = None if pair == (0, 0) else pair
-        events.append(Kept(event.time_ms, self.arrived, value))
+        self.kept[number].setdefault(key, []).append(Kept(event.time_ms, self.arrived, value))
 
-    def _read(
-        self, layout: EventLayout, fold: Fold, kept: dict[tuple[Key, ...], list[Kept]], event: Event
-    ) -> list[int]:
+    def _read(self, layout: EventLayout, fold: Fold, number: int, event: Event) -> list[int]:
         key = self._key(layout, fold, event)
-        events = kept.get(key, []) if key is not None else []
+        events = [] if key is None else self.kept[number].get(key, [])
+        newest = None if key is None else self.newest[number].get(key)
         parts = 2 if fold.fold == "mean" else 1
-        if events and event.time_ms < max(one.time_ms for one in events) - self.lateness_ms:
+        if newest is not None and event.time_ms < newest - self.lateness_ms:
             return [UNKNOWN] * parts
         last = event.time_ms - fold.delay_ms
         first = -(2**100) if fold.window_ms is None else last - fold.window_ms

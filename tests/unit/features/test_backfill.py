@@ -1,0 +1,128 @@
+"""A frame in log order through the kernel: keys of each type, exact numbers, chunks, refusals."""
+
+import datetime as dt
+import random
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+import pytest
+
+from quanheng.features.backfill import backfill
+from quanheng.features.fold import EventLayout, Fold
+from quanheng.features.kernel.words import NULL
+from quanheng.features.plan import Plan
+from quanheng.features.state import FeatureOverflow, FeatureState
+from quanheng.kernel.errors import InputError
+
+PAY = EventLayout("pay", 1, ("card", "shop"), ("amount", "flag"), (2, 0))
+REPORT = EventLayout("report", 2, ("card",), ("loss",))
+PLAN = Plan.compile(
+    [PAY, REPORT],
+    [
+        Fold("n", "pay", ("card",), "count", None, 10),
+        Fold("mean", "pay", ("card", "shop"), "mean", "amount", 10),
+        Fold("losses", "report", ("card",), "sum", "loss", None),
+        Fold("flags", "pay", ("shop",), "sum", "flag", 5, 2),
+        Fold("shops", "pay", ("card",), "distinct", "shop", 50),
+    ],
+    ["pay"], lateness_ms=4,
+)  # fmt: skip
+
+
+def frame(count, seed=1):
+    rng, rows, clock = random.Random(seed), [], 0
+    for _ in range(count):
+        clock += rng.randrange(3)
+        pay = rng.random() < 0.8
+        rows.append({
+            "type": "pay" if pay else "report", "time": clock - rng.randrange(6), "card": rng.randrange(5),
+            "shop": rng.choice(["a", "b", None]) if pay else None,
+            "amount": Decimal(rng.randrange(1000)).scaleb(-2) if pay else None, "flag": rng.random() < 0.5 if pay else None,
+            "loss": None if pay else rng.randrange(100),
+        })  # fmt: skip
+    return pl.DataFrame(rows, schema_overrides={"amount": pl.Decimal(10, 2), "loss": pl.Int32})
+
+
+def test_chunks_and_columns_do_not_matter():
+    events = frame(700)
+    whole = backfill(PLAN, events)
+    seen = []
+    parts = backfill(PLAN, events, chunk_rows=33, progress=lambda done, total: seen.append((done, total)))
+    assert whole.equals(parts)
+    assert seen[-1] == (700, 700) and len(seen) == 22
+    assert whole.columns == ["row", "n", "mean", "losses", "flags", "shops"]
+    assert whole["row"].to_list() == events.with_row_index()["index"].filter(events["type"] == "pay").to_list()
+    renamed = events.rename({"card": "c"}).with_columns(pl.col("type").replace_strict({"pay": 1, "report": 2}))
+    assert backfill(PLAN, renamed, columns={"card": "c"}).equals(whole)
+
+
+def test_backfill_equals_live_and_goes_on_from_a_state():
+    events, state = frame(300), FeatureState(PLAN)
+    first = backfill(PLAN, events.head(120), state=state, values="raw")
+    rest = backfill(PLAN, events.slice(120), state=state, values="raw")
+    whole = backfill(PLAN, events, values="raw")
+    names = whole.columns[1:]
+    assert pl.concat([first, rest])[names].equals(whole[names])
+    assert (whole["losses"] == NULL).any(), "raw columns keep NULL"
+    fresh = FeatureState(PLAN)
+    backfill(PLAN, events, state=fresh)
+    assert fresh.digest() == state.digest()
+
+
+def test_read_mask_datetimes_and_pseudonyms():
+    keys = [bytes([card]) * 16 for card in (1, 1, 2)]
+    start = dt.datetime(2026, 1, 1)
+    events = pl.DataFrame({
+        "time": [start, start + dt.timedelta(milliseconds=9), start], "card": keys, "shop": ["x", "x", "y"],
+        "amount": [1, 2, 3], "flag": [0, 1, 0], "wanted": [False, True, None],
+    })  # fmt: skip
+    plan = Plan.compile([PAY], [PLAN.folds[0]], ["pay"], 0)
+    found = backfill(plan, events, read="wanted")
+    assert found.to_dicts() == [{"row": 1, "n": 2.0}]
+    state = FeatureState(plan)
+    backfill(plan, events, state=state)
+    row = state.one(1, int(start.replace(tzinfo=dt.UTC).timestamp() * 1000) + 9, keys[0], (0, 0))
+    assert row.tolist() == [3], "Binary keys are taken as they are: live pseudonyms meet them"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (pl.col("amount").cast(pl.Float64), "field amount of pay: the column cannot be used; was Float64"),
+        (pl.col("amount").cast(pl.Decimal(12, 3)), r"allowed: integer, boolean, Decimal\(scale <= 2\)"),
+        (pl.col("time").cast(pl.Float64), "column time: the column cannot be used; was Float64"),
+        (pl.lit(None, pl.Int64).alias("time"), "allowed: no nulls. Remove the rows without a time"),
+        (pl.col("card").cast(pl.Float64), "field card: the column cannot be a key; was Float64"),
+        (pl.lit(b"short").alias("card"), "field card: the key has another length; was 5 bytes"),
+    ],
+)
+def test_a_column_that_cannot_be_used(change, message):
+    with pytest.raises(InputError, match=message):
+        backfill(PLAN, frame(40).with_columns(change))
+
+
+def test_a_missing_column():
+    with pytest.raises(InputError, match="field shop of pay: the frame lacks a column; was no 'shop'"):
+        backfill(PLAN, frame(40).drop("shop"))
+    with pytest.raises(InputError, match="event types: the frame lacks a column"):
+        backfill(PLAN, frame(40).drop("type"))
+
+
+def test_overflow_names_the_row_of_the_frame():
+    events = pl.DataFrame({"time": [1, 2, 3], "card": [1, 1, 1], "shop": ["a", "a", "a"], "amount": [1, 2**62, 2**62], "flag": [0, 0, 0]})
+    plan = Plan.compile([PAY], [PLAN.folds[1]], ["pay"], 0)
+    with pytest.raises(FeatureOverflow, match="fold mean, event 2 of the group"):
+        backfill(plan, events, chunk_rows=1)
+
+
+def test_empty_frame():
+    assert len(backfill(PLAN, frame(5).head(0))) == 0
+
+
+def test_integer_keys_never_collide():
+    from quanheng.features.kernel.hashing import hash_integers
+
+    pairs = hash_integers(np.arange(-50_000, 50_000))
+    assert len({tuple(pair) for pair in pairs.tolist()}) == 100_000
+    assert not (pairs == 0).all(axis=1).any()

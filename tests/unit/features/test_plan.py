@@ -1,0 +1,71 @@
+"""Declarations that are wrong: every problem at once, each with what was found, what is known, and the cure."""
+
+import pytest
+
+from quanheng.features.fold import EventLayout, Fold
+from quanheng.features.plan import Plan
+from quanheng.kernel.errors import DeclarationError
+
+PAY = EventLayout("pay", 1, ("card",), ("amount",))
+OTHER = EventLayout("other", 2, ("card", "desk"), ())
+
+
+def compiled(*folds, layouts=(PAY, OTHER), decide=("pay",), lateness_ms=0):
+    return Plan.compile(layouts, folds, decide, lateness_ms)
+
+
+@pytest.mark.parametrize(
+    ("fold", "message"),
+    [
+        (Fold("f", "pay", ("card",), "median", "amount"), "no such kind of fold; was 'median'"),
+        (Fold("f", "pai", ("card",), "count"), "no such event type; was 'pai'"),
+        (Fold("f", "pay", ("desk",), "count"), "no such key field; was 'desk'"),
+        (Fold("f", "pay", ("card", "card"), "count"), "a key field is named twice in `by`"),
+        (Fold("f", "pay", ("card",), "count", "amount"), "count takes no value; was 'amount'"),
+        (Fold("f", "pay", ("card",), "time_since", "amount"), "time_since takes no value"),
+        (Fold("f", "pay", ("card",), "sum"), "sum needs a value; was none; allowed: amount. Add `value`."),
+        (Fold("f", "pay", ("card",), "sum", "card"), "sum cannot read this field; was 'card'"),
+        (Fold("f", "pay", ("card",), "count", window_ms=0), "`window` is out of range; was 0 ms"),
+        (Fold("f", "pay", ("card",), "count", delay_ms=-1), "`delay` is out of range; was -1 ms"),
+        (Fold("f", "pay", ("card",), "count", current="maybe"), "`current` is neither in nor out; was 'maybe'"),
+        (Fold("f", "other", ("desk",), "count"), "no event that is decided has these key fields; was desk"),
+    ],
+)
+def test_problem_of_a_fold(fold, message):
+    with pytest.raises(DeclarationError) as raised:
+        compiled(fold)
+    assert message in str(raised.value)
+    assert "features.toml: fold f" in str(raised.value)
+
+
+def test_all_problems_are_reported_at_once():
+    with pytest.raises(DeclarationError) as raised:
+        compiled(
+            Fold("a", "pay", ("card",), "sum"), Fold("a", "pay", ("card",), "count"), decide=("pay", "gone"),
+            layouts=(PAY, OTHER, EventLayout("third", 2, (), ("x",), (1, 2))), lateness_ms=-1,
+        )  # fmt: skip
+    text = str(raised.value)
+    assert len(raised.value.problems) == 6
+    for part in ("sum needs a value", "the name is used twice", "no such event type; was 'gone'", "lateness_ms: out of range",
+                 "another event type has the same code", "one scale per number"):  # fmt: skip
+        assert part in text
+    with pytest.raises(DeclarationError, match="the type code is out of range; was 65536"):
+        compiled(layouts=(EventLayout("wide", 65536, (), ()),), decide=())
+
+
+def test_columns_names_and_digest():
+    folds = [Fold("n", "pay", ("card",), "count"), Fold("m", "pay", ("card",), "mean", "amount", 5)]
+    plan = compiled(*folds)
+    assert [column.name for column in plan.columns] == ["n", "m.sum", "m.count"]
+    assert plan.names == ("n", "m")
+    assert plan.digest == compiled(*folds).digest
+    assert plan.digest != compiled(*folds, lateness_ms=1).digest
+
+
+def test_folds_that_share_a_ring_share_a_table_and_edges():
+    plan = compiled(
+        Fold("a", "pay", ("card",), "count", None, 10),
+        Fold("b", "pay", ("card",), "sum", "amount", 20),
+        Fold("c", "pay", ("card",), "sum", "amount", 10, 10),
+    )
+    assert [(table.bounds, table.values) for table in plan.tables] == [([0, 10, 20], ["amount"])]
