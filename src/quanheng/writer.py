@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from itertools import islice
+from operator import add
 from typing import Any, NamedTuple
 
 import msgspec
@@ -49,20 +50,14 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     error: str = ""
 
 
-class Item(msgspec.Struct, frozen=True, gc=False):
-    """One record before it is sealed."""
-
-    header: bytes
-    subject: bytes
-    payload: bytes
-
-
 class Pending(NamedTuple):
-    """A group that was taken in memory and is not yet durable."""
+    """A group that was taken in memory and is not yet durable: its records side by side, not yet sealed."""
 
     first: int
     received_ms: int
-    items: list[Item]
+    headers: list[bytes]
+    subjects: list[bytes]
+    payloads: list[bytes]
     group: Group | None
 
 
@@ -87,10 +82,11 @@ class Writer:
         received_ms = self._stamp()
         keys = self._intake.keys(requests)
         group = handle(self.state, self._intake, requests, keys, received_ms, self._seen(keys))
-        items = self._items(group)
-        if items:  # A group that records nothing leaves no trace of its time either.
+        pending = Pending(group.first, received_ms, [], [], [], group)
+        self._add_records(pending, group)
+        if pending.headers:  # A group that records nothing leaves no trace of its time either.
             self.state.received_ms = received_ms
-        return Pending(group.first, received_ms, items, group)
+        return pending
 
     def commit(self, pending: Pending) -> list[Reply]:
         """Seal the group, append it as one durable batch, and answer. May run in another thread than `prepare`.
@@ -133,97 +129,71 @@ class Writer:
             seen[key] = entry.event
         return seen
 
-    def _items(self, group: Group) -> list[Item]:
-        """The records of a group, with headers; payloads are sealed at commit."""
-        items: list[Item] = []
+    def _add_records(self, pending: Pending, group: Group) -> None:
+        """Headers and payloads of a group, in the order of their offsets; they are sealed at commit."""
+        add_header, add_subject, add_payload = (
+            pending.headers.append,
+            pending.subjects.append,
+            pending.payloads.append,
+        )
         in_flight: dict[bytes, int] = {}
         for item in group.items:
             if isinstance(item, Taken):
                 event, decision = item.event, item.decision
-                sealed = event.subject != NO_KEY
+                subject, payload = event.subject, event.payload
+                sealed = subject != NO_KEY
                 in_flight[event.request_key] = item.offset
-                items.append(
-                    Item(
-                        encode_header(
-                            EVENT,
-                            event.code,
-                            event.time_ms,
-                            event.received_ms,
-                            NO_CAUSE,
-                            event.subject,
-                            event.request_key,
-                            NONE_16,
-                            event.keys,
-                            event.row.numbers,
-                            len(event.payload),
-                            sealed,
-                        ),
-                        event.subject,
-                        event.payload,
+                add_header(
+                    encode_header(
+                        EVENT, event.code, event.time_ms, event.received_ms, NO_CAUSE, subject, event.request_key,
+                        NONE_16, event.keys, event.row.numbers, len(payload), sealed,
                     )
-                )
-                if decision is not None:
-                    payload = encode_body(decision.body)
-                    items.append(
-                        Item(
-                            encode_header(
-                                DECISION,
-                                decision.code,
-                                decision.time_ms,
-                                decision.received_ms,
-                                item.offset,
-                                decision.subject,
-                                NONE_16,
-                                NONE_16,
-                                (),
-                                decision.numbers,
-                                len(payload),
-                                sealed,
-                            ),
-                            decision.subject,
-                            payload,
-                        )
+                )  # fmt: skip
+                add_subject(subject)
+                add_payload(payload)
+                if decision is None:
+                    continue
+                payload = encode_body(decision.body)
+                add_header(
+                    encode_header(
+                        DECISION, decision.code, decision.time_ms, decision.received_ms, item.offset, subject, NONE_16,
+                        NONE_16, (), decision.numbers, len(payload), sealed,
                     )
+                )  # fmt: skip
+                add_subject(subject)
+                add_payload(payload)
             elif isinstance(item, Refusal):
-                items.append(self._rejected_item(item, group.first + len(items), group.received_ms))
+                self._add_rejected(pending, item)
         with self._in_flight_lock:
             self._in_flight.update(in_flight)
-        return items
 
-    def _rejected_item(self, refusal: Refusal, offset: int, received_ms: int) -> Item:
+    def _add_rejected(self, pending: Pending, refusal: Refusal) -> None:
         """A refused request is recorded, sealed under a subject of its own, so that nothing is lost silently."""
-        request = refusal.request
+        request, received_ms = refusal.request, pending.received_ms
         payload = msgspec.json.encode(
             {
-                "client": request.client,
-                "id": request.id[:200],
-                "type": request.type[:200],
-                "error": str(refusal.error),
+                "client": _text(request.client),
+                "id": _text(request.id[:200]),
+                "type": _text(request.type[:200]),
+                "error": _text(str(refusal.error)),
                 "data": request.data[:REJECTED_DATA_LENGTH_MAX].decode("utf-8", "replace"),
                 "data_length_bytes": len(request.data),
             }
         )
         subject = self.ring.pseudonym("quanheng.intake", "rejected")
-        self.state.apply_platform(PlatformEvent(offset, INTAKE_REJECTED, b""))
-        header = encode_header(
-            EVENT,
-            INTAKE_REJECTED,
-            received_ms,
-            received_ms,
-            NO_CAUSE,
-            subject,
-            NONE_16,
-            NONE_16,
-            (),
-            (),
-            len(payload),
-            True,
-        )
-        return Item(header, subject, payload)
+        self.state.apply_platform(PlatformEvent(pending.first + len(pending.headers), INTAKE_REJECTED, b""))
+        pending.headers.append(
+            encode_header(
+                EVENT, INTAKE_REJECTED, received_ms, received_ms, NO_CAUSE, subject, NONE_16, NONE_16, (), (),
+                len(payload), True,
+            )
+        )  # fmt: skip
+        pending.subjects.append(subject)
+        pending.payloads.append(payload)
 
     def _append(self, pending: Pending) -> None:
-        items = pending.items
-        if not items:
+        headers = pending.headers
+        if not headers:
             return
         if self.log.head != pending.first:  # Before it is durable: a record at another offset would name a wrong cause.
             raise AppendFailed(
@@ -232,18 +202,15 @@ class Writer:
                 allowed=f"{pending.first}",
                 cure="Restart: the state is rebuilt from the log.",
             )
-        headers = [item.header for item in items]
-        sealed = self.ring.seal_many([item.subject for item in items], headers, [item.payload for item in items])
-        first = self.log.append(
-            [header + payload for header, payload in zip(headers, sealed, strict=True)], pending.received_ms
-        )
+        sealed = self.ring.seal_many(pending.subjects, headers, pending.payloads)
+        first = self.log.append(list(map(add, headers, sealed)), pending.received_ms)
         if pending.group is not None:
             entries = [
                 (item.event.request_key, Entry(item.offset, NONE_16, item.offset + 1 if item.decision else -1))
                 for item in pending.group.items
                 if isinstance(item, Taken)
             ]
-            self.index.add(entries, first + len(items))
+            self.index.add(entries, first + len(headers))
             with self._in_flight_lock:
                 for key, _ in entries:
                     self._in_flight.pop(key, None)
@@ -301,10 +268,15 @@ class Writer:
         header = encode_header(
             EVENT, code, received_ms, received_ms, NO_CAUSE, NONE_16, NONE_16, NONE_16, (), (), len(body), False
         )
-        self._append(Pending(offset, received_ms, [Item(header, NO_KEY, body)], None))
+        self._append(Pending(offset, received_ms, [header], [NO_KEY], [body], None))
         self.state.head, self.state.received_ms = offset + 1, received_ms
         self.state.apply_platform(PlatformEvent(offset, code, body))
         return offset
+
+
+def _text(value: str) -> str:
+    """`value` with what UTF-8 cannot say replaced, so that it can be recorded."""
+    return value.encode("utf-8", "replace").decode()
 
 
 def _differences(item: Repeat, type_code: int, data: bytes) -> list[str]:

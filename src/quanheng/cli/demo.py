@@ -47,6 +47,7 @@ def demo(
     """
     from quanheng.cli.run import table
     from quanheng.cli.simulate import Score, simulation_of
+    from quanheng.engine import steady_memory
     from quanheng.kernel.errors import InputError
 
     if events < 1 or group < 1:
@@ -62,6 +63,7 @@ def demo(
         score = Score(simulation.outcomes)
         with locked_engine(config) as engine, progress_bar() as progress:
             engine.activate(files)
+            steady_memory()
             task = progress.add_task(f"deciding {name}", total=events)
             source = simulation.events(events, seed)
             busy_s = 0.0

@@ -16,6 +16,9 @@ from quanheng.kernel.errors import EventRejected, InputError
 
 REQUEST_ID_LENGTH_MAX = 200
 PSEUDONYMS_KEPT_MAX = 200_000
+FUTURE_MAX_MS = 24 * 3_600_000
+"""How far ahead of the writer's clock an event may place itself: a day, for clocks and zones that are wrong. One event
+of the far future would otherwise make everything later of its customer too late to be known."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -52,7 +55,7 @@ class EventFact(msgspec.Struct, frozen=True, gc=False):
 class EventBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The sealed content of an event: what is needed to show it, to compare a repeat, and to judge it again.
 
-    data : JSON object of the fields, normalised to declared order
+    data : JSON object of the fields, as the client sent it
     """
 
     client: str
@@ -132,6 +135,13 @@ class Intake:
                 allowed=", ".join(sorted(self._types)),
                 cure="Activate the pack that declares it, or correct `type`.",
             )
+        if not _is_utf8(request.id):
+            raise EventRejected(
+                "the request id is not UTF-8 text",
+                where="id",
+                found="a lone surrogate",
+                cure="Send an id of whole characters.",
+            )
         if not 0 < len(request.id) <= REQUEST_ID_LENGTH_MAX:
             raise EventRejected(
                 "the request id is empty or too long",
@@ -139,7 +149,9 @@ class Intake:
                 found=f"{len(request.id)} characters",
                 allowed=f"1 to {REQUEST_ID_LENGTH_MAX} characters",
             )
-        row, data = event_type.read(request.data)
+        row = event_type.read(request.data)
+        if row.time_ms > received_ms + FUTURE_MAX_MS:
+            raise _from_the_future(event_type, row.time_ms, received_ms)
         pseudonyms = self._pseudonyms
         return EventFact(
             event_type.code,
@@ -148,7 +160,7 @@ class Intake:
             pseudonyms[row.subject],
             request_key,
             [pseudonyms[key] for key in row.keys],
-            _encode_body(EventBody(request.client, request.id, request.deadline_ms, data)),
+            _encode_body(EventBody(request.client, request.id, request.deadline_ms, request.data)),
             row,
             request,
         )
@@ -166,3 +178,23 @@ class Intake:
             except EventRejected as error:
                 append(Refusal(request, error))
         return results
+
+
+def _is_utf8(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _from_the_future(event_type: EventType, time_ms: int, received_ms: int) -> EventRejected:
+    return EventRejected(
+        "the event is placed too far in the future",
+        where=f"{event_type.name}.{event_type.declaration.time}",
+        found=f"{time_ms - received_ms} ms after it was received",
+        allowed=f"at most {FUTURE_MAX_MS} ms",
+        cure="Correct the clock or the unit (milliseconds UTC) at the source.",
+    )

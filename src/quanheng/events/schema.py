@@ -99,11 +99,10 @@ class EventType:
         self._choices = {name: frozenset(f.choices) for name, f in fields.items() if f.kind == "choice"}
         self.struct = _struct(declaration)
         self._decoder = msgspec.json.Decoder(self.struct)
-        self._encoder = msgspec.json.Encoder()
         self.read_row: Callable[[object], Row] = _row_reader(self)
 
-    def read(self, data: bytes) -> tuple[Row, bytes]:
-        """Check the JSON object `data` and return its row and its normalised JSON text.
+    def read(self, data: bytes) -> Row:
+        """Check the JSON object `data` and return its row.
 
         Raises
         ------
@@ -124,7 +123,7 @@ class EventType:
             ) from None
         if self._decimals or self._choices:
             self._check(fields)
-        return self.read_row(fields), self._encoder.encode(fields)
+        return self.read_row(fields)
 
     def _check(self, fields: msgspec.Struct) -> None:
         """What the decoder cannot check. Before the row is read: only a checked decimal can be scaled."""

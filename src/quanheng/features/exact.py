@@ -49,5 +49,7 @@ class ExactColumns:
                 for value, count in zip(values, counts, strict=True)
             ]
         if declared.fold in {"count", "distinct"}:
+            if empty == 0 and raw[:, self._first[fold]].min(initial=0) >= 0:  # Nothing unknown: the usual case.
+                return values
             return [None if value == UNKNOWN else value or empty for value in values]
         return [None if value == UNKNOWN else empty if value == NULL else value for value in values]

@@ -105,7 +105,7 @@ class KeyRing:
             if base is None:
                 base = self._entities[entity] = _prefixed(self._pseudonym_base, entity)
             hasher = base.copy()
-            hasher.update(id.encode())
+            hasher.update(id.encode("utf-8", "surrogatepass"))
             found = hasher.digest()
             if len(self._pseudonyms) >= PSEUDONYMS_CACHED_MAX:
                 self._pseudonyms.clear()
@@ -118,7 +118,7 @@ class KeyRing:
         if base is None:
             base = self._clients[client] = _prefixed(self._request_base, client)
         hasher = base.copy()
-        hasher.update(id.encode())
+        hasher.update(id.encode("utf-8", "surrogatepass"))
         return hasher.digest()  # type: ignore[no-any-return]
 
     def seal_many(self, subjects: Sequence[bytes], headers: Sequence[bytes], payloads: Sequence[bytes]) -> list[bytes]:

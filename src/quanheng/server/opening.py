@@ -31,6 +31,7 @@ def open_service(config: Config, progress: Callable[[int, int], None] | None = N
     ConfigurationError : no pack is configured and none was in force before
     NotFound, DeclarationError : a pack does not exist, or is wrong
     """
+    from quanheng.engine import steady_memory
     from quanheng.events.intake import Request
 
     engine = open_engine(config, progress)
@@ -42,6 +43,7 @@ def open_service(config: Config, progress: Callable[[int, int], None] | None = N
         token = development_token(engine, config)
         if token:
             notes.append(f"A development token was made in {token}. Use it as: Authorization: Bearer TOKEN")
+        steady_memory()
         return Opened(engine, Request, examples(declared), notes)
     except BaseException:
         engine.close()

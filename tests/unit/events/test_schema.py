@@ -40,7 +40,7 @@ NUMBERS = ("time_ms", "amount_minor", "count", "rate", "share", "foreign")
 def read(fields: str) -> Row:
     """Read a payment whose required fields are there, with `fields` (JSON text) added."""
     head = '{"time_ms": 1700000000000, "customer": "c1"'
-    return PAYMENT.read(f"{head}, {fields}}}".encode() if fields else f"{head}}}".encode())[0]
+    return PAYMENT.read(f"{head}, {fields}}}".encode() if fields else f"{head}}}".encode())
 
 
 def refused(data: str | bytes) -> str:
@@ -68,7 +68,7 @@ def test_a_row_of_required_fields_only():
 
 def test_without_a_subject_the_payload_has_no_owner():
     open_event = EventType(EventDeclaration(name="test.open", fields={"time_ms": FieldDeclaration(kind="time")}), 16)
-    assert open_event.read(b'{"time_ms": 5}')[0] == Row(5, None, (), (5,), {"time_ms": 5})
+    assert open_event.read(b'{"time_ms": 5}') == Row(5, None, (), (5,), {"time_ms": 5})
 
 
 # field text -> header number (or key), value as a policy sees it
@@ -111,13 +111,6 @@ def test_a_key_may_be_any_text():
 
 def test_the_last_of_two_equal_json_names_counts():
     assert read('"currency": "EUR", "currency": "USD"').values["currency"] == "USD"
-
-
-def test_normalised_text_has_the_declared_order_and_reads_the_same():
-    row, text = PAYMENT.read(b'{"rate": 1.50, "customer": "c1", "time_ms": 5}')
-    assert json.loads(text) == {**dict.fromkeys(FIELDS), "time_ms": 5, "customer": "c1", "rate": "1.50"}
-    again, same = PAYMENT.read(text)
-    assert (again, same) == (row, text)
 
 
 BASE = '"time_ms": 5, "customer": "c1"'
@@ -220,7 +213,7 @@ def test_a_field_may_have_the_name_of_a_python_keyword():
         ),
         16,
     )
-    row, _ = event.read(b'{"time_ms": 5, "from": "a1", "class": 3}')
+    row = event.read(b'{"time_ms": 5, "from": "a1", "class": 3}')
     key = ("party.account", "a1")
     assert row == Row(5, key, (key,), (5, 3), {"time_ms": 5, "from": "a1", "class": 3})
 
@@ -234,7 +227,7 @@ def test_a_field_name_is_an_identifier_since_it_enters_generated_code(name):
 def test_an_entity_name_cannot_leave_its_string():
     fields = {**FIELDS, "customer": FieldDeclaration(kind="key", entity="x'), 1/0, ('")}
     event = EventType(EventDeclaration(name="test.entity", subject="customer", fields=fields), 16)
-    assert event.read(b'{"time_ms": 5, "customer": "c"}')[0].subject == ("x'), 1/0, ('", "c")
+    assert event.read(b'{"time_ms": 5, "customer": "c"}').subject == ("x'), 1/0, ('", "c")
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.decimals().map(str)
@@ -245,31 +238,30 @@ JSON_VALUES = st.recursive(
 )
 
 
-def attempt(data: bytes) -> tuple[Row | None, bytes, EventRejected | None]:
-    """Row and text, or the refusal; any other exception fails the test."""
+def attempt(data: bytes) -> tuple[Row | None, EventRejected | None]:
+    """The row, or the refusal; any other exception fails the test."""
     try:
-        return *PAYMENT.read(data), None
+        return PAYMENT.read(data), None
     except EventRejected as error:
-        return None, b"", error
+        return None, error
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(FIELDS)), JSON_VALUES)
 def test_any_value_in_any_field_is_a_row_or_a_refusal_that_names_the_field(field, value):
-    row, text, refusal = attempt(json.dumps({"time_ms": 5, "customer": "c1", field: value}).encode())
+    row, refusal = attempt(json.dumps({"time_ms": 5, "customer": "c1", field: value}).encode())
     if refusal is not None:
         # A lone surrogate, a NaN or an infinity as Python's json writes them is no JSON at all.
         assert refusal.where == f"test.payment.{field}" or "not a JSON object" in str(refusal)
         return
     assert len(row.numbers) == len(NUMBERS)
     assert all(-MAX_NUMBER <= number <= MAX_NUMBER or number == NULL for number in row.numbers)
-    assert PAYMENT.read(text) == (row, text)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_are_a_row_or_a_refusal(data):
-    _, _, refusal = attempt(data)
+    _, refusal = attempt(data)
     assert refusal is None or refusal.where.startswith("test.payment")
 
 
@@ -278,7 +270,6 @@ def test_any_bytes_are_a_row_or_a_refusal(data):
 def test_every_scaled_number_survives_the_round_trip(scaled, as_text):
     value = Decimal(scaled).scaleb(-2)
     data = f'{{{BASE}, "rate": "{value:f}"}}' if as_text else f'{{{BASE}, "rate": {value:f}}}'
-    row, text = PAYMENT.read(data.encode())
+    row = PAYMENT.read(data.encode())
     assert row.numbers[NUMBERS.index("rate")] == scaled
     assert row.values["rate"] == value
-    assert json.loads(text)["rate"] == f"{value:f}"

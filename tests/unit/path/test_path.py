@@ -168,21 +168,34 @@ def test_reasons_may_be_absent_and_empty_ones_are_left_out(state, flow, monkeypa
 
 
 def test_a_late_event_is_placed_at_its_own_time(state):
-    take(state, ask("now", 10_000, at=T0 + 5 * DAY_MS))
+    take(state, ask("now", 10_000, at=T0 + 5 * DAY_MS), received_ms=T0 + 5 * DAY_MS)
     old = take(state, ask("old", 40_000, at=T0)).items[0]
     assert features(state, old)["shop.customer_count_1d"] == 1
-    again = take(state, ask("next", 10_000, at=T0 + 5 * DAY_MS + 1)).items[0]
+    again = take(state, ask("next", 10_000, at=T0 + 5 * DAY_MS + 1), received_ms=T0 + 5 * DAY_MS + 1).items[0]
     assert features(state, again) == {"shop.customer_count_1d": 2, "shop.customer_mean_30d_before": 25_000}
 
 
 def test_what_comes_more_than_thirty_days_late_is_counted_and_unknown(state):
-    """The limit that docs/concepts/time-and-late-events.md tells: also when the newer event was wrongly ahead."""
-    take(state, ask("ahead", at=T0 + 400 * DAY_MS))
+    """The limit that docs/concepts/time-and-late-events.md tells."""
+    take(state, ask("newer", at=T0 + 400 * DAY_MS), received_ms=T0 + 400 * DAY_MS)
     old = take(state, ask("old")).items[0]
     assert features(state, old) == {"shop.customer_count_1d": None, "shop.customer_mean_30d_before": None}
     assert sum(state.features.late.values()) > 0
     other = take(state, ask("other", customer="bert")).items[0]
     assert features(state, other)["shop.customer_count_1d"] == 1
+
+
+def test_an_event_of_the_far_future_is_refused_so_that_it_cannot_blind_its_keys(state):
+    refused = take(state, ask("ahead", at=T0 + DAY_MS + 1)).items[0]
+    assert "the event is placed too far in the future" in str(refused.error)
+    assert "86400001 ms after it was received" in str(refused.error)
+    assert isinstance(take(state, ask("a day ahead", at=T0 + DAY_MS)).items[0], Taken)
+
+
+def test_an_id_that_is_no_text_is_refused_and_the_rest_goes_on(state):
+    refused, other = take(state, ask("\ud800"), ask("b")).items
+    assert "the request id is not UTF-8 text" in str(refused.error)
+    assert isinstance(other, Taken)
 
 
 def test_counts_of_decisions(state):
