@@ -177,14 +177,15 @@ class _Reader:
         elif not column.dtype.is_integer() and column.dtype not in (pl.Boolean, pl.Null):
             cure = "Cast it to a Decimal or to a scaled integer: folds are exact."
             self._refuse(f"field {field} of {layout.name}", column, f"integer, boolean, Decimal(scale <= {scale})", cure)
-        return column.cast(pl.Int64).fill_null(NULL).to_numpy()
+        values: np.ndarray = column.cast(pl.Int64).fill_null(NULL).to_numpy()
+        return values
 
 
 def _hash(column: pl.Series, field: str) -> np.ndarray:
     """u8[n, 2]: integers are mixed, strings digested (blake2b), 16-byte binaries taken as they are; null = zeros."""
     nulls = column.is_null().to_numpy() if column.null_count() else None
     if column.dtype.is_integer():
-        pairs = hash_integers(column.fill_null(0).cast(pl.Int64).to_numpy())
+        pairs: np.ndarray = hash_integers(column.fill_null(0).cast(pl.Int64).to_numpy())
     elif column.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Binary, pl.Null):
         texts = column if column.dtype == pl.Binary else column.cast(pl.String)
         distinct = texts.unique().drop_nulls()

@@ -281,7 +281,8 @@ class FeatureState:
             return np.zeros(0, dtype=np.int64)
         slots = arena[index + 2 : index + w.I_WORDS * entries : w.I_WORDS]
         slots = slots[slots != 0]
-        return slots[np.lexsort((arena[slots + w.K_1], arena[slots + w.K_0]))]
+        ordered: np.ndarray = slots[np.lexsort((arena[slots + w.K_1], arena[slots + w.K_0]))]
+        return ordered
 
     # -- figures -------------------------------------------------------------------------------------------------
 
@@ -329,7 +330,7 @@ class Desk:
         start = _control_words(plan)
         self.words = np.zeros(start + 2 + 2 * keys_n + numbers_n + len(plan.columns), dtype=np.int64)
         self.out = self.words[len(self.words) - len(plan.columns) :]
-        self.memory = memoryview(self.words).cast("B")
+        self.memory = memoryview(self.words).cast("B")  # type: ignore[arg-type]
         self.start = start * 8
         self.pack = struct.Struct(f"<qq{16 * keys_n}s{numbers_n}q").pack_into
         self.words[w.X_READ], self.words[w.X_COLUMN], self.words[w.X_ROW] = w.READ_ALL, 1, len(plan.columns)

@@ -195,7 +195,9 @@ class Encoder:
         self, layout: EventLayout, tables: Sequence[Table], offsets: Sequence[int], decide: Sequence[str]
     ) -> int:
         """Type record: the operations of one event type. 0 if no fold reads it and it is not decided."""
-        decides, ops, by_table = layout.name in decide, [], []
+        decides = layout.name in decide
+        ops: list[list[int]] = []
+        by_table: list[int] = []
         for table, offset in zip(tables, offsets, strict=True):
             inserts = table.of == layout.name
             by_table.append(len(ops) if inserts or decides else -1)
