@@ -19,7 +19,7 @@ class PlainPseudonyms:
 
     def pseudonym(self, entity: str, id: str) -> bytes:
         """BLAKE2b of entity and id, 16 bytes."""
-        return hashlib.blake2b(f"{len(entity)}:{entity}{id}".encode(), digest_size=16).digest()
+        return hashlib.blake2b(f"{len(entity)}:{entity}{id}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def request_key(self, client: str, id: str) -> bytes:
         """BLAKE2b of client and request id, 16 bytes."""

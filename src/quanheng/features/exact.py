@@ -50,6 +50,6 @@ class ExactColumns:
             ]
         if declared.fold in {"count", "distinct"}:
             if empty == 0 and raw[:, self._first[fold]].min(initial=0) >= 0:  # Nothing unknown: the usual case.
-                return values
+                return [*values]
             return [None if value == UNKNOWN else value or empty for value in values]
         return [None if value == UNKNOWN else empty if value == NULL else value for value in values]

@@ -63,10 +63,25 @@ class Source(Protocol):
     needs : names of known columns it reads (folds, formulas, fields, columns of earlier sources)
     """
 
-    name: str
-    version: str
-    columns: Sequence[SourceColumn]
-    needs: Sequence[str]
+    @property
+    def name(self) -> str:
+        """Of the source, in traces and errors."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Content hash or digest of what answers."""
+        ...
+
+    @property
+    def columns(self) -> Sequence[SourceColumn]:
+        """What `read` gives, in order."""
+        ...
+
+    @property
+    def needs(self) -> Sequence[str]:
+        """Names of known columns it reads (folds, formulas, fields, columns of earlier sources)."""
+        ...
 
     def read(self, batch: Batch, known: Mapping[str, np.ndarray]) -> np.ndarray:
         """f8[n, columns] for a group; `known` holds at least `needs`, each f8[n], NaN = null."""
