@@ -31,6 +31,7 @@ class RecordedEvent(NamedTuple):
     type: int
     record: Record
     body: EventBody
+    payload: bytes
 
 
 class RecordedDecision(NamedTuple):
@@ -68,7 +69,8 @@ class Reader:
         record = self.log.record(offset)
         if record.kind != EVENT or record.type < FIRST_PACK_CODE:
             raise _not_found("event", offset, self.log.head)
-        return RecordedEvent(offset, record.type, record, decode_event_body(self._unseal(record, offset)))
+        payload = self._unseal(record, offset)
+        return RecordedEvent(offset, record.type, record, decode_event_body(payload), payload)
 
     def recorded_decision(self, offset: int) -> RecordedDecision:
         """The decision at `offset`.

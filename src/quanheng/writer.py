@@ -29,7 +29,7 @@ from quanheng.state import INTAKE_REJECTED, PlatformEvent, State
 
 Clock = Callable[[], int]
 REJECTED_DATA_LENGTH_MAX = 4096
-RECENT_MIN = 16_384
+RECENT_MIN = 50_000
 """How many of the newest events are kept in memory to answer repeats without reading the log."""
 
 
@@ -61,6 +61,16 @@ class Pending(NamedTuple):
     group: Group | None
 
 
+class Recent(msgspec.Struct, frozen=True, gc=False):
+    """The answer to a recent event, kept in memory for clients that send it again."""
+
+    code: int
+    payload: bytes
+    decided: bool
+    outcome: str = ""
+    reasons: Sequence[str] = ()
+
+
 class Writer:
     """The one writer of a log. One caller prepares, in order; one committer commits, in the same order."""
 
@@ -71,7 +81,7 @@ class Writer:
         self._intake = Intake(state.program.types, ring)
         self._in_flight: dict[bytes, int] = {}
         self._in_flight_lock = threading.Lock()
-        self._recent: dict[int, Taken] = {}
+        self._recent: dict[int, Recent] = {}
 
     def renew_intake(self) -> None:
         """Read requests by the event types of the program now in force."""
@@ -220,8 +230,12 @@ class Writer:
         replies = []
         for item in group.items:
             if isinstance(item, Taken):
-                recent[item.offset] = item
-                replies.append(_reply(item, item.offset, item.offset + 1))
+                reply = _reply(item, item.offset, item.offset + 1)
+                event = item.event
+                recent[item.offset] = Recent(
+                    event.code, event.payload, item.decision is not None, reply.outcome, reply.reasons
+                )
+                replies.append(reply)
             elif isinstance(item, Repeat):
                 replies.append(self._repeated(item))
             else:
@@ -237,16 +251,13 @@ class Writer:
     def _repeated(self, item: Repeat) -> Reply:
         """The recorded answer of a repeated id, or a conflict that names the fields that differ."""
         request = item.event.request
-        taken = self._recent.get(item.offset)  # A client that sends again mostly does so soon.
-        if taken is not None:
-            type_code, data = taken.event.code, decode_event_body(taken.event.payload).data
-        else:
+        recent = self._recent.get(item.offset)  # A client that sends again mostly does so soon.
+        if recent is None:
             try:
-                recorded = self.reader.event(item.offset)
+                recent = self._recorded(item.offset)
             except DataErased as error:
                 return Reply(request.id, "conflict", error=str(error))
-            type_code, data = recorded.type, recorded.body.data
-        differs = _differences(item, type_code, data)
+        differs = _differences(item, recent.code, decode_event_body(recent.payload).data)
         if differs:
             conflict = RequestConflict(
                 "this request id was used before with other content",
@@ -256,11 +267,16 @@ class Writer:
                 cure=f"It differs in: {', '.join(differs)}. Send new content under a new id.",
             )
             return Reply(request.id, "conflict", item.offset, error=str(conflict))
-        decision = taken.decision if taken is not None else self.reader.decision_of(item.offset)
-        if decision is None:
+        if not recent.decided:
             return Reply(request.id, "repeated", item.offset)
-        body = decision.body
-        return Reply(request.id, "repeated", item.offset, item.offset + 1, body.outcome, list(body.reasons))
+        return Reply(request.id, "repeated", item.offset, item.offset + 1, recent.outcome, recent.reasons)
+
+    def _recorded(self, offset: int) -> Recent:
+        """The answer as the log has it."""
+        event, decision = self.reader.event(offset), self.reader.decision_of(offset)
+        if decision is None:
+            return Recent(event.type, event.payload, False)
+        return Recent(event.type, event.payload, True, decision.outcome, decision.reasons)
 
     def record(self, code: int, payload: object) -> int:
         """Append one of the platform's own events at once, and give its offset. No group may be in flight."""
