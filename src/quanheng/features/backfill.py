@@ -147,9 +147,12 @@ class _Reader:
 
     def _refuse(self, where: str, column: pl.Series, allowed: str, cure: str) -> None:
         raise InputError(
-            "the column cannot be used", where=where, found=f"{column.dtype}, {column.null_count()} nulls", allowed=allowed,
+            "the column cannot be used",
+            where=where,
+            found=f"{column.dtype}, {column.null_count()} nulls",
+            allowed=allowed,
             cure=cure,
-        )  # fmt: skip
+        )
 
     def arrays(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """types, times, keys, numbers of rows first..last-1."""
@@ -175,8 +178,9 @@ class _Reader:
         elif isinstance(column.dtype, pl.Datetime):
             column = column.dt.epoch("ms")
         elif not column.dtype.is_integer() and column.dtype not in (pl.Boolean, pl.Null):
+            allowed = f"integer, boolean, Decimal(scale <= {scale})"
             cure = "Cast it to a Decimal or to a scaled integer: folds are exact."
-            self._refuse(f"field {field} of {layout.name}", column, f"integer, boolean, Decimal(scale <= {scale})", cure)
+            self._refuse(f"field {field} of {layout.name}", column, allowed, cure)
         values: np.ndarray = column.cast(pl.Int64).fill_null(NULL).to_numpy()
         return values
 

@@ -78,7 +78,8 @@ def check_folds(
     for fold in folds:
         where = f"fold {fold.name}"
         if fold.name in seen:
-            problems.append(Problem(file, where, "the name is used twice", repr(fold.name), "", "Rename one of the two."))
+            cure = "Rename one of the two."
+            problems.append(Problem(file, where, "the name is used twice", repr(fold.name), "", cure))
         seen.add(fold.name)
         problems += [Problem(file, where, *rest) for rest in _check(layouts, fold)]
         reads = [name for name in decide if name in layouts and set(fold.by) <= set(layouts[name].keys)]

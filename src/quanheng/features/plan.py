@@ -76,7 +76,8 @@ class Plan:
         encoder = Encoder(by_name, folds)
         tables = collect(folds)
         words = encoder.encode(tables, decide, lateness_ms)
-        first = tuple(next(i for i, column in enumerate(encoder.columns) if column.fold == n) for n in range(len(folds)))
+        owners = [column.fold for column in encoder.columns]
+        first = tuple(owners.index(number) for number in range(len(folds)))
         scales = tuple(_scale(by_name[fold.of], fold) for fold in folds)
         return Plan(
             layouts=tuple(layouts), folds=tuple(folds), decide=tuple(decide), lateness_ms=lateness_ms,

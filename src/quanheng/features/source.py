@@ -1,8 +1,8 @@
 """What a vector is joined from: folds first, then sources. The protocol that the others implement.
 
-`path.py` runs the folds over a group, then asks each source of the flow once, in the declared order, with everything
-that is known by then; masking by grants happens in between, before models, so that a score cannot leak what was
-withheld. Models, graph, ledger balances, partner answers and grants are sources; the path does not change for a new one.
+`path.py` runs the folds over a group, then asks each source of the flow once, in the declared order, with all that is
+known by then. Masking by grants happens in between, before models: a score cannot leak what was withheld. Models,
+graph, ledger balances, partner answers and grants are sources; the path does not change for a new one.
 
 Laws (the conformance kit `quanheng.testing.source_kit` tries them):
 

@@ -237,7 +237,8 @@ class FeatureState:
         cure = "Rebuild the state from the log."
         missing = {"plan", "format", "arena"} - set(dump)
         if missing:
-            raise InputError("the dump is not whole", where="features", found=f"no {', '.join(sorted(missing))}", cure=cure)
+            absent = f"no {', '.join(sorted(missing))}"
+            raise InputError("the dump is not whole", where="features", found=absent, cure=cure)
         if int(dump["format"][0]) != w.FORMAT:
             raise InputError(
                 "the dump has another format", where="features", found=str(int(dump["format"][0])),
@@ -246,8 +247,9 @@ class FeatureState:
         digest = dump["plan"].tobytes().hex()
         if digest != plan.digest:
             raise InputError(
-                "the dump belongs to other folds", where="features", found=digest[:16], allowed=plan.digest[:16], cure=cure
-            )
+                "the dump belongs to other folds", where="features", found=digest[:16],
+                allowed=plan.digest[:16], cure=cure,
+            )  # fmt: skip
         arena = np.ascontiguousarray(dump["arena"], dtype=np.int64)
         if len(arena) < plan.state_words or int(arena[w.A_USED]) != len(arena):
             raise InputError("the dump is not whole", where="features", found=f"{len(arena)} words", cure=cure)

@@ -42,7 +42,9 @@ def random_folds(rng: random.Random, count: int) -> list[Fold]:
     return folds
 
 
-def random_events(rng: random.Random, count: int, *, keys: int, jump_ms: int, late_ms: int, big: bool = False) -> list[Event]:
+def random_events(
+    rng: random.Random, count: int, *, keys: int, jump_ms: int, late_ms: int, big: bool = False
+) -> list[Event]:
     """Events whose clock mostly rises, with ties, late ones and nulls."""
     clock, events = rng.randrange(-50, 50), []
     number = (lambda: rng.choice([-(2**62), 2**62 - 1, 2**61, 5])) if big else (lambda: rng.randrange(-9, 10))
@@ -53,7 +55,9 @@ def random_events(rng: random.Random, count: int, *, keys: int, jump_ms: int, la
         if layout is None:
             events.append(Event(9, time, (), ()))
             continue
-        pairs = tuple((0, 0) if rng.random() < 0.05 else (rng.randrange(keys), rng.randrange(1, 3)) for _ in layout.keys)
+        pairs = tuple(
+            (0, 0) if rng.random() < 0.05 else (rng.randrange(keys), rng.randrange(1, 3)) for _ in layout.keys
+        )
         numbers = tuple(NULL if rng.random() < 0.1 else number() for _ in layout.numbers)
         events.append(Event(layout.code, time, pairs, numbers))
     return events

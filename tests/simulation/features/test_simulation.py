@@ -25,7 +25,9 @@ def simulate(seed, events_n, *, keys, judged):
     twin, state, plain = SlowFeatures(LAYOUTS, folds, ["payment"], 30), FeatureState(plan), FeatureState(plan)
     first, compared = 0, 0
     while first < events_n:
-        events = random_events(rng, min(rng.choice([1, 5, 200, 6000]), events_n - first), keys=keys, jump_ms=4, late_ms=40)
+        events = random_events(
+            rng, min(rng.choice([1, 5, 200, 6000]), events_n - first), keys=keys, jump_ms=4, late_ms=40
+        )
         events = [event._replace(time_ms=event.time_ms + first) for event in events]
         arrays = as_arrays(events, 3, 2)
         seen = state.peek(*arrays) if rng.random() < 0.2 else None
@@ -58,9 +60,12 @@ def test_long_simulation(seed):
 
 def test_the_judge_is_awake():
     """A canary: a kernel that forgets one event must be caught."""
+
     class Forgetful(FeatureState):
         def run(self, types, times, keys, numbers, read=True, out=None):
-            return super().run(np.where(np.arange(len(types)) == 3, 9, types).astype(np.int32), times, keys, numbers, read, out)
+            return super().run(
+                np.where(np.arange(len(types)) == 3, 9, types).astype(np.int32), times, keys, numbers, read, out
+            )
 
     original = globals()["FeatureState"]
     globals()["FeatureState"] = Forgetful

@@ -69,7 +69,10 @@ def test_table(line):
 
 
 def test_distinct_and_last_of_a_key():
-    folds = [Fold("shops", "pay", ("card",), "distinct", "shop", 10), Fold("shop", "pay", ("card",), "last", "shop", 10)]
+    folds = [
+        Fold("shops", "pay", ("card",), "distinct", "shop", 10),
+        Fold("shop", "pay", ("card",), "last", "shop", 10),
+    ]
     events = [(1, 1, 2**60, 1), (2, 1, 2**61, 1), (3, 1, 2**60, 1), (4, 1, None, 1)]
     found = rows_of(Plan.compile([PAY], folds, ["pay"], 0), events)
     assert found.tolist() == [[1, 2**49], [2, 2**50], [2, 2**49], [2, NULL]]
@@ -102,7 +105,12 @@ def test_a_label_is_known_only_after_its_own_offset_and_at_the_time_of_its_payme
 
 
 def test_an_event_later_than_the_lateness_is_counted_and_its_vector_is_unknown():
-    plan = Plan.compile([PAY], [Fold("n", "pay", ("card",), "count", None, 10), Fold("m", "pay", ("shop",), "mean", "amount", 10)], ["pay"], 5)
+    plan = Plan.compile(
+        [PAY],
+        [Fold("n", "pay", ("card",), "count", None, 10), Fold("m", "pay", ("shop",), "mean", "amount", 10)],
+        ["pay"],
+        5,
+    )
     state = FeatureState(plan)
     rows = state.run(*as_arrays([
         Event(1, 100, ((1, 1), (1, 1)), (2,)), Event(1, 94, ((1, 1), (2, 1)), (2,)), Event(1, 95, ((1, 1), (3, 1)), (2,))

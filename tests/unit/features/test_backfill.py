@@ -110,7 +110,9 @@ def test_a_missing_column():
 
 
 def test_overflow_names_the_row_of_the_frame():
-    events = pl.DataFrame({"time": [1, 2, 3], "card": [1, 1, 1], "shop": ["a", "a", "a"], "amount": [1, 2**62, 2**62], "flag": [0, 0, 0]})
+    events = pl.DataFrame(
+        {"time": [1, 2, 3], "card": [1, 1, 1], "shop": ["a", "a", "a"], "amount": [1, 2**62, 2**62], "flag": [0, 0, 0]}
+    )
     plan = Plan.compile([PAY], [PLAN.folds[1]], ["pay"], 0)
     with pytest.raises(FeatureOverflow, match="fold mean, event 2 of the group"):
         backfill(plan, events, chunk_rows=1)

@@ -134,7 +134,9 @@ def test_a_dry_run_of_new_keys_leaves_no_key_behind():
 
 
 def test_all_history_folds_keep_no_rows_beyond_the_lateness():
-    plan = Plan.compile([PAY], [Fold("s", "pay", ("card",), "sum", "amount"), Fold("x", "pay", ("card",), "max", "amount")], ["pay"], 3)
+    plan = Plan.compile(
+        [PAY], [Fold("s", "pay", ("card",), "sum", "amount"), Fold("x", "pay", ("card",), "max", "amount")], ["pay"], 3
+    )
     state = FeatureState(plan)
     rows = state.run(*arrays(*(pay(step, step % 9) for step in range(LARGE + 5))))
     assert rows[-1].tolist() == [sum(step % 9 for step in range(LARGE + 5)), 8]
@@ -142,7 +144,10 @@ def test_all_history_folds_keep_no_rows_beyond_the_lateness():
 
 
 def test_a_hot_key_has_no_cliff_in_min_and_distinct():
-    folds = [Fold("low", "pay", ("card",), "min", "amount", 100_000), Fold("d", "pay", ("card",), "distinct", "amount", 100_000)]
+    folds = [
+        Fold("low", "pay", ("card",), "min", "amount", 100_000),
+        Fold("d", "pay", ("card",), "distinct", "amount", 100_000),
+    ]
     state = FeatureState(Plan.compile([PAY], folds, ["pay"], 10))
     amounts = np.random.default_rng(1).integers(0, 1000, 60_000)
     rows = state.run(*arrays(*(pay(step, int(amount)) for step, amount in enumerate(amounts))))

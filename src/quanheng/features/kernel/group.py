@@ -37,6 +37,7 @@ from quanheng.features.kernel.words import (
     E_OPS,
     E_OPS_N,
     GROW,
+    K_0,
     K_1,
     K_BOUNDS,
     K_CAPACITY,
@@ -154,10 +155,10 @@ def events(P, A, X, types, times, keys, numbers, mask, out, undo):
             if stage == 0 and (wanted or P[op + O_INSERTS] != 0):
                 slot = seek(P, A, X, table, remembered + op_n * Y_WORDS)
                 X[X_OWN], X[X_SLOT] = -1, max(slot, 0)
-                if slot >= 0 and P[op + O_INSERTS] != 0:
-                    if not apply(P, A, X, table, slot, times[event], keys, numbers, event, undo):
-                        X[X_EVENT], X[X_OP], X[X_STAGE] = event, op_n, 0
-                        return GROW
+                inserts = slot >= 0 and P[op + O_INSERTS] != 0
+                if inserts and not apply(P, A, X, table, slot, times[event], keys, numbers, event, undo):
+                    X[X_EVENT], X[X_OP], X[X_STAGE] = event, op_n, 0
+                    return GROW
             if wanted:
                 if X[X_SLOT] == 0:
                     write_empty(P, X, table, out, at, False)
@@ -223,7 +224,8 @@ def _export(P, A, table, slots, slots_n, out, room):
         head, tail = A[slot + K_HEAD], A[slot + K_TAIL]
         words = 4 + (tail - head) * stride
         if need + words <= room:
-            out[need], out[need + 1], out[need + 2], out[need + 3] = A[slot], A[slot + K_1], A[slot + K_NEWEST], tail - head
+            out[need], out[need + 1] = A[slot + K_0], A[slot + K_1]
+            out[need + 2], out[need + 3] = A[slot + K_NEWEST], tail - head
             for position in range(head, tail):
                 for word in range(stride):
                     at = need + 4 + (position - head) * stride + word

@@ -61,7 +61,7 @@ def write_empty(P, X, table, out, at, unknown):
         column = P[window + W_COLUMNS]
         for _ in range(P[window + W_COLUMNS_N]):
             kind, place = P[column + C_KIND], at + P[column + C_OUT] * X[X_COLUMN]
-            empty = np.int64(0) if kind == COUNT or kind == DISTINCT else np.int64(NULL)  # noqa: PLR1714
+            empty = np.int64(0) if kind == COUNT or kind == DISTINCT else np.int64(NULL)  # noqa: PLR1714, SIM109
             out[place] = UNKNOWN if unknown else empty
             if kind == MEAN:
                 out[place + X[X_COLUMN]] = UNKNOWN if unknown else np.int64(0)
@@ -110,8 +110,9 @@ def read_columns(P, A, X, table, slot, time, own, out, at):
             place = at + P[column + C_OUT] * step
             if kind == COUNT:
                 out[place] = high - low
-            elif kind == SUM or kind == MEAN:  # noqa: PLR1714
-                read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, high - low, without, out, place)
+            elif kind == SUM or kind == MEAN:  # noqa: PLR1714, SIM109
+                rows = high - low
+                read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, rows, without, out, place)
                 if kind == MEAN:
                     out[place + step] = X[X_PRESENT]
             else:

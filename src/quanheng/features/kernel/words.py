@@ -85,7 +85,8 @@ I_WORDS = 4  # Entry of an index: key (2), slot, spare.
 D_LOW, D_HIGH, D_BLOCK, D_ENTRIES, D_USED, D_WORDS = 0, 1, 2, 3, 4, 5
 
 # Control words of a call.
-X_EVENT, X_OP, X_STAGE, X_OWN, X_READ, X_ROW, X_COLUMN, X_PEEK, X_UNDO, X_BAD, X_OVERFLOWS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+X_EVENT, X_OP, X_STAGE, X_OWN, X_READ, X_ROW, X_COLUMN, X_PEEK = 0, 1, 2, 3, 4, 5, 6, 7
+X_UNDO, X_BAD, X_OVERFLOWS = 8, 9, 10
 X_SOURCE = 11
 X_KEY_1, X_KEY_2, X_SLOT = 12, 13, 14  # What one step hands to the next.
 X_EVENTS_N, X_KEYS_N, X_NUMBERS_N, X_PRESENT = 15, 16, 17, 18
