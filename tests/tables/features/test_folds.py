@@ -43,10 +43,14 @@ distinct      - in   0 | 1  2  2  1  2  3
 ROWS = TABLE.strip().splitlines()
 
 
+def pair(key):
+    return (0, 0) if key is None else (key, 1)
+
+
 def rows_of(plan, events=EVENTS):
     arrays = as_arrays(
         [
-            Event(1, time, tuple((0, 0) if key is None else (key, 1) for key in (card, shop)), (NULL if amount is None else amount,))
+            Event(1, time, tuple(pair(key) for key in (card, shop)), (NULL if amount is None else amount,))
             for time, card, shop, amount in events
         ],
         2, 1,
@@ -113,7 +117,8 @@ def test_an_event_later_than_the_lateness_is_counted_and_its_vector_is_unknown()
     )
     state = FeatureState(plan)
     rows = state.run(*as_arrays([
-        Event(1, 100, ((1, 1), (1, 1)), (2,)), Event(1, 94, ((1, 1), (2, 1)), (2,)), Event(1, 95, ((1, 1), (3, 1)), (2,))
+        Event(1, 100, ((1, 1), (1, 1)), (2,)), Event(1, 94, ((1, 1), (2, 1)), (2,)),
+        Event(1, 95, ((1, 1), (3, 1)), (2,)),
     ], 2, 1))  # fmt: skip
     assert rows.tolist() == [[1, 2, 1], [UNKNOWN, 2, 1], [1, 2, 1]]
     assert state.late == {"n": 1, "m": 0}

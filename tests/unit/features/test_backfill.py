@@ -38,7 +38,8 @@ def frame(count, seed=1):
         rows.append({
             "type": "pay" if pay else "report", "time": clock - rng.randrange(6), "card": rng.randrange(5),
             "shop": rng.choice(["a", "b", None]) if pay else None,
-            "amount": Decimal(rng.randrange(1000)).scaleb(-2) if pay else None, "flag": rng.random() < 0.5 if pay else None,
+            "amount": Decimal(rng.randrange(1000)).scaleb(-2) if pay else None,
+            "flag": rng.random() < 0.5 if pay else None,
             "loss": None if pay else rng.randrange(100),
         })  # fmt: skip
     return pl.DataFrame(rows, schema_overrides={"amount": pl.Decimal(10, 2), "loss": pl.Int32})
@@ -50,7 +51,7 @@ def test_chunks_and_columns_do_not_matter():
     seen = []
     parts = backfill(PLAN, events, chunk_rows=33, progress=lambda done, total: seen.append((done, total)))
     assert whole.equals(parts)
-    assert seen[-1] == (700, 700) and len(seen) == 22
+    assert (seen[-1], len(seen)) == ((700, 700), 22)
     assert whole.columns == ["row", "n", "mean", "losses", "flags", "shops"]
     assert whole["row"].to_list() == events.with_row_index()["index"].filter(events["type"] == "pay").to_list()
     renamed = events.rename({"card": "c"}).with_columns(pl.col("type").replace_strict({"pay": 1, "report": 2}))

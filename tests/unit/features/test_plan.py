@@ -46,7 +46,8 @@ def test_all_problems_are_reported_at_once():
         )  # fmt: skip
     text = str(raised.value)
     assert len(raised.value.problems) == 6
-    for part in ("sum needs a value", "the name is used twice", "no such event type; was 'gone'", "lateness_ms: out of range",
+    for part in ("sum needs a value", "the name is used twice", "no such event type; was 'gone'",
+                 "lateness_ms: out of range",
                  "another event type has the same code", "one scale per number"):  # fmt: skip
         assert part in text
     with pytest.raises(DeclarationError, match="the type code is out of range; was 65536"):

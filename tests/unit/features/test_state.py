@@ -106,7 +106,7 @@ def test_dump_of_other_folds_or_format_or_half_a_dump_is_refused():
         FeatureState.load(other, dump)
     with pytest.raises(InputError, match="the dump has another format; was 99"):
         FeatureState.load(PLAN, dict(dump, format=np.array([99])))
-    with pytest.raises(InputError, match="the dump is not whole; was 100 words. Rebuild the state from the log"):
+    with pytest.raises(InputError, match=r"the dump is not whole; was 100 words\. Rebuild the state from the log"):
         FeatureState.load(PLAN, dict(dump, arena=dump["arena"][:100]))
     with pytest.raises(InputError, match="the dump is not whole; was no plan"):
         FeatureState.load(PLAN, {"arena": dump["arena"], "format": dump["format"]})
