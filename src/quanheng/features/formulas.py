@@ -42,7 +42,9 @@ class Formulas:
         self.formulas: list[CompiledFormula] = []
         for name, feel, decimals, uses in declared:
             if known.issuperset(uses):
-                self.formulas.append(CompiledFormula(name, decimals, tuple(uses), compile_columns(feel, sorted(uses), name, finite=True)))
+                self.formulas.append(
+                    CompiledFormula(name, decimals, tuple(uses), compile_columns(feel, sorted(uses), name, finite=True))
+                )
                 known.add(name)
         self.names = tuple(formula.name for formula in self.formulas)
 
