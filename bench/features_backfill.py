@@ -1,6 +1,6 @@
 """features.backfill.handbook12: the twelve handbook aggregates over the real file; ours, Polars, DuckDB, one thread.
 
-All three turn the same frame in memory into a frame of exact integer sums and counts. Polars says a delayed window as
+All three turn the same frame in memory into a frame of six counts and six means. Polars says a delayed window as
 the difference of two undelayed ones (the fastest form it has: rolling_sum_by().over()); DuckDB as integer RANGE
 windows. Results are compared cell by cell; they may differ only where another payment of the same key bears the same
 time and lies later in the log: SQL and Polars count it in, the kernel does not know it yet.
@@ -45,7 +45,7 @@ def ours(frame: Any) -> Any:
     """The kernel, over the frame."""
     from quanheng.features.backfill import backfill
 
-    return backfill(plan(), frame, values="raw")
+    return backfill(plan(), frame, values="float")
 
 
 def polars(frame: Any) -> Any:
@@ -65,17 +65,23 @@ def polars(frame: Any) -> Any:
             for days in (DELAY, *(DELAY + days for days in DAYS))
         ]
     )
+
+    def delayed(column: str, days: int) -> Any:
+        return pl.col(f"terminal_id.{column}.{DELAY + days}") - pl.col(f"terminal_id.{column}.{DELAY}")
+
     customer = [
-        pl.col(f"customer_id.{column}.{days}").alias(name)
+        expression
         for days in DAYS
-        for column, name in (("one", f"customer_count_{days}d"), ("amount_minor", f"customer_mean_{days}d.sum"))
+        for expression in (
+            pl.col(f"customer_id.one.{days}").alias(f"customer_count_{days}d"),
+            (pl.col(f"customer_id.amount_minor.{days}") / pl.col(f"customer_id.one.{days}")).alias(
+                f"customer_mean_{days}d"
+            ),
+        )
     ]
-    terminal = [
-        (pl.col(f"terminal_id.{column}.{DELAY + days}") - pl.col(f"terminal_id.{column}.{DELAY}")).alias(name)
-        for days in DAYS
-        for column, name in (("one", f"terminal_count_{days}d"), ("is_fraud", f"terminal_fraud_{days}d.sum"))
-    ]
-    return wide.select(customer + terminal)
+    terminal = [delayed("one", days).alias(f"terminal_count_{days}d") for days in DAYS]
+    shares = [(delayed("is_fraud", days) / delayed("one", days)).alias(f"terminal_fraud_{days}d") for days in DAYS]
+    return wide.select(customer + terminal + shares)
 
 
 def duckdb(frame: Any) -> Any:
@@ -91,9 +97,9 @@ def duckdb(frame: Any) -> Any:
         far = (DELAY + days) * DAY_MS - 1
         columns += [
             f"count(*) OVER c{days} AS customer_count_{days}d",
-            f'sum(amount_minor) OVER c{days} AS "customer_mean_{days}d.sum"',
+            f"avg(amount_minor) OVER c{days} AS customer_mean_{days}d",
             f"count(*) OVER t{days} AS terminal_count_{days}d",
-            f'sum(is_fraud) OVER t{days} AS "terminal_fraud_{days}d.sum"',
+            f"avg(is_fraud) OVER t{days} AS terminal_fraud_{days}d",
         ]
         windows += [
             f"c{days} AS (PARTITION BY customer_id ORDER BY ms RANGE {days * DAY_MS - 1} PRECEDING)",
@@ -111,9 +117,9 @@ def compare(frame: Any, mine: Any, other: Any) -> dict[str, int]:
     differ = unexplained = 0
     for key in ("customer", "terminal"):
         tied = frame.select((pl.col("row") != pl.col("row").max().over(f"{key}_id", "time")).alias("tied"))["tied"]
-        for name in (column for column in mine.columns if column.startswith(key) and not column.endswith(".count")):
-            exact = mine[name].clip(lower_bound=0)  # An empty sum is NULL = -2**63; all values here are >= 0.
-            unequal = exact != other[name].cast(pl.Int64).fill_null(0)
+        for name in (column for column in mine.columns if column.startswith(key)):
+            theirs = other[name].cast(pl.Float64).fill_nan(-1).fill_null(-1)  # An empty window has no mean.
+            unequal = mine[name].fill_nan(-1) != theirs
             differ += int(unequal.sum())
             unexplained += int((unequal & ~tied).sum())
     return {"cells_that_differ": differ, "not_explained_by_ties": unexplained}

@@ -115,6 +115,10 @@ class _Reader:
             for layout in self.present
             for field in (*layout.keys, *layout.numbers)
         }
+        # Rows of one full-width layout overwrite all of the buffers; others are first filled with nulls.
+        self.alone = len(plan.layouts) == 1 and bool((self.codes == plan.layouts[0].code).all())
+        self.keys = np.empty((0, self.keys_n, 2), dtype=np.uint64)
+        self.numbers = np.empty((0, self.numbers_n), dtype=np.int64)
         decided = [layout.code for layout in plan.layouts if layout.name in plan.decide]
         self.decided = np.isin(self.codes, decided)
 
@@ -156,12 +160,17 @@ class _Reader:
 
     def arrays(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """types, times, keys, numbers of rows first..last-1."""
-        codes = self.codes[first:last]
-        keys = np.zeros((last - first, self.keys_n, 2), dtype=np.uint64)
-        numbers = np.full((last - first, self.numbers_n), NULL, dtype=np.int64)
+        codes, rows_n = self.codes[first:last], last - first
+        if len(self.keys) < rows_n:
+            self.keys = np.empty((rows_n, self.keys_n, 2), dtype=np.uint64)
+            self.numbers = np.empty((rows_n, self.numbers_n), dtype=np.int64)
+        keys, numbers = self.keys[:rows_n], self.numbers[:rows_n]
+        if not self.alone:
+            keys[:] = 0
+            numbers[:] = NULL
         hashed: dict[str, np.ndarray] = {}
         for layout in self.present:
-            rows: slice | np.ndarray = slice(None) if len(self.present) == 1 else codes == layout.code
+            rows: slice | np.ndarray = slice(None) if self.alone else codes == layout.code
             for place, field in enumerate(layout.keys):
                 if field not in hashed:
                     hashed[field] = _hash(self.columns[field].slice(first, last - first), field)
