@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from quanheng import __version__
+from quanheng.events.schema import KEYS_MAX, NUMBERS_MAX
 from quanheng.facts import FactColumns
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.log.log import Log
@@ -22,8 +23,7 @@ from quanheng.loading.pack import load_packs
 from quanheng.program import Program
 from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated, PlatformEvent, State
 
-HEADER_KEYS_MAX, HEADER_NUMBERS_MAX = 16, 32
-"""Widest header that is read: no event type may declare more key or number fields."""
+HEADER_KEYS_MAX, HEADER_NUMBERS_MAX = KEYS_MAX, NUMBERS_MAX
 
 PROGRAMS_KEPT_MAX = 8
 

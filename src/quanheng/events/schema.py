@@ -26,6 +26,9 @@ NO_KEY = bytes(16)
 MAX_NUMBER = 2**62
 """Largest absolute header number: leaves room for sums of two without overflow."""
 
+KEYS_MAX, NUMBERS_MAX = 16, 32
+"""Widest header: no event type may declare more key or number fields."""
+
 TEXT_LENGTH_MAX = 1024
 KEY_LENGTH_MAX = 256
 FOUND_LENGTH_MAX = 80

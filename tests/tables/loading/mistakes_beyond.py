@@ -24,6 +24,8 @@ def beyond() -> dict[str, Run]:
         "thousands of digits": _with(("traffic.toml", old, new % (b"1" * 5000))),
         "lists without end": _with(("traffic.toml", old, new % (b"[" * 3000 + b"]" * 3000))),
         "fields": _bounded("checks.events", "FIELDS_MAX", 7),
+        "keys": _bounded("checks.events", "KEYS_MAX", 1),
+        "numbers": _bounded("checks.events", "NUMBERS_MAX", 4),
         "choices": _bounded("checks.events", "CHOICES_MAX", 1),
         "features": _bounded("checks.features", "FEATURES_MAX", 2),
         "inputs": _bounded("checks.models", "INPUTS_MAX", 2),

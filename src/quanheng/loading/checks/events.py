@@ -6,7 +6,15 @@ import re
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 
-from quanheng.events.schema import MAX_NUMBER, TEXT_LENGTH_MAX, EventDeclaration, FieldDeclaration
+from quanheng.events.schema import (
+    KEYS_MAX,
+    MAX_NUMBER,
+    NUMBER_KINDS,
+    NUMBERS_MAX,
+    TEXT_LENGTH_MAX,
+    EventDeclaration,
+    FieldDeclaration,
+)
 from quanheng.loading.declared import Entity
 from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import DOTTED_NAME, NAME, Table
@@ -76,6 +84,11 @@ def _event(name: str, table: Table, pack: str, entities: Mapping[str, Entity]) -
             fields[field_name] = _field(Table(values, table.file, outer.path(field_name), table.notes), pack, entities)
     if len(outer.values) > FIELDS_MAX:
         outer.problem("", "the event has too many fields", found=len(outer.values), known=f"at most {FIELDS_MAX}")
+    keys = sum(field.kind == "key" for field in fields.values())
+    numbers = sum(field.kind in NUMBER_KINDS for field in fields.values())
+    for what, count, most in (("key", keys, KEYS_MAX), ("number", numbers, NUMBERS_MAX)):
+        if count > most:
+            outer.problem("", f"the event has too many {what} fields", found=count, known=f"at most {most}")
     table.done()
     _check_subject(table, subject, fields)
     _check_time(table, time, fields)
