@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DECIDED, FAILED, LATE = "decided", "failed", "late"
 STATUSES = (DECIDED, FAILED, LATE)
+DECISION_NUMBERS = 3
+"""Header numbers of a decision: severity of its outcome, status, offset of the activation that decided."""
 
 
 class Opinion(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -74,6 +76,7 @@ class DecisionFact(msgspec.Struct, frozen=True, gc=False):
     subject: bytes
     numbers: tuple[int, int, int]
     body: DecisionBody
+    payload: bytes
 
 
 _encode_body = msgspec.msgpack.Encoder(decimal_format="string").encode
@@ -94,6 +97,10 @@ def weigh(program: Program, event: EventFact, evidence: Evidence, opinions: Sequ
     """Join the opinions of all flows on one event: the most severe outcome wins, every opinion is kept.
 
     Reasons of every opinion that reached the winning outcome are given, in the order of the flows.
+
+    Raises
+    ------
+    TypeError : a trace holds what cannot be recorded (a FEEL function or range as a result)
     """
     if len(opinions) == 1:
         winner = opinions[0]
@@ -115,7 +122,7 @@ def weigh(program: Program, event: EventFact, evidence: Evidence, opinions: Sequ
         program.engine,
     )
     numbers = (program.severity[winner.outcome], STATUSES.index(status), program.activation)
-    return DecisionFact(event.code, event.time_ms, event.received_ms, event.subject, numbers, body)
+    return DecisionFact(event.code, event.time_ms, event.received_ms, event.subject, numbers, body, encode_body(body))
 
 
 class FactColumns(NamedTuple):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from quanheng.events.intake import EventFact, Request
 from quanheng.facts import Evidence
-from quanheng.features.formulas import Formulas, exact_column
+from quanheng.features.formulas import Formulas, exact_column, rounded
 from quanheng.features.source import Batch, Source, SourceColumn
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Known:
 @lru_cache(maxsize=65_536)
 def decimal_of(value: float, decimals: int) -> Decimal | None:
     """A source's answer as a policy sees it; None for NaN. Scores repeat, so the newest are kept."""
-    return None if np.isnan(value) else Decimal(value).quantize(Decimal(1).scaleb(-decimals))
+    return None if np.isnan(value) else rounded(value, decimals)
 
 
 def _float_column(values: Sequence[object]) -> NDArray[np.float64]:

@@ -16,19 +16,16 @@ run side by side because no decision feeds a window: a pack that folds decisions
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from quanheng.deciding import decide
 from quanheng.events.intake import EventFact, Intake, Refusal, Request
-from quanheng.facts import DecisionFact, FactColumns, Opinion, decisions_columns, events_columns, weigh
+from quanheng.facts import DecisionFact, decisions_columns, events_columns
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from quanheng.known import Known
-    from quanheng.program import Flow, Program
+    from quanheng.program import Program
     from quanheng.state import State
 
 
@@ -115,49 +112,3 @@ def admit(
         events.append(one)
         head += 2 if one.code in program.flows else 1
     return items, events, list(here.values()), head
-
-
-def decide(
-    program: Program,
-    events: Sequence[EventFact],
-    columns: FactColumns,
-    raw: np.ndarray,
-    offset: int,
-    received_ms: int,
-) -> list[DecisionFact | None]:
-    """Judge every event whose type has a flow. Changes nothing.
-
-    Parameters
-    ----------
-    raw : int64 (events × plan columns), each row read at its own event's moment
-    """
-    decisions: list[DecisionFact | None] = [None] * len(events)
-    for code, rows in program.deciding(events):
-        batch = columns.batch(rows, offset, received_ms)
-        known = program.join(code, [events[row] for row in rows], batch, raw[rows])
-        judged = [list(judge(flow, known, received_ms)) for flow in program.flows[code]]
-        for row, evidence, opinions in zip(rows, known.evidence(), zip(*judged, strict=True), strict=True):
-            decisions[row] = weigh(program, events[row], evidence, opinions)
-    return decisions
-
-
-def judge(flow: Flow, known: Known, received_ms: int) -> Sequence[Opinion]:
-    """Run one flow's policy on every row of `known`.
-
-    An exception in a policy, or a result that is no declared outcome, is a recorded `failed` opinion with the
-    flow's fall-back outcome: a bank must answer the payment that waits.
-    """
-    policy, opinion = flow.policy, flow.opinion
-    opinions = []
-    inputs = flow.inputs(known)
-    for values, request in zip(zip(*inputs, strict=True) if inputs else repeat(()), known.requests, strict=False):
-        if 0 < request.deadline_ms < received_ms:
-            opinions.append(flow.late)
-            continue
-        try:
-            judgement = policy(values)
-        except Exception as error:  # The declared boundary: any fault in a policy becomes a recorded fall-back.
-            opinions.append(flow.failed(error))
-            continue
-        opinions.append(opinion(judgement))
-    return opinions

@@ -19,7 +19,7 @@ from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.decisions.policy import Judgement, Policy
 from quanheng.events.intake import EventFact
 from quanheng.events.schema import EventType
-from quanheng.facts import DECIDED, FAILED, LATE, Opinion
+from quanheng.facts import DECIDED, DECISION_NUMBERS, FAILED, LATE, Opinion
 from quanheng.features.exact import ExactColumns
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.formulas import Formulas
@@ -72,11 +72,7 @@ class Flow:
         result = judgement.result
         if isinstance(result, dict):
             outcome, reasons = result.get("outcome"), result.get("reasons")
-            if (
-                isinstance(outcome, str)
-                and outcome in self._outcomes
-                and (reasons is None or isinstance(reasons, list))
-            ):
+            if isinstance(outcome, str) and outcome in self._outcomes and _are_codes(reasons):
                 return Opinion(self.name, outcome, DECIDED, [code for code in reasons or () if code], judgement.trace)
         why = "; ".join(map(str, judgement.diagnostics)) or "no rule gave one"
         note = f"the policy gave no declared outcome ({why})"
@@ -111,7 +107,8 @@ class Program:
             event.name: EventType(event, codes[event.name]) for pack in packs.values() for event in pack.events
         }
         self.keys_max = max((len(one.key_fields) for one in self.types.values()), default=0) or 1
-        self.numbers_max = max((len(one.number_fields) for one in self.types.values()), default=0) or 1
+        # A decision's header has numbers too, and the log is read in one width.
+        self.numbers_max = max([DECISION_NUMBERS, *(len(one.number_fields) for one in self.types.values())])
         self.outcomes = _common_outcomes(packs)
         self.severity = {outcome: rank for rank, outcome in enumerate(self.outcomes)}
         self.reasons = {
@@ -249,6 +246,13 @@ class Program:
     def digest(self) -> str:
         """SHA-256 (hex) of what shapes the features: two programs with the same digest share snapshots."""
         return hashlib.sha256(self.plan.digest.encode()).hexdigest()
+
+
+def _are_codes(reasons: object) -> bool:
+    """Reasons are a list of texts; null, alone or among them, means none."""
+    if reasons is None:
+        return True
+    return isinstance(reasons, list) and all(isinstance(code, str) or code is None for code in reasons)
 
 
 def _parameter_getter(parameter: Parameter, clock: str) -> Getter:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from quanheng import __version__
 from quanheng.events.intake import Intake, Request
-from quanheng.facts import DecisionBody, decode_body, encode_body
+from quanheng.facts import DecisionBody, decode_body
 from quanheng.kernel.snapshot import Snapshots
 from quanheng.path import Taken, handle
 from quanheng.reading import Reader
@@ -50,7 +50,7 @@ def replay(reader: Reader, snapshots: Snapshots | None, offset: int, progress: P
     taken = group.items[0]
     if not isinstance(taken, Taken) or taken.decision is None:
         return _report(offset, recorded.body, None, "the event is no longer read or decided by the recorded versions")
-    replayed = encode_body(taken.decision.body)
+    replayed = taken.decision.payload
     if replayed == recorded.payload:
         return ReplayReport(offset, recorded.outcome, tuple(recorded.reasons), True, (), "", event.offset)
     cause = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from itertools import islice
 from operator import add
 from typing import Any, NamedTuple
@@ -17,8 +18,7 @@ import msgspec
 
 from quanheng.events.intake import Intake, Refusal, Request, decode_event_body
 from quanheng.events.schema import NO_KEY
-from quanheng.facts import encode_body
-from quanheng.kernel.errors import AppendFailed, DataErased, RequestConflict
+from quanheng.kernel.errors import AppendFailed, DataErased, LogCorrupt, RequestConflict, SealBroken
 from quanheng.kernel.index import Entry, RequestIndex
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, NONE_16, encode_header
@@ -29,6 +29,7 @@ from quanheng.state import INTAKE_REJECTED, PlatformEvent, State
 
 Clock = Callable[[], int]
 REJECTED_DATA_LENGTH_MAX = 4096
+RECENT_BYTES_MAX = 2048
 RECENT_MIN = 50_000
 """How many of the newest events are kept in memory to answer repeats without reading the log."""
 
@@ -118,8 +119,11 @@ class Writer:
         for request in requests:
             received_ms = self._stamp()
             keys = self._intake.keys([request])
-            group = handle(self.state, self._intake, [request], keys, received_ms, {}, dry_run=True)
-            replies += [_reply(item, -1, -1) for item in group.items]
+            taken = {key: entry.event for key, entry in self.index.lookup(keys).items()}
+            group = handle(self.state, self._intake, [request], keys, received_ms, taken, dry_run=True)
+            replies += [
+                self._repeated(item) if isinstance(item, Repeat) else _reply(item, -1, -1) for item in group.items
+            ]
         return replies
 
     def _stamp(self) -> int:
@@ -163,7 +167,7 @@ class Writer:
                 add_payload(payload)
                 if decision is None:
                     continue
-                payload = encode_body(decision.body)
+                payload = decision.payload
                 add_header(
                     encode_header(
                         DECISION, decision.code, decision.time_ms, decision.received_ms, item.offset, subject, NONE_16,
@@ -190,7 +194,7 @@ class Writer:
                 "data_length_bytes": len(request.data),
             }
         )
-        subject = self.ring.pseudonym("quanheng.intake", "rejected")
+        subject = self.ring.pseudonym(*self._subject_of_rejected(request))
         self.state.apply_platform(PlatformEvent(pending.first + len(pending.headers), INTAKE_REJECTED, b""))
         pending.headers.append(
             encode_header(
@@ -200,6 +204,20 @@ class Writer:
         )  # fmt: skip
         pending.subjects.append(subject)
         pending.payloads.append(payload)
+
+    def _subject_of_rejected(self, request: Request) -> tuple[str, str]:
+        """Who a refused request is about, where that can be read: erasing the subject erases it too."""
+        event_type = self.state.program.types.get(request.type)
+        subject = event_type.subject if event_type is not None else None
+        if subject is not None:
+            field, entity = subject
+            try:
+                id = msgspec.json.decode(request.data, type=dict[str, Any]).get(field)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                id = None
+            if isinstance(id, str) and id:
+                return entity, id
+        return "quanheng.intake", "rejected"
 
     def _append(self, pending: Pending) -> None:
         headers = pending.headers
@@ -232,9 +250,10 @@ class Writer:
             if isinstance(item, Taken):
                 reply = _reply(item, item.offset, item.offset + 1)
                 event = item.event
-                recent[item.offset] = Recent(
-                    event.code, event.payload, item.decision is not None, reply.outcome, reply.reasons
-                )
+                if len(event.payload) <= RECENT_BYTES_MAX:
+                    recent[item.offset] = Recent(
+                        event.code, event.payload, item.decision is not None, reply.outcome, reply.reasons
+                    )
                 replies.append(reply)
             elif isinstance(item, Repeat):
                 replies.append(self._repeated(item))
@@ -254,8 +273,8 @@ class Writer:
         recent = self._recent.get(item.offset)  # A client that sends again mostly does so soon.
         if recent is None:
             try:
-                recent = self._recorded(item.offset)
-            except DataErased as error:
+                recent = self._recorded(item)
+            except (DataErased, SealBroken) as error:
                 return Reply(request.id, "conflict", error=str(error))
         differs = _differences(item, recent.code, decode_event_body(recent.payload).data)
         if differs:
@@ -271,9 +290,16 @@ class Writer:
             return Reply(request.id, "repeated", item.offset)
         return Reply(request.id, "repeated", item.offset, item.offset + 1, recent.outcome, recent.reasons)
 
-    def _recorded(self, offset: int) -> Recent:
+    def _recorded(self, item: Repeat) -> Recent:
         """The answer as the log has it."""
-        event, decision = self.reader.event(offset), self.reader.decision_of(offset)
+        event, decision = self.reader.event(item.offset), self.reader.decision_of(item.offset)
+        if event.record.request != item.event.request_key:
+            raise LogCorrupt(
+                "the request index belongs to another log",
+                where=self.index.path,
+                found=f"another request at offset {item.offset}",
+                cure="Stop, delete the index file and start again: it is built again from the log.",
+            )
         if decision is None:
             return Recent(event.type, event.payload, False)
         return Recent(event.type, event.payload, True, decision.outcome, decision.reasons)
@@ -295,12 +321,15 @@ def _text(value: str) -> str:
     return value.encode("utf-8", "replace").decode()
 
 
+_exact_json = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+
+
 def _differences(item: Repeat, type_code: int, data: bytes) -> list[str]:
     """Names of what a repeated request says otherwise than the recorded one."""
     differs = [] if type_code == item.event.code else ["type"]
     sent = decode_event_body(item.event.payload).data
     if data != sent:
-        old, new = (msgspec.json.decode(one, type=dict[str, Any]) for one in (data, sent))
+        old, new = (_exact_json(one) for one in (data, sent))
         differs += sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     return differs
 

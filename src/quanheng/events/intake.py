@@ -15,6 +15,7 @@ from quanheng.events.schema import NO_KEY, EventType, Row
 from quanheng.kernel.errors import EventRejected, InputError
 
 REQUEST_ID_LENGTH_MAX = 200
+DATA_BYTES_MAX = 64 * 1024
 PSEUDONYMS_KEPT_MAX = 200_000
 FUTURE_MAX_MS = 24 * 3_600_000
 """How far ahead of the writer's clock an event may place itself: a day, for clocks and zones that are wrong. One event
@@ -148,6 +149,14 @@ class Intake:
                 where="id",
                 found=f"{len(request.id)} characters",
                 allowed=f"1 to {REQUEST_ID_LENGTH_MAX} characters",
+            )
+        if len(request.data) > DATA_BYTES_MAX:
+            raise EventRejected(
+                "the event's data is too large",
+                where=request.type,
+                found=f"{len(request.data)} bytes",
+                allowed=f"at most {DATA_BYTES_MAX} bytes",
+                cure="Send only declared fields, without padding.",
             )
         row = event_type.read(request.data)
         if row.time_ms > received_ms + FUTURE_MAX_MS:

@@ -97,7 +97,7 @@ class EventType:
         self.number_fields = tuple(name for name, field in fields.items() if field.kind in NUMBER_KINDS)
         self.scales = tuple(fields[name].scale if fields[name].kind == "decimal" else 0 for name in self.number_fields)
         self.entities = tuple(fields[name].entity for name in self.key_fields)
-        self._subject = (declaration.subject, fields[declaration.subject].entity) if declaration.subject else None
+        self.subject = (declaration.subject, fields[declaration.subject].entity) if declaration.subject else None
         self._decimals = {name: field for name, field in fields.items() if field.kind == "decimal"}
         self._choices = {name: frozenset(f.choices) for name, f in fields.items() if f.kind == "choice"}
         self.struct = _struct(declaration)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import NamedTuple
 
 import numpy as np
@@ -66,5 +66,12 @@ def exact_column(values: Floats, decimals: int) -> list[Decimal | None]:
 
     Rounding is of the exact binary value, so it is the same on every machine.
     """
-    quantum = Decimal(1).scaleb(-decimals)
-    return [None if math.isnan(value) else Decimal(value).quantize(quantum) for value in values.tolist()]
+    return [None if math.isnan(value) else rounded(value, decimals) for value in values.tolist()]
+
+
+_WIDE = Context(prec=400)  # The largest float64 has 309 digits before the point.
+
+
+def rounded(value: float, decimals: int) -> Decimal:
+    """A finite float as a decimal of `decimals` digits behind the point, half-even."""
+    return Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=_WIDE)

@@ -1,0 +1,100 @@
+"""Decide: judge events by the policies of their flows. Changes nothing, does no I/O, reads no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import repeat
+
+import numpy as np
+
+from quanheng.events.intake import EventFact
+from quanheng.facts import DecisionFact, Evidence, FactColumns, Opinion, weigh
+from quanheng.known import Known
+from quanheng.program import Flow, Program
+
+
+def decide(
+    program: Program,
+    events: Sequence[EventFact],
+    columns: FactColumns,
+    raw: np.ndarray,
+    offset: int,
+    received_ms: int,
+) -> list[DecisionFact | None]:
+    """Judge every event whose type has a flow.
+
+    An exception anywhere in here becomes a recorded `failed` decision of the event that caused it, with the flow's
+    fall-back outcome: a bank must answer the payment that waits. The other events of the group are not touched.
+
+    Parameters
+    ----------
+    columns, raw : the events' facts, and int64 (events × plan columns) read at each event's own moment
+    offset : the log's head before the group
+    """
+    decisions: list[DecisionFact | None] = [None] * len(events)
+    for code, rows in program.deciding(events):
+        try:
+            made = _decide_rows(program, code, rows, events, columns, raw, offset, received_ms)
+        except Exception:  # The declared boundary: the event at fault is found by judging each alone.
+            made = [_decide_alone(program, code, row, events, columns, raw, offset, received_ms) for row in rows]
+        for row, decision in zip(rows, made, strict=True):
+            decisions[row] = decision
+    return decisions
+
+
+def _decide_rows(
+    program: Program,
+    code: int,
+    rows: Sequence[int],
+    events: Sequence[EventFact],
+    columns: FactColumns,
+    raw: np.ndarray,
+    offset: int,
+    received_ms: int,
+) -> list[DecisionFact]:
+    some = [events[row] for row in rows]
+    known = program.join(code, some, columns.batch(rows, offset, received_ms), raw[rows])
+    judged = [judge(flow, known, received_ms) for flow in program.flows[code]]
+    return [
+        weigh(program, event, evidence, opinions)
+        for event, evidence, opinions in zip(some, known.evidence(), zip(*judged, strict=True), strict=True)
+    ]
+
+
+def _decide_alone(
+    program: Program,
+    code: int,
+    row: int,
+    events: Sequence[EventFact],
+    columns: FactColumns,
+    raw: np.ndarray,
+    offset: int,
+    received_ms: int,
+) -> DecisionFact:
+    try:
+        return _decide_rows(program, code, [row], events, columns, raw, offset, received_ms)[0]
+    except Exception as error:  # The declared boundary: recorded with the fall-back outcome.
+        opinions = [flow.failed(error) for flow in program.flows[code]]
+        return weigh(program, events[row], Evidence(raw[row].tobytes(), b"", b""), opinions)
+
+
+def judge(flow: Flow, known: Known, received_ms: int) -> Sequence[Opinion]:
+    """Run one flow's policy on every row of `known`.
+
+    An exception in a policy, or a result that is no declared outcome, is a recorded `failed` opinion with the
+    flow's fall-back outcome: a bank must answer the payment that waits.
+    """
+    policy, opinion = flow.policy, flow.opinion
+    opinions = []
+    inputs = flow.inputs(known)
+    for values, request in zip(zip(*inputs, strict=True) if inputs else repeat(()), known.requests, strict=False):
+        if 0 < request.deadline_ms < received_ms:
+            opinions.append(flow.late)
+            continue
+        try:
+            judgement = policy(values)
+        except Exception as error:  # The declared boundary: any fault in a policy becomes a recorded fall-back.
+            opinions.append(flow.failed(error))
+            continue
+        opinions.append(opinion(judgement))
+    return opinions
