@@ -6,6 +6,7 @@ import gc
 import hashlib
 import secrets
 import time
+import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +19,7 @@ from quanheng.kernel.errors import (
     DeclarationError,
     NotAuthenticated,
     NotPermitted,
+    Problem,
 )
 from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.log import Log
@@ -149,6 +151,9 @@ class Engine:
             self.state.program.codes, [event.name for one in declared.values() for event in one.events]
         )
         program = Program(declared, codes)
+        changes = _layout_changes(self.state, program)
+        if changes:
+            raise DeclarationError("the packs are not activated", changes)
         for name, one in declared.items():
             problems = run_cases(one, lambda case: rehearse(program, case))
             if problems:
@@ -225,8 +230,8 @@ class Engine:
         """
         subject = self.ring.pseudonym(entity, id)
         offset = self.writer.record(SUBJECT_ERASED, {"subject": subject.hex()})
-        self.ring.erase(subject, offset)
         self.writer.forget_recent()
+        self.ring.erase(subject, offset)
         return offset
 
     def _finish_erasures(self) -> None:
@@ -285,9 +290,35 @@ class Engine:
 
 
 def _name_of(pack: PackFiles) -> str:
-    import tomllib
+    """Name of a pack; its label where pack.toml cannot be read, which checking then reports."""
+    try:
+        manifest = tomllib.loads(pack.files.get("pack.toml", b"").decode()).get("pack", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return pack.label
+    name = manifest.get("name") if isinstance(manifest, dict) else None
+    return name if isinstance(name, str) and name else pack.label
 
-    return str(tomllib.loads(pack.files.get("pack.toml", b"").decode()).get("pack", {}).get("name", pack.label))
+
+def _layout_changes(state: State, program: Program) -> list[Problem]:
+    """Events of the log are read again by position, so key and number fields may only be appended."""
+    problems = []
+    for name, old in state.program.types.items():
+        new = program.types.get(name)
+        if new is None or not state.events[old.code]:
+            continue
+        for was, now in zip(old.layout(), new.layout(), strict=True):
+            if now[: len(was)] != was:
+                problems.append(
+                    Problem(
+                        "events.toml",
+                        f'event."{name}".fields',
+                        "the log holds events of this type, to which key and number fields may only be appended",
+                        ", ".join(now),
+                        ", ".join(was) + ", then new ones",
+                        "Keep fields, entities and scales as they were, in their order; or declare another event.",
+                    )
+                )
+    return problems
 
 
 def _assign_codes(codes: dict[str, int], names: Iterable[str]) -> dict[str, int]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import LogCorrupt
 from quanheng.kernel.log.log import Log
@@ -53,5 +55,6 @@ def write_snapshot(
     if newest is not None and newest.offset == state.head:
         return Followed(state.head, digest, False)
     kept, arrays = state.keep()
-    snapshots.write(state.head, state.program.digest(), {"state": kept, **arrays})
+    parts: dict[str, bytes | np.ndarray] = {"chain": log.digest_at(state.head), "state": kept, **arrays}
+    snapshots.write(state.head, state.program.digest(), parts)
     return Followed(state.head, digest, True)

@@ -14,6 +14,7 @@ from quanheng import __version__
 from quanheng.events.schema import KEYS_MAX, NUMBERS_MAX
 from quanheng.facts import FactColumns
 from quanheng.kernel.content import ContentStore
+from quanheng.kernel.errors import InputError, LogCorrupt
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import EVENT, Columns
 from quanheng.kernel.snapshot import Snapshots
@@ -132,17 +133,27 @@ def _apply(state: State, columns: Columns, start: int, stop: int, *, windows: bo
 
 
 def _from_snapshot(log: Log, content: ContentStore, snapshots: Snapshots | None, upto: int) -> State | None:
-    if snapshots is None:
-        return None
-    snapshot = snapshots.newest(upto=upto)
-    if snapshot is None:
-        return None
-    parts = dict(snapshot.parts)
-    kept = bytes(parts.pop("state"))
-    activation = State.activation_of(kept)
+    """The newest snapshot that this version can read and that was taken of this log; None = fold from the beginning.
+
+    A snapshot is derived: one of another timeline (a log restored from a copy has gone on otherwise) or of another
+    format is passed over, never trusted and never fatal.
+    """
+    at = upto
+    while snapshots is not None and (snapshot := snapshots.newest(upto=at)) is not None:
+        at = snapshot.offset - 1
+        parts = dict(snapshot.parts)
+        try:
+            if bytes(parts.pop("chain")) != log.digest_at(snapshot.offset):
+                continue
+            kept = bytes(parts.pop("state"))
+            program = _program_at(log, content, State.activation_of(kept))
+            return State.restore(program, kept, {name: np.asarray(part) for name, part in parts.items()})
+        except (KeyError, LogCorrupt, InputError, msgspec.DecodeError, msgspec.ValidationError):
+            continue
+    return None
+
+
+def _program_at(log: Log, content: ContentStore, activation: int) -> Program:
     if activation < 0:
-        program = empty_program()
-    else:
-        activated = msgspec.json.decode(log.record(activation).payload, type=Activated)
-        program = program_of(content, activated, activation)
-    return State.restore(program, kept, {name: np.asarray(part) for name, part in parts.items()})
+        return empty_program()
+    return program_of(content, msgspec.json.decode(log.record(activation).payload, type=Activated), activation)

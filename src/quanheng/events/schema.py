@@ -104,6 +104,13 @@ class EventType:
         self._decoder = msgspec.json.Decoder(self.struct)
         self.read_row: Callable[[object], Row] = _row_reader(self)
 
+    def layout(self) -> tuple[list[str], list[str]]:
+        """Key fields with their entities, and number fields with their scales, in the order of the log's headers."""
+        return (
+            [f"{name} ({entity})" for name, entity in zip(self.key_fields, self.entities, strict=True)],
+            [f"{name} (scale {scale})" for name, scale in zip(self.number_fields, self.scales, strict=True)],
+        )
+
     def read(self, data: bytes) -> Row:
         """Check the JSON object `data` and return its row.
 

@@ -129,8 +129,9 @@ class KeyRing:
         self._forget_if_changed()
         keys = self._keys
         if not all(map(keys.__contains__, subjects)):
-            self._ensure(subjects)
-            keys = self._keys
+            with self._lock:
+                self._ensure(subjects)
+                keys = self._keys
         pool = os.urandom(NONCE_BYTES * len(subjects))
         sealed = []
         at = 0

@@ -213,7 +213,7 @@ class Intake:
                 UnicodeDecodeError,
             ) as worse:  # One did not fit, then the JSON ended.
                 raise Refused(wire.Answer(400, error_body(_not_json(worse, body))), "not_json") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(wire.Answer(400, error_body(_not_json(error, body))), "not_json") from None
         else:
             events, bad = [(one.id, one.type, bytes(one.data)) for one in many], {}

@@ -45,7 +45,8 @@ def test_a_snapshot_that_differs_from_a_full_replay_is_found(tmp_path):
     state = recovery.rebuild(engine.log, engine.content, None)
     state.rejected += 1  # A snapshot that is whole and wrong.
     kept, arrays = state.keep()
-    Snapshots(tmp_path / "data" / "snapshots").write(state.head, state.program.digest(), {"state": kept, **arrays})
+    parts = {"chain": engine.log.digest_at(state.head), "state": kept, **arrays}
+    Snapshots(tmp_path / "data" / "snapshots").write(state.head, state.program.digest(), parts)
     engine.submit([ask("after")])
     engine.close()
     with pytest.raises(LogCorrupt, match="a snapshot does not equal a full replay") as caught:

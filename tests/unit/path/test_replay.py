@@ -58,18 +58,22 @@ def test_a_difference_is_named_with_its_cause(history, monkeypatch):
     offset = decisions(history)[3]
     recorded = history.reader.recorded_decision(offset)
     monkeypatch.setattr(quanheng.replay, "__version__", "9.9.9")
-    real = quanheng.replay.encode_body
-    monkeypatch.setattr(quanheng.replay, "encode_body", lambda body: real(changed(body)))
+    real = quanheng.replay.handle
+    monkeypatch.setattr(quanheng.replay, "handle", lambda *args, **named: shrugged(real(*args, **named)))
     report = replay(history.reader, None, offset)
     assert not report.same
     assert Difference("outcome", recorded.outcome, "shrug") in report.differences
     assert report.cause == "decided by Quanheng 0.1.0, replayed by 9.9.9"
 
 
-def changed(body):
-    import msgspec
+def shrugged(group):
+    """The group with another outcome in its one decision."""
+    from msgspec.structs import replace
 
-    return msgspec.structs.replace(body, outcome="shrug")
+    (item,) = group.items
+    body = replace(item.decision.body, outcome="shrug")
+    decision = replace(item.decision, body=body, payload=encode_body(body))
+    return group._replace(items=[replace(item, decision=decision)])
 
 
 def test_equal_bodies_are_equal_bytes(history):

@@ -136,6 +136,15 @@ class Log:
                 columns = columns.cut(start, stop)
             yield row.first + start, columns
 
+    def digest_at(self, offset: int) -> bytes:
+        """Digest of the chain up to `offset`, where a batch must end: what was derived from the log names it.
+
+        Raises
+        ------
+        LogCorrupt : no batch ends there
+        """
+        return _digest_before(self.store, offset)
+
     def record(self, offset: int) -> rec.Record:
         """The record at `offset`.
 
