@@ -23,6 +23,7 @@ from quanheng.kernel.errors import (
 )
 from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.log import Log
+from quanheng.kernel.log.records import NONE_16
 from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.kernel.log.store import LogStore
 from quanheng.kernel.seal import KeyRing
@@ -46,6 +47,8 @@ from quanheng.state import (
 from quanheng.writer import Clock, Writer
 
 SCOPES = ("ingest", "read", "admin")
+INDEX_CHECKED = 512
+"""How many of the newest records are compared with the request index on opening."""
 
 
 def system_clock_ms() -> int:
@@ -115,19 +118,7 @@ class Engine:
         log = Log.open(store or SqliteLogStore(folder / "log.db"), owner, ring.signer("quanheng/" + folder.name))
         content, snapshots = ContentStore(folder / "content"), Snapshots(folder / "snapshots")
         state = recovery.rebuild(log, content, snapshots, progress=progress)
-        index = RequestIndex(folder / "index.db")
-        if index.watermark() > log.head:
-            raise ConfigurationError(
-                "the request index is ahead of the log",
-                where=str(folder / "index.db"),
-                found=str(index.watermark()),
-                allowed=f"at most {log.head}",
-                cure="The index belongs to another log: delete the file, it is built again from the log.",
-            )
-        for first, columns in log.read_columns(
-            index.watermark(), recovery.HEADER_KEYS_MAX, recovery.HEADER_NUMBERS_MAX
-        ):
-            index.add_columns(first, columns)
+        index = _open_index(folder / "index.db", log)
         engine = cls(folder, ring, log, content, snapshots, index, state, clock)
         engine._finish_erasures()
         state.peek(events_columns([], state.program))  # Kernels are compiled or loaded before a caller waits for them.
@@ -287,6 +278,32 @@ class Engine:
         self.index.close()
         self.log.close()
         self.ring.close()
+
+
+def _open_index(path: Path, log: Log) -> RequestIndex:
+    """The request index, caught up with the log. One that belongs to another log is built again: it is derived."""
+    index = RequestIndex(path)
+    if index.watermark() > log.head or not _agrees(index, log):
+        index.close()
+        for file in path.parent.glob(path.name + "*"):
+            file.unlink()
+        index = RequestIndex(path)
+    for first, columns in log.read_columns(index.watermark(), recovery.HEADER_KEYS_MAX, recovery.HEADER_NUMBERS_MAX):
+        index.add_columns(first, columns)
+    return index
+
+
+def _agrees(index: RequestIndex, log: Log) -> bool:
+    """Whether the newest records that the index covers are where it says. One of another timeline differs there."""
+    upto = index.watermark()
+    first_checked = max(0, upto - INDEX_CHECKED)
+    for first, columns in log.read_columns(first_checked, recovery.HEADER_KEYS_MAX, recovery.HEADER_NUMBERS_MAX, upto):
+        keys = {columns.request_key(row): first + row for row in range(len(columns))}
+        keys.pop(NONE_16, None)
+        found = index.lookup(list(keys)) if keys else {}
+        if any(key not in found or found[key].event != offset for key, offset in keys.items()):
+            return False
+    return True
 
 
 def _name_of(pack: PackFiles) -> str:

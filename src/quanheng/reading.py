@@ -136,7 +136,10 @@ class Reader:
         record = self.log.record(offset)
         if record.kind != EVENT or record.type != INTAKE_REJECTED:
             raise _not_found("rejected request", offset, self.log.head)
-        shown: dict[str, Any] = msgspec.json.decode(self._unseal(record, offset))
+        try:
+            shown: dict[str, Any] = msgspec.json.decode(self._unseal(record, offset))
+        except DataErased as error:
+            shown = {"error": str(error)}
         return {"offset": offset, "received_ms": record.received_ms, **shown}
 
     def activated(self, offset: int) -> Activated:

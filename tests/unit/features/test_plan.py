@@ -32,7 +32,7 @@ def compiled(*folds, layouts=(PAY, OTHER), decide=("pay",), lateness_ms=0):
     ],
 )
 def test_problem_of_a_fold(fold, message):
-    with pytest.raises(DeclarationError) as raised:
+    with pytest.raises(DeclarationError, match="the folds cannot be compiled") as raised:
         compiled(fold)
     assert message in str(raised.value)
     assert "features.toml: fold f" in str(raised.value)
