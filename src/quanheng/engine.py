@@ -283,7 +283,15 @@ class Engine:
 def _open_index(path: Path, log: Log) -> RequestIndex:
     """The request index, caught up with the log. One that belongs to another log is built again: it is derived."""
     index = RequestIndex(path)
-    if index.watermark() > log.head or not _agrees(index, log):
+    if index.watermark() > log.head:
+        raise ConfigurationError(
+            "the request index is ahead of the log",
+            where=str(path),
+            found=str(index.watermark()),
+            allowed=f"at most {log.head}",
+            cure="Is the log file the right one? If it was restored from a copy, delete the index: it is built again.",
+        )
+    if not _agrees(index, log):
         index.close()
         for file in path.parent.glob(path.name + "*"):
             file.unlink()

@@ -85,13 +85,17 @@ def test_a_snapshot_of_another_timeline_is_passed_over_and_its_index_built_again
     engine.submit([ask(f"old{number}") for number in range(20)])
     engine.close()
     write_snapshot(tmp_path / "data")
-    for name in ("log.db", "log.db.head"):  # The log alone is restored; snapshot and index stay.
-        (tmp_path / "data" / name).unlink(missing_ok=True)
-        if (tmp_path / "copy" / name).exists():
-            shutil.copy(tmp_path / "copy" / name, tmp_path / "data" / name)
+    data, aside = tmp_path / "data", tmp_path / "aside"
+    aside.mkdir()
+    for file in [*data.glob("log.db*"), *data.glob("index.db*")]:  # The log is restored; the snapshot stays.
+        shutil.move(file, aside / file.name)
+    for file in (tmp_path / "copy").glob("log.db*"):
+        shutil.copy(file, data / file.name)
     engine = opened(tmp_path)
     engine.submit([ask(f"new{number}", customer="bert") for number in range(30)])
     engine.close()
+    for file in aside.glob("index.db*"):
+        shutil.copy(file, data / file.name)
     engine = opened(tmp_path)
     assert engine.state.digest() == recovery.rebuild(engine.log, engine.content, None).digest()
     assert engine.submit([ask("old3")])[0].status == "decided"
