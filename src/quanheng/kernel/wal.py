@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from quanheng.kernel.files import Files
 
-RETRY_S = 0.02
 BUSY_TIMEOUT_S = 10.0
 
 
@@ -43,7 +41,7 @@ def connect_durably(
         execute = connection.execute
         for statement in before:
             execute(statement).fetchall()
-        _patiently(lambda: execute("PRAGMA journal_mode = WAL").fetchall(), timeout_s)
+        execute("PRAGMA journal_mode = WAL").fetchall()
         execute(f"PRAGMA synchronous = {synchronous}")
         execute("BEGIN IMMEDIATE")
         files.rewrite(Path(path + "-wal"))
@@ -54,16 +52,3 @@ def connect_durably(
             connection.close()
         raise
     return connection
-
-
-def _patiently(call: Callable[[], object], timeout_s: float) -> None:
-    """Try again while another process opens or closes the file: SQLite does not wait by itself there."""
-    for attempt in range(max(1, round(timeout_s / RETRY_S))):
-        try:
-            call()
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or (attempt + 1) * RETRY_S >= timeout_s:
-                raise
-            time.sleep(RETRY_S)
-        else:
-            return
