@@ -127,9 +127,10 @@ def writers_that_share_an_epoch_never_both_write_one_offset(open_store: Opener) 
 
 def writers_that_take_over_from_each_other_leave_one_history(open_store: Opener) -> None:
     acknowledged: dict[int, bytes] = {}
+    stores = [open_store() for _ in range(WRITERS)]  # Opened in peace: who may write is tried, not who may open.
 
     def write(number: int) -> None:
-        store = open_store()
+        store = stores[number]
         for turn in range(5):
             epoch = store.acquire(f"writer {number}")
             head = store.head()
