@@ -6,20 +6,18 @@ import gc
 import hashlib
 import secrets
 import time
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from quanheng import __version__, recovery
+from quanheng import recovery
+from quanheng.activation import Proposal, check_layouts, in_force_of, propose
 from quanheng.facts import events_columns
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import (
     ConfigurationError,
-    DeclarationError,
     NotAuthenticated,
     NotPermitted,
-    Problem,
 )
 from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.log import Log
@@ -28,14 +26,9 @@ from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.kernel.log.store import LogStore
 from quanheng.kernel.seal import KeyRing
 from quanheng.kernel.snapshot import Snapshots
-from quanheng.loading.cases import run_cases
 from quanheng.loading.files import PackFiles
-from quanheng.loading.pack import load_packs
-from quanheng.program import Program
 from quanheng.reading import Reader
-from quanheng.rehearsal import rehearse
 from quanheng.state import (
-    FIRST_PACK_CODE,
     PACKS_ACTIVATED,
     SUBJECT_ERASED,
     TOKEN_ISSUED,
@@ -121,7 +114,9 @@ class Engine:
         index = _open_index(folder / "index.db", log)
         engine = cls(folder, ring, log, content, snapshots, index, state, clock)
         engine._finish_erasures()
-        state.peek(events_columns([], state.program))  # Kernels are compiled or loaded before a caller waits for them.
+        if in_force_of(engine.reader, state.program).sources != state.program.source_versions():
+            engine.activate([])  # Another version of a source answers from here on, so that decisions can name it.
+        state.peek(events_columns([], state.program), 0)  # Kernels are loaded before a caller waits for them.
         return engine
 
     # The platform's own events.
@@ -135,34 +130,42 @@ class Engine:
         ------
         DeclarationError : problems of the packs, or golden cases that fail
         """
-        active = {name: PackFiles(name, self.content.get_folder(hash)) for name, hash in self._active().items()}
-        files = {**active, **{_name_of(pack): pack for pack in packs}}
-        declared = load_packs(sorted(files), files)
-        codes = _assign_codes(
-            self.state.program.codes, [event.name for one in declared.values() for event in one.events]
-        )
-        program = Program(declared, codes)
-        changes = _layout_changes(self.state, program)
-        if changes:
-            raise DeclarationError("the packs are not activated", changes)
-        for name, one in declared.items():
-            problems = run_cases(one, lambda case: rehearse(program, case))
-            if problems:
-                raise DeclarationError(f"pack {name!r} is not activated: golden cases fail", problems)
-        hashes = {name: self.content.put_folder(dict(pack.files)) for name, pack in files.items()}
-        activated = Activated(hashes, {name: one.version for name, one in declared.items()}, codes, __version__)
-        if hashes == self._active() and codes == self.state.program.codes:
-            return activated
-        offset = self.writer.record(PACKS_ACTIVATED, activated)
-        program = recovery.program_of(self.content, activated, offset)
-        if self.state.switch(program):
-            recovery.refold(self.state, self.log, self.log.head)
-        self.writer.renew_intake()
-        return activated
+        return self.put_in_force(self.propose(packs))
 
-    def _active(self) -> dict[str, str]:
-        activation = self.state.program.activation
-        return self.reader.activated(activation).packs if activation >= 0 else {}
+    def propose(self, packs: Iterable[PackFiles]) -> Proposal:
+        """The long half of `activate`: check and rehearse. May run in another thread, beside groups.
+
+        Raises
+        ------
+        DeclarationError : problems of the packs, or golden cases that fail
+        """
+        return propose(self.state, self.reader, packs)
+
+    def put_in_force(self, proposal: Proposal) -> Activated:
+        """The short half of `activate`: one event. No group may be in flight. What can fail comes before the event.
+
+        Raises
+        ------
+        ConfigurationError : other packs were put in force since they were proposed; nothing changed
+        DeclarationError : events came that the proposed packs would read otherwise; nothing changed
+        """
+        if proposal.base != self.state.program.activation:
+            raise ConfigurationError(
+                "other packs were put in force while these were being checked",
+                where="packs",
+                found=f"an activation at offset {self.state.program.activation}",
+                allowed=f"the one at offset {proposal.base}",
+                cure="Activate again.",
+            )
+        check_layouts(self.state, proposal.program)
+        if not proposal.changes:
+            return proposal.activated
+        if proposal.folded is not None:
+            recovery.fold_windows(proposal.folded, self.log, self.log.head)
+        offset = self.writer.record(PACKS_ACTIVATED, proposal.activated)
+        self.state.adopt(recovery.keep_program(proposal.program, proposal.activated, offset), proposal.folded)
+        self.writer.renew_intake()
+        return proposal.activated
 
     def issue_token(self, name: str, scopes: Sequence[str]) -> str:
         """Issue a token to a client; only its SHA-256 is kept. Returns the token: it cannot be shown again."""
@@ -312,46 +315,3 @@ def _agrees(index: RequestIndex, log: Log) -> bool:
         if any(key not in found or found[key].event != offset for key, offset in keys.items()):
             return False
     return True
-
-
-def _name_of(pack: PackFiles) -> str:
-    """Name of a pack; its label where pack.toml cannot be read, which checking then reports."""
-    try:
-        manifest = tomllib.loads(pack.files.get("pack.toml", b"").decode()).get("pack", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError):
-        return pack.label
-    name = manifest.get("name") if isinstance(manifest, dict) else None
-    return name if isinstance(name, str) and name else pack.label
-
-
-def _layout_changes(state: State, program: Program) -> list[Problem]:
-    """Events of the log are read again by position, so key and number fields may only be appended."""
-    problems = []
-    for name, old in state.program.types.items():
-        new = program.types.get(name)
-        if new is None or not state.events[old.code]:
-            continue
-        for was, now in zip(old.layout(), new.layout(), strict=True):
-            if now[: len(was)] != was:
-                problems.append(
-                    Problem(
-                        "events.toml",
-                        f'event."{name}".fields',
-                        "the log holds events of this type, to which key and number fields may only be appended",
-                        ", ".join(now),
-                        ", ".join(was) + ", then new ones",
-                        "Keep fields, entities and scales as they were, in their order; or declare another event.",
-                    )
-                )
-    return problems
-
-
-def _assign_codes(codes: dict[str, int], names: Iterable[str]) -> dict[str, int]:
-    """Codes of event types, append-only over the life of a log."""
-    made = dict(codes)
-    following = max([*made.values(), FIRST_PACK_CODE - 1]) + 1
-    for name in names:
-        if name not in made:
-            made[name] = following
-            following += 1
-    return made

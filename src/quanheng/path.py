@@ -76,11 +76,11 @@ def handle(
     read = intake.read_all(requests, request_keys, received_ms)
     items, events, offsets, head = admit(read, seen, state.head, state.program)
     columns = events_columns(events, state.program)
-    raw = state.peek(columns) if dry_run else state.apply(columns)
-    decisions = decide(state.program, events, columns, raw, state.head, received_ms)
+    moments = state.peek(columns, received_ms) if dry_run else state.apply(columns, received_ms)
+    decisions = decide(state.program, events, columns, moments, state.head, received_ms)
     first = state.head
     if not dry_run:
-        state.apply(decisions_columns(decisions))
+        state.apply(decisions_columns(decisions), received_ms)
         state.head = head
     taken = map(Taken, events, offsets, decisions)
     return Group(first, received_ms, [next(taken) if item is None else item for item in items])

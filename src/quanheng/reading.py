@@ -177,6 +177,7 @@ class Reader:
                     "hash": activated.packs[name],
                     "policies": {file: hashlib.sha256(xml).hexdigest() for file, xml in sorted(pack.policies.items())},
                     "models": {model.name: model.hash for model in pack.models},
+                    "sources": {one.name: activated.sources.get(f"{name}.{one.name}", "") for one in pack.sources},
                 }
                 for name, pack in program.packs.items()
             },
