@@ -221,12 +221,26 @@ class Engine:
         Returns
         -------
         offset of the erasure event.
+
+        Raises
+        ------
+        KeyRingBusy : another process holds the key ring; nothing was recorded and nothing erased
         """
         subject = self.ring.pseudonym(entity, id)
-        offset = self.writer.record(SUBJECT_ERASED, {"subject": subject.hex()})
+        with self.ring.erasing(subject) as destroy:
+            offset = self.writer.record(SUBJECT_ERASED, {"subject": subject.hex()})
+            destroy(offset)
         self.writer.forget_recent()
-        self.ring.erase(subject, offset)
         return offset
+
+    def erasure_note(self) -> str:
+        """What is left to do after the last erasure; empty if nothing is."""
+        if not self.ring.holds_erased_bytes:
+            return ""
+        return (
+            "a process began to read the key ring meanwhile: the key is destroyed, its old bytes may stay in the "
+            "write-ahead log of the ring until the next erasure or start"
+        )
 
     def _finish_erasures(self) -> None:
         """Destroy keys whose erasure was recorded but not carried out before a crash.
