@@ -13,8 +13,9 @@ from server_twin import READER, TOKEN, Request, Twin
 
 from quanheng.kernel.errors import HeadMoved, InputError
 from quanheng.server import wire
+from quanheng.server.answers import refusal
 from quanheng.server.config import Limits
-from quanheng.server.core import Core, refusal
+from quanheng.server.core import Core
 from quanheng.server.intake import token_digest
 from quanheng.server.logs import Log
 
