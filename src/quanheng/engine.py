@@ -26,6 +26,8 @@ from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.kernel.log.store import LogStore
 from quanheng.kernel.seal import KeyRing
 from quanheng.kernel.snapshot import Snapshots
+from quanheng.kernel.steady import SteadyClock
+from quanheng.kernel.time import format_time
 from quanheng.loading.files import PackFiles
 from quanheng.reading import Reader
 from quanheng.state import (
@@ -44,9 +46,18 @@ INDEX_CHECKED = 512
 """How many of the newest records are compared with the request index on opening."""
 
 
+JUMP_MS_MAX = 1_000
+"""How far the machine's clock may leap and be followed at once, and how far a log may be ahead of it on opening."""
+
+
 def system_clock_ms() -> int:
     """The machine's clock, epoch milliseconds UTC. Only the edge reads it; everything below is told the time."""
     return time.time_ns() // 1_000_000
+
+
+def passed_ms() -> int:
+    """Milliseconds that nobody sets; where the system has such a clock, sleep of the machine is counted."""
+    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) // 1_000_000
 
 
 def steady_memory() -> None:
@@ -88,7 +99,8 @@ class Engine:
         *,
         keys: str | Path | None = None,
         store: LogStore | None = None,
-        clock: Clock = system_clock_ms,
+        clock: Clock | None = None,
+        log_ahead_ms_max: int | None = JUMP_MS_MAX,
         owner: str = "engine",
         progress: recovery.Progress | None = None,
     ) -> Self:
@@ -99,11 +111,13 @@ class Engine:
         folder : data folder; made if absent
         keys : folder of the key ring, apart from the data; default `folder` with `-keys` appended
         store : where the log is kept; default SQLite in `folder`
-        clock : epoch milliseconds UTC
+        clock : epoch milliseconds UTC; default the machine's, followed steadily (`kernel.steady`)
+        log_ahead_ms_max : how far the newest stamp of the log may be ahead of the clock; None = go on from it
 
         Raises
         ------
-        LogCorrupt : the end of the log is not what was written; ConfigurationError : wrong key ring
+        LogCorrupt : the end of the log is not what was written
+        ConfigurationError : wrong key ring, or a log from the future
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -111,6 +125,8 @@ class Engine:
         log = Log.open(store or SqliteLogStore(folder / "log.db"), owner, ring.signer("quanheng/" + folder.name))
         content, snapshots = ContentStore(folder / "content"), Snapshots(folder / "snapshots")
         state = recovery.rebuild(log, content, snapshots, progress=progress)
+        clock = clock or SteadyClock(system_clock_ms, passed_ms, JUMP_MS_MAX)
+        _check_clock(clock, state.received_ms, log_ahead_ms_max)
         index = _open_index(folder / "index.db", log)
         engine = cls(folder, ring, log, content, snapshots, index, state, clock)
         engine._finish_erasures()
@@ -288,13 +304,35 @@ class Engine:
             "rejected": self.state.rejected,
             "late_events": int(sum(self.state.features.late.values())),
             "feature_memory_bytes": self.state.features.memory_bytes,
+            "clock_ahead_ms": self.clock_ahead_ms(),
+            "clock_jumps": getattr(self.writer.clock, "jumps", 0),
         }
+
+    def clock_ahead_ms(self) -> int:
+        """How far the writer's stamps are ahead of the machine's clock (negative: behind), ms."""
+        return self.writer.stamp() - getattr(self.writer.clock, "wall", self.writer.clock)()
 
     def close(self) -> None:
         """Flush the index and close every file. Groups in flight must have been committed."""
         self.index.close()
         self.log.close()
         self.ring.close()
+
+
+def _check_clock(clock: Clock, last_ms: int, ahead_ms_max: int | None) -> None:
+    """Refuse a log whose newest stamp lies in the future, or go on from there if that is wished."""
+    ahead_ms = last_ms - clock()
+    if ahead_ms_max is not None and ahead_ms > ahead_ms_max:
+        raise ConfigurationError(
+            "the newest stamp of the log is ahead of this machine's clock",
+            where="clock",
+            found=f"{ahead_ms} ms, {format_time(last_ms)}",
+            allowed=f"at most {ahead_ms_max} ms (clock.jump_ms_max)",
+            cure="Set the clock of the machine. If it is right and the log was stamped by a wrong one, restore a copy "
+            "of before, or go on from its stamp with clock.accept_log_ahead = true.",
+        )
+    if ahead_ms > 0 and isinstance(clock, SteadyClock):
+        clock.begin_at(last_ms)
 
 
 def _open_index(path: Path, log: Log) -> RequestIndex:

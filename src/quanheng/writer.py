@@ -78,7 +78,7 @@ class Writer:
     def __init__(
         self, log: Log, ring: KeyRing, index: RequestIndex, reader: Reader, state: State, clock: Clock
     ) -> None:
-        self.log, self.ring, self.index, self.reader, self.state, self._clock = log, ring, index, reader, state, clock
+        self.log, self.ring, self.index, self.reader, self.state, self.clock = log, ring, index, reader, state, clock
         self._intake = Intake(state.program.types, ring)
         self._in_flight: dict[bytes, int] = {}
         self._in_flight_lock = threading.Lock()
@@ -90,7 +90,7 @@ class Writer:
 
     def prepare(self, requests: Sequence[Request]) -> Pending:
         """Take a group of requests through the main path in memory. Call `commit` with what it returns, in order."""
-        received_ms = self._stamp()
+        received_ms = self.stamp()
         keys = self._intake.keys(requests)
         group = handle(self.state, self._intake, requests, keys, received_ms, self._seen(keys))
         pending = Pending(group.first, received_ms, [], [], [], group)
@@ -117,7 +117,7 @@ class Writer:
         """Decide as if the events entered now, each alone; record nothing."""
         replies = []
         for request in requests:
-            received_ms = self._stamp()
+            received_ms = self.stamp()
             keys = self._intake.keys([request])
             taken = {key: entry.event for key, entry in self.index.lookup(keys).items()}
             group = handle(self.state, self._intake, [request], keys, received_ms, taken, dry_run=True)
@@ -126,9 +126,9 @@ class Writer:
             ]
         return replies
 
-    def _stamp(self) -> int:
-        """The writer's stamp: never decreasing, whatever the machine's clock does."""
-        return max(self.state.received_ms, self._clock())
+    def stamp(self) -> int:
+        """The writer's stamp for now: never decreasing, whatever the clock does."""
+        return max(self.state.received_ms, self.clock())
 
     def _seen(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         """Which of these request ids were taken before: in flight (memory) or recorded (index).
@@ -306,7 +306,7 @@ class Writer:
 
     def record(self, code: int, payload: object) -> int:
         """Append one of the platform's own events at once, and give its offset. No group may be in flight."""
-        offset, body, received_ms = self.state.head, msgspec.json.encode(payload), self._stamp()
+        offset, body, received_ms = self.state.head, msgspec.json.encode(payload), self.stamp()
         header = encode_header(
             EVENT, code, received_ms, received_ms, NO_CAUSE, NONE_16, NONE_16, NONE_16, (), (), len(body), False
         )

@@ -157,7 +157,9 @@ class Core:
             return
         try:
             client = self.engine.authorise(asked.token, WRITE)
-            requests = [self._request(client, id, type, data, asked.deadline_ms) for id, type, data in asked.events]
+            # The edge told the deadline by the machine's clock; the writer compares it with its own stamps.
+            deadline_ms = asked.deadline_ms and asked.deadline_ms + self.engine.clock_ahead_ms()
+            requests = [self._request(client, id, type, data, deadline_ms) for id, type, data in asked.events]
             if asked.dry_run:
                 replies = self.engine.dry_run(requests)
                 link.answer(number, _answer(replies, asked.single, dry_run=True))

@@ -210,9 +210,12 @@ def test_the_deadline_reaches_the_engine():
         engine, link = Twin(), FakeLink()
         core = make(engine)
         send(core, link, 1, "a", deadline_ms=1234)
+        engine.ahead_ms = -200  # The machine's clock leapt ahead of the writer's stamps: the wait stays as long.
+        send(core, link, 2, "b", deadline_ms=1234)
+        send(core, link, 3, "c")
         core.stop()
         await core.run()
-        assert engine.deadlines == [1234]
+        assert engine.deadlines == [1234, 1034, 0]
 
     asyncio.run(story())
 
