@@ -269,14 +269,15 @@ class Writer:
 
     def _repeated(self, item: Repeat) -> Reply:
         """The recorded answer of a repeated id, or a conflict that names the fields that differ."""
-        request = item.event.request
+        request = item.request
         recent = self._recent.get(item.offset)  # A client that sends again mostly does so soon.
         if recent is None:
             try:
                 recent = self._recorded(item)
             except (DataErased, SealBroken) as error:
                 return Reply(request.id, "conflict", error=str(error))
-        differs = _differences(item, recent.code, decode_event_body(recent.payload).data)
+        same_type = self.state.program.codes.get(request.type) == recent.code
+        differs = _differences(request.data, decode_event_body(recent.payload).data, same_type)
         if differs:
             conflict = RequestConflict(
                 "this request id was used before with other content",
@@ -293,7 +294,7 @@ class Writer:
     def _recorded(self, item: Repeat) -> Recent:
         """The answer as the log has it."""
         event, decision = self.reader.event(item.offset), self.reader.decision_of(item.offset)
-        if event.record.request != item.event.request_key:
+        if event.record.request != item.request_key:
             raise LogCorrupt(
                 "the request index belongs to another log",
                 where=self.index.path,
@@ -324,21 +325,23 @@ def _text(value: str) -> str:
 _exact_json = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 
 
-def _differences(item: Repeat, type_code: int, data: bytes) -> list[str]:
+def _differences(sent: bytes, recorded: bytes, same_type: bool) -> list[str]:
     """Names of what a repeated request says otherwise than the recorded one."""
-    differs = [] if type_code == item.event.code else ["type"]
-    sent = decode_event_body(item.event.payload).data
-    if data != sent:
-        old, new = (_exact_json(one) for one in (data, sent))
-        differs += sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-    return differs
+    differs = [] if same_type else ["type"]
+    if sent == recorded:
+        return differs
+    old = _exact_json(recorded)
+    try:
+        new = _exact_json(sent)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # It was not read by a schema.
+        return [*differs, "data, which is no JSON object"]
+    return differs + sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
 
 
-def _reply(item: Taken | Repeat | Refusal, offset: int, decision_offset: int) -> Reply:
+def _reply(item: Taken | Refusal, offset: int, decision_offset: int) -> Reply:
     if isinstance(item, Refusal):
         return Reply(item.request.id, "rejected", error=str(item.error))
-    request = item.event.request
-    decision = item.decision if isinstance(item, Taken) else None
+    request, decision = item.event.request, item.decision
     if decision is None:
         return Reply(request.id, "recorded", offset)
     body = decision.body
