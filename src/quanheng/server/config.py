@@ -57,6 +57,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_burst_events: int = 100_000
     clients_max: int = 10_000
     queue_events_max: int = 20_000
+    queue_bytes_max: int = 64 * 1024 * 1024
     group_events_max: int = 512
     retry_after_s: int = 1
 
@@ -101,6 +102,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "limits.client_burst_events": (1, 100_000_000),
     "limits.clients_max": (1, 10_000_000),
     "limits.queue_events_max": (1, 10_000_000),
+    "limits.queue_bytes_max": (1_024, 1 << 40),
     "limits.group_events_max": (1, 100_000),
     "limits.retry_after_s": (1, 3_600),
     "clock.jump_ms_max": (0, 86_400_000),

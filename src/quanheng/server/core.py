@@ -49,6 +49,7 @@ class Waiting(NamedTuple):
     requests: list[Any]
     single: bool
     arrived_s: float
+    bytes: int
 
 
 class Link(asyncio.Protocol):
@@ -117,7 +118,7 @@ class Core:
         self.engine, self.limits, self.links = engine, limits, set[Link]()
         self._request, self._clock_ms, self._log = request, clock_ms, log
         self._queue: deque[Waiting] = deque()
-        self._queued_events = 0
+        self._queued_events = self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._operations = Operations(engine, limits.retry_after_s, self._wake.set, self.complain)
         self._in_flight = 0  # Events of the group that is being committed; 0 = none is.
@@ -140,7 +141,7 @@ class Core:
     def receive(self, link: Link, kind: int, number: int, body: bytes) -> None:
         """Handle one frame of an edge."""
         if kind == wire.Kind.EVENTS:
-            self._receive_events(link, number, wire.decode_events(body))
+            self._receive_events(link, number, wire.decode_events(body), len(body))
         elif kind == wire.Kind.ADMIN:
             if self._unavailable:
                 link.answer(number, self._unavailable)
@@ -151,7 +152,7 @@ class Core:
         else:
             link.answer(number, self._read(kind, wire.decode_query(body)))
 
-    def _receive_events(self, link: Link, number: int, asked: wire.Events) -> None:
+    def _receive_events(self, link: Link, number: int, asked: wire.Events, size: int) -> None:
         if self._unavailable:
             link.answer(number, self._unavailable)
             return
@@ -164,21 +165,31 @@ class Core:
                 replies = self.engine.dry_run(requests)
                 link.answer(number, _answer(replies, asked.single, dry_run=True))
                 return
-            if self._queued_events + len(requests) > self.limits.queue_events_max and self._queued_events:
-                self.metrics.count("quanheng_queue_full_total")
-                raise QueueFull(
-                    "the queue in front of the writer is full; nothing was written",
-                    found=f"{self._queued_events} events waiting and {len(requests)} more",
-                    allowed=f"{self.limits.queue_events_max} events (limits.queue_events_max)",
-                    cure=f"Send again after {self.limits.retry_after_s} s, or send less at once.",
-                )
+            self._check_room(len(requests), size)
         except Exception as error:  # The declared boundary: a fault of a dry run harms nobody else.
             link.answer(number, refusal(ours(error, "events"), self.limits.retry_after_s))
             return
-        self._queue.append(Waiting(link, number, requests, asked.single, time.perf_counter()))
+        self._queue.append(Waiting(link, number, requests, asked.single, time.perf_counter(), size))
         self._queued_events += len(requests)
+        self._queued_bytes += size
         if self._queued_events >= self._in_flight:
             self._wake.set()
+
+    def _check_room(self, events: int, size: int) -> None:
+        """Refuse what the queue has no room for; one request that is larger than the queue passes when it is empty."""
+        limits = self.limits
+        for waiting, more, allowed, what in (
+            (self._queued_events, events, limits.queue_events_max, "events"),
+            (self._queued_bytes, size, limits.queue_bytes_max, "bytes"),
+        ):
+            if self._queue and waiting + more > allowed:
+                self.metrics.count("quanheng_queue_full_total")
+                raise QueueFull(
+                    "the queue in front of the writer is full; nothing was written",
+                    found=f"{waiting} {what} waiting and {more} more",
+                    allowed=f"{allowed} {what} (limits.queue_{what}_max)",
+                    cure=f"Send again after {limits.retry_after_s} s, or send less at once.",
+                )
 
     def _read(self, kind: int, query: wire.Query) -> wire.Answer:
         """Answer a read from committed state; a read that fails says why and harms nothing."""
@@ -204,6 +215,7 @@ class Core:
     def _metrics_text(self) -> str:
         gauges = flatten("quanheng_engine", self.engine.metrics())
         gauges["quanheng_queue_events", ()] = self._queued_events
+        gauges["quanheng_queue_bytes", ()] = self._queued_bytes
         gauges["quanheng_links", ()] = len(self.links)
         for link in self.links:
             for key, value in link.counters.items():
@@ -277,6 +289,7 @@ class Core:
         while self._queue and (not group or events + len(self._queue[0].requests) <= self.limits.group_events_max):
             waiting = self._queue.popleft()
             events += len(waiting.requests)
+            self._queued_bytes -= waiting.bytes
             group.append(waiting)
         self._queued_events -= events
         return group
@@ -320,7 +333,7 @@ class Core:
         self._unavailable = failed()
         self._answer_all([*group, *self._queue], self._unavailable)
         self._queue.clear()
-        self._queued_events = 0
+        self._queued_events = self._queued_bytes = 0
         self.complain("error", "fail_stop", error)
 
     def _answer_all(self, group: list[Waiting], answer: wire.Answer) -> None:
