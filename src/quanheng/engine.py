@@ -16,13 +16,14 @@ from quanheng.facts import events_columns
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import (
     ConfigurationError,
+    EpochFenced,
     NotAuthenticated,
     NotPermitted,
 )
 from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import NONE_16
-from quanheng.kernel.log.sqlite import SqliteLogStore
+from quanheng.kernel.log.sqlite import SqliteLogStore, refusal
 from quanheng.kernel.log.store import LogStore
 from quanheng.kernel.seal import KeyRing
 from quanheng.kernel.snapshot import Snapshots
@@ -337,7 +338,11 @@ def _check_clock(clock: Clock, last_ms: int, ahead_ms_max: int | None) -> None:
 
 def _open_index(path: Path, log: Log) -> RequestIndex:
     """The request index, caught up with the log. One that belongs to another log is built again: it is derived."""
-    index = RequestIndex(path)
+    try:
+        index = RequestIndex(path, epoch=log.epoch or 0)
+    except EpochFenced:
+        _check_epoch(log)
+        index = _built_again(path, log)  # Of another timeline: a log restored from a copy counts its epochs again.
     if index.watermark() > log.head:
         raise ConfigurationError(
             "the request index is ahead of the log",
@@ -348,12 +353,24 @@ def _open_index(path: Path, log: Log) -> RequestIndex:
         )
     if not _agrees(index, log):
         index.close()
-        for file in path.parent.glob(path.name + "*"):
-            file.unlink()
-        index = RequestIndex(path)
+        index = _built_again(path, log)
     for first, columns in log.read_columns(index.watermark(), recovery.HEADER_KEYS_MAX, recovery.HEADER_NUMBERS_MAX):
         index.add_columns(first, columns)
     return index
+
+
+def _built_again(path: Path, log: Log) -> RequestIndex:
+    """An empty index in place of one that belongs to another log. Whoever was fenced meanwhile may not remove it."""
+    _check_epoch(log)
+    for file in path.parent.glob(path.name + "*"):
+        file.unlink()
+    return RequestIndex(path, epoch=log.epoch or 0)
+
+
+def _check_epoch(log: Log) -> None:
+    tip = log.store.tip()
+    if tip.epoch != log.epoch:
+        raise refusal("the log", tip, log.head, log.head, log.epoch or 0)
 
 
 def _agrees(index: RequestIndex, log: Log) -> bool:
