@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import repeat
 
-import numpy as np
-
 from quanheng.events.intake import EventFact
-from quanheng.facts import DecisionFact, Evidence, FactColumns, Opinion, weigh
+from quanheng.facts import DecisionFact, Evidence, FactColumns, Moments, Opinion, weigh
 from quanheng.known import Known
 from quanheng.program import Flow, Program
 
@@ -17,7 +15,7 @@ def decide(
     program: Program,
     events: Sequence[EventFact],
     columns: FactColumns,
-    raw: np.ndarray,
+    moments: Moments,
     offset: int,
     received_ms: int,
 ) -> list[DecisionFact | None]:
@@ -28,15 +26,15 @@ def decide(
 
     Parameters
     ----------
-    columns, raw : the events' facts, and int64 (events × plan columns) read at each event's own moment
+    columns, moments : the events' facts, and what folds and sources with state knew at each event's own moment
     offset : the log's head before the group
     """
     decisions: list[DecisionFact | None] = [None] * len(events)
     for code, rows in program.deciding(events):
         try:
-            made = _decide_rows(program, code, rows, events, columns, raw, offset, received_ms)
+            made = _decide_rows(program, code, rows, events, columns, moments, offset, received_ms)
         except Exception:  # The declared boundary: the event at fault is found by judging each alone.
-            made = [_decide_alone(program, code, row, events, columns, raw, offset, received_ms) for row in rows]
+            made = [_decide_alone(program, code, row, events, columns, moments, offset, received_ms) for row in rows]
         for row, decision in zip(rows, made, strict=True):
             decisions[row] = decision
     return decisions
@@ -48,12 +46,12 @@ def _decide_rows(
     rows: Sequence[int],
     events: Sequence[EventFact],
     columns: FactColumns,
-    raw: np.ndarray,
+    moments: Moments,
     offset: int,
     received_ms: int,
 ) -> list[DecisionFact]:
     some = [events[row] for row in rows]
-    known = program.join(code, some, columns.batch(rows, offset, received_ms), raw[rows])
+    known = program.join(code, some, columns.batch(rows, offset, received_ms), moments.rows(rows))
     judged = [judge(flow, known, received_ms) for flow in program.flows[code]]
     return [
         weigh(program, event, evidence, opinions)
@@ -67,15 +65,15 @@ def _decide_alone(
     row: int,
     events: Sequence[EventFact],
     columns: FactColumns,
-    raw: np.ndarray,
+    moments: Moments,
     offset: int,
     received_ms: int,
 ) -> DecisionFact:
     try:
-        return _decide_rows(program, code, [row], events, columns, raw, offset, received_ms)[0]
+        return _decide_rows(program, code, [row], events, columns, moments, offset, received_ms)[0]
     except Exception as error:  # The declared boundary: recorded with the fall-back outcome.
         opinions = [flow.failed(error) for flow in program.flows[code]]
-        return weigh(program, events[row], Evidence(raw[row].tobytes(), b"", b""), opinions)
+        return weigh(program, events[row], Evidence(moments.raw[row].tobytes(), b"", b""), opinions)
 
 
 def judge(flow: Flow, known: Known, received_ms: int) -> Sequence[Opinion]:

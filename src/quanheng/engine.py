@@ -6,36 +6,32 @@ import gc
 import hashlib
 import secrets
 import time
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from quanheng import __version__, recovery
+from quanheng import recovery
+from quanheng.activation import Proposal, check_layouts, in_force_of, propose
 from quanheng.facts import events_columns
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import (
     ConfigurationError,
-    DeclarationError,
+    EpochFenced,
     NotAuthenticated,
     NotPermitted,
-    Problem,
 )
 from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import NONE_16
-from quanheng.kernel.log.sqlite import SqliteLogStore
+from quanheng.kernel.log.sqlite import SqliteLogStore, refusal
 from quanheng.kernel.log.store import LogStore
 from quanheng.kernel.seal import KeyRing
 from quanheng.kernel.snapshot import Snapshots
-from quanheng.loading.cases import run_cases
+from quanheng.kernel.steady import SteadyClock
+from quanheng.kernel.time import format_time
 from quanheng.loading.files import PackFiles
-from quanheng.loading.pack import load_packs
-from quanheng.program import Program
 from quanheng.reading import Reader
-from quanheng.rehearsal import rehearse
 from quanheng.state import (
-    FIRST_PACK_CODE,
     PACKS_ACTIVATED,
     SUBJECT_ERASED,
     TOKEN_ISSUED,
@@ -51,9 +47,18 @@ INDEX_CHECKED = 512
 """How many of the newest records are compared with the request index on opening."""
 
 
+JUMP_MS_MAX = 1_000
+"""How far the machine's clock may leap and be followed at once, and how far a log may be ahead of it on opening."""
+
+
 def system_clock_ms() -> int:
     """The machine's clock, epoch milliseconds UTC. Only the edge reads it; everything below is told the time."""
     return time.time_ns() // 1_000_000
+
+
+def passed_ms() -> int:
+    """Milliseconds that nobody sets; where the system has such a clock, sleep of the machine is counted."""
+    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) // 1_000_000
 
 
 def steady_memory() -> None:
@@ -95,7 +100,8 @@ class Engine:
         *,
         keys: str | Path | None = None,
         store: LogStore | None = None,
-        clock: Clock = system_clock_ms,
+        clock: Clock | None = None,
+        log_ahead_ms_max: int | None = JUMP_MS_MAX,
         owner: str = "engine",
         progress: recovery.Progress | None = None,
     ) -> Self:
@@ -106,11 +112,13 @@ class Engine:
         folder : data folder; made if absent
         keys : folder of the key ring, apart from the data; default `folder` with `-keys` appended
         store : where the log is kept; default SQLite in `folder`
-        clock : epoch milliseconds UTC
+        clock : epoch milliseconds UTC; default the machine's, followed steadily (`kernel.steady`)
+        log_ahead_ms_max : how far the newest stamp of the log may be ahead of the clock; None = go on from it
 
         Raises
         ------
-        LogCorrupt : the end of the log is not what was written; ConfigurationError : wrong key ring
+        LogCorrupt : the end of the log is not what was written
+        ConfigurationError : wrong key ring, or a log from the future
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,10 +126,14 @@ class Engine:
         log = Log.open(store or SqliteLogStore(folder / "log.db"), owner, ring.signer("quanheng/" + folder.name))
         content, snapshots = ContentStore(folder / "content"), Snapshots(folder / "snapshots")
         state = recovery.rebuild(log, content, snapshots, progress=progress)
+        clock = clock or SteadyClock(system_clock_ms, passed_ms, JUMP_MS_MAX)
+        _check_clock(clock, state.received_ms, log_ahead_ms_max)
         index = _open_index(folder / "index.db", log)
         engine = cls(folder, ring, log, content, snapshots, index, state, clock)
         engine._finish_erasures()
-        state.peek(events_columns([], state.program))  # Kernels are compiled or loaded before a caller waits for them.
+        if in_force_of(engine.reader, state.program).sources != state.program.source_versions():
+            engine.activate([])  # Another version of a source answers from here on, so that decisions can name it.
+        state.peek(events_columns([], state.program), 0)  # Kernels are loaded before a caller waits for them.
         return engine
 
     # The platform's own events.
@@ -135,34 +147,42 @@ class Engine:
         ------
         DeclarationError : problems of the packs, or golden cases that fail
         """
-        active = {name: PackFiles(name, self.content.get_folder(hash)) for name, hash in self._active().items()}
-        files = {**active, **{_name_of(pack): pack for pack in packs}}
-        declared = load_packs(sorted(files), files)
-        codes = _assign_codes(
-            self.state.program.codes, [event.name for one in declared.values() for event in one.events]
-        )
-        program = Program(declared, codes)
-        changes = _layout_changes(self.state, program)
-        if changes:
-            raise DeclarationError("the packs are not activated", changes)
-        for name, one in declared.items():
-            problems = run_cases(one, lambda case: rehearse(program, case))
-            if problems:
-                raise DeclarationError(f"pack {name!r} is not activated: golden cases fail", problems)
-        hashes = {name: self.content.put_folder(dict(pack.files)) for name, pack in files.items()}
-        activated = Activated(hashes, {name: one.version for name, one in declared.items()}, codes, __version__)
-        if hashes == self._active() and codes == self.state.program.codes:
-            return activated
-        offset = self.writer.record(PACKS_ACTIVATED, activated)
-        program = recovery.program_of(self.content, activated, offset)
-        if self.state.switch(program):
-            recovery.refold(self.state, self.log, self.log.head)
-        self.writer.renew_intake()
-        return activated
+        return self.put_in_force(self.propose(packs))
 
-    def _active(self) -> dict[str, str]:
-        activation = self.state.program.activation
-        return self.reader.activated(activation).packs if activation >= 0 else {}
+    def propose(self, packs: Iterable[PackFiles]) -> Proposal:
+        """The long half of `activate`: check and rehearse. May run in another thread, beside groups.
+
+        Raises
+        ------
+        DeclarationError : problems of the packs, or golden cases that fail
+        """
+        return propose(self.state, self.reader, packs)
+
+    def put_in_force(self, proposal: Proposal) -> Activated:
+        """The short half of `activate`: one event. No group may be in flight. What can fail comes before the event.
+
+        Raises
+        ------
+        ConfigurationError : other packs were put in force since they were proposed; nothing changed
+        DeclarationError : events came that the proposed packs would read otherwise; nothing changed
+        """
+        if proposal.base != self.state.program.activation:
+            raise ConfigurationError(
+                "other packs were put in force while these were being checked",
+                where="packs",
+                found=f"an activation at offset {self.state.program.activation}",
+                allowed=f"the one at offset {proposal.base}",
+                cure="Activate again.",
+            )
+        check_layouts(self.state, proposal.program)
+        if not proposal.changes:
+            return proposal.activated
+        if proposal.folded is not None:
+            recovery.fold_windows(proposal.folded, self.log, self.log.head)
+        offset = self.writer.record(PACKS_ACTIVATED, proposal.activated)
+        self.state.adopt(recovery.keep_program(proposal.program, proposal.activated, offset), proposal.folded)
+        self.writer.renew_intake()
+        return proposal.activated
 
     def issue_token(self, name: str, scopes: Sequence[str]) -> str:
         """Issue a token to a client; only its SHA-256 is kept. Returns the token: it cannot be shown again."""
@@ -218,12 +238,26 @@ class Engine:
         Returns
         -------
         offset of the erasure event.
+
+        Raises
+        ------
+        KeyRingBusy : another process holds the key ring; nothing was recorded and nothing erased
         """
         subject = self.ring.pseudonym(entity, id)
-        offset = self.writer.record(SUBJECT_ERASED, {"subject": subject.hex()})
+        with self.ring.erasing(subject) as destroy:
+            offset = self.writer.record(SUBJECT_ERASED, {"subject": subject.hex()})
+            destroy(offset)
         self.writer.forget_recent()
-        self.ring.erase(subject, offset)
         return offset
+
+    def erasure_note(self) -> str:
+        """What is left to do after the last erasure; empty if nothing is."""
+        if not self.ring.holds_erased_bytes:
+            return ""
+        return (
+            "a process began to read the key ring meanwhile: the key is destroyed, its old bytes may stay in the "
+            "write-ahead log of the ring until the next erasure or start"
+        )
 
     def _finish_erasures(self) -> None:
         """Destroy keys whose erasure was recorded but not carried out before a crash.
@@ -271,7 +305,13 @@ class Engine:
             "rejected": self.state.rejected,
             "late_events": int(sum(self.state.features.late.values())),
             "feature_memory_bytes": self.state.features.memory_bytes,
+            "clock_ahead_ms": self.clock_ahead_ms(),
+            "clock_jumps": getattr(self.writer.clock, "jumps", 0),
         }
+
+    def clock_ahead_ms(self) -> int:
+        """How far the writer's stamps are ahead of the machine's clock (negative: behind), ms."""
+        return self.writer.stamp() - getattr(self.writer.clock, "wall", self.writer.clock)()
 
     def close(self) -> None:
         """Flush the index and close every file. Groups in flight must have been committed."""
@@ -280,9 +320,29 @@ class Engine:
         self.ring.close()
 
 
+def _check_clock(clock: Clock, last_ms: int, ahead_ms_max: int | None) -> None:
+    """Refuse a log whose newest stamp lies in the future, or go on from there if that is wished."""
+    ahead_ms = last_ms - clock()
+    if ahead_ms_max is not None and ahead_ms > ahead_ms_max:
+        raise ConfigurationError(
+            "the newest stamp of the log is ahead of this machine's clock",
+            where="clock",
+            found=f"{ahead_ms} ms, {format_time(last_ms)}",
+            allowed=f"at most {ahead_ms_max} ms (clock.jump_ms_max)",
+            cure="Set the clock of the machine. If it is right and the log was stamped by a wrong one, restore a copy "
+            "of before, or go on from its stamp with clock.accept_log_ahead = true.",
+        )
+    if ahead_ms > 0 and isinstance(clock, SteadyClock):
+        clock.begin_at(last_ms)
+
+
 def _open_index(path: Path, log: Log) -> RequestIndex:
     """The request index, caught up with the log. One that belongs to another log is built again: it is derived."""
-    index = RequestIndex(path)
+    try:
+        index = RequestIndex(path, epoch=log.epoch or 0)
+    except EpochFenced:
+        _check_epoch(log)
+        index = _built_again(path, log)  # Of another timeline: a log restored from a copy counts its epochs again.
     if index.watermark() > log.head:
         raise ConfigurationError(
             "the request index is ahead of the log",
@@ -293,12 +353,24 @@ def _open_index(path: Path, log: Log) -> RequestIndex:
         )
     if not _agrees(index, log):
         index.close()
-        for file in path.parent.glob(path.name + "*"):
-            file.unlink()
-        index = RequestIndex(path)
+        index = _built_again(path, log)
     for first, columns in log.read_columns(index.watermark(), recovery.HEADER_KEYS_MAX, recovery.HEADER_NUMBERS_MAX):
         index.add_columns(first, columns)
     return index
+
+
+def _built_again(path: Path, log: Log) -> RequestIndex:
+    """An empty index in place of one that belongs to another log. Whoever was fenced meanwhile may not remove it."""
+    _check_epoch(log)
+    for file in path.parent.glob(path.name + "*"):
+        file.unlink()
+    return RequestIndex(path, epoch=log.epoch or 0)
+
+
+def _check_epoch(log: Log) -> None:
+    tip = log.store.tip()
+    if tip.epoch != log.epoch:
+        raise refusal("the log", tip, log.head, log.head, log.epoch or 0)
 
 
 def _agrees(index: RequestIndex, log: Log) -> bool:
@@ -312,46 +384,3 @@ def _agrees(index: RequestIndex, log: Log) -> bool:
         if any(key not in found or found[key].event != offset for key, offset in keys.items()):
             return False
     return True
-
-
-def _name_of(pack: PackFiles) -> str:
-    """Name of a pack; its label where pack.toml cannot be read, which checking then reports."""
-    try:
-        manifest = tomllib.loads(pack.files.get("pack.toml", b"").decode()).get("pack", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError):
-        return pack.label
-    name = manifest.get("name") if isinstance(manifest, dict) else None
-    return name if isinstance(name, str) and name else pack.label
-
-
-def _layout_changes(state: State, program: Program) -> list[Problem]:
-    """Events of the log are read again by position, so key and number fields may only be appended."""
-    problems = []
-    for name, old in state.program.types.items():
-        new = program.types.get(name)
-        if new is None or not state.events[old.code]:
-            continue
-        for was, now in zip(old.layout(), new.layout(), strict=True):
-            if now[: len(was)] != was:
-                problems.append(
-                    Problem(
-                        "events.toml",
-                        f'event."{name}".fields',
-                        "the log holds events of this type, to which key and number fields may only be appended",
-                        ", ".join(now),
-                        ", ".join(was) + ", then new ones",
-                        "Keep fields, entities and scales as they were, in their order; or declare another event.",
-                    )
-                )
-    return problems
-
-
-def _assign_codes(codes: dict[str, int], names: Iterable[str]) -> dict[str, int]:
-    """Codes of event types, append-only over the life of a log."""
-    made = dict(codes)
-    following = max([*made.values(), FIRST_PACK_CODE - 1]) + 1
-    for name in names:
-        if name not in made:
-            made[name] = following
-            following += 1
-    return made

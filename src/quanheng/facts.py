@@ -137,10 +137,24 @@ class FactColumns(NamedTuple):
     keys: NDArray[np.uint64]
     numbers: NDArray[np.int64]
 
-    def batch(self, rows: Sequence[int], offset: int, received_ms: int) -> Batch:
+    def batch(self, rows: Sequence[int] | slice, offset: int, received_ms: int) -> Batch:
         """Some rows as sources are asked about them; `offset` = the log's head before the group."""
         columns = (self.type[rows], self.time_ms[rows], self.keys[rows], self.numbers[rows])
         return Batch(*columns, offset, received_ms)
+
+
+class Moments(NamedTuple):
+    """What is known of each event at its own moment, from headers alone.
+
+    raw : int64 (events × plan columns), the folds; answers : float64 (events × columns of sources with state)
+    """
+
+    raw: NDArray[np.int64]
+    answers: NDArray[np.float64]
+
+    def rows(self, rows: Sequence[int]) -> Moments:
+        """Those of some events."""
+        return Moments(self.raw[rows], self.answers[rows])
 
 
 def events_columns(events: Sequence[EventFact], program: Program) -> FactColumns:

@@ -1,7 +1,8 @@
 """What is known about the rows of one event type at their own moments: folds, fields, formulas, sources.
 
-Sources are asked in a fixed order, each once for the whole group. What a grant withholds would be null before formulas
-and sources see it, so that a score cannot leak what was withheld.
+What folds and sources with state knew was read while the events entered; formulas come after them. Sources without
+state (models) are asked in a fixed order, each once for the whole group. What a grant withholds would be null before
+formulas and sources see it, so that a score cannot leak what was withheld.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.events.intake import EventFact, Request
-from quanheng.facts import Evidence
+from quanheng.facts import Evidence, Moments
 from quanheng.features.formulas import Formulas, exact_column, rounded
 from quanheng.features.source import Batch, Source, SourceColumn
 
@@ -26,10 +27,14 @@ ExactColumn = Sequence[object]
 
 
 class Scope(NamedTuple):
-    """What one pack knows about one event type: names in the order they are computed."""
+    """What one pack knows about one event type: names in the order they are computed.
+
+    folds, answers : name → place among the folds, and among the columns of sources with state
+    """
 
     pack: str
     folds: dict[str, int]
+    answers: dict[str, int]
     fields: tuple[str, ...]
     numeric_fields: tuple[str, ...]
     formulas: Formulas
@@ -49,9 +54,6 @@ class FixedSource:
         """The given values for every row."""
         return np.tile(self._row, (len(batch.times), 1))
 
-    def apply(self, batch: Batch) -> None:
-        """Nothing to fold."""
-
 
 class Known:
     """What is known about the rows of one event type, by name: floats for sources, exact values for policies."""
@@ -62,13 +64,14 @@ class Known:
         scopes: Sequence[Scope],
         events: Sequence[EventFact],
         batch: Batch,
-        raw: NDArray[np.int64],
+        moments: Moments,
     ) -> None:
-        self.program, self.events, self.batch, self.raw = program, events, batch, raw
+        self.program, self.events, self.batch = program, events, batch
+        self.raw, self._answers = moments
         self.received_ms = batch.received_ms
         self.requests: list[Request] = [event.request for event in events]
         self.span_ms = int(batch.times.min()), int(batch.times.max())
-        self._folds = program.plan.floats(raw)
+        self._folds = program.plan.floats(self.raw)
         self._named: dict[str, NDArray[np.float64]] = {}
         parts = [self._compute(scope) for scope in scopes]
         self._formulas = parts[0][0] if len(parts) == 1 else np.hstack([formulas for formulas, _ in parts])
@@ -79,8 +82,11 @@ class Known:
         columns = {name: self._folds[:, index] for name, index in scope.folds.items()}
         for name in scope.numeric_fields:
             columns[name] = _float_column([event.row.values[name] for event in self.events])
-        formulas = scope.formulas.compute(columns, len(self.events))
         answers = []
+        if scope.answers:
+            answers.append(self._answers[:, list(scope.answers.values())])
+            columns.update({name: self._answers[:, index] for name, index in scope.answers.items()})
+        formulas = scope.formulas.compute(columns, len(self.events))
         for source in scope.sources:
             answer = source.read(self.batch, columns)
             columns.update({column.name: answer[:, index] for index, column in enumerate(source.columns)})

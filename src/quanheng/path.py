@@ -38,9 +38,13 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
 
 
 class Repeat(NamedTuple):
-    """A request whose id was taken before, at `offset`. Its answer is read back from the log."""
+    """A request whose id was taken before, at `offset`. Its answer is read back from the log.
 
-    event: EventFact
+    Whether it fits the schema of today does not matter: it was taken under that of its own time.
+    """
+
+    request: Request
+    request_key: bytes
     offset: int
 
 
@@ -74,20 +78,25 @@ def handle(
     dry_run : decide as if the events entered, and leave no trace
     """
     read = intake.read_all(requests, request_keys, received_ms)
-    items, events, offsets, head = admit(read, seen, state.head, state.program)
+    items, events, offsets, head = admit(requests, request_keys, read, seen, state.head, state.program)
     columns = events_columns(events, state.program)
-    raw = state.peek(columns) if dry_run else state.apply(columns)
-    decisions = decide(state.program, events, columns, raw, state.head, received_ms)
+    moments = state.peek(columns, received_ms) if dry_run else state.apply(columns, received_ms)
+    decisions = decide(state.program, events, columns, moments, state.head, received_ms)
     first = state.head
     if not dry_run:
-        state.apply(decisions_columns(decisions))
+        state.apply(decisions_columns(decisions), received_ms)
         state.head = head
     taken = map(Taken, events, offsets, decisions)
     return Group(first, received_ms, [next(taken) if item is None else item for item in items])
 
 
 def admit(
-    read: Sequence[EventFact | Refusal], seen: Mapping[bytes, int], head: int, program: Program
+    requests: Sequence[Request],
+    request_keys: Sequence[bytes],
+    read: Sequence[EventFact | Refusal],
+    seen: Mapping[bytes, int],
+    head: int,
+    program: Program,
 ) -> tuple[list[Repeat | Refusal | None], list[EventFact], list[int], int]:
     """Give each new event its offset; find repeats, within the group too.
 
@@ -98,16 +107,16 @@ def admit(
     items: list[Repeat | Refusal | None] = []
     events: list[EventFact] = []
     here: dict[bytes, int] = {}
-    for one in read:
+    for request, key, one in zip(requests, request_keys, read, strict=True):
+        offset = seen.get(key, here.get(key))
+        if offset is not None:
+            items.append(Repeat(request, key, offset))
+            continue
         if isinstance(one, Refusal):
             items.append(one)
             head += 1  # A refusal is recorded too, so that nothing is lost silently.
             continue
-        offset = seen.get(one.request_key, here.get(one.request_key))
-        if offset is not None:
-            items.append(Repeat(one, offset))
-            continue
-        here[one.request_key] = head
+        here[key] = head
         items.append(None)
         events.append(one)
         head += 2 if one.code in program.flows else 1

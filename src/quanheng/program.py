@@ -12,19 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from decimal import Decimal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.decisions.policy import Judgement, Policy
 from quanheng.events.intake import EventFact
 from quanheng.events.schema import EventType
-from quanheng.facts import DECIDED, DECISION_NUMBERS, FAILED, LATE, Opinion
+from quanheng.facts import DECIDED, DECISION_NUMBERS, FAILED, LATE, Moments, Opinion
 from quanheng.features.exact import ExactColumns
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.formulas import Formulas
 from quanheng.features.plan import Plan
-from quanheng.features.source import Batch, SourceColumn
+from quanheng.features.source import Batch, SourceColumn, StatefulSource
+from quanheng.kernel.codec import canonical_json
 from quanheng.kernel.errors import DeclarationError, Problem
 from quanheng.known import ExactColumn, FixedSource, Known, Scope
 from quanheng.loading.declared import Declared, Parameter
@@ -118,6 +116,12 @@ class Program:
         deciding = [
             name for name in self.types if any(flow.when == name for pack in packs.values() for flow in pack.flows)
         ]
+        self.layouts = tuple(
+            EventLayout(one.name, one.code, one.key_fields, one.number_fields, one.scales)
+            for one in self.types.values()
+        )
+        self.sources = tuple((pack.name, one) for pack in self.packs.values() for one in pack.sources)
+        self.new_sources()  # Settings that do not fit are refused here, before anything is in force.
         self.plan = self._plan(deciding)
         self.exact = ExactColumns(self.plan)
         self.scopes: dict[int, tuple[Scope, ...]] = {}
@@ -126,10 +130,6 @@ class Program:
             self._compile_flows(name)
 
     def _plan(self, deciding: Sequence[str]) -> Plan:
-        layouts = [
-            EventLayout(one.name, one.code, one.key_fields, one.number_fields, one.scales)
-            for one in self.types.values()
-        ]
         folds = [
             Fold(
                 name=f"{pack.name}.{fold.name}",
@@ -145,7 +145,16 @@ class Program:
             for pack in self.packs.values()
             for fold in pack.folds
         ]
-        return Plan.compile(layouts, folds, deciding, LATENESS_MS)
+        return Plan.compile(self.layouts, folds, deciding, LATENESS_MS)
+
+    def new_sources(self) -> list[StatefulSource]:
+        """The sources with state of all packs, in order, each with nothing folded yet."""
+        return [one.make(self.layouts, one.settings) for _, one in self.sources]
+
+    def _answers(self, pack: str) -> dict[str, int]:
+        """Columns of a pack's sources with state → their place among those of all packs."""
+        columns = [(owner, column.name) for owner, one in self.sources for column in one.columns]
+        return {name: index for index, (owner, name) in enumerate(columns) if owner == pack}
 
     def _compile_flows(self, event_name: str) -> None:
         event_type = self.types[event_name]
@@ -164,12 +173,13 @@ class Program:
         fields = tuple(event_type.declaration.fields)
         folds = {fold.name: positions[f"{pack.name}.{fold.name}"] for fold in pack.folds if set(fold.by) <= set(fields)}
         declared = [(one.name, one.feel, one.decimals, one.uses) for one in pack.formulas]
-        formulas = Formulas(declared, [*folds, *event_type.number_fields])
-        known = {*folds, *event_type.number_fields, *formulas.names}
+        answers = self._answers(pack.name)
+        formulas = Formulas(declared, [*folds, *event_type.number_fields, *answers])
+        known = {*folds, *event_type.number_fields, *answers, *formulas.names}
         sources = tuple(
             load_model(model, pack.weights[model.weights]) for model in pack.models if known.issuperset(model.inputs)
         )
-        return Scope(pack.name, folds, fields, event_type.number_fields, formulas, sources)
+        return Scope(pack.name, folds, answers, fields, event_type.number_fields, formulas, sources)
 
     def _flow(self, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Flow:
         policy = compile_decision(read_model(pack.policies[flow.policy], f"policies/{flow.policy}.dmn"), flow.decide)
@@ -178,7 +188,7 @@ class Program:
 
     def _getter(self, name: str, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Getter:
         decimals = {formula.name: formula.decimals for formula in scope.formulas.formulas}
-        answers = {column.name: column for source in scope.sources for column in source.columns}
+        answers = {column.name: column for column in _columns(pack, scope)}
         parameters = {parameter.name: parameter for parameter in pack.parameters}
         if name in scope.fields:
             return lambda known: known.field(name)
@@ -206,6 +216,18 @@ class Program:
             ],
         )
 
+    def source_versions(self) -> dict[str, str]:
+        """Version of each source with state, by "pack.name"."""
+        return {f"{pack}.{one.name}": one.version for pack, one in self.sources}
+
+    def at(self, activation: int) -> Program:
+        """This program as it is in force from the activation at that offset on."""
+        if activation == self.activation:
+            return self
+        program = copy(self)
+        program.activation = activation
+        return program
+
     def with_scores(self, scores: Mapping[str, Decimal | None]) -> Program:
         """This program with fixed scores instead of its models (golden cases)."""
         program = copy(self)
@@ -227,9 +249,9 @@ class Program:
                 rows.setdefault(event.code, []).append(index)
         return list(rows.items())
 
-    def join(self, code: int, events: Sequence[EventFact], batch: Batch, raw: NDArray[np.int64]) -> Known:
+    def join(self, code: int, events: Sequence[EventFact], batch: Batch, moments: Moments) -> Known:
         """Join what every source knows about events of one type."""
-        return Known(self, self.scopes[code], events, batch, raw)
+        return Known(self, self.scopes[code], events, batch, moments)
 
     def names(self, code: int) -> tuple[list[str], list[tuple[str, SourceColumn]]]:
         """Names of formulas and columns of sources in the evidence of a decision on events of type `code`."""
@@ -238,14 +260,22 @@ class Program:
         columns = [
             (f"{scope.pack}.{column.name}", column)
             for scope in scopes
-            for source in scope.sources
-            for column in source.columns
+            for column in _columns(self.packs[scope.pack], scope)
         ]
         return formulas, columns
 
     def digest(self) -> str:
-        """SHA-256 (hex) of what shapes the features: two programs with the same digest share snapshots."""
-        return hashlib.sha256(self.plan.digest.encode()).hexdigest()
+        """SHA-256 (hex) of what shapes folds and sources: two programs with the same digest share snapshots."""
+        shapes = [
+            f"{pack} {one.name} {one.version} {canonical_json(one.settings).decode()}" for pack, one in self.sources
+        ]
+        return hashlib.sha256("\n".join([self.plan.digest, *shapes]).encode()).hexdigest()
+
+
+def _columns(pack: Declared, scope: Scope) -> list[SourceColumn]:
+    """Columns of a pack's sources in the order of the evidence: with state, then without."""
+    stateful = [column for source in pack.sources for column in source.columns]
+    return stateful + [column for source in scope.sources for column in source.columns]
 
 
 def _are_codes(reasons: object) -> bool:

@@ -19,6 +19,7 @@ from quanheng.kernel.log.records import DECISION, EVENT, Record
 from quanheng.kernel.seal import KeyRing
 from quanheng.kernel.time import format_time
 from quanheng.known import decimal_of
+from quanheng.loading.declared import Declared
 from quanheng.program import Program
 from quanheng.recovery import program_of
 from quanheng.state import FIRST_PACK_CODE, INTAKE_REJECTED, PACKS_ACTIVATED, Activated
@@ -101,7 +102,7 @@ class Reader:
         body, program = found.body, self.program(found.body.program)
         formulas, sources = program.names(event.type)
         raw = np.frombuffer(body.vector, np.int64).reshape(1, -1)
-        answers = np.frombuffer(body.sources, np.float64).tolist()
+        answers = _floats(body.sources, len(sources))
         names = {code: name for name, code in program.codes.items()}
         return {
             "decision": offset,
@@ -122,12 +123,15 @@ class Reader:
             "features": {name: program.exact.column(raw, index)[0] for index, name in enumerate(program.plan.names)},
             "formulas": {
                 name: _or_null(value)
-                for name, value in zip(formulas, np.frombuffer(body.formulas, np.float64).tolist(), strict=True)
+                for name, value in zip(formulas, _floats(body.formulas, len(formulas)), strict=True)
             },
             "sources": {
                 name: decimal_of(value, column.decimals) for (name, column), value in zip(sources, answers, strict=True)
             },
-            "opinions": [_opinion(opinion) for opinion in body.opinions],
+            "opinions": [
+                _opinion(opinion, _purpose(program.packs[flow.pack], flow.purpose))
+                for opinion, flow in zip(body.opinions, program.flows[event.type], strict=True)
+            ],
             "versions": self._versions(program, body.engine),
         }
 
@@ -177,22 +181,37 @@ class Reader:
                     "hash": activated.packs[name],
                     "policies": {file: hashlib.sha256(xml).hexdigest() for file, xml in sorted(pack.policies.items())},
                     "models": {model.name: model.hash for model in pack.models},
+                    "sources": {one.name: activated.sources.get(f"{name}.{one.name}", "") for one in pack.sources},
                 }
                 for name, pack in program.packs.items()
             },
         }
 
 
-def _opinion(opinion: Opinion) -> dict[str, Any]:
+def _purpose(pack: Declared, name: str) -> dict[str, Any]:
+    """Why the data were used, as the activation that decided declares it."""
+    declared = next(one for one in pack.purposes if one.name == name)
+    title = {"en": declared.title.en, "zh": declared.title.zh}
+    return {"name": declared.name, "basis": declared.basis, "source": declared.source, "title": title}
+
+
+def _opinion(opinion: Opinion, purpose: dict[str, Any]) -> dict[str, Any]:
     trace = [{"decision": one[0], "rules": list(one[1]), "result": one[2]} for one in opinion.trace]  # type: ignore[index]
     return {
         "flow": opinion.flow,
+        "purpose": purpose,
         "outcome": opinion.outcome,
         "status": opinion.status,
         "reasons": list(opinion.reasons),
         "trace": trace,
         "note": opinion.note,
     }
+
+
+def _floats(data: bytes, n: int) -> list[float]:
+    """Recorded evidence; all null where a fault kept it from being computed."""
+    found: list[float] = np.frombuffer(data, np.float64).tolist()
+    return found or [math.nan] * n
 
 
 def _or_null(value: float) -> float | None:

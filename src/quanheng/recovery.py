@@ -50,15 +50,24 @@ def declared_of(content: ContentStore, packs: Mapping[str, str]) -> dict[str, De
 
 def program_of(content: ContentStore, activated: Activated, offset: int) -> Program:
     """The program that an activation at `offset` put in force. Programs are immutable, so the newest are kept."""
-    key = (tuple(sorted(activated.packs.items())), tuple(activated.codes.items()), offset)
-    program = _programs.pop(key, None)
+    program = _programs.get(_key(activated, offset))
     if program is None:
-        declared = declared_of(content, activated.packs)
-        program = Program(declared, activated.codes, activation=offset, engine=__version__)
-    _programs[key] = program
+        program = Program(declared_of(content, activated.packs), activated.codes, engine=__version__)
+    return keep_program(program, activated, offset)
+
+
+def keep_program(program: Program, activated: Activated, offset: int) -> Program:
+    """The program as it is in force from `offset` on, kept for `program_of`."""
+    key = _key(activated, offset)
+    _programs.pop(key, None)
+    program = _programs[key] = program.at(offset)
     while len(_programs) > PROGRAMS_KEPT_MAX:
         del _programs[next(iter(_programs))]
     return program
+
+
+def _key(activated: Activated, offset: int) -> tuple[object, ...]:
+    return tuple(sorted(activated.packs.items())), tuple(activated.codes.items()), offset
 
 
 _programs: dict[tuple[object, ...], Program] = {}
@@ -102,15 +111,17 @@ def rebuild(
         if progress is not None:
             progress(state.head, upto)
     if stale:
-        refold(state, log, upto)
+        state.reset_windows()
+        state.head = 0
+        fold_windows(state, log, upto)
     return state
 
 
-def refold(state: State, log: Log, upto: int) -> None:
-    """Fold the windows of the state's program again from the beginning of the log."""
-    state.reset_windows()
-    for _, columns in log.read_columns(0, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto):
-        state.apply_windows(fact_columns(columns, state.program))
+def fold_windows(state: State, log: Log, upto: int) -> None:
+    """Fold the log from the state's head up to `upto` into windows and sources, and into nothing else."""
+    for first, columns in log.read_columns(state.head, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto):
+        state.apply_windows(fact_columns(columns, state.program), int(columns.received_ms[0]))
+        state.head = first + len(columns)
 
 
 def fact_columns(columns: Columns, program: Program, start: int = 0, stop: int | None = None) -> FactColumns:
@@ -129,7 +140,7 @@ def _apply(state: State, columns: Columns, start: int, stop: int, *, windows: bo
     facts = fact_columns(columns, state.program, start, stop)
     state.count(facts)
     if windows:
-        state.apply_windows(facts)
+        state.apply_windows(facts, int(columns.received_ms[start]))  # One for a batch: a batch is a group.
 
 
 def _from_snapshot(log: Log, content: ContentStore, snapshots: Snapshots | None, upto: int) -> State | None:

@@ -56,6 +56,10 @@ def replay(reader: Reader, snapshots: Snapshots | None, offset: int, progress: P
     cause = ""
     if recorded.body.engine != __version__:
         cause = f"decided by Quanheng {recorded.body.engine}, replayed by {__version__}"
+    decided_by = reader.activated(recorded.body.program).sources
+    for name, version in state.program.source_versions().items():
+        if version != decided_by.get(name):
+            cause += f"{'; ' if cause else ''}source {name} was {decided_by.get(name)}, is {version}"
     return _report(offset, recorded.body, decode_body(replayed), cause)
 
 

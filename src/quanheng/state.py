@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from quanheng.facts import STATUSES, FactColumns
+from quanheng.facts import STATUSES, FactColumns, Moments
 from quanheng.features.state import FeatureOverflow, FeatureState
+from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.program import Program
 
@@ -21,6 +22,8 @@ PACKS_ACTIVATED, TOKEN_ISSUED, TOKEN_REVOKED, INTAKE_REJECTED, SUBJECT_ERASED = 
 
 FIRST_PACK_CODE = 16
 REJECTS_SHOWN_MAX = 1000
+_SOURCES, _SOURCE = "sources", "source."
+"""Names in a snapshot: what folded the sources, and the arrays of each."""
 
 
 class Actor(msgspec.Struct, frozen=True, array_like=True):
@@ -36,12 +39,14 @@ class Activated(msgspec.Struct, frozen=True):
 
     packs : name → content hash of its folder
     codes : event type name → code, append-only over the life of a log
+    sources : source with state ("pack.name") → version
     """
 
     packs: dict[str, str]
     versions: dict[str, str]
     codes: dict[str, int]
     engine: str
+    sources: dict[str, str] = {}
 
 
 class PlatformEvent(NamedTuple):
@@ -73,6 +78,7 @@ class State:
     ----------
     program : what the active packs compile to
     features : windows of every key
+    sources : sources with state, in the program's order
     actors : token digest (hex) → actor
     decided : (event type code, severity, status) → decisions
     events : event type code → events
@@ -84,6 +90,7 @@ class State:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.features = FeatureState(program.plan)
+        self.sources = program.new_sources()
         self.head = 0
         self.received_ms = 0
         self.actors: dict[str, Actor] = {}
@@ -94,15 +101,15 @@ class State:
         self.erasures: dict[str, int] = {}
         self.overflows = 0
 
-    def apply(self, columns: FactColumns, *, read: bool = True) -> NDArray[np.int64]:
+    def apply(self, columns: FactColumns, received_ms: int, *, read: bool = True) -> Moments:
         """Fold facts of packs, in order.
 
         Returns
         -------
-        int64 (events × plan columns): the vector of each event at its own moment, where `read`.
+        What was known of each event at its own moment, where `read`.
         """
         self.count(columns)
-        return self.apply_windows(columns, read=read)
+        return self.apply_windows(columns, received_ms, read=read)
 
     def count(self, columns: FactColumns) -> None:
         """Fold facts into the counts."""
@@ -112,33 +119,49 @@ class State:
         for triple, count in _decision_counts(columns, columns.kind == DECISION):
             self.decided[triple] += count
 
-    def apply_windows(self, columns: FactColumns, *, read: bool = False) -> NDArray[np.int64]:
-        """Fold events into the windows, and read each one's vector where `read`."""
+    def apply_windows(self, columns: FactColumns, received_ms: int, *, read: bool = False) -> Moments:
+        """Fold events into the windows and the sources, and read what they know of each one where `read`."""
         is_event = columns.kind == EVENT
         if not is_event.all():
             columns = FactColumns(*(column[is_event] for column in columns))
         try:
-            return self.features.run(columns.type, columns.time_ms, columns.keys, columns.numbers, read=read)
+            raw = self.features.run(columns.type, columns.time_ms, columns.keys, columns.numbers, read=read)
         except FeatureOverflow as overflow:
             # The events are applied; only the sums that do not fit are unknown, and null to every policy.
             self.overflows += len(overflow.cells)
-            return overflow.raw
+            raw = overflow.raw
+        if not self.sources:
+            return Moments(raw, _no_answers(len(raw)))
+        batch = columns.batch(slice(None), self.head, received_ms)
+        answers = [source.apply(batch, read) for source in self.sources]
+        return Moments(raw, np.hstack(answers) if read else _no_answers(len(raw)))
 
     def switch(self, program: Program) -> bool:
-        """Put a program in force. True if its folds differ, so that the windows must be folded again."""
-        changed = program.plan.digest != self.program.plan.digest
+        """Put a program in force. True if its folds or sources differ, so that they must be folded again."""
+        changed = program.digest() != self.program.digest()
         self.program = program
         if changed:
             self.reset_windows()
         return changed
 
-    def reset_windows(self) -> None:
-        """Forget every window, under the program's plan."""
-        self.features = FeatureState(self.program.plan)
+    def adopt(self, program: Program, folded: State | None) -> None:
+        """Put a program in force, with windows and sources that it has folded where they differ."""
+        self.program = program
+        if folded is not None:
+            self.features, self.sources = folded.features, folded.sources
 
-    def peek(self, columns: FactColumns) -> NDArray[np.int64]:
-        """The vectors `apply` would give, with nothing changed (dry run)."""
-        return self.features.peek(columns.type, columns.time_ms, columns.keys, columns.numbers)
+    def reset_windows(self) -> None:
+        """Forget every window and what sources have folded, under the program's plan."""
+        self.features = FeatureState(self.program.plan)
+        self.sources = self.program.new_sources()
+
+    def peek(self, columns: FactColumns, received_ms: int) -> Moments:
+        """What `apply` would give, with nothing changed (dry run)."""
+        raw = self.features.peek(columns.type, columns.time_ms, columns.keys, columns.numbers)
+        if not self.sources:
+            return Moments(raw, _no_answers(len(raw)))
+        batch = columns.batch(slice(None), self.head, received_ms)
+        return Moments(raw, np.hstack([source.peek(batch) for source in self.sources]))
 
     def apply_platform(self, event: PlatformEvent) -> None:
         """Fold one of the platform's own events. `switch` folds a change of packs, which needs the content store."""
@@ -154,8 +177,8 @@ class State:
         elif event.type == SUBJECT_ERASED:
             self.erasures[msgspec.json.decode(event.payload, type=dict[str, str])["subject"]] = event.offset
 
-    def keep(self) -> tuple[bytes, dict[str, NDArray]]:
-        """What a snapshot stores: the small folds as bytes and the windows as arrays."""
+    def _kept(self) -> bytes:
+        """The small folds as bytes."""
         kept = Kept(
             self.head,
             self.received_ms,
@@ -167,7 +190,16 @@ class State:
             list(self.rejects),
             self.erasures,
         )
-        return msgspec.msgpack.encode(kept), self.features.dump()
+        return msgspec.msgpack.encode(kept)
+
+    def keep(self) -> tuple[bytes, dict[str, NDArray]]:
+        """What a snapshot stores: the small folds as bytes, the windows and the state of sources as arrays."""
+        arrays = self.features.dump()
+        for number, source in enumerate(self.sources):
+            arrays.update({f"{_SOURCE}{number}.{name}": array for name, array in source.dump().items()})
+        if self.sources:
+            arrays[_SOURCES] = np.frombuffer(bytes.fromhex(self.program.digest()), np.uint8)
+        return self._kept(), arrays
 
     @classmethod
     def restore(cls, program: Program, kept: bytes, arrays: dict[str, NDArray]) -> State:
@@ -175,6 +207,7 @@ class State:
         values = msgspec.msgpack.decode(kept, type=Kept)
         state = cls(program)
         state.features = FeatureState.load(program.plan, arrays)
+        state._load_sources(arrays)
         state.head, state.received_ms, state.actors = values.head, values.received_ms, values.actors
         for key, count in values.decided.items():
             code, severity, status = map(int, key.split("/"))
@@ -184,6 +217,22 @@ class State:
         state.rejects.extend(values.rejects)
         return state
 
+    def _load_sources(self, arrays: dict[str, NDArray]) -> None:
+        if not self.sources:
+            return
+        folded_by = arrays[_SOURCES].tobytes().hex() if _SOURCES in arrays else "no sources"
+        if folded_by != self.program.digest():
+            raise InputError(
+                "the dump belongs to other sources",
+                where="sources",
+                found=folded_by[:16],
+                allowed=self.program.digest()[:16],
+                cure="Rebuild the state from the log.",
+            )
+        for number, source in enumerate(self.sources):
+            mine = f"{_SOURCE}{number}."
+            source.load({name.removeprefix(mine): array for name, array in arrays.items() if name.startswith(mine)})
+
     @staticmethod
     def activation_of(kept: bytes) -> int:
         """Offset of the activation that was in force when `keep` was called."""
@@ -191,8 +240,9 @@ class State:
 
     def digest(self) -> str:
         """SHA-256 (hex) of everything folded: two states with the same log prefix have the same digest."""
-        kept, _ = self.keep()
-        return hashlib.sha256(kept + self.features.digest().encode()).hexdigest()
+        kept = self._kept()
+        digests = [self.features.digest(), *(source.digest() for source in self.sources)]
+        return hashlib.sha256(kept + "".join(digests).encode()).hexdigest()
 
     def outcomes(self) -> dict[str, int]:
         """Decisions by outcome."""
@@ -207,6 +257,10 @@ class State:
         for (_, _, status), count in self.decided.items():
             totals[STATUSES[status]] += count
         return dict(totals)
+
+
+def _no_answers(rows: int) -> NDArray[np.float64]:
+    return np.empty((rows, 0))
 
 
 def _decision_counts(columns: FactColumns, rows: NDArray[np.bool_]) -> Iterable[tuple[tuple[int, int, int], int]]:

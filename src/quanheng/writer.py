@@ -78,7 +78,7 @@ class Writer:
     def __init__(
         self, log: Log, ring: KeyRing, index: RequestIndex, reader: Reader, state: State, clock: Clock
     ) -> None:
-        self.log, self.ring, self.index, self.reader, self.state, self._clock = log, ring, index, reader, state, clock
+        self.log, self.ring, self.index, self.reader, self.state, self.clock = log, ring, index, reader, state, clock
         self._intake = Intake(state.program.types, ring)
         self._in_flight: dict[bytes, int] = {}
         self._in_flight_lock = threading.Lock()
@@ -90,7 +90,7 @@ class Writer:
 
     def prepare(self, requests: Sequence[Request]) -> Pending:
         """Take a group of requests through the main path in memory. Call `commit` with what it returns, in order."""
-        received_ms = self._stamp()
+        received_ms = self.stamp()
         keys = self._intake.keys(requests)
         group = handle(self.state, self._intake, requests, keys, received_ms, self._seen(keys))
         pending = Pending(group.first, received_ms, [], [], [], group)
@@ -117,7 +117,7 @@ class Writer:
         """Decide as if the events entered now, each alone; record nothing."""
         replies = []
         for request in requests:
-            received_ms = self._stamp()
+            received_ms = self.stamp()
             keys = self._intake.keys([request])
             taken = {key: entry.event for key, entry in self.index.lookup(keys).items()}
             group = handle(self.state, self._intake, [request], keys, received_ms, taken, dry_run=True)
@@ -126,9 +126,9 @@ class Writer:
             ]
         return replies
 
-    def _stamp(self) -> int:
-        """The writer's stamp: never decreasing, whatever the machine's clock does."""
-        return max(self.state.received_ms, self._clock())
+    def stamp(self) -> int:
+        """The writer's stamp for now: never decreasing, whatever the clock does."""
+        return max(self.state.received_ms, self.clock())
 
     def _seen(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         """Which of these request ids were taken before: in flight (memory) or recorded (index).
@@ -269,14 +269,15 @@ class Writer:
 
     def _repeated(self, item: Repeat) -> Reply:
         """The recorded answer of a repeated id, or a conflict that names the fields that differ."""
-        request = item.event.request
+        request = item.request
         recent = self._recent.get(item.offset)  # A client that sends again mostly does so soon.
         if recent is None:
             try:
                 recent = self._recorded(item)
             except (DataErased, SealBroken) as error:
                 return Reply(request.id, "conflict", error=str(error))
-        differs = _differences(item, recent.code, decode_event_body(recent.payload).data)
+        same_type = self.state.program.codes.get(request.type) == recent.code
+        differs = _differences(request.data, decode_event_body(recent.payload).data, same_type)
         if differs:
             conflict = RequestConflict(
                 "this request id was used before with other content",
@@ -293,7 +294,7 @@ class Writer:
     def _recorded(self, item: Repeat) -> Recent:
         """The answer as the log has it."""
         event, decision = self.reader.event(item.offset), self.reader.decision_of(item.offset)
-        if event.record.request != item.event.request_key:
+        if event.record.request != item.request_key:
             raise LogCorrupt(
                 "the request index belongs to another log",
                 where=self.index.path,
@@ -306,7 +307,7 @@ class Writer:
 
     def record(self, code: int, payload: object) -> int:
         """Append one of the platform's own events at once, and give its offset. No group may be in flight."""
-        offset, body, received_ms = self.state.head, msgspec.json.encode(payload), self._stamp()
+        offset, body, received_ms = self.state.head, msgspec.json.encode(payload), self.stamp()
         header = encode_header(
             EVENT, code, received_ms, received_ms, NO_CAUSE, NONE_16, NONE_16, NONE_16, (), (), len(body), False
         )
@@ -324,21 +325,23 @@ def _text(value: str) -> str:
 _exact_json = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 
 
-def _differences(item: Repeat, type_code: int, data: bytes) -> list[str]:
+def _differences(sent: bytes, recorded: bytes, same_type: bool) -> list[str]:
     """Names of what a repeated request says otherwise than the recorded one."""
-    differs = [] if type_code == item.event.code else ["type"]
-    sent = decode_event_body(item.event.payload).data
-    if data != sent:
-        old, new = (_exact_json(one) for one in (data, sent))
-        differs += sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-    return differs
+    differs = [] if same_type else ["type"]
+    if sent == recorded:
+        return differs
+    old = _exact_json(recorded)
+    try:
+        new = _exact_json(sent)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # It was not read by a schema.
+        return [*differs, "data, which is no JSON object"]
+    return differs + sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
 
 
-def _reply(item: Taken | Repeat | Refusal, offset: int, decision_offset: int) -> Reply:
+def _reply(item: Taken | Refusal, offset: int, decision_offset: int) -> Reply:
     if isinstance(item, Refusal):
         return Reply(item.request.id, "rejected", error=str(item.error))
-    request = item.event.request
-    decision = item.decision if isinstance(item, Taken) else None
+    request, decision = item.event.request, item.decision
     if decision is None:
         return Reply(request.id, "recorded", offset)
     body = decision.body

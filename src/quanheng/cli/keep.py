@@ -98,5 +98,5 @@ def erase(entity: str, id: str, /, *, yes: Flag = False, place: Place = HERE) ->
             found="not given",
             cure=f"Repeat with --yes to erase this subject of {entity}.",
         )
-    offset = administer(place.read(), "erase", {"entity": entity, "id": id})["offset"]
-    print(f"erased; recorded at offset {offset}")
+    done = administer(place.read(), "erase", {"entity": entity, "id": id})
+    print(f"erased; recorded at offset {done['offset']}{'; ' if done['note'] else ''}{done['note']}")

@@ -8,7 +8,8 @@ from typing import Any
 
 import cyclopts
 
-from quanheng.cli.common import HERE, Json, Place, console, locked_engine, reader, show_json, show_value
+from quanheng.cli.admin import administer
+from quanheng.cli.common import HERE, Json, Place, console, reader, show_json, show_value
 from quanheng.kernel.errors import InputError
 
 app = cyclopts.App(
@@ -155,6 +156,9 @@ def show(name: str, /, *, json: Json = False, place: Place = HERE) -> None:
 def activate(*names: str, json: Json = False, place: Place = HERE) -> None:
     """Put packs in force, with all they require. A pack with a problem or a failing golden case is not activated.
 
+    Works beside a running server too (with a token of scope admin in QUANHENG_TOKEN, or the development token): it
+    checks the packs while it serves, and puts them in force between two groups of requests.
+
     For example:
       quanheng pack activate my_pack
 
@@ -169,10 +173,10 @@ def activate(*names: str, json: Json = False, place: Place = HERE) -> None:
 
     config = place.read()
     if names:
-        _, files = chosen_packs(names, available_packs(config.packs.folders))
-        with locked_engine(config) as engine:
-            versions = dict(engine.activate(files).versions)
-            head = engine.log.head
+        declared, files = chosen_packs(names, available_packs(config.packs.folders))
+        sent = {"packs": {one.name: dict(its.files) for one, its in zip(declared, files, strict=True)}}
+        done = administer(config, "activate", sent)
+        versions, head = done["versions"], done["as_of"]
     else:
         with reader(config) as log:
             versions, head = _in_force(log)

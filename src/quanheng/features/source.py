@@ -1,24 +1,40 @@
-"""What a vector is joined from: folds first, then sources. The protocol that the others implement.
+"""What a vector is joined from: folds first, then sources. The protocols that the others implement.
 
-`path.py` runs the folds over a group, then asks each source of the flow once, in the declared order, with all that is
-known by then. Masking by grants happens in between, before models: a score cannot leak what was withheld. Models,
-graph, ledger balances, partner answers and grants are sources; the path does not change for a new one.
+Two kinds. A source without state (`Source`: a model) is asked once for a group, in the declared order, with all that is
+known by then. A source with state (`StatefulSource`: graph, balances, partner answers, grants) is a fold of the log
+beside the windows: `State.apply` gives it every event in log order and takes what it knows of each one at that event's
+own moment. Those answers are joined right after the folds, before formulas and models, so both may read them. The path
+does not change for a new source of either kind.
 
-Laws (the conformance kit `quanheng.testing.source_kit` tries them):
+Laws of both (the conformance kit `quanheng.testing.source_kit` tries them):
 
-* No I/O, no clock, no randomness: an answer depends on the batch, the known columns and what the source has `apply`-ed.
-* One call for a group gives row by row the bits of n calls for one: rows do not see each other.
+* No I/O, no clock, no randomness.
 * The matrix is f8[n, len(columns)]; NaN = null. What is missing is null, never an exception.
-* `columns` does not change while the source lives, and its names are unlike those of other sources and folds.
-* `read` changes nothing; `apply` is the only mutator, called in log order, the same live and in recovery.
+* `columns` does not change while the source lives, and its names are unlike those of other sources, folds and fields.
+
+Of a source without state: `read` depends on the batch and the known columns alone, and one call for a group gives row
+by row the bits of n calls for one: rows do not see each other.
+
+Of a source with state:
+
+* `apply` is the only mutator, called in log order, the same live, in recovery and in replay. However the events are cut
+  into groups, answers, digest and dump mean the same. It sees headers, as every fold does, and `offset` is no part of
+  what it may use: a group has another one in recovery.
+* Whether an answer includes the event itself is the source's to say, in its documentation: it is the one that decides
+  whether it answers a row before or after it has folded it.
+* `peek` gives what `apply` would, and changes nothing.
+* An exception in `apply` stops the process, as it does in every fold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from quanheng.features.fold import EventLayout
 
 Kind = Literal["number", "flag", "time", "score"]
 
@@ -35,7 +51,7 @@ class Batch(NamedTuple):
     """A group of events as the kernel sees it: arrays over n rows, in log order.
 
     types i4[n], times i8[n] (ms UTC), keys u8[n, K, 2] (zeros = null), numbers i8[n, V] (NULL = -2**63),
-    offset : log offset of the first row, received_ms : the writer's clock of the group
+    offset : the log's head before the group, received_ms : the writer's clock of the group
     """
 
     types: np.ndarray
@@ -87,8 +103,59 @@ class Source(Protocol):
         """f8[n, columns] for a group; `known` holds at least `needs`, each f8[n], NaN = null."""
         ...
 
-    def apply(self, batch: Batch) -> None:
-        """Fold a committed group. A source without state of its own does nothing."""
+
+@runtime_checkable
+class StatefulSource(Protocol):
+    """Columns that a fold of its own knows, made as `SourceMaker(layouts, settings)`; empty when it is made."""
+
+    @property
+    def version(self) -> str:
+        """Of code and format: two sources of one version fold and answer alike, and read each other's dumps."""
+        ...
+
+    @property
+    def columns(self) -> Sequence[SourceColumn]:
+        """What it answers, in order."""
+        ...
+
+    def apply(self, batch: Batch, read: bool = True) -> np.ndarray:
+        """Fold events in log order; f8[n, columns]: each row at its own moment. Where not `read`, anything."""
+        ...
+
+    def peek(self, batch: Batch) -> np.ndarray:
+        """What `apply` would answer, with nothing changed (dry run)."""
+        ...
+
+    def dump(self) -> dict[str, np.ndarray]:
+        """The whole state as plain arrays by name, for a snapshot; independent of this object afterwards."""
+        ...
+
+    def load(self, dump: Mapping[str, np.ndarray]) -> None:
+        """Take the state of a dump of the same version, layouts and settings."""
+        ...
+
+    def digest(self) -> str:
+        """What the state means, in hexadecimal: the same for the same events, however they were grouped."""
+        ...
+
+
+class SourceMaker(Protocol):
+    """What a distribution names in the entry point group `quanheng.sources`: the class of a `StatefulSource`.
+
+    layouts : where keys and numbers of each event type stand in a batch, and its code
+    settings : as the pack declares them
+    """
+
+    version: str
+    columns: Sequence[SourceColumn]
+
+    def __call__(self, layouts: Sequence[EventLayout], settings: Mapping[str, object]) -> StatefulSource:
+        """A new source that has folded nothing.
+
+        Raises
+        ------
+        InputError : the settings do not fit
+        """
         ...
 
 

@@ -13,6 +13,7 @@ QuanhengError
     - MissingExtra           an optional package is not installed
   + Overloaded               nothing was written; try again
     - QueueFull, RateLimited
+    - KeyRingBusy            another process holds the key ring
   + DataErased               the subject's key was destroyed; the content is gone for good
   + LogError                 the log is the truth: the process stops
     - HeadMoved              another writer has appended
@@ -133,6 +134,10 @@ class QueueFull(Overloaded):
 
 class RateLimited(Overloaded):
     """The client sent more requests than its limit."""
+
+
+class KeyRingBusy(Overloaded):
+    """Another process holds the key ring."""
 
 
 class DataErased(QuanhengError):

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from quanheng.kernel.errors import LogCorrupt, LogError
+from quanheng.kernel.errors import EpochFenced, LogCorrupt, LogError
 from quanheng.kernel.files import Files
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, Columns
@@ -36,7 +36,9 @@ CREATE TABLE IF NOT EXISTS buckets (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS mark (
   one INTEGER PRIMARY KEY CHECK (one = 1), upto INTEGER NOT NULL, entries INTEGER NOT NULL, runs INTEGER NOT NULL
 );
-INSERT OR IGNORE INTO mark VALUES (1, 0, 0, 0)
+INSERT OR IGNORE INTO mark VALUES (1, 0, 0, 0);
+CREATE TABLE IF NOT EXISTS writer (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL);
+INSERT OR IGNORE INTO writer VALUES (1, 0)
 """
 # A bucket's row of run r has id r * BUCKETS + bucket, so new rows always go to the end of the file; the look-up steps
 # from run to run inside SQLite.
@@ -55,12 +57,26 @@ class Entry(NamedTuple):
 
 
 class RequestIndex:
-    """The index in the SQLite file `path`."""
+    """The index in the SQLite file `path`.
+
+    Parameters
+    ----------
+    epoch : of the writer on whose behalf it is opened. Opening takes the file from every writer of an older epoch: each
+        write checks the epoch in its own transaction, so a writer that was paused can never spoil what the new one has.
+
+    Raises
+    ------
+    EpochFenced : a newer writer has opened the file
+    """
 
     def __init__(
-        self, path: str | Path, connect: Callable[..., Any] = sqlite3.connect, files: Files | None = None
+        self,
+        path: str | Path,
+        connect: Callable[..., Any] = sqlite3.connect,
+        files: Files | None = None,
+        epoch: int = 0,
     ) -> None:
-        self.path = str(path)
+        self.path, self.epoch = str(path), epoch
         self._connect_with, self._files = connect, files or Files()
         self._lock = threading.RLock()
         self._waiting: dict[bytes, Entry] = {}
@@ -73,6 +89,9 @@ class RequestIndex:
             if isinstance(error, (sqlite3.OperationalError, OSError)):
                 raise self._failed("opened", error) from error
             self._begin_again()
+        except EpochFenced:
+            self._close_file()
+            raise
 
     def _open(self) -> None:
         before = (f"PRAGMA page_size = {PAGE_BYTES}",)
@@ -81,19 +100,32 @@ class RequestIndex:
         for statement in _SCHEMA.split(";"):
             if statement.strip():
                 execute(statement)
-        self._upto, self._stored, self._runs = execute("SELECT upto, entries, runs FROM mark").fetchall()[0]
+        execute("BEGIN IMMEDIATE")
+        try:
+            found = execute("SELECT epoch FROM writer").fetchall()[0][0]
+            if found > self.epoch:
+                raise self._fenced(found)
+            execute("UPDATE writer SET epoch = ?", (self.epoch,))
+            self._upto, self._stored, self._runs = execute("SELECT upto, entries, runs FROM mark").fetchall()[0]
+        except BaseException:
+            execute("ROLLBACK")
+            raise
+        execute("COMMIT")
         for (body,) in execute("SELECT body FROM buckets"):
             self._filter.add(np.ascontiguousarray(np.frombuffer(body, _ROW)["key"]).tobytes())
 
     def _begin_again(self) -> None:
         """The file is damaged: the log holds everything, so start empty (see `rebuilt`) and be filled from it."""
-        if self._db is not None:
-            self._db.close()
+        self._close_file()
         for ending in ("", "-wal", "-shm"):
             self._files.remove(Path(self.path + ending))
         self._filter = _Filter()
         self._open()
         self.rebuilt = True
+
+    def _close_file(self) -> None:
+        if self._db is not None:
+            self._db.close()
 
     def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
         """Entries of those `keys` (16 bytes each) that are known."""
@@ -167,6 +199,10 @@ class RequestIndex:
             stored, runs = self._stored + len(self._waiting), self._runs + bool(rows)
             try:
                 self._db.execute("BEGIN IMMEDIATE")
+                found = self._db.execute("SELECT epoch FROM writer").fetchall()[0][0]
+                if found != self.epoch:
+                    self._db.execute("ROLLBACK")
+                    raise self._fenced(found)
                 self._db.executemany("INSERT INTO buckets VALUES (?, ?)", rows)
                 self._db.execute("UPDATE mark SET upto = ?, entries = ?, runs = ?", (self._upto, stored, runs))
                 self._db.execute("COMMIT")
@@ -177,9 +213,10 @@ class RequestIndex:
             self._stored, self._runs, self._waiting = stored, runs, {}
 
     def close(self) -> None:
-        """Flush and close."""
+        """Flush and close. What waits is dropped where a newer writer has the file: it has read it from the log."""
         with self._lock:
-            self.flush()
+            with contextlib.suppress(EpochFenced):
+                self.flush()
             self._db.close()
 
     def _on_disk(self, key: bytes) -> Entry | None:
@@ -198,6 +235,15 @@ class RequestIndex:
                     return Entry(event, bytes(digest), decision)
                 at = body.find(key, at + 1)
         return None
+
+    def _fenced(self, found: int) -> EpochFenced:
+        return EpochFenced(
+            "a newer writer has taken over the request index",
+            where=self.path,
+            found=f"epoch {self.epoch}",
+            allowed=f"epoch {found}",
+            cure="Stop this writer; the other one goes on.",
+        )
 
     def _failed(self, doing: str, error: Exception) -> LogError:
         return LogError(

@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from quanheng.kernel.checkpoint import Signer
+from quanheng.kernel.erasure import erasing, truncate_wal
 from quanheng.kernel.errors import ConfigurationError, DataErased, LogError, SealBroken
 from quanheng.kernel.files import Files
 from quanheng.kernel.wal import connect_durably
@@ -46,6 +47,8 @@ class KeyRing:
     ----------
     created : this call made the ring
     is_development : the ring was made by default, not brought by the institution
+    holds_erased_bytes : a reader came during the last erasure: the key is gone, its old bytes may still be in the
+        write-ahead log, until the next erasure or start
     """
 
     def __init__(self, folder: Path, master: bytes, connection: Any, created: bool, is_development: bool) -> None:
@@ -57,6 +60,7 @@ class KeyRing:
         self._request_base = blake2b(key=_derive(master, b"request"), digest_size=16)
         self._signing_seed = _derive(master, b"signing")
         self._keys: dict[bytes, AESGCM] = {}
+        self.holds_erased_bytes = False
         self._version = 0
         self._pseudonyms: dict[tuple[str, str], bytes] = {}
         self._entities: dict[str, Any] = {}
@@ -92,6 +96,8 @@ class KeyRing:
                 folder / DEVELOPMENT_MARK, b"Made by default. Bring your own master key in production.\n"
             )
             files.write_durably(folder / _MASTER, random(32).hex().encode() + b"\n", 0o600)
+        else:
+            files.sync_folder(folder)  # Whoever made the ring may have ended before its name was on the disk.
         master = _parse_master(files.read(folder / _MASTER), folder)
         connection = _open_keys(folder / "keys.db", connect, files)
         _check_master(connection, master, folder)
@@ -185,17 +191,35 @@ class KeyRing:
         """Destroy the key of `subject`, for good: its bytes leave the file and the WAL. False if there was none.
 
         `upto` is the log offset of the erasure; `erased_upto` tells which erasures were carried out.
+
+        Raises
+        ------
+        KeyRingBusy : another process holds the ring; nothing was done
         """
-        with self._lock, _transaction(self._db) as execute:
-            gone = execute("DELETE FROM keys WHERE subject = ? RETURNING subject", (subject,)).fetchall()
-            mark = "INSERT INTO erasures VALUES (?, ?) ON CONFLICT DO UPDATE SET upto = max(upto, excluded.upto)"
-            execute(mark, (subject, upto))
+        with self.erasing(subject) as destroy:
+            return destroy(upto)
+
+    @contextlib.contextmanager
+    def erasing(self, subject: bytes) -> Iterator[Callable[[int], bool]]:
+        """Hold the ring for an erasure: within, record it, then call what is given with its log offset.
+
+        Whether another process holds the ring is found out before: then nothing is recorded and nothing destroyed.
+        Leaving with an error destroys nothing.
+
+        Raises
+        ------
+        KeyRingBusy : another process holds the ring; nothing was done
+        AppendFailed : the disk did not confirm the destruction; the next start completes it
+        """
         with self._lock:
+            with erasing(self._db, subject, str(self.folder)) as destroy:
+                yield destroy
             keys = dict(self._keys)
             keys.pop(subject, None)
             self._keys = keys
-            self._truncate_wal()
-        return bool(gone)
+            self.holds_erased_bytes = True
+            with contextlib.suppress(sqlite3.Error):  # The key is gone; the next erasure or start tries again.
+                self.holds_erased_bytes = not truncate_wal(self._db)
 
     def is_erased(self, subject: bytes) -> bool:
         """True when `subject` was erased at some time."""
@@ -223,15 +247,6 @@ class KeyRing:
             version = self._db.execute("PRAGMA data_version").fetchall()[0][0]
             if version != self._version:
                 self._keys, self._version = {}, version
-
-    def _truncate_wal(self) -> None:
-        rows = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        if rows and rows[0][0]:
-            raise LogError(
-                "the erased key may still be in the write-ahead log of the key ring",
-                where=str(self.folder),
-                cure="Close other processes that read the ring, then erase again.",
-            )
 
     def _ensure(self, subjects: Sequence[bytes]) -> None:
         """Load or make the keys of `subjects`; new ones are durable on return."""

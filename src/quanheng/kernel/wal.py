@@ -11,6 +11,7 @@ from typing import Any
 from quanheng.kernel.files import Files
 
 BUSY_TIMEOUT_S = 10.0
+OPENINGS_MAX = 100
 
 
 def connect_durably(
@@ -41,7 +42,7 @@ def connect_durably(
         execute = connection.execute
         for statement in before:
             execute(statement).fetchall()
-        execute("PRAGMA journal_mode = WAL").fetchall()
+        _to_wal(execute)
         execute(f"PRAGMA synchronous = {synchronous}")
         execute("BEGIN IMMEDIATE")
         files.rewrite(Path(path + "-wal"))
@@ -52,3 +53,21 @@ def connect_durably(
             connection.close()
         raise
     return connection
+
+
+def _to_wal(execute: Callable[..., Any]) -> None:
+    """Put the file into WAL mode.
+
+    Changing the mode needs the file alone, and SQLite does not always wait for that: of two that change it at once one
+    is told "locked" at once, since waiting could go on for ever. Taking the write lock does wait, for as long as the
+    busy time-out says; after it the other one is mostly through and the mode is what it should be.
+    """
+    for turn in range(OPENINGS_MAX):
+        try:
+            if execute("PRAGMA journal_mode = WAL").fetchall()[0][0] == "wal":
+                return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or turn == OPENINGS_MAX - 1:
+                raise
+        execute("BEGIN IMMEDIATE")
+        execute("ROLLBACK")

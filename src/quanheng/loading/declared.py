@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from quanheng.events.schema import EventDeclaration
+from quanheng.features.source import SourceColumn, SourceMaker
 from quanheng.loading.traffic.declaration import TrafficDeclaration
 
 Basis = Literal[
@@ -137,6 +138,19 @@ class Reason(msgspec.Struct, frozen=True):
     zh: str
 
 
+class SourceDeclaration(msgspec.Struct, frozen=True, kw_only=True):
+    """A source with state that an installed distribution brings: it folds the log beside the windows.
+
+    make : the class that the distribution names; version, columns : what it says of itself
+    """
+
+    name: str
+    make: SourceMaker
+    version: str
+    columns: tuple[SourceColumn, ...]
+    settings: Mapping[str, object] = {}
+
+
 class ModelDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     """A trained model of the pack. `settings` is the whole file, for the part that trains and serves it."""
 
@@ -217,6 +231,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[EventDeclaration, ...] = ()
     folds: tuple[Fold, ...] = ()
     formulas: tuple[Formula, ...] = ()
+    sources: tuple[SourceDeclaration, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     policies: Mapping[str, bytes] = {}
     models: tuple[ModelDeclaration, ...] = ()

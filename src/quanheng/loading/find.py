@@ -1,4 +1,6 @@
-"""Finds packs: those that ship with Quanheng, and those of other distributions (entry point group `quanheng.packs`)."""
+"""Finds packs: those that ship with Quanheng, and those of other distributions (entry point group `quanheng.packs`).
+Finds sources with state too (entry point group `quanheng.sources`).
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,16 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import cast
 
+from quanheng.features.source import SourceMaker
 from quanheng.kernel.errors import DeclarationError, Problem
 from quanheng.loading.files import PackFiles, read_pack
 
 GROUP = "quanheng.packs"
+SOURCES = "quanheng.sources"
 SHIPPED = "quanheng_packs"
+_SOURCE_HAS = ("version", "columns", "apply", "peek", "dump", "load", "digest")
 
 
 def find_packs(points: Iterable[EntryPoint] | None = None) -> dict[str, Traversable]:
@@ -69,3 +75,26 @@ def find_packs(points: Iterable[EntryPoint] | None = None) -> dict[str, Traversa
 def read_packs(points: Iterable[EntryPoint] | None = None) -> dict[str, PackFiles]:
     """The files of all installed packs, by name: what `check_pack` takes as available."""
     return {name: read_pack(folder, name) for name, folder in find_packs(points).items()}
+
+
+def find_sources() -> dict[str, EntryPoint]:
+    """Sources with state that installed distributions bring, by name. Nothing of them is imported yet.
+
+    [project.entry-points."quanheng.sources"]
+    acquaintance = "my_distribution.acquaintance:Acquaintance"
+    """
+    return {point.name: point for point in entry_points(group=SOURCES)}
+
+
+def load_source(point: EntryPoint | None) -> tuple[SourceMaker | None, str]:
+    """What an entry point names, or None and why it cannot be used."""
+    if point is None:
+        return None, "no installed distribution brings this source"
+    try:
+        maker = point.load()
+    except (ImportError, AttributeError) as error:
+        return None, f"the source cannot be imported ({error})"
+    lacking = [name for name in _SOURCE_HAS if not hasattr(maker, name)]
+    if lacking or not callable(maker):
+        return None, f"what the distribution names is no class of a source with state: it lacks {', '.join(lacking)}"
+    return cast(SourceMaker, maker), ""

@@ -119,13 +119,15 @@ def _check(
     decided = {flow.when: every_event[flow.when] for flow in manifest.flows if flow.when in every_event}
 
     # What is known about an event: folds, formulas, models, parameters; then who decides with it.
-    folds, formulas = check_features(folder.one("features.toml"), every_event, list(decided), notes)
+    folds, stateful, formulas = check_features(folder.one("features.toml"), every_event, list(decided), notes)
     parameters = check_parameters(folder.within("parameters"), notes)
     features = {fold.name for fold in folds} | {formula.name for formula in formulas}
+    answers = [column.name for source in stateful for column in source.columns]
+    features.update(answers)
     numbers = {name for event in decided.values() for name in number_fields(event.fields)}
     models, weights, belonging = check_models(folder.within("models"), files.files, numbers | features, notes)
     _check_shared_names(parameters, models, features, decided, notes)
-    sources = {name: _sources(event, folds, formulas, parameters, models) for name, event in decided.items()}
+    sources = {name: _sources(event, folds, answers, formulas, parameters, models) for name, event in decided.items()}
     policies = {name: xml for name, xml in files.files.items() if is_declaration(name) and name.endswith(".dmn")}
     flows, returned = check_policies(policies, manifest.flows, sources, manifest.outcomes, notes)
     reasons = check_reasons(folder.one("reasons.toml"), notes)
@@ -148,9 +150,10 @@ def _check(
     return Declared(
         name=own_name, version=manifest.version, kind=manifest.kind, title=manifest.title,
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
-        flows=flows, entities=entities, events=events, folds=folds, formulas=formulas, parameters=parameters,
-        policies={policy_name(name): xml for name, xml in policies.items()}, models=models, weights=weights,
-        reasons=reasons, cases=cases, mappings=mappings, evaluations=evaluations, traffic=traffic,
+        flows=flows, entities=entities, events=events, folds=folds, sources=stateful, formulas=formulas,
+        parameters=parameters, policies={policy_name(name): xml for name, xml in policies.items()},
+        models=models, weights=weights, reasons=reasons, cases=cases, mappings=mappings, evaluations=evaluations,
+        traffic=traffic,
         readme=files.files.get("README.md", b"").decode("utf-8", "replace"),
     ), notes.problems  # fmt: skip
 
@@ -220,6 +223,7 @@ def _required(
 def _sources(
     event: EventDeclaration,
     folds: Sequence[Fold],
+    answers: Sequence[str],
     formulas: Sequence[Formula],
     parameters: Sequence[Parameter],
     models: Sequence[ModelDeclaration],
@@ -227,7 +231,7 @@ def _sources(
     """Everything a policy may ask for when it decides this event, with its FEEL type."""
     fields = event.fields
     found = {name: _FIELD_TYPES[field.kind] for name, field in fields.items()}
-    found |= {fold.name: "number" for fold in folds if set(fold.by) <= set(fields)}
+    found |= {fold.name: "number" for fold in folds if set(fold.by) <= set(fields)} | dict.fromkeys(answers, "number")
     for formula in formulas:
         if set(formula.uses) <= set(found):
             found[formula.name] = "number"

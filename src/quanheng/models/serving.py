@@ -44,9 +44,6 @@ class Model:
         scaled = self.scores(np.column_stack([known[name] for name in self.inputs]))
         return np.where(scaled == NULL, np.nan, scaled / self._factor)[:, np.newaxis]
 
-    def apply(self, batch: Batch) -> None:
-        """A model folds nothing."""
-
     def scores(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
         """Probabilities as integers scaled by 10 ** output_decimals, rounded half to even.
 

@@ -57,6 +57,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_burst_events: int = 100_000
     clients_max: int = 10_000
     queue_events_max: int = 20_000
+    queue_bytes_max: int = 64 * 1024 * 1024
     group_events_max: int = 512
     retry_after_s: int = 1
 
@@ -68,6 +69,13 @@ class Logs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     access: str = "errors"
 
 
+class Clock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far the machine's clock is believed."""
+
+    jump_ms_max: int = 1_000
+    accept_log_ahead: bool = False
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be configured, with defaults that work on a laptop."""
 
@@ -76,6 +84,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     packs: Packs = Packs()
     limits: Limits = Limits()
     logs: Logs = Logs()
+    clock: Clock = Clock()
 
 
 # Ranges and choices that a type cannot say: "section.key" -> (lowest, highest) or the words allowed.
@@ -93,8 +102,10 @@ RANGES: dict[str, tuple[int, int]] = {
     "limits.client_burst_events": (1, 100_000_000),
     "limits.clients_max": (1, 10_000_000),
     "limits.queue_events_max": (1, 10_000_000),
+    "limits.queue_bytes_max": (1_024, 1 << 40),
     "limits.group_events_max": (1, 100_000),
     "limits.retry_after_s": (1, 3_600),
+    "clock.jump_ms_max": (0, 86_400_000),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "logs.level": ("debug", "info", "warning", "error"),
@@ -195,7 +206,8 @@ def _check(section: str, key: str, value: object, types: Mapping[str, Any]) -> s
             return f"{name} was {value!r}; allowed: a list of texts"
         return ""
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-        return f"{name} was {value!r}; allowed: {'a whole number' if wanted is int else 'a text'}"
+        allowed = {int: "a whole number", bool: "true or false"}.get(wanted, "a text")
+        return f"{name} was {value!r}; allowed: {allowed}"
     if name in RANGES:
         low, high = RANGES[name]
         if isinstance(value, int) and not low <= value <= high:

@@ -16,26 +16,16 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from quanheng.kernel.errors import (
-    DataErased,
-    LogError,
-    NotAuthenticated,
-    NotFound,
-    NotPermitted,
-    QuanhengError,
-    QueueFull,
-)
-from quanheng.server import admin, wire
+from quanheng.kernel.errors import LogError, QueueFull
+from quanheng.server import wire
+from quanheng.server.answers import STOPPING, OperationFailed, failed, ours, refusal
 from quanheng.server.config import Limits
-from quanheng.server.engines import ADMIN, READ, WRITE, Engine, Reply
+from quanheng.server.engines import READ, WRITE, Engine, Reply
 from quanheng.server.logs import Log
 from quanheng.server.metrics import EVENTS, SECONDS, Metrics, flatten
+from quanheng.server.operations import Operations
 
 STATUS_OF = {"rejected": 422, "conflict": 409}
-AGAIN = "Send the same events again with the same ids: what was recorded is answered once, not twice."
-STOPPING = wire.Answer(
-    503, msgspec.json.encode({"error": "the server is stopping; nothing was written", "cure": AGAIN}), 1
-)
 
 
 class EventReply(msgspec.Struct, omit_defaults=True):
@@ -59,6 +49,7 @@ class Waiting(NamedTuple):
     requests: list[Any]
     single: bool
     arrived_s: float
+    bytes: int
 
 
 class Link(asyncio.Protocol):
@@ -127,9 +118,9 @@ class Core:
         self.engine, self.limits, self.links = engine, limits, set[Link]()
         self._request, self._clock_ms, self._log = request, clock_ms, log
         self._queue: deque[Waiting] = deque()
-        self._queued_events = 0
-        self._operations: deque[tuple[Link, int, wire.Admin]] = deque()
+        self._queued_events = self._queued_bytes = 0
         self._wake = asyncio.Event()
+        self._operations = Operations(engine, limits.retry_after_s, self._wake.set, self.complain)
         self._in_flight = 0  # Events of the group that is being committed; 0 = none is.
         self._stopping = False
         self._unavailable: wire.Answer | None = None
@@ -150,41 +141,55 @@ class Core:
     def receive(self, link: Link, kind: int, number: int, body: bytes) -> None:
         """Handle one frame of an edge."""
         if kind == wire.Kind.EVENTS:
-            self._receive_events(link, number, wire.decode_events(body))
+            self._receive_events(link, number, wire.decode_events(body), len(body))
         elif kind == wire.Kind.ADMIN:
-            self._operations.append((link, number, wire.decode_admin(body)))
-            self._wake.set()
+            if self._unavailable:
+                link.answer(number, self._unavailable)
+            else:
+                self._operations.receive(link, number, wire.decode_admin(body))
         elif kind == wire.Kind.STATS:
             link.counters = msgspec.msgpack.decode(body, type=wire.Stats).counters
         else:
             link.answer(number, self._read(kind, wire.decode_query(body)))
 
-    def _receive_events(self, link: Link, number: int, asked: wire.Events) -> None:
+    def _receive_events(self, link: Link, number: int, asked: wire.Events, size: int) -> None:
         if self._unavailable:
             link.answer(number, self._unavailable)
             return
         try:
             client = self.engine.authorise(asked.token, WRITE)
-            requests = [self._request(client, id, type, data, asked.deadline_ms) for id, type, data in asked.events]
+            # The edge told the deadline by the machine's clock; the writer compares it with its own stamps.
+            deadline_ms = asked.deadline_ms and asked.deadline_ms + self.engine.clock_ahead_ms()
+            requests = [self._request(client, id, type, data, deadline_ms) for id, type, data in asked.events]
             if asked.dry_run:
                 replies = self.engine.dry_run(requests)
                 link.answer(number, _answer(replies, asked.single, dry_run=True))
                 return
-            if self._queued_events + len(requests) > self.limits.queue_events_max and self._queued_events:
+            self._check_room(len(requests), size)
+        except Exception as error:  # The declared boundary: a fault of a dry run harms nobody else.
+            link.answer(number, refusal(ours(error, "events"), self.limits.retry_after_s))
+            return
+        self._queue.append(Waiting(link, number, requests, asked.single, time.perf_counter(), size))
+        self._queued_events += len(requests)
+        self._queued_bytes += size
+        if self._queued_events >= self._in_flight:
+            self._wake.set()
+
+    def _check_room(self, events: int, size: int) -> None:
+        """Refuse what the queue has no room for; one request that is larger than the queue passes when it is empty."""
+        limits = self.limits
+        for waiting, more, allowed, what in (
+            (self._queued_events, events, limits.queue_events_max, "events"),
+            (self._queued_bytes, size, limits.queue_bytes_max, "bytes"),
+        ):
+            if self._queue and waiting + more > allowed:
                 self.metrics.count("quanheng_queue_full_total")
                 raise QueueFull(
                     "the queue in front of the writer is full; nothing was written",
-                    found=f"{self._queued_events} events waiting and {len(requests)} more",
-                    allowed=f"{self.limits.queue_events_max} events (limits.queue_events_max)",
-                    cure=f"Send again after {self.limits.retry_after_s} s, or send less at once.",
+                    found=f"{waiting} {what} waiting and {more} more",
+                    allowed=f"{allowed} {what} (limits.queue_{what}_max)",
+                    cure=f"Send again after {limits.retry_after_s} s, or send less at once.",
                 )
-        except QuanhengError as error:
-            link.answer(number, refusal(error, self.limits.retry_after_s))
-            return
-        self._queue.append(Waiting(link, number, requests, asked.single, time.perf_counter()))
-        self._queued_events += len(requests)
-        if self._queued_events >= self._in_flight:
-            self._wake.set()
 
     def _read(self, kind: int, query: wire.Query) -> wire.Answer:
         """Answer a read from committed state; a read that fails says why and harms nothing."""
@@ -198,8 +203,8 @@ class Core:
                 return wire.Answer(200, _json(self.engine.decision(query.offset)))
             if kind == wire.Kind.REJECTS:
                 return wire.Answer(200, _json(self.engine.rejects(after=query.offset, limit=query.limit)))
-        except QuanhengError as error:
-            return refusal(error, self.limits.retry_after_s)
+        except Exception as error:  # The declared boundary: a read that fails harms nobody else.
+            return refusal(ours(error, "read"), self.limits.retry_after_s)
         return wire.Answer(404, _json({"error": f"frame kind {kind} is unknown to this core"}))
 
     def _health(self) -> wire.Answer:
@@ -210,6 +215,7 @@ class Core:
     def _metrics_text(self) -> str:
         gauges = flatten("quanheng_engine", self.engine.metrics())
         gauges["quanheng_queue_events", ()] = self._queued_events
+        gauges["quanheng_queue_bytes", ()] = self._queued_bytes
         gauges["quanheng_links", ()] = len(self.links)
         for link in self.links:
             for key, value in link.counters.items():
@@ -229,7 +235,7 @@ class Core:
                 if self._operations:  # They append by themselves, so no group may be in flight.
                     if committing:
                         await committing
-                    self._operate()
+                    self._operations.carry_out()
                     continue
                 await asyncio.sleep(0)  # Let frames that have already arrived join this group.
                 group = self._take()
@@ -251,6 +257,7 @@ class Core:
             if not isinstance(error, Exception):
                 raise
         finally:
+            self._operations.close(failed() if self.failure else STOPPING)
             self._committer.shutdown(wait=True)
 
     def stop(self) -> None:
@@ -282,32 +289,17 @@ class Core:
         while self._queue and (not group or events + len(self._queue[0].requests) <= self.limits.group_events_max):
             waiting = self._queue.popleft()
             events += len(waiting.requests)
+            self._queued_bytes -= waiting.bytes
             group.append(waiting)
         self._queued_events -= events
         return group
-
-    def _operate(self) -> None:
-        """Carry out one operation of the command line. A refusal is answered; a log that fails stops everything."""
-        link, number, asked = self._operations.popleft()
-        try:
-            self.engine.authorise(asked.token, ADMIN)
-            engine = cast(admin.Administered, self.engine)
-            done = admin.perform(engine, asked.operation, msgspec.msgpack.decode(asked.arguments))
-            link.answer(number, wire.Answer(200, _json(done)))
-        except LogError:
-            link.answer(number, _failed_answer())
-            raise
-        except QuanhengError as error:
-            link.answer(number, refusal(error, self.limits.retry_after_s))
-        finally:
-            link.flush()
 
     async def _commit(self, pending: Any, group: list[Waiting]) -> None:
         started = time.perf_counter()
         try:
             replies = await asyncio.get_running_loop().run_in_executor(self._committer, self.engine.commit, pending)
         except BaseException:  # The callers of this group must hear of it; `run` then stops everything.
-            self._answer_all(group, _failed_answer())
+            self._answer_all(group, failed())
             raise
         finally:
             self._in_flight = 0
@@ -338,10 +330,10 @@ class Core:
     def _fail(self, error: BaseException, group: list[Waiting]) -> None:
         """Remember the failure and tell every caller that waits; nothing is accepted any more."""
         self.failure = error
-        self._unavailable = _failed_answer()
+        self._unavailable = failed()
         self._answer_all([*group, *self._queue], self._unavailable)
         self._queue.clear()
-        self._queued_events = 0
+        self._queued_events = self._queued_bytes = 0
         self.complain("error", "fail_stop", error)
 
     def _answer_all(self, group: list[Waiting], answer: wire.Answer) -> None:
@@ -352,39 +344,9 @@ class Core:
 
     def complain(self, level: str, event: str, error: BaseException) -> None:
         """A log line about an error: the sentence of ours, the class of foreign ones, whose text may hold values."""
-        ours = isinstance(error, LogError | wire.WireError)
-        text = {"message": str(error)} if ours else {}
+        told = isinstance(error, LogError | OperationFailed | wire.WireError)
+        text = {"message": str(error)} if told else {}
         self._log.write(level, event, self._clock_ms(), error_class=type(error).__name__, **text)
-
-
-def refusal(error: QuanhengError, retry_after_s: int) -> wire.Answer:
-    """The HTTP answer to an error of ours."""
-    if isinstance(error, NotAuthenticated):
-        status = 401
-    elif isinstance(error, NotPermitted):
-        status = 403
-    elif isinstance(error, NotFound):
-        status = 404
-    elif isinstance(error, DataErased):
-        status = 410
-    elif isinstance(error, QueueFull):
-        return wire.Answer(429, error_body(error), retry_after_s)
-    else:
-        status = 500 if isinstance(error, LogError) else 422
-    return wire.Answer(status, error_body(error))
-
-
-def error_body(error: QuanhengError) -> bytes:
-    """One error as JSON: the sentence, and its parts for programs."""
-    parts = {"where": error.where, "found": error.found, "allowed": error.allowed, "cure": error.cure}
-    return msgspec.json.encode({"error": str(error), **{key: value for key, value in parts.items() if value}})
-
-
-def _failed_answer() -> wire.Answer:
-    text = (
-        "the log did not confirm the write and the server has stopped; whether these events were recorded is not known"
-    )
-    return wire.Answer(503, msgspec.json.encode({"error": text, "cure": AGAIN}), 5)
 
 
 def _answer(replies: Sequence[Reply], single: bool, dry_run: bool = False) -> wire.Answer:

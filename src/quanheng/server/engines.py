@@ -69,5 +69,8 @@ class Engine(Protocol):
     def authorise(self, token_digest: bytes, scope: str) -> str:
         """Name of the actor that holds the token, if it may."""
 
+    def clock_ahead_ms(self) -> int:
+        """How far its stamps are ahead of the machine's clock."""
+
     def close(self) -> None:
         """Give the log back."""

@@ -24,8 +24,8 @@ from litestar.params import PathParameter, QueryParameter
 from quanheng import __version__
 from quanheng.kernel.errors import InputError, QuanhengError
 from quanheng.server import api, wire
+from quanheng.server.answers import error_body
 from quanheng.server.config import Config
-from quanheng.server.core import error_body
 from quanheng.server.intake import PATH, Intake, Refused, response_headers
 from quanheng.server.link import CorePool, CoreUnavailable
 from quanheng.server.logs import Log

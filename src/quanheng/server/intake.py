@@ -16,8 +16,8 @@ import msgspec
 
 from quanheng.kernel.errors import EventRejected, InputError, QuanhengError, RateLimited
 from quanheng.server import wire
+from quanheng.server.answers import error_body
 from quanheng.server.config import Config
-from quanheng.server.core import error_body
 from quanheng.server.limits import RateLimiter
 from quanheng.server.link import CorePool, CoreUnavailable
 from quanheng.server.logs import Log

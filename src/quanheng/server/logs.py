@@ -16,7 +16,7 @@ import msgspec
 
 FIELDS = frozenset(
     {
-        "message", "route", "method", "status", "events", "took_ms", "address", "port", "error_class",
+        "message", "route", "method", "status", "events", "took_ms", "address", "port", "error_class", "offset_ms",
     }
 )  # fmt: skip
 LEVELS = ("debug", "info", "warning", "error")

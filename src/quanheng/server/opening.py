@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quanheng.kernel.errors import ConfigurationError
 from quanheng.server.config import Config
+from quanheng.server.logs import Log
 from quanheng.server.process import Opened
 
 if TYPE_CHECKING:
@@ -52,10 +53,21 @@ def open_service(config: Config, progress: Callable[[int, int], None] | None = N
 
 def open_engine(config: Config, progress: Callable[[int, int], None] | None = None) -> Engine:
     """The engine on the configured folders and store. The caller holds the folder lock."""
-    from quanheng.engine import Engine
+    from quanheng.engine import Engine, passed_ms, system_clock_ms
+    from quanheng.kernel.steady import SteadyClock
+
+    log = Log(config.logs.level, "core")
+
+    def leapt(off_ms: int) -> None:
+        log.write("warning", "clock_jumped", system_clock_ms(), offset_ms=off_ms)
 
     return Engine.open(
-        Path(config.storage.data), keys=Path(config.storage.keys), store=open_store(config), progress=progress
+        Path(config.storage.data),
+        keys=Path(config.storage.keys),
+        store=open_store(config),
+        clock=SteadyClock(system_clock_ms, passed_ms, config.clock.jump_ms_max, leapt),
+        log_ahead_ms_max=None if config.clock.accept_log_ahead else config.clock.jump_ms_max,
+        progress=progress,
     )
 
 

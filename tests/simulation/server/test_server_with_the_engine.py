@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,6 +16,9 @@ import urllib.request
 
 import polars as pl
 import pytest
+
+from quanheng.loading.new import starter_files
+from quanheng.server.client import Connection, request_bytes
 
 PACK = "card_fraud"
 
@@ -101,12 +105,98 @@ def test_operations_and_files_go_through_the_running_server(quanheng, tmp_path):
         with pytest.raises(urllib.error.HTTPError) as refused:
             _post(port, token, event)
         assert refused.value.code == 401
-        assert "another Quanheng process owns this data folder" in quanheng("pack", "activate", PACK, code=2)
+        assert PACK in quanheng("pack", "activate", PACK)
         assert json.loads(quanheng("log", "verify", "--json"))["ok"] is True
         assert "error: revoke_token: the running server refused; was " in quanheng("token", "revoke", "nobody", code=1)
     finally:
         server.send_signal(signal.SIGTERM)
         assert server.wait(60) == 0
+
+
+@pytest.fixture
+def serving(tmp_path):
+    """A real server of the pack `shop`, which lies in a folder beside it; its port and its token."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, content in starter_files("shop").items():
+        file = tmp_path / "packs" / "shop" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    (tmp_path / "quanheng.toml").write_text(f'[server]\nport = {port}\n[packs]\nload = ["shop"]\nfolders = ["packs"]\n')
+    with (tmp_path / "serve.log").open("w") as log:
+        server = subprocess.Popen([sys.executable, "-m", "quanheng.cli", "serve"], stderr=log, cwd=tmp_path)
+    until = time.monotonic() + 600
+    while "Quanheng serves" not in (tmp_path / "serve.log").read_text():
+        assert server.poll() is None, (tmp_path / "serve.log").read_text()
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    yield port, (tmp_path / ".quanheng" / "keys" / "development.token").read_text().strip()
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(60) == 0, (tmp_path / "serve.log").read_text()
+
+
+def _change(folder, file, old, new):
+    path = folder / "packs" / "shop" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+AMOUNT = 450_000
+START_MS = 1_768_471_200_000
+
+
+async def _requests(port, token, name, stop):
+    """Send one request after another until told to stop: (id, status, outcome) of each."""
+    link, answers = await Connection.open("127.0.0.1", port), []
+    while not stop.is_set():
+        id = f"{name}-{len(answers)}"
+        data = {"time_ms": START_MS + len(answers), "customer": id, "amount_minor": AMOUNT, "currency": "EUR"}
+        body = json.dumps({"id": id, "type": "shop.request", "data": data}).encode()
+        answer = await link.send(request_bytes("POST", "/v1/events", token, body))
+        reply = json.loads(answer.body)
+        answers.append((id, answer.status, reply.get("status"), reply.get("outcome")))
+    link.close()
+    return answers
+
+
+async def _activated_under_load(quanheng, port, token):
+    """What `pack activate` says while eight connections send, and their answers."""
+    stop = asyncio.Event()
+    senders = [asyncio.create_task(_requests(port, token, f"s{number}", stop)) for number in range(8)]
+    await asyncio.sleep(0.5)
+    said = await asyncio.to_thread(quanheng, "pack", "activate", "shop")
+    await asyncio.sleep(0.5)
+    stop.set()
+    return said, [await sender for sender in senders]
+
+
+def test_packs_are_activated_beside_a_running_server_under_load(quanheng, serving, tmp_path):
+    port, token = serving
+    offline = "party 1.0.0\nshop 0.1.0\n"
+    assert quanheng("pack", "activate") == offline
+    _change(tmp_path, "parameters/limits.toml", "value = 500_000", "value = 600_000")
+    assert "golden cases fail" in quanheng("pack", "activate", "shop", code=1)
+    _change(tmp_path, "parameters/limits.toml", "value = 600_000", "value = 400_000")
+    _change(tmp_path, "cases/first.toml", "500_001", "400_001")
+    _change(tmp_path, "features.toml", 'window = "1d"', 'window = "2d"')  # The folds change too.
+    said, answers = asyncio.run(_activated_under_load(quanheng, port, token))
+    assert said == offline
+    sent = [one for sender in answers for one in sender]
+    assert {(status, reply) for _, status, reply, _ in sent} == {(200, "decided")}, "no request was lost or refused"
+    for sender in answers:  # Every connection sees the change once, and never back.
+        outcomes = [outcome for *_, outcome in sender]
+        assert outcomes == sorted(outcomes)
+        assert set(outcomes) == {"approve", "decline"}
+    reply = _post(port, token, {"id": "next", "type": "shop.request", "data": {"time_ms": START_MS, "customer": "x", "amount_minor": AMOUNT, "currency": "EUR"}})
+    assert reply["outcome"] == "decline"
+    verified = json.loads(quanheng("log", "verify", "--json"))
+    assert verified["ok"]
+    shown = json.loads(quanheng("decision", str(reply["decision"]), "--json"))
+    assert shown["versions"]["activation"] > 1
+    assert json.loads(quanheng("replay", str(reply["decision"]), "--json"))["same"] is True
+    assert json.loads(quanheng("replay", "3", "--json"))["same"] is True
 
 
 def _post(port, token, event):

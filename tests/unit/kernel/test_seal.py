@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import stat
+import subprocess
+import sys
+import time
 
 import pytest
 
-from quanheng.kernel.errors import ConfigurationError, DataErased, LogError, SealBroken
+from quanheng.kernel.errors import AppendFailed, ConfigurationError, DataErased, KeyRingBusy, LogError, SealBroken
 from quanheng.kernel.log import records as rec
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
@@ -153,22 +158,96 @@ def test_the_bytes_of_an_erased_key_leave_the_files(tmp_path, reopened):
     ring.close()
 
 
-def test_erasing_says_when_another_process_keeps_the_old_pages(tmp_path):
+HOLDS = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute(sys.argv[2])
+connection.execute("SELECT * FROM keys").fetchall()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def held(path, begin):
+    """Another process that holds a transaction on the file of keys."""
+    command = [sys.executable, "-c", HOLDS, str(path), begin]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        yield
+        other.stdin.close()
+
+
+@pytest.mark.parametrize("begin", ["BEGIN", "BEGIN IMMEDIATE"], ids=["reads", "writes"])
+@pytest.mark.parametrize("wal_is_empty", [False, True])
+def test_while_another_process_holds_the_ring_nothing_is_erased(tmp_path, begin, wal_is_empty):
+    ring = KeyRing.open(tmp_path / "ring")
+    subject = ring.pseudonym("customer", "1")
+    [sealed] = ring.seal_many([subject], [b"h"], [b"p"])
+    if wal_is_empty:
+        ring.erase(bytes(range(16)))
+    with held(tmp_path / "ring" / "keys.db", begin):
+        started = time.monotonic()
+        with pytest.raises(KeyRingBusy, match=r"another process holds the key ring; nothing was erased.*erase again"):
+            ring.erase(subject)
+        assert time.monotonic() - started < 5
+        assert ring.unseal(subject, b"h", sealed) == b"p"
+        assert not ring.is_erased(subject)
+    assert ring.erase(subject) is True
+    assert not ring.holds_erased_bytes
+    with pytest.raises(DataErased):
+        ring.unseal(subject, b"h", sealed)
+    ring.close()
+
+
+def test_an_erasure_that_is_not_recorded_destroys_nothing(ring):
+    subject = ring.pseudonym("customer", "1")
+    [sealed] = ring.seal_many([subject], [b"h"], [b"p"])
+    with pytest.raises(ZeroDivisionError), ring.erasing(subject) as destroy:
+        destroy(1 // 0)
+    assert ring.unseal(subject, b"h", sealed) == b"p"
+    assert ring.seal_many([ring.pseudonym("customer", "2")], [b"h"], [b"q"])
+
+
+def test_a_destruction_that_the_disk_does_not_confirm_is_fatal(ring):
+    subject = ring.pseudonym("customer", "1")
+    [sealed] = ring.seal_many([subject], [b"h"], [b"p"])
+
+    def on_a_full_disk():
+        with ring.erasing(subject) as destroy:
+            destroy(1)
+            ring._db.execute("ROLLBACK")  # As SQLite does by itself then.
+
+    with pytest.raises(AppendFailed, match="the key ring did not confirm the destruction of a key"):
+        on_a_full_disk()
+    assert ring.unseal(subject, b"h", sealed) == b"p"
+
+
+def test_a_ring_that_cannot_be_written_says_so_and_erases_nothing(ring):
+    subject = ring.pseudonym("customer", "1")
+    [sealed] = ring.seal_many([subject], [b"h"], [b"p"])
+    ring._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(LogError, match=r"the key ring cannot be written; nothing was erased; was .*readonly"):
+        ring.erase(subject)
+    ring._db.execute("PRAGMA query_only = OFF")
+    assert ring.unseal(subject, b"h", sealed) == b"p"
+
+
+def test_a_reader_that_comes_during_an_erasure_is_told_of(tmp_path):
     ring = KeyRing.open(tmp_path / "ring")
     subject = ring.pseudonym("customer", "1")
     ring.seal_many([subject], [b"h"], [b"p"])
-    other = KeyRing.open(tmp_path / "ring")
-    other._db.execute("BEGIN")
-    other._db.execute("SELECT * FROM keys").fetchall()
-    ring._db.execute("PRAGMA busy_timeout = 50")
-    with pytest.raises(LogError, match=r"may still be in the write-ahead log.*then erase again"):
-        ring.erase(subject)
-    other._db.execute("COMMIT")
-    assert ring.erase(subject) is False  # The key is gone; now its old bytes go too.
-    with pytest.raises(DataErased):
-        ring.unseal(subject, b"h", bytes(40))
-    ring.close()
+    with ring.erasing(subject) as destroy:
+        other = sqlite3.connect(tmp_path / "ring" / "keys.db", isolation_level=None)
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM keys").fetchall()
+        destroy(7)
+    assert ring.holds_erased_bytes
+    assert ring.erased_upto(subject) == 7
     other.close()
+    ring.erase(subject, 8)
+    assert not ring.holds_erased_bytes
+    ring.close()
 
 
 def test_a_key_erased_by_another_process_is_not_used_from_memory(tmp_path):

@@ -102,3 +102,30 @@ def test_an_event_as_it_was_sent(engine):
     event = engine.reader.event(reply.offset)
     assert (event.body.client, event.body.id) == ("web", "a")
     assert json.loads(event.body.data) == {"time_ms": T0, "customer": "anna", "amount_minor": 7, "currency": "EUR"}
+
+
+def test_an_opinion_says_for_which_purpose_on_which_basis_as_declared_then(engine):
+    [old] = engine.submit([ask("a")])
+    source = ('source = "Put the statute', 'source = "Payment Services Act, article 98. Put the statute')
+    engine.activate([shop(("pack.toml", *source), ("pack.toml", 'basis  = "contract"', 'basis  = "legal_obligation"'))])
+    [new] = engine.submit([ask("b")])
+    [was] = [opinion["purpose"] for opinion in engine.decision(old.decision)["opinions"]]
+    [now] = [opinion["purpose"] for opinion in engine.decision(new.decision)["opinions"]]
+    assert was == {
+        "name": "serve_request",
+        "basis": "contract",
+        "source": "Put the statute and article here, such as GDPR article 6(1)(b)",
+        "title": {"en": "Answering a customer's request", "zh": "处理客户请求"},
+    }
+    assert now["basis"] == "legal_obligation"
+    assert now["source"].startswith("Payment Services Act, article 98.")
+
+
+def test_a_decision_whose_evidence_could_not_be_computed_can_be_shown(engine, monkeypatch):
+    [scopes] = engine.state.program.scopes.values()
+    monkeypatch.setattr(scopes[0].formulas, "compute", lambda known, rows: 1 // 0)
+    [reply] = engine.submit([ask("a")])
+    assert (reply.status, list(reply.reasons)) == ("failed", ["policy_failed"])
+    shown = engine.decision(reply.decision)
+    assert shown["formulas"] == {"shop.amount_to_mean": None}
+    assert shown["opinions"][0]["note"] == "ZeroDivisionError"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 
+import msgspec
 import pytest
-from shop import LIMIT_MINOR, T0, ask, opened
+from shop import LIMIT_MINOR, T0, ask, opened, packs
 
 from quanheng.engine import Engine
 from quanheng.kernel.errors import AppendFailed, EpochFenced, HeadMoved, LogError
@@ -96,8 +97,6 @@ def test_a_repeat_is_found_though_the_index_was_lost(tmp_path):
 def test_the_same_content_written_otherwise_is_a_repeat(engine):
     [first] = engine.submit([ask("a")])
     data = b'{"currency":"EUR",   "amount_minor":20000, "time_ms":1768471200000, "customer":"anna"}'
-    import msgspec
-
     same_answer(first, engine.submit([msgspec.structs.replace(ask("a"), data=data)])[0])
 
 
@@ -125,6 +124,46 @@ def test_the_same_id_with_other_content_is_refused_naming_the_fields(engine, oth
 def test_a_conflict_in_the_group(engine):
     replies = engine.submit([ask("a"), ask("a", 5), ask("b")])
     assert [one.status for one in replies] == ["decided", "conflict", "decided"]
+
+
+LATER = (
+    ("events.toml", "currency     = {", 'branch       = {type = "text", length_max = 9}\ncurrency     = {'),
+    ("cases/first.toml", 'currency     = "EUR"', 'currency     = "EUR"\nbranch       = "north"'),
+)
+"""A version of the shop in which every request must name its branch."""
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_repeat_gets_its_answer_though_its_type_gained_a_required_field(tmp_path, restarted):
+    engine = opened(tmp_path)
+    [first] = engine.submit([ask("a", LIMIT_MINOR + 1)])
+    engine.activate(packs(*LATER))
+    if restarted:
+        engine.close()
+        engine = opened(tmp_path)
+    head = engine.log.head
+    same_answer(first, engine.submit([ask("a", LIMIT_MINOR + 1)])[0])
+    same_answer(first, engine.dry_run([ask("a", LIMIT_MINOR + 1)])[0])
+    [conflict] = engine.submit([ask("a", LIMIT_MINOR + 2, branch="north")])
+    assert conflict.status == "conflict"
+    assert "It differs in: amount_minor, branch." in conflict.error
+    assert engine.log.head == head
+    assert engine.submit([ask("b")])[0].status == "rejected"  # What is new must name it.
+    assert engine.submit([ask("c", branch="north")])[0].status == "decided"
+    engine.close()
+
+
+def test_an_id_that_was_taken_comes_again_with_what_no_schema_reads(engine):
+    [first] = engine.submit([ask("a")])
+    head = engine.log.head
+    for data, differs in ((b"[]", "data, which is no JSON object"), (b'{"\xff', "data, which is no JSON object"),
+                          (b"{}", "amount_minor, currency, customer, time_ms")):  # fmt: skip
+        [reply] = engine.submit([msgspec.structs.replace(ask("a"), data=data)])
+        assert (reply.status, reply.offset) == ("conflict", first.offset)
+        assert f"It differs in: {differs}." in reply.error
+    [reply] = engine.submit([msgspec.structs.replace(ask("a"), type="shop.nothing")])
+    assert (reply.status, "It differs in: type." in reply.error) == ("conflict", True)
+    assert engine.log.head == head
 
 
 def test_a_refused_request_may_come_again_under_its_id(engine):

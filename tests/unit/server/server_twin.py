@@ -45,7 +45,7 @@ class Twin:
         self.closed = False
         self.actors = {sha256(TOKEN.encode()).digest(): ("tests", {"ingest", "read"})}
         self.actors[sha256(READER.encode()).digest()] = ("reader", {"read"})
-        self.deadlines = []
+        self.deadlines, self.ahead_ms = [], 0
 
     def _one(self, request, dry):
         self.deadlines.append(request.deadline_ms)
@@ -108,6 +108,9 @@ class Twin:
         if scope not in scopes:
             raise NotPermitted("the token lacks the scope", found=", ".join(scopes), allowed=scope)
         return name
+
+    def clock_ahead_ms(self):
+        return self.ahead_ms
 
     def close(self):
         self.closed = True

@@ -46,6 +46,7 @@ def test_the_command_line_wins_and_none_leaves_alone(tmp_path):
         ('[server]\nport = "a"\n', "server.port was 'a'; allowed: a whole number"),
         ("[server]\nport = true\n", "server.port was True; allowed: a whole number"),
         ("[server]\nport = 70000\n", "server.port was 70000; allowed: 1 to 65535"),
+        ("[clock]\naccept_log_ahead = 1\n", "clock.accept_log_ahead was 1; allowed: true or false"),
         ("[server]\naddress = 5\n", "server.address was 5; allowed: a text"),
         ('[server]\naddress = ""\n', "server.address was empty; allowed: a text"),
         ("[packs]\nload = [1]\n", "packs.load was [1]; allowed: a list of texts"),
@@ -117,6 +118,8 @@ def test_a_long_data_folder_still_gets_a_socket(tmp_path):
 
 
 def _toml(value):
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return "[]" if not value else str(list(value))
     return f'"{value}"' if isinstance(value, str) else str(value)

@@ -13,8 +13,9 @@ from server_twin import READER, TOKEN, Request, Twin
 
 from quanheng.kernel.errors import HeadMoved, InputError
 from quanheng.server import wire
+from quanheng.server.answers import refusal
 from quanheng.server.config import Limits
-from quanheng.server.core import Core, refusal
+from quanheng.server.core import Core
 from quanheng.server.intake import token_digest
 from quanheng.server.logs import Log
 
@@ -191,6 +192,34 @@ def test_a_full_queue_is_429_with_a_time_to_wait_and_nothing_is_written():
     asyncio.run(story())
 
 
+def test_a_queue_full_of_bytes_is_429_and_a_single_large_request_passes():
+    async def story():
+        engine, link = Gate(), FakeLink()
+        core = make(engine, queue_bytes_max=10_000)
+        send(core, link, 1, "large", data=b'{"x":"%b"}' % (b"y" * 20_000))
+        send(core, link, 2, "small")
+        answer = link.answers[2]
+        assert (answer.status, answer.retry_after_s) == (429, 1)
+        text = json.loads(answer.body)["error"]
+        assert text.startswith("the queue in front of the writer is full; nothing was written; was 20")
+        assert "allowed: 10000 bytes (limits.queue_bytes_max)" in text
+        assert "quanheng_queue_bytes 20" in ask(core, wire.Kind.METRICS)[1].decode()
+        running = asyncio.create_task(core.run())
+        await until(lambda: engine.deadlines)  # The group is taken: there is room again, while it commits.
+        send(core, link, 3, "small")
+        for _ in range(2):
+            engine.gate.release()
+        await until(lambda: 3 in link.answers)
+        core.stop()
+        await running
+        assert [link.answers[number].status for number in (1, 3)] == [200, 200]
+        text = ask(core, wire.Kind.METRICS)[1].decode()
+        assert "quanheng_queue_bytes 0\n" in text
+        assert "quanheng_queue_full_total 1\n" in text
+
+    asyncio.run(story())
+
+
 def test_a_dry_run_is_answered_at_once_and_records_nothing():
     async def story():
         engine, link = Twin(), FakeLink()
@@ -209,9 +238,12 @@ def test_the_deadline_reaches_the_engine():
         engine, link = Twin(), FakeLink()
         core = make(engine)
         send(core, link, 1, "a", deadline_ms=1234)
+        engine.ahead_ms = -200  # The machine's clock leapt ahead of the writer's stamps: the wait stays as long.
+        send(core, link, 2, "b", deadline_ms=1234)
+        send(core, link, 3, "c")
         core.stop()
         await core.run()
-        assert engine.deadlines == [1234]
+        assert engine.deadlines == [1234, 1034, 0]
 
     asyncio.run(story())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,9 @@ from psycopg import sql
 from quanheng.kernel.errors import AppendFailed, ConfigurationError, LogCorrupt, LogError
 from quanheng.kernel.log.sqlite import ROWS_PER_READ, refusal
 from quanheng.kernel.log.store import GENESIS_DIGEST, BatchRow, Tip
+
+RECONNECT_S = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Waits before each further attempt of a reader: a server that restarts is away for seconds."""
 
 _SCHEMA = """
 CREATE SCHEMA IF NOT EXISTS {schema};
@@ -30,6 +34,10 @@ INSERT INTO {schema}.tip VALUES (1, 0, 0, '\\x{genesis}', '') ON CONFLICT DO NOT
 
 class PostgresLogStore:
     """A log store in the schema `schema` of a PostgreSQL database.
+
+    A reader whose connection the server closed (a restart, a time-out) connects again and asks again: a read has no
+    effect. The writer never does. An append whose connection broke may or may not be there, and between two connections
+    another writer may have come and gone; only opening the log again, under a new epoch, can tell.
 
     Parameters
     ----------
@@ -108,7 +116,7 @@ class PostgresLogStore:
 
     def tip(self) -> Tip:
         """Head, epoch and last digest, read together."""
-        made: Tip = self._guard("read", lambda: self._tip(self._reader()))
+        made: Tip = self._reading(self._tip)
         return made
 
     def head(self) -> int:
@@ -140,6 +148,8 @@ class PostgresLogStore:
             )
         connection.execute("SET synchronous_commit = on")
         connection.execute("SET client_min_messages = warning")
+        if connection.info.server_version >= 140000:
+            connection.execute("SET idle_session_timeout = 0")  # A quiet night must not end the writer.
         # Statements that define tables lock them against a writer at work, so they run only where there is none yet.
         if not self._exists(connection):
             with connection.transaction():
@@ -162,10 +172,38 @@ class PostgresLogStore:
         return reader
 
     def _rows(self, statement: Any, values: tuple[Any, ...]) -> list[Any]:
-        rows: list[Any] = self._guard(
-            "read", lambda: self._reader().cursor(binary=True).execute(statement, values).fetchall()
+        rows: list[Any] = self._reading(
+            lambda connection: connection.cursor(binary=True).execute(statement, values).fetchall()
         )
         return rows
+
+    def _reading(self, ask: Callable[[Any], Any]) -> Any:
+        """What `ask` gives on this thread's connection; on a new one where the server has closed it."""
+
+        def attempt() -> Any:
+            for wait_s in RECONNECT_S:
+                try:
+                    return ask(self._reader())
+                except psycopg.OperationalError:
+                    if not self._drop_closed_reader():
+                        raise
+                    time.sleep(wait_s)
+            return ask(self._reader())
+
+        return self._guard("read", attempt)
+
+    def _drop_closed_reader(self) -> bool:
+        """Forget this thread's connection if it is gone; False if it is alive, so that another try is no use."""
+        reader = getattr(self._readers, "connection", None)
+        if reader is None:
+            return True
+        if not reader.closed:
+            return False
+        with self._lock:
+            self._readers.connection = None
+            if reader in self._open:
+                self._open.remove(reader)
+        return True
 
     def _tip(self, connection: Any) -> Tip:
         statement = sql.SQL("SELECT head, epoch, digest FROM {}.tip WHERE one = 1").format(self._name)

@@ -209,6 +209,13 @@ def translated(error: sqlite3.Error | OSError, path: str, doing: str) -> LogErro
             found=text,
             cure="Restore the file from a copy; what came after that copy must come from its sources again.",
         )
+    if "locked" in text or "busy" in text:
+        return LogError(
+            f"another process holds the log file and did not let go in time ({doing})",
+            where=path,
+            found=text,
+            cure="End what writes or copies the file, then start again.",
+        )
     return LogError(
         f"the log file cannot be used ({doing})",
         where=path,

@@ -1,4 +1,4 @@
-"""features.toml: folds over past events, and FEEL formulas over folds and fields."""
+"""features.toml: folds over past events, sources with state, and FEEL formulas over all these and fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import get_args
 from quanheng.events.schema import NUMBER_KINDS, EventDeclaration, FieldDeclaration
 from quanheng.loading.checks.expressions import names_used
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
-from quanheng.loading.declared import Fold, FoldKind, Formula
+from quanheng.loading.declared import Fold, FoldKind, Formula, SourceDeclaration
+from quanheng.loading.find import find_sources, load_source
 from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import DOTTED_NAME, NAME, Table
 
@@ -26,7 +27,7 @@ DECIMALS_MAX = 12
 
 def check_features(
     values: dict[str, object], events: Mapping[str, EventDeclaration], decided: Sequence[str], notes: Notes
-) -> tuple[tuple[Fold, ...], tuple[Formula, ...]]:
+) -> tuple[tuple[Fold, ...], tuple[SourceDeclaration, ...], tuple[Formula, ...]]:
     """Read features.toml.
 
     Parameters
@@ -36,13 +37,19 @@ def check_features(
     """
     top = Table(values, FILE, "", notes)
     seen: dict[str, str] = {}
-    folds, formulas = [], []
+    folds, sources, formulas = [], [], []
     for table in top.tables("fold"):
         fold = _fold(table, events, decided)
         if _unique(table, fold.name, seen, events, decided):
             folds.append(fold)
         if not table.sound:  # Its name may be wrong, or its keys: what reads it would be blamed for that.
             notes.doubt("feature", "source")
+    for table in top.tables("source"):
+        source = _source(table)
+        if source is None:
+            notes.doubt("feature", "source")
+        elif [_unique(table, one.name, seen, events, decided) for one in source.columns].count(False) == 0:
+            sources.append(source)
     for table in top.tables("formula"):
         formula = _formula(table)
         if _unique(table, formula.name, seen, events, decided):
@@ -51,7 +58,8 @@ def check_features(
         notes.doubt("feature", "source")
     if len(seen) > FEATURES_MAX:
         top.problem("fold", "there are too many features", found=len(seen), known=f"at most {FEATURES_MAX}")
-    return tuple(folds), _in_order(formulas, folds, events, decided, notes)
+    answers = [column.name for source in sources for column in source.columns]
+    return tuple(folds), tuple(sources), _in_order(formulas, folds, answers, events, decided, notes)
 
 
 def _unique(
@@ -161,6 +169,23 @@ def _check_value(table: Table, kind: str, value: str, event: EventDeclaration) -
         )
 
 
+def _source(table: Table) -> SourceDeclaration | None:
+    """The source that an installed distribution brings under this name."""
+    name = table.text("name", pattern=NAME, wanted="the name of an installed source")
+    settings = table.table("settings", required=False).values
+    table.done()
+    if not name:
+        return None
+    installed = find_sources()
+    maker, why = load_source(installed.get(name))
+    if maker is None:
+        cure = "Install the distribution that brings it (entry point group quanheng.sources)."
+        table.problem("name", why, found=name, known=sorted(installed), cure=cure)
+        return None
+    columns = tuple(maker.columns)
+    return SourceDeclaration(name=name, make=maker, version=maker.version, columns=columns, settings=settings)
+
+
 def _formula(table: Table) -> Formula:
     formula = Formula(
         name=table.text("name", pattern=NAME, wanted='a name such as "amount_to_mean_30d"'),
@@ -181,13 +206,14 @@ def number_fields(fields: Mapping[str, FieldDeclaration]) -> list[str]:
 def _in_order(
     drafts: Sequence[tuple[str, Formula]],
     folds: Sequence[Fold],
+    answers: Sequence[str],
     events: Mapping[str, EventDeclaration],
     decided: Sequence[str],
     notes: Notes,
 ) -> tuple[Formula, ...]:
     """Check each formula's text and names, and put formulas after those they use. Cycles are problems."""
     known = {name for event in decided if event in events for name in number_fields(events[event].fields)}
-    known |= {fold.name for fold in folds} | {formula.name for _, formula in drafts}
+    known |= {fold.name for fold in folds} | set(answers) | {formula.name for _, formula in drafts}
     waiting: dict[str, tuple[str, Formula]] = {}
     for key, formula in drafts:
         if not formula.feel:

@@ -1,0 +1,118 @@
+"""Activation: packs are checked and rehearsed beside the engine, then put in force in an instant between two groups.
+
+`propose` is everything that takes long or can fail: reading, checking, golden cases, keeping the content, folding the
+windows anew where folds change. It changes nothing that is in force and may run in another thread than the writer.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from quanheng import __version__, recovery
+from quanheng.kernel.errors import DeclarationError, Problem
+from quanheng.loading.cases import run_cases
+from quanheng.loading.files import PackFiles
+from quanheng.loading.pack import load_packs
+from quanheng.program import Program
+from quanheng.reading import Reader
+from quanheng.rehearsal import rehearse
+from quanheng.state import FIRST_PACK_CODE, Activated, State
+
+
+class Proposal(NamedTuple):
+    """A set of packs that was checked and rehearsed.
+
+    base : offset of the activation that was in force when it was checked
+    changes : False if the set is in force already
+    folded : the log up to its `head`, folded by `program`; None where windows and sources stay as they are
+    """
+
+    base: int
+    activated: Activated
+    program: Program
+    changes: bool
+    folded: State | None
+
+
+def propose(state: State, reader: Reader, packs: Iterable[PackFiles]) -> Proposal:
+    """Check packs and run their golden cases. Packs in force that are not among `packs` stay.
+
+    Raises
+    ------
+    DeclarationError : problems of the packs, or golden cases that fail
+    """
+    in_force, content, log = state.program, reader.content, reader.log
+    now = in_force_of(reader, in_force)
+    active = {name: PackFiles(name, content.get_folder(hash)) for name, hash in now.packs.items()}
+    files = {**active, **{_name_of(pack): pack for pack in packs}}
+    declared = load_packs(sorted(files), files)
+    codes = _assign_codes(in_force.codes, [event.name for one in declared.values() for event in one.events])
+    program = Program(declared, codes, engine=__version__)
+    check_layouts(state, program)
+    for name, one in declared.items():
+        problems = run_cases(one, lambda case: rehearse(program, case))
+        if problems:
+            raise DeclarationError(f"pack {name!r} is not activated: golden cases fail", problems)
+    hashes = {name: content.put_folder(dict(pack.files)) for name, pack in files.items()}
+    versions = {name: one.version for name, one in declared.items()}
+    activated = Activated(hashes, versions, codes, __version__, program.source_versions())
+    changes = (hashes, codes, activated.sources) != (now.packs, in_force.codes, now.sources)
+    folded = None
+    if changes and program.digest() != in_force.digest():
+        folded = State(program)
+        recovery.fold_windows(folded, log, log.head)
+    return Proposal(in_force.activation, activated, program, changes, folded)
+
+
+def in_force_of(reader: Reader, program: Program) -> Activated:
+    """The activation that put a program in force; an empty one before the first."""
+    return reader.activated(program.activation) if program.activation >= 0 else Activated({}, {}, {}, __version__)
+
+
+def check_layouts(state: State, program: Program) -> None:
+    """Refuse a program that would read events of the log otherwise.
+
+    Events of the log are read again by position, so key and number fields may only be appended.
+    """
+    problems = []
+    for name, old in state.program.types.items():
+        new = program.types.get(name)
+        if new is None or not state.events[old.code]:
+            continue
+        for was, now in zip(old.layout(), new.layout(), strict=True):
+            if now[: len(was)] != was:
+                problems.append(
+                    Problem(
+                        "events.toml",
+                        f'event."{name}".fields',
+                        "the log holds events of this type, to which key and number fields may only be appended",
+                        ", ".join(now),
+                        ", ".join(was) + ", then new ones",
+                        "Keep fields, entities and scales as they were, in their order; or declare another event.",
+                    )
+                )
+    if problems:
+        raise DeclarationError("the packs are not activated", problems)
+
+
+def _name_of(pack: PackFiles) -> str:
+    """Name of a pack; its label where pack.toml cannot be read, which checking then reports."""
+    try:
+        manifest = tomllib.loads(pack.files.get("pack.toml", b"").decode()).get("pack", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        return pack.label
+    name = manifest.get("name") if isinstance(manifest, dict) else None
+    return name if isinstance(name, str) and name else pack.label
+
+
+def _assign_codes(codes: dict[str, int], names: Iterable[str]) -> dict[str, int]:
+    """Codes of event types, append-only over the life of a log."""
+    made = dict(codes)
+    following = max([*made.values(), FIRST_PACK_CODE - 1]) + 1
+    for name in names:
+        if name not in made:
+            made[name] = following
+            following += 1
+    return made
