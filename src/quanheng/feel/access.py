@@ -27,7 +27,7 @@ def member(run: Run, at: int, base: object, name: str) -> object:
             "end included": base.high_closed,
         }  # type: ignore[attr-defined]
         if name in ends:
-            return ends[name]
+            return None if base.point == "!=" and name in ("start", "end") else ends[name]  # type: ignore[attr-defined]
     elif TEMPORAL:
         value, known = TEMPORAL[0].member(base, name)
         if known:
@@ -103,7 +103,7 @@ def domain(run: Run, at: int, value: object) -> list[object] | range | Iterator[
     if cls is list:
         run.spend(len(value))  # type: ignore[arg-type]
         return value  # type: ignore[return-value]
-    if cls is Range:
+    if cls is Range and not value.point:  # type: ignore[attr-defined]
         low, high = value.low, value.high  # type: ignore[attr-defined]
         first = low if value.low_closed or low is None else add(run, at, low, 1)  # type: ignore[attr-defined]
         last = high if value.high_closed or high is None else subtract(run, at, high, 1)  # type: ignore[attr-defined]

@@ -98,6 +98,8 @@ class Emitter:
         return py.mapping(node.keys, values)
 
     def range_of(self, node: tree.RangeOf) -> ast.expr:
+        if node.point and node.low is not None:
+            return self.operator("point_range", node, self.value(node.low), py.const(node.point))
         ends = (node.low, node.high)
         if all(end is None or (isinstance(end, tree.Const) and end.value is not None) for end in ends):
             low, high = (end.value if isinstance(end, tree.Const) else None for end in ends)

@@ -60,6 +60,8 @@ class Judge:
         return result
 
     def range_of(self, node: tree.RangeOf, env: Variables) -> object:
+        if node.point and node.low is not None:
+            return operators.point_range(self.run, self.at(node), self.value(node.low, env), node.point)
         ends = [self.value(end, env) if end is not None else None for end in (node.low, node.high)]
         make = operators.open_range if None in (node.low, node.high) else operators.make_range
         return make(self.run, self.at(node), ends[0], node.low_closed, ends[1], node.high_closed)

@@ -287,8 +287,18 @@ def open_range(run: Run, at: int, low: object, low_closed: bool, high: object, h
     return Range(low, low_closed, high, high_closed)
 
 
+def point_range(run: Run, at: int, value: object, point: str) -> Range | None:
+    """`(=5)` and `(!=5)`; of any value but null."""
+    if value is None:
+        run.append((at, "the end of the range is null"))
+        return None
+    return Range(value, point == "=", value, point == "=", point)
+
+
 def within(run: Run, at: int, value: object, span: Range) -> bool | None:
     """Is a value in a range?"""
+    if span.point:
+        return (equals if span.point == "=" else differs)(run, at, value, span.low)
     low, high = span.low, span.high
     below = True if low is None else (greater_equal if span.low_closed else greater)(run, at, value, low)
     above = True if high is None else (less_equal if span.high_closed else less)(run, at, value, high)

@@ -142,7 +142,7 @@ class CompoundParts:
         return RangeOf(RangeType(join(low.type, high.type)), at, low, low_closed, high, closed)
 
     def open_range(self) -> Node:
-        """`< 5` as a value: the range of everything below 5."""
+        """`< 5` as a value: the range of everything below 5; `= 5` and `!= 5` in the same way."""
         token = self.next()
         end = self.expression(3)
         kind = RangeType(end.type)
@@ -150,17 +150,7 @@ class CompoundParts:
             return RangeOf(kind, token.start, None, False, end, token.text == "<=")
         if token.text in (">", ">="):
             return RangeOf(kind, token.start, end, token.text == ">=", None, False)
-        if token.text == "=":
-            return RangeOf(kind, token.start, end, True, end, True)
-        raise fail(
-            "'!=' cannot start an expression",
-            self.text,
-            token.start,
-            self.where,
-            "'!='",
-            "not(value)",
-            "Write not(value).",
-        )
+        return RangeOf(kind, token.start, end, token.text == "=", None, token.text == "=", token.text)
 
     def context(self) -> Node:
         at = self.next().start

@@ -41,7 +41,7 @@ def unknown_name(run: Run, at: int, name: str) -> None:
 _OPERATORS = (
     "add", "subtract", "multiply", "divide", "power", "negate", "equals", "differs", "less", "less_equal", "greater",
     "greater_equal", "conjunction", "disjunction", "negation", "single", "tested", "between", "make_range",
-    "open_range",
+    "open_range", "point_range",
 )  # fmt: skip
 _ACCESS = (
     "member", "has_entry", "filtered", "positioned", "domain", "span", "condition", "attempt", "invoke", "quantified",

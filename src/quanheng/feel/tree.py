@@ -74,12 +74,13 @@ class ContextOf(Node):
 
 @dataclass(frozen=True, slots=True)
 class RangeOf(Node):
-    """An open end has a None node (`< 5` as a value)."""
+    """An open end has a None node (`< 5` as a value); `point` is `=` or `!=` where `low` is all the range speaks of."""
 
     low: Node | None
     low_closed: bool
     high: Node | None
     high_closed: bool
+    point: str = ""
 
 
 @dataclass(frozen=True, slots=True)

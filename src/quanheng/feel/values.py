@@ -100,15 +100,15 @@ def give_up(run: Run, error: Exception) -> None:
 
 
 class Range:
-    """A range; a None end is open to that side."""
+    """A range; a None end is open to that side. `point` is `=` or `!=` for `(=5)` and `(!=5)`, whose ends are 5."""
 
-    __slots__ = ("high", "high_closed", "low", "low_closed")
+    __slots__ = ("high", "high_closed", "low", "low_closed", "point")
 
-    def __init__(self, low: object, low_closed: bool, high: object, high_closed: bool) -> None:
-        self.low, self.low_closed, self.high, self.high_closed = low, low_closed, high, high_closed
+    def __init__(self, low: object, low_closed: bool, high: object, high_closed: bool, point: str = "") -> None:
+        self.low, self.low_closed, self.high, self.high_closed, self.point = low, low_closed, high, high_closed, point
 
-    def parts(self) -> tuple[object, bool, object, bool]:
-        return self.low, self.low_closed, self.high, self.high_closed
+    def parts(self) -> tuple[object, bool, object, bool, str]:
+        return self.low, self.low_closed, self.high, self.high_closed, self.point
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Range) and self.parts() == other.parts()
@@ -117,6 +117,8 @@ class Range:
         return hash(self.parts())
 
     def __repr__(self) -> str:
+        if self.point:
+            return f"({self.point}{self.low!r})"
         return f"{'[' if self.low_closed else '('}{self.low!r}..{self.high!r}{']' if self.high_closed else ')'}"
 
 

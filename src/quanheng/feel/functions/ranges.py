@@ -124,7 +124,8 @@ def _declare(form: str, relation: Relation, backwards: bool, ranges: str, point:
     """One relation. `ranges` says which arguments must be ranges: l, r, both or neither of them."""
 
     def apply(run: Run, at: int, first: object, second: object) -> bool | None:
-        wrong = ("l" in ranges and not isinstance(first, Range)) or ("r" in ranges and not isinstance(second, Range))
+        wrong = any(isinstance(one, Range) and one.point == "!=" for one in (first, second))
+        wrong = wrong or ("l" in ranges and not isinstance(first, Range)) or ("r" in ranges and not isinstance(second, Range))
         left, right = (second, first) if backwards else (first, second)
         if wrong or first is None or second is None:
             run.append((at, f"{form.partition('(')[0]}() takes ranges, was {kind_name(first)} and {kind_name(second)}"))

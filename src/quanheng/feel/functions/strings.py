@@ -32,6 +32,8 @@ def text_of(value: object, inside: bool = False) -> str | None:
 
 
 def _range_text(value: Range) -> str:
+    if value.point:
+        return f"{value.point} {text_of(value.low, True)}"
     if value.low is None or value.high is None:
         closed = value.low_closed if value.high is None else value.high_closed
         return f"{'>' if value.high is None else '<'}{'=' if closed else ''} {text_of(value.low or value.high, True)}"
