@@ -135,7 +135,8 @@ def run_file(file: Path, judge: Judge = compiled) -> Iterator[CaseResult]:
         yield from (answer(case, IGNORED, IGNORED_FOLDERS[folder.name]) for case in cases)
         return
     try:
-        model = read_model((folder / name).read_bytes(), name, strict=False)
+        others = {one.name: one.read_bytes() for one in sorted(folder.glob("*.dmn")) if one.name != name}
+        model = read_model((folder / name).read_bytes(), name, strict=False, files=others)
     except (QuanhengError, OSError) as error:
         yield from (answer(case, ERROR, f"the model is refused: {error}"[:300]) for case in cases)
         return

@@ -77,7 +77,7 @@ class _PolicyCompiler:
 
     def compile(self) -> Policy:
         model, emitter = self.model, self.emitter
-        inputs = [one for one in model.definitions.inputs if one.id in self.needed]
+        inputs = [one for one in model.inputs() if one.id in self.needed]
         knowledge = [one for one in self.needed if not isinstance(model.elements[one], InputData | Decision)]
         emitter.globals = frozenset(model.variables[one].slot for one in knowledge)
         emitter.enter(self.target.name, "")
@@ -101,17 +101,19 @@ class _PolicyCompiler:
         kind = model.variables[self.target.id].type
         if isinstance(self.target, Knowledge | Service):
             variables, kind = self.called(kind)
+            takes = [(one.name, one.type) for one in variables]
             arguments = py.sequence([py.name(f"v{one.slot}") for one in variables])
             result = py.call("invoke", _RUN, py.const(0), result, arguments, py.const(None))
         else:
             variables = [model.variables[one.id] for one in inputs]
+            takes = [(model.input_names[one.id], model.variables[one.id].type) for one in inputs]
         body.append(py.give(py.sequence([result, py.sequence(steps)])))
         main = py.define("decide", ["run", *(f"v{one.slot}" for one in variables)], body)
         statements = [*emitter.functions, *globals_, main]
         exec(py.code(statements, "policy"), emitter.namespace)
         return Policy(
             self.target.name,
-            [PolicyInput(one.name, one.type) for one in variables],
+            [PolicyInput(*given) for given in takes],
             kind,
             emitter.namespace["decide"],  # type: ignore[arg-type]
             emitter.places,
@@ -132,7 +134,7 @@ class _PolicyCompiler:
         self.emitter.enter(f"input {element.name}", "")
         start = tree.Const(ANY, 0, None)
         statements = admission(self.emitter, title, element.name, variable.type, start)
-        constraint = self.model.types.constraint(element.type_ref)
+        constraint = self.model.constraint(element)
         if constraint is None:
             return statements
         allowed = constraint.text or "the allowed values of its type"

@@ -110,8 +110,8 @@ class ModelJudge:
 
     def admitted(self, element: InputData, identity: str) -> object:
         run = self.judge.run
-        value = admit(run, 0, self.given.get(element.name), self.model.variables[identity].type, element.name)
-        constraint = self.model.types.constraint(element.type_ref)
+        value = admit(run, 0, self.given.get(self.model.input_names[element.id]), self.model.variables[identity].type, element.name)
+        constraint = self.model.constraint(element)
         if value is not None and constraint is not None and not self.satisfied(constraint, value):
             refuse(run, 0, value, element.name, constraint.text or "the allowed values of its type")
             return None

@@ -175,8 +175,11 @@ class Service(Element):
 
 @dataclass(frozen=True, slots=True)
 class Import:
+    """`kind` is the importType: the namespace of the language of the imported file."""
+
     name: str
     namespace: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

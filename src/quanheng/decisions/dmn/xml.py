@@ -51,8 +51,10 @@ Xml = etree._Element
 class Reader:
     """One file; problems are gathered, not raised."""
 
-    def __init__(self, where: str) -> None:
-        self.where = where
+    def __init__(self, where: str, qualified: bool = False) -> None:
+        """`qualified`: ids are given as `namespace#id`, as an importing model refers to them."""
+        self.where, self.qualified = where, qualified
+        self.target = ""
         self.problems: list[Problem] = []
         self.namespace = ""
         self.depth = 0
@@ -88,7 +90,7 @@ class Reader:
                 root, "the file is not a DMN model", root.tag, ", ".join(NAMESPACES), "Save it as DMN 1.2 to 1.5."
             )
             return None
-        self.namespace = space
+        self.namespace, self.target = space, root.get("namespace", "")
         return Definitions(
             self.where,
             root.get("name", ""),
@@ -98,7 +100,7 @@ class Reader:
             tuple(self.decision(node) for node in self.all(root, "decision")),
             tuple(self.knowledge(node) for node in self.all(root, "businessKnowledgeModel")),
             tuple(self.service(node) for node in self.all(root, "decisionService")),
-            tuple(Import(node.get("name", ""), node.get("namespace", "")) for node in self.all(root, "import")),
+            tuple(self.imported(node) for node in self.all(root, "import")),
         )
 
     def root(self, xml: bytes) -> Xml | None:
@@ -145,7 +147,19 @@ class Reader:
         name = " ".join((node.get("name") or "").split())
         if not name:
             self.problem(node, f"<{etree.QName(node).localname}> has no name", "", "", 'Add name="...".')
-        return node.get("id") or name, name, self.line(node)
+        return self.identity(node.get("id") or name), name, self.line(node)
+
+    def identity(self, local: str) -> str:
+        return f"{self.target}#{local}" if self.qualified else local
+
+    def reference(self, href: str) -> str:
+        """The id that a reference means: of this file, or `namespace#id` of another."""
+        namespace, mark, local = href.strip().rpartition("#")
+        return href.strip() if mark and namespace not in ("", self.target) else self.identity(local)
+
+    @staticmethod
+    def imported(node: Xml) -> Import:
+        return Import(" ".join(node.get("name", "").split()), node.get("namespace", ""), node.get("importType", ""))
 
     def variable_type(self, node: Xml) -> str:
         variable = self.one(node, "variable")
@@ -159,7 +173,7 @@ class Reader:
                 reference = self.one(requirement, target)
                 if reference is not None:
                     found.append(reference.get("href", ""))
-        return tuple(one.removeprefix("#") for one in found)
+        return tuple(self.reference(one) for one in found)
 
     # -- elements
 
@@ -201,7 +215,7 @@ class Reader:
 
     def service(self, node: Xml) -> Service:
         def targets(name: str) -> tuple[str, ...]:
-            return tuple(one.get("href", "").removeprefix("#") for one in self.all(node, name))
+            return tuple(self.reference(one.get("href", "")) for one in self.all(node, name))
 
         return Service(
             *self.named(node),
