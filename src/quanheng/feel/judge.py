@@ -213,9 +213,10 @@ def evaluate(
     given: Mapping[str, object],
     where: str = "expression",
     strict: bool = True,
+    now_ms: int | None = None,
 ) -> Outcome:
     """Judge one expression: the same contract as `compile_expression(text, names).evaluate(given)`."""
-    return evaluate_tree(parse(text, Scope.of(names), where, strict), names, given, where, text)
+    return evaluate_tree(parse(text, Scope.of(names), where, strict), names, given, where, text, now_ms)
 
 
 def evaluate_tree(
@@ -224,9 +225,11 @@ def evaluate_tree(
     given: Mapping[str, object],
     where: str = "expression",
     text: str = "",
+    now_ms: int | None = None,
 ) -> Outcome:
     """Judge a checked tree whose inputs are in slots 0, 1, 2 ... in the order of `names`."""
     judge = Judge(where, text)
+    judge.run.now_ms = now_ms
     env: Variables = {}
     for slot, (name, kind) in enumerate(names.items()):
         env[slot] = admit(judge.run, 0, given.get(name), kind, name)
