@@ -85,6 +85,10 @@ def positioned(run: Run, at: int, base: object, position: object) -> object:
     return None
 
 
+STEP: list[object] = []
+"""calendar.py adds the duration of a day."""
+
+
 class NoDomain(Exception):
     """Internal: a loop over nothing it could visit; the loop is null."""
 
@@ -105,8 +109,9 @@ def domain(run: Run, at: int, value: object) -> list[object] | range | Iterator[
         return value  # type: ignore[return-value]
     if cls is Range and not value.point:  # type: ignore[attr-defined]
         low, high = value.low, value.high  # type: ignore[attr-defined]
-        first = low if value.low_closed or low is None else add(run, at, low, 1)  # type: ignore[attr-defined]
-        last = high if value.high_closed or high is None else subtract(run, at, high, 1)  # type: ignore[attr-defined]
+        step = STEP[0] if not is_number(low) and STEP else 1  # from date to date by days
+        first = low if value.low_closed or low is None else add(run, at, low, step)  # type: ignore[attr-defined]
+        last = high if value.high_closed or high is None else subtract(run, at, high, step)  # type: ignore[attr-defined]
         return span(run, at, first, last, down=False)
     if value is None:
         run.append((at, "the domain of the loop is null"))
@@ -145,6 +150,8 @@ def invoke(run: Run, at: int, function: object, arguments: tuple[object, ...], n
     if function.__class__ is not Function:
         run.append((at, f"{kind_name(function)} is not a function"))
         return None
+    if function.forms is not None:  # type: ignore[attr-defined]
+        return function.forms(run, at, arguments, names)  # type: ignore[attr-defined]
     wanted = function.parameters  # type: ignore[attr-defined]
     if names is not None:
         if sorted(names) != sorted(wanted):

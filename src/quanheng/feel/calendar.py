@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from quanheng.feel import operators
+from quanheng.feel import access, operators
 from quanheng.feel.temporal import (
     DAY,
     MONTHS_MAX,
@@ -202,3 +202,4 @@ def _comparable(left: object, right: object) -> tuple[int, int] | None:
 
 
 operators.TEMPORAL.append(Calendar())
+access.STEP.append(DaysDuration(DAY))

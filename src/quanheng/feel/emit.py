@@ -258,7 +258,10 @@ class Emitter:
 
     def function_of(self, node: tree.FunctionOf) -> ast.expr:
         body = py.function_of(["run", *(f"v{slot}" for slot in node.slots)], self.value(node.body))
-        return py.call("Function", body, self.hoist(node.parameters), py.const("function"), self.hoist(node.kinds))
+        result = self.hoist(node.body.type, ("kind", node.body.type))
+        return py.call(
+            "Function", body, self.hoist(node.parameters), py.const("function"), self.hoist(node.kinds), result
+        )
 
     def builtin(self, node: tree.Builtin) -> ast.expr:
         return self.hoist(builtin_value(node.name), ("builtin", node.name))
@@ -331,6 +334,7 @@ _VALUES = {
     tree.Const: lambda self, node: self.const(node.value),
     tree.Name: Emitter.name,
     tree.Unknown: lambda self, node: self.operator("unknown_name", node, py.const(node.name)),
+    tree.Failed: lambda self, node: self.operator("fail", node, py.const(node.cause)),
     tree.Member: Emitter.item_member,
     tree.Builtin: Emitter.builtin,
     tree.ListOf: Emitter.list_of,

@@ -148,10 +148,14 @@ class Judge:
         def call(_run: Run, *values: object) -> object:
             return self.value(node.body, {**env, **dict(zip(node.slots, values, strict=True))})
 
-        return Function(call, node.parameters, "function", node.kinds)
+        return Function(call, node.parameters, "function", node.kinds, node.body.type)
 
     def unknown(self, node: tree.Unknown, env: Variables) -> object:
         self.run.append((self.at(node), f"the name {node.name!r} is not known here"))
+        return None
+
+    def failed(self, node: tree.Failed, env: Variables) -> object:
+        self.run.append((self.at(node), node.cause))
         return None
 
     def sourced(self, node: tree.Sourced, env: Variables) -> object:
@@ -170,6 +174,7 @@ _RULES: dict[type[tree.Node], Rule] = {
     tree.Const: lambda self, node, env: node.value,
     tree.Name: lambda self, node, env: env[node.slot],
     tree.Unknown: Judge.unknown,
+    tree.Failed: Judge.failed,
     tree.Member: Judge.item_member,
     tree.Builtin: lambda self, node, env: builtin_value(node.name),
     tree.ListOf: lambda self, node, env: [self.value(item, env) for item in node.items],

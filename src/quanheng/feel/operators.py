@@ -95,6 +95,8 @@ def divide(run: Run, at: int, left: object, right: object) -> object:
 
 def power(run: Run, at: int, left: object, right: object) -> object:
     if is_number(left) and is_number(right):
+        if not left and not right:
+            return 1  # as IEEE 754 has it
         return _decimal(run, at, NUMBERS.power, left, right)
     return _other(run, at, "**", "raise to a power", left, right)
 

@@ -7,7 +7,8 @@ otherwise it is null and a diagnostic at run time, as the standard has it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from decimal import DecimalException
 
 from quanheng.feel import check
 from quanheng.feel.lexer import Token, fail, string_value, tokens_of
@@ -20,6 +21,7 @@ from quanheng.feel.tree import (
     Between,
     Compare,
     Const,
+    Failed,
     In,
     InstanceOf,
     Negate,
@@ -275,7 +277,7 @@ class Parser(CompoundParts, UnaryParts, ReferenceParts):
         token = self.token
         if token.kind == "number":
             self.at += 1
-            return Const(NUMBER, token.start, number_of(token.text))
+            return self.number(token)
         if token.kind == "string":
             self.at += 1
             return Const(STRING, token.start, string_value(token.text))
@@ -297,6 +299,28 @@ class Parser(CompoundParts, UnaryParts, ReferenceParts):
         if token.text in _COMPARE:
             return self.open_range()
         raise self.unexpected("a value, a name, or '('")
+
+    def number(self, token: Token) -> Node:
+        try:
+            return Const(NUMBER, token.start, number_of(token.text))
+        except DecimalException:
+            return self.failed(
+                "the number is too large", token.start, token.text[:40], "numbers below 1e6145", "Correct the number."
+            )
+
+    def failed(self, what: str, at: int, found: str, allowed: str, cure: str) -> Node:
+        """A certain mistake: an error when strict, else null with a diagnostic."""
+        if self.strict:
+            raise fail(what, self.text, at, self.where, found, allowed, cure)
+        return Failed(ANY, at, f"{what}; was {found}")
+
+    def several(self, close: str, read: Callable[[], None], what: str) -> None:
+        """What `read` reads, none or more times with commas between, and the closing sign."""
+        if not self.sees(close):
+            read()
+            while self.takes(","):
+                read()
+        self.expects(close, f" to close {what}")
 
     def negate(self, value: Node, at: int) -> Node:
         if isinstance(value, Const) and value.type == NUMBER:

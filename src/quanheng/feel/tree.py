@@ -43,6 +43,13 @@ class Unknown(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Failed(Node):
+    """A part that can only be null: `cause` is the diagnostic at run time."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Member(Node):
     """Inside a filter over items of unknown type: the item's entry `name` if it has one, else `otherwise`."""
 

@@ -77,7 +77,11 @@ class FunctionType(FeelType):
     result: FeelType
 
     def __str__(self) -> str:
-        return f"function<{', '.join(str(kind) for _, kind in self.parameters)}> -> {self.result}"
+        return (
+            "function"
+            if self is FUNCTION
+            else f"function<{', '.join(str(kind) for _, kind in self.parameters)}> -> {self.result}"
+        )
 
 
 ANY = Simple("Any")
@@ -93,6 +97,8 @@ YEARS_DURATION = Simple("years and months duration")
 CONTEXT = ContextType()
 LIST = ListType(ANY)
 RANGE = RangeType(ANY)
+FUNCTION = FunctionType((("...", ANY),), ANY)
+"""Any function, whatever it takes."""
 
 BY_NAME: dict[str, FeelType] = {
     "Any": ANY,
@@ -146,7 +152,7 @@ def conforms(kind: FeelType, target: FeelType) -> bool:
         pairs = ((kind.field(name), wanted) for name, wanted in target.fields)
         return all(found is not None and conforms(found, wanted) for found, wanted in pairs)
     if isinstance(kind, FunctionType) and isinstance(target, FunctionType):
-        return (
+        return target is FUNCTION or (
             len(kind.parameters) == len(target.parameters)
             and conforms(kind.result, target.result)
             and all(conforms(t, k) for (_, k), (_, t) in zip(kind.parameters, target.parameters, strict=True))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from quanheng.feel.types import (
     ANY,
     BOOLEAN,
+    FUNCTION,
     NUMBER,
     STRING,
     ContextType,
@@ -23,6 +24,7 @@ from quanheng.feel.types import (
     ListType,
     RangeType,
     Simple,
+    conforms,
 )
 
 DIGITS = 34
@@ -123,9 +125,9 @@ class Range:
 
 
 class Function:
-    """A function value: `call(run, *arguments)`."""
+    """A function value: `call(run, *arguments)`; `forms(run, at, arguments, names)` where it has several forms."""
 
-    __slots__ = ("call", "kinds", "name", "parameters", "result")
+    __slots__ = ("call", "forms", "kinds", "name", "parameters", "result")
 
     def __init__(
         self,
@@ -134,10 +136,22 @@ class Function:
         name: str = "function",
         kinds: Sequence[FeelType] = (),
         result: FeelType = ANY,
+        forms: Callable[..., object] | None = None,
     ) -> None:
         self.call, self.parameters, self.name = call, tuple(parameters), name
         self.kinds = tuple(kinds) or (ANY,) * len(self.parameters)
-        self.result = result
+        self.result, self.forms = result, forms
+
+    def conforms(self, kind: FunctionType) -> bool:
+        """Does it take what `kind` takes, and give what `kind` gives? A result of unknown type may."""
+        if kind is FUNCTION:
+            return True
+        wanted = [one for _, one in kind.parameters]
+        return (
+            len(wanted) == len(self.kinds)
+            and all(conforms(one, own) for one, own in zip(wanted, self.kinds, strict=True))
+            and (self.result is ANY or conforms(self.result, kind.result))
+        )
 
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(self.parameters)})"
@@ -209,7 +223,7 @@ def fits(value: object, kind: FeelType) -> bool:
     if isinstance(kind, RangeType):
         return isinstance(value, Range) and fits(value.low, kind.item) and fits(value.high, kind.item)
     if isinstance(kind, FunctionType):
-        return isinstance(value, Function)
+        return isinstance(value, Function) and value.conforms(kind)
     return False
 
 

@@ -259,7 +259,7 @@ def test_a_business_knowledge_model_with_a_table() -> None:
     assert compile_decision(model, "d")([50]).result == judge_model(model, "d", {"n": 50}).result == ["low", "high"]
 
 
-def test_an_import_is_a_problem_that_says_so() -> None:
+def test_an_import_of_another_language_is_a_problem_that_says_so() -> None:
     found = of_model('<import name="other" namespace="urn:other" importType="x"/>', decision(literal("n")))
-    message = "p.dmn: import other: another model is imported, and one file is read at a time; was urn:other. "
-    assert found == [message + "Put its elements into this file."]
+    message = "p.dmn: import other: an import that is no DMN model is not read; was x. "
+    assert found == [message + "Hand the imported file over with the model, or put its elements into this file."]

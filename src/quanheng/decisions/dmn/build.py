@@ -229,7 +229,7 @@ class Builder:
             self.model.trees[element.id] = tree.Const(ANY, 0, None)
             return
         boxes = self.boxes(element, self.visible(element, self.needs(element)))
-        node = boxes.typed(boxes.boxed(element.expression), declared, element.at, element.name)
+        node = boxes.declared(boxes.boxed(element.expression), element.type_ref, element.at, element.name)
         self.model.trees[element.id] = node
         self.declare(element, declared if declared != ANY else node.type)
 
@@ -293,9 +293,7 @@ class Builder:
         return decisions, [one for one in ordered if one not in decisions]
 
 
-def build(
-    definitions: Definitions, problems: list[Problem], strict: bool, files: Mapping[str, bytes] = {}
-) -> Model:
+def build(definitions: Definitions, problems: list[Problem], strict: bool, files: Mapping[str, bytes] = {}) -> Model:
     """Check a whole model; problems are added to `problems`, not raised."""
     return Builder(definitions, problems, strict, files).build()
 
@@ -307,18 +305,19 @@ def read_model(xml: bytes, where: str, strict: bool = True, files: Mapping[str, 
     ----------
     xml : the file
     where : its name, for messages
-    strict : certain type mistakes and unknown names are problems; otherwise they are null at run time
+    strict : mistakes are problems and refuse the model; otherwise what is mistaken is null at run time, the rest runs,
+        and `problems` of the model lists them
     files : models it may import, by file name; an import finds its file by namespace
 
     Raises
     ------
-    DeclarationError : with every problem of the file
+    DeclarationError : with every problem of the file; without `strict` only where it is no DMN at all
     """
     reader = Reader(where)
     definitions = reader.read(xml)
     problems = reader.problems
     if definitions is not None:
         model = build(definitions, problems, strict, files)
-        if not problems:
+        if not problems or not strict:
             return model
     raise DeclarationError(f"{where} is not a usable DMN model", problems)

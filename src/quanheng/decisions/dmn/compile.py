@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from quanheng.decisions.dmn.allowed import AllowedNode, refuse, rewrapped, unwrapped
 from quanheng.decisions.dmn.build import Model
 from quanheng.decisions.dmn.model import Decision, InputData, Knowledge, Service
 from quanheng.decisions.dmn.tables import RUNTIME, TableEmitter, TableNode, free_slots
@@ -13,15 +14,9 @@ from quanheng.feel import emit, py, tree
 from quanheng.feel.compiler import admission
 from quanheng.feel.scope import Variable
 from quanheng.feel.types import ANY, FeelType, FunctionType
-from quanheng.feel.values import Run, kind_name, shown
 from quanheng.kernel.errors import NotFound
 
 _RUN = py.name("run")
-
-
-def refuse(run: Run, at: int, value: object, name: str, allowed: str) -> None:
-    """An input outside its allowed values is null."""
-    run.append((at, f"{name} must be one of {allowed}, was {kind_name(value)} {shown(value)}"))
 
 
 class ModelEmitter(emit.Emitter):
@@ -65,7 +60,16 @@ class ModelEmitter(emit.Emitter):
         self.functions[position] = py.define(title, ["run", f"v{slot}"], [py.give(known)])
         return py.call(title, _RUN, value)
 
+    def allowed(self, node: AllowedNode) -> ast.expr:
+        """The value, or null where it is not allowed."""
+        title = self.temporary()
+        kept = self.satisfied(node.constraint, py.name(title))
+        refused = py.call("refuse", _RUN, self.place(node), py.name(title), py.const(node.name), py.const(node.words))
+        first = py.sequence([py.bind(title, self.value(node.value))])
+        return py.either(py.both(first, kept), py.name(title), refused)
 
+
+emit.EXTENSIONS[AllowedNode] = lambda self, node: self.allowed(node)
 emit.EXTENSIONS[TableNode] = lambda self, node: py.item(self.table(node), py.const(0))
 
 
@@ -152,16 +156,15 @@ class _PolicyCompiler:
         emitter, variable = self.emitter, self.model.variables[element.id]
         node, title = self.model.trees[element.id], f"v{variable.slot}"
         emitter.enter(element.name, "")
-        inner = node.value if isinstance(node, tree.Cast) else node
+        inner, checks = unwrapped(node)
         if not isinstance(inner, TableNode):
             step = py.sequence([py.const(element.name), py.sequence([]), py.name(title)])
             return [py.assign(title, emitter.value(node))], step
         pair = emitter.table(inner)
         statements = [py.assign_pair(title, f"m{variable.slot}", pair)]
-        if isinstance(node, tree.Cast):
-            kind = emitter.hoist(node.type, ("kind", node.type))
-            admitted = py.call("admit", _RUN, emitter.place(node), py.name(title), kind, py.const(node.name))
-            statements.append(py.assign(title, admitted))
+        for check in checks:
+            name = tree.Name(ANY, 0, element.name, variable.slot)
+            statements.append(py.assign(title, emitter.value(rewrapped(check, name))))
         return statements, py.sequence([py.const(element.name), py.name(f"m{variable.slot}"), py.name(title)])
 
 

@@ -25,7 +25,9 @@ class Origin:
 
     def seen(self, element: Element, other: Origin) -> str:
         """The name of an element of `other` in the expressions of this file."""
-        return element.name if other is self else qualified(self.names.get(other.definitions.namespace, ""), element.name)
+        return (
+            element.name if other is self else qualified(self.names.get(other.definitions.namespace, ""), element.name)
+        )
 
 
 def qualified(prefix: str, name: str) -> str:
@@ -66,8 +68,10 @@ class Gatherer:
             self.problem(definitions, one, "models import each other in a circle", " -> ".join(self._open))
             return None
         found = self.available().get(one.namespace)
-        if found is None or len(self.origins) >= IMPORTS_MAX:
-            what = "the imported model is not at hand" if found is None else f"more than {IMPORTS_MAX} models are imported"
+        if found is None or len(self.origins) + len(self._open) > IMPORTS_MAX:
+            what = (
+                "the imported model is not at hand" if found is None else f"more than {IMPORTS_MAX} models are imported"
+            )
             self.problem(definitions, one, what, one.namespace)
             return None
         origin = self.origin(found)
@@ -87,5 +91,7 @@ class Gatherer:
 
     def problem(self, definitions: Definitions, one: Import, message: str, found: str) -> None:
         cure = "Hand the imported file over with the model, or put its elements into this file."
-        known = ", ".join(self.available())
-        self.problems.append(Problem(definitions.where, f"import {one.name or one.namespace}", message, found, known, cure))
+        known = ", ".join([*self.available()][:20])
+        self.problems.append(
+            Problem(definitions.where, f"import {one.name or one.namespace}", message, found, known, cure)
+        )

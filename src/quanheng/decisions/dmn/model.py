@@ -43,6 +43,13 @@ class Boxed:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken(Boxed):
+    """What could not be read: null, for the reason `what`."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Literal(Boxed):
     text: str
 

@@ -56,7 +56,9 @@ class TypeTable:
             self.named(item.name)
 
     def problem(self, element: Element, message: str, found: str, known: str, cure: str) -> None:
-        self.problems.append(Problem(self.where, f"line {element.at}, {element.name}", message, found, known, cure))
+        problem = Problem(self.where, f"line {element.at}, {element.name}", message, found, known, cure)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     @staticmethod
     def plain(reference: str) -> str:
@@ -83,7 +85,9 @@ class TypeTable:
         return ANY
 
     def constraint(self, reference: str) -> Constraint | None:
-        return self.constraints.get(self.plain(reference.strip()))
+        """What a value of a declared type must satisfy beyond its kind."""
+        name = self.plain(reference.strip())
+        return self.constraints.get(name if name in self.known else name.partition(":")[2])
 
     def named(self, name: str) -> FeelType:
         if name in self._done:

@@ -1,4 +1,4 @@
-"""DMN XML to `Definitions`. Reads the namespaces of DMN 1.2 to 1.5; nothing outside the file is ever opened."""
+"""DMN XML to `Definitions`. Reads the namespaces of DMN 1.1 to 1.5; nothing outside the file is ever opened."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from quanheng.decisions.dmn.model import (
     BoxedFunction,
     BoxedList,
     BoxedLoop,
+    Broken,
     Conditional,
     Decision,
     Definitions,
@@ -33,6 +34,7 @@ from quanheng.decisions.dmn.model import (
 from quanheng.kernel.errors import Problem
 
 NAMESPACES = {
+    "http://www.omg.org/spec/DMN/20151101/dmn.xsd": "1.1",
     "http://www.omg.org/spec/DMN/20180521/MODEL/": "1.2",
     "https://www.omg.org/spec/DMN/20191111/MODEL/": "1.3",
     "https://www.omg.org/spec/DMN/20211108/MODEL/": "1.4",
@@ -58,6 +60,8 @@ class Reader:
         self.problems: list[Problem] = []
         self.namespace = ""
         self.depth = 0
+        self._inner: set[int] = set()
+        """Problems that a boxed expression has as its own: only that one is broken, not those around it."""
         self._boxes: dict[str, Callable[[Xml], Boxed | None]] = {
             "literalExpression": self.literal,
             "context": self.context,
@@ -87,7 +91,7 @@ class Reader:
         space = etree.QName(root).namespace or ""
         if etree.QName(root).localname != "definitions" or space not in NAMESPACES:
             self.problem(
-                root, "the file is not a DMN model", root.tag, ", ".join(NAMESPACES), "Save it as DMN 1.2 to 1.5."
+                root, "the file is not a DMN model", root.tag, ", ".join(NAMESPACES), "Save it as DMN 1.1 to 1.5."
             )
             return None
         self.namespace, self.target = space, root.get("namespace", "")
@@ -247,15 +251,21 @@ class Reader:
             )
             return None
         self.depth += 1
+        before = len(self.problems)
         result = self._boxes[name.localname](node)
         self.depth -= 1
+        own = [index for index in range(before, len(self.problems)) if index not in self._inner]
+        if own:
+            self._inner.update(own)
+            return Broken(self.line(node), "", self.problems[own[0]].message)
         return result
 
     def needed(self, node: Xml, parent: Xml | None, what: str) -> Boxed:
         found = self.boxed_in(parent)
         if found is None:
             self.problem(node, f"{what} is missing", "", "a boxed expression", "Add the expression.")
-            return Literal(self.line(node), "", "null")
+            self._inner.add(len(self.problems) - 1)
+            return Broken(self.line(node), "", f"{what} is missing")
         return found
 
     def literal(self, node: Xml) -> Boxed:

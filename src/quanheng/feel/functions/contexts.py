@@ -71,4 +71,6 @@ def same(_run: Run, _at: int, value1: object = None, value2: object = None) -> b
         return value1 is value2
     if getattr(value1, "kind_name", None) is not None:
         return value1 == value2
+    if isinstance(value1, list) != isinstance(value2, list):
+        return False
     return equal(value1, value2) is True

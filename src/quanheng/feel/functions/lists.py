@@ -43,9 +43,16 @@ def list_replace(run: Run, at: int, items: Items, position: int, new: object) ->
 
 
 @builtin("list replace(list: list, match: function, newItem: Any): list")
-def list_replace_by(run: Run, at: int, items: Items, match: Function, new: object) -> Items:
+def list_replace_by(run: Run, at: int, items: Items, match: Function, new: object) -> Items | None:
     run.spend(len(items))
-    return [new if invoke(run, at, match, (item, new), None) is True else item for item in items]
+    replaced: Items = []
+    for item in items:
+        found = single(invoke(run, at, match, (item, new), None))
+        if not isinstance(found, bool):
+            run.append((at, f"list replace(): match must give a boolean, was {kind_name(found)}"))
+            return None
+        replaced.append(new if found else item)
+    return replaced
 
 
 @builtin("count(list: list): number")
@@ -259,6 +266,9 @@ def flatten(run: Run, _at: int, items: Items) -> Items:
 @builtin("sort(list: list, precedes?: function): list<T>")
 def sort(run: Run, at: int, items: Items, precedes: Function | None = None) -> Items | None:
     """A stable sort; without `precedes` by the order of the values."""
+    if precedes is not None and len(precedes.parameters) != 2:
+        run.append((at, f"sort() takes a function of 2 parameters, it has {len(precedes.parameters)}"))
+        return None
 
     def compare(left: object, right: object) -> int:
         run.spend(1)

@@ -171,7 +171,8 @@ def number(run: Run, at: int, text: str, grouping: str | None = None, point: str
     plain = plain.replace(point, ".") if point else plain
     body = plain[1:] if plain[:1] in ("-", "+") else plain
     if (
-        not body.replace(".", "", 1)
+        not body.isascii()
+        or not body.replace(".", "", 1)
         .replace("e", "", 1)
         .replace("E", "", 1)
         .replace("-", "", 1)

@@ -76,7 +76,9 @@ def _replacement(run: Run, at: int, text: str, groups: int) -> list[str | int] |
             parts.append(following)
         elif char == "$" and following and following in "0123456789":
             number = int(following)
-            while (digit := text[index + 2 : index + 3]) and digit in "0123456789" and number * 10 + int(digit) <= groups:
+            while (
+                (digit := text[index + 2 : index + 3]) and digit in "0123456789" and number * 10 + int(digit) <= groups
+            ):
                 number, index = number * 10 + int(digit), index + 1
             parts.append(number)
         elif char in "\\$":

@@ -120,15 +120,21 @@ def _coincides(a: Range, b: Range) -> bool:
 Relation = Callable[[Range, Range], bool]
 
 
-def _declare(form: str, relation: Relation, backwards: bool, ranges: str, point: Relation | None = None) -> None:
+def _declare(
+    name: str, forms: tuple[str, ...], relation: Relation, backwards: bool, ranges: str, point: Relation | None = None
+) -> None:
     """One relation. `ranges` says which arguments must be ranges: l, r, both or neither of them."""
 
     def apply(run: Run, at: int, first: object, second: object) -> bool | None:
         wrong = any(isinstance(one, Range) and one.point == "!=" for one in (first, second))
-        wrong = wrong or ("l" in ranges and not isinstance(first, Range)) or ("r" in ranges and not isinstance(second, Range))
+        wrong = (
+            wrong
+            or ("l" in ranges and not isinstance(first, Range))
+            or ("r" in ranges and not isinstance(second, Range))
+        )
         left, right = (second, first) if backwards else (first, second)
         if wrong or first is None or second is None:
-            run.append((at, f"{form.partition('(')[0]}() takes ranges, was {kind_name(first)} and {kind_name(second)}"))
+            run.append((at, f"{name}() takes ranges, was {kind_name(first)} and {kind_name(second)}"))
             return None
         rule = point if point is not None and not isinstance(left, Range) else relation
         try:
@@ -137,20 +143,25 @@ def _declare(form: str, relation: Relation, backwards: bool, ranges: str, point:
             run.append((at, str(error)))
             return None
 
-    builtin(f"{form}: boolean")(apply)
+    for form in forms:
+        builtin(f"{name}({form.replace(',', ': Any,')}: Any): boolean")(apply)
 
 
-_declare("before(value1: Any, value2: Any)", _before, False, "")
-_declare("after(value1: Any, value2: Any)", _before, True, "")
-_declare("meets(range1: Any, range2: Any)", _meets, False, "lr")
-_declare("met by(range1: Any, range2: Any)", _meets, True, "lr")
-_declare("overlaps(range1: Any, range2: Any)", _overlaps, False, "lr")
-_declare("overlaps before(range1: Any, range2: Any)", _overlaps_before, False, "lr")
-_declare("overlaps after(range1: Any, range2: Any)", _overlaps_before, True, "lr")
-_declare("finishes(value: Any, range: Any)", _finishes, False, "r", _point_finishes)
-_declare("finished by(range: Any, value: Any)", _finishes, True, "l", _point_finishes)
-_declare("includes(range: Any, value: Any)", _includes, False, "l")
-_declare("during(value: Any, range: Any)", _includes, True, "r")
-_declare("starts(value: Any, range: Any)", _starts, False, "r", _point_starts)
-_declare("started by(range: Any, value: Any)", _starts, True, "l", _point_starts)
-_declare("coincides(value1: Any, value2: Any)", _coincides, False, "")
+_POINTS = ("point1, point2", "point, range", "range, point", "range1, range2")
+_TWO = ("range1, range2",)
+_WITH = ("point, range", "range1, range2")
+_OF = ("range, point", "range1, range2")
+_declare("before", _POINTS, _before, False, "")
+_declare("after", _POINTS, _before, True, "")
+_declare("meets", _TWO, _meets, False, "lr")
+_declare("met by", _TWO, _meets, True, "lr")
+_declare("overlaps", _TWO, _overlaps, False, "lr")
+_declare("overlaps before", _TWO, _overlaps_before, False, "lr")
+_declare("overlaps after", _TWO, _overlaps_before, True, "lr")
+_declare("finishes", _WITH, _finishes, False, "r", _point_finishes)
+_declare("finished by", _OF, _finishes, True, "l", _point_finishes)
+_declare("includes", _OF, _includes, False, "l")
+_declare("during", _WITH, _includes, True, "r")
+_declare("starts", _WITH, _starts, False, "r", _point_starts)
+_declare("started by", _OF, _starts, True, "l", _point_starts)
+_declare("coincides", ("point1, point2", "range1, range2"), _coincides, False, "")
