@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (models under test stand whole)
 """Whole models, one table row each: elements, inputs and what a decision gives, by both engines."""
 
 from __future__ import annotations
