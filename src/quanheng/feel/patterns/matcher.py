@@ -2,7 +2,7 @@
 
 Backtracking, but each branching point is tried once per position (and per text of the groups that back-references
 read): a second visit would fail as the first did. Work is therefore bounded, and counted. Short ASCII texts against
-patterns without repeated groups go to Python's `re`, where the cost has a small bound; a property test holds both equal.
+patterns without repeated groups go to Python's `re`, where the cost has a small bound; a property test compares both.
 """
 
 from __future__ import annotations
