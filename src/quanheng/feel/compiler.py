@@ -117,6 +117,6 @@ def compile_expression(
     body: list[ast.stmt] = []
     for slot, (name, kind) in enumerate(names.items()):
         body += admission(emitter, f"v{slot}", name, kind, checked)
-    body.append(py.give(emitter.value(checked)))
+    body.append(py.give(emitter.limited(checked, emitter.value(checked))))
     function = py.define("expression", ["run", *(f"v{slot}" for slot in range(len(names)))], body)
     return Expression(text, tuple(names), checked, emitter, [function])

@@ -80,6 +80,10 @@ class Emitter:
         """The FEEL value of a node."""
         return (_VALUES.get(type(node)) or EXTENSIONS[type(node)])(self, node)
 
+    def limited(self, node: tree.Node, value: ast.expr) -> ast.expr:
+        """The value as a result: within the limits of size and depth."""
+        return value if inline.shallow(node) else self.operator("limited", node, value)
+
     def operator(self, title: str, node: tree.Node, *parts: ast.expr) -> ast.expr:
         return py.call(title, _RUN, self.place(node), *parts)
 
@@ -90,12 +94,19 @@ class Emitter:
         return py.listing([self.value(item) for item in node.items])
 
     def context_of(self, node: tree.ContextOf) -> ast.expr:
+        read = {part.slot for value in node.values for part in tree.walk(value) if isinstance(part, tree.Name)}
         values = []
-        for position, (slot, entry) in enumerate(zip(node.slots, node.values, strict=True)):
+        for slot, entry in zip(node.slots, node.values, strict=True):
             value = self.value(entry)
-            read_later = any(tree.uses(later, slot) for later in node.values[position + 1 :])
-            values.append(py.bind(f"v{slot}", value) if read_later else value)
+            values.append(py.bind(f"v{slot}", value) if slot in read else value)
         return py.mapping(node.keys, values)
+
+    def let(self, node: tree.Let, result: ast.expr) -> ast.expr:
+        """`result` with the variables set first."""
+        bound = [
+            py.bind(f"v{slot}", value) for slot, value in zip(node.slots, map(self.value, node.values), strict=True)
+        ]
+        return py.either(py.sequence(bound), result, _NONE) if bound else result
 
     def range_of(self, node: tree.RangeOf) -> ast.expr:
         if node.point and node.low is not None:
@@ -157,7 +168,12 @@ class Emitter:
         if node.partial is None:
             return self.attempted(self.rounds(node.iterators, self.value(node.body)))
         results = self.rounds(node.iterators, self.value(node.body), lazy=True)
-        return self.attempted(py.call("collect", py.function_of([f"v{node.partial}"], results)))
+        title = f"v{node.partial}"
+        if node.copied:
+            source = self.temporary()
+            body = py.call(py.function_of([title], self.value(node.body)), py.call("snapshot", _RUN, py.name(source)))
+            results, title = self.rounds(node.iterators, body, lazy=True), source
+        return self.attempted(py.call("collect", py.function_of([title], results)))
 
     @staticmethod
     def attempted(loop: ast.expr) -> ast.expr:
@@ -305,6 +321,8 @@ class Emitter:
             return self.decided(node.value, not wanted)
         if isinstance(node, tree.In):
             return self.bound(f"v{node.slot}", self.value(node.value), self.decided(node.test, wanted))
+        if isinstance(node, tree.Let):
+            return self.let(node, self.decided(node.result, wanted))
         if isinstance(node, tree.If):
             return py.either(
                 self.decisive(node.condition), self.decided(node.then, wanted), self.decided(node.otherwise, wanted)
@@ -353,6 +371,7 @@ _VALUES = {
     ),
     tree.Test: Emitter.tested,
     tree.In: Emitter.membership,
+    tree.Let: lambda self, node: self.let(node, self.value(node.result)),
     tree.If: Emitter.branch,
     tree.For: Emitter.loop,
     tree.Quantified: Emitter.some_or_every,

@@ -14,7 +14,7 @@ from quanheng.feel.compiler import Outcome, diagnostics_of
 from quanheng.feel.functions import call_builtin, forms_for
 from quanheng.feel.lexer import place_of
 from quanheng.feel.parser import parse
-from quanheng.feel.runtime import builtin_value, instance
+from quanheng.feel.runtime import builtin_value, instance, snapshot
 from quanheng.feel.scope import Scope
 from quanheng.feel.types import FeelType
 from quanheng.feel.values import GIVEN_UP, Function, Place, Run, admit, give_up
@@ -84,6 +84,12 @@ class Judge:
     def membership(self, node: tree.In, env: Variables) -> object:
         return self.value(node.test, {**env, node.slot: self.value(node.value, env)})
 
+    def let(self, node: tree.Let, env: Variables) -> object:
+        inner = dict(env)
+        for slot, value in zip(node.slots, node.values, strict=True):
+            inner[slot] = self.value(value, inner)
+        return self.value(node.result, inner)
+
     def rounds(self, iterators: tuple[tree.Iterator_, ...], env: Variables) -> Iterator[Variables]:
         """The variables of each round of a loop."""
         if not iterators:
@@ -104,7 +110,8 @@ class Judge:
     def results(self, node: tree.For, env: Variables) -> object:
         results: list[object] = []
         for inner in self.rounds(node.iterators, env):
-            partial = {} if node.partial is None else {node.partial: list(results)}
+            seen = snapshot(self.run, results) if node.copied else results
+            partial: Variables = {} if node.partial is None else {node.partial: seen}
             results.append(self.value(node.body, {**inner, **partial}))
         return results
 
@@ -198,6 +205,7 @@ _RULES: dict[type[tree.Node], Rule] = {
     ),
     tree.In: Judge.membership,
     tree.If: Judge.branch,
+    tree.Let: Judge.let,
     tree.For: Judge.loop,
     tree.Quantified: Judge.some_or_every,
     tree.Path: lambda self, node, env: access.member(self.run, self.at(node), self.value(node.base, env), node.name),
@@ -240,7 +248,7 @@ def evaluate_tree(
         env[slot] = admit(judge.run, 0, given.get(name), kind, name)
     value: object = None
     try:
-        value = judge.value(node, env)
+        value = access.limited(judge.run, 0, judge.value(node, env))
     except GIVEN_UP as error:
         give_up(judge.run, error)
     return Outcome(value, diagnostics_of(judge.run, judge.places))

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from decimal import Decimal, DecimalException
 from typing import Any, Protocol
 
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.values import (
     INTEGER_MAX,
     NUMBERS,
-    TEXT_LENGTH_MAX,
     Function,
     Range,
     Run,
@@ -56,9 +56,10 @@ def add(run: Run, at: int, left: object, right: object) -> object:
     if (a is Decimal or a is int) and (b is Decimal or b is int):
         return _decimal(run, at, NUMBERS.add, left, right)
     if a is str and b is str:
-        if len(left) + len(right) > TEXT_LENGTH_MAX:  # type: ignore[arg-type]
-            run.append((at, f"a text would be longer than {TEXT_LENGTH_MAX} characters"))
+        if len(left) + len(right) > LIMITS.text_length:  # type: ignore[arg-type]
+            run.append((at, f"a text would be longer than {LIMITS.text_length} characters"))
             return None
+        run.copy_text(len(left) + len(right))  # type: ignore[arg-type]
         return left + right  # type: ignore[operator]
     return _other(run, at, "+", "add", left, right)
 
@@ -151,8 +152,11 @@ TEMPORAL: list[TemporalOperators] = []
 # -- equality and order
 
 
-def equal(left: object, right: object) -> bool | None:
-    """DMN 1.5, 10.3.2.3.4: values of different kinds are neither equal nor unequal (null); null equals null only."""
+def equal(left: object, right: object, run: Run | None = None) -> bool | None:
+    """DMN 1.5, 10.3.2.3.4: values of different kinds are neither equal nor unequal (null); null equals null only.
+
+    Inner values count as work of `run` (of a run of its own where none is given).
+    """
     if left is right:
         return True
     if left is None or right is None:
@@ -164,9 +168,9 @@ def equal(left: object, right: object) -> bool | None:
         if a is str or a is bool:
             return left == right
         if a is list:
-            return _equal_lists(left, right)  # type: ignore[arg-type]
+            return _equal_lists(left, right, Run() if run is None else run)  # type: ignore[arg-type]
         if a is dict:
-            return _equal_contexts(left, right)  # type: ignore[arg-type]
+            return _equal_contexts(left, right, Run() if run is None else run)  # type: ignore[arg-type]
         if a is Range:
             return bool(left == right)
         if a is Function:
@@ -176,20 +180,24 @@ def equal(left: object, right: object) -> bool | None:
     if (a is list) != (b is list):
         one, other = single(left), single(right)
         if one is not left or other is not right:
-            return equal(one, other)
+            return equal(one, other, run)
     return None
 
 
-def _equal_lists(left: list[object], right: list[object]) -> bool:
-    return len(left) == len(right) and all(equal(a, b) is True for a, b in zip(left, right, strict=True))
+def _equal_lists(left: list[object], right: list[object], run: Run) -> bool:
+    run.spend(1)
+    return len(left) == len(right) and all(
+        equal(a, b, run) is True for a, b in zip(run.visit(left), right, strict=True)
+    )
 
 
-def _equal_contexts(left: dict[str, object], right: dict[str, object]) -> bool:
-    return left.keys() == right.keys() and all(equal(value, right[key]) is True for key, value in left.items())
+def _equal_contexts(left: dict[str, object], right: dict[str, object], run: Run) -> bool:
+    run.spend(1)
+    return left.keys() == right.keys() and all(equal(value, right[key], run) is True for key, value in left.items())
 
 
 def equals(run: Run, at: int, left: object, right: object) -> bool | None:
-    result = equal(left, right)
+    result = equal(left, right, run)
     if result is None:
         wrong(run, at, "compare", left, right)
     return result
@@ -316,7 +324,7 @@ def tested(run: Run, at: int, value: object, against: object) -> bool | None:
     cls = against.__class__
     if cls is Range:
         if value.__class__ is Range:
-            return equal(value, against)
+            return equal(value, against, run)
         return within(run, at, value, against)  # type: ignore[arg-type]
     if cls is list:
         return _among(run, at, value, against)  # type: ignore[arg-type]
@@ -326,13 +334,13 @@ def tested(run: Run, at: int, value: object, against: object) -> bool | None:
 
 
 def _among(run: Run, at: int, value: object, items: list[object]) -> bool:
-    if value.__class__ is list and equal(value, items):
+    if value.__class__ is list and equal(value, items, run):
         return True
-    for item in items:
+    for item in run.visit(items):
         if item.__class__ is Range and value.__class__ is not Range:
             if within(Run(), at, value, item) is True:  # type: ignore[arg-type]
                 return True
-        elif equal(value, item) is True:
+        elif equal(value, item, run) is True:
             return True
     return False
 

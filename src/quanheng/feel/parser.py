@@ -12,6 +12,7 @@ from decimal import DecimalException
 
 from quanheng.feel import check
 from quanheng.feel.lexer import Token, fail, string_value, tokens_of
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.parts import CompoundParts
 from quanheng.feel.references import ReferenceParts
 from quanheng.feel.scope import Scope
@@ -40,11 +41,6 @@ from quanheng.feel.types import (
 from quanheng.feel.unary import UnaryParts
 from quanheng.feel.values import number_of
 from quanheng.kernel.errors import ExpressionError
-
-DEPTH_MAX = 60
-"""Nested parentheses, brackets, branches, calls."""
-HEIGHT_MAX = 160
-"""Operators in one chain (`a + b + c ...`) plus nesting."""
 
 _BINARY = {"or": 1, "and": 2, "+": 4, "-": 4, "*": 5, "/": 5, "**": 6}
 _COMPARE = frozenset({"=", "!=", "<", "<=", ">", ">="})
@@ -142,28 +138,28 @@ class Parser(CompoundParts, UnaryParts, ReferenceParts):
 
     def expression(self, power: int = 0) -> Node:
         self.depth += 1
-        if self.depth > DEPTH_MAX:
+        if self.depth > LIMITS.nesting:
             raise fail(
                 "the expression is nested too deeply",
                 self.text,
                 self.token.start,
                 self.where,
-                f"more than {DEPTH_MAX} levels",
-                f"{DEPTH_MAX} levels",
+                f"more than {LIMITS.nesting} levels",
+                f"{LIMITS.nesting} levels",
                 "Split it into several decisions.",
             )
         left = self.prefix()
         chain = 0
         while (following := self.infix(left, power)) is not None:
             left, chain = following, chain + 1
-            if chain > HEIGHT_MAX:
+            if chain > LIMITS.chain:
                 raise fail(
                     "the expression has too many operators in a row",
                     self.text,
                     left.at,
                     self.where,
-                    f"more than {HEIGHT_MAX}",
-                    str(HEIGHT_MAX),
+                    f"more than {LIMITS.chain}",
+                    str(LIMITS.chain),
                     "Use sum([...]) or split it.",
                 )
         self.depth -= 1

@@ -26,6 +26,7 @@ from quanheng.feel.tree import (
     Or,
     Quantified,
     RangeOf,
+    keeps,
     uses,
 )
 from quanheng.feel.types import (
@@ -173,9 +174,11 @@ class CompoundParts:
             nonlocal twice
             key_at, key = self.token.start, self.key()
             self.expects(":", " after the name of an entry")
+            recursive = self.sees("function")  # a function may call itself
+            slot = self.scope.bind(key, FUNCTION).slot if recursive else None
             value = self.expression()
             twice = (key, key_at) if key in keys else twice
-            variable = self.scope.bind(key, value.type)
+            variable = self.scope.bind(key, value.type, slot)
             self.scope.members.add(key)
             keys.append(key)
             slots.append(variable.slot)
@@ -246,7 +249,7 @@ class CompoundParts:
         body = self.expression()
         self.scope = outer
         slot = partial.slot if uses(body, partial.slot) else None
-        return For(ListType(body.type), at, iterators, body, slot)
+        return For(ListType(body.type), at, iterators, body, slot, slot is not None and keeps(body, slot))
 
     def quantified(self) -> Node:
         token = self.next()

@@ -9,7 +9,7 @@ from quanheng.feel import check
 from quanheng.feel.functions import SIGNATURES, signature_for
 from quanheng.feel.scope import Scope, Spellings, Variable
 from quanheng.feel.tree import Builtin, Call, Filter, Member, Name, Node, Path, Unknown
-from quanheng.feel.types import ANY, BOOLEAN, NULL, NUMBER, ContextType, FeelType, FunctionType, ListType
+from quanheng.feel.types import ANY, BOOLEAN, FUNCTION, NULL, NUMBER, ContextType, FeelType, FunctionType, ListType
 
 if TYPE_CHECKING:
     from quanheng.feel.lexer import Token
@@ -171,12 +171,12 @@ class ReferenceParts:
             signature, mistake = signature_for(function.name, arguments, names)
             self.mistake(mistake, at, "; ".join(str(one) for one in SIGNATURES[function.name]))
             return signature.result_of([argument.type for argument in arguments], names) if signature else ANY
-        if isinstance(function.type, FunctionType):
+        if isinstance(function.type, FunctionType) and function.type is not FUNCTION:
             wanted = function.type.parameters
             if len(arguments) != len(wanted):
                 self.mistake(f"the function takes {len(wanted)} arguments, {len(arguments)} were given", at)
             return function.type.result
-        if function.type not in (ANY, NULL):
+        if function.type not in (ANY, NULL, FUNCTION):
             self.mistake(f"{function.type} is not a function", at)
         return ANY
 

@@ -18,6 +18,12 @@ def collect(make: object) -> list[object]:
     return results
 
 
+def snapshot(run: Run, results: list[object]) -> list[object]:
+    """The results so far as a list of its own, counted as work."""
+    run.spend(len(results))
+    return list(results)
+
+
 def items_of(run: Run, value: object) -> list[object]:
     """The items a filter visits, counted against the limit of work."""
     items = access.listed(value)
@@ -46,14 +52,15 @@ _OPERATORS = (
     "open_range", "point_range",
 )  # fmt: skip
 _ACCESS = (
-    "member", "has_entry", "filtered", "positioned", "domain", "span", "condition", "attempt", "invoke", "quantified",
+    "limited", "member", "has_entry", "filtered", "positioned", "domain", "span", "condition", "attempt", "invoke",
+    "quantified",
 )  # fmt: skip
 RUNTIME: dict[str, object] = {
     **{name: getattr(operators, name) for name in _OPERATORS},
     **{name: getattr(access, name) for name in _ACCESS},
-    "call_builtin": call_builtin, "collect": collect, "items_of": items_of, "instance": instance, "admit": admit,
-    "unknown_name": unknown_name, "fail": fail, "Function": Function, "int": int, "str": str, "bool": bool,
-    "list": list, "any": any, "Decimal": Decimal,
+    "call_builtin": call_builtin, "collect": collect, "snapshot": snapshot, "items_of": items_of, "instance": instance,
+    "admit": admit, "unknown_name": unknown_name, "fail": fail, "Function": Function, "int": int, "str": str,
+    "bool": bool, "list": list, "any": any, "Decimal": Decimal,
 }  # fmt: skip
 """All that generated code can reach besides its own constants."""
 

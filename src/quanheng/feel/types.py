@@ -132,6 +132,13 @@ ORDERED = frozenset({NUMBER, STRING}) | TEMPORAL | DURATIONS
 """Types whose values have an order (`<` and ranges)."""
 
 
+def flat(kind: FeelType) -> bool:
+    """True when a value of that type is single, or a list of such values."""
+    if isinstance(kind, ListType):
+        return isinstance(kind.item, Simple) and kind.item != ANY
+    return isinstance(kind, Simple) and kind != ANY
+
+
 def unknown(kind: FeelType) -> bool:
     """True when nothing is known before run time."""
     return kind == ANY

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from quanheng.feel import NUMBER, STRING, compile_columns, compile_expression
-from quanheng.feel.lexer import TEXT_LENGTH_MAX
+from quanheng.feel.limits import LIMITS
 from quanheng.kernel.errors import ExpressionError
 
 NAMES = {"amount": NUMBER, "country": STRING}
@@ -63,8 +63,8 @@ REFUSED = [
     ("(" * 70 + "1" + ")" * 70, "line 1, column 61: the expression is nested too deeply; was more than 60 levels"),
     ("1" + "+1" * 200, "line 1, column 322: the expression has too many operators in a row; was more than 160"),
     (
-        "1" * (TEXT_LENGTH_MAX + 1),
-        f"line 1, column 1: the expression is too long; was {TEXT_LENGTH_MAX + 1} characters",
+        "1" * (LIMITS.expression_length + 1),
+        f"line 1, column 1: the expression is too long; was {LIMITS.expression_length + 1} characters",
     ),
     ("f.", "line 1, column 1: the name 'f' is not known here"),
     (

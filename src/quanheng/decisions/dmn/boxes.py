@@ -118,16 +118,9 @@ class BoxBuilder:
             self.scope.members.add(entry.name)
         self.scope = outer
         if result is not None:
-            return self.let(slots, values, result)
+            return tree.Let(result.type, 0, tuple(slots), tuple(values), result)
         kind = ContextType(tuple(zip(keys, (value.type for value in values), strict=True)))
         return tree.ContextOf(kind, 0, tuple(keys), tuple(slots), tuple(values))
-
-    @staticmethod
-    def let(slots: list[int], values: list[tree.Node], result: tree.Node) -> tree.Node:
-        """`result` with the variables in `slots` set to `values`, in order."""
-        for slot, value in zip(reversed(slots), reversed(values), strict=True):
-            result = tree.In(result.type, 0, value, slot, result)
-        return result
 
     def list(self, box: m.BoxedList, part: str) -> tree.Node:
         items = tuple(self.boxed(item, part) for item in box.items)
@@ -226,7 +219,8 @@ class BoxBuilder:
         self.scope = outer
         if partial is not None:
             slot = partial.slot if tree.uses(body, partial.slot) else None
-            return tree.For(ListType(body.type), 0, iterators, body, slot)
+            copied = slot is not None and tree.keeps(body, slot)
+            return tree.For(ListType(body.type), 0, iterators, body, slot, copied)
         return tree.Quantified(BOOLEAN, 0, box.kind == "every", iterators, body)
 
     # -- tables

@@ -260,9 +260,8 @@ class Builder:
         outputs = [self.model.variables[one] for one in element.outputs if one in self.model.variables]
         results = tuple(tree.Name(one.type, 0, one.name, one.slot) for one in outputs)
         body: tree.Node = results[0] if len(results) == 1 else self.context_of(outputs, results)
-        for identity in reversed(inside):
-            variable = self.model.variables[identity]
-            body = tree.In(body.type, 0, self.model.trees[identity], variable.slot, body)
+        slots_inside = tuple(self.model.variables[one].slot for one in inside)
+        body = tree.Let(body.type, 0, slots_inside, tuple(self.model.trees[one] for one in inside), body)
         declared = self.resolve(element.type_ref, element)
         result = declared.result if isinstance(declared, FunctionType) else declared
         boxes = self.boxes(element, self.model.scope)

@@ -13,7 +13,7 @@ from quanheng.decisions.policy import Policy, PolicyInput
 from quanheng.feel import emit, py, tree
 from quanheng.feel.compiler import admission
 from quanheng.feel.scope import Variable
-from quanheng.feel.types import ANY, FeelType, FunctionType
+from quanheng.feel.types import ANY, FeelType, FunctionType, flat
 from quanheng.kernel.errors import NotFound
 
 _RUN = py.name("run")
@@ -108,6 +108,7 @@ class _PolicyCompiler:
             takes = [(one.name, one.type) for one in variables]
             arguments = py.sequence([py.name(f"v{one.slot}") for one in variables])
             result = py.call("invoke", _RUN, py.const(0), result, arguments, py.const(None))
+            result = py.call("limited", _RUN, py.const(0), result)
         else:
             variables = [model.variables[one.id] for one in inputs]
             takes = [(model.input_names[one.id], model.variables[one.id].type) for one in inputs]
@@ -159,12 +160,14 @@ class _PolicyCompiler:
         inner, checks = unwrapped(node)
         if not isinstance(inner, TableNode):
             step = py.sequence([py.const(element.name), py.sequence([]), py.name(title)])
-            return [py.assign(title, emitter.value(node))], step
+            return [py.assign(title, emitter.limited(node, emitter.value(node)))], step
         pair = emitter.table(inner)
         statements = [py.assign_pair(title, f"m{variable.slot}", pair)]
         for check in checks:
             name = tree.Name(ANY, 0, element.name, variable.slot)
             statements.append(py.assign(title, emitter.value(rewrapped(check, name))))
+        if not flat(variable.type) and not all(flat(one.type) for rule in inner.rules for one in rule.outputs):
+            statements.append(py.assign(title, emitter.operator("limited", node, py.name(title))))
         return statements, py.sequence([py.const(element.name), py.name(f"m{variable.slot}"), py.name(title)])
 
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from quanheng.decisions.dmn.model import Definitions, Element, Import
 from quanheng.decisions.dmn.types import TypeTable
 from quanheng.decisions.dmn.xml import NAMESPACES, Reader
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.scope import Scope
 from quanheng.kernel.errors import Problem
-
-IMPORTS_MAX = 50
-"""Models that one model may import, those of others included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +66,11 @@ class Gatherer:
             self.problem(definitions, one, "models import each other in a circle", " -> ".join(self._open))
             return None
         found = self.available().get(one.namespace)
-        if found is None or len(self.origins) + len(self._open) > IMPORTS_MAX:
+        if found is None or len(self.origins) + len(self._open) > LIMITS.model_imports:
             what = (
-                "the imported model is not at hand" if found is None else f"more than {IMPORTS_MAX} models are imported"
+                "the imported model is not at hand"
+                if found is None
+                else f"more than {LIMITS.model_imports} models are imported"
             )
             self.problem(definitions, one, what, one.namespace)
             return None

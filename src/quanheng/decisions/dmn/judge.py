@@ -12,7 +12,7 @@ from quanheng.decisions.dmn.types import Constraint
 from quanheng.decisions.policy import Judgement
 from quanheng.feel import judge as feel
 from quanheng.feel import tree
-from quanheng.feel.access import invoke
+from quanheng.feel.access import invoke, limited
 from quanheng.feel.operators import single
 from quanheng.feel.types import ANY
 from quanheng.feel.values import GIVEN_UP, Function, admit, give_up
@@ -108,7 +108,7 @@ class ModelJudge:
         if isinstance(target, Decision) or not isinstance(result, Function):
             return result
         arguments = tuple(self.given.get(parameter) for parameter in result.parameters)
-        return invoke(self.judge.run, 0, result, arguments, None)
+        return limited(self.judge.run, 0, invoke(self.judge.run, 0, result, arguments, None))
 
     def element(self, identity: str) -> None:
         element, variable = self.model.elements[identity], self.model.variables[identity]
@@ -130,6 +130,7 @@ class ModelJudge:
                 result = judge.value(rewrapped(check, name), {variable.slot: result})
         else:
             result = judge.value(node, self.env)
+        result = limited(judge.run, 0, result)
         self.env[variable.slot] = result
         self.trace.append((element.name, rules, result))
 

@@ -188,7 +188,7 @@ def free_slots(node: tree.Node, known: frozenset[int]) -> list[int]:
     for part in tree.walk(node):
         if isinstance(part, tree.Name):
             read.add(part.slot)
-        elif isinstance(part, tree.ContextOf | tree.FunctionOf):
+        elif isinstance(part, tree.ContextOf | tree.FunctionOf | tree.Let):
             bound.update(part.slots)
         elif isinstance(part, tree.In | tree.Filter | tree.Iterator_) or (
             isinstance(part, TableInputNode) and part.value is not None

@@ -26,11 +26,9 @@ from quanheng.decisions.dmn.model import (
     Literal,
     Relation,
     Service,
-    Table,
-    TableInput,
-    TableOutput,
-    TableRule,
 )
+from quanheng.decisions.dmn.xml_tables import TableReader, Xml
+from quanheng.feel.limits import LIMITS
 from quanheng.kernel.errors import Problem
 
 NAMESPACES = {
@@ -40,17 +38,9 @@ NAMESPACES = {
     "https://www.omg.org/spec/DMN/20211108/MODEL/": "1.4",
     "https://www.omg.org/spec/DMN/20230324/MODEL/": "1.5",
 }
-SIZE_MAX = 20_000_000
-"""Bytes of one file."""
-BOXES_DEEP_MAX = 40
-"""Boxed expressions inside each other."""
-HIT_POLICIES = ("UNIQUE", "FIRST", "PRIORITY", "ANY", "COLLECT", "RULE ORDER", "OUTPUT ORDER")
-AGGREGATIONS = ("", "SUM", "MIN", "MAX", "COUNT")
-
-Xml = etree._Element
 
 
-class Reader:
+class Reader(TableReader):
     """One file; problems are gathered, not raised."""
 
     def __init__(self, where: str, qualified: bool = False) -> None:
@@ -108,8 +98,10 @@ class Reader:
         )
 
     def root(self, xml: bytes) -> Xml | None:
-        if len(xml) > SIZE_MAX:
-            self.problem(None, "the file is too large", f"{len(xml)} bytes", f"{SIZE_MAX} bytes", "Split the model.")
+        if len(xml) > LIMITS.model_bytes:
+            self.problem(
+                None, "the file is too large", f"{len(xml)} bytes", f"{LIMITS.model_bytes} bytes", "Split the model."
+            )
             return None
         parser = etree.XMLParser(
             resolve_entities=False,
@@ -241,12 +233,12 @@ class Reader:
         name = etree.QName(node)
         if name.localname not in self._boxes or name.namespace != self.namespace:
             return None
-        if self.depth >= BOXES_DEEP_MAX:
+        if self.depth >= LIMITS.model_nesting:
             self.problem(
                 node,
                 "boxed expressions are nested too deeply",
-                f"more than {BOXES_DEEP_MAX}",
-                str(BOXES_DEEP_MAX),
+                f"more than {LIMITS.model_nesting}",
+                str(LIMITS.model_nesting),
                 "Split the decision.",
             )
             return None
@@ -335,68 +327,3 @@ class Reader:
         last = "return" if kind == "for" else "satisfies"
         parts = [self.needed(node, self.one(node, name), f"<{name}>") for name in ("in", last)]
         return BoxedLoop(self.line(node), node.get("typeRef", ""), kind, node.get("iteratorVariable", ""), *parts)
-
-    # -- tables
-
-    def table(self, node: Xml) -> Boxed:
-        inputs = tuple(self.table_input(one) for one in self.all(node, "input"))
-        outputs = tuple(self.table_output(one) for one in self.all(node, "output"))
-        rules = tuple(self.rule(one, len(inputs), len(outputs)) for one in self.all(node, "rule"))
-        policy, aggregation = node.get("hitPolicy", "UNIQUE"), node.get("aggregation", "")
-        if policy not in HIT_POLICIES:
-            self.problem(node, "the hit policy is not known", policy, ", ".join(HIT_POLICIES), "Use one of these.")
-        if aggregation not in AGGREGATIONS:
-            self.problem(
-                node, "the aggregation is not known", aggregation, ", ".join(AGGREGATIONS[1:]), "Use one of these."
-            )
-        if aggregation and (policy != "COLLECT" or len(outputs) > 1):
-            self.problem(
-                node,
-                "an aggregation needs COLLECT and one output",
-                f"{policy}, {len(outputs)} outputs",
-                "COLLECT with one output",
-                "Remove the aggregation or the further outputs.",
-            )
-        if not outputs:
-            self.problem(node, "the table has no output", "", "at least one", "Add an output column.")
-        if len(outputs) > 1 and not all(one.name for one in outputs):
-            self.problem(
-                node, "an output of a table with several outputs has no name", "", "", 'Add name="..." to each.'
-            )
-        return Table(self.line(node), node.get("typeRef", ""), policy, aggregation, inputs, outputs, rules)
-
-    def table_input(self, node: Xml) -> TableInput:
-        expression = self.one(node, "inputExpression")
-        kind = "" if expression is None else expression.get("typeRef", "")
-        text = self.text(expression)
-        if not text:
-            self.problem(node, "an input of the table has no expression", "", "", "Add the name of the value it tests.")
-        return TableInput(
-            self.line(node), node.get("label") or text, text or "null", kind, self.text(self.one(node, "inputValues"))
-        )
-
-    def table_output(self, node: Xml) -> TableOutput:
-        default = self.one(node, "defaultOutputEntry")
-        name = " ".join(node.get("name", "").split())
-        return TableOutput(
-            self.line(node),
-            name,
-            node.get("typeRef", ""),
-            self.text(self.one(node, "outputValues")),
-            self.text(default) if default is not None else None,
-        )
-
-    def rule(self, node: Xml, inputs: int, outputs: int) -> TableRule:
-        tests = tuple(self.text(one) for one in self.all(node, "inputEntry"))
-        results = tuple(self.text(one) for one in self.all(node, "outputEntry"))
-        for found, wanted, what in ((tests, inputs, "input"), (results, outputs, "output")):
-            if len(found) != wanted:
-                self.problem(
-                    node,
-                    f"the rule has another number of {what} entries than the table has {what}s",
-                    str(len(found)),
-                    str(wanted),
-                    "Add the missing cells (an empty input is '-').",
-                )
-        notes = tuple(self.text(one) for one in self.all(node, "annotationEntry"))
-        return TableRule(self.line(node), tests, results, notes)

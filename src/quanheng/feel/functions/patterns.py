@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from quanheng.feel.functions.registry import builtin
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.patterns import Match, Pattern, PatternError, TooCostly, compile_pattern
-from quanheng.feel.values import TEXT_LENGTH_MAX, Run
+from quanheng.feel.values import Run
 
 
 def _pattern(run: Run, at: int, name: str, text: str, flags: str | None) -> Pattern | None:
@@ -57,8 +58,8 @@ def replace(run: Run, at: int, text: str, pattern: str, replacement: str, flags:
         for found in _matches(run, compiled, text):
             piece = text[behind : found.start] + _filled(parts, found, text)
             behind, length = found.end, length + len(piece)
-            if length > TEXT_LENGTH_MAX:
-                run.append((at, f"a text would be longer than {TEXT_LENGTH_MAX} characters"))
+            if length > LIMITS.text_length:
+                run.append((at, f"a text would be longer than {LIMITS.text_length} characters"))
                 return None
             built.append(piece)
     except TooCostly:

@@ -167,14 +167,14 @@ def call_builtin(run: Run, at: int, forms: Sequence[Signature], name: str, argum
     cause = ""
     for form in forms:
         values = placed(form, arguments, names)
-        cause = _fit(form, values)
+        cause = _fit(run, form, values)
         if not cause:
             return form.implementation(run, at, *values)
     run.append((at, cause or f"{name}() has no form with these arguments"))
     return None
 
 
-def _fit(form: Signature, values: list[object]) -> str:
+def _fit(run: Run, form: Signature, values: list[object]) -> str:
     """Convert `values` in place; the reason when one does not fit."""
     last = len(form.kinds) - 1
     for index, value in enumerate(values):
@@ -189,7 +189,7 @@ def _fit(form: Signature, values: list[object]) -> str:
             continue
         if kind is ANY:
             continue
-        values[index], fit = coerced(value, kind)
+        values[index], fit = coerced(value, kind, run)
         if not fit or values[index] is None:
             found = f"{kind_name(value)} {shown(value)}"
             return f"{form.name}(): {form.parameters[position]!r} must be {kind}, was {found}"

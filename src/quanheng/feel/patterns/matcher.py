@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.patterns.chars import CharSet, variants
 from quanheng.feel.patterns.syntax import (
     Back,
@@ -25,10 +26,6 @@ from quanheng.feel.patterns.syntax import (
     parse_pattern,
 )
 
-PROGRAM_MAX = 10_000
-"""Instructions of one pattern: repetition with a count is written out."""
-STEPS_MAX = 500_000
-"""Steps that one search may take."""
 FAST_COST_MAX = 1_000_000
 """The bound on the work of Python's `re` below which it is asked."""
 
@@ -36,7 +33,7 @@ _CHAR, _SPLIT, _JUMP, _SAVE, _EDGE, _BACK, _MATCH = range(7)
 
 
 class TooCostly(Exception):
-    """The search was given up after STEPS_MAX steps."""
+    """The search was given up after too many steps."""
 
 
 class Match(NamedTuple):
@@ -69,8 +66,8 @@ class Pattern:
     # -- the program
 
     def add(self, op: int, one: object = None, other: object = None) -> int:
-        if len(self.code) >= PROGRAM_MAX:
-            raise PatternError(f"the pattern needs more than {PROGRAM_MAX} steps, written out")
+        if len(self.code) >= LIMITS.pattern_program:
+            raise PatternError(f"the pattern needs more than {LIMITS.pattern_program} steps, written out")
         self.code.append((op, one, other))
         return len(self.code) - 1
 
@@ -133,7 +130,7 @@ class Pattern:
 
         Raises
         ------
-        TooCostly : beyond STEPS_MAX
+        TooCostly : beyond the limit of steps
         """
         if self.loops >= 0 and not self.back and text.isascii():
             cost = self.alternatives * (len(text) - start + 1) ** (self.loops + 1)
@@ -177,7 +174,7 @@ class _Machine:
                 continue
             while True:
                 self.steps += 1
-                if self.steps > STEPS_MAX:
+                if self.steps > LIMITS.pattern_steps:
                     raise TooCostly
                 op, one, other = code[pc]
                 if op == _CHAR:

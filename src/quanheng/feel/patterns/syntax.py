@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.patterns.chars import ANY_CHAR, NO_NEWLINE, SINGLE, CharSet, escaped_class, named_class
-
-COUNT_MAX = 1_000
-"""The largest number in `{n,m}`."""
-NESTING_MAX = 40
-"""Groups, and classes subtracted from classes, inside each other."""
-PATTERN_LENGTH_MAX = 2_000
-"""Characters of one pattern."""
 
 
 class PatternError(ValueError):
@@ -81,8 +75,8 @@ class PatternParser:
     def __init__(self, text: str, flags: str) -> None:
         if set(flags) - set("smix"):
             raise PatternError(f"the flags {flags!r} are not of s, m, i and x")
-        if len(text) > PATTERN_LENGTH_MAX:
-            raise PatternError(f"the pattern has more than {PATTERN_LENGTH_MAX} characters")
+        if len(text) > LIMITS.pattern_length:
+            raise PatternError(f"the pattern has more than {LIMITS.pattern_length} characters")
         self.dotall, self.lines, self.fold = (flag in flags for flag in "smi")
         self.text = _closed_up(text) if "x" in flags else text
         self.at, self.depth = 0, 0
@@ -110,8 +104,8 @@ class PatternParser:
 
     def choice(self) -> Item:
         self.depth += 1
-        if self.depth > NESTING_MAX:
-            raise self.error(f"the pattern is nested more than {NESTING_MAX} deep")
+        if self.depth > LIMITS.pattern_nesting:
+            raise self.error(f"the pattern is nested more than {LIMITS.pattern_nesting} deep")
         branches = [self.branch()]
         while self.peek() == "|":
             self.at += 1
@@ -143,8 +137,8 @@ class PatternParser:
             raise self.error("a count is {n}, {n,} or {n,m}")
         least = int(low)
         most = least if not comma else int(high) if high else None
-        if max(least, most or 0) > COUNT_MAX or (most is not None and most < least):
-            raise self.error(f"the counts must rise and be at most {COUNT_MAX}")
+        if max(least, most or 0) > LIMITS.pattern_count or (most is not None and most < least):
+            raise self.error(f"the counts must rise and be at most {LIMITS.pattern_count}")
         self.at = end + 1
         return least, most
 
@@ -216,8 +210,8 @@ class PatternParser:
     def char_class(self) -> CharSet:
         """What stands between '[' and ']'."""
         self.depth += 1
-        if self.depth > NESTING_MAX:
-            raise self.error(f"the pattern is nested more than {NESTING_MAX} deep")
+        if self.depth > LIMITS.pattern_nesting:
+            raise self.error(f"the pattern is nested more than {LIMITS.pattern_nesting} deep")
         negated = self.peek() == "^"
         self.at += negated
         ranges: list[tuple[int, int]] = []
