@@ -90,7 +90,7 @@ STEP: list[object] = []
 """calendar.py adds the duration of a day."""
 
 
-CALL = 3
+CALL = 5
 """Work of one call of a function, in visited items."""
 
 

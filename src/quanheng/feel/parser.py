@@ -134,9 +134,8 @@ class Parser(CompoundParts, UnaryParts, ReferenceParts):
             raise self.unexpected("an operator or the end of the text")
         return node
 
-    # -- the Pratt loop
-
-    def expression(self, power: int = 0) -> Node:
+    def deeper(self) -> None:
+        """One level more of what holds itself."""
         self.depth += 1
         if self.depth > LIMITS.nesting:
             raise fail(
@@ -148,6 +147,11 @@ class Parser(CompoundParts, UnaryParts, ReferenceParts):
                 f"{LIMITS.nesting} levels",
                 "Split it into several decisions.",
             )
+
+    # -- the Pratt loop
+
+    def expression(self, power: int = 0) -> Node:
+        self.deeper()
         left = self.prefix()
         chain = 0
         while (following := self.infix(left, power)) is not None:

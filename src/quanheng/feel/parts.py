@@ -63,6 +63,7 @@ class CompoundParts:
     types: Mapping[str, FeelType]
     tokens: list[Token]
     at: int
+    depth: int
 
     if TYPE_CHECKING:
 
@@ -77,6 +78,7 @@ class CompoundParts:
         def expression(self, power: int = 0) -> Node: ...
         def failed(self, what: str, at: int, found: str, allowed: str, cure: str) -> Node: ...
         def several(self, close: str, read: Callable[[], None], what: str) -> None: ...
+        def deeper(self) -> None: ...
         def resolved(self) -> Node | None: ...
         def spelled(self) -> int: ...
 
@@ -297,6 +299,12 @@ class CompoundParts:
 
     def type_name(self) -> FeelType:
         """A type after `instance of` or in a parameter."""
+        self.deeper()
+        kind = self.read_type()
+        self.depth -= 1
+        return kind
+
+    def read_type(self) -> FeelType:
         at = self.token.start
         if self.sees("list", "range") and self.tokens[self.at + 1].text == "<":
             kind = ListType if self.next().text == "list" else RangeType

@@ -57,6 +57,24 @@ def mutated(rng: random.Random) -> str:
     return "".join(tokens)
 
 
+FORMS = [
+    "(R) + (R)", "(R) - (R)", "(R) * (R)", "(R) / (R)", "(R) ** (R)", "(R) = (R)", "(R) != (R)", "(R) < (R)",
+    "(R) >= (R)", "(R) and (R)", "(R) or (R)", "not(R)", "-(R)", "(R) in (R)", "(R) in (R, R)", "(R) in [R..R]",
+    "(R) between (R) and (R)", "if (R) then (R) else (R)", "[R, R][R]", "(R)[R]", "(R)[item = (R)]", "(R).x", "{x: R, y: x}",
+    "for i in (R) return [i, R]", "for i in (R)..(R) return i", "for i in [R, R] return [partial, i]", "(R) instance of list<number>",
+    "some i in (R) satisfies i = (R)", "every i in [R, R] satisfies (R)", "(function(x) [x, R])(R)", "string(R)",
+    "is(R, R)", "sort([R, R, R])", "F(R)", "F(R, R)", "F(R, R, R)", "F(R)", "F(R, R)",
+]  # fmt: skip
+
+
+def combined(rng: random.Random) -> str:
+    """Rows of the standard put together."""
+    text = rng.choice(FORMS)
+    text = re.sub(r"\bF\b", lambda _: rng.choice(sorted(SIGNATURES)), text)
+    text = re.sub(r"\bR\b", lambda _: rng.choice(ROWS), text)
+    return rng.choice(FORMS).replace("R", text, 1).replace("R", "1").replace("F", "count") if rng.random() < 0.3 else text
+
+
 def noise(rng: random.Random) -> str:
     """Characters of any kind."""
     return "".join(chr(rng.choice((rng.randrange(128), rng.randrange(0x2FFF)))) for _ in range(rng.randint(0, 20)))
@@ -83,7 +101,7 @@ def check(text: str) -> None:
 def inputs(seed: int, count: int) -> None:
     rng = random.Random(seed)
     for _ in range(count):
-        text = rng.choice((soup, mutated, mutated, noise))(rng)
+        text = rng.choice((soup, mutated, combined, combined, combined, noise))(rng)
         try:
             check(text)
         except Exception as error:

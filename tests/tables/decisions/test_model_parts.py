@@ -9,6 +9,7 @@ import pytest
 from quanheng.decisions.dmn import Model, compile_decision, read_model
 from quanheng.decisions.dmn.judge import judge_model
 from quanheng.decisions.policy import Judgement
+from quanheng.kernel.errors import DeclarationError
 
 SPACE = "https://www.omg.org/spec/DMN/20230324/MODEL/"
 
@@ -477,6 +478,21 @@ def test_a_broken_part_is_null_and_the_rest_runs(case: tuple[str, str, str]) -> 
         assert one.result is None
         assert cause in [found.cause for found in one.diagnostics]
     assert both(model, "e", {})[0].result == 2
+
+
+def test_a_service_reads_its_own_inputs_only() -> None:
+    service = SERVICE.replace('<inputData href="#n"/></decisionService>', "</decisionService>")
+    model = model_of(data("n") + service)
+    for one in both(model, "s", {"n": 1}):
+        assert one.result is None
+        assert "a function reads what is not among its inputs: n" in [found.cause for found in one.diagnostics]
+    with pytest.raises(DeclarationError, match="a function reads what is not among its inputs; was n"):
+        model_of(data("n") + service, True)
+
+
+def test_a_function_cannot_require_a_decision() -> None:
+    body = decision("e", lit("1")) + bkm("f", "x", lit("e + x"), needs="e") + decision("d", lit("f(1)"), "f:f")
+    assert both(model_of(body), "d", {})[0].result is None
 
 
 def test_unknown_types_and_requirements_that_point_at_nothing_are_null_and_listed() -> None:

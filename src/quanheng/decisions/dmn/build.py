@@ -7,11 +7,12 @@ decision table is a node of its own. One variable, one slot: elements of a model
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from quanheng.decisions.dmn.boxes import BoxBuilder
 from quanheng.decisions.dmn.imports import Gatherer, Origin, qualified
 from quanheng.decisions.dmn.model import Decision, Definitions, Element, InputData, Knowledge, Service
+from quanheng.decisions.dmn.tables import free_slots
 from quanheng.decisions.dmn.types import Constraint, TypeTable
 from quanheng.decisions.dmn.xml import Reader
 from quanheng.feel import tree
@@ -246,7 +247,7 @@ class Builder:
             variable = self.declare(element, FunctionType(parameters, ANY))
             scope.bind(variable.name, variable.type, variable.slot)
         result = declared.result if isinstance(declared, FunctionType) else declared
-        node = self.boxes(element, scope).function(element.function, result)
+        node = self.closed(element, self.boxes(element, scope).function(element.function, result))
         self.model.trees[element.id] = node
         if variable is None:
             self.declare(element, node.type)
@@ -268,10 +269,25 @@ class Builder:
         body = boxes.typed(body, result, element.at, f"the result of {element.name}")
         kind = FunctionType(tuple((one.name, one.type) for one in variables), body.type)
         names, slots = tuple(one.name for one in variables), tuple(one.slot for one in variables)
-        self.model.trees[element.id] = tree.FunctionOf(
-            kind, 0, names, slots, tuple(one.type for one in variables), body
-        )
+        node = tree.FunctionOf(kind, 0, names, slots, tuple(one.type for one in variables), body)
+        self.model.trees[element.id] = self.closed(element, node)
         self.declare(element, kind)
+
+    def closed(self, element: Element, node: tree.Node) -> tree.Node:
+        """A function that reads its parameters and other functions only: what else it reads is a mistake, and null."""
+        if not isinstance(node, tree.FunctionOf):
+            return node
+        variables, elements = self.model.variables, self.model.elements
+        functions = [one for one in variables if isinstance(elements[one], Knowledge | Service)]
+        foreign = free_slots(node, frozenset(variables[one].slot for one in functions))
+        if not foreign:
+            return node
+        names = ", ".join(variables[one].name for one in variables if variables[one].slot in foreign)
+        what = "a function reads what is not among its inputs"
+        if self.model.strict:
+            self.problem(element, what, names, ", ".join(node.parameters), "Add it to the inputs of the service.")
+        failed = tuple(tree.Failed(ANY, 0, f"{what}: {names}") for _ in foreign)
+        return replace(node, body=tree.Let(node.body.type, 0, tuple(foreign), failed, node.body))
 
     def context_of(self, outputs: Sequence[Variable], results: tuple[tree.Node, ...]) -> tree.Node:
         kind = ContextType(tuple((one.name, one.type) for one in outputs))
