@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """Whatever the file: it is refused with a DeclarationError, or both engines give one result for each of its decisions."""
 
 from __future__ import annotations
@@ -17,7 +18,25 @@ from quanheng.kernel.errors import DeclarationError
 MODEL = (Path(__file__).parent / "everything.dmn").read_text(encoding="utf-8")
 PARTS = re.findall(r"<[^>]*>|[^<]+", MODEL)
 TAGS = sorted({part for part in PARTS if part.startswith("<") and not part.startswith("<?")})
-TEXTS = ["", "null", "1", "n", "?", "-", '"a"', "[1..3]", "not(1)", "f(n)", "s(n)", "a.b", "item", "(", "@", "{x: n}", "\x00"]
+TEXTS = [
+    "",
+    "null",
+    "1",
+    "n",
+    "?",
+    "-",
+    '"a"',
+    "[1..3]",
+    "not(1)",
+    "f(n)",
+    "s(n)",
+    "a.b",
+    "item",
+    "(",
+    "@",
+    "{x: n}",
+    "\x00",
+]
 GIVEN = {"n": 3, "who": {"name": "Ann", "age": 40}, "grade": "A"}
 
 
@@ -38,7 +57,9 @@ def mutated(rng: random.Random) -> str:
         elif choice == 4 and not parts[at].startswith("<"):
             parts[at] = rng.choice(TEXTS).replace("<", "&lt;")
         elif choice == 5:
-            parts[at] = re.sub(r'="[^"]*"', lambda _: f'="{rng.choice(TEXTS).replace(chr(34), "")}"', parts[at], count=1)
+            parts[at] = re.sub(
+                r'="[^"]*"', lambda _: f'="{rng.choice(TEXTS).replace(chr(34), "")}"', parts[at], count=1
+            )
         elif choice == 6:
             elements = [index for index, part in enumerate(parts) if part.startswith("<") and part.endswith("/>")]
             if elements:

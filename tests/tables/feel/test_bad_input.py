@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """What bad input costs: each bomb is refused or null with a cause, in bounded time, by both engines."""
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ BOMBS = [
 @pytest.mark.parametrize(("text", "cause"), BOMBS, ids=[text[:50] for text, _ in BOMBS])
 def test_a_bomb_is_null_with_a_cause(text: str, cause: str) -> None:
     start = time.monotonic()
-    for outcome in (compile_expression(text, {}, strict=False).evaluate({}), judge.evaluate(text, {}, {}, strict=False)):
+    for outcome in (
+        compile_expression(text, {}, strict=False).evaluate({}),
+        judge.evaluate(text, {}, {}, strict=False),
+    ):
         assert outcome.value is None
         assert any(cause in found.cause for found in outcome.diagnostics), outcome.diagnostics[:3]
     assert time.monotonic() - start < SECONDS

@@ -58,20 +58,36 @@ def _as_range(value: object) -> Range:
     return value if isinstance(value, Range) else Range(value, True, value, True)
 
 
+def _low(a: Range, b: Range) -> int:
+    """Order of the starts; an open one comes before all others."""
+    if a.low is None or b.low is None:
+        return (a.low is not None) - (b.low is not None)
+    return _compare(a.low, b.low)
+
+
+def _high(a: Range, b: Range) -> int:
+    """Order of the ends; an open one comes behind all others."""
+    if a.high is None or b.high is None:
+        return (a.high is None) - (b.high is None)
+    return _compare(a.high, b.high)
+
+
 def _starts_first(a: Range, b: Range) -> bool:
     """a begins before b does."""
-    found = _compare(a.low, b.low)
+    found = _low(a, b)
     return found < 0 or (found == 0 and a.low_closed and not b.low_closed)
 
 
 def _ends_first(a: Range, b: Range) -> bool:
     """a ends before b does."""
-    found = _compare(a.high, b.high)
+    found = _high(a, b)
     return found < 0 or (found == 0 and not a.high_closed and b.high_closed)
 
 
 def _touches(a: Range, b: Range) -> bool:
     """The end of a is at or behind the start of b."""
+    if a.high is None or b.low is None:
+        return True
     found = _compare(a.high, b.low)
     return found > 0 or (found == 0 and a.high_closed and b.low_closed)
 
@@ -81,6 +97,8 @@ def _before(a: Range, b: Range) -> bool:
 
 
 def _meets(a: Range, b: Range) -> bool:
+    if a.high is None or b.low is None:
+        return False
     return _compare(a.high, b.low) == 0 and a.high_closed and b.low_closed
 
 
@@ -93,11 +111,11 @@ def _overlaps_before(a: Range, b: Range) -> bool:
 
 
 def _finishes(a: Range, b: Range) -> bool:
-    return _compare(a.high, b.high) == 0 and a.high_closed == b.high_closed and not _starts_first(a, b)
+    return _high(a, b) == 0 and a.high_closed == b.high_closed and not _starts_first(a, b)
 
 
 def _point_finishes(a: Range, b: Range) -> bool:
-    return b.high_closed and _compare(a.high, b.high) == 0
+    return b.high_closed and _high(a, b) == 0
 
 
 def _includes(a: Range, b: Range) -> bool:
@@ -105,15 +123,15 @@ def _includes(a: Range, b: Range) -> bool:
 
 
 def _starts(a: Range, b: Range) -> bool:
-    return _compare(a.low, b.low) == 0 and a.low_closed == b.low_closed and not _ends_first(b, a)
+    return _low(a, b) == 0 and a.low_closed == b.low_closed and not _ends_first(b, a)
 
 
 def _point_starts(a: Range, b: Range) -> bool:
-    return b.low_closed and _compare(a.low, b.low) == 0
+    return b.low_closed and _low(a, b) == 0
 
 
 def _coincides(a: Range, b: Range) -> bool:
-    same = _compare(a.low, b.low) == 0 and _compare(a.high, b.high) == 0
+    same = _low(a, b) == 0 and _compare(a.high, b.high) == 0
     return same and a.low_closed == b.low_closed and a.high_closed == b.high_closed
 
 
