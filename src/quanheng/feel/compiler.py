@@ -12,6 +12,7 @@ from quanheng.feel.parser import parse
 from quanheng.feel.scope import Scope
 from quanheng.feel.types import ANY, FeelType
 from quanheng.feel.values import GIVEN_UP, Diagnostic, Place, Run, give_up
+from quanheng.kernel.errors import ExpressionError
 
 
 class Outcome(NamedTuple):
@@ -110,6 +111,18 @@ def compile_expression(
     ------
     ExpressionError : the text does not parse or does not type-check
     """
+    try:
+        return _compiled(text, names, where, strict, types)
+    except RecursionError as error:
+        raise ExpressionError(
+            "the expression is nested too deeply for the stack it is compiled on", where=where,
+            cure="Split it into several decisions.",
+        ) from error  # fmt: skip
+
+
+def _compiled(
+    text: str, names: Mapping[str, FeelType], where: str, strict: bool, types: Mapping[str, FeelType] | None
+) -> Expression:
     checked = parse(text, Scope.of(names), where, strict, types)
     emitter = Emitter()
     emitter.enter(where, text)

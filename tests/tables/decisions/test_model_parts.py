@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -500,6 +503,25 @@ def test_unknown_types_and_requirements_that_point_at_nothing_are_null_and_liste
     assert both(model, "d", {})[0].result is None
     assert both(model, "e", {})[0].result == 2
     assert [one.message for one in model.problems] == ["a requirement points at nothing", "a type is not known"]
+
+
+def deep_in_the_stack(levels: int, act: Callable[[], object]) -> object:
+    return act() if levels == 0 else deep_in_the_stack(levels - 1, act)
+
+
+def with_frames_left(frames: int, act: Callable[[], object]) -> object:
+    """Call `act` where the stack of the interpreter has that many frames left."""
+    used = len(inspect.stack(0))
+    return deep_in_the_stack(sys.getrecursionlimit() - used - frames, act)
+
+
+def test_a_stack_that_is_nearly_full_is_an_error_that_says_so() -> None:
+    body = decision("d", "<list>" * 30 + lit("1") + "</list>" * 30)
+    model = model_of(body)
+    with pytest.raises(DeclarationError, match="nested too deeply"):
+        with_frames_left(90, lambda: model_of(body))
+    with pytest.raises(DeclarationError, match="nested too deeply"):
+        with_frames_left(90, lambda: compile_decision(model, "d"))
 
 
 def test_a_cycle_of_decisions_is_listed_and_ends() -> None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -90,6 +92,22 @@ def test_a_text_beyond_the_limits_is_refused(text: str, what: str) -> None:
     with pytest.raises(ExpressionError, match=what):
         compile_expression(text, {})
     assert time.monotonic() - start < SECONDS
+
+
+def deep_in_the_stack(levels: int, act: Callable[[], object]) -> object:
+    return act() if levels == 0 else deep_in_the_stack(levels - 1, act)
+
+
+def with_frames_left(frames: int, act: Callable[[], object]) -> object:
+    """Call `act` where the stack of the interpreter has that many frames left."""
+    used = len(inspect.stack(0))
+    return deep_in_the_stack(sys.getrecursionlimit() - used - frames, act)
+
+
+def test_a_stack_that_is_nearly_full_is_an_error_that_says_so() -> None:
+    text = "(" * 50 + "1" + ")" * 50
+    with pytest.raises(ExpressionError, match="nested too deeply for the stack it is compiled on"):
+        with_frames_left(90, lambda: compile_expression(text, {}))
 
 
 def test_long_but_flat_texts_compile() -> None:

@@ -93,7 +93,9 @@ class BoxBuilder:
 
     def boxed(self, box: m.Boxed, part: str = "") -> tree.Node:
         """Any boxed expression."""
-        node = getattr(self, _BUILDERS[type(box)])(box, part)
+        node: tree.Node = getattr(self, _BUILDERS[type(box)])(box, part)
+        if isinstance(box, m.BoxedFunction) and not isinstance(self.kind(box.type_ref, box.at), FunctionType):
+            return node  # editors note the type of the result there
         return self.declared(node, box.type_ref, box.at, part or self.name)
 
     def broken(self, box: m.Broken, part: str) -> tree.Node:

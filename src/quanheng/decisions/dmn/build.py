@@ -329,10 +329,13 @@ def read_model(xml: bytes, where: str, strict: bool = True, files: Mapping[str, 
     DeclarationError : with every problem of the file; without `strict` only where it is no DMN at all
     """
     reader = Reader(where)
-    definitions = reader.read(xml)
     problems = reader.problems
-    if definitions is not None:
-        model = build(definitions, problems, strict, files)
-        if not problems or not strict:
-            return model
+    try:
+        definitions = reader.read(xml)
+        model = None if definitions is None else build(definitions, problems, strict, files)
+    except RecursionError:
+        model = None
+        problems.append(Problem(where, "", "the model is nested too deeply", "", "", "Split its decisions."))
+    if model is not None and not (problems and strict):
+        return model
     raise DeclarationError(f"{where} is not a usable DMN model", problems)

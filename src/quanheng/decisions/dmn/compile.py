@@ -14,7 +14,7 @@ from quanheng.feel import emit, py, tree
 from quanheng.feel.compiler import admission
 from quanheng.feel.scope import Variable
 from quanheng.feel.types import ANY, FeelType, FunctionType, flat
-from quanheng.kernel.errors import NotFound
+from quanheng.kernel.errors import DeclarationError, NotFound, Problem
 
 _RUN = py.name("run")
 
@@ -186,6 +186,7 @@ def compile_decision(model: Model, name: str) -> Policy:
     Raises
     ------
     NotFound : the model has no decision of that name
+    DeclarationError : the decision is nested too deeply for the stack it is compiled on
     """
     target = model.target(name)
     if target is None:
@@ -196,4 +197,8 @@ def compile_decision(model: Model, name: str) -> Policy:
             allowed=", ".join(model.decisions),
             cure="Correct the name of the decision.",
         )
-    return _PolicyCompiler(model, target).compile()
+    try:
+        return _PolicyCompiler(model, target).compile()
+    except RecursionError as error:
+        problem = Problem(model.definitions.where, name, "the decision is nested too deeply", "", "", "Split it.")
+        raise DeclarationError("the decision cannot be compiled", [problem]) from error
