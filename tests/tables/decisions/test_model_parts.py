@@ -520,7 +520,7 @@ def test_a_stack_that_is_nearly_full_is_an_error_that_says_so() -> None:
     model = model_of(body)
     with pytest.raises(DeclarationError, match="nested too deeply"):
         with_frames_left(90, lambda: model_of(body))
-    with pytest.raises(DeclarationError, match="nested too deeply"):
+    with pytest.raises(DeclarationError, match="the decision cannot be compiled"):
         with_frames_left(90, lambda: compile_decision(model, "d"))
 
 
