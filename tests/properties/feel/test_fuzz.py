@@ -130,7 +130,7 @@ PARTS = ["a", "b", ".", "[ab]", "[^a]", "\\d", "\\w", "^", "$", "(a)", "(a|b)", 
          "*?", "\\1", "[a-", "]", "\\p{L}", "(a*)*", "x", " "]  # fmt: skip
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.sampled_from(PARTS), max_size=8),
     st.text("abx\n A1", max_size=9),
