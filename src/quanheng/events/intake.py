@@ -185,8 +185,15 @@ class Intake:
             try:
                 append(read(request, request_key, received_ms))
             except EventRejected as error:
-                append(Refusal(request, error))
+                append(Refusal(request, _forgetting(error)))
         return results
+
+
+def _forgetting(error: EventRejected) -> EventRejected:
+    """The error without the frames it passed: they hold the results of the whole group, which hold the error. Such a
+    ring lives until the garbage collector finds it, so every group with one bad request would stay in memory."""
+    error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _is_utf8(text: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -127,3 +129,15 @@ def test_every_request_is_answered_in_its_place(sent):
     requests = [Request("shop", id, type_, data) for id, type_, data in sent]
     found = read_all(*requests)
     assert [one.request for one in found] == requests
+
+
+def test_a_refusal_does_not_keep_its_group_alive():
+    gc.disable()
+    try:
+        results = read_all(payment(), payment("r2", amount_minor=0), payment("r3", extra=1))
+        errors = [weakref.ref(one.error) for one in results if isinstance(one, Refusal)]
+        assert len(errors) == 2
+        del results
+        assert [error() for error in errors] == [None, None]
+    finally:
+        gc.enable()
