@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -78,7 +79,7 @@ class Known:
     def _compute(self, scope: Scope) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
         columns = {name: self._folds[:, index] for name, index in scope.folds.items()}
         for name in scope.numeric_fields:
-            columns[name] = _float_column([event.row.values[name] for event in self.events])
+            columns[name] = _float_column(self.field(name))
         formulas = scope.formulas.compute(columns, len(self.events))
         answers = []
         for source in scope.sources:
@@ -90,7 +91,7 @@ class Known:
 
     def field(self, name: str) -> ExactColumn:
         """A field of the event, exact."""
-        return [event.row.values[name] for event in self.events]
+        return list(map(attrgetter(f"fields.{name}"), self.events))
 
     def fold(self, index: int) -> ExactColumn:
         """A fold, exact: int, Decimal for a mean, None for null."""

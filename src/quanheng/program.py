@@ -106,6 +106,7 @@ class Program:
         self.types = {
             event.name: EventType(event, codes[event.name]) for pack in packs.values() for event in pack.events
         }
+        self.widths = {one.code: (len(one.key_fields), len(one.number_fields)) for one in self.types.values()}
         self.keys_max = max((len(one.key_fields) for one in self.types.values()), default=0) or 1
         # A decision's header has numbers too, and the log is read in one width.
         self.numbers_max = max([DECISION_NUMBERS, *(len(one.number_fields) for one in self.types.values())])
@@ -217,15 +218,6 @@ class Program:
             for code, scopes in self.scopes.items()
         }
         return program
-
-    def deciding(self, events: Sequence[EventFact]) -> list[tuple[int, list[int]]]:
-        """Rows of the events that have a flow, by event type code."""
-        rows: dict[int, list[int]] = {}
-        flows = self.flows
-        for index, event in enumerate(events):
-            if event.code in flows:
-                rows.setdefault(event.code, []).append(index)
-        return list(rows.items())
 
     def join(self, code: int, events: Sequence[EventFact], batch: Batch, raw: NDArray[np.int64]) -> Known:
         """Join what every source knows about events of one type."""

@@ -6,9 +6,9 @@ are bit-equal. Null is NaN.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Context, Decimal
+from decimal import Decimal
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -62,16 +62,15 @@ class Formulas:
 
 
 def exact_column(values: Floats, decimals: int) -> list[Decimal | None]:
-    """Formula values as a policy sees them: Decimal rounded half-even to `decimals`, None for null.
-
-    Rounding is of the exact binary value, so it is the same on every machine.
-    """
-    return [None if math.isnan(value) else rounded(value, decimals) for value in values.tolist()]
-
-
-_WIDE = Context(prec=400)  # The largest float64 has 309 digits before the point.
+    """Formula values as a policy sees them: `rounded` to `decimals`, None for null."""
+    listed = values.tolist()
+    exact = {value: rounded(value, decimals) for value in set(listed) if not isnan(value)}  # Values repeat.
+    return list(map(exact.get, listed))
 
 
 def rounded(value: float, decimals: int) -> Decimal:
-    """A finite float as a decimal of `decimals` digits behind the point, half-even."""
-    return Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=_WIDE)
+    """A finite float as a decimal of `decimals` digits behind the point, half-even; zero has no sign.
+
+    Rounding is of the exact binary value, so it is the same on every machine: Python formats floats exactly.
+    """
+    return Decimal(f"{value + 0.0:.{decimals}f}")
