@@ -32,10 +32,7 @@ def decide(
     offset : the log's head before the group
     """
     decisions: list[DecisionFact | None] = [None] * len(events)
-    for code in program.flows:
-        rows = np.flatnonzero(columns.type == code).tolist()
-        if not rows:
-            continue
+    for code, rows in program.deciding(events):
         try:
             made = _decide_rows(program, code, rows, events, columns, raw, offset, received_ms)
         except Exception:  # The declared boundary: the event at fault is found by judging each alone.

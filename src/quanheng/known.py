@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -103,7 +102,7 @@ class Known:
 
     def answer(self, name: str, column: SourceColumn) -> ExactColumn:
         """A column of a source (pack.name), as a decimal of its declared digits."""
-        return [decimal_of(value, column.decimals) for value in self._named[name].tolist()]
+        return exact_column(self._named[name], column.decimals)
 
     def evidence(self) -> list[Evidence]:
         """What was known of each row, as bytes."""
@@ -115,9 +114,8 @@ class Known:
         ]
 
 
-@lru_cache(maxsize=65_536)
 def decimal_of(value: float, decimals: int) -> Decimal | None:
-    """A source's answer as a policy sees it; None for NaN. Scores repeat, so the newest are kept."""
+    """A source's answer as a policy sees it; None for NaN."""
     return None if np.isnan(value) else rounded(value, decimals)
 
 

@@ -219,6 +219,15 @@ class Program:
         }
         return program
 
+    def deciding(self, events: Sequence[EventFact]) -> list[tuple[int, list[int]]]:
+        """Rows of the events that have a flow, by event type code."""
+        rows: dict[int, list[int]] = {}
+        flows = self.flows
+        for index, event in enumerate(events):
+            if event.code in flows:
+                rows.setdefault(event.code, []).append(index)
+        return list(rows.items())
+
     def join(self, code: int, events: Sequence[EventFact], batch: Batch, raw: NDArray[np.int64]) -> Known:
         """Join what every source knows about events of one type."""
         return Known(self, self.scopes[code], events, batch, raw)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
+from itertools import repeat
 from math import isnan
 from typing import NamedTuple
 
@@ -62,10 +64,30 @@ class Formulas:
 
 
 def exact_column(values: Floats, decimals: int) -> list[Decimal | None]:
-    """Formula values as a policy sees them: `rounded` to `decimals`, None for null."""
-    listed = values.tolist()
-    exact = {value: rounded(value, decimals) for value in set(listed) if not isnan(value)}  # Values repeat.
-    return list(map(exact.get, listed))
+    """Floats as a policy sees them: `rounded` to `decimals`, None for null (NaN).
+
+    What the float product shows to lie far from a half is rounded by it; the rest by the exact binary value.
+    """
+    with np.errstate(all="ignore"):
+        scaled = values * np.float64(10**decimals)
+        whole = np.rint(scaled)
+        far = (np.abs(np.abs(scaled - whole) - 0.5) > HALF_MARGIN) & (np.abs(whole) < WHOLE_MAX)
+    units = np.where(far, whole, 0).astype(np.int64).tolist()
+    column: list[Decimal | None] = list(map(_of_units, units, repeat(decimals)))
+    for row in np.flatnonzero(~far).tolist():
+        value = float(values[row])
+        column[row] = None if isnan(value) else rounded(value, decimals)
+    return column
+
+
+HALF_MARGIN, WHOLE_MAX = 1e-3, 2.0**40
+"""The product is off by less than 2**-13 below `WHOLE_MAX`: a value further than the margin from a half is safe."""
+
+
+@lru_cache(maxsize=65_536)
+def _of_units(units: int, decimals: int) -> Decimal:
+    """`units` x 10**-decimals. Values repeat, so the newest are kept."""
+    return Decimal(units).scaleb(-decimals)
 
 
 def rounded(value: float, decimals: int) -> Decimal:
@@ -73,4 +95,5 @@ def rounded(value: float, decimals: int) -> Decimal:
 
     Rounding is of the exact binary value, so it is the same on every machine: Python formats floats exactly.
     """
-    return Decimal(f"{value + 0.0:.{decimals}f}")
+    exact = Decimal(f"{value:.{decimals}f}")
+    return exact if exact else abs(exact)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -159,6 +160,7 @@ def encode_header(
     return pack(length, names, time_ms, received_ms, cause, subject, request, digest, counts, *keys, *numbers)
 
 
+@lru_cache
 def _header_row(tail_bytes: int) -> np.dtype[np.void]:
     """The header as numpy packs it, for so many bytes of keys and numbers."""
     pair = ("<u8", 2)
@@ -304,6 +306,16 @@ def positions(body: bytes) -> NDArray[np.int64]:
     made = np.empty(count(body), np.int64)
     _positions(np.frombuffer(body, np.uint8), made)
     return made
+
+
+def bounds(body: bytes) -> NDArray[np.int64]:
+    """`positions`, and the end of the last record behind them.
+
+    Raises
+    ------
+    LogCorrupt : the body is not a whole sequence of records
+    """
+    return np.append(positions(body), len(body))
 
 
 def _not_a_record(position: int, found: str, allowed: str) -> LogCorrupt:
