@@ -22,8 +22,9 @@ from quanheng.events.schema import NO_KEY
 from quanheng.facts import DECISION_NUMBERS
 from quanheng.kernel.errors import AppendFailed, DataErased, LogCorrupt, RequestConflict, SealBroken
 from quanheng.kernel.index import NO_DECISION, Entry, RequestIndex
+from quanheng.kernel.log.headers import encode_headers
 from quanheng.kernel.log.log import Log
-from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, NONE_16, encode_header, encode_headers
+from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, NONE_16, encode_header
 from quanheng.kernel.seal import KeyRing
 from quanheng.path import Group, Repeat, Taken, handle
 from quanheng.reading import Reader

@@ -93,7 +93,7 @@ def _hash_pieces(
 ) -> None:
     at, from_, to, before = context.ctypes.data, data.ctypes.data, out.ctypes.data, prefix.ctypes.data
     for i in range(out.shape[0]):
-        _call(begin, at, 0, 0)
+        _call(begin, at, 0, 0)  # type: ignore[call-arg]  # The typing context is numba's to give.
         _call(update, at, before, prefix.shape[0])
         _call(update, at, from_ + starts[i], starts[i + 1] - starts[i])
         _call(end, to + 32 * i, at, 0)
