@@ -139,16 +139,11 @@ class KeyRing:
                 self._ensure(subjects)
                 keys = self._keys
         pool = os.urandom(NONCE_BYTES * len(subjects))
-        sealed = []
-        at = 0
-        for subject, header, payload in zip(subjects, headers, payloads, strict=True):
-            if subject == NO_SUBJECT:
-                sealed.append(payload)
-                continue
-            nonce = pool[at : at + 12]
-            at += 12
-            sealed.append(nonce + keys[subject].encrypt(nonce, payload, header))
-        return sealed
+        nonces = [pool[at : at + NONCE_BYTES] for at in range(0, len(pool), NONCE_BYTES)]
+        return [
+            payload if subject == NO_SUBJECT else nonce + keys[subject].encrypt(nonce, payload, header)
+            for subject, nonce, payload, header in zip(subjects, nonces, payloads, headers, strict=True)
+        ]
 
     def unseal(self, subject: bytes, header: bytes, sealed: bytes) -> bytes:
         """The payload in clear.
