@@ -220,14 +220,14 @@ def sets_remove(P, A, table, slot, position):
 
 
 @njit(nogil=True, error_model="numpy")
-def evict(P, A, table, slot, horizon):
-    """Let go of rows at or before `horizon`, folding them into the base where a window is all history.
+def evict(P, A, table, slot, horizon, stop):
+    """Let go of rows before the position `stop` that lie at or before `horizon`, folding them into the base where a
+    window is all history.
 
     False if the arena must grow; what was let go until then stays so (call again).
     """
     stride, sums_n, words = P[table + T_STRIDE], P[table + T_SUMS_N], P[table + T_BOUND_WORDS]
-    tail = A[slot + K_TAIL]
-    while A[slot + K_HEAD] < tail:
+    while A[slot + K_HEAD] < stop:
         head = A[slot + K_HEAD]
         row = row_at(A, slot, stride, head)
         if A[row] > horizon:

@@ -8,10 +8,12 @@ which is what makes a backfill several times faster than the same steps in log o
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.ahead import fetch, fetch_rows, fetch_slot
+from quanheng.features.kernel.ahead import fetch_rows, fetch_slot
 from quanheng.features.kernel.arena import find, hash_key, make_slot
 from quanheng.features.kernel.keys import key_of
+from quanheng.features.kernel.pointers import fetch, offset
 from quanheng.features.kernel.read import read_columns, write_empty
+from quanheng.features.kernel.runs import EVENT_MASK, RUN_GROW, fold_run
 from quanheng.features.kernel.step import apply
 from quanheng.features.kernel.words import (
     CHUNK,
@@ -27,9 +29,14 @@ from quanheng.features.kernel.words import (
     P_MAP,
     P_TABLES,
     P_TABLES_N,
+    PAIR_EVENT,
+    PAIR_INSERT,
+    PAIR_READ,
+    PAIR_SLOT,
     READ_ALL,
     READ_NONE,
     T_FIRST_OUT,
+    T_PLAIN,
     T_STATE,
     X_CHUNK,
     X_COLUMN,
@@ -76,9 +83,7 @@ def fill_unread(P, X, codes, mask, out, first, last):
 
 @njit(nogil=True, error_model="numpy")
 def pair_up(P, A, X, codes, keys, mask, out, pairs, first, last):
-    """(slot, event and what it does) of every event of a chunk that touches the table, in log order; makes new slots.
-
-    The second word is event * 4, + 2 if the event is read, + 1 if it is put in.
+    """A pair (PAIR_...) for every event of a chunk that touches the table, in log order; makes new slots.
 
     Events without a key, or read before their key was ever seen, are answered at once. Pairs written, or -1 to grow
     first: nothing was folded, so that the pass is repeated as it is.
@@ -105,7 +110,8 @@ def pair_up(P, A, X, codes, keys, mask, out, pairs, first, last):
                 if slot == 0:
                     return -1
         if slot != 0:
-            pairs[2 * pairs_n], pairs[2 * pairs_n + 1] = slot, event * 4 + (2 if wanted else 0) + (1 if inserts else 0)
+            place = ((slot >> 3) << PAIR_SLOT) | ((event - first) << PAIR_EVENT)
+            pairs[pairs_n] = place | (PAIR_READ if wanted else 0) | (PAIR_INSERT if inserts else 0)
             pairs_n += 1
         elif wanted:
             write_empty(P, X, table, out, event * X[X_ROW], False)
@@ -115,72 +121,95 @@ def pair_up(P, A, X, codes, keys, mask, out, pairs, first, last):
 @njit(nogil=True, error_model="numpy")
 def sort_pairs(pairs, pairs_n):
     """Sort by slot, stable: radix sort between the two halves of `pairs`; the result is in the first half."""
-    other, shift, highest = 2 * CHUNK, 3, np.int64(0)
+    if pairs_n == 0:
+        return
+    shift, highest, lowest = PAIR_SLOT, np.int64(0), pairs[0]
     for pair in range(pairs_n):
-        highest = max(highest, pairs[2 * pair])
+        highest, lowest = max(highest, pairs[pair]), min(lowest, pairs[pair])
     counts = np.zeros(1 << _BITS, dtype=np.int64)
-    source, target = 0, other
-    while highest >> shift > 0:
+    source, target = 0, CHUNK
+    while highest >> shift != lowest >> shift:
         counts[:] = 0
         for pair in range(pairs_n):
-            counts[(pairs[source + 2 * pair] >> shift) & ((1 << _BITS) - 1)] += 1
+            counts[(pairs[source + pair] >> shift) & ((1 << _BITS) - 1)] += 1
         total = 0
         for digit in range(1 << _BITS):
             count = counts[digit]
             counts[digit] = total
             total += count
         for pair in range(pairs_n):
-            digit = (pairs[source + 2 * pair] >> shift) & ((1 << _BITS) - 1)
-            place = target + 2 * counts[digit]
-            pairs[place], pairs[place + 1] = pairs[source + 2 * pair], pairs[source + 2 * pair + 1]
+            digit = (pairs[source + pair] >> shift) & ((1 << _BITS) - 1)
+            pairs[target + counts[digit]] = pairs[source + pair]
             counts[digit] += 1
         source, target = target, source
         shift += _BITS
     if source != 0:
-        for word in range(2 * pairs_n):
-            pairs[word] = pairs[source + word]
+        for pair in range(pairs_n):
+            pairs[pair] = pairs[source + pair]
 
 
 @njit(nogil=True, error_model="numpy")
 def fold_pairs(P, A, X, times, keys, numbers, out, undo, pairs):
     """Fold and read the pairs in their order. False to grow first (X_PAIR and X_STAGE say where to go on)."""
-    table, pairs_n, stage = P[P[P_TABLES] + X[X_TABLE]], X[X_PAIRS_N], X[X_STAGE]
-    for pair in range(X[X_PAIR], pairs_n):
-        slot, event = pairs[2 * pair], pairs[2 * pair + 1] >> 2
-        if pair + _FAR < pairs_n:
-            fetch_pair(P, A, X, table, times, keys, numbers, out, pairs, pair)
-        if stage == 0:
-            X[X_OWN] = -1
-            if pairs[2 * pair + 1] & 1 != 0 and not apply(
-                P, A, X, table, slot, times[event], keys, numbers, event, undo
-            ):
-                X[X_PAIR], X[X_STAGE] = pair, 0
+    table, pairs_n = P[P[P_TABLES] + X[X_TABLE]], X[X_PAIRS_N]
+    pair, plain = X[X_PAIR], P[table + T_PLAIN] != 0
+    scratch = offset(pairs, 2 * CHUNK, np.int64)
+    # `alone` pairs are to be done one by one before the next run is tried.
+    alone = X[X_STAGE]
+    while pair < pairs_n:
+        if plain and alone == 0:
+            done = fold_run(P, A, X, table, times, keys, numbers, out, pairs, pair, scratch)
+            if done == RUN_GROW:
+                X[X_PAIR] = pair
                 return False
-        if pairs[2 * pair + 1] & 2 != 0 and not read_columns(
-            P, A, X, table, slot, times[event], X[X_OWN], out, event * X[X_ROW]
-        ):
-            X[X_PAIR], X[X_STAGE] = pair, 1
+            if done > 0:
+                pair += done
+                continue
+            alone = max(-done, 1)
+        if not fold_pair(P, A, X, table, times, keys, numbers, out, undo, pairs, pair):
+            X[X_PAIR] = pair
             return False
-        stage = 0
-    X[X_PAIR], X[X_STAGE] = 0, 0
+        pair += 1
+        alone -= 1
+    X[X_PAIR] = 0
+    return True
+
+
+@njit(nogil=True, error_model="numpy")
+def fold_pair(P, A, X, table, times, keys, numbers, out, undo, pairs, pair):
+    """Fold and read one pair. False to grow first (X_STAGE says where to go on)."""
+    word = pairs[pair]
+    slot, event = (word >> PAIR_SLOT) << 3, X[X_CHUNK] + ((word >> PAIR_EVENT) & EVENT_MASK)
+    if pair + _FAR < X[X_PAIRS_N]:
+        fetch_pair(P, A, X, table, times, keys, numbers, out, pairs, pair)
+    if X[X_STAGE] == 0:
+        X[X_OWN] = -1
+        if word & PAIR_INSERT != 0 and not apply(P, A, X, table, slot, times[event], keys, numbers, event, undo):
+            return False
+    X[X_STAGE] = 1
+    if word & PAIR_READ != 0 and not read_columns(
+        P, A, X, table, slot, times[event], X[X_OWN], out, event * X[X_ROW]
+    ):
+        return False
+    X[X_STAGE] = 0
     return True
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def fetch_pair(P, A, X, table, times, keys, numbers, out, pairs, pair):
     """Fetch inputs and output of a pair ahead, and slot and rows of a key that begins there."""
-    later = pairs[2 * (pair + _FAR) + 1] >> 2
+    later = X[X_CHUNK] + ((pairs[pair + _FAR] >> PAIR_EVENT) & EVENT_MASK)
     fetch(times, later)
     fetch(numbers, later * X[X_NUMBERS_N])
     row = later * X[X_ROW] + P[table + T_FIRST_OUT] * X[X_COLUMN]
     fetch(out, row)
     fetch(out, row + 8 * X[X_COLUMN])
-    slot = pairs[2 * (pair + _FAR)]
-    if slot != pairs[2 * (pair + _FAR - 1)]:
-        fetch_slot(P, A, table, slot)
-    slot = pairs[2 * (pair + _NEAR)]
-    if slot != pairs[2 * (pair + _NEAR - 1)]:
-        fetch_rows(P, A, table, slot)
+    slot = pairs[pair + _FAR] >> PAIR_SLOT
+    if slot != pairs[pair + _FAR - 1] >> PAIR_SLOT:
+        fetch_slot(P, A, table, slot << 3)
+    slot = pairs[pair + _NEAR] >> PAIR_SLOT
+    if slot != pairs[pair + _NEAR - 1] >> PAIR_SLOT:
+        fetch_rows(P, A, table, slot << 3)
 
 
 @njit(nogil=True, error_model="numpy")

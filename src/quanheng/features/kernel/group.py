@@ -8,8 +8,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
 from quanheng.features.kernel.ahead import fetch_ahead, fetch_first
 from quanheng.features.kernel.arena import drop_slot, give, hash_key, log2, mix
@@ -20,6 +19,7 @@ from quanheng.features.kernel.bounds import (
     sets_remove,
 )
 from quanheng.features.kernel.by_key import events_by_key
+from quanheng.features.kernel.pointers import at_address, offset, pointer
 from quanheng.features.kernel.read import read_columns, write_empty
 from quanheng.features.kernel.ring import ring_close, row_at
 from quanheng.features.kernel.step import apply, seek
@@ -254,37 +254,6 @@ def _export(P, A, table, slots, slots_n, out, room):
                     out[need], out[need + 1] = set_sums(P, A, table, slot, set_n)
                 need += 2
     return need
-
-
-@intrinsic
-def pointer(typing_context, array):
-    """Pointer to the first element: one word to hand on, without the seven fields and the counting of an array."""
-
-    def lower(context, builder, signature, arguments):
-        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
-
-    return types.CPointer(array.dtype)(array), lower
-
-
-@intrinsic
-def at_address(typing_context, address):
-    """Pointer to int64 words at an address."""
-
-    def lower(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(types.int64)(address), lower
-
-
-@intrinsic
-def offset(typing_context, words, at, like):
-    """Pointer to words[at], with the element type of `like` (int32, int64 or uint64)."""
-    result = types.CPointer(like.dtype)
-
-    def lower(context, builder, signature, arguments):
-        return builder.bitcast(builder.gep(arguments[0], [arguments[1]]), context.get_value_type(signature.return_type))
-
-    return result(words, types.int64, like), lower
 
 
 def _compile(source):

@@ -55,14 +55,16 @@ def score(value, flip):
 
 
 @njit(nogil=True, error_model="numpy")
-def ring_reserve(P, A, table, slot):
-    """Room for one more row; False if the arena must grow (nothing is changed then)."""
+def ring_reserve(P, A, table, slot, more):
+    """Room for `more` rows; False if the arena must grow (nothing is changed then)."""
     capacity, head, tail = A[slot + K_CAPACITY], A[slot + K_HEAD], A[slot + K_TAIL]
-    if tail - head < capacity:
+    if tail - head + more <= capacity:
         return True
     stride, trees_n = P[table + T_STRIDE], P[table + T_TREES_N]
     free_list = P[table + T_STATE] + S_FREE_RINGS
     wider = RING_FIRST if capacity == 0 else capacity * 2
+    while wider < tail - head + more:
+        wider *= 2
     block = take(A, wider * stride + trees_n * tree_words(wider), free_list + log2(wider))
     if block == 0:
         return False

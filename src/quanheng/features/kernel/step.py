@@ -50,11 +50,11 @@ def insert(P, A, X, table, slot, time, keys, numbers, event):
             A[P[table + T_STATE] + S_TOO_LATE] += 1
         return True
     latest = max(newest, time)
-    if X[X_PEEK] == 0 and not evict(P, A, table, slot, latest - P[table + T_KEEP]):
+    if X[X_PEEK] == 0 and not evict(P, A, table, slot, latest - P[table + T_KEEP], A[slot + K_TAIL]):
         return False
     if P[table + T_SETS_N] != 0 and not sets_reserve(P, A, table, slot):
         return False
-    if not ring_reserve(P, A, table, slot):
+    if not ring_reserve(P, A, table, slot, 1):
         return False
     position = ring_open(P, A, table, slot, time)
     row = row_at(A, slot, P[table + T_STRIDE], position)
