@@ -13,7 +13,7 @@ from quanheng.features.kernel.arena import find, hash_key, make_slot
 from quanheng.features.kernel.keys import key_of
 from quanheng.features.kernel.pointers import fetch, offset
 from quanheng.features.kernel.read import read_columns, write_empty
-from quanheng.features.kernel.runs import EVENT_MASK, RUN_GROW, fold_run
+from quanheng.features.kernel.runs import EVENT_MASK, fold_run
 from quanheng.features.kernel.step import apply
 from quanheng.features.kernel.words import (
     CHUNK,
@@ -21,6 +21,11 @@ from quanheng.features.kernel.words import (
     E_BY_TABLE,
     E_DECIDES,
     GROW,
+    K_BOUNDS,
+    K_CAPACITY,
+    K_HEAD,
+    K_RING,
+    K_TAIL,
     NULL,
     O_INSERTS,
     O_READS,
@@ -35,9 +40,12 @@ from quanheng.features.kernel.words import (
     PAIR_SLOT,
     READ_ALL,
     READ_NONE,
+    T_BOUND_WORDS,
+    T_BOUNDS_N,
     T_FIRST_OUT,
     T_PLAIN,
     T_STATE,
+    T_STRIDE,
     X_CHUNK,
     X_COLUMN,
     X_EVENTS_N,
@@ -154,18 +162,26 @@ def fold_pairs(P, A, X, times, keys, numbers, out, undo, pairs):
     table, pairs_n = P[P[P_TABLES] + X[X_TABLE]], X[X_PAIRS_N]
     pair, plain = X[X_PAIR], P[table + T_PLAIN] != 0
     scratch = offset(pairs, 2 * CHUNK, np.int64)
-    # `alone` pairs are to be done one by one before the next run is tried.
-    alone = X[X_STAGE]
+    alone = X[X_STAGE]  # Pairs that are to be done one by one before the next run is tried.
+    near = far = pair
     while pair < pairs_n:
         if plain and alone == 0:
+            if pair >= near:  # Here a key begins: its rows were fetched one key ago, its slot two.
+                near = far
+                while far < pairs_n and pairs[far] >> PAIR_SLOT == pairs[near] >> PAIR_SLOT:
+                    far += 1
+                if near < pairs_n:
+                    fetch_run(P, A, table, (pairs[near] >> PAIR_SLOT) << 3)
+                if far < pairs_n:
+                    fetch_slot(P, A, table, (pairs[far] >> PAIR_SLOT) << 3)
             done = fold_run(P, A, X, table, times, keys, numbers, out, pairs, pair, scratch)
-            if done == RUN_GROW:
+            if done < 0:
                 X[X_PAIR] = pair
                 return False
             if done > 0:
                 pair += done
                 continue
-            alone = max(-done, 1)
+            alone = 1
         if not fold_pair(P, A, X, table, times, keys, numbers, out, undo, pairs, pair):
             X[X_PAIR] = pair
             return False
@@ -173,6 +189,24 @@ def fold_pairs(P, A, X, times, keys, numbers, out, undo, pairs):
         alone -= 1
     X[X_PAIR] = 0
     return True
+
+
+@njit(nogil=True, error_model="numpy")
+def fetch_run(P, A, table, slot):
+    """Fetch the rows that a run of a key will touch: two lines at each boundary and behind the last row."""
+    stride, ring, mask = P[table + T_STRIDE], A[slot + K_RING], A[slot + K_CAPACITY] - 1
+    if mask < 0:
+        return
+    fetch(A, ring + (A[slot + K_HEAD] & mask) * stride)
+    bound = slot + K_BOUNDS
+    for _ in range(P[table + T_BOUNDS_N]):
+        row = ring + (A[bound] & mask) * stride
+        fetch(A, row)
+        fetch(A, row + 8)
+        bound += P[table + T_BOUND_WORDS]
+    row = ring + (A[slot + K_TAIL] & mask) * stride
+    fetch(A, row)
+    fetch(A, row + 8)
 
 
 @njit(nogil=True, error_model="numpy")

@@ -11,7 +11,7 @@ pass a boundary are small enough; where they are not, nothing is changed and the
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.bounds import evict
+from quanheng.features.kernel.bounds import evict, sums_add
 from quanheng.features.kernel.pointers import fetch
 from quanheng.features.kernel.ring import ring_reserve
 from quanheng.features.kernel.words import (
@@ -21,7 +21,6 @@ from quanheng.features.kernel.words import (
     C_WORDS,
     COUNT,
     G_AT,
-    G_BOUNDS,
     G_OWN,
     G_ROWS,
     G_TIME,
@@ -34,10 +33,14 @@ from quanheng.features.kernel.words import (
     K_TAIL,
     MEAN,
     NULL,
+    NUMBER_MAX,
+    NUMBER_MIN,
+    OVERFLOW,
     PAIR_EVENT,
     PAIR_INSERT,
     PAIR_READ,
     PAIR_SLOT,
+    READ_NONE,
     RUN,
     RUN_ROOM,
     T_BOUND_WORDS,
@@ -61,14 +64,14 @@ from quanheng.features.kernel.words import (
     X_COLUMN,
     X_KEYS_N,
     X_NUMBERS_N,
+    X_OVERFLOWS,
     X_PAIRS_N,
+    X_READ,
     X_ROW,
 )
 
 _LOW_HALF = np.int64(0xFFFFFFFF)
-_VALUE_BITS, _ROWS_BITS, _SUM_BITS = 40, 20, 60  # 2^40 * 2^20 = 2^60, and 3 * 2^60 + 2^40 fits 64 bits.
 EVENT_MASK = (1 << (PAIR_SLOT - PAIR_EVENT)) - 1
-RUN_GROW = -(2**20)
 _LEAST = 3  # Pairs from which a run is worth its start.
 
 
@@ -123,169 +126,97 @@ def append_rows(P, A, X, table, slot, keys, numbers, pairs, first, count, G):
     A[slot + K_TAIL], A[slot + K_NEWEST] = tail, newest
 
 
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def advance(A, bound, edge, known, ring, mask, stride, sums_n):
+    """Move one boundary forward to `edge`, over rows before the position `known`."""
+    position = A[bound]
+    while position < known:
+        row = ring + (position & mask) * stride
+        if A[row] > edge:
+            break
+        sums_add(A, bound, row, sums_n)
+        position += 1
+    A[bound] = position
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def window_sum(A, high, low, history):
+    """Sum of a window as (low limb, high limb, nulls), from the places of the sums of its boundaries."""
+    total, rest = A[high], A[high + 1]
+    if history:
+        return total, rest >> 32, rest & _LOW_HALF
+    less = A[low]
+    rest -= A[low + 1]
+    return total - less, (rest >> 32) - np.int64(np.uint64(total) < np.uint64(less)), rest & _LOW_HALF
+
+
 @njit(nogil=True, error_model="numpy")
-def walk(P, A, table, slot, bound_n, G, count):
-    """Move one boundary through all moments of a run, in scratch only. False if a sum could grow too large."""
+def read_run(P, A, X, table, slot, out, G, count):
+    """Move the boundaries from moment to moment and write the columns of the pairs that are read."""
     stride, mask, ring = P[table + T_STRIDE], A[slot + K_CAPACITY] - 1, A[slot + K_RING]
-    distance, words, summed = P[P[table + T_BOUNDS] + bound_n], P[table + T_BOUND_WORDS], P[table + T_SUMS_N] != 0
-    bound, at = slot + K_BOUNDS + bound_n * words, (G_BOUNDS + bound_n * words) * RUN
-    position, total, nulls, size = A[bound], np.int64(0), np.int64(0), np.int64(0)
-    if summed:
-        total, nulls = A[bound + 1], A[bound + 2] & _LOW_HALF
+    words, sums_n, bounds_n = P[table + T_BOUND_WORDS], P[table + T_SUMS_N], P[table + T_BOUNDS_N]
+    distances, windows, windows_n = P[table + T_BOUNDS], P[table + T_WINDOWS], P[table + T_WINDOWS_N]
+    step, overflows = X[X_COLUMN], np.int64(0)
     for place in range(count):
-        edge, known = G[G_TIME * RUN + place] - distance, G[G_ROWS * RUN + place]
-        while position < known:
-            row = ring + (position & mask) * stride
-            if A[row] > edge:
-                break
-            if summed:
-                value = A[row + 1]
-                null = np.int64(value == NULL)
-                value &= null - 1  # 0 for a null.
-                total += value
-                nulls += null
-                size |= value ^ (value >> 63)
-            position += 1
-        G[at + place] = position
-        G[at + RUN + place] = total
-        G[at + 2 * RUN + place] = nulls
-    small = size >> _VALUE_BITS == 0 and (position - A[bound]) >> _ROWS_BITS == 0
-    for value_n in range(1, P[table + T_SUMS_N]):
-        small = walk_value(A, ring, mask, stride, bound, value_n, G, at, count) and small
-    return small
-
-
-@njit(nogil=True, error_model="numpy")
-def walk_value(A, ring, mask, stride, bound, value_n, G, at, count):
-    """The sums of a further value at one boundary, whose positions are known."""
-    position, size = A[bound], np.int64(0)
-    total, nulls = A[bound + 1 + 2 * value_n], A[bound + 2 + 2 * value_n] & _LOW_HALF
-    for place in range(count):
-        while position < G[at + place]:
-            value = A[ring + (position & mask) * stride + 1 + value_n]
-            null = np.int64(value == NULL)
-            value &= null - 1
-            total += value
-            nulls += null
-            size |= value ^ (value >> 63)
-            position += 1
-        G[at + (1 + 2 * value_n) * RUN + place] = total
-        G[at + (2 + 2 * value_n) * RUN + place] = nulls
-    return size >> _VALUE_BITS == 0
-
-
-@njit(nogil=True, error_model="numpy")
-def sums_are_small(P, A, table, slot):
-    """Whether the sums of all windows, as the boundaries stand, leave room for a run."""
-    window = P[table + T_WINDOWS]
-    for _ in range(P[table + T_WINDOWS_N]):
-        low, high = P[window + W_LOW], slot + P[window + W_HIGH]
-        for value_n in range(P[table + T_SUMS_N]):
-            at = 1 + 2 * value_n
-            total, limb = A[high + at], A[high + at + 1] >> 32
-            if low != 0:
-                less = A[slot + low + at]
-                limb -= (A[slot + low + at + 1] >> 32) + np.int64(np.uint64(total) < np.uint64(less))
-                total -= less
-            if limb != total >> 63 or (total ^ limb) >> _SUM_BITS != 0:
-                return False
-        window += W_WORDS
-    return True
-
-
-@njit(nogil=True, error_model="numpy")
-def write_columns(P, A, X, table, slot, out, G, count):
-    """Write the columns of the pairs that are read, window by window."""
-    window, step = P[table + T_WINDOWS], X[X_COLUMN]
-    for _ in range(P[table + T_WINDOWS_N]):
-        history, without = P[window + W_LOW] == 0, P[window + W_WITHOUT]
-        low, high = (G_BOUNDS - K_BOUNDS + P[window + W_LOW]) * RUN, (G_BOUNDS - K_BOUNDS + P[window + W_HIGH]) * RUN
-        column = P[window + W_COLUMNS]
-        for _ in range(P[window + W_COLUMNS_N]):
-            shift = P[column + C_OUT] * step
-            if P[column + C_KIND] == COUNT:
-                for place in range(count):
-                    at, rows = G[G_AT * RUN + place], G[high + place] - without * G[G_OWN * RUN + place]
-                    if not history:
-                        rows -= G[low + place]
-                    if at >= 0:
-                        out[at + shift] = rows
-            else:
-                argument, more = P[column + C_ARG], step if P[column + C_KIND] == MEAN else np.int64(0)
-                write_sums(P, A, table, slot, argument, low, high, history, without, out, shift, more, G, count)
-            column += C_WORDS
-        window += W_WORDS
-
-
-@njit(nogil=True, error_model="numpy")
-def write_sums(P, A, table, slot, argument, low, high, history, without, out, shift, more, G, count):
-    """One column of sums, NULL where no value is held; `more` words behind it, if not 0, the number of values."""
-    stride, mask, ring = P[table + T_STRIDE], A[slot + K_CAPACITY] - 1, A[slot + K_RING]
-    sums = argument * RUN
-    for place in range(count):
-        at, total = G[G_AT * RUN + place], G[high + sums + place]
-        present = G[high + place] - G[high + sums + RUN + place]
-        if not history:
-            present -= G[low + place] - G[low + sums + RUN + place]
-            total -= G[low + sums + place]
-        if without != 0 and G[G_OWN * RUN + place] != 0:
-            value = A[ring + ((G[G_ROWS * RUN + place] - 1) & mask) * stride + 1 + (argument >> 1)]
-            if value != NULL:
-                total -= value
-                present -= 1
-        if at >= 0:
-            out[at + shift] = total if present != 0 else np.int64(NULL)
-            if more != 0:
-                out[at + shift + more] = present
-
-
-@njit(nogil=True, error_model="numpy")
-def commit(P, A, table, slot, G, last):
-    """The boundaries stand where they were at the last moment of the run; sums become two limbs again."""
-    words, bound = P[table + T_BOUND_WORDS], slot + K_BOUNDS
-    at = G_BOUNDS * RUN + last
-    for _ in range(P[table + T_BOUNDS_N]):
-        A[bound] = G[at]
-        for value_n in range(P[table + T_SUMS_N]):
-            old, total = A[bound + 1 + 2 * value_n], G[at + (1 + 2 * value_n) * RUN]
-            rest, nulls = A[bound + 2 + 2 * value_n], G[at + (2 + 2 * value_n) * RUN]
-            limb = (rest >> 32) + ((total - old) >> 63) + np.int64(np.uint64(total) < np.uint64(old))
-            A[bound + 1 + 2 * value_n], A[bound + 2 + 2 * value_n] = total, (limb << 32) | nulls
-        bound += words
-        at += words * RUN
-    A[slot + K_MOMENT] = G[G_TIME * RUN + last]
+        time, known, at = G[G_TIME * RUN + place], G[G_ROWS * RUN + place], G[G_AT * RUN + place]
+        bound = slot + K_BOUNDS
+        for bound_n in range(bounds_n):
+            advance(A, bound, time - P[distances + bound_n], known, ring, mask, stride, sums_n)
+            bound += words
+        if at < 0:
+            continue
+        own, window = G[G_OWN * RUN + place], windows
+        for _ in range(windows_n):
+            low, high = P[window + W_LOW], slot + P[window + W_HIGH]
+            history, without = low == 0, own & P[window + W_WITHOUT]
+            low += slot
+            rows = A[high] - without
+            if not history:
+                rows -= A[low]
+            column, columns_n = P[window + W_COLUMNS], P[window + W_COLUMNS_N]
+            for _ in range(columns_n):
+                target = at + P[column + C_OUT] * step
+                if P[column + C_KIND] == COUNT:
+                    out[target] = rows
+                else:
+                    argument = P[column + C_ARG]
+                    total, limb, nulls = window_sum(A, high + argument, low + argument, history)
+                    if without != 0:
+                        value = A[ring + ((known - 1) & mask) * stride + 1 + (argument >> 1)]
+                        if value == NULL:
+                            nulls -= 1
+                        else:
+                            limb -= (value >> 63) + np.int64(np.uint64(total) < np.uint64(value))
+                            total -= value
+                    if rows == nulls:
+                        total = np.int64(NULL)
+                    elif limb != total >> 63 or total < NUMBER_MIN or total > NUMBER_MAX:
+                        overflows += 1
+                        total = np.int64(OVERFLOW)
+                    out[target] = total
+                    if P[column + C_KIND] == MEAN:
+                        out[target + step] = rows - nulls
+                column += C_WORDS
+            window += W_WORDS
+    X[X_OVERFLOWS] += overflows
+    A[slot + K_MOMENT] = G[G_TIME * RUN + count - 1]
 
 
 @njit(nogil=True, error_model="numpy")
 def fold_run(P, A, X, table, times, keys, numbers, out, pairs, first, G):
-    """Fold and read the run that begins at a pair.
-
-    The pairs done; 0 if there is no run, -n if the next n have to be done one by one, RUN_GROW if the arena must grow.
-    """
+    """Fold and read the run that begins at a pair. The pairs done, 0 if there is no run, -1 if the arena must grow."""
     count = run_length(P, A, X, table, times, out, pairs, first, G)
     if count == 0:
         return np.int64(0)
     slot = (pairs[first] >> PAIR_SLOT) << 3
-    tail, newest, keep = A[slot + K_TAIL], A[slot + K_NEWEST], P[table + T_KEEP]
-    read = False
-    for place in range(count):
-        read = read or G[G_AT * RUN + place] >= 0
-    if read and not sums_are_small(P, A, table, slot):
-        return -count
+    tail, keep = A[slot + K_TAIL], P[table + T_KEEP]
     if G[G_OWN * RUN] != 0:
         evict(P, A, table, slot, G[G_TIME * RUN] - keep, tail)
     if not ring_reserve(P, A, table, slot, G[G_ROWS * RUN + count - 1] - tail):
-        return np.int64(RUN_GROW)
+        return np.int64(-1)
     append_rows(P, A, X, table, slot, keys, numbers, pairs, first, count, G)
-    if read:
-        small = True
-        for bound_n in range(P[table + T_BOUNDS_N]):
-            small = walk(P, A, table, slot, bound_n, G, count) and small
-        if not small:
-            A[slot + K_TAIL], A[slot + K_NEWEST] = tail, newest
-            return -count
-        write_columns(P, A, X, table, slot, out, G, count)
-        commit(P, A, table, slot, G, count - 1)
+    if X[X_READ] != READ_NONE:
+        read_run(P, A, X, table, slot, out, G, count)
     if A[slot + K_TAIL] != tail:  # What the last row would have let go before it was put in.
         evict(P, A, table, slot, A[slot + K_NEWEST] - keep, A[slot + K_TAIL] - 1)
     return count

@@ -101,7 +101,7 @@ READ_NONE, READ_ALL, READ_MASK = 0, 1, 2
 DONE, GROW, BAD_TIME, BAD_NUMBER = 0, 1, 2, 3
 U_WORDS = 5  # Undo row: table, slot, position, newest before, whether the slot is new.
 
-CHUNK = 1 << 18  # Events of a large group that are sorted by key at once.
+CHUNK = 1 << 16  # Events of a large group that are sorted by key at once.
 # Pair: slot / 8, event within the chunk, whether it is read, whether it is put in; so it sorts as one number.
 PAIR_SLOT, PAIR_EVENT, PAIR_READ, PAIR_INSERT = 24, 2, 2, 1  # Shift, shift, bit, bit.
 RUN = 64  # Most pairs of a run.
