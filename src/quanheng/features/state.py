@@ -169,7 +169,7 @@ class FeatureState:
         if len(times) >= w.LARGE:
             control[w.X_PAIRS_N] = -1
             if not len(self._pairs):
-                self._pairs = np.zeros(2 * w.CHUNK + _scratch_words(self.plan), dtype=np.int64)
+                self._pairs = zeroed(2 * w.CHUNK + w.RUN * w.G_ARRAYS)
         while True:
             status = group.run(
                 self.plan.words, self._arena, control, types, times, keys, numbers, mask, flat, self._undo, self._pairs
@@ -322,13 +322,6 @@ class FeatureState:
 def _control_words(plan: Plan) -> int:
     """Control words, and room to remember the keys of the events looked ahead at."""
     return w.X_WORDS + w.AHEAD * w.Y_WORDS * int(plan.words[w.P_OPS_N])
-
-
-def _scratch_words(plan: Plan) -> int:
-    """Room for what a run of events of one key knows at each of its moments."""
-    tables = plan.words[plan.words[w.P_TABLES] :][: plan.words[w.P_TABLES_N]]
-    bounds = plan.words[tables + w.T_BOUNDS_N] * plan.words[tables + w.T_BOUND_WORDS]
-    return w.RUN * (w.G_BOUNDS + 2 + int(bounds.max(initial=0)))
 
 
 class Desk:

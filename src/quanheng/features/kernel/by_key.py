@@ -163,13 +163,11 @@ def fold_pairs(P, A, X, times, keys, numbers, out, undo, pairs):
     pair, plain = X[X_PAIR], P[table + T_PLAIN] != 0
     scratch = offset(pairs, 2 * CHUNK, np.int64)
     alone = X[X_STAGE]  # Pairs that are to be done one by one before the next run is tried.
-    near = far = pair
+    near, far = pair, next_key(pairs, pair, pairs_n)
     while pair < pairs_n:
         if plain and alone == 0:
             if pair >= near:  # Here a key begins: its rows were fetched one key ago, its slot two.
-                near = far
-                while far < pairs_n and pairs[far] >> PAIR_SLOT == pairs[near] >> PAIR_SLOT:
-                    far += 1
+                near, far = far, next_key(pairs, far, pairs_n)
                 if near < pairs_n:
                     fetch_run(P, A, table, (pairs[near] >> PAIR_SLOT) << 3)
                 if far < pairs_n:
@@ -189,6 +187,15 @@ def fold_pairs(P, A, X, times, keys, numbers, out, undo, pairs):
         alone -= 1
     X[X_PAIR] = 0
     return True
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def next_key(pairs, pair, pairs_n):
+    """Where the key behind that of a pair begins."""
+    later = pair
+    while later < pairs_n and pairs[later] >> PAIR_SLOT == pairs[pair] >> PAIR_SLOT:
+        later += 1
+    return later
 
 
 @njit(nogil=True, error_model="numpy")

@@ -106,8 +106,7 @@ CHUNK = 1 << 16  # Events of a large group that are sorted by key at once.
 PAIR_SLOT, PAIR_EVENT, PAIR_READ, PAIR_INSERT = 24, 2, 2, 1  # Shift, shift, bit, bit.
 RUN = 64  # Most pairs of a run.
 RUN_ROOM = 16  # Rows of free room a ring is given for a run.
-# Scratch of a run: arrays of RUN words. Behind them the words of each boundary, in their order.
-G_TIME, G_AT, G_ROWS, G_OWN, G_BOUNDS = 0, 1, 2, 3, 4
+G_TIME, G_AT, G_ROWS, G_OWN, G_ARRAYS = 0, 1, 2, 3, 4  # Scratch of a run: arrays of RUN words.
 LARGE = 4096  # Events from which a group is large.
 AHEAD = 32  # Events whose slots are remembered between looking ahead and being handled; a power of two.
 BRANCH = 16  # Children of a node of the block summaries.
