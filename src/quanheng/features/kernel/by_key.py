@@ -11,6 +11,7 @@ from numba import njit
 from quanheng.features.kernel.ahead import fetch_rows, fetch_slot
 from quanheng.features.kernel.arena import find, hash_key, make_slot
 from quanheng.features.kernel.keys import key_of
+from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.pointers import fetch, offset
 from quanheng.features.kernel.read import read_columns, write_empty
 from quanheng.features.kernel.runs import EVENT_MASK, fold_run
@@ -89,7 +90,7 @@ def fill_unread(P, X, codes, mask, out, first, last):
                 out[event * X[X_ROW] + column * X[X_COLUMN]] = NULL
 
 
-@njit(nogil=True, error_model="numpy")
+@part()
 def pair_up(P, A, X, codes, keys, mask, out, pairs, first, last):
     """A pair (PAIR_...) for every event of a chunk that touches the table, in log order; makes new slots.
 
@@ -228,9 +229,7 @@ def fold_pair(P, A, X, table, times, keys, numbers, out, undo, pairs, pair):
         if word & PAIR_INSERT != 0 and not apply(P, A, X, table, slot, times[event], keys, numbers, event, undo):
             return False
     X[X_STAGE] = 1
-    if word & PAIR_READ != 0 and not read_columns(
-        P, A, X, table, slot, times[event], X[X_OWN], out, event * X[X_ROW]
-    ):
+    if word & PAIR_READ != 0 and not read_columns(P, A, X, table, slot, times[event], X[X_OWN], out, event * X[X_ROW]):
         return False
     X[X_STAGE] = 0
     return True
@@ -253,7 +252,7 @@ def fetch_pair(P, A, X, table, times, keys, numbers, out, pairs, pair):
         fetch_rows(P, A, table, slot << 3)
 
 
-@njit(nogil=True, error_model="numpy")
+@part()
 def events_by_key(P, A, X, codes, times, keys, numbers, mask, out, undo, pairs):
     """The loop over chunks and tables. Where the arena is full it stops between two steps and goes on there."""
     first = X[X_CHUNK]

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.words import NULL, UNKNOWN
+from quanheng.features.kernel.words import UNKNOWN
 
 _BLOCK = 128  # Rows that stay in the first-level cache while their columns are written.
 
@@ -18,10 +18,11 @@ def floats(plan, raw, out):
             column, kind, divisor, empty = int(plan[fold, 0]), int(plan[fold, 1]), plan[fold, 2], plan[fold, 3]
             if kind == 2:
                 for row in range(start, stop):
-                    quotient = np.float64(raw[row, column])
+                    total = np.float64(raw[row, column])
                     if divisor != 1.0:
-                        quotient /= divisor
-                    out[row, fold] = special(raw[row, column], False, quotient / np.float64(raw[row, column + 1]), empty)
+                        total /= divisor
+                    mean = total / np.float64(raw[row, column + 1])
+                    out[row, fold] = special(raw[row, column], False, mean, empty)
             elif divisor == 1.0:
                 for row in range(start, stop):
                     out[row, fold] = special(raw[row, column], kind == 1, np.float64(raw[row, column]), empty)

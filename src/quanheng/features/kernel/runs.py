@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from quanheng.features.kernel.bounds import evict, sums_add
+from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.pointers import fetch
 from quanheng.features.kernel.ring import ring_reserve
 from quanheng.features.kernel.words import (
@@ -202,7 +203,7 @@ def read_run(P, A, X, table, slot, out, G, count):
     A[slot + K_MOMENT] = G[G_TIME * RUN + count - 1]
 
 
-@njit(nogil=True, error_model="numpy")
+@part()
 def fold_run(P, A, X, table, times, keys, numbers, out, pairs, first, G):
     """Fold and read the run that begins at a pair. The pairs done, 0 if there is no run, -1 if the arena must grow."""
     count = run_length(P, A, X, table, times, out, pairs, first, G)

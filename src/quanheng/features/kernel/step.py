@@ -10,6 +10,7 @@ from quanheng.features.kernel.bounds import (
     sets_insert,
     sets_reserve,
 )
+from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import ring_open, ring_reserve, row_at, trees_append, trees_rebuild
 from quanheng.features.kernel.words import (
     K_NEWEST,
@@ -88,7 +89,7 @@ def seek(P, A, X, table, place):
     return find(A, P[table + T_STATE], X[X_KEY_1], X[X_KEY_2], X[place + Y_HASH])
 
 
-@njit(nogil=True, error_model="numpy")
+@part()
 def apply(P, A, X, table, slot, time, keys, numbers, event, undo):
     """Fold one event into one table: X_SLOT becomes the slot of its key. False to grow first."""
     if slot == 0:
