@@ -69,7 +69,7 @@ def backfill(
     reader = _Reader(plan, events, type, time, dict(columns or {}))
     total, width = len(events), len(plan.folds) if values == "float" else len(plan.columns)
     result = zeroed(width * total).view(np.float64 if values == "float" else np.int64).reshape(width, total)
-    raw = np.empty((min(chunk_rows, total), len(plan.columns)), dtype=np.int64)
+    raw = zeroed(min(chunk_rows, total) * len(plan.columns)).reshape(-1, len(plan.columns))
     wanted = reader.decided if read is None else reader.decided & events[read].fill_null(False).to_numpy()
     for first in range(0, total, chunk_rows):
         last = min(first + chunk_rows, total)
@@ -162,18 +162,25 @@ class _Reader:
         """types, times, keys, numbers of rows first..last-1."""
         codes, rows_n = self.codes[first:last], last - first
         if len(self.keys) < rows_n:
-            self.keys = np.empty((rows_n, self.keys_n, 2), dtype=np.uint64)
-            self.numbers = np.empty((rows_n, self.numbers_n), dtype=np.int64)
+            self.keys = zeroed(rows_n * self.keys_n * 2).view(np.uint64).reshape(rows_n, self.keys_n, 2)
+            self.numbers = zeroed(rows_n * self.numbers_n).reshape(rows_n, self.numbers_n)
         keys, numbers = self.keys[:rows_n], self.numbers[:rows_n]
         if not self.alone:
             keys[:] = 0
             numbers[:] = NULL
+        if self.alone:  # Straight to their place.
+            for place, field in enumerate(self.present[0].keys):
+                _hash(self.columns[field].slice(first, rows_n), field, keys[:, place])
+            for place, field in enumerate(self.present[0].numbers):
+                numbers[:, place] = self._number(self.present[0], field, first, last)
+            return codes, self.times[first:last], keys, numbers
         hashed: dict[str, np.ndarray] = {}
         for layout in self.present:
-            rows: slice | np.ndarray = slice(None) if self.alone else codes == layout.code
+            rows = codes == layout.code
             for place, field in enumerate(layout.keys):
                 if field not in hashed:
-                    hashed[field] = _hash(self.columns[field].slice(first, last - first), field)
+                    hashed[field] = np.empty((rows_n, 2), dtype=np.uint64)
+                    _hash(self.columns[field].slice(first, rows_n), field, hashed[field])
                 keys[rows, place] = hashed[field][rows]
             for place, field in enumerate(layout.numbers):
                 numbers[rows, place] = self._number(layout, field, first, last)[rows]
@@ -190,21 +197,22 @@ class _Reader:
             allowed = f"integer, boolean, Decimal(scale <= {scale})"
             cure = "Cast it to a Decimal or to a scaled integer: folds are exact."
             self._refuse(f"field {field} of {layout.name}", column, allowed, cure)
-        values: np.ndarray = column.cast(pl.Int64).fill_null(NULL).to_numpy()
+        column = column.cast(pl.Int64)
+        values: np.ndarray = (column.fill_null(NULL) if column.null_count() else column).to_numpy()
         return values
 
 
-def _hash(column: pl.Series, field: str) -> np.ndarray:
-    """u8[n, 2]: integers are mixed, strings digested (blake2b), 16-byte binaries taken as they are; null = zeros."""
+def _hash(column: pl.Series, field: str, pairs: np.ndarray) -> None:
+    """To u8[n, 2]: integers are mixed, strings digested (blake2b), 16-byte binaries taken as they are; null = zeros."""
     nulls = column.is_null().to_numpy() if column.null_count() else None
     if column.dtype.is_integer():
-        pairs: np.ndarray = hash_integers(column.fill_null(0).cast(pl.Int64).to_numpy())
+        hash_integers((column if nulls is None else column.fill_null(0)).cast(pl.Int64).to_numpy(), pairs)
     elif column.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Binary, pl.Null):
         texts = column if column.dtype == pl.Binary else column.cast(pl.String)
         distinct = texts.unique().drop_nulls()
         table = np.array([_digest(text, field) for text in distinct], dtype=np.uint64).reshape(-1, 2)
         places = texts.replace_strict(distinct, range(len(distinct)), default=0, return_dtype=pl.UInt32).to_numpy()
-        pairs = table[places] if len(table) else np.zeros((len(column), 2), dtype=np.uint64)
+        pairs[:] = table[places] if len(table) else 0
     else:
         raise InputError(
             "the column cannot be a key", where=f"field {field}", found=str(column.dtype),
@@ -212,7 +220,6 @@ def _hash(column: pl.Series, field: str) -> np.ndarray:
         )  # fmt: skip
     if nulls is not None:
         pairs[nulls] = 0
-    return pairs
 
 
 def _digest(text: str | bytes, field: str) -> tuple[int, int]:

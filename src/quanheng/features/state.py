@@ -169,7 +169,7 @@ class FeatureState:
         if len(times) >= w.LARGE:
             control[w.X_PAIRS_N] = -1
             if not len(self._pairs):
-                self._pairs = np.zeros(4 * w.CHUNK, dtype=np.int64)
+                self._pairs = zeroed(2 * w.CHUNK + w.RUN * w.G_ARRAYS)
         while True:
             status = group.run(
                 self.plan.words, self._arena, control, types, times, keys, numbers, mask, flat, self._undo, self._pairs

@@ -126,6 +126,7 @@ def test_empty_frame():
 def test_integer_keys_never_collide():
     from quanheng.features.kernel.hashing import hash_integers
 
-    pairs = hash_integers(np.arange(-50_000, 50_000))
+    pairs = np.empty((100_000, 2), dtype=np.uint64)
+    hash_integers(np.arange(-50_000, 50_000), pairs)
     assert len({tuple(pair) for pair in pairs.tolist()}) == 100_000
     assert not (pairs == 0).all(axis=1).any()
