@@ -30,6 +30,7 @@ from quanheng.server.config import Limits
 from quanheng.server.engines import ADMIN, READ, WRITE, Engine, Reply
 from quanheng.server.logs import Log
 from quanheng.server.metrics import EVENTS, SECONDS, Metrics, flatten
+from quanheng.server.pace import Pace
 
 STATUS_OF = {"rejected": 422, "conflict": 409}
 AGAIN = "Send the same events again with the same ids: what was recorded is answered once, not twice."
@@ -130,6 +131,7 @@ class Core:
         self._queued_events = 0
         self._operations: deque[tuple[Link, int, wire.Admin]] = deque()
         self._wake = asyncio.Event()
+        self._pace = Pace(limits.group_events_max)
         self._in_flight = 0  # Events of the group that is being committed; 0 = none is.
         self._stopping = False
         self._unavailable: wire.Answer | None = None
@@ -183,7 +185,7 @@ class Core:
             return
         self._queue.append(Waiting(link, number, requests, asked.single, time.perf_counter()))
         self._queued_events += len(requests)
-        if self._queued_events >= self._in_flight:
+        if not self._in_flight or self._worthwhile():
             self._wake.set()
 
     def _read(self, kind: int, query: wire.Query) -> wire.Answer:
@@ -235,7 +237,9 @@ class Core:
                 group = self._take()
                 started = time.perf_counter()
                 pending = self.engine.prepare([request for waiting in group for request in waiting.requests])
-                self._prepare_s.add(time.perf_counter() - started)
+                prepared_s = time.perf_counter() - started
+                self._prepare_s.add(prepared_s)
+                self._pace.decided(prepared_s)
                 if committing:
                     await committing
                 self._in_flight = sum(len(waiting.requests) for waiting in group)
@@ -260,26 +264,34 @@ class Core:
         self._wake.set()
 
     async def _something_waits(self, committing: asyncio.Task[None] | None) -> bool:
-        """Wait for the next group; False when there will be none.
+        """Wait for the next group (see `Pace`); False when there will be none.
 
-        A group has a fixed cost, so small ones are dear. The next group is prepared ahead, while one commits, only when
-        as many events wait as are being committed: callers who wait for an answer have then all come. Else it goes on
-        collecting until the commit is over.
+        The next group is prepared ahead, while one commits, only when it is large enough. Else it goes on collecting
+        until the commit is over, and then a little longer for callers who were just answered.
         """
-        while not self._operations and not (self._queue and self._queued_events >= self._in_flight):
+        loop, give_up_s = asyncio.get_running_loop(), 0.0
+        while not self._operations and not self._worthwhile():
             if committing and committing.done():
                 committing.result()  # A commit that failed is heard of at once, not with the next request.
-            if self._stopping and not self._queue:
-                return False
+            if self._stopping:
+                return bool(self._queue)
             self._wake.clear()
+            if self._queue and not self._in_flight:
+                give_up_s = give_up_s or loop.time() + self._pace.wait_s
+                if loop.time() >= give_up_s:
+                    return True
+                loop.call_at(give_up_s, self._wake.set)
             await self._wake.wait()
         return True
 
+    def _worthwhile(self) -> bool:
+        return bool(self._queue) and self._queued_events >= self._pace.wanted(self._queued_events, self._in_flight)
+
     def _take(self) -> list[Waiting]:
-        """The next group: whole requests, at most `group_events_max` events, but at least one request."""
+        """The next group: whole requests, at most as many events as `Pace` says, but at least one request."""
         group: list[Waiting] = []
-        events = 0
-        while self._queue and (not group or events + len(self._queue[0].requests) <= self.limits.group_events_max):
+        events, events_max = 0, self._pace.take(self._queued_events, self._in_flight)
+        while self._queue and (not group or events + len(self._queue[0].requests) <= events_max):
             waiting = self._queue.popleft()
             events += len(waiting.requests)
             group.append(waiting)
