@@ -39,19 +39,6 @@ STOPPING = wire.Answer(
 )
 
 
-class EventReply(msgspec.Struct, omit_defaults=True):
-    """The answer to one event as it stands in the JSON body."""
-
-    id: str
-    status: str
-    offset: int = -1
-    decision: int = -1
-    outcome: str = ""
-    reasons: Sequence[Any] = ()
-    error: str = ""
-    dry_run: bool = False
-
-
 class Waiting(NamedTuple):
     """One HTTP request in the queue."""
 
@@ -402,7 +389,8 @@ def _failed_answer() -> wire.Answer:
 def _answer(replies: Sequence[Reply], single: bool, dry_run: bool = False) -> wire.Answer:
     """The replies to one HTTP request as finished bytes."""
     bodies = [
-        _json(EventReply(r.id, r.status, r.offset, r.decision, r.outcome, r.reasons, r.error, dry_run)) for r in replies
+        _json(wire.EventReply(r.id, r.status, r.offset, r.decision, r.outcome, r.reasons, r.error, dry_run))
+        for r in replies
     ]
     if single and len(bodies) == 1:
         return wire.Answer(STATUS_OF.get(replies[0].status, 200), bodies[0])
