@@ -22,6 +22,8 @@ _COMPARE: dict[str, ast.cmpop] = {
     "not in": ast.NotIn(),
 }
 
+_BINARY: dict[str, ast.operator] = {"&": ast.BitAnd(), "|": ast.BitOr(), "-": ast.Sub()}
+
 
 def const(value: bool | int | str | None) -> ast.expr:
     """A literal of a kind that Python code objects hold."""
@@ -83,12 +85,22 @@ def negated(part: ast.expr) -> ast.expr:
     return ast.UnaryOp(ast.Not(), part, **_AT)
 
 
+def binary(op: str, left: ast.expr, right: ast.expr) -> ast.expr:
+    """`left op right`; op is one of & | -."""
+    return ast.BinOp(left, _BINARY[op], right, **_AT)
+
+
 def sequence(items: Sequence[ast.expr]) -> ast.expr:
     return ast.Tuple(list(items), _LOAD, **_AT)
 
 
 def listing(items: Sequence[ast.expr]) -> ast.expr:
     return ast.List(list(items), _LOAD, **_AT)
+
+
+def starred(items: ast.expr) -> ast.expr:
+    """`*items`"""
+    return ast.Starred(items, _LOAD, **_AT)
 
 
 def mapping(keys: Sequence[str], values: Sequence[ast.expr]) -> ast.expr:
@@ -137,6 +149,11 @@ def assign_pair(first: str, second: str, value: ast.expr) -> ast.stmt:
 
 def when(condition: ast.expr, then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt] = ()) -> ast.stmt:
     return ast.If(condition, list(then), list(otherwise), **_AT)
+
+
+def each(target: str, domain: ast.expr, body: Sequence[ast.stmt]) -> ast.stmt:
+    """`for target in domain:`"""
+    return ast.For(ast.Name(target, _STORE, **_AT), domain, list(body), [], **_AT)
 
 
 def give(value: ast.expr) -> ast.stmt:

@@ -263,9 +263,9 @@ class BoxBuilder:
         declared = self.kind(clause.type_ref, clause.at)
         value = self.typed(node, declared, clause.at, f"the input {clause.label!r}")
         if isinstance(value, tree.Name):
-            return TableInputNode(ANY, 0, value.slot, None), Variable("?", value.slot, value.type)
+            return TableInputNode(value.type, 0, value.slot, None), Variable("?", value.slot, value.type)
         variable = Variable("?", self.scope.new_slot(), value.type)
-        return TableInputNode(ANY, 0, variable.slot, value), variable
+        return TableInputNode(value.type, 0, variable.slot, value), variable
 
     def rule(
         self, number: int, rule: m.TableRule, subjects: Sequence[Variable], box: m.Table, kinds: Sequence[FeelType]

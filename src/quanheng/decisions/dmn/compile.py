@@ -7,7 +7,8 @@ import ast
 from quanheng.decisions.dmn.allowed import AllowedNode, refuse, rewrapped, unwrapped
 from quanheng.decisions.dmn.build import Model
 from quanheng.decisions.dmn.model import Decision, InputData, Knowledge, Service
-from quanheng.decisions.dmn.tables import RUNTIME, TableEmitter, TableNode, free_slots
+from quanheng.decisions.dmn.table_code import RUNTIME, TableEmitter
+from quanheng.decisions.dmn.tables import TableNode, free_slots
 from quanheng.decisions.dmn.types import Constraint
 from quanheng.decisions.policy import Policy, PolicyInput
 from quanheng.feel import emit, py, tree
