@@ -143,8 +143,12 @@ def assign(target: str, value: ast.expr) -> ast.stmt:
 
 def assign_pair(first: str, second: str, value: ast.expr) -> ast.stmt:
     """`first, second = value`"""
-    targets: list[ast.expr] = [ast.Name(first, _STORE, **_AT), ast.Name(second, _STORE, **_AT)]
-    return ast.Assign([ast.Tuple(targets, _STORE, **_AT)], value, **_AT)
+    return assign_each([first, second], value)
+
+
+def assign_each(titles: Sequence[str], values: ast.expr) -> ast.stmt:
+    """`first, second, ... = values`"""
+    return ast.Assign([ast.Tuple([ast.Name(one, _STORE, **_AT) for one in titles], _STORE, **_AT)], values, **_AT)
 
 
 def when(condition: ast.expr, then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt] = ()) -> ast.stmt:

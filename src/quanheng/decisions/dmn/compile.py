@@ -114,7 +114,8 @@ class _PolicyCompiler:
             variables = [model.variables[one.id] for one in inputs]
             takes = [(model.input_names[one.id], model.variables[one.id].type) for one in inputs]
         body.append(py.give(py.sequence([result, py.sequence(steps)])))
-        main = py.define("decide", ["run", *(f"v{one.slot}" for one in variables)], body)
+        taken = [py.assign_each([f"v{one.slot}" for one in variables], py.name("values"))] if variables else []
+        main = py.define("decide", ["run", "values"], [*taken, *body])
         statements = [*emitter.functions, *globals_, main]
         exec(py.code(statements, "policy"), emitter.namespace)
         return Policy(

@@ -357,3 +357,19 @@ def whole_steps(column: Column) -> tuple[list[int], list[int]]:
                 bounds.append(bound)
                 rules.append(those)
     return bounds, rules
+
+
+def sided(column: Column) -> tuple[bool, list[Decimal], list[int]] | None:
+    """Bounds and rules for decimals where every bound lies on the same side of its constant; else None.
+
+    The flag tells that it lies before it (`>=`, `<`): `rules[bisect_right(bounds, value)]`, otherwise `bisect_left`.
+    """
+    steps: list[tuple[bool, object, int]] = []
+    for index, cut in enumerate(column.cuts):
+        below, here, above = column.rules[2 * index : 2 * index + 3]
+        steps += [(True, cut, here)] if below != here else []
+        steps += [(False, cut, above)] if here != above else []
+    if len({before for before, _, _ in steps}) != 1:
+        return None
+    bounds = [Decimal(cut) for _, cut, _ in steps]  # type: ignore[arg-type]
+    return steps[0][0], bounds, [column.rules[0], *(rules for _, _, rules in steps)]

@@ -8,11 +8,11 @@ intersects the sets. Both give the same result, the same matched rules and the s
 from __future__ import annotations
 
 import ast
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from quanheng.decisions.dmn.index import Column, Index, Placed, constant, index_of, whole_steps
+from quanheng.decisions.dmn.index import Column, Index, Placed, constant, index_of, sided, whole_steps
 from quanheng.decisions.dmn.tables import (
     Matched,
     RuleNode,
@@ -22,10 +22,10 @@ from quanheng.decisions.dmn.tables import (
     same_output,
     single_hit,
 )
-from quanheng.feel import inline, py, tree
+from quanheng.feel import py, tree
 from quanheng.feel.types import NUMBER
 
-INDEX_RULES_MIN = {True: 24, False: 12}
+INDEX_RULES_MIN = {True: 32, False: 16}
 """Rules from which a table is indexed, by whether it stops at the first hit. Measured: docs/concepts/decision-tables.md."""
 BITS_KEPT = 64
 """Tables of up to this many rules keep what a set of hits amounts to, once it was seen."""
@@ -76,7 +76,7 @@ class Hits(dict[int, tuple[tuple[int, ...], tuple[object, ...]]]):
 
 RUNTIME: dict[str, object] = {
     "single_hit": single_hit, "same_output": same_output, "aggregate": aggregate, "best_first": best_first,
-    "each_rule": each_rule, "bisect": bisect_right, "tuple": tuple, "len": len,
+    "each_rule": each_rule, "bisect": bisect_right, "bisect_left": bisect_left, "tuple": tuple, "len": len,
 }  # fmt: skip
 
 
@@ -231,6 +231,11 @@ class TableEmitter:
         placed = py.call(hoist(Placed(column)), value)
         if column.kind is not NUMBER:
             return placed
+        if (one_sided := sided(column)) is not None:
+            before, cuts, let_through = one_sided
+            place = py.call("bisect" if before else "bisect_left", hoist(cuts), value)
+            missing = py.compare(value, ("is", _NONE))
+            placed = py.either(missing, hoist(column.rules[-1]), py.item(hoist(let_through), place))
         bounds, rules = whole_steps(column)
         whole = py.item(hoist(rules), py.call("bisect", hoist(bounds), value))
         return py.either(py.compare(py.attribute(value, "__class__"), ("is", py.name("int"))), whole, placed)
