@@ -255,10 +255,18 @@ class Sourced(Node):
     text: str
 
 
+_PARTS: dict[type[Node], tuple[str, ...]] = {}
+"""Fields of each kind of node that may hold nodes."""
+
+
 def children(node: Node) -> Iterator[Node]:
     """Direct parts of a node, in order of evaluation."""
-    for field in fields(node):
-        part = getattr(node, field.name)
+    cls = type(node)
+    names = _PARTS.get(cls)
+    if names is None:
+        names = _PARTS[cls] = tuple(field.name for field in fields(node) if field.name not in ("type", "at"))
+    for name in names:
+        part = getattr(node, name)
         if isinstance(part, Node):
             yield part
         elif isinstance(part, tuple):

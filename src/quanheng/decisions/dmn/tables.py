@@ -103,7 +103,14 @@ def free_slots(node: tree.Node, known: frozenset[int]) -> list[int]:
     """Variables a tree reads that are neither bound inside it nor in `known`, in rising order."""
     read: set[int] = set()
     bound: set[int] = set()
-    for part in tree.walk(node):
+    seen: set[int] = set()
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, tree.Const) or id(part) in seen:  # rules share the trees of equal cells
+            continue
+        seen.add(id(part))
+        waiting += tree.children(part)
         if isinstance(part, tree.Name):
             read.add(part.slot)
         elif isinstance(part, tree.ContextOf | tree.FunctionOf | tree.Let):
