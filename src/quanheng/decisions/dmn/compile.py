@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from quanheng.decisions.dmn.allowed import AllowedNode, refuse, rewrapped, unwrapped
 from quanheng.decisions.dmn.build import Model
@@ -15,6 +17,7 @@ from quanheng.feel import emit, py, tree
 from quanheng.feel.compiler import admission
 from quanheng.feel.scope import Variable
 from quanheng.feel.types import ANY, FeelType, FunctionType, flat
+from quanheng.feel.values import Run
 from quanheng.kernel.errors import DeclarationError, NotFound, Problem
 
 _RUN = py.name("run")
@@ -74,22 +77,30 @@ emit.EXTENSIONS[AllowedNode] = lambda self, node: self.allowed(node)
 emit.EXTENSIONS[TableNode] = lambda self, node: py.item(self.table(node), py.const(0))
 
 
+class Part(NamedTuple):
+    """A piece of a policy as a function of its own: `function(run, values)`, one value per entry of `slots`."""
+
+    slots: tuple[int, ...]
+    function: Callable[[Run, Sequence[object]], object]
+
+
 class _PolicyCompiler:
+    """One code object: emits what a target needs, or a piece of it."""
+
     def __init__(self, model: Model, target: Decision | Knowledge | Service) -> None:
         self.model, self.target = model, target
         self.emitter = ModelEmitter(model)
         self.needed = model.required(target.id)
+        self.inputs = [one for one in model.inputs() if one.id in self.needed]
+        self.knowledge = [one for one in self.needed if not isinstance(model.elements[one], InputData | Decision)]
+        self.emitter.globals = frozenset(model.variables[one].slot for one in self.knowledge)
+        self.emitter.enter(target.name, "")
+        self.emitter.place(tree.Const(ANY, 0, None))
 
     def compile(self) -> Policy:
         model, emitter = self.model, self.emitter
-        inputs = [one for one in model.inputs() if one.id in self.needed]
-        knowledge = [one for one in self.needed if not isinstance(model.elements[one], InputData | Decision)]
-        emitter.globals = frozenset(model.variables[one].slot for one in knowledge)
-        emitter.enter(self.target.name, "")
-        start = tree.Const(ANY, 0, None)
-        emitter.place(start)
         body: list[ast.stmt] = []
-        for one in inputs:
+        for one in self.inputs:
             body += self.admit(one)
         steps: list[ast.expr] = []
         for identity in self.needed:
@@ -98,10 +109,6 @@ class _PolicyCompiler:
                 statements, step = self.decide(element)
                 body += statements
                 steps.append(step)
-        globals_: list[ast.stmt] = []
-        for identity in knowledge:
-            emitter.enter(model.elements[identity].name, "")
-            globals_.append(py.assign(f"v{model.variables[identity].slot}", emitter.value(model.trees[identity])))
         result = py.name(f"v{model.variables[self.target.id].slot}")
         kind = model.variables[self.target.id].type
         if isinstance(self.target, Knowledge | Service):
@@ -111,13 +118,10 @@ class _PolicyCompiler:
             result = py.call("invoke", _RUN, py.const(0), result, arguments, py.const(None))
             result = py.call("limited", _RUN, py.const(0), result)
         else:
-            variables = [model.variables[one.id] for one in inputs]
-            takes = [(model.input_names[one.id], model.variables[one.id].type) for one in inputs]
+            variables = [model.variables[one.id] for one in self.inputs]
+            takes = [(model.input_names[one.id], model.variables[one.id].type) for one in self.inputs]
         body.append(py.give(py.sequence([result, py.sequence(steps)])))
-        taken = [py.assign_each([f"v{one.slot}" for one in variables], py.name("values"))] if variables else []
-        main = py.define("decide", ["run", "values"], [*taken, *body])
-        statements = [*emitter.functions, *globals_, main]
-        exec(py.code(statements, "policy"), emitter.namespace)
+        statements = self.made("decide", [one.slot for one in variables], body)
         return Policy(
             self.target.name,
             [PolicyInput(*given) for given in takes],
@@ -126,6 +130,46 @@ class _PolicyCompiler:
             emitter.places,
             lambda: py.source(statements),
         )
+
+    def made(self, title: str, slots: Sequence[int], body: Sequence[ast.stmt]) -> list[ast.stmt]:
+        """Make `def title(run, values)` of a body over the variables in `slots`, with all it calls; its source."""
+        globals_: list[ast.stmt] = []
+        for identity in self.knowledge:
+            self.emitter.enter(self.model.elements[identity].name, "")
+            value = self.emitter.value(self.model.trees[identity])
+            globals_.append(py.assign(f"v{self.model.variables[identity].slot}", value))
+        taken = [py.assign_each([f"v{slot}" for slot in slots], py.name("values"))] if slots else []
+        statements = [*self.emitter.functions, *globals_, py.define(title, ["run", "values"], [*taken, *body])]
+        exec(py.code(statements, "policy"), self.emitter.namespace)
+        return statements
+
+    def part(self, slots: Sequence[int], body: Sequence[ast.stmt]) -> Part:
+        self.made("part", slots, body)
+        return Part(tuple(slots), self.emitter.namespace["part"])  # type: ignore[arg-type]
+
+    def decision_part(self, element: Decision) -> Part:
+        """One decision alone: gives (result, matched rules)."""
+        statements, _ = self.decide(element)
+        slot, node = self.model.variables[element.id].slot, self.model.trees[element.id]
+        rules = py.name(f"m{slot}") if isinstance(unwrapped(node)[0], TableNode) else py.sequence([])
+        result = py.give(py.sequence([py.name(f"v{slot}"), rules]))
+        return self.part(free_slots(node, self.emitter.globals), [*statements, result])
+
+    def checks_part(self, element: Decision) -> Part:
+        """What follows once the result of a table is known: its declared type, allowed values, limits."""
+        statements, _ = self.decide(element)
+        slot = self.model.variables[element.id].slot
+        return self.part([slot], [*statements[1:], py.give(py.name(f"v{slot}"))])
+
+    def input_part(self, element: InputData) -> Part:
+        """The admission of one input: gives its value, or null."""
+        slot = self.model.variables[element.id].slot
+        return self.part([slot], [*self.admit(element), py.give(py.name(f"v{slot}"))])
+
+    def value_part(self, node: tree.Node, name: str) -> Part:
+        """One expression."""
+        self.emitter.enter(name, "")
+        return self.part(free_slots(node, self.emitter.globals), [py.give(self.emitter.value(node))])
 
     def called(self, kind: FeelType) -> tuple[list[Variable], FeelType]:
         """A function called on its own: fresh variables for its parameters, and the type of its result."""
@@ -190,6 +234,21 @@ def compile_decision(model: Model, name: str) -> Policy:
     NotFound : the model has no decision of that name
     DeclarationError : the decision is nested too deeply for the stack it is compiled on
     """
+    target = target_of(model, name)
+    try:
+        return _PolicyCompiler(model, target).compile()
+    except RecursionError as error:
+        problem = Problem(model.definitions.where, name, "the decision is nested too deeply", "", "", "Split it.")
+        raise DeclarationError("the decision cannot be compiled", [problem]) from error
+
+
+def target_of(model: Model, name: str) -> Decision | Knowledge | Service:
+    """The element of that name that can be compiled.
+
+    Raises
+    ------
+    NotFound : there is none
+    """
     target = model.target(name)
     if target is None:
         raise NotFound(
@@ -199,8 +258,17 @@ def compile_decision(model: Model, name: str) -> Policy:
             allowed=", ".join(model.decisions),
             cure="Correct the name of the decision.",
         )
-    try:
-        return _PolicyCompiler(model, target).compile()
-    except RecursionError as error:
-        problem = Problem(model.definitions.where, name, "the decision is nested too deeply", "", "", "Split it.")
-        raise DeclarationError("the decision cannot be compiled", [problem]) from error
+    return target
+
+
+def compile_part(model: Model, target: Decision, what: Decision | InputData | tree.Node, name: str = "") -> Part:
+    """Compile a piece of what `target` requires: one decision, the admission of an input, or an expression."""
+    compiler = _PolicyCompiler(model, target)
+    if isinstance(what, Decision):
+        return compiler.decision_part(what)
+    return compiler.input_part(what) if isinstance(what, InputData) else compiler.value_part(what, name)
+
+
+def compile_checks(model: Model, target: Decision, element: Decision) -> Part:
+    """Compile what follows once the result of the table `element` is known."""
+    return _PolicyCompiler(model, target).checks_part(element)
