@@ -34,9 +34,7 @@ def rules() -> list[tuple[str, ...]]:
 def samples(count: int, seed: int = 37) -> list[tuple[object, ...]]:
     """Inputs spread over all rows; about one in eight hits none."""
     rng = random.Random(seed)
-    return [
-        (rng.choice(REGIONS), rng.randint(18, 110), rng.choice(VEHICLES), rng.randint(0, 30)) for _ in range(count)
-    ]
+    return [(rng.choice(REGIONS), rng.randint(18, 110), rng.choice(VEHICLES), rng.randint(0, 30)) for _ in range(count)]
 
 
 def dmn() -> bytes:

@@ -240,8 +240,14 @@ class Emitter:
     def call(self, node: tree.Call) -> ast.expr:
         if isinstance(node.function, tree.Builtin):
             return self.builtin_call(node, node.function.name)
+        if (direct := self.direct(node)) is not None:
+            return direct
         arguments = py.sequence([self.value(argument) for argument in node.arguments])
         return self.operator("invoke", node, self.value(node.function), arguments, self.names(node))
+
+    def direct(self, node: tree.Call) -> ast.expr | None:
+        """A call of a function that is known now, with arguments that fit; None where run time must look."""
+        return None
 
     def names(self, node: tree.Call) -> ast.expr:
         return self.hoist(node.names, ("names", node.names)) if node.names is not None else _NONE

@@ -46,7 +46,9 @@ def _table(draw: st.DrawFn, outputs: Sequence[str], rules: int) -> str:
     parts.append("<input><inputExpression><text>n * 2</text></inputExpression></input>")
     default = draw(st.booleans())
     for name in "xy"[:width]:
-        parts.append(f'<output name="{name}"><outputValues><text>"decline", "review", 1, "approve"</text></outputValues>')
+        parts.append(
+            f'<output name="{name}"><outputValues><text>"decline", "review", 1, "approve"</text></outputValues>'
+        )
         if default:
             parts.append(f"<defaultOutputEntry><text>{draw(st.sampled_from(outputs))}</text></defaultOutputEntry>")
         parts.append("</output>")

@@ -16,10 +16,18 @@ from quanheng.decisions.policy import Policy
 whole = st.none() | st.integers(-3, 9)
 tenths = st.none() | st.integers(-30, 90).map(lambda value: Decimal(value).scaleb(-1))
 huge = st.none() | st.sampled_from([-(2**63), 2**63 - 1, 0, 5])
-NUMBERS = [(whole, pl.Int8), (whole, pl.Int64), (tenths, pl.Decimal(38, 1)), (tenths, pl.Decimal(9, 4)), (huge, pl.Int64),
-           (st.none(), pl.Null)]  # fmt: skip
+NUMBERS = [
+    (whole, pl.Int8),
+    (whole, pl.Int64),
+    (tenths, pl.Decimal(38, 1)),
+    (tenths, pl.Decimal(9, 4)),
+    (huge, pl.Int64),
+    (st.none(), pl.Null),
+]
 TEXTS = st.none() | st.sampled_from(["a", "b", "abc", ""])
-FLOATS = st.none() | st.sampled_from([2.5, -1.0, 5.0, 0.1, 0.30000000000000004, -0.0, 1e300, float("nan"), float("inf")])
+FLOATS = st.none() | st.sampled_from(
+    [2.5, -1.0, 5.0, 0.1, 0.30000000000000004, -0.0, 1e300, float("nan"), float("inf")]
+)
 
 
 @st.composite

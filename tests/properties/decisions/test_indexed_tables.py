@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,11 +13,11 @@ from quanheng.decisions.dmn.judge import judge_model
 
 
 @pytest.fixture(params=["indexed", "one after another"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Tables of any size go the same way."""
     indexed = request.param == "indexed"
     monkeypatch.setattr(table_code, "index_for", lambda node: index_of(node) if indexed and node.rules else None)
-    yield request.param
+    return request.param
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))

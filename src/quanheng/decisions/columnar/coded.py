@@ -64,7 +64,8 @@ def combine(parts: Sequence[tuple[Codes, int]], rows: int) -> Combined:
 def coded_list(values: Sequence[object]) -> Coded:
     """A list of Python values; those that cannot be hashed are each their own."""
     known: dict[object, int] = {}
-    codes, distinct = np.empty(len(values), dtype=np.int64), []
+    codes = np.empty(len(values), dtype=np.int64)
+    distinct: list[object] = []
     for row, value in enumerate(values):
         key = (value.__class__, str(value) if value.__class__ is Decimal else value)
         try:
@@ -94,7 +95,7 @@ def typed_series(name: str, values: Sequence[object]) -> pl.Series | None:
     classes = {value.__class__ for value in known}
     if not known:
         return pl.Series(name, values, dtype=pl.Null)
-    if classes == {bool} or classes == {str}:
+    if classes in ({bool}, {str}):
         return pl.Series(name, values, dtype=pl.Boolean if classes == {bool} else pl.String)
     if all(is_number(value) for value in known):
         return _numbers(name, values)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from quanheng.decisions.dmn.allowed import AllowedNode, unwrapped
 from quanheng.decisions.dmn.build import Model
 from quanheng.decisions.dmn.index import KINDS, Index, index_of, silent
 from quanheng.decisions.dmn.model import Decision, InputData
@@ -38,10 +39,11 @@ class TablePlan:
     tests : each distinct condition with the positions of the rules that ask it
     computed : inputs that are expressions, by slot; row code computes them
     rows : the outputs of each rule, constants; `default` where none matches
+    checked : row code checks the result: its declared type, its allowed values
     """
 
     node: TableNode
-    cast: tree.Cast | None
+    checked: bool
     index: Index
     tests: tuple[tuple[tree.Node, tuple[int, ...]], ...]
     computed: tuple[tuple[int, tree.Node], ...]
@@ -72,12 +74,12 @@ class Plan:
 def plan_of(model: Model, target: Decision) -> Plan:
     """Plan one decision with everything it requires."""
     needed = model.required(target.id)
-    inputs = tuple(one for one in model.definitions.inputs if one.id in needed)
+    inputs = tuple(one for one in model.inputs() if one.id in needed)
     knowledge = frozenset(
         model.variables[one].slot for one in needed if not isinstance(model.elements[one], InputData | Decision)
     )
     modes: list[Mode] = []
-    limited = {one.id for one in inputs if model.types.constraint(one.type_ref) is not None}
+    limited = {one.id for one in inputs if model.constraint(one) is not None}
     modes += [Mode(target.name, f"input {one.name}", "rows", "its type has allowed values")
               for one in inputs if one.id in limited]  # fmt: skip
     decisions = []
@@ -91,8 +93,7 @@ def plan_of(model: Model, target: Decision) -> Plan:
 
 
 def _table(name: str, node: tree.Node, modes: list[Mode]) -> TablePlan | None:
-    cast = node if isinstance(node, tree.Cast) else None
-    inner = cast.value if cast is not None else node
+    inner, checks = unwrapped(node)
     if not isinstance(inner, TableNode):
         modes.append(Mode(name, "", "rows", "an expression, not a table"))
         return None
@@ -113,7 +114,7 @@ def _table(name: str, node: tree.Node, modes: list[Mode]) -> TablePlan | None:
     default = constant_row(inner, inner.defaults) if inner.defaults else (None,)
     assert default is not None
     distinct = tuple((test, tuple(positions)) for test, positions in tests.values())
-    return TablePlan(inner, cast, index, distinct, computed, rows, default[0])
+    return TablePlan(inner, bool(checks), index, distinct, computed, rows, default[0])
 
 
 def _loud(node: TableNode, index: Index) -> list[tuple[str, str]]:
@@ -142,7 +143,7 @@ def _varying(node: TableNode) -> list[tuple[str, str]]:
 
 
 def _title(node: tree.Node, otherwise: str) -> str:
-    if isinstance(node, tree.Cast):
+    if isinstance(node, tree.Cast | AllowedNode):
         return _title(node.value, otherwise)
     if isinstance(node, tree.Sourced):
         return node.name

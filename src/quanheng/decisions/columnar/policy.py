@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from quanheng.decisions.columnar.coded import Coded, Codes, coded_list, combine, series_of
+from quanheng.decisions.columnar.coded import Coded, Codes, combine, series_of
 from quanheng.decisions.columnar.known import Known, Values, read
 from quanheng.decisions.columnar.plan import DecisionPlan, Mode, Plan, plan_of
 from quanheng.decisions.columnar.table import Unfit, evaluate
 from quanheng.decisions.dmn.build import Model
-from quanheng.decisions.dmn.compile import Part, compile_part, target_of
+from quanheng.decisions.dmn.compile import Part, compile_checks, compile_part, target_of
 from quanheng.decisions.dmn.model import Decision, InputData
 from quanheng.decisions.policy import PolicyInput
 from quanheng.feel import tree
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.types import NUMBER
-from quanheng.feel.values import GIVEN_UP, ITERATIONS_MAX, Run
+from quanheng.feel.values import GIVEN_UP, Run
 from quanheng.kernel.errors import InputError
 
 
@@ -47,8 +49,9 @@ class ColumnPolicy:
         self._model, self._target, self._floats = model, target, frozenset(floats)
         self._plan: Plan = plan_of(model, target)
         self._parts: dict[int | str, Part] = {}
-        variables = [model.variables[one.id] for one in self._plan.inputs]
-        self.inputs = tuple(PolicyInput(one.name, one.type) for one in variables)
+        self.inputs = tuple(
+            PolicyInput(model.input_names[one.id], model.variables[one.id].type) for one in self._plan.inputs
+        )
         self.decisions = tuple(one.element.name for one in self._plan.decisions)
         self.modes: tuple[Mode, ...] = self._plan.modes
 
@@ -78,6 +81,12 @@ class ColumnPolicy:
             self._parts[key] = compile_part(self._model, self._target, what, name)
         return self._parts[key]
 
+    def checks(self, element: Decision) -> Part:
+        key = f"checks of {element.id}"
+        if key not in self._parts:
+            self._parts[key] = compile_checks(self._model, self._target, element)
+        return self._parts[key]
+
     @property
     def plan(self) -> Plan:
         return self._plan
@@ -93,8 +102,8 @@ class ColumnPolicy:
                 allowed=", ".join(missing),
                 cure="Add them; a column of nulls stands for what was not known.",
             )
-        variables = [self._model.variables[one.id] for one in self._plan.inputs]
-        return {one.slot: read(frame[one.name], one.type, one.name in self._floats) for one in variables}
+        pairs = zip(self._plan.inputs, self.inputs, strict=True)
+        return {self.slot(element): read(frame[one.name], one.type, one.name in self._floats) for element, one in pairs}
 
     def slot(self, element: InputData) -> int:
         return self._model.variables[element.id].slot
@@ -135,7 +144,7 @@ class _Evaluation:
 
     def lost(self) -> Codes | None:
         """Rows whose evaluation was given up, or would have been: all their decisions together are one evaluation."""
-        lost: Codes | None = self.spent > ITERATIONS_MAX if self.spent is not None else None
+        lost: Codes | None = self.spent > LIMITS.work if self.spent is not None else None
         for known in self.known.values():
             if not isinstance(known, Values):
                 continue
@@ -152,11 +161,13 @@ class _Evaluation:
             except Unfit:  # these columns cannot be compared exactly
                 pass
             else:
+                if one.table.checked:
+                    self.known[one.slot] = Values(self.computed(self.policy.checks(one.element)))
                 return
         pairs = self.computed(self.policy.part(one.element.id, one.element))
-        split = [(GAVE_UP, ()) if pair is GAVE_UP else pair for pair in pairs.values]
-        self.known[one.slot] = Values(Coded(pairs.codes, [result for result, _ in split]))  # type: ignore[misc]
-        self.rules[one.slot] = Coded(pairs.codes, [list(rules) for _, rules in split])  # type: ignore[misc]
+        split: list[Any] = [(GAVE_UP, ()) if pair is GAVE_UP else pair for pair in pairs.values]
+        self.known[one.slot] = Values(Coded(pairs.codes, [result for result, _ in split]))
+        self.rules[one.slot] = Coded(pairs.codes, [list(rules) for _, rules in split])
 
     def value(self, slot: int, node: tree.Node) -> Values:
         """An expression by row code."""

@@ -13,7 +13,7 @@ from quanheng.decisions.dmn.table_code import each_rule
 from quanheng.decisions.dmn.tables import TableNode, aggregate, best_first, same_output, single_hit
 from quanheng.feel import inline, tree
 from quanheng.feel.types import FeelType
-from quanheng.feel.values import Run, admit
+from quanheng.feel.values import Run
 
 KnownSlots = Mapping[int, Known]
 Compute = Callable[[int, tree.Node], Values]
@@ -59,8 +59,6 @@ def concluded(plan: TablePlan, codes: Codes, sets: list[int]) -> tuple[Values, C
     results, matched = [], []
     for hits in number:
         result, rules = conclusion(plan, hits)
-        if plan.cast is not None:
-            result = admit(Run(), 0, result, plan.cast.type, plan.cast.name)
         results.append(result)
         matched.append(list(rules))
     codes = again[codes] if len(again) else codes

@@ -13,14 +13,21 @@ from quanheng.decisions.dmn.table_code import RUNTIME, TableEmitter
 from quanheng.decisions.dmn.tables import TableNode, free_slots
 from quanheng.decisions.dmn.types import Constraint
 from quanheng.decisions.policy import Policy, PolicyInput
-from quanheng.feel import emit, py, tree
+from quanheng.feel import emit, inline, py, tree
+from quanheng.feel.access import CALL
 from quanheng.feel.compiler import admission
 from quanheng.feel.scope import Variable
-from quanheng.feel.types import ANY, FeelType, FunctionType, flat
-from quanheng.feel.values import Run
+from quanheng.feel.types import ANY, FeelType, FunctionType, conforms, flat
+from quanheng.feel.values import Function, Run
 from quanheng.kernel.errors import DeclarationError, NotFound, Problem
 
 _RUN = py.name("run")
+
+
+def call_known(run: Run, function: Function, *arguments: object) -> object:
+    """`invoke` of a function whose parameters are known to fit the arguments."""
+    run.spend(CALL)
+    return function.call(run, *arguments)
 
 
 class ModelEmitter(emit.Emitter):
@@ -28,10 +35,15 @@ class ModelEmitter(emit.Emitter):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.namespace.update(RUNTIME, refuse=refuse, all=all)
+        self.namespace.update(RUNTIME, refuse=refuse, all=all, call_known=call_known)
         self.model = model
         self.functions: list[ast.stmt] = []
-        self.globals: frozenset[int] = frozenset()
+        self.knowledge: dict[int, str] = {}
+        """Ids of the business knowledge models and services in use, by slot."""
+
+    @property
+    def globals(self) -> frozenset[int]:
+        return frozenset(self.knowledge)
 
     def table(self, node: TableNode) -> ast.expr:
         """A call that gives (result, matched rules)."""
@@ -44,6 +56,30 @@ class ModelEmitter(emit.Emitter):
         self.functions[position] = TableEmitter(self, node).function(title, [f"v{slot}" for slot in slots])
         self.enter(*outer)
         return py.call(title, _RUN, *(py.name(f"v{slot}") for slot in slots))
+
+    def direct(self, node: tree.Call) -> ast.expr | None:
+        """A business knowledge model or service, called with all its arguments, each of a type that conforms."""
+        function = inline.unsourced(node.function)
+        if not isinstance(function, tree.Name) or function.slot not in self.globals:
+            return None
+        found = self.model.trees[self.knowledge[function.slot]]
+        if not isinstance(found, tree.FunctionOf) or len(node.arguments) != len(found.parameters):
+            return None
+        names = node.names if node.names is not None else found.parameters
+        given = dict(zip(names, node.arguments, strict=True))
+        if given.keys() != set(found.parameters) or len(given) != len(names):
+            return None
+        kinds = dict(zip(found.parameters, found.kinds, strict=True))
+        if not all(conforms(given[name].type, kind) for name, kind in kinds.items()):
+            return None
+        called = py.name(f"v{function.slot}")
+        if list(given) == list(kinds):
+            return py.call("call_known", _RUN, called, *(self.value(argument) for argument in given.values()))
+        # Computed in the order in which they stand, handed over in the order of the parameters.
+        titles = {name: self.temporary() for name in given}
+        computed = py.sequence([py.bind(titles[name], self.value(argument)) for name, argument in given.items()])
+        call = py.call("call_known", _RUN, called, *(py.name(titles[name]) for name in kinds))
+        return py.either(computed, call, py.const(None))
 
     def satisfied(self, constraint: Constraint, value: ast.expr) -> ast.expr:
         """A call that is True when a value (not null) satisfies a constraint."""
@@ -93,7 +129,7 @@ class _PolicyCompiler:
         self.needed = model.required(target.id)
         self.inputs = [one for one in model.inputs() if one.id in self.needed]
         self.knowledge = [one for one in self.needed if not isinstance(model.elements[one], InputData | Decision)]
-        self.emitter.globals = frozenset(model.variables[one].slot for one in self.knowledge)
+        self.emitter.knowledge = {model.variables[one].slot: one for one in self.knowledge}
         self.emitter.enter(target.name, "")
         self.emitter.place(tree.Const(ANY, 0, None))
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quanheng.feel import inline, tree
 from quanheng.feel.operators import negate
 from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
-from quanheng.feel.values import Range, Run
+from quanheng.feel.values import SMALL, Range, Run
 
 if TYPE_CHECKING:
     from quanheng.decisions.dmn.tables import TableNode
@@ -121,14 +121,14 @@ def members(cell: Cell) -> list[object] | None:
     node = cell.node
     if not isinstance(node, tree.Test) or not isinstance(against := inline.unsourced(node.against), tree.ListOf):
         return None
-    if not (isinstance(node.value, tree.Name) and node.value.slot in cell.slots):
-        return None
+    if not (isinstance(node.value, tree.Name) and node.value.slot in cell.slots) or len(against.items) > SMALL:
+        return None  # looking through a long list counts as work
     found: list[object] = []
     for item in against.items:
         part = inline.unsourced(item)
         if (value := constant(part)) is not None:
             found.append(value[0])
-        elif isinstance(part, tree.RangeOf) and part.low is not None and part.high is not None:
+        elif isinstance(part, tree.RangeOf) and part.low is not None and part.high is not None and not part.point:
             low, high = constant(part.low), constant(part.high)
             classes = _CLASSES[cell.kind]
             if low is None or high is None or low[0].__class__ not in classes or high[0].__class__ not in classes:
@@ -167,7 +167,7 @@ def cuts_of(cell: Cell, found: set[object]) -> bool:
             found.update(end for end in ends if end.__class__ in _CLASSES[cell.kind])
         return True
     inner = parts(cell)
-    return inner is not None and all([cuts_of(part, found) for part in inner])
+    return inner is not None and all(cuts_of(part, found) for part in inner)
 
 
 class Places:
@@ -330,14 +330,15 @@ class Placed:
     __slots__ = ("cuts", "null", "rules")
 
     def __init__(self, column: Column) -> None:
-        self.cuts = [Decimal(cut) for cut in column.cuts] if column.kind is NUMBER else list(column.cuts)  # type: ignore[arg-type]
+        cuts: tuple[Any, ...] = column.cuts
+        self.cuts: list[Any] = [Decimal(cut) for cut in cuts] if column.kind is NUMBER else list(cuts)
         self.rules, self.null = column.rules[:-1], column.rules[-1]
 
-    def __call__(self, value: object) -> int:
+    def __call__(self, value: Any) -> int:
         if value is None:
             return self.null
         cuts = self.cuts
-        at = bisect_left(cuts, value)  # type: ignore[type-var]
+        at = bisect_left(cuts, value)
         return self.rules[2 * at + 1 if at < len(cuts) and cuts[at] == value else 2 * at]
 
 

@@ -14,8 +14,6 @@ from typing import Protocol
 
 from quanheng.decisions.dmn.index import Column, Index, Placed, constant, index_of, sided, whole_steps
 from quanheng.decisions.dmn.tables import (
-    Matched,
-    RuleNode,
     TableNode,
     aggregate,
     best_first,
@@ -26,7 +24,7 @@ from quanheng.feel import py, tree
 from quanheng.feel.types import NUMBER
 
 INDEX_RULES_MIN = {True: 32, False: 16}
-"""Rules from which a table is indexed, by whether it stops at the first hit. Measured: docs/concepts/decision-tables.md."""
+"""Rules from which a table is indexed, by whether it stops at the first hit (docs/concepts/decision-tables.md)."""
 BITS_KEPT = 64
 """Tables of up to this many rules keep what a set of hits amounts to, once it was seen."""
 SETS_KEPT = 4096
@@ -283,7 +281,9 @@ class TableEmitter:
         node, at = self.node, self.emitter.place(self.node)
         matched = py.call("tuple", _RULES)
         first = py.item(_OUTPUTS, py.const(0))
-        alone = py.when(py.compare(py.call("len", _RULES), ("=", py.const(1))), [py.give(py.sequence([first, matched]))])
+        alone = py.when(
+            py.compare(py.call("len", _RULES), ("=", py.const(1))), [py.give(py.sequence([first, matched]))]
+        )
         if node.policy in ("UNIQUE", "ANY"):
             title = "single_hit" if node.policy == "UNIQUE" else "same_output"
             return [alone, py.give(py.call(title, _RUN, at, _RULES, _OUTPUTS))]
