@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 from bench.table20_peers import PEERS, Judge
 from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.decisions.policy import Policy
-from quanheng.testing.bench import Measured, interleaved_seconds
+from quanheng.testing.bench import Measured, interleaved_seconds, looped
 
 INPUTS = (
     ("amount_minor", "number"),
@@ -136,14 +136,6 @@ def _all_decimal(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
     return [tuple(Decimal(one).quantize(CENT) if isinstance(one, int) else one for one in row) for row in rows]
 
 
-def _looped(call: Callable[[Any], object], given: Sequence[object]) -> Callable[[], object]:
-    def loop() -> None:
-        for one in given:
-            call(one)
-
-    return loop
-
-
 def run(quick: bool = False) -> Measured:
     """Microseconds a judgement; peers in the same run, taking turns."""
     import zen
@@ -167,7 +159,7 @@ def run(quick: bool = False) -> Measured:
         "zen_decision": (decision.evaluate, few),
         **{name: (judge, few) for name, judge in peers.items()},
     }
-    seconds = interleaved_seconds({name: _looped(*call) for name, call in calls.items()}, 3 if quick else 7)
+    seconds = interleaved_seconds({name: looped(*call) for name, call in calls.items()}, 3 if quick else 7)
     took = {name: round(seconds[name] / len(calls[name][1]) * 1e6, 3) for name in calls}
     fastest = min(took["zen_dict"], took["zen_json"])
     measured = {"zen": fastest, "zen_decision": took["zen_decision"], **{name: took[name] for name in peers}}

@@ -10,14 +10,13 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from bench import rating
 from quanheng.decisions.dmn import compile_decision, read_model
-from quanheng.testing.bench import Measured, interleaved_seconds
+from quanheng.testing.bench import Measured, interleaved_seconds, looped
 
 SAMPLES = 4_000
 FRESH = """
@@ -60,11 +59,11 @@ def run(quick: bool = False) -> Measured:
             raise AssertionError(f"the engines differ for {context}: {found} and {theirs}")
     decimals = [tuple(Decimal(one) if isinstance(one, int) else one for one in row) for row in rows]
     texts = [json.dumps(context) for context in contexts]
-    calls: dict[str, Callable[[], object]] = {
-        "quanheng": lambda: [policy(row) for row in rows],
-        "decimal": lambda: [policy(row) for row in decimals],
-        "zen_dict": lambda: [engine.evaluate("rating", one) for one in contexts],
-        "zen_json": lambda: [engine.evaluate("rating", one) for one in texts],
+    calls = {
+        "quanheng": looped(policy, rows),
+        "decimal": looped(policy, decimals),
+        "zen_dict": looped(lambda one: engine.evaluate("rating", one), contexts),
+        "zen_json": looped(lambda one: engine.evaluate("rating", one), texts),
     }
     seconds = interleaved_seconds(calls, 3 if quick else 7)
     took = {name: round(taken / len(rows) * 1e6, 3) for name, taken in seconds.items()}

@@ -10,7 +10,7 @@ from quanheng.feel import inline, py, tree
 from quanheng.feel.emit import Emitter
 from quanheng.feel.parser import parse
 from quanheng.feel.scope import Scope
-from quanheng.feel.types import ANY, FeelType
+from quanheng.feel.types import ANY, ContextType, FeelType
 from quanheng.feel.values import GIVEN_UP, Diagnostic, Place, Run, give_up
 from quanheng.kernel.errors import ExpressionError
 
@@ -87,7 +87,29 @@ def admission(emitter: Emitter, title: str, name: str, kind: FeelType, node: tre
     )
     if kind in inline.CLASSES:
         return [py.when(inline.foreign(variable, variable, kind), [admitted])]
+    if (fit := fitting(emitter, variable, kind)) is not None:
+        return [py.when(py.negated(fit), [admitted])]
     return [py.when(py.compare(variable, ("is not", py.const(None))), [admitted])]
+
+
+_MISSING = object()
+
+
+def fitting(emitter: Emitter, value: ast.expr, kind: FeelType) -> ast.expr | None:
+    """True only where a value is of `kind`: a simple type, or a context of such. None for any other kind."""
+    title = emitter.temporary()
+    one = py.name(title)
+    if kind in inline.CLASSES:
+        return py.negated(inline.foreign(py.bind(title, value), one, kind))
+    if not isinstance(kind, ContextType):
+        return None
+    parts = [py.compare(py.attribute(one, "__class__"), ("is", py.name("dict")))]
+    for name, inner in kind.fields:
+        entry = py.call(py.attribute(one, "get"), py.const(name), emitter.hoist(_MISSING, "missing"))
+        if (fit := fitting(emitter, entry, inner)) is None:
+            return None
+        parts.append(fit)
+    return py.any_of(py.compare(py.bind(title, value), ("is", py.const(None))), py.both(*parts))
 
 
 def compile_expression(
