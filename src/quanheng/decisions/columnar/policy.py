@@ -98,8 +98,8 @@ class ColumnPolicy:
             raise InputError(
                 "the frame lacks columns that the policy reads",
                 where=self.decision,
-                found=", ".join(frame.columns),
-                allowed=", ".join(missing),
+                found=f"no {', '.join(missing)}",
+                allowed=", ".join(one.name for one in self.inputs),
                 cure="Add them; a column of nulls stands for what was not known.",
             )
         pairs = zip(self._plan.inputs, self.inputs, strict=True)
