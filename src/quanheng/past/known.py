@@ -216,6 +216,8 @@ class Known:
         if self.asker.as_of_ms is not None:
             return [at(self.asker.as_of_ms)] * len(self.rows)
         times = self.rows.times_ms if self.asker.declared.clock == "event" else self.rows.received_ms
+        if bisect_right(starts, min(times)) == bisect_right(starts, max(times)):  # No change within this chunk.
+            return [at(times[0])] * len(times)
         return [at(time_ms) for time_ms in times]
 
 

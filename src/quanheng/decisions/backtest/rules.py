@@ -161,7 +161,8 @@ def _part(test: str, language: str, names: Names) -> str | None:
 
 
 def _called(text: str, language: str, names: Names) -> str:
-    return (names.get(text) or {}).get(language) or text
+    title = (names.get(text) or {}).get(language)
+    return f"“{title}”" if title else text
 
 
 def split(test: str) -> list[str]:
