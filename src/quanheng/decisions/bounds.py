@@ -58,7 +58,8 @@ class Bounds:
         roots = [model.trees[one] for one in self._needed if one in model.trees]
         nodes = [node for root in roots for node in tree.walk(root)]
         self._aliases = [(one.slot, one.value) for one in nodes if _is_alias(one)]  # type: ignore[attr-defined]
-        self._pairs = list(dict.fromkeys(pair for node in nodes for pair in _pairs(node)))
+        # Equal cells share one tree, so each pair is kept once.
+        self._pairs = list({(id(pair[0]), id(pair[1])): pair for node in nodes for pair in _pairs(node)}.values())
         self._slots = {model.variables[one].name: model.variables[one].slot for one in self._needed}
         self._reads = self._dependencies(roots)
 

@@ -106,7 +106,7 @@ class _Searcher:
         try:
             for size in range(1, inputs_max + 1):
                 for names in combinations(self.values, size):
-                    found += self._smallest(list(self._flips(names)))
+                    found += self._smallest(names, list(self._flips(names)))
                 if found:
                     break
         except _OutOfRuns:
@@ -136,14 +136,10 @@ class _Searcher:
             raise _OutOfRuns
         self.runs += 1
         changed = {**self.given, **dict(zip(names, values, strict=True))}
-        self._names = names
         return self.outcome_of([changed.get(name) for name in self.names])
 
-    def _smallest(self, flips: list[tuple[object, ...]]) -> list[Counterfactual]:
+    def _smallest(self, names: Sequence[str], flips: list[tuple[object, ...]]) -> list[Counterfactual]:
         """Of the changes of one set of inputs, those that no other undercuts in every input."""
-        if not flips:
-            return []
-        names = self._names
         sizes = [[_distance(self.given[name], value) for name, value in zip(names, one, strict=True)] for one in flips]
         kept = []
         for one, size in zip(flips, sizes, strict=True):

@@ -272,7 +272,7 @@ class _Backtest:
         books = Books(
             self._book(baseline),
             self._book(candidate),
-            _names(candidate),
+            names_in(candidate),
             {**PLATFORM_REASONS, **_reasons(baseline), **_reasons(candidate)},
             list(dict.fromkeys([*baseline.outcomes, *candidate.outcomes])),
         )
@@ -312,7 +312,7 @@ def _bound(time_ms: int) -> int | None:
     return None if abs(time_ms) >= TIME_MAX_MS else time_ms
 
 
-def _names(declared: Declared) -> dict[str, Mapping[str, str]]:
+def names_in(declared: Declared) -> dict[str, Mapping[str, str]]:
     """What inputs are called, where the pack says so."""
     titled = [*declared.parameters, *declared.folds, *declared.formulas]
     names = {one.name: msgspec.structs.asdict(one.title) for one in titled if one.title.en}
