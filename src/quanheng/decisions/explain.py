@@ -235,7 +235,7 @@ def lines(explanation: Explanation, language: str = "en") -> list[str]:
     if explanation.vanish:
         sets = [(" and " if en else " 与 ").join(codes) for codes in explanation.vanish]
         either = (", or " if en else "，或 ").join(sets)
-        told.append(f"  {'The outcome would change without' if en else '若无下列理由，结果会改变：'} {either}".rstrip())
+        told.append(f"  The outcome would change without {either}" if en else f"  若无下列理由，结果会改变：{either}")
     told += _change_lines(explanation, language)
     if said := notice(explanation, language):
         told += ["", "For the customer:" if en else "致客户：", *(f"  {line}" for line in said)]
@@ -258,7 +258,8 @@ def _change_lines(explanation: Explanation, language: str) -> list[str]:
     found, en = explanation.search, language == "en"
     if found is None:
         return []
-    told = ["", f"{'Smallest changes that give' if en else '可得到此结果的最小改变：'} {explanation.wanted}"]
+    wanted = explanation.wanted
+    told = ["", f"Smallest changes that give {wanted}:" if en else f"改为 {wanted} 的最小改变："]
     for one in found.found:
         parts = [
             f"{_called(change.name, explanation.names, language)}: {shown(change.was, language)} → "
