@@ -40,6 +40,7 @@ def backtest(
     label_delay: str = "",
     as_of: str = "",
     rebuilt: Flag = False,
+    rows: Flag = False,
     sample: int = 10,
     html: Path | None = None,
     json: Json = False,
@@ -85,6 +86,8 @@ def backtest(
         `today` or a date: the parameters of that moment for both versions (default: those of each event's own).
     rebuilt : bool
         Fold the log again under each version, instead of taking the features as they were served.
+    rows : bool
+        Judge one decision after another by the compiled policy, instead of whole columns. The answers are the same.
     sample : int
         Changed decisions shown for each change of outcome.
     html : Path
@@ -96,7 +99,9 @@ def backtest(
     from quanheng.server.opening import available_packs
 
     settings = _settings(pack, policy, against, from_, to, event, money, score, label, labels_until, label_delay, as_of)
-    settings = settings._replace(segments=tuple(map(read_band, by or ())), rebuilt=rebuilt, sample_max=sample)
+    settings = settings._replace(
+        segments=tuple(map(read_band, by or ())), rebuilt=rebuilt, columns=not rows, sample_max=sample
+    )
     config = place.read()
     started_s = time.perf_counter()
     with reader(config) as log, progress_bar() as progress:
@@ -223,5 +228,5 @@ def _rest_lines(report: dict[str, Any]) -> list[str]:
         told.append(f"left out: {', '.join(f'{name} {n:,}' for name, n in report['left_out'].items() if n)}")
     for side in ("candidate", "baseline"):
         engine = report[side]["engine"]
-        told.append(f"{side}: {engine['mode']} ({engine['why']})")
+        told.append(f"{side}: by {engine['mode']} ({engine['why']})")
     return told

@@ -69,6 +69,7 @@ class Settings(NamedTuple):
     label : "event:field"; "" = as the pack's model is trained
     labels_until_ms : labels received by then; label_delay_ms : None = as the model's training says
     rebuilt : fold the log again under the versions
+    columns : judge whole chunks over columns where the policy allows; False = one decision after another
     """
 
     pack: str
@@ -84,6 +85,7 @@ class Settings(NamedTuple):
     labels_until_ms: int = TIME_MAX_MS
     label_delay_ms: int | None = None
     rebuilt: bool = False
+    columns: bool = True
     sample_max: int = 10
 
 
@@ -143,7 +145,8 @@ class _Backtest:
                 found=self.flow.when,
                 allowed=", ".join(flow.when for flow in version.program.packs[self.settings.pack].flows),
             )
-        return JudgedSide(version, self.settings.pack, self.flow.when, rebuilt=self.settings.rebuilt)
+        asked = self.settings
+        return JudgedSide(version, asked.pack, self.flow.when, rebuilt=asked.rebuilt, columns=asked.columns)
 
     def run(self, progress: Progress | None) -> dict[str, Any]:
         found = survey(self.reader, self.window, self.label, progress)

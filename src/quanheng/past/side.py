@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from quanheng.decisions.backtest.rows import Shapes, Verdict
 from quanheng.facts import DecisionBody, Opinion
 from quanheng.kernel.log.records import EVENT, Columns
+from quanheng.kernel.errors import InputError
+from quanheng.past.columns import ColumnJudge
 from quanheng.past.known import Asker, EventReader, Known, Served
-from quanheng.past.versions import Version
+from quanheng.past.versions import Version, model_of
 from quanheng.past.window import PastRows
 from quanheng.program import Flow
 from quanheng.recovery import fact_columns
@@ -43,14 +45,28 @@ class JudgedSide:
     Parameters
     ----------
     rebuilt : fold the log again under this version instead of taking the recorded folds
+    columns : judge whole chunks over columns; False = one decision after another
     """
 
-    def __init__(self, version: Version, pack: str, event: str, *, rebuilt: bool = False) -> None:
+    def __init__(self, version: Version, pack: str, event: str, *, rebuilt: bool = False, columns: bool = True) -> None:
         assert version.program is not None
         self.version, self.rebuilt = version, rebuilt
         self.asker = Asker(version.program, pack, event, as_of_ms=version.as_of_ms)
-        self.engine = {"mode": "rows", "why": "the compiled policy, one decision after another"}
+        self._columns: ColumnJudge | None = None
+        self._why_rows = "asked for"
+        if columns:
+            try:
+                self._columns = ColumnJudge(model_of(self.asker.pack, self.asker.declared), self.asker.flow)
+            except InputError as error:
+                self._why_rows = str(error)
         self._folding = _Folding(self.asker) if rebuilt else None
+
+    @property
+    def engine(self) -> dict[str, object]:
+        """How it judges, and why so."""
+        if self._columns is not None:
+            return self._columns.told()
+        return {"mode": "rows", "why": f"the compiled policy, one decision after another: {self._why_rows}"}
 
     def see(self, first: int, columns: Columns, wanted: NDArray[np.int64]) -> None:
         """Fold one batch; `wanted` are the offsets of the events whose vectors will be asked for."""
@@ -66,16 +82,29 @@ class JudgedSide:
         """Numbers of shapes; None where the version cannot read the event, or its evidence is missing."""
         known = self.known(rows, record, events)
         usable = record.whole if self._folding is None else np.ones(len(rows), bool)
-        flow = self.asker.flow
-        inputs = known.inputs()
+        found = self._columns.shapes(known, shapes) if self._columns is not None else None
+        numbers = self._by_rows(known, rows, shapes) if found is None else self._with_late(found, rows, shapes)
+        refused = known.events.refused
+        return [
+            number if good and index not in refused else None
+            for index, (number, good) in enumerate(zip(numbers, usable.tolist(), strict=True))
+        ]
+
+    def _by_rows(self, known: Known, rows: PastRows, shapes: Shapes) -> list[int]:
+        flow, inputs = self.asker.flow, known.inputs()
         values = zip(*inputs, strict=True) if inputs else repeat(())
-        found: list[int | None] = []
-        for index, (given, received_ms) in enumerate(zip(values, rows.received_ms, strict=False)):
-            if not usable[index] or index in known.events.refused:
-                found.append(None)
-                continue
-            found.append(shapes.number(verdict_of(opinion_of(flow, given, rows.asked[index].deadline_ms, received_ms))))
-        return found
+        return [
+            shapes.number(verdict_of(opinion_of(flow, given, asked.deadline_ms, received_ms)))
+            for given, asked, received_ms in zip(values, rows.asked, rows.received_ms, strict=False)
+        ]
+
+    def _with_late(self, found: list[int], rows: PastRows, shapes: Shapes) -> list[int]:
+        """Decisions whose deadline had passed have the declared fall-back, whatever the policy says."""
+        late = shapes.number(verdict_of(self.asker.flow.late))
+        return [
+            late if 0 < asked.deadline_ms < received_ms else number
+            for number, asked, received_ms in zip(found, rows.asked, rows.received_ms, strict=True)
+        ]
 
 
 Side = RecordedSide | JudgedSide

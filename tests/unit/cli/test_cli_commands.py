@@ -40,8 +40,8 @@ def told(capsys, *arguments):
 
 def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
-        "bench", "decision", "demo", "erase", "evaluate", "ingest", "log checkpoint", "log head", "log verify", "pack activate",
-        "pack check", "pack list", "pack new", "pack show", "replay", "run", "serve", "token create", "token list", "token revoke",
+        "bench", "decision", "demo", "erase", "evaluate", "explain", "ingest", "log checkpoint", "log head", "log verify", "pack activate",
+        "pack check", "pack list", "pack new", "pack show", "policy backtest", "replay", "run", "serve", "token create", "token list", "token revoke",
         "train", "version",
     ]  # fmt: skip
 
@@ -86,6 +86,12 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
         (["train", "nothing"], 2, "error: nothing: there is no such pack; allowed: "),
         (["evaluate", "party", "--data", "no.parquet", "--protocol", "p"], 2, "error: --data: there is no such file; was no.parquet. Correct the path."),
         (["log", "verify", "--checkpoint", "no.txt"], 2, "error: d/none: there is no log in the data folder."),
+        (["explain", "7", "--data", "d/none"], 2, "error: d/none: there is no log in the data folder."),
+        (["policy", "backtest", "x", "--policy", "active", "--data", "d/none"], 2, "error: d/none: there is no log in the data folder."),
+        (["policy", "backtest", "x", "--policy", "active", "--by", "a=2,1"], 2, "error: --by: the bounds cannot be read; was a=2,1; allowed: numbers that rise, as in amount=1000,5000"),
+        (["policy", "backtest", "x", "--policy", "active", "--by", "a=x"], 2, "error: --by: the bounds cannot be read; was a=x"),
+        (["policy", "backtest", "x", "--policy", "active", "--from", "yesterday"], 2, "error: not a time; was 'yesterday'"),
+        (["policy", "backtest"], 2, 'error: Command "policy backtest" parameter'),
         (["erase", "party.customer", "1"], 2, "error: --yes: erasing cannot be undone; was not given. Repeat with --yes to erase this subject of party.customer."),
     ],
 )  # fmt: skip

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import re
+from decimal import Decimal
 
+import numpy as np
 import pytest
 from shop import DAY_MS, T0, HandClock, ask, opened, packs, shop
 from test_engine import LOWER as LOWERED
@@ -13,12 +15,15 @@ from test_engine import WIDER, fill
 
 from quanheng.engine import Engine
 from quanheng.events.intake import Request
+from quanheng.feel.types import NUMBER, STRING
+from quanheng.features.formulas import rounded
 from quanheng.kernel.errors import DeclarationError, InputError, NotFound
 from quanheng.kernel.seal import NO_SUBJECT
 from quanheng.loading.files import read_pack
 from quanheng.loading.find import read_packs
 from quanheng.past.backtest import Band, Settings, backtest
-from quanheng.past.known import CannotBeServed
+from quanheng.past.columns import NoColumn, _rounded, column_of, input_column
+from quanheng.past.known import Asker, CannotBeServed, EventReader, served
 from quanheng.past.versions import Asked, read_asked
 from quanheng.past.window import PastReader, Window, survey
 
@@ -88,6 +93,69 @@ def test_the_deciding_version_says_what_it_said(tmp_path, rebuilt):
     engine.close()
 
 
+def test_columns_and_rows_give_one_report(history, tmp_path):
+    """Everything that is counted, hits and reasons included; late and failed decisions too."""
+    place = folder(tmp_path, "lower", (*LOWER[:2], "value = 30_000"))
+    fast, slow = (run(history, place, "active", columns=columns) for columns in (True, False))
+    for side in ("candidate", "baseline"):
+        assert fast[side].pop("engine")["mode"] == "columns"
+        assert slow[side].pop("engine")["why"].endswith("one decision after another: asked for")
+    assert fast == slow
+    assert fast["changed"] > 0
+
+
+def test_every_input_is_the_same_as_a_column(history):
+    found = survey(history.reader, Window("shop.request"), None)
+    for rows in PastReader(history.reader, Window("shop.request"), found).chunks():
+        program = history.reader.program(rows.activation)
+        asker = Asker(program, "shop", "shop.request")
+        known = asker.known(rows, served(program, asker.code, rows), EventReader().read(asker.event_type, rows))
+        for one in asker.flow.policy.inputs:
+            assert input_column(known, one.name, one.type).to_list() == list(known.column(one.name)), one.name
+        for one in asker.pack.folds:
+            values = list(known.column(one.name))
+            assert column_or_none(known, one.name) in (values, None)
+
+
+def column_or_none(known, name):
+    try:
+        return input_column(known, name, NUMBER).to_list()
+    except NoColumn:
+        return None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rounding_a_column_is_rounding_each_value(seed):
+    rng = random.Random(seed)
+    ties = [rng.randint(-10**6, 10**6) / 2 ** rng.randint(0, 9) for _ in range(300)]
+    others = [rng.uniform(-1, 1) * 10 ** rng.randint(-6, 9) for _ in range(300)]
+    values = np.array([*ties, *others, 0.125, -0.125, 2.5, float("nan"), 0.0, 1e-300])
+    for decimals in (0, 1, 2, 4, 6):
+        slow = [None if value != value else rounded(value, decimals) for value in values.tolist()]
+        assert _rounded(values, decimals).to_list() == slow
+    with pytest.raises(NoColumn):
+        _rounded(np.array([1e30]), 4)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([Decimal(1).scaleb(-30), 10**12], NUMBER), ([2**62], NUMBER), ([Decimal("NaN")], NUMBER), (["a", 1], STRING)],
+)  # fmt: skip
+def test_what_no_column_holds_is_judged_by_rows(values, kind):
+    with pytest.raises(NoColumn):
+        column_of("x", values, kind)
+
+
+def test_a_chunk_that_does_not_fit_is_judged_by_rows(history, monkeypatch):
+    def never(*_):
+        raise NoColumn
+
+    monkeypatch.setattr("quanheng.past.columns.input_column", never)
+    found = run(history, from_ms=T0 + 1, to_ms=T0 + 60)
+    assert found["changed"] == 0
+    assert "1 chunks wholly by rows, because a value does not fit a column" in found["candidate"]["engine"]["why"]
+
+
 def test_a_chunk_is_one_activation_and_bounded(history):
     found = survey(history.reader, Window("shop.request"), None)
     chunks = list(PastReader(history.reader, Window("shop.request"), found, chunk_rows=7).chunks())
@@ -120,7 +188,8 @@ def without_cases(pack):
 
 @pytest.mark.parametrize("changes", [(LOWER,), (RULE,)], ids=["parameter", "rule"])
 @pytest.mark.parametrize("rebuilt", [False, True], ids=["served", "rebuilt"])
-def test_a_change_gives_what_an_engine_with_it_would_have_decided(tmp_path, changes, rebuilt):
+@pytest.mark.parametrize("columns", [False, True], ids=["rows", "columns"])
+def test_a_change_gives_what_an_engine_with_it_would_have_decided(tmp_path, changes, rebuilt, columns):
     engine = opened(tmp_path)
     other = twin(tmp_path, *changes)
     fill(engine, seed=23, groups=40)
@@ -130,7 +199,8 @@ def test_a_change_gives_what_an_engine_with_it_would_have_decided(tmp_path, chan
     expected = [[0] * 3 for _ in outcomes]
     for (_, one), (_, another) in zip(mine, theirs, strict=True):
         expected[outcomes.index(one.outcome)][outcomes.index(another.outcome)] += 1
-    found = run(engine, folder(tmp_path, "changed", *changes), rebuilt=rebuilt)
+    found = run(engine, folder(tmp_path, "changed", *changes), rebuilt=rebuilt, columns=columns)
+    assert found["candidate"]["engine"]["mode"] == ("columns" if columns else "rows")
     assert found["matrix"] == expected
     assert found["changed"] == sum(sum(row) for row in expected) - sum(expected[n][n] for n in range(3))
     for one in (engine, other):
