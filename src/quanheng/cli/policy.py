@@ -178,9 +178,10 @@ def lines(report: dict[str, Any]) -> list[str]:
 
     outcomes = report["outcomes"]
     wide = max(map(len, outcomes)) + 2
+    against = f"{report['candidate']['name']} against {report['baseline']['name']}"
+    about = f"{report['pack']}: {report['decisions']:,} decisions on {report['event']}"
     told = [
-        f"{report['pack']}: {report['decisions']:,} decisions on {report['event']}, {report['changed']:,} change "
-        f"({report['candidate']['name']} against {report['baseline']['name']})",
+        f"{about}, {report['changed']:,} change ({against})",
         "",
         " " * wide + "".join(one.rjust(max(len(one), 9) + 2) for one in outcomes),
     ]
@@ -215,7 +216,11 @@ def _label_lines(report: dict[str, Any]) -> list[str]:
     for row in labels["rows"]:
         shares = ", ".join(
             f"{words} {'-' if row[key] is None else format(row[key], '.2%')}"
-            for key, words in (("precision", "precision"), ("recall", "recall"), ("false_positive_rate", "false positives"))
+            for key, words in (
+                ("precision", "precision"),
+                ("recall", "recall"),
+                ("false_positive_rate", "false positives"),
+            )
         )
         told.append(f"  {row['side']} stopping from {row['flagged_from']}: {shares}")
     return told

@@ -1,7 +1,7 @@
-"""Where a policy changes its mind: the values at which a comparison of a model turns, one input moved at a time.
+"""Where a policy changes its mind: values at which a comparison of a model turns, one input moved at a time.
 
-Every comparison of the model is looked at as a difference that depends on one input while the others stay. Where that is
-affine (a bound that is a constant, a parameter, another input, or arithmetic of these) its root is exact; elsewhere
+Every comparison of the model is looked at as a difference that depends on one input while the others stay. Where that
+is affine (a bound that is a constant, a parameter, another input, or arithmetic of these) its root is exact; elsewhere
 the root is found by halving on the input's own steps, which needs the difference to cross once.
 """
 
@@ -66,7 +66,9 @@ class Bounds:
     def _dependencies(self, roots: Sequence[tree.Node]) -> dict[int, frozenset[int]]:
         """Slot → slots of everything it is computed from, itself included."""
         reads: dict[int, frozenset[int]] = {}
-        trees = {self.model.variables[one].slot: self.model.trees[one] for one in self._needed if one in self.model.trees}
+        trees = {
+            self.model.variables[one].slot: self.model.trees[one] for one in self._needed if one in self.model.trees
+        }
         trees |= dict(self._aliases)
         changed = True
         while changed:
@@ -124,7 +126,9 @@ class Bounds:
         for root in self._roots(input, now, pairs):
             values |= _steps_around(root, input)
         values.discard(now)
-        return sorted(values, key=lambda value: (abs(value - now), value))
+        here = Fraction(now)
+        ordered: list[Number] = sorted(values, key=lambda value: (abs(Fraction(value) - here), value))
+        return list(ordered)
 
     def _texts(self, name: str, now: object, pairs: Sequence[Pair]) -> set[object]:
         sides = (side for found in self._values(name, now, pairs) for pair in found for side in pair)
@@ -216,7 +220,8 @@ def _is_affine(at: Sequence[Fraction], points: Sequence[Fraction | None]) -> boo
         return False
     slope = (second - first) / (at[1] - at[0])
     said = first + slope * (at[2] - at[0])
-    return abs(said - third) <= _AFFINE * max(abs(third), abs(first), 1)
+    size: Fraction = max(abs(third), abs(first), Fraction(1))
+    return bool(abs(said - third) <= _AFFINE * size)
 
 
 def _affine_root(at: Sequence[Fraction], points: Sequence[Fraction | None]) -> Fraction | None:

@@ -1,7 +1,7 @@
 """Why a decision was taken: matched rules, reasons by what they contribute, and what would have changed it.
 
-What a reason contributes is found by taking it away: the rules that give it are removed from the tables, and the model is
-judged again. `alone` is the outcome with no other reason, `without` the outcome with this one gone.
+What a reason contributes is found by taking it away: the rules that give it are removed from the tables, and the model
+is judged again. `alone` is the outcome with no other reason, `without` the outcome with this one gone.
 """
 
 from __future__ import annotations

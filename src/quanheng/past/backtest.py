@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-import msgspec
-
 from quanheng.decisions.backtest.compare import Comparison
 from quanheng.decisions.backtest.labels import label_figures
 from quanheng.decisions.backtest.report import Books, report
@@ -117,9 +115,7 @@ def backtest(
 
 
 class _Backtest:
-    def __init__(
-        self, reader: Reader, settings: Settings, found: tuple[Version, Version], active: Program
-    ) -> None:
+    def __init__(self, reader: Reader, settings: Settings, found: tuple[Version, Version], active: Program) -> None:
         self.reader, self.settings, self.active = reader, settings, active
         pack = active.packs[settings.pack]
         named = next((one.program.packs[settings.pack] for one in found if one.program is not None), pack)
@@ -317,8 +313,13 @@ def _bound(time_ms: int) -> int | None:
 
 def names_in(declared: Declared) -> dict[str, Mapping[str, str]]:
     """What inputs are called, where the pack says so."""
-    titled = [*declared.parameters, *declared.folds, *declared.formulas]
-    names = {one.name: msgspec.structs.asdict(one.title) for one in titled if one.title.en}
+    names: dict[str, Mapping[str, str]] = {}
+    titles = {
+        **{one.name: one.title for one in declared.parameters},
+        **{one.name: one.title for one in declared.folds},
+        **{one.name: one.title for one in declared.formulas},
+    }
+    names.update({name: {"en": title.en, "zh": title.zh} for name, title in titles.items() if title.en})
     for event in declared.events:
         names.update({name: dict(field.title) for name, field in event.fields.items() if field.title.get("en")})
     return names

@@ -185,14 +185,20 @@ def _decimals(name: str, values: Sequence[int | Decimal | None], present: Sequen
     whole = max(max(value.adjusted(), 0) for value in distinct) + 1
     if whole + scale > DIGITS_MAX:
         raise NoColumn
-    return pl.Series(name, [None if one is None else Decimal(one) for one in values], dtype=pl.Decimal(DIGITS_MAX, scale))
+    return pl.Series(
+        name, [None if one is None else Decimal(one) for one in values], dtype=pl.Decimal(DIGITS_MAX, scale)
+    )
 
 
 def _keys(found: pl.DataFrame, decision: str) -> pl.Series | None:
-    """A text per row that is equal where outcome, reasons and all matched rules are; None where the answer has no form."""
+    """A text per row, equal where outcome, reasons and all matched rules are; None where the answer has no form."""
     dtype = found.schema[decision]
     fields = {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
-    if fields.get("outcome") != pl.String or fields.get("reasons", pl.Null) not in (pl.List(pl.String), pl.List(pl.Null), pl.Null):
+    if fields.get("outcome") != pl.String or fields.get("reasons", pl.Null) not in (
+        pl.List(pl.String),
+        pl.List(pl.Null),
+        pl.Null,
+    ):
         return None
     parts = [pl.col(decision).struct.field("outcome").fill_null(_NULL)]
     if isinstance(fields.get("reasons"), pl.List):
@@ -210,4 +216,3 @@ def _joined(column: pl.Expr) -> pl.Expr:
 def _firsts(keys: pl.Series) -> dict[str, int]:
     rows = pl.DataFrame({"key": keys}).with_row_index("row").group_by("key").agg(pl.col("row").min())
     return dict(rows.select("key", "row").iter_rows())
-

@@ -51,8 +51,8 @@ def explain_decision(
     recorded = rows.bodies[0]
     opinions = [one for one in recorded.opinions if not pack or one.flow.startswith(f"{pack}.")]
     if not opinions:
-        known = ", ".join(one.flow.partition(".")[0] for one in recorded.opinions)
-        raise NotFound("this pack did not decide here", where="--pack", found=pack, allowed=known)
+        deciding = ", ".join(one.flow.partition(".")[0] for one in recorded.opinions)
+        raise NotFound("this pack did not decide here", where="--pack", found=pack, allowed=deciding)
     opinion = next((one for one in opinions if one.outcome == recorded.outcome), opinions[0])
     if opinion.status != DECIDED:
         raise InputError(
@@ -66,9 +66,9 @@ def explain_decision(
         raise InputError(
             "there is no such outcome", where="--wanted", found=wanted, allowed=", ".join(program.outcomes)
         )
-    names = {code: name for name, code in program.codes.items()}
+    names_of = {code: name for name, code in program.codes.items()}
     code = reader.log.record(rows.events[0]).type
-    asker = Asker(program, opinion.flow.partition(".")[0], names[code])
+    asker = Asker(program, opinion.flow.partition(".")[0], names_of[code])
     known = asker.known(rows, served(program, code, rows), EventReader().read(asker.event_type, rows))
     inputs = asker.flow.policy.inputs
     given = {one.name: column[0] for one, column in zip(inputs, known.inputs(), strict=True)}

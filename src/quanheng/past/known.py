@@ -326,5 +326,3 @@ def _widened(columns: NDArray, width: int, fill: int) -> NDArray:
     made = np.full((len(columns), width, *columns.shape[2:]), fill, columns.dtype)
     made[:, : columns.shape[1]] = columns
     return made
-
-

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from quanheng.decisions.backtest.rows import Shapes, Verdict
 from quanheng.facts import DecisionBody, Opinion
-from quanheng.kernel.log.records import EVENT, Columns
 from quanheng.kernel.errors import InputError
+from quanheng.kernel.log.records import EVENT, Columns
 from quanheng.past.columns import ColumnJudge
 from quanheng.past.known import Asker, EventReader, Known, Served
 from quanheng.past.versions import Version, model_of

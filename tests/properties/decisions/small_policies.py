@@ -9,7 +9,22 @@ from hypothesis import strategies as st
 LOW, HIGH = -2, 9
 """Bounds of the number inputs."""
 COLOURS = ("red", "green", "blue")
-CELLS = ["-", "-", "> 3", ">= 5", "< 2", "<= p", "> q", "[2..5]", "(1..p)", "7", "not(4)", "0, 6", "? * 2 > 7", "? between 3 and q"]
+CELLS = [
+    "-",
+    "-",
+    "> 3",
+    ">= 5",
+    "< 2",
+    "<= p",
+    "> q",
+    "[2..5]",
+    "(1..p)",
+    "7",
+    "not(4)",
+    "0, 6",
+    "? * 2 > 7",
+    "? between 3 and q",
+]
 WORDS = ["-", "-", '"red"', '"green", "blue"', 'not("red")', "c"]
 
 
@@ -34,14 +49,17 @@ def policies(draw):
 def model(tables) -> bytes:
     """The DMN file of tables: (name, expression of the first column, [(cells, reason)])."""
     inputs = {"x": "number", "y": "number", "colour": "string", "p": "number", "q": "number", "c": "string"}
-    needs = "".join(f'<informationRequirement><requiredInput href="#{name}"/></informationRequirement>' for name in inputs)
+    needs = "".join(
+        f'<informationRequirement><requiredInput href="#{name}"/></informationRequirement>' for name in inputs
+    )
     made = [
         f'<inputData id="{name}" name="{name}"><variable name="{name}" typeRef="{kind}"/></inputData>'
         for name, kind in inputs.items()
     ]
     for name, first, rules in tables:
         columns = "".join(
-            f"<input><inputExpression><text>{escape(text)}</text></inputExpression></input>" for text in (first, "y", "colour")
+            f"<input><inputExpression><text>{escape(text)}</text></inputExpression></input>"
+            for text in (first, "y", "colour")
         )
         rows = "".join(
             "<rule>"
@@ -53,7 +71,9 @@ def model(tables) -> bytes:
             f'<decision id="{name}" name="{name}"><variable name="{name}"/>{needs}'
             f'<decisionTable hitPolicy="COLLECT">{columns}<output name="reason"/>{rows}</decisionTable></decision>'
         )
-    parts = "".join(f'<informationRequirement><requiredDecision href="#{name}"/></informationRequirement>' for name, *_ in tables)
+    parts = "".join(
+        f'<informationRequirement><requiredDecision href="#{name}"/></informationRequirement>' for name, *_ in tables
+    )
     entries = (
         ("outcome", 'if hard != null then "decline" else if soft != null then "review" else "approve"'),
         ("reasons", "concatenate(if hard = null then [] else hard, if soft = null then [] else soft)"),
@@ -63,6 +83,8 @@ def model(tables) -> bytes:
         "</contextEntry>"
         for name, text in entries
     )
-    made.append(f'<decision id="answer" name="answer"><variable name="answer"/>{parts}<context>{context}</context></decision>')
+    made.append(
+        f'<decision id="answer" name="answer"><variable name="answer"/>{parts}<context>{context}</context></decision>'
+    )
     head = '<definitions xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/" id="d" name="d" namespace="n">'
     return f"{head}{''.join(made)}</definitions>".encode()

@@ -1,4 +1,4 @@
-"""Every change that is given flips the outcome, and nothing smaller does: brute force over every value of small policies."""
+"""Every change that is given flips the outcome, and nothing smaller does: brute force over all values."""
 
 from __future__ import annotations
 
@@ -45,7 +45,14 @@ def test_changes_flip_the_outcome_and_none_is_smaller(drawn):
     for wanted in {"approve", "review", "decline"} - {was}:
         found = search(model, policy, values, CHANGEABLE, wanted, outcome_of(policy))
         assert found.complete
-        least = next((size for size in (1, 2, 3) if any(any(flips(policy, values, wanted, names)) for names in combinations(DOMAINS, size))), None)
+        least = next(
+            (
+                size
+                for size in (1, 2, 3)
+                if any(any(flips(policy, values, wanted, names)) for names in combinations(DOMAINS, size))
+            ),
+            None,
+        )
         assert (least is None) == (not found.found)
         for one in found.found:
             check(policy, values, wanted, one, least)

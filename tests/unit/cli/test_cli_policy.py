@@ -30,7 +30,9 @@ def data(tmp_path_factory):
     engine = Engine.open(home / "data", keys=home / "keys", clock=lambda: T0)
     engine.activate([read_packs()["party"], read_pack(files, "shop")])
     rows = [{"time_ms": T0, "customer": f"c{n}", "amount_minor": 50_000 * n, "currency": "EUR"} for n in range(1, 13)]
-    replies = engine.submit([Request("web", f"r{n}", "shop.request", json.dumps(row).encode()) for n, row in enumerate(rows)])
+    replies = engine.submit(
+        [Request("web", f"r{n}", "shop.request", json.dumps(row).encode()) for n, row in enumerate(rows)]
+    )
     engine.close()
     return home, [reply.decision for reply in replies]
 
@@ -42,7 +44,15 @@ def places(home):
 def test_a_backtest_is_told_in_words(data, capsys):
     home, decisions = data
     code, out, err = told(
-        capsys, "policy", "backtest", "shop", "--policy", str(home / "shop"), "--by", "amount_minor=300000", *places(home)
+        capsys,
+        "policy",
+        "backtest",
+        "shop",
+        "--policy",
+        str(home / "shop"),
+        "--by",
+        "amount_minor=300000",
+        *places(home),
     )
     assert code == 0
     assert out.startswith("shop: 12 decisions on shop.request, 5 change")
@@ -75,7 +85,9 @@ def test_a_backtest_as_json_and_as_a_page(data, capsys, tmp_path):
 
 def test_a_window_without_decisions_says_so(data, capsys):
     home, _ = data
-    code, _, err = told(capsys, "policy", "backtest", "shop", "--policy", "active", "--from", "2027-01-01", *places(home))
+    code, _, err = told(
+        capsys, "policy", "backtest", "shop", "--policy", "active", "--from", "2027-01-01", *places(home)
+    )
     assert code == 2
     assert "no decision lies in the window; was shop.request, " in err
 
@@ -102,5 +114,11 @@ def test_bands_are_read():
     assert read_band("channel") == Band("channel")
     band = read_band("amount=1,2.5")
     assert band == Band("amount", (Decimal(1), Decimal("2.5")))
-    assert [band.of(value) for value in (0, 1, Decimal("2.49"), 3, None)] == ["< 1", "1 .. 2.5", "1 .. 2.5", ">= 2.5", "(none)"]
+    assert [band.of(value) for value in (0, 1, Decimal("2.49"), 3, None)] == [
+        "< 1",
+        "1 .. 2.5",
+        "1 .. 2.5",
+        ">= 2.5",
+        "(none)",
+    ]
     assert [Band("x").of(value) for value in (True, "web", None)] == ["true", "web", "(none)"]

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """What a comparison counts, against plain counting of all rows at once; labels; the page of the report."""
 
 from __future__ import annotations
@@ -47,7 +48,19 @@ def counted(given_rows, chunk, sample_max=10):
         column = {name: [row[name] for row in some] for name in some[0]}
         ids = list(range(first, first + len(some)))
         was, now = ([shapes.number(VERDICTS[row[side]]) for row in some] for side in ("was", "now"))
-        made.add(Rows(ids, column["time"], was, now, column["money"], column["currency"], {"channel": column["channel"]}, column["score"], column["label"]))
+        made.add(
+            Rows(
+                ids,
+                column["time"],
+                was,
+                now,
+                column["money"],
+                column["currency"],
+                {"channel": column["channel"]},
+                column["score"],
+                column["label"],
+            )
+        )
     return made
 
 
@@ -66,14 +79,25 @@ def test_counts_equal_plain_counting_whatever_the_chunks(given_rows, chunk):
             for currency in ("EUR", "JPY"):
                 expected = sum(one["money"] or 0 for one in alike if one["currency"] == currency)
                 assert made["value"].get(currency, [[0] * 3] * 3)[row][column] == expected
-    assert made["changed"] == sum(one["was"] != one["now"] for one in given_rows) == sum(one["count"] for one in made["changes"])
+    assert (
+        made["changed"]
+        == sum(one["was"] != one["now"] for one in given_rows)
+        == sum(one["count"] for one in made["changes"])
+    )
     assert made["decisions"] == len(given_rows)
     for segment in made["segments"][0]["rows"]:
         alike = [one for one in given_rows if one["channel"] == segment["value"]]
-        assert (segment["decisions"], segment["changed"]) == (len(alike), sum(one["was"] != one["now"] for one in alike))
+        assert (segment["decisions"], segment["changed"]) == (
+            len(alike),
+            sum(one["was"] != one["now"] for one in alike),
+        )
     assert sum(day["baseline"]["decline"] for day in made["days"]) == sum(one["was"] == "decline" for one in given_rows)
     hits = {one["rule"]: one["hits"] for one in made["rules"]["candidate"]}
-    assert hits == {1: sum(one["now"] != "approve" for one in given_rows), 2: sum(one["now"] == "decline" for one in given_rows), 3: 0}
+    assert hits == {
+        1: sum(one["now"] != "approve" for one in given_rows),
+        2: sum(one["now"] == "decline" for one in given_rows),
+        3: 0,
+    }
     assert [one["rule"] for one in made["never_fired"]["candidate"]] == [n for n in (1, 2, 3) if not hits[n]]
     assert told(counted(given_rows, len(given_rows))) == made
 
@@ -88,7 +112,16 @@ def test_a_change_names_rules_and_reasons_that_differ():
 
 
 def row(was, now, **more):
-    usual = {"time": 0, "was": was, "now": now, "money": 100, "currency": "EUR", "channel": "web", "score": 0.5, "label": None}
+    usual = {
+        "time": 0,
+        "was": was,
+        "now": now,
+        "money": 100,
+        "currency": "EUR",
+        "channel": "web",
+        "score": 0.5,
+        "label": None,
+    }
     return {**usual, **more}
 
 
@@ -112,7 +145,9 @@ def test_what_is_held_is_bounded(monkeypatch):
     monkeypatch.setattr(compare, "SEGMENT_VALUES_MAX", 2)
     monkeypatch.setattr(compare, "GROUPS_MAX", 1)
     monkeypatch.setattr(rows, "SHAPES_MAX", 2)
-    made = counted([row(was, now, channel=f"c{n}") for n, was in enumerate(OUTCOMES) for now in OUTCOMES], 2, sample_max=1)
+    made = counted(
+        [row(was, now, channel=f"c{n}") for n, was in enumerate(OUTCOMES) for now in OUTCOMES], 2, sample_max=1
+    )
     assert {one["value"] for one in told(made)["segments"][0]["rows"]} == {"c0", "c1", OTHER}
     assert OTHER in [one["from"] for one in told(made)["changes"]]
     assert made.shapes.coarse > 0
@@ -138,7 +173,8 @@ def test_label_figures():
     found = label_figures(counts, {(True, "approve", "decline", "EUR"): 500}, OUTCOMES)
     assert (found["labelled"], found["positives"], found["unknown"]) == (20, 4, 99)
     table = [
-        (one["flagged_from"], one["side"], one["precision"], one["recall"], one["false_positive_rate"]) for one in found["rows"]
+        (one["flagged_from"], one["side"], one["precision"], one["recall"], one["false_positive_rate"])
+        for one in found["rows"]
     ]
     assert table == [
         ("review", "baseline", 1.0, 0.25, 0.0),
@@ -191,7 +227,13 @@ def whole():
     evil = "<script>alert(1)</script>"
     many = [row(was, now, channel=evil, label=True) for was in OUTCOMES for now in OUTCOMES]
     made = counted(many, 4)
-    books = Books(RULES, RuleBook([Rule("t", 1, (("x", evil),), (("reason", '"r1"'),), evil)]), {}, {"r2": {"en": evil, "zh": evil}}, OUTCOMES)
+    books = Books(
+        RULES,
+        RuleBook([Rule("t", 1, (("x", evil),), (("reason", '"r1"'),), evil)]),
+        {},
+        {"r2": {"en": evil, "zh": evil}},
+        OUTCOMES,
+    )
     labels = {"event": "shop.complaint", "field": "f", "delay_ms": 0, "known_until_ms": 0}
     side = {"kind": "folder", "as_of_ms": 0, "version": "1", "hash": "ab" * 32, "engine": {"mode": "rows", "why": "y"}}
     return {
@@ -213,7 +255,15 @@ def test_the_page_stands_alone_in_two_languages(whole, changes):
     assert "<script>alert" not in text
     assert reading.tags.count("script") == 1
     assert reading.tags.count("svg") >= 3
-    for words in ("Outcomes", "结果矩阵", "Value at stake", "涉及金额", "baseline", "候选策略", "prefers-color-scheme:dark"):
+    for words in (
+        "Outcomes",
+        "结果矩阵",
+        "Value at stake",
+        "涉及金额",
+        "baseline",
+        "候选策略",
+        "prefers-color-scheme:dark",
+    ):
         assert words in text
     assert text.count('class="en"') == text.count('class="zh"')
 

@@ -72,5 +72,7 @@ def test_rules_are_partners_by_content_then_output_then_tests():
 
 def test_of_several_altered_rules_the_nearest_is_the_partner():
     before = book((1, (("x", "1"),), '"A"'), (5, (("x", "5"),), '"A"'))
-    after = book((4, (("x", "4"),), '"A"'),)
+    after = book(
+        (4, (("x", "4"),), '"A"'),
+    )
     assert align(before, after) == {("t", 4): ("t", 5)}

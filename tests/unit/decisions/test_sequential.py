@@ -22,7 +22,7 @@ from quanheng.kernel.errors import InputError
 
 
 def slow_ratio(results, rate: Fraction) -> Fraction:
-    """M as a product, step by step: what the mixture says of the next result (k + 1/2) / (n + 1), over what the rate says."""
+    """M step by step: what the mixture says of the next result, (k + 1/2) / (n + 1), over what the rate says."""
     found, hits = Fraction(1), 0
     for seen, happened in enumerate(results):
         said = (hits + Fraction(1, 2)) / (seen + 1)
@@ -187,5 +187,3 @@ def test_a_finding_in_words():
     quiet.add(1, True)
     assert "No real difference is shown yet; the difference lies between -" in words(quiet.finding())["en"]
     assert "尚未显示真实差异；差异介于" in words(quiet.finding())["zh"]
-
-

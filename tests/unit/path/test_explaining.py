@@ -1,4 +1,5 @@
-"""Explaining recorded decisions: the versions that took them, reasons by weight, changes that replay to the wanted outcome."""
+# ruff: noqa: E501  (texts under test stand whole, on one line)
+"""Explaining recorded decisions: the versions that took them, reasons by weight, changes that are decided so."""
 
 from __future__ import annotations
 
@@ -250,7 +251,15 @@ def test_the_search_ends_with_its_budget(engine):
 
     model, policy = model_of(asker.pack, asker.declared), asker.flow.policy
     given = dict.fromkeys((one.name for one in policy.inputs), 5) | {"amount_minor": 9, "amount_max_minor": 5}
-    case = Case(model, policy, given, lambda j: (j.result["outcome"], j.result["reasons"]), ["approve", "review", "decline"], {}, {})
+    case = Case(
+        model,
+        policy,
+        given,
+        lambda j: (j.result["outcome"], j.result["reasons"]),
+        ["approve", "review", "decline"],
+        {},
+        {},
+    )
     ended = explain(case, changeable_inputs(asker), runs_max=2)
     assert (ended.search.runs, ended.search.complete) == (2, False)
     assert "(the search ended after 2 runs)" in "\n".join(lines(ended))

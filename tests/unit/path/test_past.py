@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """Backtests over a real log: what was decided then is what the same version says now; others against plain twins."""
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from test_engine import WIDER, fill
 
 from quanheng.engine import Engine
 from quanheng.events.intake import Request
-from quanheng.feel.types import NUMBER, STRING
 from quanheng.features.formulas import rounded
+from quanheng.feel.types import NUMBER, STRING
 from quanheng.kernel.errors import DeclarationError, InputError, NotFound
 from quanheng.kernel.seal import NO_SUBJECT
 from quanheng.loading.files import read_pack
@@ -33,14 +34,19 @@ LATER = (
     "  {from = 2020-01-01, value = 500_000,",
     '  {from = 2020-01-01, value = 300_000, source = "before"},\n  {from = 2026-01-10, value = 500_000,',
 )
-COMPLAINT = (
-    "events.toml",
-    'currency     = {type = "text", pattern = "^[A-Z]{3}$", length_max = 3}',
-    'currency     = {type = "text", pattern = "^[A-Z]{3}$", length_max = 3}\n\n'
-    '[event."shop.complaint"]\ntitle = {en = "Bad", zh = "坏"}\nsubject = "customer"\ntime = "time_ms"\n\n'
-    '[event."shop.complaint".fields]\ntime_ms = {type = "time"}\ncustomer = {type = "key", entity = "party.customer"}\n'
-    'request = {type = "text", optional = true}',
-)
+CURRENCY = 'currency     = {type = "text", pattern = "^[A-Z]{3}$", length_max = 3}'
+COMPLAINED = """
+
+[event."shop.complaint"]
+title = {en = "Bad", zh = "坏"}
+subject = "customer"
+time = "time_ms"
+
+[event."shop.complaint".fields]
+time_ms = {type = "time"}
+customer = {type = "key", entity = "party.customer"}
+request = {type = "text", optional = true}"""
+COMPLAINT = ("events.toml", CURRENCY, CURRENCY + COMPLAINED)
 RULE = ("policies/answer.dmn", "&gt;= amount_to_mean_min", "&gt; amount_to_mean_min")
 
 
@@ -72,7 +78,8 @@ def history(tmp_path_factory):
     engine.close()
 
 
-def recorded(engine: Engine, window: Window = Window("shop.request")):
+def recorded(engine: Engine):
+    window = Window("shop.request")
     found = survey(engine.reader, window, None)
     past = PastReader(engine.reader, window, found, chunk_rows=7)
     return [(offset, body) for rows in past.chunks() for offset, body in zip(rows.decisions, rows.bodies, strict=True)]
@@ -127,7 +134,7 @@ def column_or_none(known, name):
 @pytest.mark.parametrize("seed", range(4))
 def test_rounding_a_column_is_rounding_each_value(seed):
     rng = random.Random(seed)
-    ties = [rng.randint(-10**6, 10**6) / 2 ** rng.randint(0, 9) for _ in range(300)]
+    ties = [rng.randint(-(10**6), 10**6) / 2 ** rng.randint(0, 9) for _ in range(300)]
     others = [rng.uniform(-1, 1) * 10 ** rng.randint(-6, 9) for _ in range(300)]
     values = np.array([*ties, *others, 0.125, -0.125, 2.5, float("nan"), 0.0, 1e-300])
     for decimals in (0, 1, 2, 4, 6):
@@ -268,7 +275,9 @@ def test_an_altered_rule_is_told_with_both_texts(history, tmp_path):
 
 def test_parameters_of_another_day_judge_old_cases_again(tmp_path):
     engine = Engine.open(tmp_path / "data", clock=HandClock())
-    engine.activate([read_packs()["party"], without_cases(shop(LATER))])  # 300,000 until the tenth of January, then 500,000; the clock stands on the fifteenth.
+    engine.activate(
+        [read_packs()["party"], without_cases(shop(LATER))]
+    )  # 300,000 until the tenth of January, then 500,000; the clock stands on the fifteenth.
     engine.submit([ask("a", 400_000), ask("b", 200_000, customer="bea")])
     early = Asked("active", T0 - 10 * DAY_MS)
     found = run(engine, early, "active")
@@ -323,7 +332,12 @@ def test_it_changes_nothing(history):
 
 def test_progress_is_told_to_the_end(history):
     steps = []
-    backtest(history.reader, read_packs(), Settings("shop", asked("active"), asked("recorded")), lambda *one: steps.append(one))
+    backtest(
+        history.reader,
+        read_packs(),
+        Settings("shop", asked("active"), asked("recorded")),
+        lambda *one: steps.append(one),
+    )
     assert {stage for stage, *_ in steps} == {"looking through the log", "judging"}
     last = {stage: (done, total) for stage, done, total in steps}
     assert all(done == total for done, total in last.values())
@@ -358,7 +372,9 @@ def test_a_version_that_is_not_there_is_an_error(history, name, text):
 
 
 def test_digits_that_mean_two_versions_are_refused(history, monkeypatch):
-    monkeypatch.setattr("quanheng.past.versions.Versions._known", lambda *_: ["12345678" + "a" * 56, "12345678" + "b" * 56])
+    monkeypatch.setattr(
+        "quanheng.past.versions.Versions._known", lambda *_: ["12345678" + "a" * 56, "12345678" + "b" * 56]
+    )
     with pytest.raises(NotFound, match="the digits mean more than one version"):
         run(history, "12345678")
 
@@ -373,7 +389,11 @@ def test_a_folder_of_another_pack_is_refused(history, tmp_path):
 
 
 def test_a_version_that_reads_headers_otherwise_is_refused(history, tmp_path):
-    place = folder(tmp_path, "moved", ("events.toml", "amount_minor = {", 'extra = {type = "integer", optional = true}\namount_minor = {'))
+    place = folder(
+        tmp_path,
+        "moved",
+        ("events.toml", "amount_minor = {", 'extra = {type = "integer", optional = true}\namount_minor = {'),
+    )
     with pytest.raises(DeclarationError, match="to which fields may only be appended"):
         run(history, place)
 
@@ -414,7 +434,9 @@ def test_a_version_that_decides_another_event_is_refused(tmp_path):
     engine = Engine.open(tmp_path / "data", clock=HandClock())
     engine.activate(packs(COMPLAINT))
     engine.submit([ask("a")])
-    place = folder(tmp_path, "other", COMPLAINT, ("pack.toml", 'when     = "shop.request"', 'when     = "shop.complaint"'))
+    place = folder(
+        tmp_path, "other", COMPLAINT, ("pack.toml", 'when     = "shop.request"', 'when     = "shop.complaint"')
+    )
     with pytest.raises((InputError, DeclarationError), match=r"does not decide this event|cannot be loaded"):
         run(engine, "active", place)
     engine.close()
@@ -441,5 +463,3 @@ def test_many_payloads_are_unsealed_at_once(tmp_path):
     with pytest.raises(SealBroken, match="the sealed payload does not verify"):
         ring.unseal_many(subjects[:1], [b"other"], sealed[:1])
     engine.close()
-
-

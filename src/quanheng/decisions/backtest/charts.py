@@ -1,4 +1,4 @@
-"""Charts as inline SVG, drawn from counts alone: no script, no font, no network. Colours are classes of the page's style.
+"""Charts as inline SVG, drawn from counts alone: no script, font or network. Colours are classes of the page's style.
 
 Every chart scales to its column (`viewBox`), carries a title for screen readers, and shows its figures on hover.
 """
@@ -46,7 +46,9 @@ def heat_map(outcomes: Sequence[str], cells: Sequence[Sequence[int]], shown: Cal
     """Outcomes before (rows) and after (columns): the darker, the more of the row; the diagonal is what stays."""
     left, top, high = 84, 32, 60
     width = (WIDTH - left) / max(len(outcomes), 1)
-    parts = [text(left + width * (at + 0.5), top - 12, escape(one), "axis", "middle") for at, one in enumerate(outcomes)]
+    parts = [
+        text(left + width * (at + 0.5), top - 12, escape(one), "axis", "middle") for at, one in enumerate(outcomes)
+    ]
     for row, one in enumerate(outcomes):
         y = top + row * high
         parts.append(text(left - 12, y + high / 2 + 5, escape(one), "axis", "end"))
@@ -166,7 +168,7 @@ def histogram(
         parts += _frame(left, right, y0, height, most)
         parts.append(text(left, y0 - 6, names[number], "axis bold"))
         for at in range(bins):
-            y = y0 + height
+            y = float(y0 + height)
             tall = (height - 8) * _log(total[at]) / _log(most)
             for place, (outcome, counts) in enumerate(side.items()):
                 part = tall * counts[at] / total[at] if total[at] else 0.0

@@ -28,8 +28,6 @@ class Sample(NamedTuple):
     currency: str
 
 
-
-
 class Comparison:
     """Feed it with `add`; then read the counts.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from quanheng.decisions.backtest import charts
 from quanheng.decisions.backtest.money import amount, amounts
-from quanheng.decisions.backtest.parts import both, chip, count, legend, percent, rule, section, table, tspans
+from quanheng.decisions.backtest.parts import Cell, both, chip, count, legend, percent, rule, section, table, tspans
 from quanheng.decisions.backtest.style import CSS, SCRIPT
 from quanheng.kernel.time import format_time
 
@@ -23,7 +23,9 @@ def page(report: Report) -> str:
     parts = [_head(report), _sides(report), _cards(report)]
     parts.append(f'<div class="two"><div>{_matrix(report)}</div><div>{_value(report)}</div></div>')
     parts += [_changes(report), _rules_changed(report), _labels(report)]
-    parts.append(f'<div class="two"><div>{_days(report)}</div><div>{_score(report)}{"".join(_segments(report))}</div></div>')
+    parts.append(
+        f'<div class="two"><div>{_days(report)}</div><div>{_score(report)}{"".join(_segments(report))}</div></div>'
+    )
     parts += [_rules(report), _sample(report), _how(report)]
     return (
         '<!doctype html><html lang="en" data-lang="en"><head><meta charset="utf-8">'
@@ -44,9 +46,7 @@ def _head(report: Report) -> str:
         f'<div class="switch"><button id="lang">{both("中文", "English")}</button>'
         f'<button id="theme">{both("light / dark", "浅色 / 深色")}</button></div>'
     )
-    return (
-        f'<header><div><h1>{title}: {escape(report["pack"])}</h1><p class="soft">{about}</p></div>{switch}</header>'
-    )
+    return f'<header><div><h1>{title}: {escape(report["pack"])}</h1><p class="soft">{about}</p></div>{switch}</header>'
 
 
 def _sides(report: Report) -> str:
@@ -70,16 +70,22 @@ def _cards(report: Report) -> str:
     made = [
         (both("decisions compared", "比较的决策"), f"{decided:,}", ""),
         (both("outcome changed", "结果改变"), f"{changed:,}", percent(changed, decided)),
-        (both("only reasons changed", "仅理由改变"), f"{report['only_reasons']:,}", percent(report["only_reasons"], decided)),
+        (
+            both("only reasons changed", "仅理由改变"),
+            f"{report['only_reasons']:,}",
+            percent(report["only_reasons"], decided),
+        ),
     ]
     for currency, cells in report["value"].items():
         moved = sum(cell for row, line in enumerate(cells) for column, cell in enumerate(line) if row != column)
         whole = sum(map(sum, cells))
-        made.append((both("value of changed decisions", "结果改变的金额"), amount(moved, currency), percent(moved, whole)))
+        made.append(
+            (both("value of changed decisions", "结果改变的金额"), amount(moved, currency), percent(moved, whole))
+        )
     labels = report["labels"]
     if labels and labels["positives"]:
         for row in labels["rows"][:2]:
-            name = dict((side, (en, zh)) for side, en, zh in SIDES)[row["side"]]
+            name = {side: (en, zh) for side, en, zh in SIDES}[row["side"]]
             words = both(f"recall, {name[0]}", f"召回率，{name[1]}")
             caught = f"{row['true_positives']} / {row['true_positives'] + row['false_negatives']}"
             made.append((words, "–" if row["recall"] is None else f"{row['recall']:.1%}", caught))
@@ -109,7 +115,11 @@ def _value(report: Report) -> str:
                 n, value = report["matrix"][row][column], cells[row][column]
                 if row != column and value:
                     kind = "milder" if column < row else "severer"
-                    note = f"{amount(value, currency)} ({count(n)})" if len(report["value"]) == 1 else amount(value, currency)
+                    note = (
+                        f"{amount(value, currency)} ({count(n)})"
+                        if len(report["value"]) == 1
+                        else amount(value, currency)
+                    )
                     bars.append(charts.Bar(escape(f"{one} → {other}"), [(kind, value, f"{one} → {other}")], note))
     bars.sort(key=lambda bar: -bar.parts[0][1])
     about = both(
@@ -128,7 +138,7 @@ def _none() -> str:
 
 
 def _changes(report: Report) -> str:
-    rows = [
+    rows: list[Sequence[Cell]] = [
         [
             ("nb", f"{_chip(report, one['from'])} → {_chip(report, one['to'])}"),
             ("n", f"{one['count']:,}"),
@@ -138,7 +148,7 @@ def _changes(report: Report) -> str:
         ]
         for one in report["changes"][:CHANGES_MAX]
     ]
-    heads = [
+    heads: list[Cell] = [
         both("change", "变化"),
         ("n", both("decisions", "笔数")),
         ("n", both("value", "金额")),
@@ -146,7 +156,11 @@ def _changes(report: Report) -> str:
         both("for example", "示例编号"),
     ]
     more = len(report["changes"]) - CHANGES_MAX
-    note = both(f"{more} smaller groups are in the JSON report.", f"另有 {more} 个较小的组，见 JSON 报告。") if more > 0 else ""
+    note = (
+        both(f"{more} smaller groups are in the JSON report.", f"另有 {more} 个较小的组，见 JSON 报告。")
+        if more > 0
+        else ""
+    )
     body = table(heads, rows) if rows else _none()
     about = both(
         "Changed decisions by what differs: + a rule that now matches, − one that no longer does.",
@@ -159,7 +173,9 @@ def _why(one: Mapping[str, Any]) -> str:
     lines = [f'<li><span class="minus">−</span>{rule(each)}</li>' for each in one["rules_lost"]]
     lines += [f'<li><span class="plus">+</span>{rule(each)}</li>' for each in one["rules_gained"]]
     if one["by_expression"]:
-        lines.append(f"<li>{both('no table differs: an expression decides otherwise', '各表命中相同：由表达式决定')}</li>")
+        lines.append(
+            f"<li>{both('no table differs: an expression decides otherwise', '各表命中相同：由表达式决定')}</li>"
+        )
     for sign, key in (("−", "reasons_lost"), ("+", "reasons_gained")):
         for reason in one[key]:
             lines.append(f'<li class="small">{sign} {both(escape(reason["en"]), escape(reason["zh"]))}</li>')
@@ -175,11 +191,14 @@ def _rules_changed(report: Report) -> str:
     if not any(changed.values()):
         return ""
     lines = [
-        f'<li>{both("altered", "修改")}: {rule(one["was"])} <b>→</b> {rule(one["now"])}</li>' for one in changed["altered"]
+        f"<li>{both('altered', '修改')}: {rule(one['was'])} <b>→</b> {rule(one['now'])}</li>"
+        for one in changed["altered"]
     ]
     lines += [f'<li><span class="plus">+</span>{rule(one)}</li>' for one in changed["added"]]
     lines += [f'<li><span class="minus">−</span>{rule(one)}</li>' for one in changed["removed"]]
-    return section(both("Rules that differ between the versions", "两个版本之间的规则差异"), "", f"<ul>{''.join(lines)}</ul>")
+    return section(
+        both("Rules that differ between the versions", "两个版本之间的规则差异"), "", f"<ul>{''.join(lines)}</ul>"
+    )
 
 
 # -- segments, time, score, labels
@@ -201,7 +220,7 @@ def _segments(report: Report) -> Iterable[str]:
                 note = f"{share} / {row['decisions']:,}" if side == "baseline" else f"{share}, Δ {row['changed']:,}"
                 bars.append(charts.Bar(label, parts, note))
         about = both(
-            f"Share that is not “{escape(mildest)}”, of all decisions: baseline above, candidate below; Δ: how many change.",
+            f"Share that is not “{escape(mildest)}”, of all: baseline above, candidate below; Δ: decisions that change.",
             f"结果不是“{escape(mildest)}”的占比与总笔数：上为基准，下为候选；Δ 为改变的笔数。",
         )
         chart = legend(report["outcomes"][1:], 1) + charts.shares(bars, f"by {segment['by']}")
@@ -211,7 +230,11 @@ def _segments(report: Report) -> Iterable[str]:
 def _days(report: Report) -> str:
     days = [format_time(row["day_ms"])[:10] for row in report["days"]]
     series = [
-        (outcome, [row["baseline"][outcome] for row in report["days"]], [row["candidate"][outcome] for row in report["days"]])
+        (
+            outcome,
+            [row["baseline"][outcome] for row in report["days"]],
+            [row["candidate"][outcome] for row in report["days"]],
+        )
         for outcome in report["outcomes"]
     ]
     keys = (
@@ -238,7 +261,7 @@ def _labels(report: Report) -> str:
     if not labels:
         return ""
     names = {side: both(en, zh) for side, en, zh in SIDES}
-    rows = [
+    rows: list[Sequence[Cell]] = [
         [
             ("nb", f"≥ {_chip(report, row['flagged_from'])}"),
             ("nb", names[row["side"]]),
@@ -252,9 +275,10 @@ def _labels(report: Report) -> str:
         ]
         for row in labels["rows"]
     ]
-    heads: list[Any] = [both("stopped from", "拦截起点"), ""]
+    heads: list[Cell] = [both("stopped from", "拦截起点"), ""]
     words = (
-        ("caught", "命中"), ("wrongly stopped", "误拦"), ("missed", "漏过"), ("precision", "精确率"), ("recall", "召回率"),
+        ("caught", "命中"), ("wrongly stopped", "误拦"), ("missed", "漏过"), ("precision", "精确率"),
+        ("recall", "召回率"),
         ("false positive rate", "误报率"), ("value caught", "拦截金额"), ("value missed", "漏过金额"),
     )  # fmt: skip
     heads += [("n", both(en, zh)) for en, zh in words]
@@ -262,7 +286,8 @@ def _labels(report: Report) -> str:
     about = both(
         f"Labels: {labels['event']}. {labels['labelled']:,} decisions up to {until} are old enough to tell, "
         f"{labels['positives']:,} of them were reported; {labels['unknown']:,} are too young.",
-        f"标签事件：{labels['event']}。截至 {until} 的 {labels['labelled']:,} 笔决策已可判断，其中 {labels['positives']:,} "
+        f"标签事件：{labels['event']}。截至 {until} 的 {labels['labelled']:,} 笔决策已可判断，"
+        f"其中 {labels['positives']:,} "
         f"笔被举报；另有 {labels['unknown']:,} 笔时间过近，尚不可知。",
     )
     return section(both("What the labels say", "标签结论"), about, table(heads, rows))
@@ -274,12 +299,15 @@ def _labels(report: Report) -> str:
 def _rules(report: Report) -> str:
     hits = {(one["table"], one["rule"]): one["hits"] for one in report["rules"]["baseline"]}
     most = max([one["hits"] for one in report["rules"]["candidate"]] + [1])
-    rows = []
+    rows: list[Sequence[Cell]] = []
     for one in report["rules"]["candidate"]:
         bar = f'<span class="bar" style="width:{round(90 * one["hits"] / most)}px"></span>' if one["hits"] else ""
         before = hits.get((one["table"], one["rule"]), 0)
         rows.append([("why", rule(one)), ("n", f"{before:,}"), ("n", f"{one['hits']:,}"), bar])
-    heads: list[Any] = [both("rule of the candidate", "候选策略的规则"), ("n", both("baseline, same place", "基准策略同一位置"))]
+    heads: list[Cell] = [
+        both("rule of the candidate", "候选策略的规则"),
+        ("n", both("baseline, same place", "基准策略同一位置")),
+    ]
     heads += [("n", both("candidate", "候选策略")), ""]
     silent = report["never_fired"]["candidate"]
     never = both(
@@ -290,21 +318,30 @@ def _rules(report: Report) -> str:
 
 
 def _sample(report: Report) -> str:
-    rows = [
+    rows: list[Sequence[Cell]] = [
         [
             ("mono nb", str(one["decision"])),
             ("nb", escape(format_time(one["time_ms"])[:16].replace("T", " "))),
             ("nb", f"{_chip(report, one['from'])} → {_chip(report, one['to'])}"),
             ("n", "" if one["money"] is None else amount(one["money"], one["currency"])),
-            f'<span class="small">{escape(", ".join(one["reasons_from"]) or "–")} → '
-            f"{escape(', '.join(one['reasons_to']) or '–')}</span>",
+            _codes(one),
         ]
         for one in report["sample"]
     ]
-    heads: list[Any] = [both("decision", "决策编号"), both("time (UTC)", "时间 (UTC)"), both("change", "变化")]
+    heads: list[Cell] = [both("decision", "决策编号"), both("time (UTC)", "时间 (UTC)"), both("change", "变化")]
     heads += [("n", both("value", "金额")), both("reasons", "理由代码")]
-    about = both("An even choice of each change. Look closer: quanheng explain ID.", "各类变化的均匀抽样。详情：quanheng explain 编号。")
-    return section(both("Sample of changed decisions", "改变的决策抽样"), about, table(heads, rows) if rows else _none())
+    about = both(
+        "An even choice of each change. Look closer: quanheng explain ID.",
+        "各类变化的均匀抽样。详情：quanheng explain 编号。",
+    )
+    return section(
+        both("Sample of changed decisions", "改变的决策抽样"), about, table(heads, rows) if rows else _none()
+    )
+
+
+def _codes(one: Mapping[str, Any]) -> str:
+    was, now = (escape(", ".join(one[key]) or "–") for key in ("reasons_from", "reasons_to"))
+    return f'<span class="small">{was} → {now}</span>'
 
 
 def _how(report: Report) -> str:
@@ -314,17 +351,22 @@ def _how(report: Report) -> str:
         both(
             "Features: as they were served with each decision." if served
             else "Features: folded again under each version, as of each event's own place in the log.",
-            "特征：取自每笔决策当时所用的数值。" if served else "特征：按各版本重新计算，严格限于事件当时日志中已有的内容。",
+            "特征：取自每笔决策当时所用的数值。" if served
+            else "特征：按各版本重新计算，严格限于事件当时日志中已有的内容。",
         ),
         both(
-            f"Left out: {left_out['erased']:,} decisions of erased subjects, {left_out['not_readable']:,} that a version "
-            "could not read.",
+            f"Left out: {left_out['erased']:,} decisions of erased subjects, "
+            f"{left_out['not_readable']:,} that a version could not read.",
             f"未计入：主体已删除 {left_out['erased']:,} 笔，版本无法读取 {left_out['not_readable']:,} 笔。",
         ),
         both(f"The log was read up to record {report['as_of']:,}.", f"日志读至第 {report['as_of']:,} 条记录。"),
     ]  # fmt: skip
     for side, en, zh in SIDES:
         engine = report[side]["engine"]
-        lines.append(both(f"{en}: {engine['mode']} ({escape(engine['why'])})", f"{zh}：{engine['mode']} ({escape(engine['why'])})"))
+        lines.append(
+            both(
+                f"{en}: {engine['mode']} ({escape(engine['why'])})", f"{zh}：{engine['mode']} ({escape(engine['why'])})"
+            )
+        )
     items: Sequence[str] = [f"<li>{line}</li>" for line in lines]
     return section(both("How it was computed", "计算方法"), "", f'<ul class="small">{"".join(items)}</ul>')

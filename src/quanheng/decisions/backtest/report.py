@@ -1,4 +1,4 @@
-"""The report of a backtest as plain data, ready for JSON: what was compared, what changed, why, and what it is worth."""
+"""The report of a backtest as plain data, ready for JSON: what was compared, what changed, why, and its worth."""
 
 from __future__ import annotations
 
@@ -173,9 +173,7 @@ class _Told:
                 for code in set(self.counted.shapes.known[number].reasons):
                     counts[side][code] += count
         codes = sorted({*counts[0], *counts[1]}, key=lambda code: (-counts[1][code], -counts[0][code], code))
-        return [
-            {**self._reason(code), "baseline": counts[0][code], "candidate": counts[1][code]} for code in codes
-        ]
+        return [{**self._reason(code), "baseline": counts[0][code], "candidate": counts[1][code]} for code in codes]
 
     # -- segments, days, scores
 

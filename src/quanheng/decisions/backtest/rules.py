@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from quanheng.decisions.dmn.model import Definitions, Table
 
 Names = Mapping[str, Mapping[str, str]]
 """What inputs are called: name → {"en": …, "zh": …}; a name that is not there is shown as it stands."""
+
+NO_NAMES: Names = MappingProxyType({})
 
 
 class Rule(NamedTuple):
@@ -38,7 +41,7 @@ class Rule(NamedTuple):
         """What makes two rules say the same: everything but their place and their note."""
         return self.table, self.tests, self.outputs
 
-    def words(self, names: Names = {}) -> dict[str, str]:
+    def words(self, names: Names = NO_NAMES) -> dict[str, str]:
         """The conditions of the rule as a sentence in English and Chinese."""
         return {
             "en": " and ".join(_said(name, test, "en", names) for name, test in self.tests) or "always",
@@ -79,18 +82,22 @@ def rule_book(definitions: Definitions, wanted: Sequence[str] | None = None) -> 
             continue
         for number, rule in enumerate(table.rules, 1):
             cells = zip(table.inputs, rule.tests, strict=False)
-            tests = tuple((clause.expression, " ".join(text.split())) for clause, text in cells if text not in ("-", ""))
+            tests = tuple(
+                (clause.expression, " ".join(text.split())) for clause, text in cells if text not in ("-", "")
+            )
             given = zip(table.outputs, rule.outputs, strict=False)
             outputs = tuple((output.name, " ".join(text.split())) for output, text in given)
-            rules.append(Rule(decision.name, number, tests, outputs, "; ".join(note for note in rule.annotations if note)))
+            rules.append(
+                Rule(decision.name, number, tests, outputs, "; ".join(note for note in rule.annotations if note))
+            )
     return RuleBook(rules)
 
 
 def align(before: RuleBook, after: RuleBook) -> dict[RuleKey, RuleKey]:
     """Which rule of `after` is which of `before`: after's key → before's key, for those that have a partner.
 
-    Rules that say the same are the same, wherever they stand. Of the rest, a rule of the same table with the same output,
-    else with the same tests, is the other one altered, the nearest number first.
+    Rules that say the same are the same, wherever they stand. Of the rest, a rule of the same table with the same
+    output, else with the same tests, is the other one altered, the nearest number first.
     """
     partners: dict[RuleKey, RuleKey] = {}
     free = dict(before.rules)

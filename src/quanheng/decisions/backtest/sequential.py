@@ -9,8 +9,8 @@ For an arm with `k` of `n` the beta-binomial mixture likelihood ratio
 
 is a martingale of mean 1 under the true rate p, whenever the arm of each decision was chosen before its result. So is
 the product of both arms' ratios, and by Ville's inequality it ever exceeds 1 / alpha with a chance of at most alpha.
-The confidence sequence for the difference holds every d for which some pair (p + d, p) keeps the product below 1 / alpha.
-It is exact for rates, also for rare ones, where a normal approximation is not.
+The confidence sequence for the difference holds every d for which some pair (p + d, p) keeps the product below
+1 / alpha. It is exact for rates, also for rare ones, where a normal approximation is not.
 
 Sources: H. Robbins, Statistical methods related to the law of the iterated logarithm, Annals of Mathematical Statistics
 41 (1970), the method of mixtures; S. Howard, A. Ramdas, J. McAuliffe, J. Sekhon, Time-uniform, nonparametric,
@@ -35,7 +35,8 @@ _STEPS = 60
 _EDGE = 1e-12
 
 
-class Arm(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Arm:
     """What one arm has shown: `hits` of `count` decisions had the property."""
 
     count: int = 0
@@ -110,8 +111,8 @@ class Watch:
 
     def add(self, arm: int, happened: bool, times: int = 1) -> None:
         """One decision of an arm (0 champion, 1 challenger), or several alike."""
-        count, hits = self.arms[arm]
-        self.arms[arm] = Arm(count + times, hits + times * happened)
+        before = self.arms[arm]
+        self.arms[arm] = Arm(before.count + times, before.hits + times * happened)
         if self.ready:
             self.p_value = min(self.p_value, exp(min(0.0, -self.evidence())))
             if self.p_value <= self.alpha and self.real_since is None:
@@ -123,7 +124,7 @@ class Watch:
         return min(arm.count for arm in self.arms) >= self.sample_min
 
     def evidence(self) -> float:
-        """log of the product of both ratios at the common rate that explains both arms best: the test of no difference."""
+        """log of the product of both ratios at the common rate that explains both best: the test of no difference."""
         champion, challenger = self.arms
         total = champion.count + challenger.count
         common = (champion.hits + challenger.hits) / total if total else 0.5
@@ -137,9 +138,7 @@ class Watch:
         difference = challenger.hits / challenger.count - champion.hits / champion.count
         low, high = interval(champion, challenger, self.alpha)
         real = self.real_since is not None
-        return Finding(
-            self.name, champion, challenger, difference, low, high, self.p_value, real, self.real_since
-        )
+        return Finding(self.name, champion, challenger, difference, low, high, self.p_value, real, self.real_since)
 
 
 def interval(champion: Arm, challenger: Arm, alpha: float) -> tuple[float, float]:
@@ -154,7 +153,7 @@ def interval(champion: Arm, challenger: Arm, alpha: float) -> tuple[float, float
 
 
 def profile(champion: Arm, challenger: Arm, difference: float) -> float:
-    """The least log product over all pairs of rates (p, p + difference). Convex in both, so a ternary search finds it."""
+    """The least log product over all pairs of rates (p, p + difference). Convex, so a ternary search finds it."""
     low, high = max(0.0, -difference), min(1.0, 1.0 - difference)
 
     def product(rate: float) -> float:
@@ -264,6 +263,7 @@ def words(finding: Finding, alpha: float = ALPHA) -> dict[str, str]:
     else:
         verdict_en, verdict_zh = "No real difference is shown yet", "尚未显示真实差异"
     return {
-        "en": f"{finding.name}: champion {rates}, challenger {others}. {verdict_en}; {between_en} ({known}, at any time).",
+        "en": f"{finding.name}: champion {rates}, challenger {others}. {verdict_en}; {between_en} "
+        f"({known}, at any time).",
         "zh": f"{finding.name}：冠军组 {rates}，挑战组 {others}。{verdict_zh}；{between_zh}（{known}，任意时刻有效）。",
     }

@@ -5,8 +5,8 @@ CSS = """
 --o0:#2f9e8f;--o1:#e0a526;--o2:#c8445a;--o3:#7a5ea8;--o4:#4d7fb8;--o5:#8a8f98;--stay:#6c7d93;--milder:#2f9e8f;--severer:#c8445a}
 :root[data-theme=dark]{--bg:#11161d;--card:#1a212b;--ink:#e8edf3;--soft:#9aa7b6;--line:#2e3845;--accent:#8ab4f8;
 --o0:#46b5a6;--o1:#e6b547;--o2:#e0647a;--o3:#a389d1;--o4:#74a3da;--o5:#9aa0aa;--stay:#8496ad;--milder:#46b5a6;--severer:#e0647a}
-@media (prefers-color-scheme:dark){:root:not([data-theme=light]){--bg:#11161d;--card:#1a212b;--ink:#e8edf3;--soft:#9aa7b6;
---line:#2e3845;--accent:#8ab4f8;--o0:#46b5a6;--o1:#e6b547;--o2:#e0647a;--o3:#a389d1;--o4:#74a3da;--o5:#9aa0aa;--stay:#8496ad;
+@media (prefers-color-scheme:dark){:root:not([data-theme=light]){--bg:#11161d;--card:#1a212b;--ink:#e8edf3;
+--soft:#9aa7b6;--line:#2e3845;--accent:#8ab4f8;--o0:#46b5a6;--o1:#e6b547;--o2:#e0647a;--o3:#a389d1;--o4:#74a3da;--o5:#9aa0aa;--stay:#8496ad;
 --milder:#46b5a6;--severer:#e0647a}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI","Noto Sans",
@@ -20,8 +20,8 @@ p{margin:4px 0 10px}
 .soft,.small{color:var(--soft)}
 .small{font-size:13px}
 .switch{display:flex;gap:6px}
-button{font:inherit;font-size:13px;padding:5px 12px;border:1px solid var(--line);border-radius:16px;background:var(--card);
-color:var(--ink);cursor:pointer}
+button{font:inherit;font-size:13px;padding:5px 12px;border:1px solid var(--line);border-radius:16px;
+background:var(--card);color:var(--ink);cursor:pointer}
 button:focus-visible{outline:2px solid var(--accent);outline-offset:1px}
 .sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(280px,1fr));gap:12px;margin-bottom:12px}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-bottom:12px}
@@ -39,7 +39,8 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 tr:last-child td{border-bottom:0}
 td.nb{white-space:nowrap}.mono.nb{overflow-wrap:normal}
 td.why{min-width:260px}
-.chip{display:inline-block;padding:1px 9px;border-radius:10px;font-size:13px;font-weight:600;color:#fff;white-space:nowrap}
+.chip{display:inline-block;padding:1px 9px;border-radius:10px;font-size:13px;font-weight:600;color:#fff;
+white-space:nowrap}
 .c0{background:#1f7f72}.c1{background:#8f6410}.c2{background:#b0334a}.c3{background:#6b4fa0}.c4{background:#3a6aa3}.c5{background:#6b7079}
 .plus,.minus{font-weight:700;margin-right:4px}.plus{color:var(--severer)}.minus{color:var(--milder)}
 ul{margin:0;padding:0;list-style:none}li{margin:0 0 4px}
@@ -59,7 +60,8 @@ svg .area{fill-opacity:.55}
 .legend .dash{height:0;width:18px;border-top:2px dashed var(--ink);border-radius:0;vertical-align:4px}
 details summary{cursor:pointer;color:var(--accent);font-size:14px;margin-top:6px}
 .bar{display:inline-block;height:8px;border-radius:4px;background:var(--accent);vertical-align:1px;margin-left:8px;opacity:.75}
-@media (max-width:560px){main{padding:14px 10px 40px}section,.card{padding:13px 12px;border-radius:10px}h1{font-size:20px}
+@media (max-width:560px){main{padding:14px 10px 40px}section,.card{padding:13px 12px;border-radius:10px}
+h1{font-size:20px}
 .big{font-size:19px}svg text,svg .axis{font-size:17px}svg .small{font-size:15px}svg .figure{font-size:21px}
 th,td{padding:6px 7px}.cards{grid-template-columns:1fr 1fr}}
 @media print{.switch{display:none}body{background:#fff}section,.card{break-inside:avoid}}
