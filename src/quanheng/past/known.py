@@ -97,10 +97,6 @@ class EventReader:
         return made
 
 
-class CannotBeServed(InputError):
-    """A version reads features that were not recorded with the decisions."""
-
-
 class Asker:
     """Answers what the flow of one pack asks for, over chunks of recorded decisions.
 
@@ -275,11 +271,11 @@ class _Alike:
 
         Raises
         ------
-        CannotBeServed : naming the folds that were not recorded
+        InputError : naming the folds that were not recorded
         """
         needed = needs_of(asker, {*self.names}) & self.missing
         if needed:
-            raise CannotBeServed(
+            raise InputError(
                 "the version reads folds that were not recorded with the decisions",
                 where=f"pack {asker.pack.name}",
                 found=", ".join(sorted(needed)),

@@ -24,7 +24,7 @@ from quanheng.loading.files import read_pack
 from quanheng.loading.find import read_packs
 from quanheng.past.backtest import Band, Settings, backtest
 from quanheng.past.columns import NoColumn, _rounded, column_of, input_column
-from quanheng.past.known import Asker, CannotBeServed, EventReader, served
+from quanheng.past.known import Asker, EventReader, served
 from quanheng.past.versions import Asked, read_asked
 from quanheng.past.window import PastReader, Window, survey
 
@@ -221,7 +221,7 @@ def test_other_folds_are_folded_again_as_of_each_event(tmp_path):
     fill(engine, seed=24, groups=40)
     fill(other, seed=24, groups=40)
     place = folder(tmp_path, "wider", *WIDER)
-    with pytest.raises(CannotBeServed, match="reads folds that were not recorded with the decisions"):
+    with pytest.raises(InputError, match="reads folds that were not recorded with the decisions"):
         run(engine, place)
     found = run(engine, place, rebuilt=True)
     outcomes = engine.state.program.outcomes
@@ -394,8 +394,9 @@ def test_a_version_that_reads_headers_otherwise_is_refused(history, tmp_path):
         "moved",
         ("events.toml", "amount_minor = {", 'extra = {type = "integer", optional = true}\namount_minor = {'),
     )
-    with pytest.raises(DeclarationError, match="to which fields may only be appended"):
+    with pytest.raises(DeclarationError, match="to which fields may only be appended") as refused:
         run(history, place)
+    assert "cannot read this log: 1 problem" in str(refused.value)
 
 
 def test_what_was_decided_then_has_no_other_day():

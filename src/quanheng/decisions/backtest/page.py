@@ -220,7 +220,7 @@ def _segments(report: Report) -> Iterable[str]:
                 note = f"{share} / {row['decisions']:,}" if side == "baseline" else f"{share}, Δ {row['changed']:,}"
                 bars.append(charts.Bar(label, parts, note))
         about = both(
-            f"Share that is not “{escape(mildest)}”, of all: baseline above, candidate below; Δ: decisions that change.",
+            f"Share that is not “{escape(mildest)}”, of all: baseline above, candidate below; Δ: how many change.",
             f"结果不是“{escape(mildest)}”的占比与总笔数：上为基准，下为候选；Δ 为改变的笔数。",
         )
         chart = legend(report["outcomes"][1:], 1) + charts.shares(bars, f"by {segment['by']}")
