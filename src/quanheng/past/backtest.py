@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from quanheng.decisions.backtest.compare import Comparison
@@ -42,6 +43,11 @@ class Band(NamedTuple):
     name: str
     bounds: tuple[Decimal, ...] = ()
 
+    def labels(self) -> list[str]:
+        """The bands of a number in rising order; none where the name is no number."""
+        middles = [f"{low} .. {high}" for low, high in pairwise(self.bounds)]
+        return [f"< {self.bounds[0]}", *middles, f">= {self.bounds[-1]}"] if self.bounds else []
+
     def of(self, value: object) -> str:
         """The band a value lies in; bands are half-open, [low, high)."""
         if value is None:
@@ -49,10 +55,7 @@ class Band(NamedTuple):
         if not self.bounds:
             return str(value).lower() if isinstance(value, bool) else str(value)
         assert isinstance(value, int | Decimal)
-        at = bisect_right(self.bounds, value)
-        if at == 0:
-            return f"< {self.bounds[0]}"
-        return f">= {self.bounds[-1]}" if at == len(self.bounds) else f"{self.bounds[at - 1]} .. {self.bounds[at]}"
+        return self.labels()[bisect_right(self.bounds, value)]
 
 
 class Settings(NamedTuple):
@@ -275,7 +278,7 @@ class _Backtest:
             {**PLATFORM_REASONS, **_reasons(baseline), **_reasons(candidate)},
             list(dict.fromkeys([*baseline.outcomes, *candidate.outcomes])),
         )
-        made = report(counted, books)
+        made = report(counted, books, {band.name: band.labels() for band in self.settings.segments})
         money, _ = self.fields(self._asker(self.active)) if counted.count else ("", "")
         labels = None
         if self.label is not None:

@@ -88,7 +88,7 @@ def shares(bars: Sequence[Bar], label: str) -> str:
 
 def lengths(bars: Sequence[Bar], label: str) -> str:
     """Bars whose length is the amount, from one line; the text of each stands before and behind it."""
-    left, high, gap, right = 150, 24, 12, 175
+    left, high, gap, right = 165, 24, 12, 175
     most = max((sum(amount for _, amount, _ in bar.parts) for bar in bars), default=0) or 1
     parts = []
     for at, bar in enumerate(bars):
@@ -110,7 +110,7 @@ def over_time(
 
     series : (outcome, baseline counts, candidate counts), each as long as `days`
     """
-    left, right, gap, top = 60, 12, 34, 18
+    left, right, gap, top = 78, 12, 34, 18
     parts = []
     span = max(len(days) - 1, 1)
     for number, (outcome, before, after) in enumerate(series):
@@ -157,7 +157,7 @@ def histogram(
     A bin of one decision must be seen beside a bin of a million, so the height of a bin is the logarithm of its total;
     within the bin the outcomes divide it by their share.
     """
-    left, right, height, gap, top = 60, 12, 130, 40, 20
+    left, right, height, gap, top = 78, 12, 130, 40, 20
     bins = max((len(counts) for counts in after.values()), default=0)
     width = (WIDTH - left - right) / max(bins, 1)
     totals = [[sum(counts[at] for counts in side.values()) for at in range(bins)] for side in (before, after)]

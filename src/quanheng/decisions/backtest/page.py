@@ -71,7 +71,7 @@ def _cards(report: Report) -> str:
         (both("decisions compared", "比较的决策"), f"{decided:,}", ""),
         (both("outcome changed", "结果改变"), f"{changed:,}", percent(changed, decided)),
         (
-            both("only reasons changed", "仅理由改变"),
+            both("other reasons only", "仅理由改变"),
             f"{report['only_reasons']:,}",
             percent(report["only_reasons"], decided),
         ),
@@ -79,9 +79,8 @@ def _cards(report: Report) -> str:
     for currency, cells in report["value"].items():
         moved = sum(cell for row, line in enumerate(cells) for column, cell in enumerate(line) if row != column)
         whole = sum(map(sum, cells))
-        made.append(
-            (both("value of changed decisions", "结果改变的金额"), amount(moved, currency), percent(moved, whole))
-        )
+        number, _, unit = amount(moved, currency).partition(" ")
+        made.append((both("value of changes", "结果改变的金额"), number, f"{unit} {percent(moved, whole)}"))
     labels = report["labels"]
     if labels and labels["positives"]:
         for row in labels["rows"][:2]:
@@ -166,7 +165,8 @@ def _changes(report: Report) -> str:
         "Changed decisions by what differs: + a rule that now matches, − one that no longer does.",
         "按差异归组：+ 表示新命中的规则，− 表示不再命中的规则。",
     )
-    return section(both("What changed, and why", "改变了什么，原因何在"), about, body + note)
+    shown = f'<div class="stack">{body}</div>{note}'
+    return section(both("What changed, and why", "改变了什么，原因何在"), about, shown)
 
 
 def _why(one: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from quanheng.decisions.backtest.compare import OTHER, SCORE_BINS, Comparison
@@ -14,6 +15,7 @@ SIDES = ("baseline", "candidate")
 CHANGES_SHOWN_MAX = 100
 EXAMPLES_MAX = 5
 _DAY_MS = 86_400_000
+NO_ORDERS: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class Books(NamedTuple):
@@ -26,8 +28,12 @@ class Books(NamedTuple):
     outcomes: Sequence[str]
 
 
-def report(comparison: Comparison, books: Books) -> dict[str, Any]:
+def report(comparison: Comparison, books: Books, orders: Mapping[str, Sequence[str]] = NO_ORDERS) -> dict[str, Any]:
     """Everything that was counted.
+
+    Parameters
+    ----------
+    orders : the values of a segment in the order in which they are to stand; default: the largest first
 
     Returns
     -------
@@ -38,7 +44,7 @@ def report(comparison: Comparison, books: Books) -> dict[str, Any]:
     rules : per side every rule with its hits; never_fired : those without one; rules_changed : between the versions
     segments, days, score, sample : see the keys
     """
-    told = _Told(comparison, books)
+    told = _Told(comparison, books, orders)
     return {
         "decisions": comparison.count,
         "changed": comparison.changed,
@@ -69,8 +75,8 @@ def _matrix(outcomes: Sequence[str], counts: Iterable[tuple[str, str, int]]) -> 
 
 
 class _Told:
-    def __init__(self, comparison: Comparison, books: Books) -> None:
-        self.counted, self.books = comparison, books
+    def __init__(self, comparison: Comparison, books: Books, orders: Mapping[str, Sequence[str]]) -> None:
+        self.counted, self.books, self.orders = comparison, books, orders
         seen = dict.fromkeys(shape.outcome for shape in comparison.shapes.known)
         self.outcomes = [*books.outcomes, *(one for one in seen if one not in books.outcomes)]
         self.partners = align(books.baseline, books.candidate)
@@ -178,13 +184,13 @@ class _Told:
     # -- segments, days, scores
 
     def segments(self) -> list[dict[str, Any]]:
-        """Per segment its values, the largest first."""
+        """Per segment its values."""
         return [
-            {"by": name, "rows": self._segment(counts, self.counted.values[f"by {name}"])}
+            {"by": name, "rows": self._segment(name, counts, self.counted.values[f"by {name}"])}
             for name, counts in self.counted.segments.items()
         ]
 
-    def _segment(self, counts: Counter, values: Counter) -> list[dict[str, Any]]:
+    def _segment(self, name: str, counts: Counter, values: Counter) -> list[dict[str, Any]]:
         rows: dict[str, dict[str, Any]] = {}
         for (value, was, now, currency), count in counts.items():
             empty = {"value": value, "decisions": 0, "changed": 0, "baseline": self._none(), "candidate": self._none()}
@@ -195,7 +201,9 @@ class _Told:
             if was != now:
                 row["changed"] += count
                 row["changed_value"][currency] += values[value, was, now, currency]
-        return sorted(rows.values(), key=lambda row: (-row["decisions"], row["value"]))
+        places = {value: place for place, value in enumerate(self.orders.get(name, ()))}
+        last = len(places)
+        return sorted(rows.values(), key=lambda row: (places.get(row["value"], last), -row["decisions"], row["value"]))
 
     def _none(self) -> dict[str, int]:
         return dict.fromkeys(self.outcomes, 0)

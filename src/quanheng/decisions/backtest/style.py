@@ -28,7 +28,7 @@ button:focus-visible{outline:2px solid var(--accent);outline-offset:1px}
 section,.card{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:16px 18px;min-width:0}
 section{margin-bottom:12px}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:12px;align-items:start}
-.big{font-size:23px;white-space:nowrap;font-weight:650;line-height:1.2;font-variant-numeric:tabular-nums}
+.big{font-size:21px;white-space:nowrap;font-weight:650;line-height:1.2;font-variant-numeric:tabular-nums}
 .name{font-weight:650;overflow-wrap:anywhere}
 .mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:12.5px;overflow-wrap:anywhere}
 .scroll{overflow-x:auto;margin:0 -4px;padding:0 4px}
@@ -64,6 +64,8 @@ details summary{cursor:pointer;color:var(--accent);font-size:14px;margin-top:6px
 h1{font-size:20px}
 .big{font-size:19px}svg text,svg .axis{font-size:17px}svg .small{font-size:15px}svg .figure{font-size:21px}
 th,td{padding:6px 7px}.cards{grid-template-columns:1fr 1fr}}
+@media (max-width:560px){.stack table,.stack tbody,.stack tr,.stack td{display:block;border:0}.stack thead{display:none}
+.stack tr{border-bottom:1px solid var(--line);padding:6px 0}.stack td{padding:2px 4px}.stack td.n{text-align:left}}
 @media print{.switch{display:none}body{background:#fff}section,.card{break-inside:avoid}}
 """
 
