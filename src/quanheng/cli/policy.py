@@ -95,6 +95,7 @@ def backtest(
     json : bool
         One line of JSON: the whole report.
     """
+    from quanheng.engine import steady_memory
     from quanheng.past.backtest import backtest as run
     from quanheng.server.opening import available_packs
 
@@ -104,6 +105,7 @@ def backtest(
     )
     config = place.read()
     started_s = time.perf_counter()
+    steady_memory()
     with reader(config) as log, progress_bar() as progress:
         found = run(log, available_packs(config.packs.folders), settings, by_stage(progress))
     seconds = time.perf_counter() - started_s

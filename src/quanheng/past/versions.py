@@ -105,6 +105,9 @@ class Versions:
         newest = activations[-1]
         stored = {name: _files(content, name, hash) for name, hash in newest.packs.items()}
         self._available = {**available, **stored}
+        self._made_of: dict[str, Version] = {}
+        active = load_packs([pack], self._available)
+        self._layouts = {one.name: one.layout() for one in Program(active, newest.codes).types.values()}
 
     def find(self, asked: Asked) -> Version:
         """The version that is meant.
@@ -125,6 +128,8 @@ class Versions:
         return self._made(asked, "hash", _files(self.content, self.pack, hash), hash)
 
     def _made(self, asked: Asked, kind: Kind, files: PackFiles, hash: str) -> Version:
+        if asked.name in self._made_of:
+            return self._made_of[asked.name]._replace(as_of_ms=asked.as_of_ms)
         packs = load_packs([self.pack], {**self._available, self.pack: files})
         if packs[self.pack].name != self.pack:
             raise InputError(
@@ -136,19 +141,19 @@ class Versions:
                 codes.setdefault(event.name, max(codes.values(), default=15) + 1)
         program = Program(packs, codes, engine=__version__)
         self._check_layouts(program, asked.name)
-        return Version(asked.name, kind, program, hash, asked.as_of_ms)
+        made = self._made_of[asked.name] = Version(asked.name, kind, program, hash, asked.as_of_ms)
+        return made
 
     def _check_layouts(self, program: Program, name: str) -> None:
         """Headers are read by position: a version may only append to what the log holds."""
-        active = load_packs([self.pack], self._available)
         problems = []
-        for one in Program(active, self.activations[-1].codes).types.values():
-            other = program.types.get(one.name)
-            for was, now in zip(one.layout(), other.layout(), strict=True) if other is not None else ():
+        for event, layout in self._layouts.items():
+            other = program.types.get(event)
+            for was, now in zip(layout, other.layout(), strict=True) if other is not None else ():
                 if now[: len(was)] != was:
                     message = "the log holds events of this type, to which fields may only be appended"
                     known = ", ".join(was) + ", then new ones"
-                    problems.append(Problem(f"{name}/events.toml", one.name, message, ", ".join(now), known))
+                    problems.append(Problem(f"{name}/events.toml", event, message, ", ".join(now), known))
         if problems:
             raise DeclarationError(f"the version {name!r} cannot read this log", problems)
 

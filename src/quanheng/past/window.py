@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from quanheng.events.intake import EventBody, decode_event_body
 from quanheng.facts import DecisionBody, decode_body
-from quanheng.kernel.log.records import DECISION, EVENT, Columns, Record
+from quanheng.kernel.log.records import DECISION, EVENT, HEADER_BYTES, NULL, SEALED, Columns, Record
+from quanheng.kernel.seal import NO_SUBJECT
 from quanheng.reading import Reader
 from quanheng.recovery import HEADER_KEYS_MAX, HEADER_NUMBERS_MAX
 from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated
@@ -127,7 +128,7 @@ def survey(reader: Reader, window: Window, label: LabelSource | None, progress: 
 
 def _label_ids(reader: Reader, columns: Columns, rows: Sequence[int], field: str) -> Iterator[bytes]:
     """Digests of the ids that label events name; an erased label names nothing."""
-    for payload in _unsealed(reader, [columns.record(row) for row in rows]):
+    for payload in _unsealed(reader, columns, rows):
         if payload is not None:
             named = msgspec.json.decode(decode_event_body(payload).data).get(field)
             if isinstance(named, str):
@@ -182,24 +183,29 @@ class PastReader:
 
     def _read(self, first: int, columns: Columns, rows: NDArray[np.intp]) -> Iterator[_PastRow]:
         # An event and its decision are neighbours of one group, and a group is one batch.
-        records = [columns.record(row) for row in rows.tolist()]
-        events = [columns.record(one.cause - first) for one in records]
-        payloads = _unsealed(self.reader, [*records, *events])
-        for row, record, event, mine, theirs in zip(
-            rows.tolist(), records, events, payloads[: len(records)], payloads[len(records) :], strict=True
-        ):
+        events = columns.cause[rows] - first
+        n = len(rows)
+        payloads = _unsealed(self.reader, columns, [*rows.tolist(), *events.tolist()])
+        times, received = columns.time_ms[events].tolist(), columns.received_ms[events].tolist()
+        keys, numbers = columns.keys[events], columns.numbers[events]
+        for at, (row, event) in enumerate(zip(rows.tolist(), events.tolist(), strict=True)):
+            mine, theirs = payloads[at], payloads[n + at]
             if mine is None or theirs is None:
                 self.erased += 1
                 continue
-            yield _PastRow(first + row, record, event, decode_body(mine), decode_event_body(theirs))
+            body, asked = decode_body(mine), decode_event_body(theirs)
+            yield _PastRow(first + row, first + event, times[at], received[at], body, asked, keys[at], numbers[at])
 
 
 class _PastRow(NamedTuple):
-    offset: int
-    record: Record
-    event: Record
+    decision: int
+    event: int
+    time_ms: int
+    received_ms: int
     body: DecisionBody
     asked: EventBody
+    keys: NDArray[np.uint64]
+    numbers: NDArray[np.int64]
 
 
 class _Gathered:
@@ -227,24 +233,17 @@ class _Gathered:
 
 
 def past_rows(rows: Sequence[_PastRow]) -> PastRows:
-    """Rows side by side. Event types may only grow, so those of before a growth are filled up with nulls."""
-    n = len(rows)
-    keys = np.zeros((n, max(len(row.event.keys) for row in rows), 2), np.uint64)
-    numbers = np.full((n, max(len(row.event.numbers) for row in rows)), -(2**63), np.int64)
-    for index, row in enumerate(rows):
-        if row.event.keys:
-            keys[index, : len(row.event.keys)] = np.frombuffer(b"".join(row.event.keys), np.uint64).reshape(-1, 2)
-        numbers[index, : len(row.event.numbers)] = row.event.numbers
+    """Rows side by side; keys and numbers have the widest header, filled up with nulls."""
     return PastRows(
         rows[0].body.program,
-        [row.offset for row in rows],
-        [row.record.cause for row in rows],
-        [row.event.time_ms for row in rows],
-        [row.event.received_ms for row in rows],
+        [row.decision for row in rows],
+        [row.event for row in rows],
+        [row.time_ms for row in rows],
+        [row.received_ms for row in rows],
         [row.body for row in rows],
         [row.asked for row in rows],
-        keys,
-        numbers,
+        np.stack([row.keys for row in rows]),
+        np.stack([row.numbers for row in rows]),
     )
 
 
@@ -257,7 +256,13 @@ def one_decision(reader: Reader, offset: int) -> PastRows:
     """
     decided = reader.recorded_decision(offset)
     event = reader.event(decided.record.cause)
-    return past_rows([_PastRow(offset, decided.record, event.record, decided.body, event.body)])
+    record = event.record
+    keys = np.zeros((HEADER_KEYS_MAX, 2), np.uint64)
+    keys[: len(record.keys)] = np.frombuffer(b"".join(record.keys), np.uint64).reshape(-1, 2)
+    numbers = np.full(HEADER_NUMBERS_MAX, NULL, np.int64)
+    numbers[: len(record.numbers)] = record.numbers
+    times = record.time_ms, record.received_ms
+    return past_rows([_PastRow(offset, event.offset, *times, decided.body, event.body, keys, numbers)])
 
 
 def _batches(reader: Reader, first: int, last: int) -> Iterator[tuple[int, Columns]]:
@@ -275,6 +280,14 @@ def _activation(offset: int, record: Record) -> Activation:
     return Activation(offset, read.packs, read.versions, read.codes)
 
 
-def _unsealed(reader: Reader, records: Sequence[Record]) -> list[bytes | None]:
-    sealed = [(one.subject if one.sealed else bytes(16), one.header, one.payload) for one in records]
-    return reader.ring.unseal_many(*zip(*sealed, strict=True)) if sealed else []
+def _unsealed(reader: Reader, columns: Columns, rows: Sequence[int]) -> list[bytes | None]:
+    """Payloads of records in clear, cut out of the batch by the lengths in their headers; None = erased."""
+    if not rows:
+        return []
+    body, subjects, headers, payloads = columns.body, [], [], []
+    for start, length in zip(columns.position[rows].tolist(), columns.length[rows].tolist(), strict=True):
+        behind = start + HEADER_BYTES + 16 * body[start + 80] + 8 * body[start + 81]
+        subjects.append(body[start + 32 : start + 48] if body[start + 82] & SEALED else NO_SUBJECT)
+        headers.append(body[start:behind])
+        payloads.append(body[behind : start + length])
+    return reader.ring.unseal_many(subjects, headers, payloads)
