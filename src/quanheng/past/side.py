@@ -135,7 +135,8 @@ class _Folding:
 
     def see(self, first: int, columns: Columns, wanted: NDArray[np.int64]) -> None:
         facts = fact_columns(columns, self._program)
-        raw = self._state.apply_windows(facts, read=bool(len(wanted)))
+        moments = self._state.apply_windows(facts, int(columns.received_ms[0]), read=bool(len(wanted)))
+        raw = moments.raw
         places = np.cumsum(facts.kind == EVENT) - 1
         for offset in wanted.tolist():
             self._vectors[offset] = raw[places[offset - first]].copy()
