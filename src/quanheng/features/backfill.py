@@ -7,7 +7,7 @@ A row sees exactly the rows before it in the frame: order the frame by when each
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -65,7 +65,7 @@ def backfill(
     InputError : a column is missing or has a type that is not allowed
     FeatureOverflow : a sum does not fit 64 bits; `event` is the row in the frame
     """
-    state = FeatureState(plan) if state is None else state
+    state, order = FeatureState(plan) if state is None else state, plan.grouped()
     reader = _Reader(plan, events, type, time, dict(columns or {}))
     total, width = len(events), len(plan.folds) if values == "float" else len(plan.columns)
     result = zeroed(width * total).view(np.float64 if values == "float" else np.int64).reshape(width, total)
@@ -76,27 +76,32 @@ def backfill(
         part = raw[: last - first]
         mask: bool | np.ndarray = True if read is None else wanted[first:last]
         try:
-            state.run(*reader.arrays(first, last), read=mask, out=part)
+            state.run(*reader.arrays(first, last), read=mask, out=part, order=order)
         except FeatureOverflow as overflow:
             cells = [(event + first, fold) for event, fold in overflow.cells]
-            raise FeatureOverflow(cells, overflow.raw) from None
+            grouped = _names(order, "raw")
+            places = [grouped.index(name) for name in _names(plan, "raw")]
+            raise FeatureOverflow(cells, overflow.raw[:, places]) from None
         if values == "float":
-            plan.floats(part, result[:, first:last].T)
+            order.floats(part, result[:, first:last].T)
         else:
             transpose(part, result[:, first:last])
         if progress is not None:
             progress(last, total)
-    return _frame(plan, result, wanted, values)
+    return _frame(plan, order, result, wanted, values)
 
 
-def _frame(plan: Plan, result: np.ndarray, wanted: np.ndarray, values: str) -> pl.DataFrame:
+def _frame(plan: Plan, order: Plan, result: np.ndarray, wanted: np.ndarray, values: str) -> pl.DataFrame:
     whole = bool(wanted.all())
     rows = np.arange(len(wanted), dtype=np.int64) if whole else np.flatnonzero(wanted)
     series = [pl.Series("row", rows)]
-    names = plan.names if values == "float" else [column.name for column in plan.columns]
-    for name, column in zip(names, result, strict=True):
+    for name, column in zip(_names(order, values), result, strict=True):
         series.append(pl.Series(name, column if whole else column[rows]))
-    return pl.DataFrame(series)
+    return pl.DataFrame(series).select("row", *_names(plan, values))
+
+
+def _names(plan: Plan, values: str) -> Sequence[str]:
+    return plan.names if values == "float" else [column.name for column in plan.columns]
 
 
 class _Reader:

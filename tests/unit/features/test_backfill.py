@@ -10,7 +10,7 @@ import pytest
 
 from quanheng.features.backfill import backfill
 from quanheng.features.fold import EventLayout, Fold
-from quanheng.features.kernel.words import NULL
+from quanheng.features.kernel.words import NULL, UNKNOWN
 from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.kernel.errors import InputError
@@ -117,6 +117,28 @@ def test_overflow_names_the_row_of_the_frame():
     plan = Plan.compile([PAY], [PLAN.folds[1]], ["pay"], 0)
     with pytest.raises(FeatureOverflow, match="fold mean, event 2 of the group"):
         backfill(plan, events, chunk_rows=1)
+
+
+def test_overflow_gives_the_rest_in_the_order_of_the_plan():
+    """The kernel writes the folds of one table side by side; what comes back has the declared order."""
+    folds = [
+        Fold("by_card", "pay", ("card",), "sum", "flag", 10),
+        Fold("by_shop", "pay", ("shop",), "mean", "amount", 10),
+        Fold("n", "pay", ("card",), "count", None, 10),
+    ]
+    events = pl.DataFrame(
+        {"time": [1, 2], "card": [1, 2], "shop": ["a", "a"], "amount": [2**62, 2**62], "flag": [4, 5]}
+    )
+    plan = Plan.compile([PAY], folds, ["pay"], 0)
+    assert [fold.name for fold in plan.grouped().folds] == ["by_card", "n", "by_shop"]
+    assert plan.grouped().state_words == plan.state_words
+    with pytest.raises(FeatureOverflow, match="fold by_shop, event 1 of the group") as raised:
+        backfill(plan, events)
+    assert raised.value.cells == [(1, "by_shop")]
+    assert raised.value.raw.tolist() == [[4, 2**62, 1, 1], [5, UNKNOWN, 2, 1]]
+    few = backfill(plan, events.with_columns(amount=pl.lit(7)), values="raw")
+    assert few.rows() == [(0, 4, 7, 1, 1), (1, 5, 14, 2, 1)]
+    assert few.columns == ["row", "by_card", "by_shop.sum", "by_shop.count", "n"]
 
 
 def test_empty_frame():
