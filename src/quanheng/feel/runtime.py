@@ -59,8 +59,8 @@ RUNTIME: dict[str, object] = {
     **{name: getattr(operators, name) for name in _OPERATORS},
     **{name: getattr(access, name) for name in _ACCESS},
     "call_builtin": call_builtin, "collect": collect, "snapshot": snapshot, "items_of": items_of, "instance": instance,
-    "admit": admit, "unknown_name": unknown_name, "fail": fail, "Function": Function, "int": int, "str": str, "dict": dict,
-    "bool": bool, "list": list, "any": any, "Decimal": Decimal,
+    "admit": admit, "unknown_name": unknown_name, "fail": fail, "Function": Function, "int": int, "str": str,
+    "dict": dict, "bool": bool, "list": list, "any": any, "Decimal": Decimal,
 }  # fmt: skip
 """All that generated code can reach besides its own constants."""
 
