@@ -79,9 +79,9 @@ def test_an_input_outside_its_allowed_values_is_null() -> None:
 
 def test_a_declared_type_of_the_result_is_kept() -> None:
     more = (
-        '<decision id="e" name="e"><variable name="e" typeRef="tGrade"/><informationRequirement><requiredInput href="#n"/>'
-        '</informationRequirement><decisionTable hitPolicy="FIRST"><input><inputExpression><text>n</text>'
-        "</inputExpression></input><output/><rule><inputEntry><text>5</text></inputEntry><outputEntry><text>"
+        '<decision id="e" name="e"><variable name="e" typeRef="tGrade"/><informationRequirement>'
+        '<requiredInput href="#n"/></informationRequirement><decisionTable hitPolicy="FIRST"><input><inputExpression>'
+        "<text>n</text></inputExpression></input><output/><rule><inputEntry><text>5</text></inputEntry><outputEntry><text>"
         '"A"</text></outputEntry></rule><rule><inputEntry><text>-</text></inputEntry><outputEntry><text>"C"</text>'
         "</outputEntry></rule></decisionTable></decision>"
     )
@@ -160,7 +160,8 @@ def test_dates_are_compared_as_dates() -> None:
 
 # what is wrong with the frame -> parts of the error
 REFUSED = [
-    (FRAME.drop("t", "n"), ["the frame lacks columns that the policy reads", "no n, t", "n, limit, t, grade", "a column of nulls"]),
+    (FRAME.drop("t", "n"), ["the frame lacks columns that the policy reads", "no n, t", "n, limit, t, grade",
+                             "a column of nulls"]),
     (FRAME.with_columns(n=pl.lit(1.5)), ["a column does not hold what the policy takes", "n", "Float64", "number",
                                          "declare the input as float"]),
     (FRAME.with_columns(t=pl.lit(1)), ["a column does not hold what the policy takes", "t", "Int32", "string"]),

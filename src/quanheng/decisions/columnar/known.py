@@ -130,6 +130,8 @@ def shortest_float(value: object) -> float | None:
 
 @dataclass
 class Texts(Known):
+    """Strings, as Polars holds them."""
+
     series: pl.Series
 
     def __post_init__(self) -> None:
@@ -162,6 +164,8 @@ class Texts(Known):
 
 @dataclass
 class Flags(Known):
+    """Booleans, as Polars holds them."""
+
     series: pl.Series
 
     def __post_init__(self) -> None:
