@@ -23,9 +23,12 @@ from quanheng.server.core import Core, Link
 from quanheng.server.engines import Engine
 from quanheng.server.lock import FolderLock
 from quanheng.server.logs import Log
+from quanheng.server.relief import relieved
 from quanheng.server.snapshots import follow
 
 START_S_MAX = 120.0
+SWITCH_S = 0.001
+"""How long the thread that decides keeps the interpreter from the one that commits; callers wait for the commit."""
 FAIL_ANSWER_S = 0.5  # Time for the edge to pass on the last answers of a failed core.
 
 
@@ -75,11 +78,12 @@ def serve(config: Config, opener: Callable[[Config], Opened], tell: Callable[[st
     FolderInUse, AddressInUse, ConfigurationError, LogError : it could not start
     """
     lock = FolderLock(Path(config.storage.data))
+    sys.setswitchinterval(SWITCH_S)
     try:
         check_address(config)
         opened = opener(config)
         try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with relieved(config), asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 return runner.run(_Service(config, opened, tell).run())
         finally:
             opened.engine.close()
