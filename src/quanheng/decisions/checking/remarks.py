@@ -1,0 +1,127 @@
+"""What a table shows without a search: no rules, columns without a test, cells that cannot be decided, duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from quanheng.decisions.checking import conditions as c
+from quanheng.decisions.checking.findings import Finding, Kind, Severity, listed
+from quanheng.decisions.checking.grid import Grid, bits
+from quanheng.feel.literals import literal
+from quanheng.feel.operators import equal
+
+SHOWN_MAX = 20
+"""Findings of one kind in one table; what is beyond is counted."""
+DOUBTS_SHOWN_MAX = 3
+
+
+class Table:
+    """A table as the checks see it: its boxes, what its rules give, and where it stands."""
+
+    def __init__(self, grid: Grid, file: str, decision: str) -> None:
+        self.grid, self.file, self.decision = grid, file, decision
+        self.policy = grid.node.policy
+        self.outputs = [self._given(number) for number in range(grid.count)]
+        """What each rule gives: the same text for the same values; None where it is not a constant."""
+        self._texts = [tuple(rule.outputs) for rule in grid.box.rules]
+        self._twins: dict[object, int] = {}
+        for rule in range(grid.count):
+            key = self._key(rule)
+            self._twins[key] = self._twins.get(key, 0) | 1 << rule
+
+    def _given(self, rule: int) -> tuple[object, ...] | None:
+        found = [c.constant_of(one) for one in self.grid.node.rules[rule].outputs]
+        return tuple(value for value, _ in found) if all(known for _, known in found) else None
+
+    def _key(self, rule: int) -> object:
+        given = self.outputs[rule]
+        return self._texts[rule] if given is None else (len(given), *map(literal, given))
+
+    def twins(self, rule: int) -> int:
+        """The rules that certainly give the same as one, as bits."""
+        return self._twins[self._key(rule)]
+
+    def same(self, one: int, other: int) -> bool | None:
+        """Whether two rules give the same; None where that depends on the input."""
+        if self._texts[one] == self._texts[other]:
+            return True
+        left, right = self.outputs[one], self.outputs[other]
+        if left is None or right is None:
+            return None
+        return all(equal(a, b) is True for a, b in zip(left, right, strict=True))
+
+    def given(self, rule: int) -> str:
+        """What a rule gives, in words."""
+        return ", ".join(self._texts[rule])
+
+    def line(self, rules: Sequence[int]) -> int:
+        return self.grid.box.rules[rules[-1]].at if rules else self.grid.box.at
+
+    def finding(
+        self,
+        kind: Kind,
+        severity: Severity,
+        message: str,
+        cure: str,
+        rules: Sequence[int] = (),
+        shown: tuple[Mapping[str, object], Mapping[str, object]] = ({}, {}),
+    ) -> Finding:
+        """A finding about rules (counted from 0 here, from 1 for people)."""
+        numbers = tuple(rule + 1 for rule in rules)
+        return Finding(kind, severity, self.file, self.decision, self.line(rules), message, cure, numbers, *shown)
+
+
+def plain(table: Table) -> Iterator[Finding]:
+    """What stands in the table as it is."""
+    grid = table.grid
+    if not grid.count:
+        result = "the default output" if grid.node.defaults else "null"
+        yield table.finding("empty", "warning", f"the table has no rule: it always gives {result}", "Add its rules.")
+        return
+    for column, clause in enumerate(grid.box.inputs):
+        if not any(column in rule.columns for rule in grid.node.rules):
+            message = f"no rule tests the column {clause.label!r}"
+            yield table.finding("unused", "note", message, "Remove the column, or write its tests.")
+    for label in grid.strange:
+        message = f"the values declared for the column {label!r} do not parse, and are not used by the check"
+        yield table.finding("undecided", "warning", message, "Correct <inputValues>.")
+    if grid.doubts:
+        yield _doubts(table)
+    for rule in range(grid.count):
+        empty = [one for one in grid.dimensions if not one.may.sets[one.may.of[rule]]]
+        if empty:
+            texts = [f"{grid.box.rules[rule].tests[column]!r} of {one.title!r}" for one in empty for column in one.columns]
+            message = f"rule {rule + 1} can never hold: no value that is allowed satisfies {' and '.join(texts)}"
+            yield table.finding("never", "warning", message, "Correct the cell, or remove the rule.", [rule])
+
+
+def _doubts(table: Table) -> Finding:
+    grid = table.grid
+    told = [
+        f"rule {one.rule + 1}, {grid.box.inputs[one.column].label!r} ({grid.box.rules[one.rule].tests[one.column]!r}: {one.why})"
+        for one in grid.doubts[:DOUBTS_SHOWN_MAX]
+    ]
+    more = len(grid.doubts) - len(told)
+    further = f" and {more} more" if more > 0 else ""
+    count = f"{len(grid.doubts)} cell{'s are' if len(grid.doubts) != 1 else ' is'}"
+    message = f"{count} not decided by the check, so what depends on them is not claimed: {'; '.join(told)}{further}"
+    return table.finding("undecided", "note", message, "Nothing need be done; cover these rules by cases.")
+
+
+def duplicates(table: Table) -> Iterator[Finding]:
+    """Rules with the same tests, where neither an overlap nor a hidden rule says so already."""
+    grid = table.grid
+    doubtful = {one.rule for one in grid.doubts}
+    first: dict[tuple[object, ...], int] = {}
+    for rule, node in enumerate(grid.node.rules):
+        key = tuple(zip(node.columns, map(id, node.tests), strict=True))
+        earlier = first.setdefault(key, rule)
+        if earlier == rule:
+            continue
+        same = table.same(earlier, rule)
+        twice = table.policy in ("COLLECT", "RULE ORDER", "OUTPUT ORDER") and same
+        if twice or rule in doubtful:
+            message = f"rules {listed((earlier + 1, rule + 1))} have the same tests"
+            message += f" and give the same: {table.given(rule)}" if same else ""
+            yield table.finding("duplicate", "warning", message, "Remove one of them.", [earlier, rule])
+
