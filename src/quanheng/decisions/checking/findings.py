@@ -27,6 +27,8 @@ gap : an input that no rule covers; never, masked : a rule that no input satisfi
 duplicate, redundant : a rule that is there twice, or changes nothing; unused : a column that no rule tests
 empty : a table without a rule; undecided : what could not be checked; limit : where the search stopped"""
 Severity = Literal["problem", "warning", "note"]
+LISTED_MAX = 8
+"""Rules, or stretches of rules, that one sentence names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +90,6 @@ def listed(rules: tuple[int, ...] | list[int]) -> str:
         run = numbers[at : end + 1]
         parts += [f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run)
         at = end + 1
+    if len(parts) > LISTED_MAX:
+        parts = [*parts[:LISTED_MAX], f"others ({len(numbers)} in all)"]
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

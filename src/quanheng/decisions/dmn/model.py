@@ -6,6 +6,19 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """What people wrote beside the logic: nothing is computed from it, and nothing of it is lost."""
+
+    label: str = ""
+    description: str = ""
+    question: str = ""
+    answers: str = ""
+
+
+NO_WORDS = Words()
+
+
+@dataclass(frozen=True, slots=True)
 class Element:
     """`at` is the line in the file; `name` what authors see; `id` what references use."""
 
@@ -27,11 +40,13 @@ class ItemDefinition(Element):
     """`typeConstraint`: unary tests on the value as a whole."""
     parameters: tuple[tuple[str, str], ...] | None = None
     """Set for a function type: (name, type) of each parameter; `type_ref` is the result."""
+    words: Words = NO_WORDS
 
 
 @dataclass(frozen=True, slots=True)
 class InputData(Element):
     type_ref: str
+    words: Words = NO_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +137,7 @@ class TableInput:
     expression: str
     type_ref: str
     allowed: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +147,8 @@ class TableOutput:
     type_ref: str
     allowed: str
     default: str | None
+    id: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +157,8 @@ class TableRule:
     tests: tuple[str, ...]
     outputs: tuple[str, ...]
     annotations: tuple[str, ...]
+    id: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +168,10 @@ class Table(Boxed):
     inputs: tuple[TableInput, ...]
     outputs: tuple[TableOutput, ...]
     rules: tuple[TableRule, ...]
+    annotations: tuple[str, ...] = ()
+    """Names of the annotation columns."""
+    id: str = ""
+    output_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +182,7 @@ class Decision(Element):
     knows: tuple[str, ...]
     """Ids of business knowledge models and decision services."""
     expression: Boxed | None
+    words: Words = NO_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +192,7 @@ class Knowledge(Element):
     type_ref: str
     knows: tuple[str, ...]
     function: BoxedFunction | None
+    words: Words = NO_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +204,7 @@ class Service(Element):
     encapsulated: tuple[str, ...]
     input_decisions: tuple[str, ...]
     input_data: tuple[str, ...]
+    words: Words = NO_WORDS
 
 
 @dataclass(frozen=True, slots=True)

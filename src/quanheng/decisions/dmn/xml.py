@@ -26,6 +26,7 @@ from quanheng.decisions.dmn.model import (
     Literal,
     Relation,
     Service,
+    Words,
 )
 from quanheng.decisions.dmn.xml_tables import TableReader, Xml
 from quanheng.feel.limits import LIMITS
@@ -157,6 +158,10 @@ class Reader(TableReader):
     def imported(node: Xml) -> Import:
         return Import(" ".join(node.get("name", "").split()), node.get("namespace", ""), node.get("importType", ""))
 
+    def words(self, node: Xml) -> Words:
+        texts = (self.text(node, name) for name in ("description", "question", "allowedAnswers"))
+        return Words(node.get("label", ""), *texts)
+
     def variable_type(self, node: Xml) -> str:
         variable = self.one(node, "variable")
         return "" if variable is None else variable.get("typeRef", "")
@@ -189,10 +194,11 @@ class Reader(TableReader):
             self.text(self.one(node, "allowedValues")),
             self.text(self.one(node, "typeConstraint")),
             parameters,
+            self.words(node),
         )
 
     def input_data(self, node: Xml) -> InputData:
-        return InputData(*self.named(node), self.variable_type(node))
+        return InputData(*self.named(node), self.variable_type(node), self.words(node))
 
     def decision(self, node: Xml) -> Decision:
         return Decision(
@@ -201,13 +207,14 @@ class Reader(TableReader):
             self.references(node, "informationRequirement", "requiredInput", "requiredDecision"),
             self.references(node, "knowledgeRequirement", "requiredKnowledge"),
             self.boxed_in(node),
+            self.words(node),
         )
 
     def knowledge(self, node: Xml) -> Knowledge:
         logic = self.one(node, "encapsulatedLogic")
         function = None if logic is None else self.function(logic)
         known = self.references(node, "knowledgeRequirement", "requiredKnowledge")
-        return Knowledge(*self.named(node), self.variable_type(node), known, function)
+        return Knowledge(*self.named(node), self.variable_type(node), known, function, self.words(node))
 
     def service(self, node: Xml) -> Service:
         def targets(name: str) -> tuple[str, ...]:
@@ -220,6 +227,7 @@ class Reader(TableReader):
             targets("encapsulatedDecision"),
             targets("inputDecision"),
             targets("inputData"),
+            self.words(node),
         )
 
     # -- boxed expressions

@@ -50,7 +50,9 @@ class TableReader:
             self.problem(
                 node, "an output of a table with several outputs has no name", "", "", 'Add name="..." to each.'
             )
-        return Table(self.line(node), node.get("typeRef", ""), policy, aggregation, inputs, outputs, rules)
+        names = tuple(one.get("name", "") for one in self.all(node, "annotation"))
+        told = names, node.get("id", ""), node.get("outputLabel", "")
+        return Table(self.line(node), node.get("typeRef", ""), policy, aggregation, inputs, outputs, rules, *told)
 
     def table_input(self, node: Xml) -> TableInput:
         expression = self.one(node, "inputExpression")
@@ -58,9 +60,8 @@ class TableReader:
         text = self.text(expression)
         if not text:
             self.problem(node, "an input of the table has no expression", "", "", "Add the name of the value it tests.")
-        return TableInput(
-            self.line(node), node.get("label") or text, text or "null", kind, self.text(self.one(node, "inputValues"))
-        )
+        allowed, label = self.text(self.one(node, "inputValues")), node.get("label") or text
+        return TableInput(self.line(node), label, text or "null", kind, allowed, node.get("id", ""))
 
     def table_output(self, node: Xml) -> TableOutput:
         default = self.one(node, "defaultOutputEntry")
@@ -71,6 +72,8 @@ class TableReader:
             node.get("typeRef", ""),
             self.text(self.one(node, "outputValues")),
             self.text(default) if default is not None else None,
+            node.get("id", ""),
+            node.get("label", ""),
         )
 
     def rule(self, node: Xml, inputs: int, outputs: int) -> TableRule:
@@ -86,4 +89,4 @@ class TableReader:
                     "Add the missing cells (an empty input is '-').",
                 )
         notes = tuple(self.text(one) for one in self.all(node, "annotationEntry"))
-        return TableRule(self.line(node), tests, results, notes)
+        return TableRule(self.line(node), tests, results, notes, node.get("id", ""), self.text(node, "description"))
