@@ -45,7 +45,8 @@ def declared_of(content: ContentStore, packs: Mapping[str, str]) -> dict[str, De
     DeclarationError
         this version of Quanheng reads the pack otherwise than the one that activated it.
     """
-    return load_packs(sorted(packs), {name: PackFiles(name, content.get_folder(hash)) for name, hash in packs.items()})
+    files = {name: PackFiles(name, content.get_folder(hash)) for name, hash in packs.items()}
+    return load_packs(sorted(packs), files, in_force=packs)
 
 
 def program_of(content: ContentStore, activated: Activated, offset: int) -> Program:

@@ -1,16 +1,150 @@
-"""`quanheng dmn tck`: the public conformance kit of DMN, run by the engine that judges policies."""
+"""`quanheng dmn`: decision models as files: checks, Excel, models of GoRules, and the public conformance kit."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cyclopts
 
-from quanheng.cli.common import Json, show_json
-from quanheng.kernel.errors import NotFound
+from quanheng.cli.common import Flag, Json, console, show_json
+from quanheng.kernel.errors import DeclarationError, InputError, NotFound
 
-app = cyclopts.App(name="dmn", help="Conformance of the DMN engine.\n\nExample: quanheng dmn tck kit/TestCases")
+if TYPE_CHECKING:
+    from quanheng.decisions.checking import Finding
+    from quanheng.kernel.errors import Problem
+
+app = cyclopts.App(
+    name="dmn",
+    help="Check decision models, edit them in Excel, take them over from GoRules.\n\nExample: quanheng dmn check a.dmn",
+)
+
+
+@app.command
+def check(*files: Path, json: Json = False) -> int:
+    """Check decision models: mistakes, rules that overlap, inputs no rule covers, rules that never decide.
+
+    Each finding names file, decision and rules, an input that shows it, and the cure. Problems and warnings differ:
+    the exit code is 2 if there is a problem, 0 otherwise.
+
+    For example:
+      quanheng dmn check policies/limits.dmn
+
+    Parameters
+    ----------
+    files : Path
+        The .dmn files.
+    json : bool
+        One line of JSON for each finding.
+    """
+    if not files:
+        raise InputError("no file was named", allowed="one or more .dmn files", cure="quanheng dmn check FILE.dmn")
+    counts = {"problem": 0, "warning": 0, "note": 0}
+    for file in files:
+        for finding in _findings(file):
+            severity = finding["severity"]
+            counts[str(severity)] += 1
+            if json:
+                show_json(finding)
+            else:
+                print(finding["text"])
+    if not json:
+        told = ", ".join(f"{count} {name}{'s' if count != 1 else ''}" for name, count in counts.items())
+        print(f"{len(files)} file{'s' if len(files) != 1 else ''}: {told}")
+    return 2 if counts["problem"] else 0
+
+
+def _findings(file: Path) -> list[dict[str, object]]:
+    """What is wrong with one file: that it does not load, or else what the checks find."""
+    from quanheng.decisions.checking import check_model
+    from quanheng.decisions.dmn import read_model
+
+    try:
+        model = read_model(_bytes(file), str(file))
+    except DeclarationError as error:
+        return [_mistake(one) for one in error.problems]
+    return [_found(one) for one in check_model(model)]
+
+
+def _mistake(problem: Problem) -> dict[str, object]:
+    parts = {"kind": "mistake", "severity": "problem", "file": problem.file, "where": problem.key}
+    told = {"message": problem.message, "found": problem.found, "known": problem.known, "cure": problem.cure}
+    return {**parts, **told, "text": f"problem: {problem}"}
+
+
+def _found(finding: Finding) -> dict[str, object]:
+    return {**finding.as_data(), "text": str(finding)}
+
+
+@app.command(name="to-excel")
+def to_excel(file: Path | None = None, /, *, out: Path | None = None, template: Flag = False) -> None:
+    """Write the tables of a decision model as an Excel workbook; nothing of the model is lost on the way.
+
+    For example:
+      quanheng dmn to-excel policies/limits.dmn
+      quanheng dmn to-excel --template --out limits.xlsx
+
+    Parameters
+    ----------
+    file : Path
+        The .dmn file.
+    out : Path
+        The workbook (default: the name of the file with .xlsx).
+    template : bool
+        A small workbook that shows the layout, to start from; needs no file.
+    """
+    from quanheng.decisions.dmn import read_model
+    from quanheng.decisions.exchange import excel_write
+
+    if template:
+        _write(out, Path("template.xlsx"), excel_write.template())
+        return
+    if file is None:
+        raise InputError("no file was named", allowed="a .dmn file", cure="Name one, or ask for --template.")
+    model = read_model(_bytes(file), str(file))
+    _write(out, file.with_suffix(".xlsx"), excel_write.write_workbook(model.definitions))
+
+
+@app.command(name="from-excel")
+def from_excel(file: Path, /, *, out: Path | None = None) -> None:
+    """Read a decision model from an Excel workbook. Every mistake is named with its sheet and cell.
+
+    For example:
+      quanheng dmn from-excel limits.xlsx --out policies/limits.dmn
+
+    Parameters
+    ----------
+    file : Path
+        The workbook.
+    out : Path
+        The .dmn file (default: the name of the workbook with .dmn).
+    """
+    from quanheng.decisions.dmn.write import write_model
+    from quanheng.decisions.exchange.excel_read import read_workbook
+
+    model = read_workbook(_bytes(file), str(file))
+    _write(out, file.with_suffix(".dmn"), write_model(model.definitions))
+
+
+@app.command(name="from-jdm")
+def from_jdm(file: Path, /, *, out: Path | None = None) -> None:
+    """Take over a decision model of GoRules (JDM). What has no counterpart is named with its node and cell.
+
+    For example:
+      quanheng dmn from-jdm pricing.json --out policies/pricing.dmn
+
+    Parameters
+    ----------
+    file : Path
+        The JSON file.
+    out : Path
+        The .dmn file (default: the name of the JSON file with .dmn).
+    """
+    from quanheng.decisions.dmn.write import write_model
+    from quanheng.decisions.exchange.jdm import read_jdm
+
+    model = read_jdm(_bytes(file), str(file))
+    _write(out, file.with_suffix(".dmn"), write_model(model.definitions))
 
 
 @app.command
@@ -64,3 +198,24 @@ def tck(
         passed, failed, ignored = (sum(row[index] for row in table.values()) for index in range(3))
         print(f"{passed} passed, {failed} failed, {ignored} ignored with {engine}")
     return int(any(row[1] for row in table.values()))
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise NotFound(
+            "the file cannot be read", where=str(file), found=error.strerror or "", cure="Give another one."
+        ) from None
+
+
+def _write(out: Path | None, usual: Path, content: bytes) -> None:
+    """Write a result; a file that nobody named is not overwritten."""
+    if out is None and usual.exists():
+        raise InputError("the file exists and was not named", where=str(usual), cure=f"Say so: --out {usual}")
+    file = out or usual
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise InputError("the file cannot be written", where=str(file), found=error.strerror or "") from None
+    console().print(f"wrote {file}")

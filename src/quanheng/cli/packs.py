@@ -21,6 +21,8 @@ app = cyclopts.App(
 def check(folder: Path, /, *, json: Json = False) -> int:
     """Check a pack: every problem with file, key, what was found, what is known and the cure. Golden cases run too.
 
+    Warnings (inputs that no rule of a table covers, rules that never decide) are shown and hinder nothing.
+
     For example:
       quanheng pack check packs/my_pack
 
@@ -50,8 +52,15 @@ def check(folder: Path, /, *, json: Json = False) -> int:
         problems = tuple(run_cases(declared, lambda case: rehearse(program, case)))
         cases = len(declared.cases)
     if json:
-        show_json({"pack": declared.name, "version": declared.version, "problems": [one._asdict() for one in problems]})
-    elif problems:
+        told = {
+            "problems": [one._asdict() for one in problems],
+            "warnings": [one._asdict() for one in declared.warnings],
+        }
+        show_json({"pack": declared.name, "version": declared.version, **told})
+        return 2 if problems else 0
+    for warning in declared.warnings:
+        print(f"warning: {warning}")
+    if problems:
         for problem in problems:
             print(problem)
         console().print(f"{declared.name}: {len(problems)} problem{'s' if len(problems) != 1 else ''}")

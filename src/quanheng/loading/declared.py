@@ -10,6 +10,7 @@ import msgspec
 
 from quanheng.events.schema import EventDeclaration
 from quanheng.features.source import SourceColumn, SourceMaker
+from quanheng.kernel.errors import Problem
 from quanheng.loading.traffic.declaration import TrafficDeclaration
 
 Basis = Literal[
@@ -242,3 +243,5 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     evaluations: Mapping[str, Mapping[str, object]] = {}
     traffic: TrafficDeclaration | None = None
     readme: str = ""
+    warnings: tuple[Problem, ...] = ()
+    """What the check remarks without hindering: gaps of tables, rules that never decide."""

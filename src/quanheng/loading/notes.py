@@ -26,6 +26,7 @@ class Notes:
 
     def __init__(self) -> None:
         self._problems: dict[Problem, None] = {}
+        self._warnings: dict[Problem, None] = {}
         self._doubted: set[str] = set()
 
     def doubt(self, *kinds: str) -> None:
@@ -72,6 +73,15 @@ class Notes:
     def extend(self, problems: Iterable[Problem]) -> None:
         """Take over problems that another part has found."""
         self._problems.update(dict.fromkeys(problems))
+
+    def warn(self, warnings: Iterable[Problem]) -> None:
+        """Remarks that a person should see; they hinder nothing."""
+        self._warnings.update(dict.fromkeys(warnings))
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """All warnings, in the order of finding."""
+        return tuple(self._warnings)
 
     def __len__(self) -> int:
         return len(self._problems)

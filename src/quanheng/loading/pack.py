@@ -54,8 +54,13 @@ def check_pack(files: PackFiles, available: Mapping[str, PackFiles]) -> tuple[De
     return _check(files, available, ())
 
 
-def load_packs(names: Sequence[str], available: Mapping[str, PackFiles]) -> dict[str, Declared]:
+def load_packs(
+    names: Sequence[str], available: Mapping[str, PackFiles], in_force: Collection[str] = ()
+) -> dict[str, Declared]:
     """The named packs and all they require, checked, required ones first.
+
+    Of packs that are `in_force` the tables are not searched again for overlaps and gaps: what was activated is read
+    back as it is, also by a version that finds more.
 
     Raises
     ------
@@ -78,7 +83,7 @@ def load_packs(names: Sequence[str], available: Mapping[str, PackFiles]) -> dict
         name = waiting.pop(0)
         if name in found or name not in available:
             continue
-        declared, problems = check_pack(available[name], available)
+        declared, problems = _check(available[name], available, (), tables=name not in in_force)
         notes.extend(problem._replace(file=f"{name}/{problem.file}") for problem in problems)
         found[name] = declared
         waiting += [requirement.pack for requirement in declared.requires]
@@ -102,7 +107,7 @@ def _required_first(packs: Mapping[str, Declared]) -> dict[str, Declared]:
 
 
 def _check(
-    files: PackFiles, available: Mapping[str, PackFiles], above: tuple[str, ...]
+    files: PackFiles, available: Mapping[str, PackFiles], above: tuple[str, ...], tables: bool = True
 ) -> tuple[Declared, tuple[Problem, ...]]:
     notes = Notes()
     notes.extend(files.problems)
@@ -129,7 +134,7 @@ def _check(
     _check_shared_names(parameters, models, features, decided, notes)
     sources = {name: _sources(event, folds, answers, formulas, parameters, models) for name, event in decided.items()}
     policies = {name: xml for name, xml in files.files.items() if is_declaration(name) and name.endswith(".dmn")}
-    flows, returned = check_policies(policies, manifest.flows, sources, manifest.outcomes, notes)
+    flows, returned = check_policies(policies, manifest.flows, sources, manifest.outcomes, notes, tables)
     reasons = check_reasons(folder.one("reasons.toml"), notes)
     codes = [reason.code for reason in reasons]
     check_reason_use(codes, returned, notes)
@@ -154,7 +159,7 @@ def _check(
         parameters=parameters, policies={policy_name(name): xml for name, xml in policies.items()},
         models=models, weights=weights, reasons=reasons, cases=cases, mappings=mappings, evaluations=evaluations,
         traffic=traffic,
-        readme=files.files.get("README.md", b"").decode("utf-8", "replace"),
+        readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
     ), notes.problems  # fmt: skip
 
 
@@ -214,7 +219,7 @@ def _required(
     path = (*above, manifest.name)
     found: dict[str, Declared] = {}
     for requirement in check_required(manifest.requires, available, path, notes):
-        declared, problems = _check(available[requirement.pack], available, path)
+        declared, problems = _check(available[requirement.pack], available, path, tables=False)
         check_required_version(requirement, declared, problems, notes)
         found[declared.name] = declared
     return found

@@ -14,11 +14,13 @@ from quanheng.testing.slow_checks import try_all
 
 NUMBERS = [
     "-", "5", "< 5", ">= 5", "[1..5]", "(1..5)", "not(5)", "not(< 5, 7)", "1, 2, > 8", "null", "not(null)", "? > 3",
-    "[1, 2, 3]", "2.5", "<= 2.5", "? between 2 and 7", "not(? = null)", "= 5", "!= 5", "> 8", "<= 1", "(5..8]", "]5..7[",
-    "? in (1, [3..5])", "? > 3 and ? < 6", "? < 2 or ? = 7", "not(? > 3)", "5 < ?", "[[1..3], 7]", "3 + 2", "? != null",
+    "[1, 2, 3]", "2.5", "<= 2.5", "? between 2 and 7", "not(? = null)", "= 5", "!= 5", "> 8", "<= 1", "]5..7[",
+    "(5..8]", "? in (1, [3..5])", "? > 3 and ? < 6", "? < 2 or ? = 7", "not(? > 3)", "5 < ?", "[[1..3], 7]",
+    "3 + 2", "? != null",
 ]  # fmt: skip
 TEXTS = [
-    "-", '"a"', '"a","b"', 'not("a")', 'not("a","b")', "null", "not(null)", '["a","c"]', '? = "a" or ? = "b"', '"c"', '!= "b"',
+    "-", '"a"', '"a","b"', 'not("a")', 'not("a","b")', "null", "not(null)", '["a","c"]', '? = "a" or ? = "b"',
+    '"c"', '!= "b"',
 ]  # fmt: skip
 ORDERED = [*TEXTS, '< "b"', '["a".."b")', '>= "b"', '["b".."c"]']
 LOGIC = ["-", "true", "false", "not(true)", "null", "? = true", "not(?)", "?", "not(null)"]
@@ -27,7 +29,20 @@ DATES = [
     'not(@"2024-02-28")', '> date("2024-02-01") + duration("P1D")',
 ]  # fmt: skip
 UNCLEAR = ["> m", "abs(?) > 3", "? + 1 = m", "m", "[1..m]", "not(? > m)", "? > 3 and m > 1", "? > 3 or m = 2"]
-ANYTHING = ["-", "1", '"a"', "true", "< 5", "[1..5]", "null", "not(1)", '"a", 1', "not(> 3)", "[1, 2]", "? instance of number"]
+ANYTHING = [
+    "-",
+    "1",
+    '"a"',
+    "true",
+    "< 5",
+    "[1..5]",
+    "null",
+    "not(1)",
+    '"a", 1',
+    "not(> 3)",
+    "[1, 2]",
+    "? instance of number",
+]
 COLUMNS = {"n": ("number", NUMBERS), "k": ("number", NUMBERS), "t": ("string", TEXTS), "s": ("string", ORDERED),
            "p": ("boolean", LOGIC), "d": ("date", DATES), "u": ("Any", ANYTHING)}  # fmt: skip
 OUTPUTS = ['"high"', '"low"', "1", "m"]
@@ -126,7 +141,9 @@ def test_a_redundant_rule_changes_nothing(xml: bytes) -> None:
         event("redundant")
         before, behind = xml.split(b"<rule>")[: number + 1], xml.split(b"<rule>")[number + 1 :]
         tail = before.pop().partition(b"</rule>")[2]
-        without = read_model(b"<rule>".join(before) + tail + b"".join(b"<rule>" + one for one in behind), "t.dmn", False)
+        without = read_model(
+            b"<rule>".join(before) + tail + b"".join(b"<rule>" + one for one in behind), "t.dmn", False
+        )
         from quanheng.testing.slow_checks import grid
 
         for values in grid(model, "x"):

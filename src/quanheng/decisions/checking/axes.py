@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from quanheng.decisions.checking import conditions as c
 from quanheng.feel.temporal import SECOND, Date, DateTime, DaysDuration, Time, YearsDuration, midnight
@@ -34,6 +34,8 @@ from quanheng.feel.values import DIGITS, NUMBERS
 NATURAL, FRACTION, NULL, OTHER = 0, 1, 2, 3
 """What an atom holds: ordinary values; only numbers between two whole ones that follow each other; null; the rest."""
 
+Point = Any
+"""A place on the line of a kind: numbers, texts, days, nanoseconds, months. Points of one kind have an order."""
 Outcomes = tuple[int, int, int]
 """Where a condition can be true, can be false, can be null."""
 
@@ -66,7 +68,7 @@ def kind_of(value: object) -> str:
     return value.kind_name if isinstance(value, Date | DaysDuration | YearsDuration) else ""
 
 
-def point_of(value: object) -> object:
+def point_of(value: object) -> Point:
     """The place of a value on the line of its kind."""
     if isinstance(value, Date):
         return value.days
@@ -79,11 +81,10 @@ def point_of(value: object) -> object:
     return value.months if isinstance(value, YearsDuration) else value
 
 
-def value_at(kind: str, point: object) -> object:
+def value_at(kind: str, point: Point) -> object:
     """The value at a place: the inverse of `point_of`."""
     if kind in ("number", "string", "boolean"):
         return point
-    assert isinstance(point, int)
     name, _, offset = kind.partition(", ")
     zone = 0 if offset == "offset" else None
     if name == "time":
@@ -91,28 +92,34 @@ def value_at(kind: str, point: object) -> object:
     if name == "date and time":
         days, nanos = divmod(point, 86_400 * SECOND)
         return DateTime(days, nanos, zone)
-    plain = {"date": Date, "days and time duration": DaysDuration, "years and months duration": YearsDuration}
+    plain: dict[str, Any] = {
+        "date": Date,
+        "days and time duration": DaysDuration,
+        "years and months duration": YearsDuration,
+    }
     return plain[name](point)
 
 
-def between(kind: str, low: object, high: object) -> object:
+def between(kind: str, low: Point, high: Point) -> Point:
     """A point strictly between two (None: no bound on that side), or None where there is none."""
     if kind == "number":
-        return _number_between(low, high)  # type: ignore[arg-type]
+        return _number_between(low, high)
     if kind == "string":
-        return _text_between(low, high)  # type: ignore[arg-type]
+        return _text_between(low, high)
     step = {"date": 1, "years and months duration": 1}.get(kind, SECOND)
     if low is None or high is None:
-        return high - step if low is None else low + step  # type: ignore[operator]
-    if high - low <= 1:  # type: ignore[operator]
+        return high - step if low is None else low + step
+    if high - low <= 1:
         return None
-    return low + min(step, (high - low) // 2)  # type: ignore[operator]
+    return low + min(step, (high - low) // 2)
 
 
 def _number_between(low: int | Decimal | None, high: int | Decimal | None) -> int | Decimal | None:
     """The shortest number between two, a whole one where there is one."""
-    if low is None or high is None:
-        return ceil(high) - 1 if low is None else floor(low) + 1  # type: ignore[arg-type]
+    if low is None:
+        return ceil(high or 0) - 1
+    if high is None:
+        return floor(low) + 1
     if (whole := floor(low) + 1) < high:
         return whole
     for digits in range(1, DIGITS + 1):
@@ -125,8 +132,7 @@ def _number_between(low: int | Decimal | None, high: int | Decimal | None) -> in
 def _text_between(low: str | None, high: str | None) -> str | None:
     if low is None:
         return "" if high else None
-    longer = next((low + end for end in ("a", "0", "\0") if high is None or low + end < high), None)
-    return longer
+    return next((low + end for end in ("a", "0", "\0") if high is None or low + end < high), None)
 
 
 # -- segments
@@ -141,7 +147,7 @@ class Segment:
     """
 
     kind: str
-    points: tuple[object, ...]
+    points: tuple[Point, ...]
     apart: bool
     first: int
 
@@ -153,27 +159,27 @@ class Segment:
     def whole(self) -> int:
         return ((1 << self.size) - 1) << self.first
 
-    def equal(self, point: object) -> int:
-        index = bisect_left(self.points, point)  # type: ignore[type-var]
+    def equal(self, point: Point) -> int:
+        index = bisect_left(self.points, point)
         return 1 << self.first + (index if self.apart else 2 * index + 1)
 
-    def below(self, point: object) -> int:
+    def below(self, point: Point) -> int:
         """Everything before a point of the line."""
-        return ((1 << 2 * bisect_left(self.points, point) + 1) - 1) << self.first  # type: ignore[type-var]
+        return ((1 << 2 * bisect_left(self.points, point) + 1) - 1) << self.first
 
     def atoms(self) -> list[Atom | None]:
         """Each atom with a value in it; None for an atom that holds nothing."""
-        points: tuple[object, ...] = self.points
+        points = self.points
         if self.kind == "boolean":
             return [Atom(NATURAL, one) for one in points]
         if self.apart:
             return [*(Atom(NATURAL, one) for one in points), Atom(NATURAL, _another(points))]
         found: list[Atom | None] = []
-        whole = self.kind == "number" and all(one == floor(one) for one in points)  # type: ignore[arg-type]
+        whole = self.kind == "number" and all(one == floor(one) for one in points)
         for low, high in zip((None, *points), (*points, None), strict=True):
             inside = between(self.kind, low, high) if points else 0
             held = value_at(self.kind, inside) if inside is not None else None
-            fraction = whole and low is not None and high is not None and high - low == 1  # type: ignore[operator]
+            fraction = whole and low is not None and high is not None and high - low == 1
             found.append(Atom(FRACTION if fraction else NATURAL, held) if held is not None else None)
             if high is not None:
                 found.append(Atom(NATURAL, value_at(self.kind, high)))
@@ -198,7 +204,6 @@ _OF_TYPE: dict[FeelType, tuple[str, ...]] = {
     DAYS_DURATION: ("days and time duration",),
     YEARS_DURATION: ("years and months duration",),
 }
-_SOLE = ("date", "date and time", "time", "days and time duration", "years and months duration")
 
 
 class Axis:
@@ -213,7 +218,7 @@ class Axis:
         listed = list(tests)
         self.kind = kind
         constants = [self.admitted(one) for test in listed for one in c.constants(test)]
-        by_kind: dict[str, set[object]] = {}
+        by_kind: dict[str, set[Point]] = {}
         for one in constants:
             if one is not None:
                 by_kind.setdefault(kind_of(one), set()).add(point_of(one))
@@ -225,7 +230,8 @@ class Axis:
         self._ordered = any(_orders_text(test) for test in listed)
         self.segments = self._cut(by_kind)
         self.null = 1 << sum(one.size for one in self.segments)
-        self.other = self.null << 1 if kind is ANY or self._half(by_kind) else 0
+        # Moments of the other family (with an offset, or without) have no atom of their own.
+        self.other = self.null << 1 if kind in (ANY, TIME, DATE_TIME) else 0
         atoms: list[Atom | None] = [atom for one in self.segments for atom in one.atoms()]
         atoms.append(Atom(NULL, None))
         if self.other:
@@ -237,7 +243,7 @@ class Axis:
         """A date where moments are compared is its midnight, as the operators have it."""
         return midnight(value) if self.kind is DATE_TIME and isinstance(value, Date) else value
 
-    def _refuse(self, by_kind: dict[str, set[object]]) -> None:
+    def _refuse(self, by_kind: dict[str, set[Point]]) -> None:
         families = [name.partition(",")[0] for name in by_kind if name not in ("number", "string", "boolean")]
         known = _OF_TYPE.get(self.kind)
         if "" in by_kind or len(families) > 1 or (known is not None and not set(by_kind) <= set(known)):
@@ -247,23 +253,19 @@ class Axis:
         if "time, offset" in by_kind:
             raise Undecidable  # A time of day with an offset may lie on the day before or after.
         moments = [one for name, held in by_kind.items() if name.startswith(("time", "date and")) for one in held]
-        if any(one % SECOND for one in moments):  # type: ignore[operator]
+        if any(one % SECOND for one in moments):
             raise Undecidable  # Moments are equal to the second and ordered to the nanosecond.
 
-    def _cut(self, by_kind: dict[str, set[object]]) -> tuple[Segment, ...]:
+    def _cut(self, by_kind: dict[str, set[Point]]) -> tuple[Segment, ...]:
         found: list[Segment] = []
         for name in sorted(by_kind):
             points = by_kind[name]
             if name.startswith(("time", "date and")):  # A moment equals every one of its second.
-                points = points | {one + SECOND for one in points}  # type: ignore[operator]
+                points = points | {one + SECOND for one in points}
             apart = name == "boolean" or (name == "string" and not self._ordered)
             first = found[-1].first + found[-1].size if found else 0
-            found.append(Segment(name, tuple(sorted(points)), apart, first))  # type: ignore[type-var]
+            found.append(Segment(name, tuple(sorted(points)), apart, first))
         return tuple(found)
-
-    def _half(self, by_kind: dict[str, set[object]]) -> bool:
-        """Moments of the other family (with, or without an offset) have no atom of their own."""
-        return self.kind in (TIME, DATE_TIME)
 
     # -- conditions as sets
 
@@ -272,7 +274,7 @@ class Axis:
         whole = self.whole
         if isinstance(test, c.Always):
             index = {True: 0, False: 1, None: 2}[test.outcome]
-            return tuple(whole if one == index else 0 for one in range(3))  # type: ignore[return-value]
+            return whole * (index == 0), whole * (index == 1), whole * (index == 2)
         if isinstance(test, c.Unclear):
             return whole, whole, whole
         if isinstance(test, c.Itself):
@@ -314,7 +316,7 @@ class Axis:
         if op in ("=", "!="):
             same = segment.equal(point)
             if kind.startswith(("time", "date and")):
-                same = segment.below(point + SECOND) & ~segment.below(point)  # type: ignore[operator]
+                same = segment.below(point + SECOND) & ~segment.below(point)
             true, false = same | other, (segment.whole & ~same) | self.null | other
             return (true, false, strange) if op == "=" else (false, true, strange)
         if segment.apart:

@@ -36,7 +36,8 @@ def check_model(model: Model, work_max: int = WORK_MAX) -> tuple[Finding, ...]:
     """
     sources = Sources(model)
     found: list[Finding] = []
-    for element in (*model.definitions.decisions, *model.definitions.knowledge):
+    elements: list[m.Decision | m.Knowledge] = [*model.definitions.decisions, *model.definitions.knowledge]
+    for element in elements:
         expression = element.expression if isinstance(element, m.Decision) else element.function
         if expression is None or element.id not in model.trees:
             continue

@@ -172,7 +172,9 @@ class Reading:
         return self.unclear(node)
 
     def unclear(self, node: tree.Node) -> Unclear:
-        others = sorted({one.name for one in tree.walk(node) if isinstance(one, tree.Name) and one.slot not in self.slots})
+        others = sorted(
+            {one.name for one in tree.walk(node) if isinstance(one, tree.Name) and one.slot not in self.slots}
+        )
         if others:
             return Unclear(f"it reads {', '.join(map(repr, others))}")
         return Unclear("it calls a function of the value")

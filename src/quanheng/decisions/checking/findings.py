@@ -51,12 +51,12 @@ class Finding:
     witness: Mapping[str, object] = field(default_factory=dict)
     given: Mapping[str, object] = field(default_factory=dict)
 
-    def problem(self) -> Problem:
+    def as_problem(self) -> Problem:
         """The finding as a problem of a declaration."""
         return Problem(self.file, f"line {self.line}, {self.decision}", self.message, cure=self.cure)
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.problem()}"
+        return f"{self.severity}: {self.as_problem()}"
 
     def as_data(self) -> dict[str, object]:
         """For JSON: values as FEEL literals."""

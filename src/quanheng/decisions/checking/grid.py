@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from quanheng.decisions.checking import axes
 from quanheng.decisions.checking import conditions as c
@@ -99,8 +100,7 @@ class Dimension:
         return next(bits(atoms))
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(NamedTuple):
     """A cell that cannot be decided: rule (from 0), column, why."""
 
     rule: int

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from quanheng.decisions.checking import conditions as c
 from quanheng.decisions.checking.findings import Finding, Kind, Severity, listed
-from quanheng.decisions.checking.grid import Grid, bits
+from quanheng.decisions.checking.grid import Grid
 from quanheng.feel.literals import literal
 from quanheng.feel.operators import equal
 
@@ -90,7 +90,9 @@ def plain(table: Table) -> Iterator[Finding]:
     for rule in range(grid.count):
         empty = [one for one in grid.dimensions if not one.may.sets[one.may.of[rule]]]
         if empty:
-            texts = [f"{grid.box.rules[rule].tests[column]!r} of {one.title!r}" for one in empty for column in one.columns]
+            texts = [
+                f"{grid.box.rules[rule].tests[column]!r} of {one.title!r}" for one in empty for column in one.columns
+            ]
             message = f"rule {rule + 1} can never hold: no value that is allowed satisfies {' and '.join(texts)}"
             yield table.finding("never", "warning", message, "Correct the cell, or remove the rule.", [rule])
 
@@ -98,8 +100,8 @@ def plain(table: Table) -> Iterator[Finding]:
 def _doubts(table: Table) -> Finding:
     grid = table.grid
     told = [
-        f"rule {one.rule + 1}, {grid.box.inputs[one.column].label!r} ({grid.box.rules[one.rule].tests[one.column]!r}: {one.why})"
-        for one in grid.doubts[:DOUBTS_SHOWN_MAX]
+        f"rule {rule + 1}, {grid.box.inputs[column].label!r} ({grid.box.rules[rule].tests[column]!r}: {why})"
+        for rule, column, why in grid.doubts[:DOUBTS_SHOWN_MAX]
     ]
     more = len(grid.doubts) - len(told)
     further = f" and {more} more" if more > 0 else ""
@@ -124,4 +126,3 @@ def duplicates(table: Table) -> Iterator[Finding]:
             message = f"rules {listed((earlier + 1, rule + 1))} have the same tests"
             message += f" and give the same: {table.given(rule)}" if same else ""
             yield table.finding("duplicate", "warning", message, "Remove one of them.", [earlier, rule])
-

@@ -83,7 +83,11 @@ class Cover:
         self.dimensions = dimensions
         # What excludes most comes first: a dimension that few rules leave open, and of these the one with fewer cells.
         wide = [
-            sum(held.bit_count() for cell, held in zip(one.sets, one.members, strict=True) if cell == dimension.domain[3])
+            sum(
+                held.bit_count()
+                for cell, held in zip(one.sets, one.members, strict=True)
+                if cell == dimension.domain[3]
+            )
             for one, dimension in zip(cells, dimensions, strict=True)
         ]
         self.order = sorted(range(len(cells)), key=lambda at: (wide[at], len(cells[at].sets), at))

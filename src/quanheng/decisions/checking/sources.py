@@ -43,9 +43,7 @@ class Sources:
             if isinstance(model.elements[one], InputData)
         }
         self._decisions = {
-            variable.slot: one
-            for one, variable in model.variables.items()
-            if isinstance(model.elements[one], Decision)
+            variable.slot: one for one, variable in model.variables.items() if isinstance(model.elements[one], Decision)
         }
 
     def of(self, slot: int, value: tree.Node | None, kinds: dict[int, FeelType]) -> Source:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from lxml import etree
 
@@ -15,6 +16,7 @@ from quanheng.decisions.dmn import model as m
 
 NAMESPACE = "https://www.omg.org/spec/DMN/20230324/MODEL/"
 FEEL = "https://www.omg.org/spec/DMN/20230324/FEEL/"
+_SPACES: dict[Any, str] = {None: NAMESPACE}
 _NOT_IN_NAMES = re.compile(r"[^\w.\-]+")
 
 Xml = etree._Element
@@ -47,7 +49,7 @@ class Writer:
 
     def write(self) -> bytes:
         definitions = self.definitions
-        root = etree.Element(f"{{{NAMESPACE}}}definitions", nsmap={None: NAMESPACE, "feel": FEEL})
+        root = etree.Element(f"{{{NAMESPACE}}}definitions", nsmap=_SPACES | {"feel": FEEL})
         root.set("name", definitions.name or "model")
         root.set("namespace", definitions.namespace or "urn:model")
         root.set("id", self.named("definitions"))
@@ -286,7 +288,7 @@ def _compact(text: str) -> str:
 def write_box(box: m.Boxed) -> str:
     """One boxed expression as XML without a namespace of its own, for places that hold a text."""
     writer = Writer(m.Definitions("", "", ""))
-    parent = etree.Element(f"{{{NAMESPACE}}}parent", nsmap={None: NAMESPACE})
+    parent = etree.Element(f"{{{NAMESPACE}}}parent", nsmap=_SPACES)
     writer.box(parent, box)
     etree.indent(parent[0], space="  ")
     text: bytes = etree.tostring(parent[0], encoding="UTF-8")

@@ -28,7 +28,9 @@ class ModelSheet:
             else:
                 known = ", ".join(layout.MODEL_COLUMNS)
                 place = sheet.here(1, column)
-                places.problem(place, "the title of the column is not known", repr(title), known, "Correct or empty it.")
+                places.problem(
+                    place, "the title of the column is not known", repr(title), known, "Correct or empty it."
+                )
         self.ids: dict[str, str] = {}
         self.rows: dict[str, list[int]] = {kind: [] for kind in layout.MODEL_KINDS}
         for row in range(2, sheet.rows + 1):
@@ -80,9 +82,7 @@ class ModelSheet:
             name,
             namespace,
             tuple(self.items()),
-            tuple(
-                m.InputData(*self.named(row), self.text(row, "type"), self.words(row)) for row in self.rows["input"]
-            ),
+            tuple(m.InputData(*self.named(row), self.text(row, "type"), self.words(row)) for row in self.rows["input"]),
             tuple(self.decision(row, tables) for row in self.rows["decision"]),
             tuple(self.knowledge(row, tables) for row in self.rows["function"]),
             tuple(self.service(row) for row in self.rows["service"]),
@@ -177,9 +177,12 @@ class ModelSheet:
                 parts[key.strip()].append(self.id_of(row, "content", name.strip()))
             else:
                 known = ", ".join(f"{one}: NAME" for one in parts)
-                self.places.problem(self.here(row, "content"), "the line of the service is not known", repr(line), known)
-        held = {attribute: tuple(parts[key]) for key, attribute in layout.SERVICE_PARTS.items()}
-        return m.Service(*self.named(row), self.text(row, "type"), **held, words=self.words(row))
+                self.places.problem(
+                    self.here(row, "content"), "the line of the service is not known", repr(line), known
+                )
+        outputs, encapsulated, decisions, data = (tuple(parts[key]) for key in layout.SERVICE_PARTS)
+        words = self.words(row)
+        return m.Service(*self.named(row), self.text(row, "type"), outputs, encapsulated, decisions, data, words)
 
     def content(self, row: int, tables: Mapping[str, m.Table]) -> m.Boxed | None:
         """The expression of an element, by the form that the row names."""
@@ -229,5 +232,3 @@ def _placed(box: m.Boxed, at: int) -> m.Boxed:
 
     changes = {one.name: moved(getattr(box, one.name)) for one in fields(box) if one.name != "at"}
     return replace(box, at=at, **changes)  # type: ignore[arg-type]
-
-

@@ -41,7 +41,9 @@ class TableSheet:
             elif any(sheet.text(row, column) for column in range(1, sheet.columns + 1)):
                 known = ", ".join((*layout.TABLE_KEYS, "column"))
                 cure = "Begin the name of the sheet with # if it holds no table."
-                places.problem(sheet.here(row, 1), "the key of the row is not known", repr(sheet.text(row, 1)), known, cure)
+                places.problem(
+                    sheet.here(row, 1), "the key of the row is not known", repr(sheet.text(row, 1)), known, cure
+                )
         self.name = " ".join(self.head.get("decision", sheet.title).split())
 
     def read(self) -> m.Table | None:
@@ -49,7 +51,9 @@ class TableSheet:
         sheet = self.sheet
         if "column" not in self.described:
             cure = "Write the row: column, input, …, output. See: quanheng dmn to-excel --template"
-            self.places.problem(sheet.here(1, 1), "the sheet has no row 'column' that says what its columns are", cure=cure)
+            self.places.problem(
+                sheet.here(1, 1), "the sheet has no row 'column' that says what its columns are", cure=cure
+            )
             return None
         kinds = self.kinds()
         inputs = [column for column, kind in kinds.items() if kind == "input"]
@@ -92,7 +96,9 @@ class TableSheet:
                 found[column] = kind
             elif kind:
                 known = ", ".join(layout.COLUMN_KINDS)
-                self.places.problem(self.sheet.here(row, column), "the kind of the column is not known", repr(kind), known)
+                self.places.problem(
+                    self.sheet.here(row, column), "the kind of the column is not known", repr(kind), known
+                )
             else:
                 self.lost(column)
         return found

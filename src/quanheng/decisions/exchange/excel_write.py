@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 import zipfile
 from collections.abc import Sequence
 from typing import Any
@@ -43,7 +44,8 @@ class WorkbookWriter:
         model = self.book.create_sheet(layout.MODEL_SHEET)
         taken = {layout.MODEL_SHEET.lower()}
         sheets: dict[str, str] = {}
-        for element in (*self.definitions.decisions, *self.definitions.knowledge):
+        elements: list[m.Decision | m.Knowledge] = [*self.definitions.decisions, *self.definitions.knowledge]
+        for element in elements:
             body = layout.body_of(element)
             if isinstance(body, m.Table):
                 sheets[element.id] = layout.sheet_name(element.name, taken)
@@ -234,8 +236,6 @@ def _saved(book: Any) -> bytes:
 
 def _without_times(properties: bytes) -> bytes:
     """Saving sets the time of change: back to the stamp."""
-    import re
-
     stamp = _STAMP.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
     return re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>" + stamp, properties)
 
@@ -262,7 +262,10 @@ def template() -> bytes:
             m.TableInput(0, "Amount in cents", "amount_minor", "number", ""),
             m.TableInput(0, "Channel", "channel", "string", '"web", "branch"'),
         ),
-        (m.TableOutput(0, "outcome", "string", '"approve", "review", "decline"', None), m.TableOutput(0, "reason", "string", "", None)),
+        (
+            m.TableOutput(0, "outcome", "string", '"approve", "review", "decline"', None),
+            m.TableOutput(0, "reason", "string", "", None),
+        ),
         (
             m.TableRule(0, ("> 500000", "-"), ('"decline"', '"amount_over_limit"'), ("No payment above the limit.",)),
             m.TableRule(0, ("[100000..500000]", '"web"'), ('"review"', '"web_amount"'), ("Somebody looks at it.",)),

@@ -14,7 +14,7 @@ from typing import Any
 
 from quanheng.decisions.dmn import model as m
 from quanheng.decisions.dmn.build import Model, build
-from quanheng.decisions.exchange.jdm_env import Environment, Given, Path, Provided, beside_input, merged
+from quanheng.decisions.exchange.jdm_env import Environment, Given, Path, Provided, beside_input, listed, merged
 from quanheng.decisions.exchange.jdm_nodes import Tables
 from quanheng.decisions.exchange.zen_feel import COMPARE, OR, Feel, Translator, is_name
 from quanheng.kernel.errors import DeclarationError, ExpressionError, Problem
@@ -38,6 +38,8 @@ class JdmReader:
         self.where = where
         self.problems: list[Problem] = []
         self.nodes: dict[str, dict[str, Any]] = {}
+        self.edges: list[tuple[str, str, str]] = []
+        """Source, target, and the branch of a switch that it leaves by."""
         self.places: list[str] = []
         self.decisions: list[m.Decision] = []
         self.inputs: dict[str, set[str]] = {}
@@ -92,13 +94,19 @@ class JdmReader:
             self.problem("nodes", "a node has no id", cure="Export the model again.")
         self.nodes = {one["id"]: one for one in nodes}
         self._taken = set(_WORD.findall(json.dumps([one.get("content") for one in nodes])))
-        self.edges = []
         for edge in content["edges"]:
-            ends = (edge.get("sourceId"), edge.get("targetId")) if isinstance(edge, dict) else (None, None)
-            if all(one in self.nodes for one in ends):
-                self.edges.append((*ends, edge.get("sourceHandle") or ""))
+            told = edge if isinstance(edge, dict) else {}
+            source, target = str(told.get("sourceId")), str(told.get("targetId"))
+            if source in self.nodes and target in self.nodes:
+                self.edges.append((source, target, str(told.get("sourceHandle") or "")))
             else:
-                self.problem("edges", "an edge joins nodes that are not there", str(ends), cure="Export it again.")
+                found = f"{source} to {target}"
+                self.problem("edges", "an edge joins nodes that are not there", found, cure="Export it again.")
+
+    def content(self, identity: str) -> dict[str, Any]:
+        """What a node holds; nothing where it is no object."""
+        found = self.nodes[identity].get("content")
+        return found if isinstance(found, dict) else {}
 
     def place(self, identity: str) -> str:
         return f"node {self.nodes[identity].get('name') or identity!r}"
@@ -138,8 +146,7 @@ class JdmReader:
             self.provided[identity] = Provided({}, False, doubted=True)
             return
         env = self.environment(identity, guarded=kind == "outputNode")
-        content = node.get("content")
-        content = content if isinstance(content, dict) else {}
+        content = self.content(identity)
         if kind == "switchNode":
             self._switch(identity, content, env)
         elif kind == "outputNode":
@@ -165,9 +172,9 @@ class JdmReader:
         """The branches without which an edge carries nothing."""
         source, _, handle = edge
         found = dict(self.branches.get(source, {}))
-        content = self.nodes[source].get("content")
+        content = self.content(source)
         if self.nodes[source].get("type") == "switchNode" and content.get("hitPolicy", "first") == "first":
-            ids = [one.get("id") for one in content.get("statements", [])]
+            ids = [one.get("id") for one in listed(content, "statements")]
             found[source] = ids.index(handle) if handle in ids else -1
         return found
 
@@ -184,8 +191,8 @@ class JdmReader:
         node = self.nodes[source]
         if node.get("type") != "switchNode":
             return self.active[source]
-        content = node.get("content") or {}
-        branches = [one.get("id") for one in content.get("statements", [])]
+        content = self.content(source)
+        branches = [one.get("id") for one in listed(content, "statements")]
         number = branches.index(handle) + 1 if handle in branches else 0
         name = self.title(source)
         if not number:
@@ -239,22 +246,26 @@ class JdmReader:
         """The number of the branch taken (first), or of all (collect); branches count from 1."""
         collects = content.get("hitPolicy", "first") == "collect"
         place, parts = self.place(identity), []
-        for number, statement in enumerate(content.get("statements", []), 1):
+        for number, statement in enumerate(listed(content, "statements"), 1):
             text = str(statement.get("condition") or "").strip()
             parts.append((number, self.feel(f"{place}, branch {number}", env, text) if text else Feel("true")))
         if collects:
             told = ", ".join(f"if {condition.text} then [{number}] else []" for number, condition in parts)
             feel = Feel(f"concatenate({told})" if len(parts) > 1 else f"({told})" if told else "[]")
         else:
-            told = "".join(f"if {condition.text} then {number} else " for number, condition in parts)
-            feel = Feel(f"{told}null")
+            # What stands behind a branch without a condition is never taken.
+            always = next((at for at, (_, condition) in enumerate(parts) if condition.text == "true"), len(parts))
+            told = "".join(f"if {condition.text} then {number} else " for number, condition in parts[:always])
+            feel = Feel(f"{told}{parts[always][0] if always < len(parts) else 'null'}")
         active = self.active[identity]
         if active is not None:
             self.read_names(active.text)
             feel = Feel(f"if {active.text} then ({feel.text}) else null")
         name = self.title(identity)
         self.provided[identity] = env.provided
-        self.decide(identity, name, m.Literal(len(self.places) + 1, "", feel.text), str(self.nodes[identity].get("name")))
+        self.decide(
+            identity, name, m.Literal(len(self.places) + 1, "", feel.text), str(self.nodes[identity].get("name"))
+        )
 
     def feel(self, place: str, env: Environment, text: str, own: Mapping[Path, Feel] | None = None) -> Feel:
         """An expression of ZEN; a mistake becomes a problem of its place."""
@@ -281,7 +292,9 @@ class JdmReader:
         prefix = tuple(str(content["outputPath"]).split(".")) if content.get("outputPath") else ()
         paths = {(*prefix, *path): feel for path, feel in outputs.items()}
         if () in paths and content.get("passThrough"):
-            self.problem(place, "a list cannot be joined with what passes through", cure="Give the node an output path.")
+            self.problem(
+                place, "a list cannot be joined with what passes through", cure="Give the node an output path."
+            )
         base = env.outer.provided if content.get("passThrough") else Provided({}, False)
         kept = {path: feel for path, feel in base.paths.items() if not any(_meets(path, one) for one in paths)}
         self.provided[identity] = Provided({**kept, **paths}, base.open, base.doubted)

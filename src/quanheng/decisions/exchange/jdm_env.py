@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from quanheng.decisions.exchange.zen_feel import ATOM, LOOSE, Feel, is_name
+from quanheng.decisions.exchange.zen_feel import ATOM, LOOSE, Feel, Resolve, is_name
 from quanheng.feel.literals import text_literal
 from quanheng.kernel.errors import ExpressionError
 
@@ -83,7 +83,9 @@ def _chain(held: Sequence[tuple[Feel | None, Feel]]) -> Feel:
 class Environment:
     """Resolves the names of one node; everything it reads is noted as a requirement."""
 
-    def __init__(self, reader: JdmReader, provided: Provided, prefix: Path = (), outer: Environment | None = None) -> None:
+    def __init__(
+        self, reader: JdmReader, provided: Provided, prefix: Path = (), outer: Environment | None = None
+    ) -> None:
         self.reader, self.provided, self.prefix = reader, provided, prefix
         self.outer: Environment = outer or self
         self.kinds: set[str] = set()
@@ -93,7 +95,7 @@ class Environment:
         """The same for a node that sees one field of the context only."""
         return Environment(self.reader, self.provided, tuple(field.split(".")), self)
 
-    def own(self, entries: Mapping[Path, Feel]) -> object:
+    def own(self, entries: Mapping[Path, Feel]) -> Resolve:
         """Resolves `$.a`, the entries of the same node so far."""
 
         def resolve(path: Path) -> Feel:
@@ -128,7 +130,9 @@ class Environment:
         if not self.provided.open and not self.provided.doubted:
             known = ", ".join(sorted(".".join(one) for one in paths))
             cure = "Let it pass through the node before, or draw an edge from the node that gives it."
-            raise ExpressionError("no node before gives this name", found=repr(".".join(path)), allowed=known, cure=cure)
+            raise ExpressionError(
+                "no node before gives this name", found=repr(".".join(path)), allowed=known, cure=cure
+            )
         for name in path:
             if not is_name(name):
                 raise ExpressionError("the name cannot be read in FEEL", found=repr(name), cure="Rename it.")
@@ -150,6 +154,12 @@ class Environment:
         """A text of another decision: what it names is required."""
         self.reader.read_names(feel.text)
         return feel
+
+
+def listed(content: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """The objects of a list in a node."""
+    found = content.get(key)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _member(feel: Feel, rest: Path) -> Feel:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from quanheng.decisions.dmn import model as m
-from quanheng.decisions.exchange.jdm_env import Environment, Path
+from quanheng.decisions.exchange.jdm_env import Environment, Path, listed
 from quanheng.decisions.exchange.zen_feel import Feel, Translator, is_name
 from quanheng.feel.literals import text_literal
 from quanheng.kernel.errors import ExpressionError
@@ -35,8 +35,8 @@ class Tables:
         policy = str(content.get("hitPolicy") or "first")
         if policy not in _POLICIES:
             self.reader.problem(self.place, "the hit policy is not known", policy, ", ".join(_POLICIES))
-        rules = [one for one in content.get("rules", []) if isinstance(one, dict)]
-        inputs = [self._input(one, rules) for one in content.get("inputs", []) if isinstance(one, dict)]
+        rules = listed(content, "rules")
+        inputs = [self._input(one, rules) for one in listed(content, "inputs")]
         outputs = self._outputs(content, rules)
         names = [name for _, name, _ in outputs]
         columns = tuple(
@@ -113,7 +113,7 @@ class Tables:
     ) -> list[tuple[Mapping[str, Any], str, Path]]:
         """Output columns with the name each has in DMN, and the path it gives."""
         found: list[tuple[Mapping[str, Any], str, Path]] = []
-        for one in content.get("outputs", []):
+        for one in listed(content, "outputs"):
             field = str(one.get("field") or "").strip()
             path = tuple(field.split("."))
             if not all(map(is_name, path)):
@@ -144,9 +144,9 @@ class Tables:
         entries: list[m.Entry] = []
         own: dict[Path, Feel] = {}
         given: dict[Path, Feel] = {}
-        listed = [one for one in content.get("expressions", []) if isinstance(one, dict)]
-        read = set(_WORD.findall(_OWN.sub("", " ".join(str(one.get("value")) for one in listed))))
-        for one in listed:
+        told = listed(content, "expressions")
+        read = set(_WORD.findall(_OWN.sub("", " ".join(str(one.get("value")) for one in told))))
+        for one in told:
             key, text = str(one.get("key") or "").strip(), str(one.get("value") or "").strip()
             place = f"{self.place}, entry {key!r}"
             path = tuple(key.split("."))

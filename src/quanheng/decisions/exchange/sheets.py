@@ -95,7 +95,9 @@ class Sheet:
         here = self.here(cell.row, cell.column)
         if cell.data_type == "f" or not isinstance(value, str | bool | int | float | dt.date | dt.time | dt.timedelta):
             cure = "Write its result, or put ' in front of the = to have it as text."
-            self.places.problem(here, "the cell holds a formula", str(getattr(value, "text", value)), "a text or value", cure)
+            self.places.problem(
+                here, "the cell holds a formula", str(getattr(value, "text", value)), "a text or value", cure
+            )
             return ""
         if cell.data_type == "e":
             self.places.problem(here, "the cell holds an error of Excel", str(value), "a text or value", "Correct it.")

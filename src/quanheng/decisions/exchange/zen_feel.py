@@ -105,7 +105,8 @@ class Translator:
             return Feel(f"{left} {_SIGNS.get(node.kind, node.kind)} {right}", level)
         if node.kind in _COMPARE:
             return self.comparison(node)
-        return getattr(self, f"_{node.kind if node.kind.isalpha() else _NAMED[node.kind]}")(node)
+        rule: Callable[[Node], Feel] = getattr(self, f"_{_NAMED.get(node.kind, node.kind)}")
+        return rule(node)
 
     @staticmethod
     def literal(node: Node) -> str:

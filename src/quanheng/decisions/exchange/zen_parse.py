@@ -1,4 +1,4 @@
-"""ZEN, the expression language of GoRules, to a small tree. What has no counterpart in FEEL is refused with its name."""
+"""ZEN, the expression language of GoRules, to a small tree. What FEEL cannot say is refused with its name."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def tokens_of(text: str) -> list[Token]:
 
 class Parser:
     """One use per text. Nodes: number, string, word, list, object (parts key, value, …), path (text "a.b"), subject,
-    own (`$.a`), item (`#`), index, range (text "[)" …), if, call, method, negate, not, and every operator by its sign."""
+    own (`$.a`), item (`#`), index, range (text "[)" …), if, call, method, negate, not, and operators by their signs."""
 
     def __init__(self, text: str, subject: bool = False) -> None:
         self.text, self.tokens, self.at, self.depth = text, tokens_of(text), 0, 0

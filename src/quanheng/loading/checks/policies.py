@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from lxml import etree
 
+from quanheng.decisions.checking import check_model
 from quanheng.decisions.dmn import Model, compile_decision, read_model
 from quanheng.kernel.errors import DeclarationError
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
@@ -44,6 +45,7 @@ def check_policies(
     sources: Mapping[str, Mapping[str, str]],
     outcomes: Sequence[str],
     notes: Notes,
+    tables: bool = True,
 ) -> tuple[tuple[Flow, ...], dict[str, tuple[str, str]]]:
     """Check all policies against what the pack declares.
 
@@ -53,6 +55,7 @@ def check_policies(
     drafts : the flows of pack.toml
     sources : per event that is decided: name → FEEL type of everything an input may ask for
     outcomes : outcomes of the pack
+    tables : look for overlaps, gaps and rules that never decide too; not for what is in force already
 
     Returns
     -------
@@ -73,6 +76,9 @@ def check_policies(
                 )
         reasons |= {code: (file, key) for code, key in outline.reasons.items()}
     models = {file: _model(files[file], file, notes) for file in outlines}
+    if tables:
+        for model in models.values():
+            _check_tables(model, notes)
     flows = [_flow(draft, outlines, models, sources.get(draft.when, {}), notes) for draft in drafts]
     return tuple(flow for flow in flows if flow is not None), reasons
 
@@ -134,6 +140,13 @@ def _model(xml: bytes, file: str, notes: Notes) -> Model | None:
     except DeclarationError as error:
         notes.extend(error.problems)
     return None
+
+
+def _check_tables(model: Model | None, notes: Notes) -> None:
+    """An overlap that can occur is a problem; what an author may have meant is a warning."""
+    found = check_model(model) if model is not None else ()
+    notes.extend(one.as_problem() for one in found if one.severity == "problem")
+    notes.warn(one.as_problem() for one in found if one.severity == "warning")
 
 
 def _flow(
