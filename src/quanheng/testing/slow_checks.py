@@ -1,7 +1,7 @@
 """The plain twin of the table checks: tries every input of a small grid and looks at what the judge says.
 
-For each number or date of a cell it takes the value itself and one on either side of it; for each text the text and
-another one; null always. Only for small tables: the grid grows with the product of the columns.
+For each number or date of a cell it takes the value itself and one on either side of it; for each text the text,
+one behind it, the first and a late one; null always. Only for small tables: the grid is the product of the columns.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def values_of(texts: Sequence[str], kind: str) -> list[object]:
     if kind == "boolean":
         return [True, False, None]
     if kind == "string":
-        return [*sorted(set(_TEXT.findall(whole))), "~", None]
+        texts_found = set(_TEXT.findall(whole))
+        return [*sorted({"", "~", *texts_found, *(f"{one}m" for one in texts_found)}), None]
     if kind == "date":
         days = {one.days for text in _DATE.findall(whole) if (one := parse_date(text)) is not None}
         return [*(Date(day) for day in sorted({day + step for day in days for step in (-1, 0, 1, 2)} or {0})), None]

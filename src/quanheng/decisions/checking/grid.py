@@ -148,12 +148,13 @@ class Grid:
             allowed, axis = [], axes.Axis(ANY, [])
             source = Source(source.path, source.type)
         self._note(tests)
-        outcomes = {one: axis.outcomes(one) for row in tests for _, one in row}
+        # By identity: `1` and `true` are equal for Python, so conditions on them would be too.
+        outcomes = {id(one): axis.outcomes(one) for one in {id(one): one for row in tests for _, one in row}.values()}
         must, may = [], []
         for row in tests:
             can = sure = axis.whole
             for _, one in row:
-                true, false, null = outcomes[one]
+                true, false, null = outcomes[id(one)]
                 can, sure = can & true, sure & true & ~false & ~null
             must.append(sure)
             may.append(can)

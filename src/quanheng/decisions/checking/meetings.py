@@ -15,25 +15,16 @@ def overlaps(table: Table) -> Iterator[Finding]:
     """Pairs of rules that certainly hold for one input, each with that input."""
     if table.policy not in ("UNIQUE", "ANY"):
         return
-    shown, beyond = 0, 0
+    shown = 0
     for rule, other in _pairs(table):
-        same = table.same(rule, other) if table.policy == "ANY" else False
-        if same is not False:
+        if table.policy == "ANY" and table.same(rule, other) is not False:
             continue
-        if shown < SHOWN_MAX:
-            yield _finding(table, rule, other)
-        else:
-            beyond += 1
-            if table.policy == "UNIQUE":
-                break
+        if shown == SHOWN_MAX:
+            message = f"more than {SHOWN_MAX} pairs of rules meet: the first {SHOWN_MAX} are listed"
+            yield table.finding("limit", "note", message, "Correct these and check again.")
+            return
+        yield _finding(table, rule, other)
         shown += 1
-    if beyond:
-        yield table.finding(
-            "limit",
-            "note",
-            f"more than {SHOWN_MAX} pairs of rules meet: the first {SHOWN_MAX} are listed",
-            "Correct these and check again.",
-        )
 
 
 def _pairs(table: Table) -> Iterator[tuple[int, int]]:
