@@ -87,7 +87,8 @@ def redundant(table: Table, masked: frozenset[int]) -> Iterator[Finding]:
             continue
         other = next(bits(later))
         between = touched & ((1 << other) - 1) & ~((1 << rule + 1) - 1)
-        if table.policy == "FIRST" and between & ~table.twins(rule):
+        # Under PRIORITY too: outputs of one rank are taken in the order of the rules.
+        if table.policy != "ANY" and between & ~table.twins(rule):
             continue
         message = f"rule {rule + 1} changes nothing: rule {other + 1} holds wherever it does and gives the same"
         yield table.finding("redundant", "note", message, "Remove it, if it is not there to be read.", [rule])
