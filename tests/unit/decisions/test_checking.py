@@ -181,6 +181,11 @@ def test_rules_that_change_nothing_and_duplicates() -> None:
     ]
 
 
+def test_rules_of_one_rank_are_taken_in_order_and_so_are_not_redundant() -> None:
+    """Found by the twin: without rule 1, rule 2 would come first."""
+    assert texts(found("PRIORITY", N, [("-", "1"), ("-", "n"), ("-", "1")]), "redundant") == []
+
+
 def test_columns_and_tables_that_do_nothing() -> None:
     assert "no rule tests the column 't'" in str(found("UNIQUE", N | T, [("-", "-", "1")]))
     assert "the table has no rule: it always gives null" in str(found("UNIQUE", N, []))

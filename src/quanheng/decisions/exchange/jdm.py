@@ -327,7 +327,7 @@ class JdmReader:
                 m.Entry(root, "", m.Literal(len(self.places) + 1, "", env.resolve((root,)).text)) for root in roots
             ]
             box = m.BoxedContext(len(self.places) + 1, "", tuple(entries))
-            if not entries:
+            if not entries and not provided.doubted:
                 self.problem("nodes", "the model gives nothing but its input back", cure="Add a table or expressions.")
         self.decide(last[0], name, box)
 

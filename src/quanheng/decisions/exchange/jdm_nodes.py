@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quanheng.decisions.dmn import model as m
 from quanheng.decisions.exchange.jdm_env import Environment, Path, listed
-from quanheng.decisions.exchange.zen_feel import Feel, Translator, is_name
+from quanheng.decisions.exchange.zen_feel import ATOM, Feel, Translator, is_name
 from quanheng.feel.literals import text_literal
 from quanheng.kernel.errors import ExpressionError
 
@@ -64,7 +64,7 @@ class Tables:
         if policy != "collect":
             return {path: Feel(self.name if alone else f"{self.name}.{name}") for path, name in outputs}
         row = _nested({path: "row" if alone else f"row.{name}" for path, name in outputs})
-        return {(): Feel(f"(if {self.name} = null then [] else for row in {self.name} return {row})")}
+        return {(): Feel(f"(if {self.name} = null then [] else for row in {self.name} return {row})", ATOM, "list")}
 
     def _input(self, column: Mapping[str, Any], rules: list[dict[str, Any]]) -> tuple[m.TableInput, list[str]]:
         """A column and its cells. A column without a field holds whole conditions."""

@@ -17,7 +17,7 @@ _COMPARE = ("==", "!=", "<", "<=", ">", ">=")
 _FUNCTIONS = {
     "abs": "abs", "floor": "floor", "ceil": "ceiling", "upper": "upper case", "lower": "lower case", "sum": "sum",
     "min": "min", "max": "max", "avg": "mean", "median": "median", "startsWith": "starts with", "endsWith": "ends with",
-    "flatten": "flatten", "string": "string", "d": "date and time", "number": "number",
+    "string": "string", "d": "date and time", "number": "number",
 }  # fmt: skip
 _FIELDS = frozenset({"year", "month", "day", "hour", "minute", "second"})
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -25,10 +25,11 @@ _LITERALS = ("number", "string", "word")
 
 
 class Feel(NamedTuple):
-    """A text and how tightly it holds together."""
+    """A text and how tightly it holds together; `kind` is "list" or "string" where that is certain."""
 
     text: str
     level: int = ATOM
+    kind: str = ""
 
     def at(self, level: int) -> str:
         """The text as an operand of that level."""
@@ -77,6 +78,9 @@ class Translator:
         return self.feel(node).text
 
     def members(self, node: Node) -> str:
+        if node.kind in ("list", "range") and "date" in _kind(node):
+            cure = "Write >= d(…) and <= d(…)."
+            raise fail("a range or list of dates is not taken over: ZEN does not compare them", self.text, 0, cure)
         if node.kind == "list" and node.parts and all(map(_literal, node.parts)):
             return ", ".join(self.feel(one).text for one in node.parts)
         return self.feel(node).text if node.kind in ("list", "range") else f"list contains({self.feel(node).text}, ?)"
@@ -86,7 +90,7 @@ class Translator:
     def feel(self, node: Node) -> Feel:
         parts = node.parts
         if node.kind in _LITERALS:
-            return Feel(self.literal(node))
+            return Feel(self.literal(node), ATOM, "string" if node.kind == "string" else "")
         if node.kind == "subject":
             return Feel("?")
         if node.kind == "path":
@@ -122,7 +126,7 @@ class Translator:
         return Feel(f"{left.at(SUM)} {_SIGNS.get(node.kind, node.kind)} {right.at(SUM)}", COMPARE)
 
     def _list(self, node: Node) -> Feel:
-        return Feel(f"[{', '.join(self.feel(part).text for part in node.parts)}]")
+        return Feel(f"[{', '.join(self.feel(part).text for part in node.parts)}]", ATOM, "list")
 
     def _object(self, node: Node) -> Feel:
         pairs = zip(node.parts[::2], node.parts[1::2], strict=True)
@@ -177,18 +181,23 @@ class Translator:
         name, arguments = node.text, node.parts
         if name in ("map", "filter", "some", "all", "count") and len(arguments) == 2:
             return self.closure(name, *arguments)
-        told = [self.feel(one).text for one in arguments]
-        if name == "len" and len(told) == 1:
-            return Feel(f"(if {told[0]} instance of string then string length({told[0]}) else count({told[0]}))")
-        if name == "contains" and len(told) == 2:
-            both = f"({told[0]}, {told[1]})"
-            return Feel(f"(if {told[0]} instance of string then contains{both} else list contains{both})")
+        feels = [self.feel(one) for one in arguments]
+        told = [one.text for one in feels]
+        if (name, len(told)) in (("len", 1), ("contains", 2)):
+            return self.of_text_or_list(*(_OF_TEXT_OR_LIST[name]), feels[0], ", ".join(told))
         if name == "round" and 1 <= len(told) <= 2:
             return Feel(f"round half up({told[0]}, {told[1] if len(told) == 2 else 0})")
         if name not in _FUNCTIONS:
             cure = "Write it in FEEL after the import."
             raise fail(f"the function {name}() is not taken over", self.text, max(self.text.find(name), 0), cure)
         return Feel(f"{_FUNCTIONS[name]}({', '.join(told)})")
+
+    def of_text_or_list(self, of_text: str, of_list: str, first: Feel, arguments: str) -> Feel:
+        """A function that FEEL has under one name for texts and another for lists."""
+        by_kind = {"string": of_text, "list": of_list}
+        if first.kind in by_kind:
+            return Feel(f"{by_kind[first.kind]}({arguments})")
+        return Feel(f"(if {first.text} instance of string then {of_text}({arguments}) else {of_list}({arguments}))")
 
     def closure(self, name: str, source: Node, body: Node) -> Feel:
         """Functions over the items of a list, `#` being the item."""
@@ -198,14 +207,15 @@ class Translator:
         inner = self.feel(body)
         self._items.pop()
         if name == "map":
-            return Feel(f"for {item} in {listed} return {inner.text}", LOOSE)
+            return Feel(f"for {item} in {listed} return {inner.text}", LOOSE, "list")
         if name in ("some", "all"):
             return Feel(f"{'some' if name == 'some' else 'every'} {item} in {listed} satisfies {inner.text}", LOOSE)
         kept = f"for {item} in {listed} return if {inner.text} then [{item}] else []"
         kept = f"flatten({kept})"
-        return Feel(f"count({kept})" if name == "count" else kept)
+        return Feel(f"count({kept})") if name == "count" else Feel(kept, ATOM, "list")
 
 
+_OF_TEXT_OR_LIST = {"len": ("string length", "count"), "contains": ("contains", "list contains")}
 _NAMED = {"??": "otherwise", "%": "remainder"}
 
 

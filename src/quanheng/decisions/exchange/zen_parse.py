@@ -20,7 +20,7 @@ _TOKEN = re.compile(
 )
 _WORDS = frozenset({"and", "or", "not", "in", "true", "false", "null"})
 _COMPARE = ("==", "!=", "<", "<=", ">", ">=")
-_BINARY = ({"??": "??"}, {"or": "or"}, {"and": "and"})
+_BINARY = ("or", "and")
 
 
 class Token(NamedTuple):
@@ -157,10 +157,8 @@ class Parser:
         if depth == len(_BINARY):
             return self.comparison()
         node = self.level(depth + 1)
-        while self.sees(*_BINARY[depth]):
-            op = self.token.text
-            self.at += 1
-            node = Node(op, "", (node, self.level(depth + 1)))
+        while self.takes(_BINARY[depth]):
+            node = Node(_BINARY[depth], "", (node, self.level(depth + 1)))
         return node
 
     def comparison(self) -> Node:
@@ -196,6 +194,8 @@ class Parser:
 
     def power(self) -> Node:
         node = self.unary()
+        while self.takes("??"):  # Binds tighter than every operator of arithmetic.
+            node = Node("??", "", (node, self.unary()))
         return Node("^", "", (node, self.power())) if self.takes("^") else node
 
     def unary(self) -> Node:
@@ -249,20 +249,21 @@ class Parser:
 
     def bracket(self, opened: str) -> Node:
         """A list, a range, or an expression in parentheses."""
+        if opened == "]":
+            cure = "Write (a..b) for a range without its ends."
+            raise fail("a range that begins with ] is not taken over", self.text, self.tokens[self.at - 1].at, cure)
         if opened == "[" and self.takes("]"):
             return Node("list")
         first = self.expression()
         if self.takes(".."):
             last = self.expression()
             closed = self.token.text
-            if not self.takes("]", ")", "["):
+            if not self.takes("]", ")"):
                 raise self.unexpected("the end of the range")
             return Node("range", ("[" if opened == "[" else "(") + ("]" if closed == "]" else ")"), (first, last))
         if opened == "(":
             self.expects(")")
             return first
-        if opened == "]":
-            raise self.unexpected("'..'")
         items = [first]
         while self.takes(","):
             items.append(self.expression())
