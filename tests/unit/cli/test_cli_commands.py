@@ -40,7 +40,8 @@ def told(capsys, *arguments):
 
 def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
-        "bench", "decision", "demo", "erase", "evaluate", "explain", "ingest", "log checkpoint", "log head", "log verify", "pack activate",
+        "bench", "decision", "demo", "dmn check", "dmn from-excel", "dmn from-jdm", "dmn tck", "dmn to-excel", "erase",
+        "evaluate", "explain", "ingest", "log checkpoint", "log head", "log verify", "pack activate",
         "pack check", "pack list", "pack new", "pack show", "policy backtest", "replay", "run", "serve", "token create", "token list", "token revoke",
         "train", "version",
     ]  # fmt: skip

@@ -38,9 +38,9 @@ def gaps(table: Table, cover: Cover) -> Iterator[Finding]:
     if found:
         return
     noted = 0
-    for atoms in islice(cover.open(grid.everything, _box(table, FRACTION)), 1):
+    for box in islice(cover.open(grid.everything, _box(table, FRACTION)), 1):
         noted += 1
-        yield _finding(table, atoms, "only for numbers that are not whole")
+        yield _finding(table, box, "only for numbers that are not whole")
     for at, one in enumerate(grid.dimensions):
         null = one.domain[NULL] & one.axis.null
         box = _box(table, NATURAL)
@@ -50,8 +50,8 @@ def gaps(table: Table, cover: Cover) -> Iterator[Finding]:
             message = f"no rule covers some inputs where {one.title} is null: the result is null"
             yield table.finding("gap", "note", message, f"Add a rule for null if {one.title} may be missing.")
     if not noted:
-        for atoms in islice(cover.open(grid.everything, _box(table, NULL)), 1):
-            yield _finding(table, atoms, "only where several of these are null or not whole")
+        for box in islice(cover.open(grid.everything, _box(table, NULL)), 1):
+            yield _finding(table, box, "only where several of these are null or not whole")
 
 
 def _box(table: Table, level: int) -> list[int]:
