@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import cyclopts
 
@@ -13,6 +13,8 @@ from quanheng.kernel.errors import DeclarationError, InputError, NotFound
 if TYPE_CHECKING:
     from quanheng.decisions.checking import Finding
     from quanheng.kernel.errors import Problem
+
+Out = Annotated[Path | None, cyclopts.Parameter(alias="-o")]
 
 app = cyclopts.App(
     name="dmn",
@@ -77,7 +79,7 @@ def _found(finding: Finding) -> dict[str, object]:
 
 
 @app.command(name="to-excel")
-def to_excel(file: Path | None = None, /, *, out: Path | None = None, template: Flag = False) -> None:
+def to_excel(file: Path | None = None, /, *, out: Out = None, template: Flag = False) -> None:
     """Write the tables of a decision model as an Excel workbook; nothing of the model is lost on the way.
 
     For example:
@@ -106,7 +108,7 @@ def to_excel(file: Path | None = None, /, *, out: Path | None = None, template: 
 
 
 @app.command(name="from-excel")
-def from_excel(file: Path, /, *, out: Path | None = None) -> None:
+def from_excel(file: Path, /, *, out: Out = None) -> None:
     """Read a decision model from an Excel workbook. Every mistake is named with its sheet and cell.
 
     For example:
@@ -127,7 +129,7 @@ def from_excel(file: Path, /, *, out: Path | None = None) -> None:
 
 
 @app.command(name="from-jdm")
-def from_jdm(file: Path, /, *, out: Path | None = None) -> None:
+def from_jdm(file: Path, /, *, out: Out = None) -> None:
     """Take over a decision model of GoRules (JDM). What has no counterpart is named with its node and cell.
 
     For example:

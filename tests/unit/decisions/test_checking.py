@@ -218,6 +218,14 @@ def test_entries_of_an_input_are_given_as_a_whole_input() -> None:
     assert judge_model(model, "d", overlap.given).trace[-1][1] == (1, 2)
 
 
+def test_entries_of_an_input_without_a_type_are_given_too() -> None:
+    body = table("UNIQUE", {"who.home.city": "", "who.age": ""}, [('"a"', "-", "1"), ("-", "5", "2")])
+    model = read_model(model_of({"who": "Any"}, body), "p.dmn")
+    [overlap] = [one for one in check_model(model) if one.kind == "overlap"]
+    assert overlap.given == {"who": {"home": {"city": "a"}, "age": 5}}
+    assert judge_model(model, "d", overlap.given).trace[-1][1] == (1, 2)
+
+
 def test_a_computed_column_makes_a_warning_and_says_so() -> None:
     findings = check_model(
         read_model(model_of(N, table("UNIQUE", {"n * 2": ""}, [("< 5", "1"), ("< 9", "2")])), "p.dmn")

@@ -234,8 +234,7 @@ def _empty(kind: FeelType) -> dict[str, object]:
 def _put(target: object, path: Sequence[str], value: object, kind: FeelType) -> None:
     """Set one entry of a context that is filled up with null."""
     assert isinstance(target, dict)
-    assert isinstance(kind, ContextType)
-    inner = kind.field(path[0]) or ANY
+    inner = (kind.field(path[0]) if isinstance(kind, ContextType) else None) or ANY
     if len(path) == 1:
         target[path[0]] = value
         return

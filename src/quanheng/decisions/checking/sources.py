@@ -76,10 +76,10 @@ class Sources:
         tests: list[c.Condition] = []
         certain = True
         for name in names:
-            if not isinstance(inner, ContextType):
+            if not isinstance(inner, ContextType) and inner is not ANY:
                 return Source((), kind)
             certain &= constraint is None or constraint.test is None
-            inner = inner.field(name) or ANY
+            inner = (inner.field(name) if isinstance(inner, ContextType) else None) or ANY
             constraint = dict(constraint.entries).get(name) if constraint is not None else None
         if constraint is not None:
             test = _test_of(constraint)

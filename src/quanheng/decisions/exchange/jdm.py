@@ -132,7 +132,7 @@ class JdmReader:
 
     def _node(self, identity: str) -> None:
         node = self.nodes[identity]
-        kind, place = node.get("type"), self.place(identity)
+        kind, place = str(node.get("type")), self.place(identity)
         incoming = [edge for edge in self.edges if edge[1] == identity]
         self.active[identity] = self._activity(incoming)
         needed = [set(self.needed(edge).items()) for edge in incoming]
@@ -141,8 +141,8 @@ class JdmReader:
             self.provided[identity] = Provided({}, True)
             return
         if kind in _REFUSED or kind not in _KNOWN:
-            message, cure = _REFUSED.get(str(kind), ("the kind of the node is not known", f"Use {', '.join(_KNOWN)}."))
-            self.problem(place, message, str(kind), cure=cure)
+            message, cure = _REFUSED.get(kind, ("the kind of the node is not known", f"Use {', '.join(_KNOWN)}."))
+            self.problem(place, message, kind, cure=cure)
             self.provided[identity] = Provided({}, False, doubted=True)
             return
         env = self.environment(identity, guarded=kind == "outputNode")
@@ -152,7 +152,7 @@ class JdmReader:
         elif kind == "outputNode":
             self.provided[identity] = env.provided
         else:
-            self._data(identity, str(kind), content, env)
+            self._data(identity, kind, content, env)
 
     def environment(self, identity: str, guarded: bool = False) -> Environment:
         """What a node sees; with one node before it, that one was evaluated if this one is."""

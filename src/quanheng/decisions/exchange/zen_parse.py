@@ -24,6 +24,8 @@ _BINARY = ("or", "and")
 
 
 class Token(NamedTuple):
+    """kind is number, string, template, name, word, op or end; `at` its offset in the text."""
+
     kind: str
     text: str
     at: int
