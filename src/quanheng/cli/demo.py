@@ -60,7 +60,7 @@ def demo(
         name = pack or _first(config)
         declared, files = chosen_packs([name], available_packs(config.packs.folders))
         simulation = simulation_of(declared, name)
-        score = Score(simulation.outcomes)
+        score = Score(simulation.outcomes, simulation.currency)
         with locked_engine(config) as engine, progress_bar() as progress:
             engine.activate(files)
             steady_memory()

@@ -17,6 +17,7 @@ import msgspec
 
 from quanheng.cli.common import HERE, Flag, Json, Place, console, show_json
 from quanheng.kernel.errors import QuanhengError
+from quanheng.kernel.money import Money
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -118,7 +119,7 @@ async def play(config: Config, simulation: Any, seconds: int, connections: int, 
     from quanheng.server.client import Connection
     from quanheng.server.opening import read_token
 
-    score = Score(simulation.outcomes)
+    score = Score(simulation.outcomes, simulation.currency)
     ahead = Ahead(simulation.events(EVENTS_MAX, seed))
     await asyncio.to_thread(ahead.full.wait)
     token, source = read_token(config), iter(ahead)
@@ -206,7 +207,9 @@ def table(title: str, result: dict[str, Any]) -> Table:
     for outcome in outcomes:
         shown.add_row(f"  {outcome}", f"{result[outcome]:,}  ({result[outcome] / total:.2%})")
     share = result["fraud_value_stopped"]
-    stopped = f"{result['fraud_value_stopped_minor']:,} of {result['fraud_value_minor']:,} minor units"
+    stopped = " of ".join(
+        amount(result[key], result["currency"]) for key in ("fraud_value_stopped_minor", "fraud_value_minor")
+    )
     shown.add_row("fraud value stopped (not approved)", "none seen" if share is None else f"{share:.1%}  ({stopped})")
     rate = result["false_positive_rate"]
     shown.add_row("false-positive rate (honest, not approved)", "none seen" if rate is None else f"{rate:.2%}")
@@ -215,6 +218,11 @@ def table(title: str, result: dict[str, Any]) -> Table:
     others = ", ".join(f"{result[key]:,} {key}" for key in ("recorded", "repeated", "rejected", "failed"))
     shown.add_row("other events", others)
     return shown
+
+
+def amount(minor: int, currency: str) -> str:
+    """An amount for people: 494,680.20 EUR; in minor units where the currency is not known."""
+    return f"{Money(minor, currency).amount:,f} {currency}" if currency else f"{minor:,} minor units"
 
 
 def _result(name: str, played: dict[str, Any], json: bool) -> None:

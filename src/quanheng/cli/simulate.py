@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from quanheng.kernel.errors import NotFound
+from quanheng.kernel.money import EXPONENTS
 
 if TYPE_CHECKING:
     from quanheng.loading.declared import Declared
@@ -49,6 +50,12 @@ class Simulation(NamedTuple):
     pack: str
     outcomes: tuple[str, ...]
     declared: Any
+
+    @property
+    def currency(self) -> str:
+        """The one ISO 4217 currency of all simulated amounts, or nothing where the pack names none."""
+        found = self.declared.event.constant.get("currency")
+        return found if isinstance(found, str) and found in EXPONENTS else ""
 
     def events(self, count: int, seed: int | None = None) -> Iterator[Sent]:
         """The first `count` arrivals. Ids carry the seed, so that runs with other seeds are other requests."""
@@ -142,12 +149,14 @@ class Score:
     ----------
     statuses : replies by status
     outcomes : first decisions by outcome
+    currency : of the values, ISO 4217; nothing where it is not known
     fraud_minor, stopped_minor : value of fraudulent payments decided; of those not let pass
     honest, honest_stopped : honest payments decided; of those not let pass
     latencies_ms : one a reply
     """
 
-    def __init__(self, outcomes: Sequence[str]) -> None:
+    def __init__(self, outcomes: Sequence[str], currency: str = "") -> None:
+        self.currency = currency
         self.statuses: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter(dict.fromkeys(outcomes, 0))
         self._passing = outcomes[0] if outcomes else ""
@@ -187,6 +196,7 @@ class Score:
             "decided": self.decided,
             **{outcome: count for outcome, count in self.outcomes.items() if outcome},
             "frauds": self.frauds,
+            "currency": self.currency,
             "fraud_value_minor": self.fraud_minor,
             "fraud_value_stopped_minor": self.stopped_minor,
             "fraud_value_stopped": round(self.stopped_minor / self.fraud_minor, 4) if self.fraud_minor else None,

@@ -210,3 +210,13 @@ def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
         "features.backfill.handbook12", "features.online.p50", "decisions.table20", "path.inprocess", "path.http.single",
         "path.http.batch", "path.recover",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "shown"),
+    [(49_468_020, "EUR", "494,680.20 EUR"), (1_234, "JPY", "1,234 JPY"), (1_234, "", "1,234 minor units")],
+)
+def test_the_result_table_speaks_of_money_in_its_currency(minor, currency, shown):
+    from quanheng.cli.run import amount
+
+    assert amount(minor, currency) == shown
