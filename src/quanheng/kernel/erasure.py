@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from quanheng.kernel.errors import AppendFailed, KeyRingBusy
+from quanheng.kernel.errors import AppendFailed, KeyRingBusy, LogError
 from quanheng.kernel.wal import BUSY_TIMEOUT_S
 
 ERASE_WAIT_MS = 1_000
@@ -23,6 +23,7 @@ def erasing(db: Any, subject: bytes, where: str) -> Iterator[Callable[[int], boo
     Raises
     ------
     KeyRingBusy : another process holds the file; nothing was done
+    LogError : the disk does not take it; nothing was done
     AppendFailed : the disk did not confirm the destruction; the next start completes it
     """
     db.execute(f"PRAGMA busy_timeout = {ERASE_WAIT_MS}")
@@ -58,8 +59,15 @@ def _claim(db: Any, where: str) -> None:
         if not truncate_wal(db):
             raise _busy(where, "is read by another process")
         db.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        raise _busy(where, str(error)) from error
+    except sqlite3.Error as error:
+        if "locked" in str(error) or "busy" in str(error):
+            raise _busy(where, str(error)) from error
+        raise LogError(
+            "the key ring cannot be written; nothing was erased",
+            where=where,
+            found=str(error),
+            cure="Check the disk (space, health), then erase again.",
+        ) from error
 
 
 def _busy(where: str, found: str) -> KeyRingBusy:

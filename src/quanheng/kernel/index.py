@@ -90,7 +90,7 @@ class RequestIndex:
                 raise self._failed("opened", error) from error
             self._begin_again()
         except EpochFenced:
-            self._db.close()
+            self._close_file()
             raise
 
     def _open(self) -> None:
@@ -116,13 +116,16 @@ class RequestIndex:
 
     def _begin_again(self) -> None:
         """The file is damaged: the log holds everything, so start empty (see `rebuilt`) and be filled from it."""
-        if self._db is not None:
-            self._db.close()
+        self._close_file()
         for ending in ("", "-wal", "-shm"):
             self._files.remove(Path(self.path + ending))
         self._filter = _Filter()
         self._open()
         self.rebuilt = True
+
+    def _close_file(self) -> None:
+        if self._db is not None:
+            self._db.close()
 
     def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
         """Entries of those `keys` (16 bytes each) that are known."""

@@ -96,6 +96,8 @@ class KeyRing:
                 folder / DEVELOPMENT_MARK, b"Made by default. Bring your own master key in production.\n"
             )
             files.write_durably(folder / _MASTER, random(32).hex().encode() + b"\n", 0o600)
+        else:
+            files.sync_folder(folder)  # Whoever made the ring may have ended before its name was on the disk.
         master = _parse_master(files.read(folder / _MASTER), folder)
         connection = _open_keys(folder / "keys.db", connect, files)
         _check_master(connection, master, folder)
@@ -215,7 +217,9 @@ class KeyRing:
             keys = dict(self._keys)
             keys.pop(subject, None)
             self._keys = keys
-            self.holds_erased_bytes = not truncate_wal(self._db)
+            self.holds_erased_bytes = True
+            with contextlib.suppress(sqlite3.Error):  # The key is gone; the next erasure or start tries again.
+                self.holds_erased_bytes = not truncate_wal(self._db)
 
     def is_erased(self, subject: bytes) -> bool:
         """True when `subject` was erased at some time."""

@@ -227,6 +227,11 @@ def test_nothing_acknowledged_is_lost(block):
     run_seeds(range(block * SEEDS // 10, (block + 1) * SEEDS // 10))
 
 
+def test_a_master_key_whose_name_was_not_synced_is_not_built_upon():
+    """The process ended between rename and fsync of the folder; the next one made keys; then the power failed."""
+    run_seeds([5253])
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("block", range(100))
 def test_nothing_acknowledged_is_lost_in_many_seeds(block):

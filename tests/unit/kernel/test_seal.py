@@ -223,6 +223,16 @@ def test_a_destruction_that_the_disk_does_not_confirm_is_fatal(ring):
     assert ring.unseal(subject, b"h", sealed) == b"p"
 
 
+def test_a_ring_that_cannot_be_written_says_so_and_erases_nothing(ring):
+    subject = ring.pseudonym("customer", "1")
+    [sealed] = ring.seal_many([subject], [b"h"], [b"p"])
+    ring._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(LogError, match=r"the key ring cannot be written; nothing was erased; was .*readonly"):
+        ring.erase(subject)
+    ring._db.execute("PRAGMA query_only = OFF")
+    assert ring.unseal(subject, b"h", sealed) == b"p"
+
+
 def test_a_reader_that_comes_during_an_erasure_is_told_of(tmp_path):
     ring = KeyRing.open(tmp_path / "ring")
     subject = ring.pseudonym("customer", "1")

@@ -21,8 +21,8 @@ class Reference:
         self.taken: dict[tuple[str, str], int] = {}
 
     def status(self, client: str, id: str, amount: int) -> str:
-        if amount < 1:
-            return "rejected"
+        if amount < 1:  # An id that was taken is looked up first, whatever the schema says of what came under it.
+            return "conflict" if (client, id) in self.taken else "rejected"
         first = self.taken.setdefault((client, id), amount)
         if first != amount:
             return "conflict"
