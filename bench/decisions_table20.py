@@ -1,8 +1,9 @@
 """`decisions.table20`: one decision table, 20 rules x 5 inputs, FIRST, 3 outputs, mean hit row about 15.
 
-Ours with the trace on, against zen-engine on its fastest path (static loader, `engine.evaluate`) and through
-`ZenDecision.evaluate`. The same cells are written as DMN for us and as JDM for zen; peer `zen` is the faster of its
-two ways to pass the inputs (dict, JSON text). Before anything is timed both engines judge every sampled input and must
+Ours with the trace on: inputs as whole numbers (the value), with a Decimal score, and with every number a Decimal;
+against zen-engine on its fastest path (static loader, `engine.evaluate`) and through `ZenDecision.evaluate`, and
+against `table20_peers.py`. The same cells are written as DMN for us and as JDM for zen; peer `zen` is the faster of its
+two ways to pass the inputs (dict, JSON text). Before anything is timed all engines judge every sampled input and must
 agree in all three outputs; the mean hit row is taken from our trace.
 """
 
@@ -10,11 +11,15 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
 from xml.sax.saxutils import escape
 
+from bench.table20_peers import PEERS, Judge
 from quanheng.decisions.dmn import compile_decision, read_model
-from quanheng.testing.bench import Measured, interleaved_seconds
+from quanheng.decisions.policy import Policy
+from quanheng.testing.bench import Measured, interleaved_seconds, looped
 
 INPUTS = (
     ("amount_minor", "number"),
@@ -47,6 +52,9 @@ RULES = (
     ("-", "-", "-", "-", "-", '"review"', '"rest"', "10000"),
 )
 SAMPLES = 2_000
+SLOWER = 4
+"""Slower peers judge a quarter of the samples."""
+CENT = Decimal("0.01")
 
 
 def dmn() -> bytes:
@@ -120,9 +128,12 @@ def samples(count: int, seed: int = 20) -> list[tuple[object, ...]]:
 
 def _decimal_rows(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
     """The same rows with a Decimal score, as a model's output arrives."""
-    from decimal import Decimal
-
     return [(*row[:2], Decimal(str(row[2])) + Decimal("0.0000"), *row[3:]) for row in rows]
+
+
+def _all_decimal(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """The same rows with every number a Decimal."""
+    return [tuple(Decimal(one).quantize(CENT) if isinstance(one, int) else one for one in row) for row in rows]
 
 
 def run(quick: bool = False) -> Measured:
@@ -136,53 +147,45 @@ def run(quick: bool = False) -> Measured:
     decision = zen.ZenEngine().create_decision(json.dumps(model))
     names = [one.name for one in policy.inputs]
     contexts = [dict(zip(names, row, strict=True)) for row in rows]
-    texts = [json.dumps(context) for context in contexts]
-    hit_rows = []
-    for row, context in zip(rows, contexts, strict=True):
-        found = policy(row)
-        theirs = engine.evaluate("table20", context)["result"]
-        if found.result != theirs:
-            raise AssertionError(f"the engines differ for {context}: {found.result} and {theirs}")
-        hit_rows.append(found.trace[0][1][0])
-    decimals = _decimal_rows(rows)
-
-    def ours(over: list[tuple[object, ...]]) -> Callable[[], object]:
-        def loop() -> None:
-            for row in over:
-                policy(row)
-
-        return loop
-
-    def theirs_of(call: Callable[[object], object], given: list[object]) -> Callable[[], object]:
-        def loop() -> None:
-            for one in given:
-                call(one)
-
-        return loop
-
-    calls: dict[str, Callable[[], object]] = {
-        "quanheng": ours(rows),
-        "quanheng_decimal": ours(decimals),
-        "zen_engine": theirs_of(lambda one: engine.evaluate("table20", one), list(contexts)),
-        "zen_engine_json": theirs_of(lambda one: engine.evaluate("table20", one), list(texts)),
-        "zen_decision": theirs_of(decision.evaluate, list(contexts[: len(contexts) // 4])),
+    peers = {name: make(names, RULES) for name, make in PEERS.items()}
+    hit_rows = [_checked(policy, row, context, engine, peers) for row, context in zip(rows, contexts, strict=True)]
+    few = contexts[: len(contexts) // SLOWER]
+    calls: dict[str, tuple[Callable[[Any], object], Sequence[object]]] = {
+        "quanheng": (policy, rows),
+        "decimal_score": (policy, _decimal_rows(rows)),
+        "decimal": (policy, _all_decimal(rows)),
+        "zen_dict": (lambda one: engine.evaluate("table20", one), contexts),
+        "zen_json": (lambda one: engine.evaluate("table20", one), [json.dumps(context) for context in contexts]),
+        "zen_decision": (decision.evaluate, few),
+        **{name: (judge, few) for name, judge in peers.items()},
     }
-    seconds = interleaved_seconds(calls, 3 if quick else 7)
-    per_call = {
-        name: taken / (len(rows) // (4 if name == "zen_decision" else 1)) * 1e6 for name, taken in seconds.items()
-    }
-    fastest = min(per_call["zen_engine"], per_call["zen_engine_json"])
-    peers = {"zen": round(fastest, 3), "zen_decision": round(per_call["zen_decision"], 3)}
+    seconds = interleaved_seconds({name: looped(*call) for name, call in calls.items()}, 3 if quick else 7)
+    took = {name: round(seconds[name] / len(calls[name][1]) * 1e6, 3) for name in calls}
+    fastest = min(took["zen_dict"], took["zen_json"])
+    measured = {"zen": fastest, "zen_decision": took["zen_decision"], **{name: took[name] for name in peers}}
     extra: dict[str, object] = {
         "checked_equal": len(rows),
         "mean_hit_row": round(sum(hit_rows) / len(hit_rows), 2),
         "trace": True,
-        "decimal_score_us": round(per_call["quanheng_decimal"], 3),
-        "zen_engine_dict_us": round(per_call["zen_engine"], 3),
-        "zen_engine_json_us": round(per_call["zen_engine_json"], 3),
-        "ratio_fastest": round(fastest / per_call["quanheng"], 2),
+        "decimal_score_us": took["decimal_score"],
+        "decimal_us": took["decimal"],
+        "zen_engine_dict_us": took["zen_dict"],
+        "zen_engine_json_us": took["zen_json"],
     }
-    return Measured(round(per_call["quanheng"], 3), "us", peers, extra)
+    return Measured(took["quanheng"], "us", measured, extra)
+
+
+def _checked(policy: Policy, row: tuple[object, ...], context: dict[str, object], engine: Any,
+             peers: Mapping[str, Judge]) -> int:  # fmt: skip
+    """The rule that holds; every engine must give its outputs, also for Decimals."""
+    found = policy(row)
+    theirs = {"zen": engine.evaluate("table20", context)["result"]}
+    theirs |= {name: judge(context) for name, judge in peers.items()}
+    theirs |= {"decimal": policy(_all_decimal([row])[0]).result}
+    for name, result in theirs.items():
+        if found.result != result:
+            raise AssertionError(f"quanheng and {name} differ for {context}: {found.result} and {result}")
+    return found.trace[0][1][0]
 
 
 if __name__ == "__main__":

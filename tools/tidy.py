@@ -55,7 +55,7 @@ PRINTS = ("src/quanheng/cli/*", "src/quanheng/testing/*")
 """Where print() may stand."""
 
 EXECS = {
-    "src/quanheng/events/schema.py": "the reader of an event type, generated from checked names",
+    "src/quanheng/events/taker.py": "the reader of an event type, generated from checked names",
     "src/quanheng/feel/columns.py": "FEEL over columns, generated from the checked tree",
     "src/quanheng/feel/compiler.py": "FEEL, generated from the checked tree",
     "src/quanheng/decisions/dmn/compile.py": "a whole decision graph, generated from the checked tree",

@@ -162,16 +162,20 @@ class Moments(NamedTuple):
 
 def events_columns(events: Sequence[EventFact], program: Program) -> FactColumns:
     """Columns of new events, padded to the widest event type of the program."""
-    n, keys_max, numbers_max = len(events), program.keys_max, program.numbers_max
-    keys = b"".join([b"".join(event.keys).ljust(16 * keys_max, b"\0") for event in events])
-    nulls = (NULL,) * numbers_max
-    numbers = [(event.row.numbers + nulls)[:numbers_max] for event in events]
+    n = len(events)
+    keys = np.zeros((n, program.keys_max, 2), np.uint64)
+    numbers = np.full((n, program.numbers_max), NULL, np.int64)
+    listed = [event.code for event in events]
+    codes = np.array(listed, np.int32)
+    for code in set(listed):
+        rows = np.flatnonzero(codes == code).tolist()
+        n_keys, n_numbers = program.widths[code]
+        tails = np.frombuffer(b"".join([events[row].tail for row in rows]), np.uint64)
+        tails = tails.reshape(len(rows), 2 * n_keys + n_numbers)
+        keys[rows, :n_keys] = tails[:, : 2 * n_keys].reshape(len(rows), n_keys, 2)
+        numbers[rows, :n_numbers] = tails[:, 2 * n_keys :].view(np.int64)
     return FactColumns(
-        np.full(n, EVENT, np.uint8),
-        np.array([event.code for event in events], np.int32),
-        np.array([event.time_ms for event in events], np.int64),
-        np.frombuffer(keys, np.uint64).reshape(n, keys_max, 2),
-        np.array(numbers, np.int64).reshape(n, numbers_max),
+        np.full(n, EVENT, np.uint8), codes, np.array([event.time_ms for event in events], np.int64), keys, numbers
     )
 
 

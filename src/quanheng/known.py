@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -81,7 +81,7 @@ class Known:
     def _compute(self, scope: Scope) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
         columns = {name: self._folds[:, index] for name, index in scope.folds.items()}
         for name in scope.numeric_fields:
-            columns[name] = _float_column([event.row.values[name] for event in self.events])
+            columns[name] = _float_column(self.field(name))
         answers = []
         if scope.answers:
             answers.append(self._answers[:, list(scope.answers.values())])
@@ -96,7 +96,7 @@ class Known:
 
     def field(self, name: str) -> ExactColumn:
         """A field of the event, exact."""
-        return [event.row.values[name] for event in self.events]
+        return list(map(attrgetter(f"fields.{name}"), self.events))
 
     def fold(self, index: int) -> ExactColumn:
         """A fold, exact: int, Decimal for a mean, None for null."""
@@ -108,7 +108,7 @@ class Known:
 
     def answer(self, name: str, column: SourceColumn) -> ExactColumn:
         """A column of a source (pack.name), as a decimal of its declared digits."""
-        return [decimal_of(value, column.decimals) for value in self._named[name].tolist()]
+        return exact_column(self._named[name], column.decimals)
 
     def evidence(self) -> list[Evidence]:
         """What was known of each row, as bytes."""
@@ -120,9 +120,8 @@ class Known:
         ]
 
 
-@lru_cache(maxsize=65_536)
 def decimal_of(value: float, decimals: int) -> Decimal | None:
-    """A source's answer as a policy sees it; None for NaN. Scores repeat, so the newest are kept."""
+    """A source's answer as a policy sees it; None for NaN."""
     return None if np.isnan(value) else rounded(value, decimals)
 
 

@@ -49,9 +49,10 @@ class Repeat(NamedTuple):
 
 
 class Group(NamedTuple):
-    """What one group of requests produced: an item per request, in their order, and the facts to append."""
+    """What one group of requests produced: an item per request, in their order; its records are first .. head - 1."""
 
     first: int
+    head: int
     received_ms: int
     items: list[Taken | Repeat | Refusal]
 
@@ -87,7 +88,7 @@ def handle(
         state.apply(decisions_columns(decisions), received_ms)
         state.head = head
     taken = map(Taken, events, offsets, decisions)
-    return Group(first, received_ms, [next(taken) if item is None else item for item in items])
+    return Group(first, head, received_ms, [next(taken) if item is None else item for item in items])
 
 
 def admit(

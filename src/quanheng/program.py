@@ -136,6 +136,7 @@ class Program:
         self.types = {
             event.name: EventType(event, codes[event.name]) for pack in packs.values() for event in pack.events
         }
+        self.widths = {one.code: (len(one.key_fields), len(one.number_fields)) for one in self.types.values()}
         self.keys_max = max((len(one.key_fields) for one in self.types.values()), default=0) or 1
         # A decision's header has numbers too, and the log is read in one width.
         self.numbers_max = max([DECISION_NUMBERS, *(len(one.number_fields) for one in self.types.values())])

@@ -10,16 +10,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, repeat
 from operator import add
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from quanheng.events.intake import Intake, Refusal, Request, decode_event_body
 from quanheng.events.schema import NO_KEY
+from quanheng.facts import DECISION_NUMBERS
 from quanheng.kernel.errors import AppendFailed, DataErased, LogCorrupt, RequestConflict, SealBroken
-from quanheng.kernel.index import Entry, RequestIndex
+from quanheng.kernel.index import NO_DECISION, Entry, RequestIndex
+from quanheng.kernel.log.headers import encode_headers
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, NONE_16, encode_header
 from quanheng.kernel.seal import KeyRing
@@ -145,43 +148,53 @@ class Writer:
 
     def _add_records(self, pending: Pending, group: Group) -> None:
         """Headers and payloads of a group, in the order of their offsets; they are sealed at commit."""
-        add_header, add_subject, add_payload = (
-            pending.headers.append,
-            pending.subjects.append,
-            pending.payloads.append,
-        )
-        in_flight: dict[bytes, int] = {}
+        for column in pending.headers, pending.subjects, pending.payloads:
+            column.extend([b""] * (group.head - group.first))
+        by_code: dict[int, list[Taken]] = {}
         for item in group.items:
             if isinstance(item, Taken):
-                event, decision = item.event, item.decision
-                subject, payload = event.subject, event.payload
-                sealed = subject != NO_KEY
-                in_flight[event.request_key] = item.offset
-                add_header(
-                    encode_header(
-                        EVENT, event.code, event.time_ms, event.received_ms, NO_CAUSE, subject, event.request_key,
-                        NONE_16, event.keys, event.row.numbers, len(payload), sealed,
-                    )
-                )  # fmt: skip
-                add_subject(subject)
-                add_payload(payload)
-                if decision is None:
-                    continue
-                payload = decision.payload
-                add_header(
-                    encode_header(
-                        DECISION, decision.code, decision.time_ms, decision.received_ms, item.offset, subject, NONE_16,
-                        NONE_16, (), decision.numbers, len(payload), sealed,
-                    )
-                )  # fmt: skip
-                add_subject(subject)
-                add_payload(payload)
-            elif isinstance(item, Refusal):
-                self._add_rejected(pending, item)
-        with self._in_flight_lock:
-            self._in_flight.update(in_flight)
+                by_code.setdefault(item.event.code, []).append(item)
+        for code, taken in by_code.items():
+            self._add_taken(pending, code, taken)
+        if sum(map(len, by_code.values())) < len(group.items):
+            self._add_refusals(pending, group)
 
-    def _add_rejected(self, pending: Pending, refusal: Refusal) -> None:
+    def _add_taken(self, pending: Pending, code: int, taken: Sequence[Taken]) -> None:
+        """The records of events of one type, and of their decisions."""
+        events, offsets = [item.event for item in taken], [item.offset for item in taken]
+        times = [event.time_ms for event in events]
+        subjects = [event.subject for event in events]
+        payloads = [event.payload for event in events]
+        keys = [event.request_key for event in events]
+        joined, received_ms = b"".join(subjects), pending.received_ms
+        headers = encode_headers(
+            EVENT, code, times, received_ms, NO_CAUSE, joined, b"".join(keys), b"".join([e.tail for e in events]),
+            self.state.program.widths[code], list(map(len, payloads)),
+        )  # fmt: skip
+        places = [offset - pending.first for offset in offsets]
+        _place(pending, places, headers, subjects, payloads)
+        decisions = [item.decision for item in taken if item.decision is not None]
+        if decisions:  # All events of a type are decided, or none.
+            payloads = [decision.payload for decision in decisions]
+            numbers = np.array([decision.numbers for decision in decisions], np.int64).tobytes()
+            headers = encode_headers(
+                DECISION, code, times, received_ms, offsets, joined, b"", numbers, (0, DECISION_NUMBERS),
+                list(map(len, payloads)),
+            )  # fmt: skip
+            _place(pending, [place + 1 for place in places], headers, subjects, payloads)
+        with self._in_flight_lock:
+            self._in_flight.update(zip(keys, offsets, strict=True))
+
+    def _add_refusals(self, pending: Pending, group: Group) -> None:
+        place = 0
+        for item in group.items:
+            if isinstance(item, Taken):
+                place = item.offset - pending.first + (1 if item.decision is None else 2)
+            elif isinstance(item, Refusal):
+                self._add_rejected(pending, place, item)
+                place += 1
+
+    def _add_rejected(self, pending: Pending, place: int, refusal: Refusal) -> None:
         """A refused request is recorded, sealed under a subject of its own, so that nothing is lost silently."""
         request, received_ms = refusal.request, pending.received_ms
         payload = msgspec.json.encode(
@@ -195,17 +208,12 @@ class Writer:
             }
         )
         subject = self.ring.pseudonym(*self._subject_of_rejected(request))
-        self.state.apply_platform(
-            PlatformEvent(pending.first + len(pending.headers), INTAKE_REJECTED, b"", received_ms)
-        )
-        pending.headers.append(
-            encode_header(
-                EVENT, INTAKE_REJECTED, received_ms, received_ms, NO_CAUSE, subject, NONE_16, NONE_16, (), (),
-                len(payload), True,
-            )
+        self.state.apply_platform(PlatformEvent(pending.first + place, INTAKE_REJECTED, b"", received_ms))
+        header = encode_header(
+            EVENT, INTAKE_REJECTED, received_ms, received_ms, NO_CAUSE, subject, NONE_16, NONE_16, (), (),
+            len(payload), True,
         )  # fmt: skip
-        pending.subjects.append(subject)
-        pending.payloads.append(payload)
+        _place(pending, [place], [header], [subject], [payload])
 
     def _subject_of_rejected(self, request: Request) -> tuple[str, str]:
         """Who a refused request is about, where that can be read: erasing the subject erases it too."""
@@ -235,14 +243,14 @@ class Writer:
         sealed = self.ring.seal_many(pending.subjects, headers, pending.payloads)
         first = self.log.append(list(map(add, headers, sealed)), pending.received_ms)
         if pending.group is not None:
-            entries = [
-                (item.event.request_key, Entry(item.offset, NONE_16, item.offset + 1 if item.decision else -1))
-                for item in pending.group.items
-                if isinstance(item, Taken)
-            ]
-            self.index.add(entries, first + len(headers))
+            taken = [item for item in pending.group.items if isinstance(item, Taken)]
+            keys = [item.event.request_key for item in taken]
+            offsets = [item.offset for item in taken]
+            decisions = [NO_DECISION if item.decision is None else item.offset + 1 for item in taken]
+            entries = map(Entry, offsets, repeat(NONE_16), decisions)
+            self.index.add(zip(keys, entries, strict=True), first + len(headers))
             with self._in_flight_lock:
-                for key, _ in entries:
+                for key in keys:
                     self._in_flight.pop(key, None)
 
     def _replies(self, group: Group) -> list[Reply]:
@@ -326,6 +334,19 @@ class Writer:
         for number, ((code, _), body) in enumerate(zip(events, bodies, strict=True)):
             self.state.apply_platform(PlatformEvent(offset + number, code, body, received_ms))
         return offset
+
+
+def _place(
+    pending: Pending,
+    places: Sequence[int],
+    headers: Sequence[bytes],
+    subjects: Sequence[bytes],
+    payloads: Sequence[bytes],
+) -> None:
+    """Put records where their offsets are in the group."""
+    all_headers, all_subjects, all_payloads = pending.headers, pending.subjects, pending.payloads
+    for place, header, subject, payload in zip(places, headers, subjects, payloads, strict=True):
+        all_headers[place], all_subjects[place], all_payloads[place] = header, subject, payload
 
 
 def _text(value: str) -> str:

@@ -17,7 +17,8 @@ import msgspec
 from quanheng.cli.common import Flag, Json, console, show_json
 from quanheng.kernel.errors import ConfigurationError, InputError, MissingExtra, NotFound, QuanhengError
 
-PEERS = ("duckdb", "pyarrow", "zen")
+PEERS = {"duckdb": "duckdb", "zen": "zen", "rule_engine": "rule_engine", "cel": "cel", "spiff": "SpiffWorkflow"}
+"""Peer → the package that the extra [bench] brings for it."""
 ALLOWED = "id, module, function, unit, goals, needs, about"
 
 
@@ -140,8 +141,9 @@ def measure(folder: Folder, one: Bench, quick: bool) -> dict[str, Any]:
     MissingExtra : a peer is not installed
     BenchFailed : it ended with an error, or lacks a peer though the extra [bench] is installed
     """
-    missing = [package for package in PEERS if importlib.util.find_spec(package) is None]
-    if one.peers and missing:
+    packages = [PEERS[peer] for peer in one.peers if peer in PEERS]
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
         raise MissingExtra(missing[0], "bench", f"bench {one.id}")
     started = os.times()
     code = (

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import cyclopts
 
 from quanheng import __version__
-from quanheng.cli import bench, demo, ingest, keep, logs, models, packs, run, serve
+from quanheng.cli import bench, demo, dmn, explain, ingest, keep, logs, models, packs, policy, run, serve
 from quanheng.kernel.errors import InputError, QuanhengError
 
 ABOUT = """Decide events in real time, durably, with reasons. 权衡:实时决策,持久记录,附带理由。
@@ -42,11 +42,12 @@ for command in (
     models.evaluate,
     logs.decision,
     logs.replay,
+    explain.explain,
     keep.erase,
     bench.bench,
 ):
     app.command(command)
-for group in (packs.app, logs.app, keep.app):
+for group in (packs.app, policy.app, logs.app, keep.app, dmn.app):
     app.command(group)
 
 
@@ -94,7 +95,7 @@ def _command(given: Sequence[str]) -> str:
         if word.startswith("-"):
             break
         words.append(word)
-    known = words if words and words[0] in ("pack", "log", "token") else words[:1]
+    known = words if words and words[0] in ("pack", "policy", "log", "token", "dmn") else words[:1]
     return "".join(f"{word} " for word in known if words and words[0] in app)
 
 

@@ -10,6 +10,7 @@ import msgspec
 from quanheng.feel.compiler import diagnostics_of
 from quanheng.feel.types import FeelType
 from quanheng.feel.values import GIVEN_UP, Diagnostic, Place, Run, give_up
+from quanheng.kernel.errors import InputError
 
 
 class PolicyInput(NamedTuple):
@@ -50,6 +51,7 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
 
 class Policy:
     """Callable: `policy(values)` with one value per entry of `inputs`, in order; never raises for any values.
+    Another number of values than inputs is an InputError.
 
     Attributes
     ----------
@@ -73,11 +75,23 @@ class Policy:
     def __call__(self, values: Sequence[object], now_ms: int | None = None) -> Judgement:
         run = Run() if now_ms is None else Run.at(now_ms)
         try:
-            result, trace = self._function(run, *values)  # type: ignore[misc]
+            result, trace = self._function(run, values)  # type: ignore[misc]
         except GIVEN_UP as error:
+            if len(values) != len(self.inputs):
+                raise self.miscounted(values) from None
             give_up(run, error)
             result, trace = None, ()
         return Judgement(result, trace, run, self._places)
+
+    def miscounted(self, values: Sequence[object]) -> InputError:
+        """The error of a caller that gives another number of values than the policy has inputs."""
+        return InputError(
+            "the policy takes one value per input",
+            where=self.decision,
+            found=f"{len(values)} values",
+            allowed=f"{len(self.inputs)}: {', '.join(one.name for one in self.inputs)}",
+            cure="Give the values in the order of `inputs`, or by name with `judge`.",
+        )
 
     def judge(self, given: Mapping[str, object], now_ms: int | None = None) -> Judgement:
         """The same with inputs by name; what is missing is null."""

@@ -7,7 +7,7 @@ compared after rounding to the digits that the kit states. Java functions (`0076
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,7 @@ from quanheng.feel.operators import equal, is_number
 from quanheng.feel.values import Range, number_of
 from quanheng.kernel.errors import QuanhengError
 
+BOTH = "both"
 SUCCESS, ERROR, IGNORED = "SUCCESS", "ERROR", "IGNORED"
 IGNORED_FOLDERS = {"0076-feel-external-java": "Java functions are not run"}
 NOW_MS = 1_700_000_000_000
@@ -115,12 +116,13 @@ def same(found: object, expected: object) -> bool:
 
 def run_folder(folder: Path, engine: str = "compiled") -> Iterator[CaseResult]:
     """Every test file in one folder of the kit."""
+    judges = tuple(ENGINES.values()) if engine == BOTH else (ENGINES[engine],)
     for file in sorted(folder.glob("*test*.xml")):
-        yield from run_file(file, ENGINES[engine])
+        yield from run_file(file, judges)
 
 
-def run_file(file: Path, judge: Judge = compiled) -> Iterator[CaseResult]:
-    """Every test case of one file."""
+def run_file(file: Path, judges: Sequence[Judge] = (compiled,)) -> Iterator[CaseResult]:
+    """Every test case of one file, by each of the engines."""
     folder = file.parent
     root = etree.fromstring(
         file.read_bytes(), etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)
@@ -135,25 +137,42 @@ def run_file(file: Path, judge: Judge = compiled) -> Iterator[CaseResult]:
         yield from (answer(case, IGNORED, IGNORED_FOLDERS[folder.name]) for case in cases)
         return
     try:
-        model = read_model((folder / name).read_bytes(), name, strict=False)
+        others = {one.name: one.read_bytes() for one in sorted(folder.glob("*.dmn")) if one.name != name}
+        model = read_model((folder / name).read_bytes(), name, strict=False, files=others)
     except (QuanhengError, OSError) as error:
         yield from (answer(case, ERROR, f"the model is refused: {error}"[:300]) for case in cases)
         return
     for case in cases:
-        yield answer(case, *run_case(model, case, judge))
+        yield answer(case, *run_case(model, case, judges))
 
 
-def run_case(model: Model, case: etree._Element, judge: Judge) -> tuple[str, str]:
-    """Status and detail of one test case."""
-    given = {node.get("name", ""): value_of(node) for node in case.findall(f"{_CASES}inputNode")}
+def given_of(model: Model, case: etree._Element) -> dict[str, object]:
+    """The inputs of a test case; an input of an imported model is named with its namespace."""
+    given = {}
+    for node in case.findall(f"{_CASES}inputNode"):
+        name, space = node.get("name", ""), node.get("namespace")
+        for one in model.inputs():
+            if space and one.name == name and model.origins[one.id].definitions.namespace == space:
+                name = model.input_names[one.id]
+                break
+        given[name] = value_of(node)
+    return given
+
+
+def run_case(model: Model, case: etree._Element, judges: Sequence[Judge]) -> tuple[str, str]:
+    """Status and detail of one test case; with two engines they must agree, too."""
+    given = given_of(model, case)
     target = case.get("invocableName") if case.get("type") in ("bkm", "decisionService") else None
     for node in case.findall(f"{_CASES}resultNode"):
         name = target or node.get("name") or ""
         expected = value_of(node.find(f"{_CASES}expected"))
         try:
-            found = judge(model, name, given)
+            answers = [judge(model, name, given) for judge in judges]
         except QuanhengError as error:
             return ERROR, f"{name}: {error}"[:300]
+        if len({repr(answer) for answer in answers}) > 1:
+            return ERROR, f"{name}: the engines differ: {answers!r}"[:300]
+        found = answers[0]
         if target and isinstance(found, dict) and node.get("name") in found:
             found = found[node.get("name", "")]
         if not same(found, expected):
@@ -172,7 +191,7 @@ def run_kit(root: Path, engine: str = "compiled", progress: Callable[[str], None
     Parameters
     ----------
     root : a folder of the kit, or a folder of folders
-    engine : `compiled` (generated code) or `judge` (the tree-walking interpreter)
+    engine : `compiled` (generated code), `judge` (the tree-walking interpreter), or `both`, which must agree
     progress : called with the name of each folder before it runs
     """
     results: list[CaseResult] = []

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from keyword import iskeyword
 from typing import Annotated, Any, Literal, Optional
 from unicodedata import normalize
 
@@ -32,6 +31,9 @@ KEYS_MAX, NUMBERS_MAX = 16, 32
 TEXT_LENGTH_MAX = 1024
 KEY_LENGTH_MAX = 256
 FOUND_LENGTH_MAX = 80
+
+PASSED_MAX, PASSED_LENGTH_MAX = 256, 8
+"""How many codes (currencies, countries) that matched a pattern are remembered per field, and how long they may be."""
 
 FieldKind = Literal["key", "text", "choice", "integer", "decimal", "boolean", "time"]
 NUMBER_KINDS: frozenset[str] = frozenset({"integer", "decimal", "boolean", "time"})
@@ -98,11 +100,9 @@ class EventType:
         self.scales = tuple(fields[name].scale if fields[name].kind == "decimal" else 0 for name in self.number_fields)
         self.entities = tuple(fields[name].entity for name in self.key_fields)
         self.subject = (declaration.subject, fields[declaration.subject].entity) if declaration.subject else None
-        self._decimals = {name: field for name, field in fields.items() if field.kind == "decimal"}
-        self._choices = {name: frozenset(f.choices) for name, f in fields.items() if f.kind == "choice"}
-        self.struct = _struct(declaration)
-        self._decoder = msgspec.json.Decoder(self.struct)
-        self.read_row: Callable[[object], Row] = _row_reader(self)
+        self._checks = {name: _check_of(self.name, name, field) for name, field in fields.items() if _is_checked(field)}
+        self.passed = {name: _passed(fields[name]) for name in self._checks}
+        self._decoder = msgspec.json.Decoder(_struct(declaration))
 
     def layout(self) -> tuple[list[str], list[str]]:
         """Key fields with their entities, and number fields with their scales, in the order of the log's headers."""
@@ -112,7 +112,26 @@ class EventType:
         )
 
     def read(self, data: bytes) -> Row:
-        """Check the JSON object `data` and return its row.
+        """Check the JSON object `data` and return its row, in plain steps; intake does the same generated.
+
+        Raises
+        ------
+        EventRejected
+            naming the field, what was found and what is allowed.
+        """
+        fields = self.decode(data)
+        self.check(fields)
+        values = {name: getattr(fields, name) for name in self.declaration.fields}
+        keys = [
+            None if values[name] is None else (entity, values[name])
+            for name, entity in zip(self.key_fields, self.entities, strict=True)
+        ]
+        numbers = [_number(values[name], scale) for name, scale in zip(self.number_fields, self.scales, strict=True)]
+        subject = (self.subject[1], values[self.subject[0]]) if self.subject else None
+        return Row(values[self.declaration.time], subject, tuple(keys), tuple(numbers), values)
+
+    def decode(self, data: bytes) -> Any:
+        """The fields of the JSON object `data` as attributes; `check` must follow.
 
         Raises
         ------
@@ -120,7 +139,7 @@ class EventType:
             naming the field, what was found and what is allowed.
         """
         try:
-            fields = self._decoder.decode(data)
+            return self._decoder.decode(data)
         except msgspec.ValidationError as error:
             raise _rejected(self.declaration, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -131,63 +150,77 @@ class EventType:
                 allowed="one JSON object of the fields of this event",
                 cure="Send the fields as a JSON object under `data`.",
             ) from None
-        if self._decimals or self._choices:
-            self._check(fields)
-        return self.read_row(fields)
 
-    def _check(self, fields: msgspec.Struct) -> None:
-        """What the decoder cannot check. Before the row is read: only a checked decimal can be scaled."""
-        for name, field in self._decimals.items():
+    def check(self, fields: Any) -> None:
+        """What the decoder does not check. Before the row is read: only a checked decimal can be scaled.
+
+        Raises
+        ------
+        EventRejected
+            naming the field, what was found and what is allowed.
+        """
+        for name, check in self._checks.items():
             value = getattr(fields, name)
-            if value is not None:
-                _check_decimal(self.name, name, value, field)
-        for name, allowed in self._choices.items():
-            value = getattr(fields, name)
-            if value is not None and value not in allowed:
-                raise EventRejected(
-                    "the value is not one of the choices",
-                    where=f"{self.name}.{name}",
-                    found=_shortened(repr(value)),
-                    allowed=", ".join(sorted(allowed)),
-                    cure="Send one of the choices, or add it to events.toml in a new version of the pack.",
-                )
+            if value is None:
+                continue
+            check(value)
+            passed = self.passed[name]
+            if isinstance(passed, set) and len(value) <= PASSED_LENGTH_MAX:
+                if len(passed) > PASSED_MAX:
+                    passed.intersection_update((None,))
+                passed.add(value)
 
 
-def _row_reader(event_type: EventType) -> Callable[[object], Row]:
-    """Generate the function that turns a decoded struct into a `Row`: no loop over fields per event."""
-    declaration = event_type.declaration
-    keys, numbers = [], []
-    of = {name: f"getattr(f, {name!r})" if iskeyword(name) else f"f.{name}" for name in declaration.fields}
-    for name, field in declaration.fields.items():
-        if field.kind == "key":
-            text = f"({field.entity!r}, {of[name]})"
-            keys.append(f"({text} if {of[name]} is not None else None)" if field.optional else text)
-        elif field.kind in NUMBER_KINDS:
-            text = (
-                f"scaled({of[name]}, {field.scale})"
-                if field.kind == "decimal"
-                else (f"int({of[name]})" if field.kind == "boolean" else of[name])
-            )
-            numbers.append(f"({text} if {of[name]} is not None else NULL)" if field.optional else text)
-    names = ", ".join(f"{name!r}: {of[name]}" for name in declaration.fields)
-    subject = "None"
-    if declaration.subject:
-        subject = f"({declaration.fields[declaration.subject].entity!r}, {of[declaration.subject]})"
-    lines = [
-        "def read_row(f):",
-        f"    return Row({of[declaration.time]}, {subject},",
-        f"        ({''.join(key + ', ' for key in keys)}),",
-        f"        ({''.join(number + ', ' for number in numbers)}),",
-        f"        {{{names}}})",
-    ]
-    # Field names were checked to be plain identifiers by _struct; entity names enter as string constants.
-    scope: dict[str, object] = {"Row": Row, "NULL": NULL, "scaled": _scaled}
-    exec(compile("\n".join(lines), f"<reader of {declaration.name}>", "exec"), scope)
-    return scope["read_row"]  # type: ignore[return-value]
-
-
-def _scaled(value: Decimal, scale: int) -> int:
+def scaled(value: Decimal, scale: int) -> int:
+    """A checked decimal as the integer that the header holds."""
     return int(value.scaleb(scale))
+
+
+def _number(value: Any, scale: int) -> int:
+    """A checked field as the integer that the header holds."""
+    if value is None:
+        return NULL
+    return scaled(value, scale) if isinstance(value, Decimal) else int(value)
+
+
+def _is_checked(field: FieldDeclaration) -> bool:
+    return field.kind in {"decimal", "choice"} or bool(field.kind == "text" and field.pattern)
+
+
+def _passed(field: FieldDeclaration) -> frozenset[object] | set[object]:
+    """Values that need no check: null, the choices, and texts that matched their pattern lately. No decimal does."""
+    if field.kind == "decimal":
+        return frozenset()
+    null = (None,) if field.optional else ()
+    return frozenset((*null, *field.choices)) if field.kind == "choice" else set(null)
+
+
+def _check_of(event: str, name: str, field: FieldDeclaration) -> Callable[[Any], None]:
+    """What raises `EventRejected` for a value that does not fit."""
+    if field.kind == "decimal":
+        return lambda value: _check_decimal(event, name, value, field)
+    if field.kind == "choice":
+        return lambda value: _check_choice(event, name, value, frozenset(field.choices))
+    matches = re.compile(field.pattern).search
+    return lambda value: _check_pattern(event, name, matches(value) is not None, field.pattern)
+
+
+def _check_choice(event: str, name: str, value: str, allowed: frozenset[str]) -> None:
+    if value not in allowed:
+        raise EventRejected(
+            "the value is not one of the choices",
+            where=f"{event}.{name}",
+            found=_shortened(repr(value)),
+            allowed=", ".join(sorted(allowed)),
+            cure="Send one of the choices, or add it to events.toml in a new version of the pack.",
+        )
+
+
+def _check_pattern(event: str, name: str, matched: bool, pattern: str) -> None:
+    if not matched:
+        raise EventRejected(
+            "the value does not fit the field", where=f"{event}.{name}", allowed=f"str matching regex {pattern!r}"
+        )
 
 
 def _struct(declaration: EventDeclaration) -> type[msgspec.Struct]:
@@ -201,7 +234,7 @@ def _struct(declaration: EventDeclaration) -> type[msgspec.Struct]:
         else:
             required.append((name, python_type))
     return msgspec.defstruct(
-        re.sub(r"\W", "_", declaration.name), [*required, *optional], forbid_unknown_fields=True, kw_only=True
+        re.sub(r"\W", "_", declaration.name), [*required, *optional], forbid_unknown_fields=True, kw_only=True, gc=False
     )
 
 
@@ -210,7 +243,7 @@ def _python_type(field: FieldDeclaration) -> Any:
         case "key":
             return Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_LENGTH_MAX)]
         case "text":
-            return Annotated[str, msgspec.Meta(max_length=field.length_max, pattern=field.pattern or None)]
+            return Annotated[str, msgspec.Meta(max_length=field.length_max)]
         case "choice":
             return str
         case "integer":

@@ -7,7 +7,7 @@ A row sees exactly the rows before it in the frame: order the frame by when each
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -65,38 +65,43 @@ def backfill(
     InputError : a column is missing or has a type that is not allowed
     FeatureOverflow : a sum does not fit 64 bits; `event` is the row in the frame
     """
-    state = FeatureState(plan) if state is None else state
+    state, order = FeatureState(plan) if state is None else state, plan.grouped()
     reader = _Reader(plan, events, type, time, dict(columns or {}))
     total, width = len(events), len(plan.folds) if values == "float" else len(plan.columns)
     result = zeroed(width * total).view(np.float64 if values == "float" else np.int64).reshape(width, total)
-    raw = np.empty((min(chunk_rows, total), len(plan.columns)), dtype=np.int64)
+    raw = zeroed(min(chunk_rows, total) * len(plan.columns)).reshape(-1, len(plan.columns))
     wanted = reader.decided if read is None else reader.decided & events[read].fill_null(False).to_numpy()
     for first in range(0, total, chunk_rows):
         last = min(first + chunk_rows, total)
         part = raw[: last - first]
         mask: bool | np.ndarray = True if read is None else wanted[first:last]
         try:
-            state.run(*reader.arrays(first, last), read=mask, out=part)
+            state.run(*reader.arrays(first, last), read=mask, out=part, order=order)
         except FeatureOverflow as overflow:
             cells = [(event + first, fold) for event, fold in overflow.cells]
-            raise FeatureOverflow(cells, overflow.raw) from None
+            grouped = _names(order, "raw")
+            places = [grouped.index(name) for name in _names(plan, "raw")]
+            raise FeatureOverflow(cells, overflow.raw[:, places]) from None
         if values == "float":
-            plan.floats(part, result[:, first:last].T)
+            order.floats(part, result[:, first:last].T)
         else:
             transpose(part, result[:, first:last])
         if progress is not None:
             progress(last, total)
-    return _frame(plan, result, wanted, values)
+    return _frame(plan, order, result, wanted, values)
 
 
-def _frame(plan: Plan, result: np.ndarray, wanted: np.ndarray, values: str) -> pl.DataFrame:
+def _frame(plan: Plan, order: Plan, result: np.ndarray, wanted: np.ndarray, values: str) -> pl.DataFrame:
     whole = bool(wanted.all())
     rows = np.arange(len(wanted), dtype=np.int64) if whole else np.flatnonzero(wanted)
     series = [pl.Series("row", rows)]
-    names = plan.names if values == "float" else [column.name for column in plan.columns]
-    for name, column in zip(names, result, strict=True):
+    for name, column in zip(_names(order, values), result, strict=True):
         series.append(pl.Series(name, column if whole else column[rows]))
-    return pl.DataFrame(series)
+    return pl.DataFrame(series).select("row", *_names(plan, values))
+
+
+def _names(plan: Plan, values: str) -> Sequence[str]:
+    return plan.names if values == "float" else [column.name for column in plan.columns]
 
 
 class _Reader:
@@ -162,18 +167,25 @@ class _Reader:
         """types, times, keys, numbers of rows first..last-1."""
         codes, rows_n = self.codes[first:last], last - first
         if len(self.keys) < rows_n:
-            self.keys = np.empty((rows_n, self.keys_n, 2), dtype=np.uint64)
-            self.numbers = np.empty((rows_n, self.numbers_n), dtype=np.int64)
+            self.keys = zeroed(rows_n * self.keys_n * 2).view(np.uint64).reshape(rows_n, self.keys_n, 2)
+            self.numbers = zeroed(rows_n * self.numbers_n).reshape(rows_n, self.numbers_n)
         keys, numbers = self.keys[:rows_n], self.numbers[:rows_n]
         if not self.alone:
             keys[:] = 0
             numbers[:] = NULL
+        if self.alone:  # Straight to their place.
+            for place, field in enumerate(self.present[0].keys):
+                _hash(self.columns[field].slice(first, rows_n), field, keys[:, place])
+            for place, field in enumerate(self.present[0].numbers):
+                numbers[:, place] = self._number(self.present[0], field, first, last)
+            return codes, self.times[first:last], keys, numbers
         hashed: dict[str, np.ndarray] = {}
         for layout in self.present:
-            rows: slice | np.ndarray = slice(None) if self.alone else codes == layout.code
+            rows = codes == layout.code
             for place, field in enumerate(layout.keys):
                 if field not in hashed:
-                    hashed[field] = _hash(self.columns[field].slice(first, last - first), field)
+                    hashed[field] = np.empty((rows_n, 2), dtype=np.uint64)
+                    _hash(self.columns[field].slice(first, rows_n), field, hashed[field])
                 keys[rows, place] = hashed[field][rows]
             for place, field in enumerate(layout.numbers):
                 numbers[rows, place] = self._number(layout, field, first, last)[rows]
@@ -190,21 +202,22 @@ class _Reader:
             allowed = f"integer, boolean, Decimal(scale <= {scale})"
             cure = "Cast it to a Decimal or to a scaled integer: folds are exact."
             self._refuse(f"field {field} of {layout.name}", column, allowed, cure)
-        values: np.ndarray = column.cast(pl.Int64).fill_null(NULL).to_numpy()
+        column = column.cast(pl.Int64)
+        values: np.ndarray = (column.fill_null(NULL) if column.null_count() else column).to_numpy()
         return values
 
 
-def _hash(column: pl.Series, field: str) -> np.ndarray:
-    """u8[n, 2]: integers are mixed, strings digested (blake2b), 16-byte binaries taken as they are; null = zeros."""
+def _hash(column: pl.Series, field: str, pairs: np.ndarray) -> None:
+    """To u8[n, 2]: integers are mixed, strings digested (blake2b), 16-byte binaries taken as they are; null = zeros."""
     nulls = column.is_null().to_numpy() if column.null_count() else None
     if column.dtype.is_integer():
-        pairs: np.ndarray = hash_integers(column.fill_null(0).cast(pl.Int64).to_numpy())
+        hash_integers((column if nulls is None else column.fill_null(0)).cast(pl.Int64).to_numpy(), pairs)
     elif column.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Binary, pl.Null):
         texts = column if column.dtype == pl.Binary else column.cast(pl.String)
         distinct = texts.unique().drop_nulls()
         table = np.array([_digest(text, field) for text in distinct], dtype=np.uint64).reshape(-1, 2)
         places = texts.replace_strict(distinct, range(len(distinct)), default=0, return_dtype=pl.UInt32).to_numpy()
-        pairs = table[places] if len(table) else np.zeros((len(column), 2), dtype=np.uint64)
+        pairs[:] = table[places] if len(table) else 0
     else:
         raise InputError(
             "the column cannot be a key", where=f"field {field}", found=str(column.dtype),
@@ -212,7 +225,6 @@ def _hash(column: pl.Series, field: str) -> np.ndarray:
         )  # fmt: skip
     if nulls is not None:
         pairs[nulls] = 0
-    return pairs
 
 
 def _digest(text: str | bytes, field: str) -> tuple[int, int]:

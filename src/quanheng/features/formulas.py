@@ -6,9 +6,11 @@ are bit-equal. Null is NaN.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Context, Decimal
+from decimal import Decimal
+from functools import lru_cache
+from itertools import repeat
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -62,16 +64,36 @@ class Formulas:
 
 
 def exact_column(values: Floats, decimals: int) -> list[Decimal | None]:
-    """Formula values as a policy sees them: Decimal rounded half-even to `decimals`, None for null.
+    """Floats as a policy sees them: `rounded` to `decimals`, None for null (NaN).
 
-    Rounding is of the exact binary value, so it is the same on every machine.
+    What the float product shows to lie far from a half is rounded by it; the rest by the exact binary value.
     """
-    return [None if math.isnan(value) else rounded(value, decimals) for value in values.tolist()]
+    with np.errstate(all="ignore"):
+        scaled = values * np.float64(10**decimals)
+        whole = np.rint(scaled)
+        far = (np.abs(np.abs(scaled - whole) - 0.5) > HALF_MARGIN) & (np.abs(whole) < WHOLE_MAX)
+    units = np.where(far, whole, 0).astype(np.int64).tolist()
+    column: list[Decimal | None] = list(map(_of_units, units, repeat(decimals)))
+    for row in np.flatnonzero(~far).tolist():
+        value = float(values[row])
+        column[row] = None if isnan(value) else rounded(value, decimals)
+    return column
 
 
-_WIDE = Context(prec=400)  # The largest float64 has 309 digits before the point.
+HALF_MARGIN, WHOLE_MAX = 1e-3, 2.0**40
+"""The product is off by less than 2**-13 below `WHOLE_MAX`: a value further than the margin from a half is safe."""
+
+
+@lru_cache(maxsize=65_536)
+def _of_units(units: int, decimals: int) -> Decimal:
+    """`units` x 10**-decimals. Values repeat, so the newest are kept."""
+    return Decimal(units).scaleb(-decimals)
 
 
 def rounded(value: float, decimals: int) -> Decimal:
-    """A finite float as a decimal of `decimals` digits behind the point, half-even."""
-    return Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=_WIDE)
+    """A finite float as a decimal of `decimals` digits behind the point, half-even; zero has no sign.
+
+    Rounding is of the exact binary value, so it is the same on every machine: Python formats floats exactly.
+    """
+    exact = Decimal(f"{value:.{decimals}f}")
+    return exact if exact else abs(exact)

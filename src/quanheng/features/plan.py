@@ -99,6 +99,14 @@ class Plan:
         floats(self._float_plan, raw, out)
         return out
 
+    def grouped(self) -> Plan:
+        """The same folds with those of one table side by side: other columns over the same state.
+
+        What the kernel writes for one key is then two cache lines of a row, not the whole row.
+        """
+        folds = [self.folds[number] for table in self.tables for number in table.folds]
+        return Plan.compile(self.layouts, folds, self.decide, self.lateness_ms)
+
     def exact(self, raw_row: np.ndarray, fold: int) -> int | Decimal | None:
         """Value of one fold in one raw row without rounding, for policies.
 

@@ -73,6 +73,7 @@ class FeatureState:
         numbers: np.ndarray,
         read: bool | np.ndarray = True,
         out: np.ndarray | None = None,
+        order: Plan | None = None,
     ) -> np.ndarray:
         """Apply events in log order and read the vector of each decided one at its own moment.
 
@@ -84,6 +85,7 @@ class FeatureState:
         numbers : i8[n, V], padded with NULL
         read : True reads every decided event, False none, an array of n booleans those that are true
         out : i8[n, columns] to write to (any strides of whole words, e.g. Fortran order); made if not given
+        order : `plan.grouped()`, for columns in its order
 
         Returns
         -------
@@ -103,7 +105,7 @@ class FeatureState:
             control[w.X_READ] = w.READ_ALL
         elif read is not False:
             control[w.X_READ] = w.READ_MASK
-        self._call(types, times, keys, numbers, read, out)
+        self._call(order or self.plan, types, times, keys, numbers, read, out)
         return out
 
     def one(self, code: int, time_ms: int, keys: bytes, numbers: Sequence[int]) -> np.ndarray:
@@ -128,7 +130,7 @@ class FeatureState:
         status = group.one(desk.words)
         while status:
             if status & 15 == w.DONE:
-                raise FeatureOverflow(self._overflows(desk.out.reshape(1, -1)), desk.out.reshape(1, -1).copy())
+                raise FeatureOverflow(_overflows(self.plan, desk.out.reshape(1, -1)), desk.out.reshape(1, -1).copy())
             if status & 15 != w.GROW:
                 self._control[:] = desk.words[: len(self._control)]
                 self._refuse(status & 15, np.array([time_ms]), np.array([numbers]))
@@ -156,12 +158,12 @@ class FeatureState:
         control[w.X_PEEK] = 1
         control[w.X_READ] = w.READ_ALL if read is True else w.READ_NONE if read is False else w.READ_MASK
         try:
-            self._call(types, times, keys, numbers, read, out)
+            self._call(self.plan, types, times, keys, numbers, read, out)
         finally:
             group.undo(self.plan.words, self._arena, control, self._undo)
         return out
 
-    def _call(self, types: Any, times: Any, keys: Any, numbers: Any, read: Any, out: np.ndarray) -> None:
+    def _call(self, plan: Plan, types: Any, times: Any, keys: Any, numbers: Any, read: Any, out: np.ndarray) -> None:
         control = self._control
         control[w.X_ROW], control[w.X_COLUMN] = out.strides[0] >> 3, out.strides[1] >> 3
         mask = self._no_mask if read is True or read is False else np.asarray(read, dtype=np.uint8)
@@ -169,10 +171,10 @@ class FeatureState:
         if len(times) >= w.LARGE:
             control[w.X_PAIRS_N] = -1
             if not len(self._pairs):
-                self._pairs = np.zeros(4 * w.CHUNK, dtype=np.int64)
+                self._pairs = zeroed(2 * w.CHUNK + w.RUN * w.G_ARRAYS)
         while True:
             status = group.run(
-                self.plan.words, self._arena, control, types, times, keys, numbers, mask, flat, self._undo, self._pairs
+                plan.words, self._arena, control, types, times, keys, numbers, mask, flat, self._undo, self._pairs
             )
             if status == w.DONE:
                 break
@@ -180,7 +182,7 @@ class FeatureState:
                 self._refuse(status, times, numbers)
             self._grow()
         if control[w.X_OVERFLOWS]:
-            raise FeatureOverflow(self._overflows(out), out)
+            raise FeatureOverflow(_overflows(plan, out), out)
 
     def _grow(self) -> None:
         used = len(self._arena)
@@ -207,13 +209,6 @@ class FeatureState:
             allowed=f"{w.NUMBER_MIN} to {w.NUMBER_MAX}, or {w.NULL} for null",
             cure="Nothing of the group was applied. Bound the field in events.toml.",
         )
-
-    def _overflows(self, out: np.ndarray) -> list[tuple[int, str]]:
-        """The cells whose sum does not fit, as (event, fold name); in `out` they become UNKNOWN."""
-        events, columns = np.nonzero(out == w.OVERFLOW)
-        out[events, columns] = w.UNKNOWN
-        names = [self.plan.names[self.plan.columns[column].fold] for column in columns]
-        return list(zip(events.tolist(), names, strict=True))
 
     # -- saving and comparing ------------------------------------------------------------------------------------
 
@@ -322,6 +317,14 @@ class FeatureState:
 def _control_words(plan: Plan) -> int:
     """Control words, and room to remember the keys of the events looked ahead at."""
     return w.X_WORDS + w.AHEAD * w.Y_WORDS * int(plan.words[w.P_OPS_N])
+
+
+def _overflows(plan: Plan, out: np.ndarray) -> list[tuple[int, str]]:
+    """The cells whose sum does not fit, as (event, fold name); in `out` they become UNKNOWN."""
+    events, columns = np.nonzero(out == w.OVERFLOW)
+    out[events, columns] = w.UNKNOWN
+    names = [plan.names[plan.columns[column].fold] for column in columns]
+    return list(zip(events.tolist(), names, strict=True))
 
 
 class Desk:

@@ -12,6 +12,7 @@ from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
 
 Words = np.ndarray
+_PLAIN = {"count", "sum", "mean"}  # Folds that need the boundaries of a window and nothing between them.
 
 
 class Column(NamedTuple):
@@ -152,6 +153,7 @@ class Encoder:
         record[w.T_WINDOWS] = self.put([item for window in windows for item in window])
         record[w.T_FIRST_OUT] = next(i for i, column in enumerate(self.columns) if column.fold == table.folds[0])
         record[w.T_BASE_ON] = int(table.base)
+        record[w.T_PLAIN] = int(all(self.folds[number].fold in _PLAIN for number in table.folds))
         record[w.T_VALUES_N], record[w.T_VALUES] = len(sources), self.put(sources)
         record[w.T_STATE] = self.state_words
         record[w.T_SETS_AT], record[w.T_BASE_AT], record[w.T_BOUND_WORDS] = sets_at, base_at, bound_words

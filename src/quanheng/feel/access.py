@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.operators import TEMPORAL, add, is_number, single, subtract
 from quanheng.feel.values import Function, Range, Run, coerced, kind_name, shown, whole
 
@@ -18,7 +19,7 @@ def member(run: Run, at: int, base: object, name: str) -> object:
     if base is None:
         return None
     if base.__class__ is list:
-        return [member(run, at, item, name) for item in base]  # type: ignore[attr-defined]
+        return [member(run, at, item, name) for item in run.visit(base)]  # type: ignore[arg-type]
     if base.__class__ is Range:
         ends = {
             "start": base.low,
@@ -27,7 +28,7 @@ def member(run: Run, at: int, base: object, name: str) -> object:
             "end included": base.high_closed,
         }  # type: ignore[attr-defined]
         if name in ends:
-            return ends[name]
+            return None if base.point == "!=" and name in ("start", "end") else ends[name]  # type: ignore[attr-defined]
     elif TEMPORAL:
         value, known = TEMPORAL[0].member(base, name)
         if known:
@@ -85,6 +86,30 @@ def positioned(run: Run, at: int, base: object, position: object) -> object:
     return None
 
 
+STEP: list[object] = []
+"""calendar.py adds the duration of a day."""
+
+
+CALL = 5
+"""Work of one call of a function, in visited items."""
+
+
+def limited(run: Run, at: int, value: object) -> object:
+    """A result, or null where it holds too many values or holds them too deeply."""
+    if value.__class__ is not list and value.__class__ is not dict:
+        return value
+    count, waiting = 0, [(value, 1)]
+    while waiting:
+        one, depth = waiting.pop()
+        count += len(one)  # type: ignore[arg-type]
+        if count > LIMITS.result_items or depth > LIMITS.result_depth:
+            run.append((at, f"the result has more than {LIMITS.result_items} values or {LIMITS.result_depth} levels"))
+            return None
+        inner = one.values() if isinstance(one, dict) else one
+        waiting += [(part, depth + 1) for part in inner if part.__class__ is list or part.__class__ is dict]  # type: ignore[attr-defined]
+    return value
+
+
 class NoDomain(Exception):
     """Internal: a loop over nothing it could visit; the loop is null."""
 
@@ -103,10 +128,11 @@ def domain(run: Run, at: int, value: object) -> list[object] | range | Iterator[
     if cls is list:
         run.spend(len(value))  # type: ignore[arg-type]
         return value  # type: ignore[return-value]
-    if cls is Range:
+    if cls is Range and not value.point:  # type: ignore[attr-defined]
         low, high = value.low, value.high  # type: ignore[attr-defined]
-        first = low if value.low_closed or low is None else add(run, at, low, 1)  # type: ignore[attr-defined]
-        last = high if value.high_closed or high is None else subtract(run, at, high, 1)  # type: ignore[attr-defined]
+        step = STEP[0] if not is_number(low) and STEP else 1  # from date to date by days
+        first = low if value.low_closed or low is None else add(run, at, low, step)  # type: ignore[attr-defined]
+        last = high if value.high_closed or high is None else subtract(run, at, high, step)  # type: ignore[attr-defined]
         return span(run, at, first, last, down=False)
     if value is None:
         run.append((at, "the domain of the loop is null"))
@@ -145,6 +171,9 @@ def invoke(run: Run, at: int, function: object, arguments: tuple[object, ...], n
     if function.__class__ is not Function:
         run.append((at, f"{kind_name(function)} is not a function"))
         return None
+    run.spend(CALL)
+    if function.forms is not None:  # type: ignore[attr-defined]
+        return function.forms(run, at, arguments, names)  # type: ignore[attr-defined]
     wanted = function.parameters  # type: ignore[attr-defined]
     if names is not None:
         if sorted(names) != sorted(wanted):
@@ -157,7 +186,7 @@ def invoke(run: Run, at: int, function: object, arguments: tuple[object, ...], n
         return None
     values = []
     for value, kind, name in zip(arguments, function.kinds, wanted, strict=True):  # type: ignore[attr-defined]
-        result, fit = coerced(value, kind)
+        result, fit = coerced(value, kind, run)
         if not fit:
             run.append((at, f"the argument {name!r} must be {kind}, was {kind_name(value)} {shown(value)}"))
             return None

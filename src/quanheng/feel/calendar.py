@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from quanheng.feel import operators
+from quanheng.feel import access, operators
 from quanheng.feel.temporal import (
     DAY,
     MONTHS_MAX,
@@ -20,7 +20,7 @@ from quanheng.feel.temporal import (
     midnight,
     scaled,
 )
-from quanheng.feel.values import ITERATIONS_MAX, NUMBERS, Run
+from quanheng.feel.values import NUMBERS, Run
 
 DURATION_MAX = 10**27
 """Nanoseconds of the longest days and time duration."""
@@ -92,8 +92,8 @@ def _product(left: object, right: object) -> object:
         left, right = right, left
     assert isinstance(right, int | Decimal)
     if isinstance(left, DaysDuration):
-        return days_duration(scaled(left.nanos, right))
-    return years_duration(scaled(left.months, right)) if isinstance(left, YearsDuration) else None
+        return days_duration(int(scaled(left.nanos, right)))
+    return years_duration(int(scaled(left.months, right))) if isinstance(left, YearsDuration) else None
 
 
 def _quotient(left: object, right: object) -> object:
@@ -179,7 +179,7 @@ class Calendar:
         """A loop from date to date."""
         if not (isinstance(first, Date) and isinstance(last, Date)):
             return None
-        run.spend(min(abs(last.days - first.days) + 1, ITERATIONS_MAX + 1))
+        run.spend(abs(last.days - first.days) + 1)
         step = 1 if last.days >= first.days else -1
         return [Date(day) for day in range(first.days, last.days + step, step)]
 
@@ -202,3 +202,4 @@ def _comparable(left: object, right: object) -> tuple[int, int] | None:
 
 
 operators.TEMPORAL.append(Calendar())
+access.STEP.append(DaysDuration(DAY))

@@ -10,8 +10,9 @@ from quanheng.feel import inline, py, tree
 from quanheng.feel.emit import Emitter
 from quanheng.feel.parser import parse
 from quanheng.feel.scope import Scope
-from quanheng.feel.types import ANY, FeelType
+from quanheng.feel.types import ANY, ContextType, FeelType
 from quanheng.feel.values import GIVEN_UP, Diagnostic, Place, Run, give_up
+from quanheng.kernel.errors import ExpressionError
 
 
 class Outcome(NamedTuple):
@@ -86,7 +87,29 @@ def admission(emitter: Emitter, title: str, name: str, kind: FeelType, node: tre
     )
     if kind in inline.CLASSES:
         return [py.when(inline.foreign(variable, variable, kind), [admitted])]
+    if (fit := fitting(emitter, variable, kind)) is not None:
+        return [py.when(py.negated(fit), [admitted])]
     return [py.when(py.compare(variable, ("is not", py.const(None))), [admitted])]
+
+
+_MISSING = object()
+
+
+def fitting(emitter: Emitter, value: ast.expr, kind: FeelType) -> ast.expr | None:
+    """True only where a value is of `kind`: a simple type, or a context of such. None for any other kind."""
+    title = emitter.temporary()
+    one = py.name(title)
+    if kind in inline.CLASSES:
+        return py.negated(inline.foreign(py.bind(title, value), one, kind))
+    if not isinstance(kind, ContextType):
+        return None
+    parts = [py.compare(py.attribute(one, "__class__"), ("is", py.name("dict")))]
+    for name, inner in kind.fields:
+        entry = py.call(py.attribute(one, "get"), py.const(name), emitter.hoist(_MISSING, "missing"))
+        if (fit := fitting(emitter, entry, inner)) is None:
+            return None
+        parts.append(fit)
+    return py.any_of(py.compare(py.bind(title, value), ("is", py.const(None))), py.both(*parts))
 
 
 def compile_expression(
@@ -110,6 +133,18 @@ def compile_expression(
     ------
     ExpressionError : the text does not parse or does not type-check
     """
+    try:
+        return _compiled(text, names, where, strict, types)
+    except RecursionError as error:
+        raise ExpressionError(
+            "the expression is nested too deeply for the stack it is compiled on", where=where,
+            cure="Split it into several decisions.",
+        ) from error  # fmt: skip
+
+
+def _compiled(
+    text: str, names: Mapping[str, FeelType], where: str, strict: bool, types: Mapping[str, FeelType] | None
+) -> Expression:
     checked = parse(text, Scope.of(names), where, strict, types)
     emitter = Emitter()
     emitter.enter(where, text)
@@ -117,6 +152,6 @@ def compile_expression(
     body: list[ast.stmt] = []
     for slot, (name, kind) in enumerate(names.items()):
         body += admission(emitter, f"v{slot}", name, kind, checked)
-    body.append(py.give(emitter.value(checked)))
+    body.append(py.give(emitter.limited(checked, emitter.value(checked))))
     function = py.define("expression", ["run", *(f"v{slot}" for slot in range(len(names)))], body)
     return Expression(text, tuple(names), checked, emitter, [function])

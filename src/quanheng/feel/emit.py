@@ -80,6 +80,10 @@ class Emitter:
         """The FEEL value of a node."""
         return (_VALUES.get(type(node)) or EXTENSIONS[type(node)])(self, node)
 
+    def limited(self, node: tree.Node, value: ast.expr) -> ast.expr:
+        """The value as a result: within the limits of size and depth."""
+        return value if inline.shallow(node) else self.operator("limited", node, value)
+
     def operator(self, title: str, node: tree.Node, *parts: ast.expr) -> ast.expr:
         return py.call(title, _RUN, self.place(node), *parts)
 
@@ -90,14 +94,23 @@ class Emitter:
         return py.listing([self.value(item) for item in node.items])
 
     def context_of(self, node: tree.ContextOf) -> ast.expr:
+        read = {part.slot for value in node.values for part in tree.walk(value) if isinstance(part, tree.Name)}
         values = []
-        for position, (slot, entry) in enumerate(zip(node.slots, node.values, strict=True)):
+        for slot, entry in zip(node.slots, node.values, strict=True):
             value = self.value(entry)
-            read_later = any(tree.uses(later, slot) for later in node.values[position + 1 :])
-            values.append(py.bind(f"v{slot}", value) if read_later else value)
+            values.append(py.bind(f"v{slot}", value) if slot in read else value)
         return py.mapping(node.keys, values)
 
+    def let(self, node: tree.Let, result: ast.expr) -> ast.expr:
+        """`result` with the variables set first."""
+        bound = [
+            py.bind(f"v{slot}", value) for slot, value in zip(node.slots, map(self.value, node.values), strict=True)
+        ]
+        return py.either(py.sequence(bound), result, _NONE) if bound else result
+
     def range_of(self, node: tree.RangeOf) -> ast.expr:
+        if node.point and node.low is not None:
+            return self.operator("point_range", node, self.value(node.low), py.const(node.point))
         ends = (node.low, node.high)
         if all(end is None or (isinstance(end, tree.Const) and end.value is not None) for end in ends):
             low, high = (end.value if isinstance(end, tree.Const) else None for end in ends)
@@ -155,7 +168,12 @@ class Emitter:
         if node.partial is None:
             return self.attempted(self.rounds(node.iterators, self.value(node.body)))
         results = self.rounds(node.iterators, self.value(node.body), lazy=True)
-        return self.attempted(py.call("collect", py.function_of([f"v{node.partial}"], results)))
+        title = f"v{node.partial}"
+        if node.copied:
+            source = self.temporary()
+            body = py.call(py.function_of([title], self.value(node.body)), py.call("snapshot", _RUN, py.name(source)))
+            results, title = self.rounds(node.iterators, body, lazy=True), source
+        return self.attempted(py.call("collect", py.function_of([title], results)))
 
     @staticmethod
     def attempted(loop: ast.expr) -> ast.expr:
@@ -222,8 +240,14 @@ class Emitter:
     def call(self, node: tree.Call) -> ast.expr:
         if isinstance(node.function, tree.Builtin):
             return self.builtin_call(node, node.function.name)
+        if (direct := self.direct(node)) is not None:
+            return direct
         arguments = py.sequence([self.value(argument) for argument in node.arguments])
         return self.operator("invoke", node, self.value(node.function), arguments, self.names(node))
+
+    def direct(self, node: tree.Call) -> ast.expr | None:
+        """A call of a function that is known now, with arguments that fit; None where run time must look."""
+        return None
 
     def names(self, node: tree.Call) -> ast.expr:
         return self.hoist(node.names, ("names", node.names)) if node.names is not None else _NONE
@@ -256,7 +280,10 @@ class Emitter:
 
     def function_of(self, node: tree.FunctionOf) -> ast.expr:
         body = py.function_of(["run", *(f"v{slot}" for slot in node.slots)], self.value(node.body))
-        return py.call("Function", body, self.hoist(node.parameters), py.const("function"), self.hoist(node.kinds))
+        result = self.hoist(node.body.type, ("kind", node.body.type))
+        return py.call(
+            "Function", body, self.hoist(node.parameters), py.const("function"), self.hoist(node.kinds), result
+        )
 
     def builtin(self, node: tree.Builtin) -> ast.expr:
         return self.hoist(builtin_value(node.name), ("builtin", node.name))
@@ -300,6 +327,8 @@ class Emitter:
             return self.decided(node.value, not wanted)
         if isinstance(node, tree.In):
             return self.bound(f"v{node.slot}", self.value(node.value), self.decided(node.test, wanted))
+        if isinstance(node, tree.Let):
+            return self.let(node, self.decided(node.result, wanted))
         if isinstance(node, tree.If):
             return py.either(
                 self.decisive(node.condition), self.decided(node.then, wanted), self.decided(node.otherwise, wanted)
@@ -329,6 +358,7 @@ _VALUES = {
     tree.Const: lambda self, node: self.const(node.value),
     tree.Name: Emitter.name,
     tree.Unknown: lambda self, node: self.operator("unknown_name", node, py.const(node.name)),
+    tree.Failed: lambda self, node: self.operator("fail", node, py.const(node.cause)),
     tree.Member: Emitter.item_member,
     tree.Builtin: Emitter.builtin,
     tree.ListOf: Emitter.list_of,
@@ -347,6 +377,7 @@ _VALUES = {
     ),
     tree.Test: Emitter.tested,
     tree.In: Emitter.membership,
+    tree.Let: lambda self, node: self.let(node, self.value(node.result)),
     tree.If: Emitter.branch,
     tree.For: Emitter.loop,
     tree.Quantified: Emitter.some_or_every,

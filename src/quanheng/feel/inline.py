@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from quanheng.feel import py, tree
 from quanheng.feel.functions import Signature, settled
-from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
+from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType, flat
 
 CLASSES: dict[FeelType, str] = {NUMBER: "int", STRING: "str", BOOLEAN: "bool"}
 """Types whose values nearly always have one Python class: the class is compared before anything is called."""
@@ -52,6 +52,16 @@ def nullable(node: tree.Node) -> bool:
         sides = (("!=", node.then), ("=", node.otherwise))
         return any(nullable(side) and (op, _slot(side)) != known for op, side in sides)
     return not isinstance(node, tree.ListOf | tree.ContextOf | tree.FunctionOf)
+
+
+def shallow(node: tree.Node) -> bool:
+    """True when the value of a node cannot hold more than its text says: single values, or a context of such."""
+    node = unsourced(node)
+    if isinstance(node, tree.ContextOf):
+        return all(flat(value.type) for value in node.values)
+    if isinstance(node, tree.If):
+        return shallow(node.then) and shallow(node.otherwise)
+    return flat(node.type)
 
 
 def _slot(node: tree.Node) -> int | None:

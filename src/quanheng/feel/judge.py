@@ -14,7 +14,7 @@ from quanheng.feel.compiler import Outcome, diagnostics_of
 from quanheng.feel.functions import call_builtin, forms_for
 from quanheng.feel.lexer import place_of
 from quanheng.feel.parser import parse
-from quanheng.feel.runtime import builtin_value, instance
+from quanheng.feel.runtime import builtin_value, instance, snapshot
 from quanheng.feel.scope import Scope
 from quanheng.feel.types import FeelType
 from quanheng.feel.values import GIVEN_UP, Function, Place, Run, admit, give_up
@@ -60,6 +60,8 @@ class Judge:
         return result
 
     def range_of(self, node: tree.RangeOf, env: Variables) -> object:
+        if node.point and node.low is not None:
+            return operators.point_range(self.run, self.at(node), self.value(node.low, env), node.point)
         ends = [self.value(end, env) if end is not None else None for end in (node.low, node.high)]
         make = operators.open_range if None in (node.low, node.high) else operators.make_range
         return make(self.run, self.at(node), ends[0], node.low_closed, ends[1], node.high_closed)
@@ -82,6 +84,12 @@ class Judge:
     def membership(self, node: tree.In, env: Variables) -> object:
         return self.value(node.test, {**env, node.slot: self.value(node.value, env)})
 
+    def let(self, node: tree.Let, env: Variables) -> object:
+        inner = dict(env)
+        for slot, value in zip(node.slots, node.values, strict=True):
+            inner[slot] = self.value(value, inner)
+        return self.value(node.result, inner)
+
     def rounds(self, iterators: tuple[tree.Iterator_, ...], env: Variables) -> Iterator[Variables]:
         """The variables of each round of a loop."""
         if not iterators:
@@ -102,7 +110,8 @@ class Judge:
     def results(self, node: tree.For, env: Variables) -> object:
         results: list[object] = []
         for inner in self.rounds(node.iterators, env):
-            partial = {} if node.partial is None else {node.partial: list(results)}
+            seen = snapshot(self.run, results) if node.copied else results
+            partial: Variables = {} if node.partial is None else {node.partial: seen}
             results.append(self.value(node.body, {**inner, **partial}))
         return results
 
@@ -146,10 +155,14 @@ class Judge:
         def call(_run: Run, *values: object) -> object:
             return self.value(node.body, {**env, **dict(zip(node.slots, values, strict=True))})
 
-        return Function(call, node.parameters, "function", node.kinds)
+        return Function(call, node.parameters, "function", node.kinds, node.body.type)
 
     def unknown(self, node: tree.Unknown, env: Variables) -> object:
         self.run.append((self.at(node), f"the name {node.name!r} is not known here"))
+        return None
+
+    def failed(self, node: tree.Failed, env: Variables) -> object:
+        self.run.append((self.at(node), node.cause))
         return None
 
     def sourced(self, node: tree.Sourced, env: Variables) -> object:
@@ -168,6 +181,7 @@ _RULES: dict[type[tree.Node], Rule] = {
     tree.Const: lambda self, node, env: node.value,
     tree.Name: lambda self, node, env: env[node.slot],
     tree.Unknown: Judge.unknown,
+    tree.Failed: Judge.failed,
     tree.Member: Judge.item_member,
     tree.Builtin: lambda self, node, env: builtin_value(node.name),
     tree.ListOf: lambda self, node, env: [self.value(item, env) for item in node.items],
@@ -191,6 +205,7 @@ _RULES: dict[type[tree.Node], Rule] = {
     ),
     tree.In: Judge.membership,
     tree.If: Judge.branch,
+    tree.Let: Judge.let,
     tree.For: Judge.loop,
     tree.Quantified: Judge.some_or_every,
     tree.Path: lambda self, node, env: access.member(self.run, self.at(node), self.value(node.base, env), node.name),
@@ -211,9 +226,10 @@ def evaluate(
     given: Mapping[str, object],
     where: str = "expression",
     strict: bool = True,
+    now_ms: int | None = None,
 ) -> Outcome:
     """Judge one expression: the same contract as `compile_expression(text, names).evaluate(given)`."""
-    return evaluate_tree(parse(text, Scope.of(names), where, strict), names, given, where, text)
+    return evaluate_tree(parse(text, Scope.of(names), where, strict), names, given, where, text, now_ms)
 
 
 def evaluate_tree(
@@ -222,15 +238,17 @@ def evaluate_tree(
     given: Mapping[str, object],
     where: str = "expression",
     text: str = "",
+    now_ms: int | None = None,
 ) -> Outcome:
     """Judge a checked tree whose inputs are in slots 0, 1, 2 ... in the order of `names`."""
     judge = Judge(where, text)
+    judge.run.now_ms = now_ms
     env: Variables = {}
     for slot, (name, kind) in enumerate(names.items()):
         env[slot] = admit(judge.run, 0, given.get(name), kind, name)
     value: object = None
     try:
-        value = judge.value(node, env)
+        value = access.limited(judge.run, 0, judge.value(node, env))
     except GIVEN_UP as error:
         give_up(judge.run, error)
     return Outcome(value, diagnostics_of(judge.run, judge.places))

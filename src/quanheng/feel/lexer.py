@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from quanheng.feel.limits import LIMITS
 from quanheng.kernel.errors import ExpressionError
-
-TEXT_LENGTH_MAX = 200_000
-"""Characters in one expression."""
 
 KEYWORDS = frozenset(
     [
@@ -80,14 +78,14 @@ def tokens_of(text: str, where: str = "") -> list[Token]:
     ------
     ExpressionError : the text is too long, or holds a character or an open string or comment that FEEL does not know
     """
-    if len(text) > TEXT_LENGTH_MAX:
+    if len(text) > LIMITS.expression_length:
         raise fail(
             "the expression is too long",
             text,
             0,
             where,
             f"{len(text)} characters",
-            f"{TEXT_LENGTH_MAX} characters",
+            f"{LIMITS.expression_length} characters",
             "Split it into several decisions.",
         )
     found: list[Token] = []

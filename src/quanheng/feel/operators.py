@@ -10,10 +10,10 @@ from collections.abc import Callable
 from decimal import Decimal, DecimalException
 from typing import Any, Protocol
 
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.values import (
     INTEGER_MAX,
     NUMBERS,
-    TEXT_LENGTH_MAX,
     Function,
     Range,
     Run,
@@ -56,9 +56,10 @@ def add(run: Run, at: int, left: object, right: object) -> object:
     if (a is Decimal or a is int) and (b is Decimal or b is int):
         return _decimal(run, at, NUMBERS.add, left, right)
     if a is str and b is str:
-        if len(left) + len(right) > TEXT_LENGTH_MAX:  # type: ignore[arg-type]
-            run.append((at, f"a text would be longer than {TEXT_LENGTH_MAX} characters"))
+        if len(left) + len(right) > LIMITS.text_length:  # type: ignore[arg-type]
+            run.append((at, f"a text would be longer than {LIMITS.text_length} characters"))
             return None
+        run.copy_text(len(left) + len(right))  # type: ignore[arg-type]
         return left + right  # type: ignore[operator]
     return _other(run, at, "+", "add", left, right)
 
@@ -95,6 +96,8 @@ def divide(run: Run, at: int, left: object, right: object) -> object:
 
 def power(run: Run, at: int, left: object, right: object) -> object:
     if is_number(left) and is_number(right):
+        if not left and not right:
+            return 1  # as IEEE 754 has it
         return _decimal(run, at, NUMBERS.power, left, right)
     return _other(run, at, "**", "raise to a power", left, right)
 
@@ -149,8 +152,11 @@ TEMPORAL: list[TemporalOperators] = []
 # -- equality and order
 
 
-def equal(left: object, right: object) -> bool | None:
-    """DMN 1.5, 10.3.2.3.4: values of different kinds are neither equal nor unequal (null); null equals null only."""
+def equal(left: object, right: object, run: Run | None = None) -> bool | None:
+    """DMN 1.5, 10.3.2.3.4: values of different kinds are neither equal nor unequal (null); null equals null only.
+
+    Inner values count as work of `run` (of a run of its own where none is given).
+    """
     if left is right:
         return True
     if left is None or right is None:
@@ -162,9 +168,9 @@ def equal(left: object, right: object) -> bool | None:
         if a is str or a is bool:
             return left == right
         if a is list:
-            return _equal_lists(left, right)  # type: ignore[arg-type]
+            return _equal_lists(left, right, Run() if run is None else run)  # type: ignore[arg-type]
         if a is dict:
-            return _equal_contexts(left, right)  # type: ignore[arg-type]
+            return _equal_contexts(left, right, Run() if run is None else run)  # type: ignore[arg-type]
         if a is Range:
             return bool(left == right)
         if a is Function:
@@ -174,20 +180,24 @@ def equal(left: object, right: object) -> bool | None:
     if (a is list) != (b is list):
         one, other = single(left), single(right)
         if one is not left or other is not right:
-            return equal(one, other)
+            return equal(one, other, run)
     return None
 
 
-def _equal_lists(left: list[object], right: list[object]) -> bool:
-    return len(left) == len(right) and all(equal(a, b) is True for a, b in zip(left, right, strict=True))
+def _equal_lists(left: list[object], right: list[object], run: Run) -> bool:
+    run.spend(1)
+    return len(left) == len(right) and all(
+        equal(a, b, run) is True for a, b in zip(run.visit(left), right, strict=True)
+    )
 
 
-def _equal_contexts(left: dict[str, object], right: dict[str, object]) -> bool:
-    return left.keys() == right.keys() and all(equal(value, right[key]) is True for key, value in left.items())
+def _equal_contexts(left: dict[str, object], right: dict[str, object], run: Run) -> bool:
+    run.spend(1)
+    return left.keys() == right.keys() and all(equal(value, right[key], run) is True for key, value in left.items())
 
 
 def equals(run: Run, at: int, left: object, right: object) -> bool | None:
-    result = equal(left, right)
+    result = equal(left, right, run)
     if result is None:
         wrong(run, at, "compare", left, right)
     return result
@@ -287,8 +297,18 @@ def open_range(run: Run, at: int, low: object, low_closed: bool, high: object, h
     return Range(low, low_closed, high, high_closed)
 
 
+def point_range(run: Run, at: int, value: object, point: str) -> Range | None:
+    """`(=5)` and `(!=5)`; of any value but null."""
+    if value is None:
+        run.append((at, "the end of the range is null"))
+        return None
+    return Range(value, point == "=", value, point == "=", point)
+
+
 def within(run: Run, at: int, value: object, span: Range) -> bool | None:
     """Is a value in a range?"""
+    if span.point:
+        return (equals if span.point == "=" else differs)(run, at, value, span.low)
     low, high = span.low, span.high
     below = True if low is None else (greater_equal if span.low_closed else greater)(run, at, value, low)
     above = True if high is None else (less_equal if span.high_closed else less)(run, at, value, high)
@@ -304,7 +324,7 @@ def tested(run: Run, at: int, value: object, against: object) -> bool | None:
     cls = against.__class__
     if cls is Range:
         if value.__class__ is Range:
-            return equal(value, against)
+            return equal(value, against, run)
         return within(run, at, value, against)  # type: ignore[arg-type]
     if cls is list:
         return _among(run, at, value, against)  # type: ignore[arg-type]
@@ -314,13 +334,13 @@ def tested(run: Run, at: int, value: object, against: object) -> bool | None:
 
 
 def _among(run: Run, at: int, value: object, items: list[object]) -> bool:
-    if value.__class__ is list and equal(value, items):
+    if value.__class__ is list and equal(value, items, run):
         return True
-    for item in items:
+    for item in run.visit(items):
         if item.__class__ is Range and value.__class__ is not Range:
             if within(Run(), at, value, item) is True:  # type: ignore[arg-type]
                 return True
-        elif equal(value, item) is True:
+        elif equal(value, item, run) is True:
             return True
     return False
 

@@ -7,10 +7,12 @@ otherwise it is null and a diagnostic at run time, as the standard has it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from decimal import DecimalException
 
 from quanheng.feel import check
 from quanheng.feel.lexer import Token, fail, string_value, tokens_of
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.parts import CompoundParts
 from quanheng.feel.references import ReferenceParts
 from quanheng.feel.scope import Scope
@@ -20,6 +22,7 @@ from quanheng.feel.tree import (
     Between,
     Compare,
     Const,
+    Failed,
     In,
     InstanceOf,
     Negate,
@@ -38,11 +41,6 @@ from quanheng.feel.types import (
 from quanheng.feel.unary import UnaryParts
 from quanheng.feel.values import number_of
 from quanheng.kernel.errors import ExpressionError
-
-DEPTH_MAX = 60
-"""Nested parentheses, brackets, branches, calls."""
-HEIGHT_MAX = 160
-"""Operators in one chain (`a + b + c ...`) plus nesting."""
 
 _BINARY = {"or": 1, "and": 2, "+": 4, "-": 4, "*": 5, "/": 5, "**": 6}
 _COMPARE = frozenset({"=", "!=", "<", "<=", ">", ">="})
@@ -136,32 +134,36 @@ class Parser(CompoundParts, UnaryParts, ReferenceParts):
             raise self.unexpected("an operator or the end of the text")
         return node
 
-    # -- the Pratt loop
-
-    def expression(self, power: int = 0) -> Node:
+    def deeper(self) -> None:
+        """One level more of what holds itself."""
         self.depth += 1
-        if self.depth > DEPTH_MAX:
+        if self.depth > LIMITS.nesting:
             raise fail(
                 "the expression is nested too deeply",
                 self.text,
                 self.token.start,
                 self.where,
-                f"more than {DEPTH_MAX} levels",
-                f"{DEPTH_MAX} levels",
+                f"more than {LIMITS.nesting} levels",
+                f"{LIMITS.nesting} levels",
                 "Split it into several decisions.",
             )
+
+    # -- the Pratt loop
+
+    def expression(self, power: int = 0) -> Node:
+        self.deeper()
         left = self.prefix()
         chain = 0
         while (following := self.infix(left, power)) is not None:
             left, chain = following, chain + 1
-            if chain > HEIGHT_MAX:
+            if chain > LIMITS.chain:
                 raise fail(
                     "the expression has too many operators in a row",
                     self.text,
                     left.at,
                     self.where,
-                    f"more than {HEIGHT_MAX}",
-                    str(HEIGHT_MAX),
+                    f"more than {LIMITS.chain}",
+                    str(LIMITS.chain),
                     "Use sum([...]) or split it.",
                 )
         self.depth -= 1
@@ -275,7 +277,7 @@ class Parser(CompoundParts, UnaryParts, ReferenceParts):
         token = self.token
         if token.kind == "number":
             self.at += 1
-            return Const(NUMBER, token.start, number_of(token.text))
+            return self.number(token)
         if token.kind == "string":
             self.at += 1
             return Const(STRING, token.start, string_value(token.text))
@@ -297,6 +299,28 @@ class Parser(CompoundParts, UnaryParts, ReferenceParts):
         if token.text in _COMPARE:
             return self.open_range()
         raise self.unexpected("a value, a name, or '('")
+
+    def number(self, token: Token) -> Node:
+        try:
+            return Const(NUMBER, token.start, number_of(token.text))
+        except DecimalException:
+            return self.failed(
+                "the number is too large", token.start, token.text[:40], "numbers below 1e6145", "Correct the number."
+            )
+
+    def failed(self, what: str, at: int, found: str, allowed: str, cure: str) -> Node:
+        """A certain mistake: an error when strict, else null with a diagnostic."""
+        if self.strict:
+            raise fail(what, self.text, at, self.where, found, allowed, cure)
+        return Failed(ANY, at, f"{what}; was {found}")
+
+    def several(self, close: str, read: Callable[[], None], what: str) -> None:
+        """What `read` reads, none or more times with commas between, and the closing sign."""
+        if not self.sees(close):
+            read()
+            while self.takes(","):
+                read()
+        self.expects(close, f" to close {what}")
 
     def negate(self, value: Node, at: int) -> Node:
         if isinstance(value, Const) and value.type == NUMBER:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from quanheng.feel import check
@@ -26,12 +26,14 @@ from quanheng.feel.tree import (
     Or,
     Quantified,
     RangeOf,
+    keeps,
     uses,
 )
 from quanheng.feel.types import (
     ANY,
     BOOLEAN,
     BY_NAME,
+    FUNCTION,
     NULL,
     NUMBER,
     ContextType,
@@ -61,6 +63,7 @@ class CompoundParts:
     types: Mapping[str, FeelType]
     tokens: list[Token]
     at: int
+    depth: int
 
     if TYPE_CHECKING:
 
@@ -73,10 +76,18 @@ class CompoundParts:
         def unexpected(self, allowed: str) -> ExpressionError: ...
         def mistake(self, what: str, at: int, allowed: str = "", cure: str = "") -> None: ...
         def expression(self, power: int = 0) -> Node: ...
+        def failed(self, what: str, at: int, found: str, allowed: str, cure: str) -> Node: ...
+        def several(self, close: str, read: Callable[[], None], what: str) -> None: ...
+        def deeper(self) -> None: ...
         def resolved(self) -> Node | None: ...
+        def spelled(self) -> int: ...
 
     def keyword(self, token: Token) -> Node:
         """What a keyword starts; a declared name that begins with one wins where it is longer."""
+        if self.spelled() > 1:
+            node = self.resolved()
+            assert node is not None
+            return node
         if token.text in _LITERALS:
             self.at += 1
             value, kind = _LITERALS[token.text]
@@ -123,15 +134,16 @@ class CompoundParts:
             self.expects("..", " after the start of a range")
             return self.range_end(low, False, token.start)
         items: list[Node] = []
-        while not self.sees("]"):
+        if self.takes("]"):
+            return ListOf(ListType(NULL), token.start, ())
+        items.append(self.expression())
+        if self.takes(".."):
+            return self.range_end(items[0], True, token.start)
+        while self.takes(","):
             items.append(self.expression())
-            if len(items) == 1 and self.takes(".."):
-                return self.range_end(items[0], True, token.start)
-            if not self.takes(","):
-                break
         self.expects("]", " to close the list")
-        kind = ListType(join(*(item.type for item in items)) if items else NULL)
-        return ListOf(ListType(ANY) if kind.item == NULL and items else kind, token.start, tuple(items))
+        kind = join(*(item.type for item in items))
+        return ListOf(ListType(ANY if kind == NULL else kind), token.start, tuple(items))
 
     def range_end(self, low: Node, low_closed: bool, at: int) -> Node:
         high = self.expression()
@@ -142,7 +154,7 @@ class CompoundParts:
         return RangeOf(RangeType(join(low.type, high.type)), at, low, low_closed, high, closed)
 
     def open_range(self) -> Node:
-        """`< 5` as a value: the range of everything below 5."""
+        """`< 5` as a value: the range of everything below 5; `= 5` and `!= 5` in the same way."""
         token = self.next()
         end = self.expression(3)
         kind = RangeType(end.type)
@@ -150,17 +162,7 @@ class CompoundParts:
             return RangeOf(kind, token.start, None, False, end, token.text == "<=")
         if token.text in (">", ">="):
             return RangeOf(kind, token.start, end, token.text == ">=", None, False)
-        if token.text == "=":
-            return RangeOf(kind, token.start, end, True, end, True)
-        raise fail(
-            "'!=' cannot start an expression",
-            self.text,
-            token.start,
-            self.where,
-            "'!='",
-            "not(value)",
-            "Write not(value).",
-        )
+        return RangeOf(kind, token.start, end, token.text == "=", None, token.text == "=", token.text)
 
     def context(self) -> Node:
         at = self.next().start
@@ -168,30 +170,27 @@ class CompoundParts:
         keys: list[str] = []
         slots: list[int] = []
         values: list[Node] = []
-        while not self.sees("}"):
-            key_at = self.token.start
-            key = self.key()
+        twice: tuple[str, int] | None = None
+
+        def entry() -> None:
+            nonlocal twice
+            key_at, key = self.token.start, self.key()
             self.expects(":", " after the name of an entry")
+            recursive = self.sees("function")  # a function may call itself
+            slot = self.scope.bind(key, FUNCTION).slot if recursive else None
             value = self.expression()
-            if key in keys:
-                raise fail(
-                    "an entry of a context is given twice",
-                    self.text,
-                    key_at,
-                    self.where,
-                    repr(key),
-                    "each name once",
-                    "Rename or remove one of them.",
-                )
-            variable = self.scope.bind(key, value.type)
+            twice = (key, key_at) if key in keys else twice
+            variable = self.scope.bind(key, value.type, slot)
             self.scope.members.add(key)
             keys.append(key)
             slots.append(variable.slot)
             values.append(value)
-            if not self.takes(","):
-                break
-        self.expects("}", " to close the context")
+
+        self.several("}", entry, "the context")
         self.scope = outer
+        if twice is not None:
+            what = "an entry of a context is given twice"
+            return self.failed(what, twice[1], repr(twice[0]), "each name once", "Rename or remove one of them.")
         kind = ContextType(tuple(zip(keys, (value.type for value in values), strict=True)))
         return ContextOf(kind, at, tuple(keys), tuple(slots), tuple(values))
 
@@ -220,13 +219,13 @@ class CompoundParts:
 
     # -- loops
 
-    def iterators(self, domains_to: bool) -> tuple[Iterator_, ...]:
+    def iterators(self) -> tuple[Iterator_, ...]:
         found: list[Iterator_] = []
         while True:
             name = self.bound_name("in")
             self.expects("in", " after the variable")
             source = self.expression()
-            to = self.expression() if domains_to and self.takes("..") else None
+            to = self.expression() if self.takes("..") else None
             self.scope = self.scope.inner()
             variable = self.scope.bind(name, NUMBER if to is not None else check.item_of(source.type))
             found.append(Iterator_(ANY, source.at, variable.slot, source, to))
@@ -245,19 +244,19 @@ class CompoundParts:
     def loop(self) -> Node:
         at = self.next().start
         outer = self.scope
-        iterators = self.iterators(True)
+        iterators = self.iterators()
         self.expects("return", " after the domain of 'for'")
         self.scope = self.scope.inner()
         partial = self.scope.bind("partial", ListType(ANY))
         body = self.expression()
         self.scope = outer
         slot = partial.slot if uses(body, partial.slot) else None
-        return For(ListType(body.type), at, iterators, body, slot)
+        return For(ListType(body.type), at, iterators, body, slot, slot is not None and keeps(body, slot))
 
     def quantified(self) -> Node:
         token = self.next()
         outer = self.scope
-        iterators = self.iterators(False)
+        iterators = self.iterators()
         self.expects("satisfies", f" after the domain of {token.text!r}")
         body = self.expression()
         self.scope = outer
@@ -271,24 +270,14 @@ class CompoundParts:
         self.expects("(", " after 'function'")
         outer, self.scope = self.scope, self.scope.inner()
         parameters: list[Variable] = []
-        while not self.sees(")"):
+
+        def parameter() -> None:
             name = self.bound_name(",", ":", ")")
             kind = self.type_name() if self.takes(":") else ANY
             parameters.append(self.scope.bind(name, kind))
-            if not self.takes(","):
-                break
-        self.expects(")", " after the parameters")
-        if self.sees("external"):
-            raise fail(
-                "external functions are not run",
-                self.text,
-                self.token.start,
-                self.where,
-                "'external'",
-                "a FEEL expression",
-                "Write the body in FEEL.",
-            )
-        body = self.expression()
+
+        self.several(")", parameter, "the parameters")
+        body = self.external() if self.sees("external") else self.expression()
         self.scope = outer
         kind = FunctionType(tuple((one.name, one.type) for one in parameters), body.type)
         return FunctionOf(
@@ -300,8 +289,22 @@ class CompoundParts:
             body,
         )
 
+    def external(self) -> Node:
+        """A body in Java or PMML: it is read, and null when the function is called."""
+        what, allowed = "external functions are not run", "a FEEL expression"
+        node = self.failed(what, self.token.start, "'external'", allowed, "Write the body in FEEL.")
+        self.at += 1
+        self.expression()
+        return node
+
     def type_name(self) -> FeelType:
         """A type after `instance of` or in a parameter."""
+        self.deeper()
+        kind = self.read_type()
+        self.depth -= 1
+        return kind
+
+    def read_type(self) -> FeelType:
         at = self.token.start
         if self.sees("list", "range") and self.tokens[self.at + 1].text == "<":
             kind = ListType if self.next().text == "list" else RangeType
@@ -333,24 +336,20 @@ class CompoundParts:
     def context_type(self) -> FeelType:
         self.at += 2
         entries: list[tuple[str, FeelType]] = []
-        while not self.sees(">"):
+
+        def entry() -> None:
             key = self.key()
             self.expects(":", " after the name of an entry")
             entries.append((key, self.type_name()))
-            if not self.takes(","):
-                break
-        self.expects(">", " to close the type")
+
+        self.several(">", entry, "the type")
         return ContextType(tuple(entries))
 
     def function_type(self) -> FeelType:
         self.at += 1
         if not self.takes("<"):
-            return FunctionType((), ANY)
+            return FUNCTION
         kinds: list[FeelType] = []
-        while not self.sees(">"):
-            kinds.append(self.type_name())
-            if not self.takes(","):
-                break
-        self.expects(">", " to close the type")
+        self.several(">", lambda: kinds.append(self.type_name()), "the type")
         self.expects("->", " before the type of the result")
         return FunctionType(tuple((f"p{i}", kind) for i, kind in enumerate(kinds)), self.type_name())

@@ -22,6 +22,8 @@ _COMPARE: dict[str, ast.cmpop] = {
     "not in": ast.NotIn(),
 }
 
+_BINARY: dict[str, ast.operator] = {"&": ast.BitAnd(), "|": ast.BitOr(), "-": ast.Sub()}
+
 
 def const(value: bool | int | str | None) -> ast.expr:
     """A literal of a kind that Python code objects hold."""
@@ -83,12 +85,22 @@ def negated(part: ast.expr) -> ast.expr:
     return ast.UnaryOp(ast.Not(), part, **_AT)
 
 
+def binary(op: str, left: ast.expr, right: ast.expr) -> ast.expr:
+    """`left op right`; op is one of & | -."""
+    return ast.BinOp(left, _BINARY[op], right, **_AT)
+
+
 def sequence(items: Sequence[ast.expr]) -> ast.expr:
     return ast.Tuple(list(items), _LOAD, **_AT)
 
 
 def listing(items: Sequence[ast.expr]) -> ast.expr:
     return ast.List(list(items), _LOAD, **_AT)
+
+
+def starred(items: ast.expr) -> ast.expr:
+    """`*items`"""
+    return ast.Starred(items, _LOAD, **_AT)
 
 
 def mapping(keys: Sequence[str], values: Sequence[ast.expr]) -> ast.expr:
@@ -131,12 +143,21 @@ def assign(target: str, value: ast.expr) -> ast.stmt:
 
 def assign_pair(first: str, second: str, value: ast.expr) -> ast.stmt:
     """`first, second = value`"""
-    targets: list[ast.expr] = [ast.Name(first, _STORE, **_AT), ast.Name(second, _STORE, **_AT)]
-    return ast.Assign([ast.Tuple(targets, _STORE, **_AT)], value, **_AT)
+    return assign_each([first, second], value)
+
+
+def assign_each(titles: Sequence[str], values: ast.expr) -> ast.stmt:
+    """`first, second, ... = values`"""
+    return ast.Assign([ast.Tuple([ast.Name(one, _STORE, **_AT) for one in titles], _STORE, **_AT)], values, **_AT)
 
 
 def when(condition: ast.expr, then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt] = ()) -> ast.stmt:
     return ast.If(condition, list(then), list(otherwise), **_AT)
+
+
+def each(target: str, domain: ast.expr, body: Sequence[ast.stmt]) -> ast.stmt:
+    """`for target in domain:`"""
+    return ast.For(ast.Name(target, _STORE, **_AT), domain, list(body), [], **_AT)
 
 
 def give(value: ast.expr) -> ast.stmt:

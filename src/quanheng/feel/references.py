@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from quanheng.feel import check
 from quanheng.feel.functions import SIGNATURES, signature_for
 from quanheng.feel.scope import Scope, Spellings, Variable
 from quanheng.feel.tree import Builtin, Call, Filter, Member, Name, Node, Path, Unknown
-from quanheng.feel.types import ANY, BOOLEAN, NULL, NUMBER, ContextType, FeelType, FunctionType, ListType
+from quanheng.feel.types import ANY, BOOLEAN, FUNCTION, NULL, NUMBER, ContextType, FeelType, FunctionType, ListType
 
 if TYPE_CHECKING:
     from quanheng.feel.lexer import Token
@@ -39,6 +40,7 @@ class ReferenceParts:
         def unexpected(self, allowed: str) -> ExpressionError: ...
         def mistake(self, what: str, at: int, allowed: str = "", cure: str = "") -> None: ...
         def expression(self, power: int = 0) -> Node: ...
+        def several(self, close: str, read: Callable[[], None], what: str) -> None: ...
 
     def name(self) -> Node:
         token = self.token
@@ -47,7 +49,7 @@ class ReferenceParts:
             if node is not None:
                 return node
         self.at += 1
-        item = next((level.item for level in self.scope.levels() if level.item), None)
+        item = self.scope_item()
         if item is not None:
             return self.member_of(item, token.text, Unknown(ANY, token.start, token.text), token.start)
         known = self.scope.names()
@@ -58,6 +60,11 @@ class ReferenceParts:
             "Declare it as an input, or correct its spelling.",
         )
         return Unknown(ANY, token.start, token.text)
+
+    def spelled(self) -> int:
+        """How many tokens the longest declared name takes that is spelled here."""
+        hits = (level.spellings.longest(self.tokens, self.at) for level in self.scope.levels())
+        return max((hit[1] for hit in hits if hit is not None), default=0)
 
     def resolved(self) -> Node | None:
         """The longest name in scope that the tokens spell; the innermost of equal length."""
@@ -80,10 +87,17 @@ class ReferenceParts:
             return self.any_member(items)
         self.at += best[0]
         node = self.read(best[1], token.start)
+        if any(level.item is best[1] for level in self.scope.levels()):
+            shadowing = [best[1]]  # the item of a filter over unknown values: its own entry named "item" goes first
+        elif best[2] in ("item", "?"):
+            shadowing = []
         for item in reversed(shadowing):
-            if best[2] not in ("item", "?"):
-                node = self.member_of(item, best[2], node, token.start)
+            node = self.member_of(item, best[2], node, token.start)
         return node
+
+    def scope_item(self) -> Variable | None:
+        """The item of the innermost filter whose items have an unknown type."""
+        return next((level.item for level in self.scope.levels() if level.item), None)
 
     @staticmethod
     def read(variable: Variable, at: int) -> Node:
@@ -128,16 +142,16 @@ class ReferenceParts:
         at = self.next().start
         names: list[str] = []
         arguments: list[Node] = []
-        while not self.sees(")"):
+
+        def argument() -> None:
             name = self.argument_name()
             if bool(name) != bool(names) and arguments:
                 raise self.unexpected("either named or positional arguments, not both")
             if name:
                 names.append(name)
             arguments.append(self.expression())
-            if not self.takes(","):
-                break
-        self.expects(")", " after the arguments")
+
+        self.several(")", argument, "the arguments")
         kind = self.call_type(function, arguments, names, at)
         return Call(kind, at, function, tuple(arguments), tuple(names) if names else None)
 
@@ -157,12 +171,12 @@ class ReferenceParts:
             signature, mistake = signature_for(function.name, arguments, names)
             self.mistake(mistake, at, "; ".join(str(one) for one in SIGNATURES[function.name]))
             return signature.result_of([argument.type for argument in arguments], names) if signature else ANY
-        if isinstance(function.type, FunctionType):
+        if isinstance(function.type, FunctionType) and function.type is not FUNCTION:
             wanted = function.type.parameters
             if len(arguments) != len(wanted):
                 self.mistake(f"the function takes {len(wanted)} arguments, {len(arguments)} were given", at)
             return function.type.result
-        if function.type not in (ANY, NULL):
+        if function.type not in (ANY, NULL, FUNCTION):
             self.mistake(f"{function.type} is not a function", at)
         return ANY
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from quanheng.feel import access, operators
 from quanheng.feel.functions import SIGNATURES, call_builtin, forms_for
-from quanheng.feel.types import NULL, FeelType, FunctionType
+from quanheng.feel.types import NULL, FeelType
 from quanheng.feel.values import Function, Run, admit, fits
 
 
@@ -16,6 +16,12 @@ def collect(make: object) -> list[object]:
     for result in make(results):  # type: ignore[operator]
         results.append(result)
     return results
+
+
+def snapshot(run: Run, results: list[object]) -> list[object]:
+    """The results so far as a list of its own, counted as work."""
+    run.spend(len(results))
+    return list(results)
 
 
 def items_of(run: Run, value: object) -> list[object]:
@@ -29,8 +35,6 @@ def instance(value: object, kind: FeelType) -> bool:
     """`value instance of kind`: null is an instance of Null only."""
     if value is None:
         return kind == NULL
-    if isinstance(kind, FunctionType) and isinstance(value, Function) and kind.parameters:
-        return len(kind.parameters) == len(value.parameters)
     return kind != NULL and fits(value, kind)
 
 
@@ -38,20 +42,25 @@ def unknown_name(run: Run, at: int, name: str) -> None:
     run.append((at, f"the name {name!r} is not known here"))
 
 
+def fail(run: Run, at: int, cause: str) -> None:
+    run.append((at, cause))
+
+
 _OPERATORS = (
     "add", "subtract", "multiply", "divide", "power", "negate", "equals", "differs", "less", "less_equal", "greater",
     "greater_equal", "conjunction", "disjunction", "negation", "single", "tested", "between", "make_range",
-    "open_range",
+    "open_range", "point_range",
 )  # fmt: skip
 _ACCESS = (
-    "member", "has_entry", "filtered", "positioned", "domain", "span", "condition", "attempt", "invoke", "quantified",
+    "limited", "member", "has_entry", "filtered", "positioned", "domain", "span", "condition", "attempt", "invoke",
+    "quantified",
 )  # fmt: skip
 RUNTIME: dict[str, object] = {
     **{name: getattr(operators, name) for name in _OPERATORS},
     **{name: getattr(access, name) for name in _ACCESS},
-    "call_builtin": call_builtin, "collect": collect, "items_of": items_of, "instance": instance, "admit": admit,
-    "unknown_name": unknown_name, "Function": Function, "int": int, "str": str, "bool": bool, "list": list, "any": any,
-    "Decimal": Decimal,
+    "call_builtin": call_builtin, "collect": collect, "snapshot": snapshot, "items_of": items_of, "instance": instance,
+    "admit": admit, "unknown_name": unknown_name, "fail": fail, "Function": Function, "int": int, "str": str, "dict": dict,
+    "bool": bool, "list": list, "any": any, "Decimal": Decimal,
 }  # fmt: skip
 """All that generated code can reach besides its own constants."""
 
@@ -60,7 +69,10 @@ def builtin_value(name: str) -> Function:
     """A built-in function as a value that can be passed on."""
     form = SIGNATURES[name][0]
 
-    def run_it(run: Run, *arguments: object) -> object:
-        return call_builtin(run, 0, forms_for(name, len(arguments), None), name, arguments, None)
+    def run_it(run: Run, at: int, arguments: tuple[object, ...], names: tuple[str, ...] | None) -> object:
+        return call_builtin(run, at, forms_for(name, len(arguments), names), name, arguments, names)
 
-    return Function(run_it, form.parameters, name, form.kinds)
+    def call(run: Run, *arguments: object) -> object:
+        return run_it(run, 0, arguments, None)
+
+    return Function(call, form.parameters, name, form.kinds, forms=run_it)

@@ -105,8 +105,8 @@ class Scope:
                 self.remember(inner)
 
     def bind_entry(self, name: str, kind: FeelType, owner: Variable) -> None:
-        """Let `name` mean the entry of `owner`; `item` itself stays readable."""
-        if name not in ("item", "?"):
+        """Let `name` mean the entry of `owner`, also where it is `item`."""
+        if name != "?":
             self.variables[name] = Variable(name, -1, kind, owner)
             self.spellings.add(name)
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from quanheng.feel.types import ANY, DATE, DATE_TIME, DAYS_DURATION, TIME, YEARS_DURATION, FeelType
-from quanheng.feel.values import CLASSES, DATE_TO_DATE_TIME, NUMBERS, Run, whole
+from quanheng.feel.values import CLASSES, DATE_TO_DATE_TIME, NUMBERS, Run
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
@@ -289,6 +289,6 @@ def moment_of(run: Run) -> DateTime | None:
     return DateTime(days, rest * 1_000_000, 0)
 
 
-def scaled(value: int, factor: int | Decimal) -> int:
-    """A count of nanoseconds or months times a number, towards zero."""
-    return whole(NUMBERS.multiply(value, factor)) if isinstance(factor, Decimal) else value * factor
+def scaled(value: int, factor: int | Decimal) -> int | Decimal:
+    """A count of nanoseconds or months times a number."""
+    return NUMBERS.multiply(value, factor) if isinstance(factor, Decimal) else value * factor

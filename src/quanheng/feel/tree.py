@@ -43,6 +43,13 @@ class Unknown(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Failed(Node):
+    """A part that can only be null: `cause` is the diagnostic at run time."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Member(Node):
     """Inside a filter over items of unknown type: the item's entry `name` if it has one, else `otherwise`."""
 
@@ -74,12 +81,13 @@ class ContextOf(Node):
 
 @dataclass(frozen=True, slots=True)
 class RangeOf(Node):
-    """An open end has a None node (`< 5` as a value)."""
+    """An open end has a None node (`< 5` as a value); `point` is `=` or `!=` where `low` is all the range speaks of."""
 
     low: Node | None
     low_closed: bool
     high: Node | None
     high_closed: bool
+    point: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,15 @@ class In(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Let(Node):
+    """`result` with `slots[i]` set to `values[i]`, in order; a later value reads the earlier ones."""
+
+    slots: tuple[int, ...]
+    values: tuple[Node, ...]
+    result: Node
+
+
+@dataclass(frozen=True, slots=True)
 class If(Node):
     condition: Node
     then: Node
@@ -162,11 +179,15 @@ class Iterator_(Node):
 
 @dataclass(frozen=True, slots=True)
 class For(Node):
-    """`partial` is the slot of the results so far, None where the body does not ask for them."""
+    """`partial` is the slot of the results so far, None where the body does not ask for them.
+
+    `copied` is False where the body only reads single items or sums of them: it needs no list of its own then.
+    """
 
     iterators: tuple[Iterator_, ...]
     body: Node
     partial: int | None
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +255,18 @@ class Sourced(Node):
     text: str
 
 
+_PARTS: dict[type[Node], tuple[str, ...]] = {}
+"""Fields of each kind of node that may hold nodes."""
+
+
 def children(node: Node) -> Iterator[Node]:
     """Direct parts of a node, in order of evaluation."""
-    for field in fields(node):
-        part = getattr(node, field.name)
+    cls = type(node)
+    names = _PARTS.get(cls)
+    if names is None:
+        names = _PARTS[cls] = tuple(field.name for field in fields(node) if field.name not in ("type", "at"))
+    for name in names:
+        part = getattr(node, name)
         if isinstance(part, Node):
             yield part
         elif isinstance(part, tuple):
@@ -256,6 +285,22 @@ def walk(node: Node) -> Iterator[Node]:
 def uses(node: Node, slot: int) -> bool:
     """True when the tree reads the variable in `slot`."""
     return any(isinstance(part, Name) and part.slot == slot for part in walk(node))
+
+
+_READERS = frozenset({"count", "sum", "min", "max", "mean", "median", "product", "stddev", "list contains"})
+
+
+def keeps(node: Node, slot: int) -> bool:
+    """False when the tree only reads single items of the list in `slot`, or numbers made of them."""
+    if isinstance(node, Name):
+        return node.slot == slot
+    if isinstance(node, FunctionOf):
+        return uses(node, slot)
+    if isinstance(node, Filter) and node.by_position and isinstance(node.base, Name):
+        return keeps(node.predicate, slot)
+    if isinstance(node, Call) and isinstance(node.function, Builtin) and node.function.name in _READERS:
+        return any(keeps(one, slot) for one in node.arguments if not isinstance(one, Name))
+    return any(keeps(one, slot) for one in children(node))
 
 
 NULL_NODE = Const(ANY, 0, None)

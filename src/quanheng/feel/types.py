@@ -77,7 +77,11 @@ class FunctionType(FeelType):
     result: FeelType
 
     def __str__(self) -> str:
-        return f"function<{', '.join(str(kind) for _, kind in self.parameters)}> -> {self.result}"
+        return (
+            "function"
+            if self is FUNCTION
+            else f"function<{', '.join(str(kind) for _, kind in self.parameters)}> -> {self.result}"
+        )
 
 
 ANY = Simple("Any")
@@ -93,6 +97,8 @@ YEARS_DURATION = Simple("years and months duration")
 CONTEXT = ContextType()
 LIST = ListType(ANY)
 RANGE = RangeType(ANY)
+FUNCTION = FunctionType((("...", ANY),), ANY)
+"""Any function, whatever it takes."""
 
 BY_NAME: dict[str, FeelType] = {
     "Any": ANY,
@@ -126,6 +132,13 @@ ORDERED = frozenset({NUMBER, STRING}) | TEMPORAL | DURATIONS
 """Types whose values have an order (`<` and ranges)."""
 
 
+def flat(kind: FeelType) -> bool:
+    """True when a value of that type is single, or a list of such values."""
+    if isinstance(kind, ListType):
+        return isinstance(kind.item, Simple) and kind.item != ANY
+    return isinstance(kind, Simple) and kind != ANY
+
+
 def unknown(kind: FeelType) -> bool:
     """True when nothing is known before run time."""
     return kind == ANY
@@ -146,7 +159,7 @@ def conforms(kind: FeelType, target: FeelType) -> bool:
         pairs = ((kind.field(name), wanted) for name, wanted in target.fields)
         return all(found is not None and conforms(found, wanted) for found, wanted in pairs)
     if isinstance(kind, FunctionType) and isinstance(target, FunctionType):
-        return (
+        return target is FUNCTION or (
             len(kind.parameters) == len(target.parameters)
             and conforms(kind.result, target.result)
             and all(conforms(t, k) for (_, k), (_, t) in zip(kind.parameters, target.parameters, strict=True))

@@ -107,6 +107,7 @@ class UnaryParts:
         self.mistake(check.against(subject.type, node.type), node.at)
         if (
             isinstance(node, RangeOf)
+            and not node.point
             and not isinstance(check.unwrapped(subject.type), RangeType)
             and subject.type != ANY
         ):

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN as _HALF_EVEN
 from decimal import Clamped, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from reprlib import Repr
 from typing import NamedTuple
 
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.types import (
     ANY,
     BOOLEAN,
+    FUNCTION,
     NUMBER,
     STRING,
     ContextType,
@@ -23,6 +26,7 @@ from quanheng.feel.types import (
     ListType,
     RangeType,
     Simple,
+    conforms,
 )
 
 DIGITS = 34
@@ -34,8 +38,10 @@ NUMBERS.clear_flags()
 NUMBERS.traps[Clamped] = False
 INTEGER_MAX = 10**DIGITS
 """Integers at or beyond this are rounded to 34 digits."""
-ITERATIONS_MAX = 1_000_000
-"""Items that all loops, filters and ranges of one evaluation may visit together."""
+SMALL = 16
+"""Items that a function may visit without counting them: no more work than the call itself."""
+TEXT_FREE, TEXT_UNIT = 1024, 64
+"""Texts up to TEXT_FREE characters are not counted as work; longer ones count once for each TEXT_UNIT."""
 
 
 class Place(NamedTuple):
@@ -78,15 +84,25 @@ class Run(list[tuple[int, str]]):
     def spend(self, items: int) -> None:
         """Count work; beyond the limit the whole evaluation is given up."""
         self.spent += items
-        if self.spent > ITERATIONS_MAX:
+        if self.spent > LIMITS.work:
             raise TooMuchWork
+
+    def visit(self, items: list[object]) -> list[object]:
+        """The same items, counted where they are many."""
+        if len(items) > SMALL:
+            self.spend(len(items))
+        return items
+
+    def copy_text(self, length: int) -> None:
+        """Count a text that is built or searched."""
+        if length > TEXT_FREE:
+            self.spend(length // TEXT_UNIT)
 
 
 class TooMuchWork(Exception):
     """Internal: caught where an evaluation starts; the caller sees null and a diagnostic."""
 
 
-TOO_MUCH_WORK = f"the expression visits more than {ITERATIONS_MAX} items"
 OUT_OF_RANGE = "a number is out of range"
 GIVEN_UP = (TooMuchWork, RecursionError, ArithmeticError, ValueError)
 """What ends an evaluation: the boundary turns it into null and a diagnostic."""
@@ -95,20 +111,20 @@ TOO_DEEP = "functions call each other too deeply"
 
 def give_up(run: Run, error: Exception) -> None:
     """Say why an evaluation was ended."""
-    causes = {TooMuchWork: TOO_MUCH_WORK, RecursionError: TOO_DEEP}
+    causes = {TooMuchWork: f"the expression visits more than {LIMITS.work} items", RecursionError: TOO_DEEP}
     run.append((0, causes.get(type(error), OUT_OF_RANGE)))
 
 
 class Range:
-    """A range; a None end is open to that side."""
+    """A range; a None end is open to that side. `point` is `=` or `!=` for `(=5)` and `(!=5)`, whose ends are 5."""
 
-    __slots__ = ("high", "high_closed", "low", "low_closed")
+    __slots__ = ("high", "high_closed", "low", "low_closed", "point")
 
-    def __init__(self, low: object, low_closed: bool, high: object, high_closed: bool) -> None:
-        self.low, self.low_closed, self.high, self.high_closed = low, low_closed, high, high_closed
+    def __init__(self, low: object, low_closed: bool, high: object, high_closed: bool, point: str = "") -> None:
+        self.low, self.low_closed, self.high, self.high_closed, self.point = low, low_closed, high, high_closed, point
 
-    def parts(self) -> tuple[object, bool, object, bool]:
-        return self.low, self.low_closed, self.high, self.high_closed
+    def parts(self) -> tuple[object, bool, object, bool, str]:
+        return self.low, self.low_closed, self.high, self.high_closed, self.point
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Range) and self.parts() == other.parts()
@@ -117,13 +133,15 @@ class Range:
         return hash(self.parts())
 
     def __repr__(self) -> str:
+        if self.point:
+            return f"({self.point}{self.low!r})"
         return f"{'[' if self.low_closed else '('}{self.low!r}..{self.high!r}{']' if self.high_closed else ')'}"
 
 
 class Function:
-    """A function value: `call(run, *arguments)`."""
+    """A function value: `call(run, *arguments)`; `forms(run, at, arguments, names)` where it has several forms."""
 
-    __slots__ = ("call", "kinds", "name", "parameters", "result")
+    __slots__ = ("call", "forms", "kinds", "name", "parameters", "result")
 
     def __init__(
         self,
@@ -132,10 +150,22 @@ class Function:
         name: str = "function",
         kinds: Sequence[FeelType] = (),
         result: FeelType = ANY,
+        forms: Callable[..., object] | None = None,
     ) -> None:
         self.call, self.parameters, self.name = call, tuple(parameters), name
         self.kinds = tuple(kinds) or (ANY,) * len(self.parameters)
-        self.result = result
+        self.result, self.forms = result, forms
+
+    def conforms(self, kind: FunctionType) -> bool:
+        """Does it take what `kind` takes, and give what `kind` gives? A result of unknown type may."""
+        if kind is FUNCTION:
+            return True
+        wanted = [one for _, one in kind.parameters]
+        return (
+            len(wanted) == len(self.kinds)
+            and all(conforms(one, own) for one, own in zip(wanted, self.kinds, strict=True))
+            and (self.result is ANY or conforms(self.result, kind.result))
+        )
 
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(self.parameters)})"
@@ -157,8 +187,6 @@ def rounded(value: int) -> int | Decimal:
 
 WHOLE_MAX = 10**18
 """Positions and lengths beyond this all mean "beyond the end"."""
-TEXT_LENGTH_MAX = 1_000_000
-"""Characters of one string that an expression may build."""
 
 
 def whole(value: int | Decimal) -> int:
@@ -191,8 +219,8 @@ CLASSES: dict[FeelType, tuple[type, ...]] = {NUMBER: (int, Decimal), STRING: (st
 """Exact classes of the simple types; temporal.py adds its own."""
 
 
-def fits(value: object, kind: FeelType) -> bool:
-    """True when a value is of that type; null is of every type."""
+def fits(value: object, kind: FeelType, run: Run | None = None) -> bool:
+    """True when a value is of that type; null is of every type. Inner values count as work of `run`."""
     if value is None or kind is ANY:
         return True
     if isinstance(kind, Simple):
@@ -201,36 +229,38 @@ def fits(value: object, kind: FeelType) -> bool:
             return value.is_finite()  # type: ignore[attr-defined, no-any-return]
         return cls in CLASSES.get(kind, ())
     if isinstance(kind, ListType):
-        return isinstance(value, list) and (not value or kind.item is ANY or _all_fit(value, kind.item))
+        return isinstance(value, list) and (not value or kind.item is ANY or _all_fit(value, kind.item, run))
     if isinstance(kind, ContextType):
-        return isinstance(value, dict) and all(name in value and fits(value[name], k) for name, k in kind.fields)
+        return isinstance(value, dict) and all(name in value and fits(value[name], k, run) for name, k in kind.fields)
     if isinstance(kind, RangeType):
         return isinstance(value, Range) and fits(value.low, kind.item) and fits(value.high, kind.item)
     if isinstance(kind, FunctionType):
-        return isinstance(value, Function)
+        return isinstance(value, Function) and value.conforms(kind)
     return False
 
 
-def _all_fit(items: list[object], kind: FeelType) -> bool:
+def _all_fit(items: list[object], kind: FeelType, run: Run | None) -> bool:
     """`fits` for every item; classes that settle it are compared without a call for each."""
+    if run is not None:
+        run.visit(items) if isinstance(kind, Simple) else run.spend(len(items))
     settled = CLASSES.get(kind, ()) if kind is not NUMBER else (int,)
-    return all(item.__class__ in settled or fits(item, kind) for item in items)
+    return all(item.__class__ in settled or fits(item, kind, run) for item in items)
 
 
-def coerced(value: object, kind: FeelType) -> tuple[object, bool]:
+def coerced(value: object, kind: FeelType, run: Run | None = None) -> tuple[object, bool]:
     """A value as `kind` by the conversions of DMN 1.5, 10.3.2.9.4; the flag is False when it does not fit.
 
     A list of one becomes its item, an item becomes a list of one where a list is wanted. Tuples are taken as lists.
     """
-    if fits(value, kind):
+    if fits(value, kind, run):
         return value, True
     if isinstance(value, tuple):
-        return coerced(list(value), kind)
+        return coerced(list(value), kind, run)
     if isinstance(kind, ListType):
-        if not isinstance(value, list) and fits(value, kind.item):
+        if not isinstance(value, list) and fits(value, kind.item, run):
             return [value], True
         return None, False
-    if isinstance(value, list) and len(value) == 1 and fits(value[0], kind):
+    if isinstance(value, list) and len(value) == 1 and fits(value[0], kind, run):
         return value[0], True
     date_time = DATE_TO_DATE_TIME
     if date_time and str(kind) == "date and time" and kind_name(value) == "date":
@@ -244,15 +274,19 @@ DATE_TO_DATE_TIME: list[Callable[[object], object]] = []
 
 def admit(run: Run, at: int, value: object, kind: FeelType, name: str = "the value") -> object:
     """A value that enters typed code: itself, converted, or null and a diagnostic."""
-    result, fit = coerced(value, kind)
+    result, fit = coerced(value, kind, run)
     if not fit:
         run.append((at, f"{name} must be {kind}, was {kind_name(value)} {shown(value)}"))
     return result
+
+
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict, _SHORT.maxstring, _SHORT.maxother = 3, 12, 12, 64, 64
 
 
 def shown(value: object) -> str:
     """A value for a message, never longer than 60 characters."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = rounded(value)
-    text = repr(value) if not isinstance(value, Decimal) else str(value)
+    text = str(value) if isinstance(value, Decimal) else _SHORT.repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -7,11 +7,18 @@ log of any length needs at most 64 hashes to go on growing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-HASH_BYTES = 32
+import numpy as np
+from numpy.typing import NDArray
+
+from quanheng.kernel.hashing import LEAF, NODE, hash_pairs, hash_pieces
+
+Hashes = NDArray[np.uint8]
+"""u8[n, 32]: n hashes."""
+
 EMPTY_ROOT = sha256(b"").digest()
 
 RangeHash = Callable[[int, int], bytes]
@@ -20,39 +27,43 @@ RangeHash = Callable[[int, int], bytes]
 
 def leaf_hash(record: bytes) -> bytes:
     """SHA-256(0x00 || record), RFC 6962 section 2.1."""
-    return sha256(b"\x00" + record).digest()
+    return sha256(LEAF + record).digest()
 
 
-def leaf_hashes(records: Iterable[bytes]) -> list[bytes]:
+def leaf_hashes(records: Sequence[bytes]) -> Hashes:
     """`leaf_hash` of many records."""
-    hash_of = sha256
-    return [hash_of(b"\x00" + record).digest() for record in records]
+    starts = np.cumsum([0, *map(len, records)], dtype=np.int64)
+    return leaves_of(b"".join(records), starts)
+
+
+def leaves_of(body: bytes, starts: NDArray[np.int64]) -> Hashes:
+    """`leaf_hash` of the records of `body`, which begin at `starts`; the last of these is the end of the body."""
+    return hash_pieces(LEAF, body, starts)
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """SHA-256(0x01 || left || right), RFC 6962 section 2.1."""
-    return sha256(b"\x01" + left + right).digest()
+    return sha256(NODE + left + right).digest()
 
 
-def extend_peaks(size: int, peaks: Sequence[bytes], leaves: Sequence[bytes]) -> list[bytes]:
+def extend_peaks(size: int, peaks: Sequence[bytes], leaves: Hashes) -> list[bytes]:
     """Peaks of the tree after `leaves` were added to a tree of `size` leaves with `peaks` (left to right).
 
     Works level by level over the whole batch, which costs one hash per new interior node and no bookkeeping per leaf.
     """
     if len(peaks) != size.bit_count():
         raise ValueError(f"a tree of {size} leaves has {size.bit_count()} peaks; was {len(peaks)}")
-    hash_of = sha256
     waiting = list(peaks)
-    nodes = list(leaves)
+    nodes = leaves
     made: list[bytes] = []
     start = size
-    while start or nodes:
+    while start or len(nodes):
         if start & 1:
-            nodes.insert(0, waiting.pop())
+            nodes = np.vstack([np.frombuffer(waiting.pop(), np.uint8), nodes])
         if len(nodes) & 1:
-            made.append(nodes.pop())
-        pairs = iter(nodes)
-        nodes = [hash_of(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+            made.append(nodes[-1].tobytes())
+            nodes = nodes[:-1]
+        nodes = hash_pairs(NODE, nodes)
         start >>= 1
     made.reverse()
     return made
@@ -64,7 +75,7 @@ def root_of(peaks: Sequence[bytes]) -> bytes:
         return EMPTY_ROOT
     root = peaks[-1]
     for peak in reversed(peaks[:-1]):
-        root = sha256(b"\x01" + peak + root).digest()
+        root = sha256(NODE + peak + root).digest()
     return root
 
 

@@ -139,16 +139,11 @@ class KeyRing:
                 self._ensure(subjects)
                 keys = self._keys
         pool = os.urandom(NONCE_BYTES * len(subjects))
-        sealed = []
-        at = 0
-        for subject, header, payload in zip(subjects, headers, payloads, strict=True):
-            if subject == NO_SUBJECT:
-                sealed.append(payload)
-                continue
-            nonce = pool[at : at + 12]
-            at += 12
-            sealed.append(nonce + keys[subject].encrypt(nonce, payload, header))
-        return sealed
+        nonces = [pool[at : at + NONCE_BYTES] for at in range(0, len(pool), NONCE_BYTES)]
+        return [
+            payload if subject == NO_SUBJECT else nonce + keys[subject].encrypt(nonce, payload, header)
+            for subject, nonce, payload, header in zip(subjects, nonces, payloads, headers, strict=True)
+        ]
 
     def unseal(self, subject: bytes, header: bytes, sealed: bytes) -> bytes:
         """The payload in clear.
@@ -186,6 +181,40 @@ class KeyRing:
                 where=f"subject {subject.hex()}",
                 cure="The record was changed or belongs to another ring; run `quanheng log verify`.",
             ) from error
+
+    def unseal_many(
+        self, subjects: Sequence[bytes], headers: Sequence[bytes], sealed: Sequence[bytes]
+    ) -> list[bytes | None]:
+        """The payloads in clear, None for those whose subject was erased. One look at the ring for all of them.
+
+        Raises
+        ------
+        SealBroken : a payload that was not erased does not verify
+        """
+        with self._lock:
+            self._forget_if_changed()
+            wanted = [one for one in dict.fromkeys(subjects) if one != NO_SUBJECT and one not in self._keys]
+            if len(self._keys) + len(wanted) > KEYS_CACHED_MAX:
+                self._keys = {}
+                wanted = [one for one in dict.fromkeys(subjects) if one != NO_SUBJECT]
+            self._load(wanted)
+            keys = self._keys
+        found: list[bytes | None] = []
+        for subject, header, payload in zip(subjects, headers, sealed, strict=True):
+            if subject == NO_SUBJECT:
+                found.append(payload)
+                continue
+            try:
+                found.append(keys[subject].decrypt(payload[:NONCE_BYTES], payload[NONCE_BYTES:], header))
+            except (KeyError, InvalidTag, ValueError):
+                found.append(self._unseal_or_none(subject, header, payload))
+        return found
+
+    def _unseal_or_none(self, subject: bytes, header: bytes, sealed: bytes) -> bytes | None:
+        try:
+            return self.unseal(subject, header, sealed)
+        except DataErased:
+            return None
 
     def erase(self, subject: bytes, upto: int = 0) -> bool:
         """Destroy the key of `subject`, for good: its bytes leave the file and the WAL. False if there was none.

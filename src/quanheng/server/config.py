@@ -26,7 +26,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     address: str = "127.0.0.1"
     port: int = 8770
     workers: int = 1
-    links: int = 2
+    links: int = 1
     stop_ms_max: int = 10_000
 
 

@@ -24,21 +24,9 @@ from quanheng.server.engines import READ, WRITE, Engine, Reply
 from quanheng.server.logs import Log
 from quanheng.server.metrics import EVENTS, SECONDS, Metrics, flatten
 from quanheng.server.operations import Operations
+from quanheng.server.pace import Pace
 
 STATUS_OF = {"rejected": 422, "conflict": 409}
-
-
-class EventReply(msgspec.Struct, omit_defaults=True):
-    """The answer to one event as it stands in the JSON body."""
-
-    id: str
-    status: str
-    offset: int = -1
-    decision: int = -1
-    outcome: str = ""
-    reasons: Sequence[Any] = ()
-    error: str = ""
-    dry_run: bool = False
 
 
 class Waiting(NamedTuple):
@@ -121,6 +109,7 @@ class Core:
         self._queued_events = self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._operations = Operations(engine, limits.retry_after_s, self._wake.set, self.complain)
+        self._pace = Pace(limits.group_events_max)
         self._in_flight = 0  # Events of the group that is being committed; 0 = none is.
         self._stopping = False
         self._unavailable: wire.Answer | None = None
@@ -172,7 +161,7 @@ class Core:
         self._queue.append(Waiting(link, number, requests, asked.single, time.perf_counter(), size))
         self._queued_events += len(requests)
         self._queued_bytes += size
-        if self._queued_events >= self._in_flight:
+        if not self._in_flight or self._worthwhile():
             self._wake.set()
 
     def _check_room(self, events: int, size: int) -> None:
@@ -241,7 +230,9 @@ class Core:
                 group = self._take()
                 started = time.perf_counter()
                 pending = self.engine.prepare([request for waiting in group for request in waiting.requests])
-                self._prepare_s.add(time.perf_counter() - started)
+                prepared_s = time.perf_counter() - started
+                self._prepare_s.add(prepared_s)
+                self._pace.decided(prepared_s)
                 if committing:
                     await committing
                 self._in_flight = sum(len(waiting.requests) for waiting in group)
@@ -267,26 +258,34 @@ class Core:
         self._wake.set()
 
     async def _something_waits(self, committing: asyncio.Task[None] | None) -> bool:
-        """Wait for the next group; False when there will be none.
+        """Wait for the next group (see `Pace`); False when there will be none.
 
-        A group has a fixed cost, so small ones are dear. The next group is prepared ahead, while one commits, only when
-        as many events wait as are being committed: callers who wait for an answer have then all come. Else it goes on
-        collecting until the commit is over.
+        The next group is prepared ahead, while one commits, only when it is large enough. Else it goes on collecting
+        until the commit is over, and then a little longer for callers who were just answered.
         """
-        while not self._operations and not (self._queue and self._queued_events >= self._in_flight):
+        loop, give_up_s = asyncio.get_running_loop(), 0.0
+        while not self._operations and not self._worthwhile():
             if committing and committing.done():
                 committing.result()  # A commit that failed is heard of at once, not with the next request.
-            if self._stopping and not self._queue:
-                return False
+            if self._stopping:
+                return bool(self._queue)
             self._wake.clear()
+            if self._queue and not self._in_flight:
+                give_up_s = give_up_s or loop.time() + self._pace.wait_s
+                if loop.time() >= give_up_s:
+                    return True
+                loop.call_at(give_up_s, self._wake.set)
             await self._wake.wait()
         return True
 
+    def _worthwhile(self) -> bool:
+        return bool(self._queue) and self._queued_events >= self._pace.wanted(self._queued_events, self._in_flight)
+
     def _take(self) -> list[Waiting]:
-        """The next group: whole requests, at most `group_events_max` events, but at least one request."""
+        """The next group: whole requests, at most as many events as `Pace` says, but at least one request."""
         group: list[Waiting] = []
-        events = 0
-        while self._queue and (not group or events + len(self._queue[0].requests) <= self.limits.group_events_max):
+        events, events_max = 0, self._pace.take(self._queued_events, self._in_flight)
+        while self._queue and (not group or events + len(self._queue[0].requests) <= events_max):
             waiting = self._queue.popleft()
             events += len(waiting.requests)
             self._queued_bytes -= waiting.bytes
@@ -352,7 +351,8 @@ class Core:
 def _answer(replies: Sequence[Reply], single: bool, dry_run: bool = False) -> wire.Answer:
     """The replies to one HTTP request as finished bytes."""
     bodies = [
-        _json(EventReply(r.id, r.status, r.offset, r.decision, r.outcome, r.reasons, r.error, dry_run)) for r in replies
+        _json(wire.EventReply(r.id, r.status, r.offset, r.decision, r.outcome, r.reasons, r.error, dry_run))
+        for r in replies
     ]
     if single and len(bodies) == 1:
         return wire.Answer(STATUS_OF.get(replies[0].status, 200), bodies[0])

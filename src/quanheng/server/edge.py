@@ -25,7 +25,7 @@ def main() -> None:
         factory=True,
         address=server.address,
         port=server.port,
-        interface=Interfaces.ASGI,
+        interface=Interfaces.RSGI,
         workers=server.workers,
         loop=Loops.uvloop if sys.platform != "win32" else Loops.asyncio,
         http=HTTPModes.http1,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -73,23 +73,19 @@ class Intake:
         self._rates = RateLimiter(limits.client_events_per_s, limits.client_burst_events, limits.clients_max)
         self._access = config.logs.access
 
-    async def __call__(
-        self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
-    ) -> None:
-        """Serve POST /v1/events as a bare ASGI application."""
+    async def __call__(self, scope: Any, proto: Any) -> None:
+        """Serve POST /v1/events as a bare RSGI application."""
         started_s = time.perf_counter()
         events = 0
         try:
-            headers = self._headers(scope["headers"])
-            body = await self._body(receive, headers[1])
-            answer, events = await self.handle(headers, scope["query_string"], body)
+            headers = self.headers(scope.headers.get)
+            answer, events = await self.handle(headers, scope.query_string, await self._body(proto, headers[1]))
         except Refused as refused:
             answer = self.refuse(refused)
-        await send({"type": "http.response.start", "status": answer.status, "headers": response_headers(answer)})
-        await send({"type": "http.response.body", "body": answer.body})
+        proto.response_bytes(answer.status, response_headers(answer), answer.body)
         self.account(answer, events, started_s)
 
-    async def handle(self, headers: tuple[bytes, int, int], query: bytes, body: bytes) -> tuple[wire.Answer, int]:
+    async def handle(self, headers: tuple[bytes, int, int], query: str, body: bytes) -> tuple[wire.Answer, int]:
         """The answer to one request, and the number of events in it.
 
         Parameters
@@ -122,9 +118,24 @@ class Intake:
             answer = _merge(answer.body, bad, single)
         return answer, len(events) + len(bad)
 
-    def headers(self, items: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, int, int]:
-        """Same as the hot path reads them: (token digest, body length, timeout in ms)."""
-        return self._headers(items)
+    def headers(self, get: Callable[[str], str | None]) -> tuple[bytes, int, int]:
+        """What is needed of the headers: (token digest, body length or -1, timeout in ms); `get` gives one by name."""
+        length = get("content-length") or ""
+        told = length.isascii() and length.isdigit() and not get("transfer-encoding")
+        size = int(length) if told else -1
+        if size > self._limits.body_bytes_max:
+            raise self._too_large(size)
+        wait = get("x-request-timeout-ms")
+        timeout_ms = self._limits.timeout_ms if wait is None else self._timeout_ms(wait)
+        return self.token(get), size, timeout_ms
+
+    def token(self, get: Callable[[str], str | None]) -> bytes:
+        """Digest of the bearer token."""
+        scheme, _, token = (get("authorization") or "").partition(" ")
+        token = token.strip()
+        if not token or scheme.lower() != "bearer":
+            raise Refused(wire.Answer(401, error_body(NO_TOKEN)), "no_token")
+        return token_digest(token.encode())
 
     def refuse(self, refused: Refused) -> wire.Answer:
         """Count a refusal and give its answer."""
@@ -148,48 +159,30 @@ class Intake:
         }
         self._log.write(level, "request", self._clock_ms(), **fields)
 
-    def _headers(self, items: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, int, int]:
-        token, length, timeout_ms = b"", 0, self._limits.timeout_ms
-        for name, value in items:
-            if name == b"authorization":
-                token = _bearer(value)
-            elif name == b"content-length":
-                length = int(value) if value.isdigit() else 0
-            elif name == b"x-request-timeout-ms":
-                timeout_ms = self._timeout_ms(value)
-        if length > self._limits.body_bytes_max:
-            raise self._too_large(length)
-        if not token:
-            raise Refused(wire.Answer(401, error_body(NO_TOKEN)), "no_token")
-        return token, length, timeout_ms
-
-    def _timeout_ms(self, value: bytes) -> int:
+    def _timeout_ms(self, value: str) -> int:
         limit = self._limits.timeout_ms_max
-        if not value.isdigit() or not 1 <= int(value) <= limit:
+        if not (value.isascii() and value.isdigit()) or not 1 <= int(value) <= limit:
             error = InputError(
                 "the header is not a time to wait",
                 where="X-Request-Timeout-Ms",
-                found=repr(value.decode("latin-1")),
+                found=repr(value),
                 allowed=f"1 to {limit} (milliseconds)",
                 cure="Correct the header, or leave it out.",
             )
             raise Refused(wire.Answer(400, error_body(error)), "bad_header")
         return int(value)
 
-    async def _body(self, receive: Callable[[], Awaitable[Any]], length: int) -> bytes:
-        message = await receive()
-        body: bytes = message["body"]
-        if not message.get("more_body"):
+    async def _body(self, proto: Any, length: int) -> bytes:
+        """The whole body: at once if its length was told and checked, else counted while it comes."""
+        if length >= 0:
+            body: bytes = await proto()
             if len(body) > self._limits.body_bytes_max:
                 raise self._too_large(len(body))
             return body
-        pieces, size = [body], len(body)
-        while message.get("more_body"):
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                break
-            pieces.append(message["body"])
-            size += len(message["body"])
+        pieces, size = [], 0
+        async for piece in proto:
+            pieces.append(piece)
+            size += len(piece)
             if size > self._limits.body_bytes_max:
                 raise self._too_large(size)
         return b"".join(pieces)
@@ -271,21 +264,16 @@ NO_TOKEN = InputError(
     allowed="Authorization: Bearer TOKEN",
     cure="Make one with `quanheng token create NAME --scope ingest`.",
 )
-HEADERS = {
-    name: [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), *more]
-    for name, more in (("plain", []), ("challenge", [(b"www-authenticate", b"Bearer")]))
-}
+HEADERS = [("content-type", "application/json"), ("cache-control", "no-store")]
 
 
-def response_headers(answer: wire.Answer) -> list[tuple[bytes, bytes]]:
-    """HTTP headers of an answer."""
-    headers = [
-        *HEADERS["challenge" if answer.status == 401 else "plain"],
-        (b"content-length", b"%d" % len(answer.body)),
-    ]
-    if answer.retry_after_s:
-        headers.append((b"retry-after", b"%d" % answer.retry_after_s))
-    return headers
+def response_headers(answer: wire.Answer) -> list[tuple[str, str]]:
+    """HTTP headers of an answer; the server adds the length."""
+    if answer.status == 200:
+        return HEADERS
+    challenge = [("www-authenticate", "Bearer")] if answer.status == 401 else []
+    retry = [("retry-after", str(answer.retry_after_s))] if answer.retry_after_s else []
+    return [*HEADERS, *challenge, *retry]
 
 
 def token_digest(token: bytes) -> bytes:
@@ -293,22 +281,16 @@ def token_digest(token: bytes) -> bytes:
     return sha256(token).digest()
 
 
-def _bearer(value: bytes) -> bytes:
-    scheme, _, token = value.partition(b" ")
-    token = token.strip()
-    return token_digest(token) if scheme.lower() == b"bearer" and token else b""
-
-
-def _dry_run(query: bytes) -> bool:
+def _dry_run(query: str) -> bool:
     """Whether the query string asks for a dry run; any other value of it is refused, so that a slip is not recorded."""
-    if not query or query == b"dry_run=false":
+    if not query or query == "dry_run=false":
         return False
-    if query == b"dry_run=true":
+    if query == "dry_run=true":
         return True
     error = InputError(
         "a query parameter is unknown",
         where=PATH,
-        found=repr(query.decode("latin-1")[:100]),
+        found=repr(query[:100]),
         allowed="dry_run=true, dry_run=false",
         cure="Correct the address.",
     )

@@ -137,8 +137,8 @@ class CorePool:
         for link in self._links:
             link.close()
 
-    async def ask(self, kind: int, body: msgspec.Struct, timeout_s: float) -> wire.Answer:
-        """The core's answer.
+    def ask(self, kind: int, body: msgspec.Struct, timeout_s: float) -> asyncio.Future[wire.Answer]:
+        """The core's answer, to be awaited.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class CorePool:
         if not links:
             raise _gone()
         self._turn += 1
-        return await links[self._turn % len(links)].ask(kind, body, timeout_s)
+        return links[self._turn % len(links)].ask(kind, body, timeout_s)
 
     async def _keep(self, tried: asyncio.Event) -> None:
         """Hold one connection open, for ever."""

@@ -8,8 +8,9 @@ A reply carries the HTTP status and the finished JSON bytes, so the edge passes 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from typing import Any
 
 import msgspec
 
@@ -100,6 +101,19 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
     status: int
     body: bytes
     retry_after_s: int = 0
+
+
+class EventReply(msgspec.Struct, omit_defaults=True):
+    """The answer to one event as it stands in the JSON body."""
+
+    id: str
+    status: str
+    offset: int = -1
+    decision: int = -1
+    outcome: str = ""
+    reasons: Sequence[Any] = ()
+    error: str = ""
+    dry_run: bool = False
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 
 class Measured(NamedTuple):
@@ -34,6 +34,16 @@ def interleaved_seconds(calls: dict[str, Callable[[], object]], repeats: int = 5
         for name, call in calls.items():
             taken[name].append(_seconds(call))
     return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def looped(call: Callable[[Any], object], given: Iterable[object]) -> Callable[[], object]:
+    """A call for each of `given`, its results dropped at once."""
+
+    def loop() -> None:
+        for one in given:
+            call(one)
+
+    return loop
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.testing.slow_features import SlowFeatures, SlowOverflow, as_arrays
 
 sys.path.insert(0, str(Path(__file__).parent))
-from feature_worlds import LAYOUTS, random_events, random_folds
+from feature_worlds import LAYOUTS, PLAIN, random_events, random_folds
 
 SEEDS = st.integers(0, 2**32)
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # A seed does not shrink.
@@ -107,6 +108,49 @@ def test_large_groups_by_key_equal_log_order(seed):
     assert (ordered_rows == rows.T).all(), f"seed={seed}"
     assert large.digest() == ordered.digest()
     assert large.late == ordered.late
+
+
+def run_or_overflow(state, arrays, **more):
+    """Raw columns, with the cells that do not fit beside them."""
+    try:
+        return state.run(*arrays, **more), []
+    except FeatureOverflow as overflow:
+        return overflow.raw, overflow.cells
+
+
+@settings(max_examples=30, deadline=None, phases=PHASES)
+@given(SEEDS)
+def test_runs_equal_log_order(seed):
+    """Tables of counts, sums and means, some beside tables of other folds: runs broken by late events, ties, nulls,
+    sums that do not fit, events that are read but not put in, moments far ahead, and the borders of groups."""
+    rng = random.Random(seed)
+    folds = random_folds(rng, 10, PLAIN) + [replace(fold, name=f"any {fold.name}") for fold in random_folds(rng, 3)]
+    decide = rng.choice([["payment"], ["payment", "login"], ["report", "payment"]])
+    folds = [fold for fold in folds if any(set(fold.by) <= set(one.keys) for one in LAYOUTS if one.name in decide)]
+    plan = Plan.compile(LAYOUTS, folds, decide, rng.choice([0, 15, 1000]))
+    sizes = [w.LARGE + rng.randrange(500) for _ in range(2)]
+    events = random_events(
+        rng, sum(sizes), keys=rng.choice([1, 3, 30, 400]), jump_ms=rng.choice([2, 9, 400]),
+        late_ms=rng.choice([0, 0, 1, 50]), big=rng.random() < 0.3,
+    )  # fmt: skip
+    arrays = as_arrays(events, 3, 2)
+    read = rng.choice([1.0, 0.7, 0.0])
+    mask = np.array([rng.random() < read for _ in events])
+    large, ordered, first = FeatureState(plan), FeatureState(plan), 0
+    for size in sizes:
+        part, wanted = tuple(one[first : first + size] for one in arrays), mask[first : first + size]
+        rows, cells = run_or_overflow(large, part, read=wanted)
+        expected, expected_cells = [], []
+        for start in range(0, size, 900):
+            group = tuple(one[start : start + 900] for one in part)
+            some, found = run_or_overflow(ordered, group, read=wanted[start : start + 900])
+            expected.append(some)
+            expected_cells += [(start + event, fold) for event, fold in found]
+        assert (rows == np.concatenate(expected)).all(), f"seed={seed}"
+        assert cells == expected_cells
+        assert large.digest() == ordered.digest(), f"seed={seed}"
+        assert large.late == ordered.late
+        first += size
 
 
 @settings(max_examples=40, deadline=None, phases=PHASES)

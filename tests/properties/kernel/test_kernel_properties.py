@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import timedelta, timezone
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP
 from fractions import Fraction
@@ -16,6 +17,7 @@ from quanheng.kernel import codec, ids, proof
 from quanheng.kernel import time as qtime
 from quanheng.kernel.errors import InputError, LogCorrupt
 from quanheng.kernel.log import records as rec
+from quanheng.kernel.log.headers import encode_headers
 from quanheng.kernel.money import EXPONENTS, Money
 
 minors = st.integers(-(10**30), 10**30)
@@ -286,3 +288,37 @@ def test_consistency_proofs_equal_the_definition_and_verify(new_size, data):
         assert not proof.verify_consistency(made._replace(new_root=bytes(32)))
     if path:
         assert not proof.verify_consistency(made._replace(path=path[:-1]))
+
+
+SIXTEEN = st.just(rec.NONE_16) | st.binary(min_size=16, max_size=16)
+NUMBER = st.integers(-(2**63), 2**63 - 1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), st.integers(0, 6), st.integers(0, 3), st.integers(0, 3), st.booleans(), st.booleans())
+def test_headers_by_column_equal_one_header_each(data, n, n_keys, n_numbers, caused, requested):
+    kind, code = data.draw(st.sampled_from([rec.EVENT, rec.DECISION])), data.draw(st.integers(0, 65_535))
+    received_ms = data.draw(NUMBER)
+
+    def column(values):
+        return data.draw(st.lists(values, min_size=n, max_size=n))
+
+    times, subjects, lengths = column(NUMBER), column(SIXTEEN), column(st.integers(0, 10_000))
+    causes = column(st.integers(0, 2**62)) if caused else [rec.NO_CAUSE] * n
+    requests = column(SIXTEEN) if requested else [rec.NONE_16] * n
+    keys = column(st.tuples(*[SIXTEEN] * n_keys))
+    numbers = column(st.tuples(*[NUMBER] * n_numbers))
+    tails = b"".join(
+        b"".join(some) + struct.pack(f"<{n_numbers}q", *values) for some, values in zip(keys, numbers, strict=True)
+    )
+    made = encode_headers(
+        kind, code, times, received_ms, causes if caused else rec.NO_CAUSE, b"".join(subjects),
+        b"".join(requests) if requested else b"", tails, (n_keys, n_numbers), lengths,
+    )  # fmt: skip
+    assert made == [
+        rec.encode_header(
+            kind, code, times[i], received_ms, causes[i], subjects[i], requests[i], rec.NONE_16, keys[i], numbers[i],
+            lengths[i], subjects[i] != rec.NONE_16,
+        )
+        for i in range(n)
+    ]  # fmt: skip

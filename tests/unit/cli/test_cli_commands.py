@@ -40,8 +40,8 @@ def told(capsys, *arguments):
 
 def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
-        "bench", "decision", "demo", "erase", "evaluate", "ingest", "log checkpoint", "log head", "log verify", "pack activate",
-        "pack check", "pack list", "pack new", "pack show", "replay", "run", "serve", "token create", "token list", "token revoke",
+        "bench", "decision", "demo", "erase", "evaluate", "explain", "ingest", "log checkpoint", "log head", "log verify", "pack activate",
+        "pack check", "pack list", "pack new", "pack show", "policy backtest", "replay", "run", "serve", "token create", "token list", "token revoke",
         "train", "version",
     ]  # fmt: skip
 
@@ -86,6 +86,12 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
         (["train", "nothing"], 2, "error: nothing: there is no such pack; allowed: "),
         (["evaluate", "party", "--data", "no.parquet", "--protocol", "p"], 2, "error: --data: there is no such file; was no.parquet. Correct the path."),
         (["log", "verify", "--checkpoint", "no.txt"], 2, "error: d/none: there is no log in the data folder."),
+        (["explain", "7", "--data", "d/none"], 2, "error: d/none: there is no log in the data folder."),
+        (["policy", "backtest", "x", "--policy", "active", "--data", "d/none"], 2, "error: d/none: there is no log in the data folder."),
+        (["policy", "backtest", "x", "--policy", "active", "--by", "a=2,1"], 2, "error: --by: the bounds cannot be read; was a=2,1; allowed: numbers that rise, as in amount=1000,5000"),
+        (["policy", "backtest", "x", "--policy", "active", "--by", "a=x"], 2, "error: --by: the bounds cannot be read; was a=x"),
+        (["policy", "backtest", "x", "--policy", "active", "--from", "yesterday"], 2, "error: not a time; was 'yesterday'"),
+        (["policy", "backtest"], 2, 'error: Command "policy backtest" parameter'),
         (["erase", "party.customer", "1"], 2, "error: --yes: erasing cannot be undone; was not given. Repeat with --yes to erase this subject of party.customer."),
     ],
 )  # fmt: skip
@@ -160,7 +166,7 @@ def checkout(tmp_path, monkeypatch):
     (tmp_path / "bench").mkdir()
     monkeypatch.chdir(tmp_path)
 
-    def write(module, entry='peers = []'):
+    def write(module, entry="peers = []"):
         (tmp_path / "bench" / "made.py").write_text(module)
         (tmp_path / "bench" / "__init__.py").write_text("")
         (tmp_path / "bench" / "manifest.toml").write_text(
@@ -220,3 +226,32 @@ def test_the_result_table_speaks_of_money_in_its_currency(minor, currency, shown
     from quanheng.cli.run import amount
 
     assert amount(minor, currency) == shown
+
+
+KIT_MODEL = """<definitions xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/" name="m" namespace="m">
+<decision id="d" name="d"><variable name="d"/><literalExpression><text>1 + 1</text></literalExpression></decision>
+</definitions>"""
+KIT_CASES = """<testCases xmlns="http://www.omg.org/spec/DMN/20160719/testcase"
+xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><modelName>m.dmn</modelName>
+<testCase id="1"><resultNode name="d"><expected><value xsi:type="xsd:decimal">{expected}</value></expected></resultNode>
+</testCase></testCases>"""
+
+
+def test_the_kit_of_dmn(capsys, tmp_path):
+    folder = tmp_path / "0001-a"
+    folder.mkdir()
+    (folder / "m.dmn").write_text(KIT_MODEL)
+    (folder / "m-test-01.xml").write_text(KIT_CASES.format(expected=2))
+    code, out, _ = told(capsys, "dmn", "tck", str(tmp_path), "--csv", str(tmp_path / "out.csv"))
+    assert (code, out.splitlines()[-1]) == (0, "1 passed, 0 failed, 0 ignored with both")
+    assert (tmp_path / "out.csv").read_text() == '"0001-a","m-test-01","1","SUCCESS",""\n'
+    (folder / "m-test-01.xml").write_text(KIT_CASES.format(expected=3))
+    code, out, _ = told(capsys, "dmn", "tck", str(tmp_path), "--engine", "judge")
+    assert code == 1
+    assert out.splitlines()[0] == "0001-a  1  d: expected 3, was 2"
+
+
+def test_a_folder_without_tests_of_the_kit(capsys, tmp_path):
+    code, _, err = told(capsys, "dmn", "tck", str(tmp_path))
+    assert code == 2
+    assert "no tests of the kit are there" in err

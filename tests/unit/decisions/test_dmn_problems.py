@@ -6,7 +6,7 @@ import pytest
 
 from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.decisions.dmn.judge import judge_model
-from quanheng.decisions.dmn.xml import SIZE_MAX
+from quanheng.feel.limits import LIMITS
 from quanheng.kernel.errors import DeclarationError, NotFound
 
 P = "p.dmn: line "
@@ -168,9 +168,10 @@ def test_an_external_entity_is_not_opened() -> None:
 
 def test_a_file_that_is_too_large() -> None:
     with pytest.raises(
-        DeclarationError, match=f"the file is too large; was {SIZE_MAX + 1} bytes; allowed: {SIZE_MAX} bytes"
+        DeclarationError,
+        match=f"the file is too large; was {LIMITS.model_bytes + 1} bytes; allowed: {LIMITS.model_bytes} bytes",
     ):
-        read_model(b" " * (SIZE_MAX + 1), "p.dmn")
+        read_model(b" " * (LIMITS.model_bytes + 1), "p.dmn")
 
 
 def test_boxed_expressions_that_are_nested_too_deeply() -> None:
@@ -259,7 +260,7 @@ def test_a_business_knowledge_model_with_a_table() -> None:
     assert compile_decision(model, "d")([50]).result == judge_model(model, "d", {"n": 50}).result == ["low", "high"]
 
 
-def test_an_import_is_a_problem_that_says_so() -> None:
+def test_an_import_of_another_language_is_a_problem_that_says_so() -> None:
     found = of_model('<import name="other" namespace="urn:other" importType="x"/>', decision(literal("n")))
-    message = "p.dmn: import other: another model is imported, and one file is read at a time; was urn:other. "
-    assert found == [message + "Put its elements into this file."]
+    message = "p.dmn: import other: an import that is no DMN model is not read; was x. "
+    assert found == [message + "Hand the imported file over with the model, or put its elements into this file."]

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import struct
 from decimal import Decimal
+from hashlib import blake2b
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from quanheng.events.intake import EventFact
 from quanheng.events.schema import (
     FOUND_LENGTH_MAX,
     KEY_LENGTH_MAX,
     MAX_NUMBER,
+    NO_KEY,
     NULL,
+    PASSED_LENGTH_MAX,
+    PASSED_MAX,
     EventDeclaration,
     EventType,
     FieldDeclaration,
     Row,
 )
+from quanheng.events.taker import compile_taker
 from quanheng.kernel.errors import EventRejected
 
 FIELDS = {
@@ -273,3 +280,62 @@ def test_every_scaled_number_survives_the_round_trip(scaled, as_text):
     row = PAYMENT.read(data.encode())
     assert row.numbers[NUMBERS.index("rate")] == scaled
     assert row.values["rate"] == value
+
+
+RING = {("party.customer", "c1"): b"c" * 16, ("party.device", "d1"): b"d" * 16}
+
+
+class Pseudonyms(dict[str, bytes]):
+    def __init__(self, entity: str) -> None:
+        super().__init__()
+        self.entity = entity
+
+    def __missing__(self, id: str) -> bytes:
+        return RING.get(
+            (self.entity, id), blake2b(f"{self.entity}/{id}".encode("utf-8", "surrogatepass")).digest()[:16]
+        )
+
+
+TAKE = compile_taker(PAYMENT, Pseudonyms, EventFact)
+
+
+def take(data: bytes) -> EventFact:
+    return TAKE(PAYMENT.decode(data), 9, b"r" * 16, b"payload", None)
+
+
+def in_plain_steps(row: Row) -> tuple[int, bytes, bytes]:
+    """Time, subject and tail of a row, as the generated taker must give them."""
+    keys = [NO_KEY if key is None else Pseudonyms(key[0])[key[1]] for key in row.keys]
+    return row.time_ms, Pseudonyms(row.subject[0])[row.subject[1]], b"".join(keys) + struct.pack("<6q", *row.numbers)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(FIELDS)), JSON_VALUES | st.sampled_from(["EUR", "web", "eur", "d1", 5])))
+@example({"currency": "EUR", "channel": "web", "rate": "0.10", "device": "d1", "foreign": True})
+@example({"rate": "sNaN"})
+def test_the_generated_taker_says_what_the_plain_steps_say(fields):
+    data = json.dumps({"time_ms": 5, "customer": "c1", **fields}).encode()
+    row, refusal = attempt(data)
+    if row is None:
+        with pytest.raises(EventRejected) as caught:
+            take(data)
+        assert str(caught.value) == str(refusal)
+        return
+    fact = take(data)
+    assert (fact.time_ms, fact.subject, fact.tail) == in_plain_steps(row)
+    assert {name: getattr(fact.fields, name) for name in FIELDS} == row.values
+    assert (fact.code, fact.received_ms, fact.request_key, fact.payload) == (16, 9, b"r" * 16, b"payload")
+
+
+def test_only_so_many_codes_that_matched_are_remembered():
+    event = EventType(EventDeclaration(name="test.codes", fields={**FIELDS, "currency": CODE}), 16)
+    for number in range(2 * PASSED_MAX):
+        event.read(f'{{{BASE}, "currency": "C{number}"}}'.encode())
+    event.read(f'{{{BASE}, "currency": "C{"7" * 20}"}}'.encode())
+    remembered = event.passed["currency"]
+    assert None in remembered
+    assert len(remembered) <= PASSED_MAX + 1
+    assert all(one is None or len(one) <= PASSED_LENGTH_MAX for one in remembered)
+
+
+CODE = FieldDeclaration(kind="text", pattern="^C[0-9]+$", optional=True)

@@ -10,7 +10,7 @@ import pytest
 
 from quanheng.features.backfill import backfill
 from quanheng.features.fold import EventLayout, Fold
-from quanheng.features.kernel.words import NULL
+from quanheng.features.kernel.words import NULL, UNKNOWN
 from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.kernel.errors import InputError
@@ -119,6 +119,28 @@ def test_overflow_names_the_row_of_the_frame():
         backfill(plan, events, chunk_rows=1)
 
 
+def test_overflow_gives_the_rest_in_the_order_of_the_plan():
+    """The kernel writes the folds of one table side by side; what comes back has the declared order."""
+    folds = [
+        Fold("by_card", "pay", ("card",), "sum", "flag", 10),
+        Fold("by_shop", "pay", ("shop",), "mean", "amount", 10),
+        Fold("n", "pay", ("card",), "count", None, 10),
+    ]
+    events = pl.DataFrame(
+        {"time": [1, 2], "card": [1, 2], "shop": ["a", "a"], "amount": [2**62, 2**62], "flag": [4, 5]}
+    )
+    plan = Plan.compile([PAY], folds, ["pay"], 0)
+    assert [fold.name for fold in plan.grouped().folds] == ["by_card", "n", "by_shop"]
+    assert plan.grouped().state_words == plan.state_words
+    with pytest.raises(FeatureOverflow, match="fold by_shop, event 1 of the group") as raised:
+        backfill(plan, events)
+    assert raised.value.cells == [(1, "by_shop")]
+    assert raised.value.raw.tolist() == [[4, 2**62, 1, 1], [5, UNKNOWN, 2, 1]]
+    few = backfill(plan, events.with_columns(amount=pl.lit(7)), values="raw")
+    assert few.rows() == [(0, 4, 7, 1, 1), (1, 5, 14, 2, 1)]
+    assert few.columns == ["row", "by_card", "by_shop.sum", "by_shop.count", "n"]
+
+
 def test_empty_frame():
     assert len(backfill(PLAN, frame(5).head(0))) == 0
 
@@ -126,6 +148,7 @@ def test_empty_frame():
 def test_integer_keys_never_collide():
     from quanheng.features.kernel.hashing import hash_integers
 
-    pairs = hash_integers(np.arange(-50_000, 50_000))
+    pairs = np.empty((100_000, 2), dtype=np.uint64)
+    hash_integers(np.arange(-50_000, 50_000), pairs)
     assert len({tuple(pair) for pair in pairs.tolist()}) == 100_000
     assert not (pairs == 0).all(axis=1).any()

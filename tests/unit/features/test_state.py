@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from quanheng.features.fold import EventLayout, Fold
-from quanheng.features.kernel.words import LARGE, NULL, NUMBER_MAX, TIME_MAX, UNKNOWN
+from quanheng.features.kernel.words import CHUNK, LARGE, NULL, NUMBER_MAX, TIME_MAX, UNKNOWN
 from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.kernel.errors import InputError
@@ -153,3 +153,26 @@ def test_a_hot_key_has_no_cliff_in_min_and_distinct():
     rows = state.run(*arrays(*(pay(step, int(amount)) for step, amount in enumerate(amounts))))
     assert (rows[:, 0] == np.minimum.accumulate(amounts)).all()
     assert rows[-1, 1] == len(set(amounts.tolist()))
+
+
+def test_a_group_larger_than_a_chunk_equals_small_groups():
+    """Ordered events over borders of chunks and of runs; a hot key among cold ones; the arena grows within runs."""
+    folds = [
+        Fold("n", "pay", ("card",), "count", None, 500, 20),
+        Fold("s", "pay", ("card",), "sum", "amount", 3_000),
+        Fold("all", "pay", ("card",), "mean", "other", None, 7, "out"),
+        Fold("before", "pay", ("card",), "mean", "amount", 900, 0, "out"),
+    ]
+    plan, rng = Plan.compile([PAY], folds, ["pay"], 0), np.random.default_rng(5)
+    count = CHUNK + 3_000
+    keys = np.ones((count, 1, 2), dtype=np.uint64)
+    keys[:, 0, 0] = np.where(rng.random(count) < 0.5, 1, rng.integers(2, 3_000, count))
+    numbers = rng.integers(-9, 9, (count, 2))
+    numbers[rng.random(count) < 0.1, 0] = NULL
+    group = (np.ones(count, dtype=np.int32), np.arange(count) // 3, keys, numbers)
+    large, small = FeatureState(plan), FeatureState(plan)
+    rows = large.run(*group)
+    for first in range(0, count, LARGE - 1):
+        part = tuple(column[first : first + LARGE - 1] for column in group)
+        assert (small.run(*part) == rows[first : first + LARGE - 1]).all(), first
+    assert large.digest() == small.digest()

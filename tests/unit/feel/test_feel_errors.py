@@ -8,7 +8,7 @@ import re
 import pytest
 
 from quanheng.feel import NUMBER, STRING, compile_columns, compile_expression
-from quanheng.feel.lexer import TEXT_LENGTH_MAX
+from quanheng.feel.limits import LIMITS
 from quanheng.kernel.errors import ExpressionError
 
 NAMES = {"amount": NUMBER, "country": STRING}
@@ -54,15 +54,17 @@ REFUSED = [
     ("for in [1] return 1", "line 1, column 5: the expression does not parse; was 'in'; allowed: a new name"),
     ("1 instance of money", "line 1, column 15: a type is not known; was 'money'; allowed: Any, Null, number"),
     ("function(a) external {java: 1}", "line 1, column 13: external functions are not run; was 'external'"),
-    ("amount in (!= 3) + 1", "line 1, column 12: '!=' cannot start an expression"),
+    ("amount in (!= 3) + 1", "line 1, column 18: cannot add range<number> and number"),
+    ("1e7000", "line 1, column 1: the number is too large; was 1e7000; allowed: numbers below 1e6145"),
+    ("sum(1,)", "line 1, column 7: the expression does not parse; was ')'"),
     ('@"2026-02-30"', "line 1, column 1: @'2026-02-30' is no date, time or duration; allowed: @\"2026-01-31\""),
     ("@1", "line 1, column 2: the expression does not parse; was '1'; allowed: a string after '@'"),
     ("1 2", "line 1, column 3: the expression does not parse; was '2'; allowed: an operator or the end"),
     ("(" * 70 + "1" + ")" * 70, "line 1, column 61: the expression is nested too deeply; was more than 60 levels"),
     ("1" + "+1" * 200, "line 1, column 322: the expression has too many operators in a row; was more than 160"),
     (
-        "1" * (TEXT_LENGTH_MAX + 1),
-        f"line 1, column 1: the expression is too long; was {TEXT_LENGTH_MAX + 1} characters",
+        "1" * (LIMITS.expression_length + 1),
+        f"line 1, column 1: the expression is too long; was {LIMITS.expression_length + 1} characters",
     ),
     ("f.", "line 1, column 1: the name 'f' is not known here"),
     (

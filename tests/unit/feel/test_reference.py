@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from quanheng.feel import ANY, BOOLEAN, NUMBER, STRING, ContextType, ListType, compile_expression, judge
+from quanheng.feel import ANY, BOOLEAN, NUMBER, STRING, ContextType, ListType, compile_expression, judge, limits
+from quanheng.feel.functions import SIGNATURES
 from quanheng.feel.operators import equal
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "feel.md").read_text(encoding="utf-8")
@@ -42,8 +44,28 @@ def test_example(text: str, expected: str) -> None:
         assert outcome.value is None if wanted is None else equal(outcome.value, wanted) is True, outcome
 
 
-def test_the_page_has_examples() -> None:
-    assert len(EXAMPLES) > 90
+def test_every_function_has_an_example() -> None:
+    shown = "\n".join(text for text, _ in EXAMPLES)
+    missing = [name for name in SIGNATURES if not re.search(rf"(?<![a-z ]){name}\(", shown)]
+    assert not missing
+
+
+OPERATORS = ["+", "-", "*", "/", "**", "=", "!=", "<", "<=", ">", ">=", "and", "or", "in", "between", "instance of",
+             "if", "for", "some", "every", "function"]  # fmt: skip
+
+
+def test_every_operator_has_an_example() -> None:
+    shown = " ".join(text for text, _ in EXAMPLES).split()
+    joined = " ".join(shown)
+    assert [one for one in OPERATORS if f" {one} " not in f" {joined} "] == ["function"]
+    assert "function(" in joined
+
+
+def test_the_limits_on_the_page_are_those_in_force() -> None:
+    rows = PAGE.split("## Limits")[1].split("## ")[0]
+    for one in fields(limits.Limits):
+        assert f"`{one.name}`" in rows
+        assert f"{one.default:,}" in rows
 
 
 def test_now_and_today_come_from_the_caller() -> None:

@@ -29,7 +29,7 @@ from quanheng.server.opening import activate
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):
-    monkeypatch.setattr(bench, "PEERS", ("no_such_package",))
+    monkeypatch.setattr(bench, "PEERS", {"no_such_package": "no_such_package"})
     one = SimpleNamespace(id="x", peers=("no_such_package",), module="", function="")
     with pytest.raises(MissingExtra) as caught:
         bench.measure(SimpleNamespace(root=Path(), benches={}), one, quick=True)

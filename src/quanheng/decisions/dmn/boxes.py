@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quanheng.decisions.dmn import model as m
+from quanheng.decisions.dmn.allowed import AllowedNode
 from quanheng.decisions.dmn.tables import RuleNode, TableInputNode, TableNode
 from quanheng.decisions.dmn.types import TypeTable
 from quanheng.feel import check, tree
@@ -63,10 +64,16 @@ class BoxBuilder:
 
     def failed(self, error: ExpressionError, at: int, text: str) -> tree.Node:
         if not self.strict:
-            return tree.Unknown(ANY, 0, f"{error.what}: {text[:60]}")
+            return tree.Failed(ANY, 0, f"{error.what} ({text[:60]!r})")
         shown = error.where.removeprefix(f"{self.name}, ")
         self.problem(at, f"{error.what} ({shown}: {text[:60]!r})", error.found, error.allowed, error.cure)
         return tree.Const(ANY, 0, None)
+
+    def declared(self, node: tree.Node, reference: str, at: int, name: str) -> tree.Node:
+        """`node` as a value of the type that is referred to, and within its allowed values."""
+        node = self.typed(node, self.kind(reference, at), at, name)
+        constraint = self.types.constraint(reference)
+        return node if constraint is None else AllowedNode(node.type, node.at, node, constraint, name)
 
     def typed(self, node: tree.Node, declared: FeelType, at: int, name: str) -> tree.Node:
         """`node` as a value of its declared type: checked now where possible, converted at run time where needed."""
@@ -86,8 +93,13 @@ class BoxBuilder:
 
     def boxed(self, box: m.Boxed, part: str = "") -> tree.Node:
         """Any boxed expression."""
-        node = getattr(self, _BUILDERS[type(box)])(box, part)
-        return self.typed(node, self.kind(box.type_ref, box.at), box.at, part or self.name)
+        node: tree.Node = getattr(self, _BUILDERS[type(box)])(box, part)
+        if isinstance(box, m.BoxedFunction) and not isinstance(self.kind(box.type_ref, box.at), FunctionType):
+            return node  # editors note the type of the result there
+        return self.declared(node, box.type_ref, box.at, part or self.name)
+
+    def broken(self, box: m.Broken, part: str) -> tree.Node:
+        return tree.Failed(ANY, 0, box.what)
 
     def literal(self, box: m.Literal, part: str) -> tree.Node:
         return self.parse(box.text, box.at, part)
@@ -101,23 +113,16 @@ class BoxBuilder:
                 result = self.boxed(entry.value, part)
                 break
             value = self.boxed(entry.value, entry.name)
-            value = self.typed(value, self.kind(entry.type_ref, box.at), entry.value.at, entry.name)
+            value = self.declared(value, entry.type_ref, entry.value.at, entry.name)
             keys.append(entry.name)
             values.append(value)
             slots.append(self.scope.bind(entry.name, value.type).slot)
             self.scope.members.add(entry.name)
         self.scope = outer
         if result is not None:
-            return self.let(slots, values, result)
+            return tree.Let(result.type, 0, tuple(slots), tuple(values), result)
         kind = ContextType(tuple(zip(keys, (value.type for value in values), strict=True)))
         return tree.ContextOf(kind, 0, tuple(keys), tuple(slots), tuple(values))
-
-    @staticmethod
-    def let(slots: list[int], values: list[tree.Node], result: tree.Node) -> tree.Node:
-        """`result` with the variables in `slots` set to `values`, in order."""
-        for slot, value in zip(reversed(slots), reversed(values), strict=True):
-            result = tree.In(result.type, 0, value, slot, result)
-        return result
 
     def list(self, box: m.BoxedList, part: str) -> tree.Node:
         items = tuple(self.boxed(item, part) for item in box.items)
@@ -136,6 +141,8 @@ class BoxBuilder:
 
     def invocation(self, box: m.Invocation, part: str) -> tree.Node:
         function = self.boxed(box.function, part)
+        if isinstance(function, tree.Sourced) and isinstance(function.value, tree.Builtin):
+            function = function.value
         arguments = tuple(self.boxed(binding.value, binding.name) for binding in box.bindings)
         names = tuple(binding.name for binding in box.bindings)
         if isinstance(function.type, FunctionType):
@@ -152,16 +159,17 @@ class BoxBuilder:
 
     def function(self, box: m.BoxedFunction, result: FeelType | str = ANY) -> tree.Node:
         declared = ANY if isinstance(result, str) else result
-        if box.kind not in ("", "FEEL"):
-            if self.strict:
-                self.problem(
-                    box.at, "a function that is not FEEL is not run", box.kind, "FEEL", "Write its body in FEEL."
-                )
-            return tree.Const(ANY, 0, None)
+        if box.kind not in ("", "FEEL") and self.strict:
+            self.problem(box.at, "a function that is not FEEL is not run", box.kind, "FEEL", "Write its body in FEEL.")
         outer, self.scope = self.scope, self.scope.inner()
         parameters = [self.scope.bind(name, self.kind(kind, box.at)) for name, kind in box.parameters]
-        body = self.boxed(box.body) if box.body is not None else tree.Const(ANY, 0, None)
+        body: tree.Node
+        if box.kind not in ("", "FEEL"):
+            body = tree.Failed(ANY, 0, f"a function of the kind {box.kind} is not run")
+        else:
+            body = self.boxed(box.body) if box.body is not None else tree.Const(ANY, 0, None)
         body = self.typed(body, declared, box.at, f"the result of {self.name}")
+        body = self.within_allowed(box, parameters, body)
         self.scope = outer
         kind = FunctionType(tuple((one.name, one.type) for one in parameters), body.type)
         return tree.FunctionOf(
@@ -172,6 +180,15 @@ class BoxBuilder:
             tuple(one.type for one in parameters),
             body,
         )
+
+    def within_allowed(self, box: m.BoxedFunction, parameters: Sequence[Variable], body: tree.Node) -> tree.Node:
+        """`body` with arguments outside the allowed values of their parameter as null."""
+        for one, (_, reference) in zip(parameters, box.parameters, strict=True):
+            constraint = self.types.constraint(reference)
+            if constraint is not None:
+                value = AllowedNode(one.type, 0, tree.Name(one.type, 0, one.name, one.slot), constraint, one.name)
+                body = tree.In(body.type, 0, value, one.slot, body)
+        return body
 
     def conditional(self, box: m.Conditional, part: str) -> tree.Node:
         condition, then, otherwise = (self.boxed(one, part) for one in (box.condition, box.then, box.otherwise))
@@ -204,7 +221,8 @@ class BoxBuilder:
         self.scope = outer
         if partial is not None:
             slot = partial.slot if tree.uses(body, partial.slot) else None
-            return tree.For(ListType(body.type), 0, iterators, body, slot)
+            copied = slot is not None and tree.keeps(body, slot)
+            return tree.For(ListType(body.type), 0, iterators, body, slot, copied)
         return tree.Quantified(BOOLEAN, 0, box.kind == "every", iterators, body)
 
     # -- tables
@@ -245,9 +263,9 @@ class BoxBuilder:
         declared = self.kind(clause.type_ref, clause.at)
         value = self.typed(node, declared, clause.at, f"the input {clause.label!r}")
         if isinstance(value, tree.Name):
-            return TableInputNode(ANY, 0, value.slot, None), Variable("?", value.slot, value.type)
+            return TableInputNode(value.type, 0, value.slot, None), Variable("?", value.slot, value.type)
         variable = Variable("?", self.scope.new_slot(), value.type)
-        return TableInputNode(ANY, 0, variable.slot, value), variable
+        return TableInputNode(value.type, 0, variable.slot, value), variable
 
     def rule(
         self, number: int, rule: m.TableRule, subjects: Sequence[Variable], box: m.Table, kinds: Sequence[FeelType]
@@ -356,6 +374,7 @@ def _constant(test: tree.Node) -> tuple[object, ...]:
 
 _BUILDERS: dict[type[m.Boxed], str] = {
     m.Literal: "literal",
+    m.Broken: "broken",
     m.BoxedContext: "context",
     m.BoxedList: "list",
     m.Relation: "relation",

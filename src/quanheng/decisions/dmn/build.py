@@ -6,12 +6,14 @@ decision table is a node of its own. One variable, one slot: elements of a model
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from quanheng.decisions.dmn.boxes import BoxBuilder
+from quanheng.decisions.dmn.imports import Gatherer, Origin, qualified
 from quanheng.decisions.dmn.model import Decision, Definitions, Element, InputData, Knowledge, Service
-from quanheng.decisions.dmn.types import TypeTable
+from quanheng.decisions.dmn.tables import free_slots
+from quanheng.decisions.dmn.types import Constraint, TypeTable
 from quanheng.decisions.dmn.xml import Reader
 from quanheng.feel import tree
 from quanheng.feel.scope import Scope, Variable
@@ -21,7 +23,10 @@ from quanheng.kernel.errors import DeclarationError, Problem
 
 @dataclass(slots=True)
 class Model:
-    """A checked model. `variables` and `trees` are by element id; `order` lists ids so that requirements come first."""
+    """A checked model. `variables` and `trees` are by element id; `order` lists ids so that requirements come first.
+
+    `definitions` and `types` are those of the file itself; elements of imported files have ids `namespace#id`.
+    """
 
     definitions: Definitions
     strict: bool
@@ -34,6 +39,10 @@ class Model:
     problems: list[Problem] = field(default_factory=list)
     knows: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Functions that a decision service uses inside."""
+    origins: dict[str, Origin] = field(default_factory=dict)
+    """The file of each element, by element id."""
+    input_names: dict[str, str] = field(default_factory=dict)
+    """The name under which a caller gives each input, by element id."""
 
     @property
     def decisions(self) -> tuple[str, ...]:
@@ -44,6 +53,14 @@ class Model:
         """The decision, decision service or business knowledge model of that name."""
         groups = (self.definitions.decisions, self.definitions.services, self.definitions.knowledge)
         return next((one for group in groups for one in group if one.name == name), None)
+
+    def inputs(self) -> list[InputData]:
+        """All input data, those of the file itself first."""
+        return [one for one in self.elements.values() if isinstance(one, InputData)]
+
+    def constraint(self, element: InputData | Decision) -> Constraint | None:
+        """What a value of the element's declared type must satisfy beyond its kind."""
+        return self.origins[element.id].types.constraint(element.type_ref)
 
     def needs(self, identity: str) -> tuple[str, ...]:
         """Ids of what an element requires directly; a service only of the functions it uses."""
@@ -67,18 +84,43 @@ class Model:
 class Builder:
     """Builds one model."""
 
-    def __init__(self, definitions: Definitions, problems: list[Problem], strict: bool) -> None:
+    def __init__(
+        self, definitions: Definitions, problems: list[Problem], strict: bool, files: Mapping[str, bytes]
+    ) -> None:
         scope = Scope()
-        self.where = definitions.where
-        self.types = TypeTable(definitions, problems, scope, strict)
-        self.model = Model(definitions, strict, self.types, scope, problems=problems)
+        gatherer = Gatherer(files, problems, strict, scope)
+        self.origin = gatherer.origin(definitions)
+        self.imported = gatherer.origins
+        self.model = Model(definitions, strict, self.origin.types, scope, problems=problems)
 
     def problem(self, element: Element, message: str, found: str = "", known: str = "", cure: str = "") -> None:
+        origin = self.model.origins.get(element.id, self.origin)
         key = f"line {element.at}, {element.name}"
-        self.model.problems.append(Problem(self.where, key, message, found, known, cure))
+        self.model.problems.append(Problem(origin.definitions.where, key, message, found, known, cure))
 
     def build(self) -> Model:
-        model, definitions = self.model, self.model.definitions
+        for origin in (self.origin, *self.imported.values()):
+            self.collect(origin)
+        self.name_inputs()
+        self.sort()
+        for identity in self.model.order:
+            self.element(self.model.elements[identity])
+        return self.model
+
+    def name_inputs(self) -> None:
+        """An imported input keeps its name unless another has it already."""
+        taken: set[str] = set()
+        for one in self.model.inputs():
+            name = one.name
+            if name in taken:
+                space = self.model.origins[one.id].definitions.namespace
+                name = qualified(self.origin.names.get(space, space), name)
+            taken.add(name)
+            self.model.input_names[one.id] = name
+
+    def collect(self, origin: Origin) -> None:
+        """The elements of one file."""
+        model, definitions = self.model, origin.definitions
         groups: tuple[Sequence[Element], ...] = (
             definitions.inputs,
             definitions.decisions,
@@ -89,20 +131,13 @@ class Builder:
         for element in (one for group in groups for one in group):
             if element.id in model.elements:
                 self.problem(element, "two elements have the same id", element.id, "", "Give each its own id.")
+            model.origins[element.id] = origin
             if element.name in names:
                 self.problem(element, "two elements have the same name", repr(element.name), "", "Rename one of them.")
             model.elements[element.id] = names[element.name] = element
         for item in definitions.items:
             for component in item.components:
                 model.scope.members.add(component.name)
-        for one in definitions.imports:
-            problem = "another model is imported, and one file is read at a time"
-            cure = "Put its elements into this file."
-            model.problems.append(Problem(self.where, f"import {one.name}", problem, one.namespace, "", cure))
-        self.sort()
-        for identity in model.order:
-            self.element(model.elements[identity])
-        return model
 
     # -- order
 
@@ -168,28 +203,34 @@ class Builder:
         return variable
 
     def input(self, element: InputData) -> None:
-        self.declare(element, self.types.resolve(element.type_ref, element))
+        self.declare(element, self.resolve(element.type_ref, element))
 
-    def visible(self, ids: Sequence[str]) -> Scope:
-        """A scope of exactly these elements."""
-        scope = self.model.scope.inner()
+    def resolve(self, reference: str, element: Element) -> FeelType:
+        return self.model.origins[element.id].types.resolve(reference, element)
+
+    def visible(self, element: Element, ids: Sequence[str]) -> Scope:
+        """A scope of exactly these elements, under the names that the element's file has for them."""
+        scope, origins = self.model.scope.inner(), self.model.origins
         for identity in ids:
             if identity in self.model.variables:
                 variable = self.model.variables[identity]
-                scope.bind(variable.name, variable.type, variable.slot)
+                name = origins[element.id].seen(self.model.elements[identity], origins[identity])
+                scope.bind(name, variable.type, variable.slot)
         return scope
 
     def boxes(self, element: Element, scope: Scope) -> BoxBuilder:
-        return BoxBuilder(self.where, element.name, scope, self.types, self.model.problems, self.model.strict)
+        origin = self.model.origins[element.id]
+        where, problems = origin.definitions.where, self.model.problems
+        return BoxBuilder(where, element.name, scope, origin.types, problems, self.model.strict)
 
     def decision(self, element: Decision) -> None:
-        declared = self.types.resolve(element.type_ref, element)
+        declared = self.resolve(element.type_ref, element)
         if element.expression is None:
             self.declare(element, declared)
             self.model.trees[element.id] = tree.Const(ANY, 0, None)
             return
-        boxes = self.boxes(element, self.visible(self.needs(element)))
-        node = boxes.typed(boxes.boxed(element.expression), declared, element.at, element.name)
+        boxes = self.boxes(element, self.visible(element, self.needs(element)))
+        node = boxes.declared(boxes.boxed(element.expression), element.type_ref, element.at, element.name)
         self.model.trees[element.id] = node
         self.declare(element, declared if declared != ANY else node.type)
 
@@ -198,15 +239,15 @@ class Builder:
             self.declare(element, ANY)
             self.model.trees[element.id] = tree.Const(ANY, 0, None)
             return
-        declared = self.types.resolve(element.type_ref, element)
-        scope = self.visible(self.needs(element))
+        declared = self.resolve(element.type_ref, element)
+        scope = self.visible(element, self.needs(element))
         variable: Variable | None = None
         if element.id in element.knows:
-            parameters = tuple((name, self.types.resolve(kind, element)) for name, kind in element.function.parameters)
+            parameters = tuple((name, self.resolve(kind, element)) for name, kind in element.function.parameters)
             variable = self.declare(element, FunctionType(parameters, ANY))
             scope.bind(variable.name, variable.type, variable.slot)
         result = declared.result if isinstance(declared, FunctionType) else declared
-        node = self.boxes(element, scope).function(element.function, result)
+        node = self.closed(element, self.boxes(element, scope).function(element.function, result))
         self.model.trees[element.id] = node
         if variable is None:
             self.declare(element, node.type)
@@ -220,19 +261,33 @@ class Builder:
         outputs = [self.model.variables[one] for one in element.outputs if one in self.model.variables]
         results = tuple(tree.Name(one.type, 0, one.name, one.slot) for one in outputs)
         body: tree.Node = results[0] if len(results) == 1 else self.context_of(outputs, results)
-        for identity in reversed(inside):
-            variable = self.model.variables[identity]
-            body = tree.In(body.type, 0, self.model.trees[identity], variable.slot, body)
-        declared = self.types.resolve(element.type_ref, element)
+        slots_inside = tuple(self.model.variables[one].slot for one in inside)
+        body = tree.Let(body.type, 0, slots_inside, tuple(self.model.trees[one] for one in inside), body)
+        declared = self.resolve(element.type_ref, element)
         result = declared.result if isinstance(declared, FunctionType) else declared
         boxes = self.boxes(element, self.model.scope)
         body = boxes.typed(body, result, element.at, f"the result of {element.name}")
         kind = FunctionType(tuple((one.name, one.type) for one in variables), body.type)
         names, slots = tuple(one.name for one in variables), tuple(one.slot for one in variables)
-        self.model.trees[element.id] = tree.FunctionOf(
-            kind, 0, names, slots, tuple(one.type for one in variables), body
-        )
+        node = tree.FunctionOf(kind, 0, names, slots, tuple(one.type for one in variables), body)
+        self.model.trees[element.id] = self.closed(element, node)
         self.declare(element, kind)
+
+    def closed(self, element: Element, node: tree.Node) -> tree.Node:
+        """A function that reads its parameters and other functions only: what else it reads is a mistake, and null."""
+        if not isinstance(node, tree.FunctionOf):
+            return node
+        variables, elements = self.model.variables, self.model.elements
+        functions = [one for one in variables if isinstance(elements[one], Knowledge | Service)]
+        foreign = free_slots(node, frozenset(variables[one].slot for one in functions))
+        if not foreign:
+            return node
+        names = ", ".join(variables[one].name for one in variables if variables[one].slot in foreign)
+        what = "a function reads what is not among its inputs"
+        if self.model.strict:
+            self.problem(element, what, names, ", ".join(node.parameters), "Add it to the inputs of the service.")
+        failed = tuple(tree.Failed(ANY, 0, f"{what}: {names}") for _ in foreign)
+        return replace(node, body=tree.Let(node.body.type, 0, tuple(foreign), failed, node.body))
 
     def context_of(self, outputs: Sequence[Variable], results: tuple[tree.Node, ...]) -> tree.Node:
         kind = ContextType(tuple((one.name, one.type) for one in outputs))
@@ -253,29 +308,34 @@ class Builder:
         return decisions, [one for one in ordered if one not in decisions]
 
 
-def build(definitions: Definitions, problems: list[Problem], strict: bool) -> Model:
+def build(definitions: Definitions, problems: list[Problem], strict: bool, files: Mapping[str, bytes] = {}) -> Model:
     """Check a whole model; problems are added to `problems`, not raised."""
-    return Builder(definitions, problems, strict).build()
+    return Builder(definitions, problems, strict, files).build()
 
 
-def read_model(xml: bytes, where: str, strict: bool = True) -> Model:
+def read_model(xml: bytes, where: str, strict: bool = True, files: Mapping[str, bytes] = {}) -> Model:
     """Read and check a DMN model.
 
     Parameters
     ----------
     xml : the file
     where : its name, for messages
-    strict : certain type mistakes and unknown names are problems; otherwise they are null at run time
+    strict : mistakes are problems and refuse the model; otherwise what is mistaken is null at run time, the rest runs,
+        and `problems` of the model lists them
+    files : models it may import, by file name; an import finds its file by namespace
 
     Raises
     ------
-    DeclarationError : with every problem of the file
+    DeclarationError : with every problem of the file; without `strict` only where it is no DMN at all
     """
     reader = Reader(where)
-    definitions = reader.read(xml)
     problems = reader.problems
-    if definitions is not None:
-        model = build(definitions, problems, strict)
-        if not problems:
-            return model
+    try:
+        definitions = reader.read(xml)
+        model = None if definitions is None else build(definitions, problems, strict, files)
+    except RecursionError:
+        model = None
+        problems.append(Problem(where, "", "the model is nested too deeply", "", "", "Split its decisions."))
+    if model is not None and not (problems and strict):
+        return model
     raise DeclarationError(f"{where} is not a usable DMN model", problems)

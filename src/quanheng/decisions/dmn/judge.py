@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from quanheng.decisions.dmn import tables
+from quanheng.decisions.dmn.allowed import AllowedNode, refuse, rewrapped, unwrapped
 from quanheng.decisions.dmn.build import Model
-from quanheng.decisions.dmn.compile import refuse
 from quanheng.decisions.dmn.model import Decision, InputData
 from quanheng.decisions.dmn.types import Constraint
 from quanheng.decisions.policy import Judgement
 from quanheng.feel import judge as feel
 from quanheng.feel import tree
-from quanheng.feel.access import invoke
+from quanheng.feel.access import invoke, limited
 from quanheng.feel.operators import single
+from quanheng.feel.types import ANY
 from quanheng.feel.values import GIVEN_UP, Function, admit, give_up
 from quanheng.kernel.errors import NotFound
 
@@ -59,6 +60,29 @@ def _concluded(self: feel.Judge, node: tables.TableNode, rules: list[int], outpu
 feel.EXTENSIONS[tables.TableNode] = lambda self, node, env: table(self, node, env)[0]
 
 
+def satisfied(self: feel.Judge, constraint: Constraint, value: object) -> bool:
+    """Does a value satisfy a constraint? Null does."""
+    if value is None:
+        return True
+    if constraint.test is not None and single(self.value(constraint.test, {constraint.slot: value})) is not True:
+        return False
+    if constraint.each is not None and not all(satisfied(self, constraint.each, item) for item in value):  # type: ignore[attr-defined]
+        return False
+    return all(satisfied(self, inner, value[name]) for name, inner in constraint.entries)  # type: ignore[index]
+
+
+def allowed(self: feel.Judge, node: AllowedNode, env: feel.Variables) -> object:
+    """The value, or null where it is not allowed."""
+    value = self.value(node.value, env)
+    if satisfied(self, node.constraint, value):
+        return value
+    refuse(self.run, self.at(node), value, node.name, node.words)
+    return None
+
+
+feel.EXTENSIONS[AllowedNode] = allowed
+
+
 class ModelJudge:
     """One evaluation of one decision."""
 
@@ -84,7 +108,7 @@ class ModelJudge:
         if isinstance(target, Decision) or not isinstance(result, Function):
             return result
         arguments = tuple(self.given.get(parameter) for parameter in result.parameters)
-        return invoke(self.judge.run, 0, result, arguments, None)
+        return limited(self.judge.run, 0, invoke(self.judge.run, 0, result, arguments, None))
 
     def element(self, identity: str) -> None:
         element, variable = self.model.elements[identity], self.model.variables[identity]
@@ -97,36 +121,33 @@ class ModelJudge:
         if not isinstance(element, Decision):
             self.env[variable.slot] = judge.value(node, self.env)
             return
-        inner = node.value if isinstance(node, tree.Cast) else node
+        inner, checks = unwrapped(node)
         rules: tuple[int, ...] = ()
         if isinstance(inner, tables.TableNode):
             result, rules = table(judge, inner, self.env)
-            if isinstance(node, tree.Cast):
-                result = admit(judge.run, 0, result, node.type, node.name)
+            for check in checks:
+                name = tree.Name(ANY, 0, element.name, variable.slot)
+                result = judge.value(rewrapped(check, name), {variable.slot: result})
         else:
             result = judge.value(node, self.env)
+        result = limited(judge.run, 0, result)
         self.env[variable.slot] = result
         self.trace.append((element.name, rules, result))
 
     def admitted(self, element: InputData, identity: str) -> object:
         run = self.judge.run
-        value = admit(run, 0, self.given.get(element.name), self.model.variables[identity].type, element.name)
-        constraint = self.model.types.constraint(element.type_ref)
-        if value is not None and constraint is not None and not self.satisfied(constraint, value):
+        value = admit(
+            run,
+            0,
+            self.given.get(self.model.input_names[element.id]),
+            self.model.variables[identity].type,
+            element.name,
+        )
+        constraint = self.model.constraint(element)
+        if value is not None and constraint is not None and not satisfied(self.judge, constraint, value):
             refuse(run, 0, value, element.name, constraint.text or "the allowed values of its type")
             return None
         return value
-
-    def satisfied(self, constraint: Constraint, value: object) -> bool:
-        if value is None:
-            return True
-        if constraint.test is not None:
-            found = self.judge.value(constraint.test, {**self.env, constraint.slot: value})
-            if single(found) is not True:
-                return False
-        if constraint.each is not None and not all(self.satisfied(constraint.each, item) for item in value):  # type: ignore[attr-defined]
-            return False
-        return all(self.satisfied(inner, value[name]) for name, inner in constraint.entries)  # type: ignore[index]
 
 
 def judge_model(model: Model, name: str, given: Mapping[str, object], now_ms: int | None = None) -> Judgement:

@@ -43,6 +43,13 @@ class Boxed:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken(Boxed):
+    """What could not be read: null, for the reason `what`."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Literal(Boxed):
     text: str
 
@@ -175,8 +182,11 @@ class Service(Element):
 
 @dataclass(frozen=True, slots=True)
 class Import:
+    """`kind` is the importType: the namespace of the language of the imported file."""
+
     name: str
     namespace: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

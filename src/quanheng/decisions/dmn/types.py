@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quanheng.decisions.dmn.model import Definitions, Element, ItemDefinition
@@ -30,17 +31,34 @@ class Constraint:
 class TypeTable:
     """All item definitions of a model by name."""
 
-    def __init__(self, definitions: Definitions, problems: list[Problem], scope: Scope, strict: bool) -> None:
+    def __init__(
+        self,
+        definitions: Definitions,
+        problems: list[Problem],
+        scope: Scope,
+        strict: bool,
+        imported: Mapping[str, TypeTable] = {},
+    ) -> None:
+        """`imported` are the tables of imported models, by the name of the import."""
         self.where, self.problems, self.scope, self.strict = definitions.where, problems, scope, strict
         self._items = {item.name: item for item in definitions.items}
         self._open: set[str] = set()
+        self._done: set[str] = set()
         self.known: dict[str, FeelType] = {}
         self.constraints: dict[str, Constraint] = {}
+        for prefix, table in imported.items():
+            for own in table._items:
+                title = f"{prefix}.{own}" if prefix else own
+                self.known[title] = table.named(own)
+                if own in table.constraints:
+                    self.constraints[title] = table.constraints[own]
         for item in definitions.items:
             self.named(item.name)
 
     def problem(self, element: Element, message: str, found: str, known: str, cure: str) -> None:
-        self.problems.append(Problem(self.where, f"line {element.at}, {element.name}", message, found, known, cure))
+        problem = Problem(self.where, f"line {element.at}, {element.name}", message, found, known, cure)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     @staticmethod
     def plain(reference: str) -> str:
@@ -55,6 +73,8 @@ class TypeTable:
             return ANY
         if name in self._items:
             return self.named(name)
+        if name in self.known:
+            return self.known[name]
         if name in BY_NAME:
             return BY_NAME[name]
         rest = name.partition(":")[2]
@@ -65,16 +85,19 @@ class TypeTable:
         return ANY
 
     def constraint(self, reference: str) -> Constraint | None:
-        return self.constraints.get(self.plain(reference.strip()))
+        """What a value of a declared type must satisfy beyond its kind."""
+        name = self.plain(reference.strip())
+        return self.constraints.get(name if name in self.known else name.partition(":")[2])
 
     def named(self, name: str) -> FeelType:
-        if name in self.known:
+        if name in self._done:
             return self.known[name]
         if name in self._open:
             return ANY
         self._open.add(name)
         kind, constraint = self.definition(self._items[name])
         self._open.discard(name)
+        self._done.add(name)
         self.known[name] = kind
         if constraint is not None:
             self.constraints[name] = constraint

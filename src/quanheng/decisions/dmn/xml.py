@@ -1,4 +1,4 @@
-"""DMN XML to `Definitions`. Reads the namespaces of DMN 1.2 to 1.5; nothing outside the file is ever opened."""
+"""DMN XML to `Definitions`. Reads the namespaces of DMN 1.1 to 1.5; nothing outside the file is ever opened."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from quanheng.decisions.dmn.model import (
     BoxedFunction,
     BoxedList,
     BoxedLoop,
+    Broken,
     Conditional,
     Decision,
     Definitions,
@@ -25,37 +26,32 @@ from quanheng.decisions.dmn.model import (
     Literal,
     Relation,
     Service,
-    Table,
-    TableInput,
-    TableOutput,
-    TableRule,
 )
+from quanheng.decisions.dmn.xml_tables import TableReader, Xml
+from quanheng.feel.limits import LIMITS
 from quanheng.kernel.errors import Problem
 
 NAMESPACES = {
+    "http://www.omg.org/spec/DMN/20151101/dmn.xsd": "1.1",
     "http://www.omg.org/spec/DMN/20180521/MODEL/": "1.2",
     "https://www.omg.org/spec/DMN/20191111/MODEL/": "1.3",
     "https://www.omg.org/spec/DMN/20211108/MODEL/": "1.4",
     "https://www.omg.org/spec/DMN/20230324/MODEL/": "1.5",
 }
-SIZE_MAX = 20_000_000
-"""Bytes of one file."""
-BOXES_DEEP_MAX = 40
-"""Boxed expressions inside each other."""
-HIT_POLICIES = ("UNIQUE", "FIRST", "PRIORITY", "ANY", "COLLECT", "RULE ORDER", "OUTPUT ORDER")
-AGGREGATIONS = ("", "SUM", "MIN", "MAX", "COUNT")
-
-Xml = etree._Element
 
 
-class Reader:
+class Reader(TableReader):
     """One file; problems are gathered, not raised."""
 
-    def __init__(self, where: str) -> None:
-        self.where = where
+    def __init__(self, where: str, qualified: bool = False) -> None:
+        """`qualified`: ids are given as `namespace#id`, as an importing model refers to them."""
+        self.where, self.qualified = where, qualified
+        self.target = ""
         self.problems: list[Problem] = []
         self.namespace = ""
         self.depth = 0
+        self._inner: set[int] = set()
+        """Problems that a boxed expression has as its own: only that one is broken, not those around it."""
         self._boxes: dict[str, Callable[[Xml], Boxed | None]] = {
             "literalExpression": self.literal,
             "context": self.context,
@@ -85,10 +81,10 @@ class Reader:
         space = etree.QName(root).namespace or ""
         if etree.QName(root).localname != "definitions" or space not in NAMESPACES:
             self.problem(
-                root, "the file is not a DMN model", root.tag, ", ".join(NAMESPACES), "Save it as DMN 1.2 to 1.5."
+                root, "the file is not a DMN model", root.tag, ", ".join(NAMESPACES), "Save it as DMN 1.1 to 1.5."
             )
             return None
-        self.namespace = space
+        self.namespace, self.target = space, root.get("namespace", "")
         return Definitions(
             self.where,
             root.get("name", ""),
@@ -98,12 +94,14 @@ class Reader:
             tuple(self.decision(node) for node in self.all(root, "decision")),
             tuple(self.knowledge(node) for node in self.all(root, "businessKnowledgeModel")),
             tuple(self.service(node) for node in self.all(root, "decisionService")),
-            tuple(Import(node.get("name", ""), node.get("namespace", "")) for node in self.all(root, "import")),
+            tuple(self.imported(node) for node in self.all(root, "import")),
         )
 
     def root(self, xml: bytes) -> Xml | None:
-        if len(xml) > SIZE_MAX:
-            self.problem(None, "the file is too large", f"{len(xml)} bytes", f"{SIZE_MAX} bytes", "Split the model.")
+        if len(xml) > LIMITS.model_bytes:
+            self.problem(
+                None, "the file is too large", f"{len(xml)} bytes", f"{LIMITS.model_bytes} bytes", "Split the model."
+            )
             return None
         parser = etree.XMLParser(
             resolve_entities=False,
@@ -145,7 +143,19 @@ class Reader:
         name = " ".join((node.get("name") or "").split())
         if not name:
             self.problem(node, f"<{etree.QName(node).localname}> has no name", "", "", 'Add name="...".')
-        return node.get("id") or name, name, self.line(node)
+        return self.identity(node.get("id") or name), name, self.line(node)
+
+    def identity(self, local: str) -> str:
+        return f"{self.target}#{local}" if self.qualified else local
+
+    def reference(self, href: str) -> str:
+        """The id that a reference means: of this file, or `namespace#id` of another."""
+        namespace, mark, local = href.strip().rpartition("#")
+        return href.strip() if mark and namespace not in ("", self.target) else self.identity(local)
+
+    @staticmethod
+    def imported(node: Xml) -> Import:
+        return Import(" ".join(node.get("name", "").split()), node.get("namespace", ""), node.get("importType", ""))
 
     def variable_type(self, node: Xml) -> str:
         variable = self.one(node, "variable")
@@ -159,7 +169,7 @@ class Reader:
                 reference = self.one(requirement, target)
                 if reference is not None:
                     found.append(reference.get("href", ""))
-        return tuple(one.removeprefix("#") for one in found)
+        return tuple(self.reference(one) for one in found)
 
     # -- elements
 
@@ -201,7 +211,7 @@ class Reader:
 
     def service(self, node: Xml) -> Service:
         def targets(name: str) -> tuple[str, ...]:
-            return tuple(one.get("href", "").removeprefix("#") for one in self.all(node, name))
+            return tuple(self.reference(one.get("href", "")) for one in self.all(node, name))
 
         return Service(
             *self.named(node),
@@ -223,25 +233,31 @@ class Reader:
         name = etree.QName(node)
         if name.localname not in self._boxes or name.namespace != self.namespace:
             return None
-        if self.depth >= BOXES_DEEP_MAX:
+        if self.depth >= LIMITS.model_nesting:
             self.problem(
                 node,
                 "boxed expressions are nested too deeply",
-                f"more than {BOXES_DEEP_MAX}",
-                str(BOXES_DEEP_MAX),
+                f"more than {LIMITS.model_nesting}",
+                str(LIMITS.model_nesting),
                 "Split the decision.",
             )
             return None
         self.depth += 1
+        before = len(self.problems)
         result = self._boxes[name.localname](node)
         self.depth -= 1
+        own = [index for index in range(before, len(self.problems)) if index not in self._inner]
+        if own:
+            self._inner.update(own)
+            return Broken(self.line(node), "", self.problems[own[0]].message)
         return result
 
     def needed(self, node: Xml, parent: Xml | None, what: str) -> Boxed:
         found = self.boxed_in(parent)
         if found is None:
             self.problem(node, f"{what} is missing", "", "a boxed expression", "Add the expression.")
-            return Literal(self.line(node), "", "null")
+            self._inner.add(len(self.problems) - 1)
+            return Broken(self.line(node), "", f"{what} is missing")
         return found
 
     def literal(self, node: Xml) -> Boxed:
@@ -311,68 +327,3 @@ class Reader:
         last = "return" if kind == "for" else "satisfies"
         parts = [self.needed(node, self.one(node, name), f"<{name}>") for name in ("in", last)]
         return BoxedLoop(self.line(node), node.get("typeRef", ""), kind, node.get("iteratorVariable", ""), *parts)
-
-    # -- tables
-
-    def table(self, node: Xml) -> Boxed:
-        inputs = tuple(self.table_input(one) for one in self.all(node, "input"))
-        outputs = tuple(self.table_output(one) for one in self.all(node, "output"))
-        rules = tuple(self.rule(one, len(inputs), len(outputs)) for one in self.all(node, "rule"))
-        policy, aggregation = node.get("hitPolicy", "UNIQUE"), node.get("aggregation", "")
-        if policy not in HIT_POLICIES:
-            self.problem(node, "the hit policy is not known", policy, ", ".join(HIT_POLICIES), "Use one of these.")
-        if aggregation not in AGGREGATIONS:
-            self.problem(
-                node, "the aggregation is not known", aggregation, ", ".join(AGGREGATIONS[1:]), "Use one of these."
-            )
-        if aggregation and (policy != "COLLECT" or len(outputs) > 1):
-            self.problem(
-                node,
-                "an aggregation needs COLLECT and one output",
-                f"{policy}, {len(outputs)} outputs",
-                "COLLECT with one output",
-                "Remove the aggregation or the further outputs.",
-            )
-        if not outputs:
-            self.problem(node, "the table has no output", "", "at least one", "Add an output column.")
-        if len(outputs) > 1 and not all(one.name for one in outputs):
-            self.problem(
-                node, "an output of a table with several outputs has no name", "", "", 'Add name="..." to each.'
-            )
-        return Table(self.line(node), node.get("typeRef", ""), policy, aggregation, inputs, outputs, rules)
-
-    def table_input(self, node: Xml) -> TableInput:
-        expression = self.one(node, "inputExpression")
-        kind = "" if expression is None else expression.get("typeRef", "")
-        text = self.text(expression)
-        if not text:
-            self.problem(node, "an input of the table has no expression", "", "", "Add the name of the value it tests.")
-        return TableInput(
-            self.line(node), node.get("label") or text, text or "null", kind, self.text(self.one(node, "inputValues"))
-        )
-
-    def table_output(self, node: Xml) -> TableOutput:
-        default = self.one(node, "defaultOutputEntry")
-        name = " ".join(node.get("name", "").split())
-        return TableOutput(
-            self.line(node),
-            name,
-            node.get("typeRef", ""),
-            self.text(self.one(node, "outputValues")),
-            self.text(default) if default is not None else None,
-        )
-
-    def rule(self, node: Xml, inputs: int, outputs: int) -> TableRule:
-        tests = tuple(self.text(one) for one in self.all(node, "inputEntry"))
-        results = tuple(self.text(one) for one in self.all(node, "outputEntry"))
-        for found, wanted, what in ((tests, inputs, "input"), (results, outputs, "output")):
-            if len(found) != wanted:
-                self.problem(
-                    node,
-                    f"the rule has another number of {what} entries than the table has {what}s",
-                    str(len(found)),
-                    str(wanted),
-                    "Add the missing cells (an empty input is '-').",
-                )
-        notes = tuple(self.text(one) for one in self.all(node, "annotationEntry"))
-        return TableRule(self.line(node), tests, results, notes)

@@ -7,12 +7,11 @@ or stale address costs time and changes nothing.
 """
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
 from quanheng.features.kernel.arena import find, hash_key
 from quanheng.features.kernel.keys import key_of
+from quanheng.features.kernel.pointers import fetch
 from quanheng.features.kernel.words import (
     AHEAD,
     E_OPS,
@@ -47,22 +46,6 @@ from quanheng.features.kernel.words import (
 )
 
 FAR, MIDDLE, NEAR = 24, 16, 8
-
-
-@intrinsic
-def fetch(typing_context, words, at):
-    """Ask for the cache line of words[at]; no effect but time."""
-
-    def lower(context, builder, signature, arguments):
-        pointer = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), ir.IntType(8).as_pointer())
-        number = ir.IntType(32)
-        name = "llvm.prefetch.p0"
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
-        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        builder.call(function, [pointer, number(0), number(3), number(1)])
-        return context.get_dummy_value()
-
-    return types.void(words, types.int64), lower
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)

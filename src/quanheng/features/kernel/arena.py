@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.words import (
     A_FREE_INDEX,
     A_FREE_SETS,
@@ -189,6 +190,18 @@ def drop_slot(P, A, table, slot):
 
 
 @njit(nogil=True, error_model="numpy")
+def set_place(A, counted, width, first, second):
+    """Offset of the entry of a value, or of the empty entry where it belongs. For width 2, `second` is `first`."""
+    block, mask = A[counted + D_BLOCK], A[counted + D_ENTRIES] - 1
+    entry = hash_key(first, second) & mask
+    while True:
+        place = block + entry * width
+        if A[place + width - 1] == 0 or (A[place] == first and A[place + width - 2] == second):
+            return place
+        entry = (entry + 1) & mask
+
+
+@part()
 def set_reserve(A, counted, width, more):
     """Make room for `more` distinct values in a counting hash, at most 3/4 full; False if the arena must grow."""
     entries = A[counted + D_ENTRIES]
@@ -210,18 +223,6 @@ def set_reserve(A, counted, width, more):
                 copy(A, place, source, width)
         give(A, old, A_FREE_SETS + (width - 2) * SIZES + log2(entries))
     return True
-
-
-@njit(nogil=True, error_model="numpy")
-def set_place(A, counted, width, first, second):
-    """Offset of the entry of a value, or of the empty entry where it belongs. For width 2, `second` is `first`."""
-    block, mask = A[counted + D_BLOCK], A[counted + D_ENTRIES] - 1
-    entry = hash_key(first, second) & mask
-    while True:
-        place = block + entry * width
-        if A[place + width - 1] == 0 or (A[place] == first and A[place + width - 2] == second):
-            return place
-        entry = (entry + 1) & mask
 
 
 @njit(nogil=True, error_model="numpy")

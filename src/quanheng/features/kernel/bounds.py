@@ -6,9 +6,10 @@ so they never overflow; whether a window's sum fits 64 bits is asked when it is 
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from quanheng.features.kernel.arena import set_add, set_remove, set_reserve
+from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import row_at, score
 from quanheng.features.kernel.words import (
     D_HIGH,
@@ -130,7 +131,7 @@ def set_words(P, table, set_n):
     return P[P[table + T_SETS] + 4 * set_n + 3] + 1
 
 
-@njit(nogil=True, error_model="numpy")
+@part(types.void)
 def set_row(P, A, table, slot, set_n, position, adds):
     """Count the value of a row once more or once less; null counts as nothing."""
     meta = P[table + T_SETS] + 4 * set_n
@@ -146,7 +147,7 @@ def set_row(P, A, table, slot, set_n, position, adds):
         set_remove(A, counted, width, first, second)
 
 
-@njit(nogil=True, error_model="numpy")
+@part()
 def set_move(P, A, table, slot, set_n, low, high):
     """Make a counting hash hold exactly positions low..high-1; False if the arena must grow (call again then).
 
@@ -220,33 +221,6 @@ def sets_remove(P, A, table, slot, position):
 
 
 @njit(nogil=True, error_model="numpy")
-def evict(P, A, table, slot, horizon):
-    """Let go of rows at or before `horizon`, folding them into the base where a window is all history.
-
-    False if the arena must grow; what was let go until then stays so (call again).
-    """
-    stride, sums_n, words = P[table + T_STRIDE], P[table + T_SUMS_N], P[table + T_BOUND_WORDS]
-    tail = A[slot + K_TAIL]
-    while A[slot + K_HEAD] < tail:
-        head = A[slot + K_HEAD]
-        row = row_at(A, slot, stride, head)
-        if A[row] > horizon:
-            return True
-        if P[table + T_SETS_N] != 0 and not sets_evict(P, A, table, slot, head):
-            return False
-        bound = slot + K_BOUNDS
-        for _ in range(P[table + T_BOUNDS_N]):
-            if A[bound] == head:
-                sums_add(A, bound, row, sums_n)
-                A[bound] += 1
-            bound += words
-        if P[table + T_BASE_ON] != 0:
-            base_add(P, A, table, slot, row)
-        A[slot + K_HEAD] = head + 1
-    return True
-
-
-@njit(nogil=True, error_model="numpy")
 def sets_evict(P, A, table, slot, head):
     """Let the row at the head go from hashes over a window, into those over all history; False to grow first."""
     if not sets_reserve(P, A, table, slot):
@@ -279,3 +253,30 @@ def base_add(P, A, table, slot, row):
         value = score(A[row + 1 + P[meta]], P[meta + 1])
         if first or value > A[base + stride + tree]:
             A[base + stride + tree] = value
+
+
+@part()
+def evict(P, A, table, slot, horizon, stop):
+    """Let go of rows before the position `stop` that lie at or before `horizon`, folding them into the base where a
+    window is all history.
+
+    False if the arena must grow; what was let go until then stays so (call again).
+    """
+    stride, sums_n, words = P[table + T_STRIDE], P[table + T_SUMS_N], P[table + T_BOUND_WORDS]
+    while A[slot + K_HEAD] < stop:
+        head = A[slot + K_HEAD]
+        row = row_at(A, slot, stride, head)
+        if A[row] > horizon:
+            return True
+        if P[table + T_SETS_N] != 0 and not sets_evict(P, A, table, slot, head):
+            return False
+        bound = slot + K_BOUNDS
+        for _ in range(P[table + T_BOUNDS_N]):
+            if A[bound] == head:
+                sums_add(A, bound, row, sums_n)
+                A[bound] += 1
+            bound += words
+        if P[table + T_BASE_ON] != 0:
+            base_add(P, A, table, slot, row)
+        A[slot + K_HEAD] = head + 1
+    return True

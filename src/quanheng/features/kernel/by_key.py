@@ -8,10 +8,13 @@ which is what makes a backfill several times faster than the same steps in log o
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.ahead import fetch, fetch_rows, fetch_slot
+from quanheng.features.kernel.ahead import fetch_rows, fetch_slot
 from quanheng.features.kernel.arena import find, hash_key, make_slot
 from quanheng.features.kernel.keys import key_of
+from quanheng.features.kernel.parts import part
+from quanheng.features.kernel.pointers import fetch, offset
 from quanheng.features.kernel.read import read_columns, write_empty
+from quanheng.features.kernel.runs import EVENT_MASK, fold_run
 from quanheng.features.kernel.step import apply
 from quanheng.features.kernel.words import (
     CHUNK,
@@ -19,6 +22,11 @@ from quanheng.features.kernel.words import (
     E_BY_TABLE,
     E_DECIDES,
     GROW,
+    K_BOUNDS,
+    K_CAPACITY,
+    K_HEAD,
+    K_RING,
+    K_TAIL,
     NULL,
     O_INSERTS,
     O_READS,
@@ -27,10 +35,18 @@ from quanheng.features.kernel.words import (
     P_MAP,
     P_TABLES,
     P_TABLES_N,
+    PAIR_EVENT,
+    PAIR_INSERT,
+    PAIR_READ,
+    PAIR_SLOT,
     READ_ALL,
     READ_NONE,
+    T_BOUND_WORDS,
+    T_BOUNDS_N,
     T_FIRST_OUT,
+    T_PLAIN,
     T_STATE,
+    T_STRIDE,
     X_CHUNK,
     X_COLUMN,
     X_EVENTS_N,
@@ -74,11 +90,9 @@ def fill_unread(P, X, codes, mask, out, first, last):
                 out[event * X[X_ROW] + column * X[X_COLUMN]] = NULL
 
 
-@njit(nogil=True, error_model="numpy")
+@part()
 def pair_up(P, A, X, codes, keys, mask, out, pairs, first, last):
-    """(slot, event and what it does) of every event of a chunk that touches the table, in log order; makes new slots.
-
-    The second word is event * 4, + 2 if the event is read, + 1 if it is put in.
+    """A pair (PAIR_...) for every event of a chunk that touches the table, in log order; makes new slots.
 
     Events without a key, or read before their key was ever seen, are answered at once. Pairs written, or -1 to grow
     first: nothing was folded, so that the pass is repeated as it is.
@@ -105,7 +119,8 @@ def pair_up(P, A, X, codes, keys, mask, out, pairs, first, last):
                 if slot == 0:
                     return -1
         if slot != 0:
-            pairs[2 * pairs_n], pairs[2 * pairs_n + 1] = slot, event * 4 + (2 if wanted else 0) + (1 if inserts else 0)
+            place = ((slot >> 3) << PAIR_SLOT) | ((event - first) << PAIR_EVENT)
+            pairs[pairs_n] = place | (PAIR_READ if wanted else 0) | (PAIR_INSERT if inserts else 0)
             pairs_n += 1
         elif wanted:
             write_empty(P, X, table, out, event * X[X_ROW], False)
@@ -115,75 +130,129 @@ def pair_up(P, A, X, codes, keys, mask, out, pairs, first, last):
 @njit(nogil=True, error_model="numpy")
 def sort_pairs(pairs, pairs_n):
     """Sort by slot, stable: radix sort between the two halves of `pairs`; the result is in the first half."""
-    other, shift, highest = 2 * CHUNK, 3, np.int64(0)
+    if pairs_n == 0:
+        return
+    shift, highest, lowest = PAIR_SLOT, np.int64(0), pairs[0]
     for pair in range(pairs_n):
-        highest = max(highest, pairs[2 * pair])
+        highest, lowest = max(highest, pairs[pair]), min(lowest, pairs[pair])
     counts = np.zeros(1 << _BITS, dtype=np.int64)
-    source, target = 0, other
-    while highest >> shift > 0:
+    source, target = 0, CHUNK
+    while highest >> shift != lowest >> shift:
         counts[:] = 0
         for pair in range(pairs_n):
-            counts[(pairs[source + 2 * pair] >> shift) & ((1 << _BITS) - 1)] += 1
+            counts[(pairs[source + pair] >> shift) & ((1 << _BITS) - 1)] += 1
         total = 0
         for digit in range(1 << _BITS):
             count = counts[digit]
             counts[digit] = total
             total += count
         for pair in range(pairs_n):
-            digit = (pairs[source + 2 * pair] >> shift) & ((1 << _BITS) - 1)
-            place = target + 2 * counts[digit]
-            pairs[place], pairs[place + 1] = pairs[source + 2 * pair], pairs[source + 2 * pair + 1]
+            digit = (pairs[source + pair] >> shift) & ((1 << _BITS) - 1)
+            pairs[target + counts[digit]] = pairs[source + pair]
             counts[digit] += 1
         source, target = target, source
         shift += _BITS
     if source != 0:
-        for word in range(2 * pairs_n):
-            pairs[word] = pairs[source + word]
+        for pair in range(pairs_n):
+            pairs[pair] = pairs[source + pair]
 
 
 @njit(nogil=True, error_model="numpy")
 def fold_pairs(P, A, X, times, keys, numbers, out, undo, pairs):
     """Fold and read the pairs in their order. False to grow first (X_PAIR and X_STAGE say where to go on)."""
-    table, pairs_n, stage = P[P[P_TABLES] + X[X_TABLE]], X[X_PAIRS_N], X[X_STAGE]
-    for pair in range(X[X_PAIR], pairs_n):
-        slot, event = pairs[2 * pair], pairs[2 * pair + 1] >> 2
-        if pair + _FAR < pairs_n:
-            fetch_pair(P, A, X, table, times, keys, numbers, out, pairs, pair)
-        if stage == 0:
-            X[X_OWN] = -1
-            if pairs[2 * pair + 1] & 1 != 0 and not apply(
-                P, A, X, table, slot, times[event], keys, numbers, event, undo
-            ):
-                X[X_PAIR], X[X_STAGE] = pair, 0
+    table, pairs_n = P[P[P_TABLES] + X[X_TABLE]], X[X_PAIRS_N]
+    pair, plain = X[X_PAIR], P[table + T_PLAIN] != 0
+    scratch = offset(pairs, 2 * CHUNK, np.int64)
+    alone = X[X_STAGE]  # Pairs that are to be done one by one before the next run is tried.
+    near, far = pair, next_key(pairs, pair, pairs_n)
+    while pair < pairs_n:
+        if plain and alone == 0:
+            if pair >= near:  # Here a key begins: its rows were fetched one key ago, its slot two.
+                near, far = far, next_key(pairs, far, pairs_n)
+                if near < pairs_n:
+                    fetch_run(P, A, table, (pairs[near] >> PAIR_SLOT) << 3)
+                if far < pairs_n:
+                    fetch_slot(P, A, table, (pairs[far] >> PAIR_SLOT) << 3)
+            done = fold_run(P, A, X, table, times, keys, numbers, out, pairs, pair, scratch)
+            if done < 0:
+                X[X_PAIR] = pair
                 return False
-        if pairs[2 * pair + 1] & 2 != 0 and not read_columns(
-            P, A, X, table, slot, times[event], X[X_OWN], out, event * X[X_ROW]
-        ):
-            X[X_PAIR], X[X_STAGE] = pair, 1
+            if done > 0:
+                pair += done
+                continue
+            alone = 1
+        if not fold_pair(P, A, X, table, times, keys, numbers, out, undo, pairs, pair):
+            X[X_PAIR] = pair
             return False
-        stage = 0
-    X[X_PAIR], X[X_STAGE] = 0, 0
+        pair += 1
+        alone -= 1
+    X[X_PAIR] = 0
+    return True
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def next_key(pairs, pair, pairs_n):
+    """Where the key behind that of a pair begins."""
+    later = pair
+    while later < pairs_n and pairs[later] >> PAIR_SLOT == pairs[pair] >> PAIR_SLOT:
+        later += 1
+    return later
+
+
+@njit(nogil=True, error_model="numpy")
+def fetch_run(P, A, table, slot):
+    """Fetch the rows that a run of a key will touch: two lines at each boundary and behind the last row."""
+    stride, ring, mask = P[table + T_STRIDE], A[slot + K_RING], A[slot + K_CAPACITY] - 1
+    if mask < 0:
+        return
+    fetch(A, ring + (A[slot + K_HEAD] & mask) * stride)
+    bound = slot + K_BOUNDS
+    for _ in range(P[table + T_BOUNDS_N]):
+        row = ring + (A[bound] & mask) * stride
+        fetch(A, row)
+        fetch(A, row + 8)
+        bound += P[table + T_BOUND_WORDS]
+    row = ring + (A[slot + K_TAIL] & mask) * stride
+    fetch(A, row)
+    fetch(A, row + 8)
+
+
+@njit(nogil=True, error_model="numpy")
+def fold_pair(P, A, X, table, times, keys, numbers, out, undo, pairs, pair):
+    """Fold and read one pair. False to grow first (X_STAGE says where to go on)."""
+    word = pairs[pair]
+    slot, event = (word >> PAIR_SLOT) << 3, X[X_CHUNK] + ((word >> PAIR_EVENT) & EVENT_MASK)
+    if pair + _FAR < X[X_PAIRS_N]:
+        fetch_pair(P, A, X, table, times, keys, numbers, out, pairs, pair)
+    if X[X_STAGE] == 0:
+        X[X_OWN] = -1
+        if word & PAIR_INSERT != 0 and not apply(P, A, X, table, slot, times[event], keys, numbers, event, undo):
+            return False
+    X[X_STAGE] = 1
+    if word & PAIR_READ != 0 and not read_columns(P, A, X, table, slot, times[event], X[X_OWN], out, event * X[X_ROW]):
+        return False
+    X[X_STAGE] = 0
     return True
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def fetch_pair(P, A, X, table, times, keys, numbers, out, pairs, pair):
     """Fetch inputs and output of a pair ahead, and slot and rows of a key that begins there."""
-    later = pairs[2 * (pair + _FAR) + 1] >> 2
+    later = X[X_CHUNK] + ((pairs[pair + _FAR] >> PAIR_EVENT) & EVENT_MASK)
     fetch(times, later)
     fetch(numbers, later * X[X_NUMBERS_N])
     row = later * X[X_ROW] + P[table + T_FIRST_OUT] * X[X_COLUMN]
     fetch(out, row)
     fetch(out, row + 8 * X[X_COLUMN])
-    slot = pairs[2 * (pair + _FAR)]
-    if slot != pairs[2 * (pair + _FAR - 1)]:
-        fetch_slot(P, A, table, slot)
-    slot = pairs[2 * (pair + _NEAR)]
-    if slot != pairs[2 * (pair + _NEAR - 1)]:
-        fetch_rows(P, A, table, slot)
+    slot = pairs[pair + _FAR] >> PAIR_SLOT
+    if slot != pairs[pair + _FAR - 1] >> PAIR_SLOT:
+        fetch_slot(P, A, table, slot << 3)
+    slot = pairs[pair + _NEAR] >> PAIR_SLOT
+    if slot != pairs[pair + _NEAR - 1] >> PAIR_SLOT:
+        fetch_rows(P, A, table, slot << 3)
 
 
-@njit(nogil=True, error_model="numpy")
+@part()
 def events_by_key(P, A, X, codes, times, keys, numbers, mask, out, undo, pairs):
     """The loop over chunks and tables. Where the arena is full it stops between two steps and goes on there."""
     first = X[X_CHUNK]

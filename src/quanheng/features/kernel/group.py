@@ -1,15 +1,11 @@
 """Apply a group of events in log order and read the vector of each that is decided. Everything enters through here.
 
-The functions `run`, `undo` and `export` are the only ones with a disk cache; it is keyed by their own code and by the
-constant `SOURCE`, a digest of all files of this folder, because numba alone would not notice a change in a callee.
+The entries `run`, `one`, `undo` and `export` unpack arrays and call the parts (kernel/parts.py), so that a new kind of
+array (read only, say) compiles an entry anew and nothing else.
 """
 
-import hashlib
-from pathlib import Path
-
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
 from quanheng.features.kernel.ahead import fetch_ahead, fetch_first
 from quanheng.features.kernel.arena import drop_slot, give, hash_key, log2, mix
@@ -20,6 +16,8 @@ from quanheng.features.kernel.bounds import (
     sets_remove,
 )
 from quanheng.features.kernel.by_key import events_by_key
+from quanheng.features.kernel.parts import SOURCE, part
+from quanheng.features.kernel.pointers import at_address, offset, pointer
 from quanheng.features.kernel.read import read_columns, write_empty
 from quanheng.features.kernel.ring import ring_close, row_at
 from quanheng.features.kernel.step import apply, seek
@@ -103,17 +101,6 @@ from quanheng.features.kernel.words import (
 _SEED_1, _SEED_2 = np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344)  # Digits of pi.
 
 
-def _source() -> int:
-    """A number that changes with any file of this folder."""
-    digest = hashlib.blake2b(digest_size=7)
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
-    return int.from_bytes(digest.digest(), "little")
-
-
-SOURCE = _source()
-
-
 @njit(nogil=True, error_model="numpy")
 def check(times, numbers, X):
     """Refuse a group that holds a time or number outside the allowed range, before anything is changed."""
@@ -130,15 +117,15 @@ def check(times, numbers, X):
     return DONE
 
 
-@njit(nogil=True, error_model="numpy")
-def events(P, A, X, types, times, keys, numbers, mask, out, undo):
+@part()
+def events(P, A, X, codes, times, keys, numbers, mask, out, undo):
     """The loop of `run`. Where the arena is full it stops between two steps and goes on there when called again."""
     event, op_n, stage = X[X_EVENT], X[X_OP], X[X_STAGE]
-    fetch_first(P, A, X, types, keys, event)
+    fetch_first(P, A, X, codes, keys, event)
     while event < X[X_EVENTS_N]:
-        code = np.int64(types[event])
+        code = np.int64(codes[event])
         record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
-        fetch_ahead(P, A, X, types, keys, event)
+        fetch_ahead(P, A, X, codes, keys, event)
         remembered = X_WORDS + (event & (AHEAD - 1)) * P[P_OPS_N] * Y_WORDS
         at = event * X[X_ROW]
         reads = record != 0 and P[record + E_DECIDES] != 0 and X[X_READ] != READ_NONE
@@ -256,37 +243,6 @@ def _export(P, A, table, slots, slots_n, out, room):
     return need
 
 
-@intrinsic
-def pointer(typing_context, array):
-    """Pointer to the first element: one word to hand on, without the seven fields and the counting of an array."""
-
-    def lower(context, builder, signature, arguments):
-        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
-
-    return types.CPointer(array.dtype)(array), lower
-
-
-@intrinsic
-def at_address(typing_context, address):
-    """Pointer to int64 words at an address."""
-
-    def lower(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(types.int64)(address), lower
-
-
-@intrinsic
-def offset(typing_context, words, at, like):
-    """Pointer to words[at], with the element type of `like` (int32, int64 or uint64)."""
-    result = types.CPointer(like.dtype)
-
-    def lower(context, builder, signature, arguments):
-        return builder.bitcast(builder.gep(arguments[0], [arguments[1]]), context.get_value_type(signature.return_type))
-
-    return result(words, types.int64, like), lower
-
-
 def _compile(source):
     """The entries, with `source` as a closure cell: part of the key of numba's cache."""
 
@@ -339,7 +295,7 @@ def _compile(source):
             X[X_CHECKED] = 1
         status = events(
             P, A, X, offset(X, X[X_CODE], np.int32), times, offset(X, X[X_KEYS], np.uint64), numbers,
-            offset(X, 0, np.int64), offset(X, X[X_OUT], np.int64), X,
+            offset(X, 0, np.uint8), offset(X, X[X_OUT], np.int64), X,
         )  # fmt: skip
         if status == DONE:
             X[X_CHECKED] = 0

@@ -9,11 +9,9 @@ _ONE, _TWO = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
 
 
 @njit(nogil=True, cache=True)
-def hash_integers(values):
+def hash_integers(values, pairs):
     """u8[n, 2] from i8[n]: two bijective mixes, so different integers never share a key; never both zero."""
-    pairs = np.empty((len(values), 2), dtype=np.uint64)
     for row in range(len(values)):
         word = np.uint64(values[row])
         pairs[row, 0] = mix(word + _ONE)
         pairs[row, 1] = mix(word ^ _TWO)
-    return pairs

@@ -5,6 +5,7 @@ from numba import njit
 
 from quanheng.features.kernel.arena import set_place
 from quanheng.features.kernel.bounds import bounds_move, set_move
+from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import extreme, row_at, score
 from quanheng.features.kernel.words import (
     C_ARG,
@@ -81,47 +82,6 @@ def move_sets(P, A, table, slot):
     return True
 
 
-@njit(nogil=True, error_model="numpy")
-def read_columns(P, A, X, table, slot, time, own, out, at):
-    """Write the columns of one key as of `time`; `own` is the position of the event being decided, or -1.
-
-    False if a counting hash needs room: call again after growth.
-    """
-    newest = A[slot + K_NEWEST]
-    if newest != NULL and time < newest - P[table + T_LATE]:
-        write_empty(P, X, table, out, at, True)
-        return True
-    bounds_move(P, A, table, slot, time)
-    if P[table + T_SETS_N] != 0 and not move_sets(P, A, table, slot):
-        return False
-    window, step = P[table + T_WINDOWS], X[X_COLUMN]
-    for _ in range(P[table + T_WINDOWS_N]):
-        low_bound, high_bound = slot + P[window + W_LOW], slot + P[window + W_HIGH]
-        history = P[window + W_LOW] == 0
-        low, high = np.int64(0) if history else A[low_bound], A[high_bound]
-        # The event being decided arrived last, so at its own moment it is the last row of an undelayed window.
-        without = np.int64(-1)
-        if P[window + W_WITHOUT] != 0 and own >= 0:
-            without = own
-            high -= 1
-        column, columns_n = P[window + W_COLUMNS], P[window + W_COLUMNS_N]
-        for _ in range(columns_n):
-            kind, argument = P[column], P[column + C_ARG]
-            place = at + P[column + C_OUT] * step
-            if kind == COUNT:
-                out[place] = high - low
-            elif kind == SUM or kind == MEAN:  # noqa: PLR1714, SIM109
-                rows = high - low
-                read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, rows, without, out, place)
-                if kind == MEAN:
-                    out[place + step] = X[X_PRESENT]
-            else:
-                out[place] = read_other(P, A, table, slot, kind, argument, low, high, without, time)
-            column += C_WORDS
-        window += W_WORDS
-    return True
-
-
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, rows, without, out, place):
     """Sum of a window: NULL if it holds no value, OVERFLOW and counted if it does not fit. X_PRESENT: values held."""
@@ -147,18 +107,6 @@ def read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, row
         X[X_OVERFLOWS] += 1
         total = np.int64(OVERFLOW)
     out[place] = total
-
-
-@njit(nogil=True, error_model="numpy")
-def read_other(P, A, table, slot, kind, argument, low, high, without, time):
-    """Folds that look at rows: distinct, extremes, the last row."""
-    if kind == DISTINCT:
-        return read_distinct(P, A, table, slot, argument, without)
-    if high <= low:
-        return np.int64(NULL)
-    if kind == EXTREME:
-        return read_extreme(P, A, table, slot, argument, low, high)
-    return read_last(P, A, table, slot, kind, argument, high - 1, time)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -202,3 +150,56 @@ def read_last(P, A, table, slot, kind, value_n, position, time):
             return np.int64(NULL)
         return np.int64(np.uint64(A[row + 1 + value_n]) >> np.uint64(11))
     return time - A[row]
+
+
+@njit(nogil=True, error_model="numpy")
+def read_other(P, A, table, slot, kind, argument, low, high, without, time):
+    """Folds that look at rows: distinct, extremes, the last row."""
+    if kind == DISTINCT:
+        return read_distinct(P, A, table, slot, argument, without)
+    if high <= low:
+        return np.int64(NULL)
+    if kind == EXTREME:
+        return read_extreme(P, A, table, slot, argument, low, high)
+    return read_last(P, A, table, slot, kind, argument, high - 1, time)
+
+
+@part()
+def read_columns(P, A, X, table, slot, time, own, out, at):
+    """Write the columns of one key as of `time`; `own` is the position of the event being decided, or -1.
+
+    False if a counting hash needs room: call again after growth.
+    """
+    newest = A[slot + K_NEWEST]
+    if newest != NULL and time < newest - P[table + T_LATE]:
+        write_empty(P, X, table, out, at, True)
+        return True
+    bounds_move(P, A, table, slot, time)
+    if P[table + T_SETS_N] != 0 and not move_sets(P, A, table, slot):
+        return False
+    window, step = P[table + T_WINDOWS], X[X_COLUMN]
+    for _ in range(P[table + T_WINDOWS_N]):
+        low_bound, high_bound = slot + P[window + W_LOW], slot + P[window + W_HIGH]
+        history = P[window + W_LOW] == 0
+        low, high = np.int64(0) if history else A[low_bound], A[high_bound]
+        # The event being decided arrived last, so at its own moment it is the last row of an undelayed window.
+        without = np.int64(-1)
+        if P[window + W_WITHOUT] != 0 and own >= 0:
+            without = own
+            high -= 1
+        column, columns_n = P[window + W_COLUMNS], P[window + W_COLUMNS_N]
+        for _ in range(columns_n):
+            kind, argument = P[column], P[column + C_ARG]
+            place = at + P[column + C_OUT] * step
+            if kind == COUNT:
+                out[place] = high - low
+            elif kind == SUM or kind == MEAN:  # noqa: PLR1714, SIM109
+                rows = high - low
+                read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, rows, without, out, place)
+                if kind == MEAN:
+                    out[place + step] = X[X_PRESENT]
+            else:
+                out[place] = read_other(P, A, table, slot, kind, argument, low, high, without, time)
+            column += C_WORDS
+        window += W_WORDS
+    return True

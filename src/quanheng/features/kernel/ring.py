@@ -9,9 +9,10 @@ level, a read at most 32 words a level, a late row rebuilds the nodes over the r
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from quanheng.features.kernel.arena import copy, give, log2, take
+from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.words import (
     BRANCH,
     K_CAPACITY,
@@ -55,14 +56,57 @@ def score(value, flip):
 
 
 @njit(nogil=True, error_model="numpy")
-def ring_reserve(P, A, table, slot):
-    """Room for one more row; False if the arena must grow (nothing is changed then)."""
+def trees_range(P, A, table, slot, first, last, newest):
+    """Compute the nodes over physical rows first..last. A node that holds the newest row ends there: behind it lie old
+    rows, which must not enter a node that becomes whole by later appends."""
+    stride, capacity = P[table + T_STRIDE], A[slot + K_CAPACITY]
+    start = A[slot + K_RING] + capacity * stride
+    for tree in range(P[table + T_TREES_N]):
+        column, flip = 1 + P[P[table + T_TREES] + 2 * tree], P[P[table + T_TREES] + 2 * tree + 1]
+        below, low, high, end, level = np.int64(0), first, last, newest, capacity
+        while level >> _SHIFT > 0:
+            for node in range(low >> _SHIFT, (high >> _SHIFT) + 1):
+                stop = (node + 1) * BRANCH
+                if node == end >> _SHIFT:
+                    stop = end + 1
+                best = np.int64(NULL)
+                for child in range(node * BRANCH, stop):
+                    if below == 0:
+                        best = max(best, score(A[A[slot + K_RING] + child * stride + column], flip))
+                    else:
+                        best = max(best, A[below + child])
+                A[start + node] = best
+            below = start
+            low, high, end, level = low >> _SHIFT, high >> _SHIFT, end >> _SHIFT, level >> _SHIFT
+            start += level
+        # `start` now lies behind this tree, where the next one begins.
+
+
+@part(types.void)
+def trees_rebuild(P, A, table, slot, position):
+    """Compute anew all nodes over the rows from a position to the last."""
+    capacity, tail = A[slot + K_CAPACITY], A[slot + K_TAIL]
+    if P[table + T_TREES_N] == 0 or capacity < BRANCH or position >= tail:
+        return
+    first, last = position & (capacity - 1), (tail - 1) & (capacity - 1)
+    if first <= last:
+        trees_range(P, A, table, slot, first, last, last)
+    else:
+        trees_range(P, A, table, slot, first, capacity - 1, last)
+        trees_range(P, A, table, slot, 0, last, last)
+
+
+@part()
+def ring_reserve(P, A, table, slot, more):
+    """Room for `more` rows; False if the arena must grow (nothing is changed then)."""
     capacity, head, tail = A[slot + K_CAPACITY], A[slot + K_HEAD], A[slot + K_TAIL]
-    if tail - head < capacity:
+    if tail - head + more <= capacity:
         return True
     stride, trees_n = P[table + T_STRIDE], P[table + T_TREES_N]
     free_list = P[table + T_STATE] + S_FREE_RINGS
     wider = RING_FIRST if capacity == 0 else capacity * 2
+    while wider < tail - head + more:
+        wider *= 2
     block = take(A, wider * stride + trees_n * tree_words(wider), free_list + log2(wider))
     if block == 0:
         return False
@@ -131,47 +175,6 @@ def trees_append(P, A, table, slot):
             first = first and (node & (BRANCH - 1)) == 0
             node >>= _SHIFT
             level >>= _SHIFT
-
-
-@njit(nogil=True, error_model="numpy")
-def trees_rebuild(P, A, table, slot, position):
-    """Compute anew all nodes over the rows from a position to the last."""
-    capacity, tail = A[slot + K_CAPACITY], A[slot + K_TAIL]
-    if P[table + T_TREES_N] == 0 or capacity < BRANCH or position >= tail:
-        return
-    first, last = position & (capacity - 1), (tail - 1) & (capacity - 1)
-    if first <= last:
-        trees_range(P, A, table, slot, first, last, last)
-    else:
-        trees_range(P, A, table, slot, first, capacity - 1, last)
-        trees_range(P, A, table, slot, 0, last, last)
-
-
-@njit(nogil=True, error_model="numpy")
-def trees_range(P, A, table, slot, first, last, newest):
-    """Compute the nodes over physical rows first..last. A node that holds the newest row ends there: behind it lie old
-    rows, which must not enter a node that becomes whole by later appends."""
-    stride, capacity = P[table + T_STRIDE], A[slot + K_CAPACITY]
-    start = A[slot + K_RING] + capacity * stride
-    for tree in range(P[table + T_TREES_N]):
-        column, flip = 1 + P[P[table + T_TREES] + 2 * tree], P[P[table + T_TREES] + 2 * tree + 1]
-        below, low, high, end, level = np.int64(0), first, last, newest, capacity
-        while level >> _SHIFT > 0:
-            for node in range(low >> _SHIFT, (high >> _SHIFT) + 1):
-                stop = (node + 1) * BRANCH
-                if node == end >> _SHIFT:
-                    stop = end + 1
-                best = np.int64(NULL)
-                for child in range(node * BRANCH, stop):
-                    if below == 0:
-                        best = max(best, score(A[A[slot + K_RING] + child * stride + column], flip))
-                    else:
-                        best = max(best, A[below + child])
-                A[start + node] = best
-            below = start
-            low, high, end, level = low >> _SHIFT, high >> _SHIFT, end >> _SHIFT, level >> _SHIFT
-            start += level
-        # `start` now lies behind this tree, where the next one begins.
 
 
 @njit(nogil=True, error_model="numpy")

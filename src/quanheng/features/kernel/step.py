@@ -10,6 +10,7 @@ from quanheng.features.kernel.bounds import (
     sets_insert,
     sets_reserve,
 )
+from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import ring_open, ring_reserve, row_at, trees_append, trees_rebuild
 from quanheng.features.kernel.words import (
     K_NEWEST,
@@ -50,11 +51,11 @@ def insert(P, A, X, table, slot, time, keys, numbers, event):
             A[P[table + T_STATE] + S_TOO_LATE] += 1
         return True
     latest = max(newest, time)
-    if X[X_PEEK] == 0 and not evict(P, A, table, slot, latest - P[table + T_KEEP]):
+    if X[X_PEEK] == 0 and not evict(P, A, table, slot, latest - P[table + T_KEEP], A[slot + K_TAIL]):
         return False
     if P[table + T_SETS_N] != 0 and not sets_reserve(P, A, table, slot):
         return False
-    if not ring_reserve(P, A, table, slot):
+    if not ring_reserve(P, A, table, slot, 1):
         return False
     position = ring_open(P, A, table, slot, time)
     row = row_at(A, slot, P[table + T_STRIDE], position)
@@ -88,7 +89,7 @@ def seek(P, A, X, table, place):
     return find(A, P[table + T_STATE], X[X_KEY_1], X[X_KEY_2], X[place + Y_HASH])
 
 
-@njit(nogil=True, error_model="numpy")
+@part()
 def apply(P, A, X, table, slot, time, keys, numbers, event, undo):
     """Fold one event into one table: X_SLOT becomes the slot of its key. False to grow first."""
     if slot == 0:

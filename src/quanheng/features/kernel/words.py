@@ -55,7 +55,8 @@ T_SETS_AT = 17  # Offset in a slot.
 T_BASE_AT = 18
 T_BOUND_WORDS = 19
 T_FIRST_OUT = 20  # First column written.
-T_WORDS = 21
+T_PLAIN = 21  # 1: only counts, sums and means, so that a run of events can be folded at once.
+T_WORDS = 22
 
 # Window: a span between two boundaries, and the columns read over it. Boundaries by their offset in a slot; low 0 = all
 # history. W_WITHOUT: the event being decided is left out.
@@ -101,6 +102,11 @@ DONE, GROW, BAD_TIME, BAD_NUMBER = 0, 1, 2, 3
 U_WORDS = 5  # Undo row: table, slot, position, newest before, whether the slot is new.
 
 CHUNK = 1 << 16  # Events of a large group that are sorted by key at once.
+# Pair: slot / 8, event within the chunk, whether it is read, whether it is put in; so it sorts as one number.
+PAIR_SLOT, PAIR_EVENT, PAIR_READ, PAIR_INSERT = 24, 2, 2, 1  # Shift, shift, bit, bit.
+RUN = 64  # Most pairs of a run.
+RUN_ROOM = 16  # Rows of free room a ring is given for a run.
+G_TIME, G_AT, G_ROWS, G_OWN, G_ARRAYS = 0, 1, 2, 3, 4  # Scratch of a run: arrays of RUN words.
 LARGE = 4096  # Events from which a group is large.
 AHEAD = 32  # Events whose slots are remembered between looking ahead and being handled; a power of two.
 BRANCH = 16  # Children of a node of the block summaries.

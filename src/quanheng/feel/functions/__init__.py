@@ -1,6 +1,15 @@
 """The built-in functions of FEEL."""
 
-from quanheng.feel.functions import booleans, contexts, dates, lists, numbers, ranges, strings  # noqa: F401  (they register themselves)
+from quanheng.feel.functions import (  # noqa: F401  (they register themselves)
+    booleans,
+    contexts,
+    dates,
+    lists,
+    numbers,
+    patterns,
+    ranges,
+    strings,
+)
 from quanheng.feel.functions.registry import (
     SIGNATURES,
     Signature,

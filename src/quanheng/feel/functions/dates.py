@@ -117,6 +117,27 @@ def moment_in_zone(run: Run, at: int, date: DateTime, timezone: str) -> DateTime
     return _none(run, at, "time zone", timezone) if time is None else DateTime(date.days, date.nanos, None, timezone)
 
 
+_PARTS = "year: number, month: number, day: number, hour: number, minute: number, second: number"
+
+
+@builtin(f"date and time({_PARTS}, offset?: days and time duration|null): date and time")
+def moment_of_numbers(
+    run: Run, at: int, year: Number, month: Number, day: Number, hour: Number, minute: Number, second: Number,
+    offset: DaysDuration | None = None,
+) -> DateTime | None:  # fmt: skip
+    date, time = date_of(run, at, year, month, day), time_of(run, at, hour, minute, second, offset)
+    return None if date is None or time is None else DateTime(date.days, time.nanos, time.offset)
+
+
+@builtin(f"date and time({_PARTS}, timezone: string): date and time")
+def moment_of_numbers_in_zone(
+    run: Run, at: int, year: Number, month: Number, day: Number, hour: Number, minute: Number, second: Number,
+    timezone: str,
+) -> DateTime | None:  # fmt: skip
+    moment = moment_of_numbers(run, at, year, month, day, hour, minute, second)
+    return None if moment is None else moment_in_zone(run, at, moment, timezone)
+
+
 @builtin("duration(from: string): Any")
 def duration(run: Run, at: int, text: str) -> DaysDuration | YearsDuration | None:
     found = parse_duration(text)

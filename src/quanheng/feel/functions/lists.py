@@ -10,16 +10,14 @@ from typing import cast
 from quanheng.feel.access import invoke
 from quanheng.feel.functions.registry import builtin
 from quanheng.feel.operators import add, divide, equal, is_number, multiply, order, single, square_root_of
-from quanheng.feel.values import Function, Run, kind_name, shown, whole
+from quanheng.feel.values import SMALL, Function, Run, kind_name, shown, whole
 
 Items = list[object]
-UNCOUNTED_MAX = 16
-"""Items that joining lists may copy without counting them: no more work than the call itself."""
 
 
-def _given(first: object, rest: tuple[object, ...]) -> Items:
+def _given(run: Run, first: object, rest: tuple[object, ...]) -> Items:
     """`f(list)` and `f(a, b, c)` mean the same."""
-    return cast(Items, first) if isinstance(first, list) and not rest else [first, *rest]
+    return run.visit(cast(Items, first)) if isinstance(first, list) and not rest else [first, *rest]
 
 
 def _numbers(run: Run, at: int, name: str, items: Items) -> bool:
@@ -32,8 +30,8 @@ def _numbers(run: Run, at: int, name: str, items: Items) -> bool:
 
 
 @builtin("list contains(list: list, element: Any): boolean")
-def list_contains(_run: Run, _at: int, items: Items, element: object) -> bool:
-    return any(equal(item, element) is True for item in items)
+def list_contains(run: Run, _at: int, items: Items, element: object) -> bool:
+    return any(equal(item, element, run) is True for item in run.visit(items))
 
 
 @builtin("list replace(list: list, position: number, newItem: Any): list")
@@ -43,9 +41,16 @@ def list_replace(run: Run, at: int, items: Items, position: int, new: object) ->
 
 
 @builtin("list replace(list: list, match: function, newItem: Any): list")
-def list_replace_by(run: Run, at: int, items: Items, match: Function, new: object) -> Items:
+def list_replace_by(run: Run, at: int, items: Items, match: Function, new: object) -> Items | None:
     run.spend(len(items))
-    return [new if invoke(run, at, match, (item, new), None) is True else item for item in items]
+    replaced: Items = []
+    for item in items:
+        found = single(invoke(run, at, match, (item, new), None))
+        if not isinstance(found, bool):
+            run.append((at, f"list replace(): match must give a boolean, was {kind_name(found)}"))
+            return None
+        replaced.append(new if found else item)
+    return replaced
 
 
 @builtin("count(list: list): number")
@@ -72,12 +77,12 @@ def _extreme(run: Run, at: int, name: str, items: Items, sign: int) -> object:
 
 @builtin("min(list...: Any): T")
 def minimum(run: Run, at: int, first: object, *rest: object) -> object:
-    return _extreme(run, at, "min", _given(first, rest), -1)
+    return _extreme(run, at, "min", _given(run, first, rest), -1)
 
 
 @builtin("max(list...: Any): T")
 def maximum(run: Run, at: int, first: object, *rest: object) -> object:
-    return _extreme(run, at, "max", _given(first, rest), 1)
+    return _extreme(run, at, "max", _given(run, first, rest), 1)
 
 
 def _folded(run: Run, at: int, name: str, items: Items, step: Callable[..., object]) -> object:
@@ -91,24 +96,24 @@ def _folded(run: Run, at: int, name: str, items: Items, step: Callable[..., obje
 
 @builtin("sum(list...: Any): number")
 def total(run: Run, at: int, first: object, *rest: object) -> object:
-    return _folded(run, at, "sum", _given(first, rest), add)
+    return _folded(run, at, "sum", _given(run, first, rest), add)
 
 
 @builtin("product(list...: Any): number")
 def product(run: Run, at: int, first: object, *rest: object) -> object:
-    return _folded(run, at, "product", _given(first, rest), multiply)
+    return _folded(run, at, "product", _given(run, first, rest), multiply)
 
 
 @builtin("mean(list...: Any): number")
 def mean(run: Run, at: int, first: object, *rest: object) -> object:
-    items = _given(first, rest)
+    items = _given(run, first, rest)
     result = _folded(run, at, "mean", items, add)
     return None if result is None else divide(run, at, result, len(items))
 
 
 @builtin("median(list...: Any): number")
 def median(run: Run, at: int, first: object, *rest: object) -> object:
-    items = _given(first, rest)
+    items = _given(run, first, rest)
     if not items or not _numbers(run, at, "median", items):
         return None
     ordered = sorted(cast("list[Decimal]", items))
@@ -121,7 +126,7 @@ def median(run: Run, at: int, first: object, *rest: object) -> object:
 @builtin("stddev(list...: Any): number")
 def stddev(run: Run, at: int, first: object, *rest: object) -> object:
     """Standard deviation of a sample (divisor n - 1)."""
-    items = _given(first, rest)
+    items = _given(run, first, rest)
     centre = mean(run, at, items)
     if centre is None or len(items) < 2:
         return None
@@ -133,7 +138,7 @@ def stddev(run: Run, at: int, first: object, *rest: object) -> object:
 @builtin("mode(list...: Any): list<number>")
 def mode(run: Run, at: int, first: object, *rest: object) -> Items | None:
     """The most frequent numbers, rising."""
-    items = _given(first, rest)
+    items = _given(run, first, rest)
     if not _numbers(run, at, "mode", items):
         return None
     counts: dict[object, int] = {}
@@ -157,6 +162,7 @@ def sublist(run: Run, at: int, items: Items, start: int, length: int | None = No
 
 def _index(run: Run, at: int, name: str, items: Items, position: object, beyond: int = 0) -> int | None:
     """A position (from 1, or negative from the end) as an index."""
+    run.visit(items)
     number = whole(cast(int, position))
     if number != position or number == 0 or number > len(items) + beyond or -number > len(items):
         run.append((at, f"{name}(): the list has {len(items)} items, position {shown(position)} is not one of them"))
@@ -175,7 +181,7 @@ def concatenate(run: Run, _at: int, *lists: Items) -> Items:
     items = 0
     for one in lists:
         items += len(one)
-    if items > UNCOUNTED_MAX:
+    if items > SMALL:
         run.spend(items)
     result: Items = []
     for one in lists:
@@ -196,13 +202,13 @@ def remove(run: Run, at: int, items: Items, position: int) -> Items | None:
 
 
 @builtin("reverse(list: list): list<T>")
-def reverse(_run: Run, _at: int, items: Items) -> Items:
-    return items[::-1]
+def reverse(run: Run, _at: int, items: Items) -> Items:
+    return run.visit(items)[::-1]
 
 
 @builtin("index of(list: list, match: Any): list<number>")
-def index_of(_run: Run, _at: int, items: Items, match: object) -> Items:
-    return [position for position, item in enumerate(items, 1) if equal(item, match) is True]
+def index_of(run: Run, _at: int, items: Items, match: object) -> Items:
+    return [position for position, item in enumerate(run.visit(items), 1) if equal(item, match, run) is True]
 
 
 def _distinct(run: Run, items: Items) -> Items:
@@ -218,7 +224,7 @@ def _distinct(run: Run, items: Items) -> Items:
                 kept.append(item)
             continue
         run.spend(len(others) + 1)
-        if not any(equal(item, other) is True for other in others):
+        if not any(equal(item, other, run) is True for other in others):
             others.append(item)
             kept.append(item)
     return kept
@@ -237,7 +243,7 @@ def distinct_values(run: Run, _at: int, items: Items) -> Items:
 @builtin("duplicate values(list: list): list<T>")
 def duplicate_values(run: Run, _at: int, items: Items) -> Items:
     run.spend(len(items) * len(items))
-    return [one for one in _distinct(run, items) if sum(equal(one, item) is True for item in items) > 1]
+    return [one for one in _distinct(run, items) if sum(equal(one, item, run) is True for item in items) > 1]
 
 
 @builtin("flatten(list: list): list")
@@ -259,6 +265,9 @@ def flatten(run: Run, _at: int, items: Items) -> Items:
 @builtin("sort(list: list, precedes?: function): list<T>")
 def sort(run: Run, at: int, items: Items, precedes: Function | None = None) -> Items | None:
     """A stable sort; without `precedes` by the order of the values."""
+    if precedes is not None and len(precedes.parameters) != 2:
+        run.append((at, f"sort() takes a function of 2 parameters, it has {len(precedes.parameters)}"))
+        return None
 
     def compare(left: object, right: object) -> int:
         run.spend(1)

@@ -114,8 +114,10 @@ def modulo(run: Run, at: int, dividend: Number, divisor: Number) -> object:
     try:
         rest = NUMBERS.remainder(dividend, divisor)
     except DecimalException:
-        whole = _rounded(run, at, cast(Number, divide(run, at, dividend, divisor)), 0, ROUND_FLOOR)
-        return subtract(run, at, dividend, multiply(run, at, divisor, whole))
+        ratio = divide(run, at, dividend, divisor)
+        times = None if ratio is None else _rounded(run, at, cast(Number, ratio), 0, ROUND_FLOOR)
+        product = None if times is None else multiply(run, at, divisor, times)
+        return None if product is None else subtract(run, at, dividend, product)
     return NUMBERS.add(rest, divisor) if rest and (rest < 0) != (divisor < 0) else rest
 
 
@@ -171,7 +173,8 @@ def number(run: Run, at: int, text: str, grouping: str | None = None, point: str
     plain = plain.replace(point, ".") if point else plain
     body = plain[1:] if plain[:1] in ("-", "+") else plain
     if (
-        not body.replace(".", "", 1)
+        not body.isascii()
+        or not body.replace(".", "", 1)
         .replace("e", "", 1)
         .replace("E", "", 1)
         .replace("-", "", 1)

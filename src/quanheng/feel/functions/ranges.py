@@ -58,20 +58,36 @@ def _as_range(value: object) -> Range:
     return value if isinstance(value, Range) else Range(value, True, value, True)
 
 
+def _low(a: Range, b: Range) -> int:
+    """Order of the starts; an open one comes before all others."""
+    if a.low is None or b.low is None:
+        return (a.low is not None) - (b.low is not None)
+    return _compare(a.low, b.low)
+
+
+def _high(a: Range, b: Range) -> int:
+    """Order of the ends; an open one comes behind all others."""
+    if a.high is None or b.high is None:
+        return (a.high is None) - (b.high is None)
+    return _compare(a.high, b.high)
+
+
 def _starts_first(a: Range, b: Range) -> bool:
     """a begins before b does."""
-    found = _compare(a.low, b.low)
+    found = _low(a, b)
     return found < 0 or (found == 0 and a.low_closed and not b.low_closed)
 
 
 def _ends_first(a: Range, b: Range) -> bool:
     """a ends before b does."""
-    found = _compare(a.high, b.high)
+    found = _high(a, b)
     return found < 0 or (found == 0 and not a.high_closed and b.high_closed)
 
 
 def _touches(a: Range, b: Range) -> bool:
     """The end of a is at or behind the start of b."""
+    if a.high is None or b.low is None:
+        return True
     found = _compare(a.high, b.low)
     return found > 0 or (found == 0 and a.high_closed and b.low_closed)
 
@@ -81,6 +97,8 @@ def _before(a: Range, b: Range) -> bool:
 
 
 def _meets(a: Range, b: Range) -> bool:
+    if a.high is None or b.low is None:
+        return False
     return _compare(a.high, b.low) == 0 and a.high_closed and b.low_closed
 
 
@@ -93,11 +111,11 @@ def _overlaps_before(a: Range, b: Range) -> bool:
 
 
 def _finishes(a: Range, b: Range) -> bool:
-    return _compare(a.high, b.high) == 0 and a.high_closed == b.high_closed and not _starts_first(a, b)
+    return _high(a, b) == 0 and a.high_closed == b.high_closed and not _starts_first(a, b)
 
 
 def _point_finishes(a: Range, b: Range) -> bool:
-    return b.high_closed and _compare(a.high, b.high) == 0
+    return b.high_closed and _high(a, b) == 0
 
 
 def _includes(a: Range, b: Range) -> bool:
@@ -105,29 +123,36 @@ def _includes(a: Range, b: Range) -> bool:
 
 
 def _starts(a: Range, b: Range) -> bool:
-    return _compare(a.low, b.low) == 0 and a.low_closed == b.low_closed and not _ends_first(b, a)
+    return _low(a, b) == 0 and a.low_closed == b.low_closed and not _ends_first(b, a)
 
 
 def _point_starts(a: Range, b: Range) -> bool:
-    return b.low_closed and _compare(a.low, b.low) == 0
+    return b.low_closed and _low(a, b) == 0
 
 
 def _coincides(a: Range, b: Range) -> bool:
-    same = _compare(a.low, b.low) == 0 and _compare(a.high, b.high) == 0
+    same = _low(a, b) == 0 and _compare(a.high, b.high) == 0
     return same and a.low_closed == b.low_closed and a.high_closed == b.high_closed
 
 
 Relation = Callable[[Range, Range], bool]
 
 
-def _declare(form: str, relation: Relation, backwards: bool, ranges: str, point: Relation | None = None) -> None:
+def _declare(
+    name: str, forms: tuple[str, ...], relation: Relation, backwards: bool, ranges: str, point: Relation | None = None
+) -> None:
     """One relation. `ranges` says which arguments must be ranges: l, r, both or neither of them."""
 
     def apply(run: Run, at: int, first: object, second: object) -> bool | None:
-        wrong = ("l" in ranges and not isinstance(first, Range)) or ("r" in ranges and not isinstance(second, Range))
+        wrong = any(isinstance(one, Range) and one.point == "!=" for one in (first, second))
+        wrong = (
+            wrong
+            or ("l" in ranges and not isinstance(first, Range))
+            or ("r" in ranges and not isinstance(second, Range))
+        )
         left, right = (second, first) if backwards else (first, second)
         if wrong or first is None or second is None:
-            run.append((at, f"{form.partition('(')[0]}() takes ranges, was {kind_name(first)} and {kind_name(second)}"))
+            run.append((at, f"{name}() takes ranges, was {kind_name(first)} and {kind_name(second)}"))
             return None
         rule = point if point is not None and not isinstance(left, Range) else relation
         try:
@@ -136,20 +161,25 @@ def _declare(form: str, relation: Relation, backwards: bool, ranges: str, point:
             run.append((at, str(error)))
             return None
 
-    builtin(f"{form}: boolean")(apply)
+    for form in forms:
+        builtin(f"{name}({form.replace(',', ': Any,')}: Any): boolean")(apply)
 
 
-_declare("before(value1: Any, value2: Any)", _before, False, "")
-_declare("after(value1: Any, value2: Any)", _before, True, "")
-_declare("meets(range1: Any, range2: Any)", _meets, False, "lr")
-_declare("met by(range1: Any, range2: Any)", _meets, True, "lr")
-_declare("overlaps(range1: Any, range2: Any)", _overlaps, False, "lr")
-_declare("overlaps before(range1: Any, range2: Any)", _overlaps_before, False, "lr")
-_declare("overlaps after(range1: Any, range2: Any)", _overlaps_before, True, "lr")
-_declare("finishes(value: Any, range: Any)", _finishes, False, "r", _point_finishes)
-_declare("finished by(range: Any, value: Any)", _finishes, True, "l", _point_finishes)
-_declare("includes(range: Any, value: Any)", _includes, False, "l")
-_declare("during(value: Any, range: Any)", _includes, True, "r")
-_declare("starts(value: Any, range: Any)", _starts, False, "r", _point_starts)
-_declare("started by(range: Any, value: Any)", _starts, True, "l", _point_starts)
-_declare("coincides(value1: Any, value2: Any)", _coincides, False, "")
+_POINTS = ("point1, point2", "point, range", "range, point", "range1, range2")
+_TWO = ("range1, range2",)
+_WITH = ("point, range", "range1, range2")
+_OF = ("range, point", "range1, range2")
+_declare("before", _POINTS, _before, False, "")
+_declare("after", _POINTS, _before, True, "")
+_declare("meets", _TWO, _meets, False, "lr")
+_declare("met by", _TWO, _meets, True, "lr")
+_declare("overlaps", _TWO, _overlaps, False, "lr")
+_declare("overlaps before", _TWO, _overlaps_before, False, "lr")
+_declare("overlaps after", _TWO, _overlaps_before, True, "lr")
+_declare("finishes", _WITH, _finishes, False, "r", _point_finishes)
+_declare("finished by", _OF, _finishes, True, "l", _point_finishes)
+_declare("includes", _OF, _includes, False, "l")
+_declare("during", _WITH, _includes, True, "r")
+_declare("starts", _WITH, _starts, False, "r", _point_starts)
+_declare("started by", _OF, _starts, True, "l", _point_starts)
+_declare("coincides", ("point1, point2", "range1, range2"), _coincides, False, "")

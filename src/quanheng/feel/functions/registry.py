@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from quanheng.feel.tree import Node
-from quanheng.feel.types import ANY, BY_NAME, FeelType, FunctionType, ListType, RangeType, conforms, join, possible
+from quanheng.feel.types import ANY, BY_NAME, FUNCTION, FeelType, ListType, RangeType, conforms, join, possible
 from quanheng.feel.values import Run, coerced, kind_name, shown
 
 Implementation = Callable[..., object]
@@ -95,7 +95,7 @@ def type_of(text: str) -> FeelType:
     if text.startswith("range<"):
         return RangeType(type_of(text[6:-1]))
     if text == "function":
-        return FunctionType((), ANY)
+        return FUNCTION
     return BY_NAME.get(text, ANY)
 
 
@@ -124,7 +124,8 @@ def builtin(text: str) -> Callable[[F], F]:
 
 def signature_for(name: str, arguments: Sequence[Node], names: Sequence[str]) -> tuple[Signature | None, str]:
     """The form a call means by the types known before run time, or None and the mistake."""
-    mistakes = [(form, form.mistake(arguments, names)) for form in SIGNATURES[name]]
+    forms = sorted(SIGNATURES[name], key=lambda one: one.parameters[: len(names)] != tuple(names))
+    mistakes = [(form, form.mistake(arguments, names)) for form in forms]
     for form, mistake in mistakes:
         if not mistake:
             return form, ""
@@ -139,6 +140,7 @@ def forms_for(name: str, count: int, names: Sequence[str] | None) -> list[Signat
         if names is not None:
             if set(names) <= set(form.parameters) and set(form.parameters[: form.required]) <= set(names):
                 found.append(form)
+                found.sort(key=lambda one: one.parameters[: len(names)] != tuple(names))
         elif form.required <= count and (count <= len(form.parameters) or form.variadic):
             found.append(form)
     return found
@@ -165,14 +167,14 @@ def call_builtin(run: Run, at: int, forms: Sequence[Signature], name: str, argum
     cause = ""
     for form in forms:
         values = placed(form, arguments, names)
-        cause = _fit(form, values)
+        cause = _fit(run, form, values)
         if not cause:
             return form.implementation(run, at, *values)
     run.append((at, cause or f"{name}() has no form with these arguments"))
     return None
 
 
-def _fit(form: Signature, values: list[object]) -> str:
+def _fit(run: Run, form: Signature, values: list[object]) -> str:
     """Convert `values` in place; the reason when one does not fit."""
     last = len(form.kinds) - 1
     for index, value in enumerate(values):
@@ -187,7 +189,7 @@ def _fit(form: Signature, values: list[object]) -> str:
             continue
         if kind is ANY:
             continue
-        values[index], fit = coerced(value, kind)
+        values[index], fit = coerced(value, kind, run)
         if not fit or values[index] is None:
             found = f"{kind_name(value)} {shown(value)}"
             return f"{form.name}(): {form.parameters[position]!r} must be {kind}, was {found}"

@@ -7,7 +7,6 @@ and only opening the log again can tell (fail-stop).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import NamedTuple
 
 from quanheng.kernel import proof
@@ -90,12 +89,13 @@ class Log:
         if not n:
             return first
         body = b"".join(records)
-        if rec.count(body) != n:
+        starts = rec.bounds(body)
+        if len(starts) != n + 1:
             raise LogCorrupt("a group to append holds bytes that are not one record each", found=f"{n} pieces")
         before = self._peaks
         packed = b"".join(before)
         digest = batch_digest(self._digest, first, n, self.epoch, received_ms, packed, self._root, body)
-        peaks = proof.extend_peaks(first, before, proof.leaf_hashes(records))
+        peaks = proof.extend_peaks(first, before, proof.leaves_of(body, starts))
         row = BatchRow(first, n, self.epoch, received_ms, packed, self._root, digest, body)
         try:
             head = self.store.append(row, first, self.epoch)
@@ -246,7 +246,7 @@ class _Tree:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._leaves: dict[int, list[bytes]] = {}
+        self._leaves: dict[int, proof.Hashes] = {}
         self._rows: list[BatchRow] = []
 
     def root(self, size: int) -> bytes:
@@ -305,16 +305,15 @@ class _Tree:
             return row
         raise _corrupt(offset, "is missing", "no batch", "a batch")
 
-    def _leaves_of(self, row: BatchRow) -> list[bytes]:
+    def _leaves_of(self, row: BatchRow) -> proof.Hashes:
         leaves = self._leaves.get(row.first)
         if leaves is None:
-            leaves = self._leaves[row.first] = proof.leaf_hashes(_split(self._log._row_of(row.first).body))
+            leaves = self._leaves[row.first] = _leaves(self._log._row_of(row.first).body)
         return leaves
 
 
-def _split(body: bytes) -> list[bytes]:
-    bounds = [*rec.positions(body).tolist(), len(body)]
-    return [body[start:stop] for start, stop in pairwise(bounds)]
+def _leaves(body: bytes) -> proof.Hashes:
+    return proof.leaves_of(body, rec.bounds(body))
 
 
 def _check_batch(row: BatchRow, previous_digest: bytes, peaks: list[bytes]) -> list[bytes]:
@@ -325,7 +324,7 @@ def _check_batch(row: BatchRow, previous_digest: bytes, peaks: list[bytes]) -> l
             row.first, "carries another tree than the batches before it", row.previous_root.hex(), "their root"
         )
     try:
-        leaves = proof.leaf_hashes(_split(row.body))
+        leaves = _leaves(row.body)
     except LogCorrupt as error:
         raise _corrupt(row.first, "holds bytes that are not records", str(error), "whole records") from error
     if len(leaves) != row.count:
@@ -334,7 +333,7 @@ def _check_batch(row: BatchRow, previous_digest: bytes, peaks: list[bytes]) -> l
 
 
 def _check_extends(row: BatchRow, peaks: list[bytes], seen: Checkpoint) -> None:
-    leaves = proof.leaf_hashes(_split(row.body))[: seen.size - row.first]
+    leaves = _leaves(row.body)[: seen.size - row.first]
     root = proof.root_of(proof.extend_peaks(row.first, peaks, leaves))
     if root != seen.root:
         raise _corrupt(row.first, "is not what a signed checkpoint covers", root.hex(), seen.root.hex())

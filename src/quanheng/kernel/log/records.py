@@ -260,6 +260,16 @@ def positions(body: bytes) -> NDArray[np.int64]:
     return made
 
 
+def bounds(body: bytes) -> NDArray[np.int64]:
+    """`positions`, and the end of the last record behind them.
+
+    Raises
+    ------
+    LogCorrupt : the body is not a whole sequence of records
+    """
+    return np.append(positions(body), len(body))
+
+
 def _not_a_record(position: int, found: str, allowed: str) -> LogCorrupt:
     return LogCorrupt(
         "not a record of the log",
