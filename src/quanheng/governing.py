@@ -35,6 +35,7 @@ CURES = {
 class Asked(msgspec.Struct, frozen=True):
     """What a person asks for.
 
+    pack : needed for `roll_back` without a version; elsewhere it narrows the search
     version : hash of the version, or its first characters; nothing with `roll_back`: the champion before
     files : the content, with `draft`
     share_bp : basis points, with `share`
@@ -91,7 +92,7 @@ def find_version(versions: Versions, asked: Asked) -> Version:
     ------
     NotFound : none begins like that, or more than one
     """
-    known = versions.of(asked.pack)
+    known = versions.of(asked.pack) if asked.pack else [*versions]
     if asked.step == "roll_back" and not asked.version:
         before = versions.before(asked.pack)
         if before is not None:

@@ -61,7 +61,7 @@ def open_engine(config: Config, progress: Callable[[int, int], None] | None = No
     def leapt(off_ms: int) -> None:
         log.write("warning", "clock_jumped", system_clock_ms(), offset_ms=off_ms)
 
-    return Engine.open(
+    engine = Engine.open(
         Path(config.storage.data),
         keys=Path(config.storage.keys),
         store=open_store(config),
@@ -69,6 +69,8 @@ def open_engine(config: Config, progress: Callable[[int, int], None] | None = No
         log_ahead_ms_max=None if config.clock.accept_log_ahead else config.clock.jump_ms_max,
         progress=progress,
     )
+    engine.four_eyes = config.governance.four_eyes
+    return engine
 
 
 def open_store(config: Config) -> LogStore:
@@ -87,6 +89,8 @@ def open_store(config: Config) -> LogStore:
 def activate(engine: Engine, config: Config) -> list[Declared]:
     """Put the configured packs in force (nothing is written if they are already); what they declare.
 
+    Where four eyes are demanded, packs that are in force stay as they are: a start replaces no champion.
+
     Raises
     ------
     ConfigurationError : no pack is configured and none was in force before
@@ -95,7 +99,8 @@ def activate(engine: Engine, config: Config) -> list[Declared]:
     available = available_packs(config.packs.folders)
     if config.packs.load:
         declared, files = chosen_packs(config.packs.load, available)
-        engine.activate(files)
+        in_force = engine.health().get("packs", {}) if engine.four_eyes else {}
+        engine.activate([its for one, its in zip(declared, files, strict=True) if one.name not in in_force])
         return declared
     in_force = engine.health().get("packs")
     if not in_force:
