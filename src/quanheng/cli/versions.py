@@ -193,8 +193,8 @@ def diff(before: str, after: str, /, *, pack: str = "", json: Json = False, plac
         return
     for change in found.changes:
         print(change)
-    many = "nothing differs" if not found.changes else f"{len(found.changes)} changes"
-    console().print(f"{found.pack}: {many}")
+    many = len(found.changes)
+    console().print(f"{found.pack}: {many or 'no'} change{'s' if many != 1 else ''}")
 
 
 @app.command

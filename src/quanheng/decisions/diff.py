@@ -60,7 +60,8 @@ class Change(NamedTuple):
     words: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.words}"
+        kind = "" if self.kind in (POLICY, FILE) else f"{self.kind} "  # A file says what it is by its folder.
+        return f"{kind}{self.where}: {self.words}"
 
 
 def differences(before: Contents, after: Contents) -> list[Change]:

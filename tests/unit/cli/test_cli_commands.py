@@ -40,8 +40,9 @@ def told(capsys, *arguments):
 
 def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
-        "bench", "decision", "demo", "erase", "evaluate", "explain", "ingest", "log checkpoint", "log head", "log verify", "pack activate",
-        "pack check", "pack list", "pack new", "pack show", "policy backtest", "replay", "run", "serve", "token create", "token list", "token revoke",
+        "bench", "decision", "demo", "dmn tck", "erase", "evaluate", "explain", "ingest", "log checkpoint", "log head", "log verify", "pack activate",
+        "pack check", "pack list", "pack new", "pack show", "policy approve", "policy backtest", "policy diff", "policy draft", "policy history", "policy list",
+        "policy monitor", "policy promote", "policy reject", "policy retire", "policy roll-back", "policy share", "policy shadow", "policy show", "policy submit", "replay", "run", "serve", "token create", "token list", "token revoke",
         "train", "version",
     ]  # fmt: skip
 
