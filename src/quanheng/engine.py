@@ -21,6 +21,7 @@ from quanheng.kernel.errors import (
     ConfigurationError,
     EpochFenced,
     NotAuthenticated,
+    NotFound,
     NotPermitted,
 )
 from quanheng.kernel.index import RequestIndex
@@ -342,6 +343,19 @@ class Engine:
             "as_of": self.log.head,
             "items": [self.reader.rejected(offset) for offset in shown],
         }
+
+    def versions(self, pack: str = "") -> dict[str, Any]:
+        """Every version with where it stands and the steps it took; of one pack, or of all.
+
+        Raises
+        ------
+        NotFound : the pack has none
+        """
+        found = governing.shown(self.state.versions, pack)
+        if pack and not found:
+            known = sorted({one.pack for one in self.state.versions})
+            raise NotFound("the pack has no version here", where=pack, allowed=", ".join(known) or "none has one")
+        return {"as_of": self.log.head, "versions": found}
 
     def health(self) -> dict[str, Any]:
         """Committed offset, writer epoch and active packs."""

@@ -144,6 +144,13 @@ def test_a_restart_and_a_snapshot_keep_every_version(tmp_path, clock):
     engine.close()
 
 
+def test_the_engine_shows_the_versions_of_a_pack_or_of_all(engine):
+    assert [one["pack"] for one in engine.versions()["versions"]] == ["party", "shop"]
+    assert engine.versions("shop") == {"as_of": engine.log.head, "versions": shown(engine.state.versions, "shop")}
+    with pytest.raises(NotFound, match="none: the pack has no version here; allowed: party, shop"):
+        engine.versions("none")
+
+
 # -- who may, and when
 
 
