@@ -1,7 +1,8 @@
 """decisions.shadow: what a version in shadow costs those who wait: p99 with it over p99 without, in per cent.
 
 One engine, the pack's own traffic at a fixed pace, one durable commit for each event. The follower runs in its own
-process, as `quanheng serve` starts it; in every other stretch it is stopped, and catches up in the next one.
+process, as `quanheng serve` starts it; in every other stretch it is stopped, and catches up in the next one. The figure
+compares the p99 of the typical stretch (the median of all): one stall of the disk decides the p99 of a whole run.
 """
 
 from __future__ import annotations
@@ -42,34 +43,26 @@ def run(quick: bool = False) -> Measured:
         steady_memory()
         follower = _follower(folder)
         try:
-            times: dict[bool, list[float]] = {True: [], False: []}
+            times: dict[bool, list[list[float]]] = {True: [], False: []}
             for number in range(2 * rounds):
                 start = WARM + number * PER_S
                 with_it = number % 2 == 0
                 follower.send_signal(signal.SIGCONT if with_it else signal.SIGSTOP)
-                times[with_it] += _paced(engine, requests[start : start + PER_S])
+                times[with_it].append(_paced(engine, requests[start : start + PER_S]))
             follower.send_signal(signal.SIGCONT)
             judged = _judged(folder / "data", hash, engine.log.head)
         finally:
             follower.kill()
             follower.wait()
             engine.close()
-    p99 = {
-        name: float(np.percentile(taken, 99)) * 1e3
-        for name, taken in (("with", times[True]), ("without", times[False]))
-    }
-    p50 = {
-        name: float(np.percentile(taken, 50)) * 1e3
-        for name, taken in (("with", times[True]), ("without", times[False]))
-    }
-    extra: dict[str, object] = {
-        **{f"p99_{name}_ms": round(value, 3) for name, value in p99.items()},
-        **{f"p50_{name}_ms": round(value, 3) for name, value in p50.items()},
-        "events_each": len(times[True]),
-        "judged_in_shadow": judged,
-        "events_per_s": PER_S,
-    }
-    return Measured((p99["with"] / p99["without"] - 1) * 100, "%", {}, extra)
+    typical = {name: float(np.median([np.percentile(one, 99) for one in taken])) for name, taken in times.items()}
+    extra: dict[str, object] = {"events_each": rounds * PER_S, "judged_in_shadow": judged, "events_per_s": PER_S}
+    for with_it, name in ((True, "with"), (False, "without")):
+        extra[f"p99_{name}_ms"] = round(typical[with_it] * 1e3, 3)
+        for percent in (50, 99):
+            overall = float(np.percentile(np.concatenate(times[with_it]), percent))
+            extra[f"overall_p{percent}_{name}_ms"] = round(overall * 1e3, 3)
+    return Measured((typical[True] / typical[False] - 1) * 100, "%", {}, extra)
 
 
 def _in_shadow(engine: Engine) -> str:

@@ -16,23 +16,21 @@ from quanheng import governing, recovery
 from quanheng.activation import Proposal, check_layouts, in_force_of, propose
 from quanheng.decisions.versions import Move
 from quanheng.facts import events_columns
+from quanheng.indexing import open_index
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import (
     ConfigurationError,
-    EpochFenced,
     NotAuthenticated,
     NotFound,
     NotPermitted,
 )
 from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.log import Log
-from quanheng.kernel.log.records import NONE_16
-from quanheng.kernel.log.sqlite import SqliteLogStore, refusal
+from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.kernel.log.store import LogStore
 from quanheng.kernel.seal import KeyRing
 from quanheng.kernel.snapshot import Snapshots
-from quanheng.kernel.steady import SteadyClock
-from quanheng.kernel.time import format_time
+from quanheng.kernel.steady import SteadyClock, begin_after
 from quanheng.loading.files import PackFiles
 from quanheng.reading import Reader
 from quanheng.state import (
@@ -50,10 +48,6 @@ from quanheng.writer import Clock, Writer
 SCOPES = ("ingest", "read", "author", "approve", "admin")
 KEY_HOLDER = "key holder"
 """Who acts where no token is asked for: whoever may open the key ring folder."""
-
-INDEX_CHECKED = 512
-"""How many of the newest records are compared with the request index on opening."""
-
 
 JUMP_MS_MAX = 1_000
 """How far the machine's clock may leap and be followed at once, and how far a log may be ahead of it on opening."""
@@ -139,8 +133,8 @@ class Engine:
         content, snapshots = ContentStore(folder / "content"), Snapshots(folder / "snapshots")
         state = recovery.rebuild(log, content, snapshots, progress=progress)
         clock = clock or SteadyClock(system_clock_ms, passed_ms, JUMP_MS_MAX)
-        _check_clock(clock, state.received_ms, log_ahead_ms_max)
-        index = _open_index(folder / "index.db", log)
+        begin_after(clock, state.received_ms, log_ahead_ms_max)
+        index = open_index(folder / "index.db", log)
         engine = cls(folder, ring, log, content, snapshots, index, state, clock)
         engine._finish_erasures()
         if in_force_of(engine.reader, state.program).sources != state.program.source_versions():
@@ -392,69 +386,3 @@ class Engine:
         self.index.close()
         self.log.close()
         self.ring.close()
-
-
-def _check_clock(clock: Clock, last_ms: int, ahead_ms_max: int | None) -> None:
-    """Refuse a log whose newest stamp lies in the future, or go on from there if that is wished."""
-    ahead_ms = last_ms - clock()
-    if ahead_ms_max is not None and ahead_ms > ahead_ms_max:
-        raise ConfigurationError(
-            "the newest stamp of the log is ahead of this machine's clock",
-            where="clock",
-            found=f"{ahead_ms} ms, {format_time(last_ms)}",
-            allowed=f"at most {ahead_ms_max} ms (clock.jump_ms_max)",
-            cure="Set the clock of the machine. If it is right and the log was stamped by a wrong one, restore a copy "
-            "of before, or go on from its stamp with clock.accept_log_ahead = true.",
-        )
-    if ahead_ms > 0 and isinstance(clock, SteadyClock):
-        clock.begin_at(last_ms)
-
-
-def _open_index(path: Path, log: Log) -> RequestIndex:
-    """The request index, caught up with the log. One that belongs to another log is built again: it is derived."""
-    try:
-        index = RequestIndex(path, epoch=log.epoch or 0)
-    except EpochFenced:
-        _check_epoch(log)
-        index = _built_again(path, log)  # Of another timeline: a log restored from a copy counts its epochs again.
-    if index.watermark() > log.head:
-        raise ConfigurationError(
-            "the request index is ahead of the log",
-            where=str(path),
-            found=str(index.watermark()),
-            allowed=f"at most {log.head}",
-            cure="Is the log file the right one? If it was restored from a copy, delete the index: it is built again.",
-        )
-    if not _agrees(index, log):
-        index.close()
-        index = _built_again(path, log)
-    for first, columns in log.read_columns(index.watermark(), recovery.HEADER_KEYS_MAX, recovery.HEADER_NUMBERS_MAX):
-        index.add_columns(first, columns)
-    return index
-
-
-def _built_again(path: Path, log: Log) -> RequestIndex:
-    """An empty index in place of one that belongs to another log. Whoever was fenced meanwhile may not remove it."""
-    _check_epoch(log)
-    for file in path.parent.glob(path.name + "*"):
-        file.unlink()
-    return RequestIndex(path, epoch=log.epoch or 0)
-
-
-def _check_epoch(log: Log) -> None:
-    tip = log.store.tip()
-    if tip.epoch != log.epoch:
-        raise refusal("the log", tip, log.head, log.head, log.epoch or 0)
-
-
-def _agrees(index: RequestIndex, log: Log) -> bool:
-    """Whether the newest records that the index covers are where it says. One of another timeline differs there."""
-    upto = index.watermark()
-    first_checked = max(0, upto - INDEX_CHECKED)
-    for first, columns in log.read_columns(first_checked, recovery.HEADER_KEYS_MAX, recovery.HEADER_NUMBERS_MAX, upto):
-        keys = {columns.request_key(row): first + row for row in range(len(columns))}
-        keys.pop(NONE_16, None)
-        found = index.lookup(list(keys)) if keys else {}
-        if any(key not in found or found[key].event != offset for key, offset in keys.items()):
-            return False
-    return True

@@ -7,7 +7,7 @@ import json
 import pytest
 from test_cli_commands import told
 
-from quanheng.cli import versions
+from quanheng.cli import steps
 from quanheng.engine import Engine
 from quanheng.events.intake import Request
 from quanheng.kernel.errors import InputError
@@ -193,11 +193,11 @@ def test_who_takes_a_step_needs_a_token(home, capsys, monkeypatch):
 @pytest.mark.parametrize("percent", ["five", "0.001", "", "NaN", "1e99"])
 def test_a_share_that_cannot_be_read(percent):
     with pytest.raises(InputError, match=r"--percent: the share cannot be read; .*in steps of 0\.01"):
-        versions.basis_points(percent)
+        steps.basis_points(percent)
 
 
 def test_shares_in_basis_points():
-    assert [versions.basis_points(text) for text in ("0.01", "5", "99.99", "100")] == [1, 500, 9_999, 10_000]
+    assert [steps.basis_points(text) for text in ("0.01", "5", "99.99", "100")] == [1, 500, 9_999, 10_000]
 
 
 def test_a_version_or_pack_that_is_not_there(home, capsys):
