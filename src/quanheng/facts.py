@@ -61,6 +61,20 @@ class DecisionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     arm: str = ""
 
 
+class _ChampionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A body without its last field: how decisions were recorded before there were arms, and still are without one."""
+
+    outcome: str
+    status: str
+    reasons: Sequence[str]
+    opinions: Sequence[Opinion]
+    vector: bytes
+    formulas: bytes
+    sources: bytes
+    program: int
+    engine: str
+
+
 class Evidence(msgspec.Struct, frozen=True, gc=False):
     """One row of what was known, as bytes for the decision's body."""
 
@@ -87,7 +101,14 @@ _decode_body = msgspec.msgpack.Decoder(DecisionBody).decode
 
 def encode_body(body: DecisionBody) -> bytes:
     """Bytes of a decision body: equal bodies give equal bytes, so replay can compare bytes."""
-    return _encode_body(body)
+    if body.arm:
+        return _encode_body(body)
+    return _encode_body(
+        _ChampionBody(
+            body.outcome, body.status, body.reasons, body.opinions, body.vector, body.formulas, body.sources,
+            body.program, body.engine,
+        )
+    )  # fmt: skip
 
 
 def decode_body(data: bytes) -> DecisionBody:

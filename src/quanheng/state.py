@@ -77,7 +77,7 @@ class PlatformEvent(NamedTuple):
 
 
 class Kept(msgspec.Struct):
-    """What a snapshot keeps of the state besides the features."""
+    """What a snapshot keeps of the state besides the features. One that lacks a part is of another format."""
 
     head: int
     received_ms: int
@@ -88,7 +88,7 @@ class Kept(msgspec.Struct):
     rejected: int
     rejects: list[int]
     erasures: dict[str, int]
-    versions: list[Version] = []
+    versions: list[Version]
 
 
 class State:

@@ -18,7 +18,7 @@ from quanheng.governing import Asked, shown
 from quanheng.kernel.errors import ConfigurationError, DeclarationError, InputError, NotFound, NotPermitted
 from quanheng.program import Challenger
 from quanheng.replay import replay
-from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED
+from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED, State
 
 AMOUNT = 450_000
 """Approved by the shop as it is, declined by LOWER."""
@@ -149,6 +149,26 @@ def test_the_engine_shows_the_versions_of_a_pack_or_of_all(engine):
     assert engine.versions("shop") == {"as_of": engine.log.head, "versions": shown(engine.state.versions, "shop")}
     with pytest.raises(NotFound, match="none: the pack has no version here; allowed: party, shop"):
         engine.versions("none")
+
+
+def test_a_snapshot_of_before_there_were_versions_is_passed_over(tmp_path, clock, monkeypatch):
+    engine = opened(tmp_path, clock)
+    drafted(engine)
+    live = engine.state.digest()
+    engine.close()
+    real = State._kept
+
+    def older(state: State) -> bytes:
+        kept = msgspec.msgpack.decode(real(state))
+        del kept["versions"]
+        return msgspec.msgpack.encode(kept)
+
+    monkeypatch.setattr(State, "_kept", older)
+    assert write_snapshot(tmp_path / "data").written
+    monkeypatch.undo()
+    engine = opened(tmp_path, clock)
+    assert engine.state.digest() == live
+    engine.close()
 
 
 # -- who may, and when
@@ -309,6 +329,8 @@ def test_decisions_of_both_arms_name_their_arm_and_replay_byte_for_byte(engine):
         recorded = engine.reader.recorded_decision(reply.decision)
         arms[recorded.body.arm] += 1
         assert (recorded.body.arm == hash) is (reply.outcome == "decline")
+        # A champion's body has the nine parts of logs from before there were arms.
+        assert len(msgspec.msgpack.decode(recorded.payload)) == (10 if recorded.body.arm else 9)
         report = replay(engine.reader, engine.snapshots, reply.decision)
         assert (report.same, report.differences) == (True, ())
         told = engine.decision(reply.decision)["versions"]["packs"]
