@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from shop import T0, ask, opened
-from test_engine import MORE, fill
+from test_engine import LOWER, MORE, fill
 from test_governing import drafted, take
 
 from quanheng.decisions.backtest.sequential import Monitor
@@ -15,6 +15,7 @@ from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.loading.find import read_packs
 from quanheng.past.backtest import Settings, backtest
+from quanheng.past.explaining import explain_decision
 from quanheng.past.versions import Asked
 from quanheng.reading import Reader
 from quanheng.shadow import catch_up
@@ -50,7 +51,7 @@ def matrix(told) -> dict[tuple[str, str], int]:
 
 
 def test_the_shadow_says_what_a_backtest_says_of_the_same_decisions(engine, book):
-    fill(engine, seed=1, groups=4)  # Before the trial: not judged.
+    engine.submit([ask("before", 450_000, customer="before")])  # Before the trial: not judged.
     hash = drafted(engine)
     take(engine, "shadow", version=hash)
     first = engine.log.head
@@ -59,20 +60,13 @@ def test_the_shadow_says_what_a_backtest_says_of_the_same_decisions(engine, book
     reached = catch_up(reading(engine), book)
     told = book.told("shop", hash)
     assert (reached, told["reached"], told["problem"], told["erased"]) == (engine.log.head, engine.log.head, "", 0)
-    settings = Settings("shop", Asked(hash, None), Asked("recorded", None), sample_max=10_000)
-    expected: Counter[tuple[str, str]] = Counter()
+    settings = Settings("shop", Asked(hash, None), Asked("recorded", None))
     found = backtest(engine.reader, read_packs(), settings)
-    before = {n for n in range(first) if engine.log.record(n).kind == 2}
-    outcomes = found["outcomes"]
-    for one, row in zip(outcomes, found["matrix"], strict=True):
-        for other, count in zip(outcomes, row, strict=True):
-            if count:
-                expected[one, other] += count
-    for change in found["changes"]:
-        expected[change["from"], change["to"]] -= len(before.intersection(change["examples"]))
-    changed = {pair: count for pair, count in expected.items() if pair[0] != pair[1] and count}
-    assert {pair: count for pair, count in matrix(told).items() if pair[0] != pair[1]} == changed
-    assert changed["approve", "decline"] > 5
+    cells = [(one, other) for one in found["outcomes"] for other in found["outcomes"]]
+    expected = dict(zip(cells, (count for row in found["matrix"] for count in row), strict=True))
+    expected["approve", "decline"] -= 1
+    assert matrix(told) == {pair: count for pair, count in expected.items() if count}
+    assert expected["approve", "decline"] > 5
     assert sum(matrix(told).values()) == sum(1 for n in range(first, engine.log.head) if engine.log.record(n).kind == 2)
     newest = told["changed"][0]["decision"]
     assert engine.reader.recorded_decision(newest).outcome == told["changed"][0]["champion"]
@@ -187,3 +181,41 @@ def test_only_the_newest_changed_decisions_are_kept(book):
     told = book.told("shop", trial.hash, newest=10 * CHANGED_MAX)
     assert [one["decision"] for one in told["changed"]] == list(range(3 * CHANGED_MAX - 1, 2 * CHANGED_MAX - 1, -1))
     assert told["matrix"][0]["minor"] == 3 * CHANGED_MAX * 2**62
+
+
+EXTRA = ("features.toml", "[[formula]]", '[[formula]]\nname = "double"\nfeel = "amount_minor * 2"\n\n[[formula]]')
+
+
+def test_decisions_of_both_arms_are_backtested_and_explained_by_what_decided_them(engine):
+    """The challenger has one more formula, so that the evidence of the arms is laid out differently."""
+    hash = drafted(engine, *LOWER, EXTRA)
+    take(engine, "share", version=hash, share_bp=5_000)
+    replies = engine.submit([ask(f"a{n}", 450_000, customer=f"c{n}") for n in range(80)])
+    declined = [reply.decision for reply in replies if reply.outcome == "decline"]
+    against_champion = backtest(
+        engine.reader, read_packs(), Settings("shop", Asked("active", None), Asked("recorded", None), sample_max=100)
+    )
+    against_challenger = backtest(
+        engine.reader, read_packs(), Settings("shop", Asked(hash, None), Asked("recorded", None), sample_max=100)
+    )
+    assert [(one["from"], one["to"], one["count"]) for one in against_champion["changes"]] == [
+        ("decline", "approve", len(declined))
+    ]
+    assert against_champion["changes"][0]["examples"] == declined[:5]
+    assert [(one["from"], one["to"], one["count"]) for one in against_challenger["changes"]] == [
+        ("approve", "decline", 80 - len(declined))
+    ]
+    assert against_champion["left_out"]["not_readable"] == against_challenger["left_out"]["not_readable"] == 0
+    told = explain_decision(engine.reader, declined[0])
+    assert told.outcome == "decline"
+
+
+def test_a_shadow_beside_a_challenger_is_compared_with_the_champion_alone(engine, book):
+    hash = drafted(engine)
+    other = drafted(engine, ("parameters/limits.toml", "value = 10,", "value = 9,"))
+    take(engine, "share", version=hash, share_bp=5_000)
+    take(engine, "shadow", version=other)
+    replies = engine.submit([ask(f"a{n}", 450_000, customer=f"c{n}") for n in range(80)])
+    catch_up(reading(engine), book)
+    by_champion = sum(reply.outcome == "approve" for reply in replies)
+    assert matrix(book.told("shop", other)) == {("approve", "approve"): by_champion}
