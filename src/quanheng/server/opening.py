@@ -89,7 +89,7 @@ def open_store(config: Config) -> LogStore:
 def activate(engine: Engine, config: Config) -> list[Declared]:
     """Put the configured packs in force (nothing is written if they are already); what they declare.
 
-    Where four eyes are demanded, packs that are in force stay as they are: a start replaces no champion.
+    A start replaces no champion that people promoted, and where four eyes are demanded none at all.
 
     Raises
     ------
@@ -99,8 +99,7 @@ def activate(engine: Engine, config: Config) -> list[Declared]:
     available = available_packs(config.packs.folders)
     if config.packs.load:
         declared, files = chosen_packs(config.packs.load, available)
-        in_force = engine.health().get("packs", {}) if engine.four_eyes else {}
-        engine.activate([its for one, its in zip(declared, files, strict=True) if one.name not in in_force])
+        engine.activate([its for one, its in zip(declared, files, strict=True) if not _stays(engine, one.name)])
         return declared
     in_force = engine.health().get("packs")
     if not in_force:
@@ -112,6 +111,13 @@ def activate(engine: Engine, config: Config) -> list[Declared]:
             cure="Name one in quanheng.toml, or with --pack.",
         )
     return []
+
+
+def _stays(engine: Engine, pack: str) -> bool:
+    from quanheng.decisions.versions import INSTALLED
+
+    champion = engine.state.versions.champion(pack)
+    return champion is not None and (engine.four_eyes or champion.moves[-1].step != INSTALLED)
 
 
 def available_packs(folders: Sequence[str] = ()) -> dict[str, PackFiles]:

@@ -182,6 +182,32 @@ def test_a_start_with_four_eyes_leaves_champions_as_they_are(home):
     engine.close()
 
 
+def test_a_start_leaves_a_promoted_champion_as_it_is(home, capsys):
+    from quanheng.server import config as configuration
+    from quanheng.server.opening import activate, open_engine
+
+    folder, be = home
+    hash = json.loads(told(capsys, "policy", "draft", str(folder / "changed"), "--json", *places(folder))[1])["hash"]
+    (folder / "quanheng.toml").write_text("")  # One person may activate, two promoted this one.
+    told(capsys, "policy", "submit", hash, "--reason", "x", *places(folder))
+    be("ben")
+    for step in ("approve", "promote"):
+        assert told(capsys, "policy", step, hash, "--reason", "x", *places(folder))[0] == 0
+    original = folder / "shop"
+    for name, content in starter_files("shop").items():
+        (original / name).parent.mkdir(parents=True, exist_ok=True)
+        (original / name).write_bytes(content)
+    laid = {"storage.data": str(folder / "data"), "storage.keys": str(folder / "keys")}
+    config = configuration.read(None, laid | {"packs.load": ["shop"], "packs.folders": [str(original)]})
+    engine = open_engine(config)
+    assert not engine.four_eyes
+    activate(engine, config)
+    champion = engine.state.versions.champion("shop")
+    assert champion is not None
+    assert champion.hash == hash
+    engine.close()
+
+
 def test_who_takes_a_step_needs_a_token(home, capsys, monkeypatch):
     folder, _ = home
     monkeypatch.delenv("QUANHENG_TOKEN")
