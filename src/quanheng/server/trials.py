@@ -17,7 +17,8 @@ import msgspec
 from quanheng.server.config import Config
 
 LOOK_S = 2.0
-POLL_S = 0.5
+POLL_S = 2.0
+"""How often the follower looks: what has come meanwhile is judged in one go, and kept by one write."""
 NICE = 19
 
 
@@ -57,6 +58,8 @@ def main() -> None:
     from quanheng.shadow_book import Book
 
     os.nice(NICE)
+    if hasattr(os, "SCHED_IDLE"):  # Linux: it runs only where nobody else wants to.
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     server = os.getppid()
     config = msgspec.json.decode(sys.argv[1], type=Config)
     folder = Path(config.storage.data)
