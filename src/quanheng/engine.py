@@ -10,25 +10,27 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from quanheng import recovery
+import msgspec
+
+from quanheng import governing, recovery
 from quanheng.activation import Proposal, check_layouts, in_force_of, propose
+from quanheng.decisions.versions import Move
 from quanheng.facts import events_columns
+from quanheng.indexing import open_index
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import (
     ConfigurationError,
-    EpochFenced,
     NotAuthenticated,
+    NotFound,
     NotPermitted,
 )
 from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.log import Log
-from quanheng.kernel.log.records import NONE_16
-from quanheng.kernel.log.sqlite import SqliteLogStore, refusal
+from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.kernel.log.store import LogStore
 from quanheng.kernel.seal import KeyRing
 from quanheng.kernel.snapshot import Snapshots
-from quanheng.kernel.steady import SteadyClock
-from quanheng.kernel.time import format_time
+from quanheng.kernel.steady import SteadyClock, begin_after
 from quanheng.loading.files import PackFiles
 from quanheng.reading import Reader
 from quanheng.state import (
@@ -36,16 +38,16 @@ from quanheng.state import (
     SUBJECT_ERASED,
     TOKEN_ISSUED,
     TOKEN_REVOKED,
+    VERSION_MOVED,
     Activated,
     Actor,
     State,
 )
 from quanheng.writer import Clock, Writer
 
-SCOPES = ("ingest", "read", "admin")
-INDEX_CHECKED = 512
-"""How many of the newest records are compared with the request index on opening."""
-
+SCOPES = ("ingest", "read", "author", "approve", "admin")
+KEY_HOLDER = "key holder"
+"""Who acts where no token is asked for: whoever may open the key ring folder."""
 
 JUMP_MS_MAX = 1_000
 """How far the machine's clock may leap and be followed at once, and how far a log may be ahead of it on opening."""
@@ -73,7 +75,10 @@ def steady_memory() -> None:
 
 
 class Engine:
-    """Open one with `Engine.open`; one process, one engine, one writer."""
+    """Open one with `Engine.open`; one process, one engine, one writer.
+
+    four_eyes : whether a champion can only be replaced by two people, or by breaking the glass
+    """
 
     def __init__(
         self,
@@ -88,6 +93,7 @@ class Engine:
     ) -> None:
         self.folder, self.ring, self.log, self.content, self.snapshots = folder, ring, log, content, snapshots
         self.index, self.state = index, state
+        self.four_eyes = False
         self.reader = Reader(log, content, ring)
         self.writer = Writer(log, ring, index, self.reader, state, clock)
         self.prepare, self.commit = self.writer.prepare, self.writer.commit
@@ -127,8 +133,8 @@ class Engine:
         content, snapshots = ContentStore(folder / "content"), Snapshots(folder / "snapshots")
         state = recovery.rebuild(log, content, snapshots, progress=progress)
         clock = clock or SteadyClock(system_clock_ms, passed_ms, JUMP_MS_MAX)
-        _check_clock(clock, state.received_ms, log_ahead_ms_max)
-        index = _open_index(folder / "index.db", log)
+        begin_after(clock, state.received_ms, log_ahead_ms_max)
+        index = open_index(folder / "index.db", log)
         engine = cls(folder, ring, log, content, snapshots, index, state, clock)
         engine._finish_erasures()
         if in_force_of(engine.reader, state.program).sources != state.program.source_versions():
@@ -138,16 +144,22 @@ class Engine:
 
     # The platform's own events.
 
-    def activate(self, packs: Iterable[PackFiles]) -> Activated:
+    def activate(self, packs: Iterable[PackFiles], *, actor: str = KEY_HOLDER, break_glass: str = "") -> Activated:
         """Check packs, run their golden cases, and put the whole set in force from here on.
 
         Packs that were active and are not among `packs` stay. Nothing changes if the set is already in force.
 
+        Parameters
+        ----------
+        actor : who does it
+        break_glass : why it is done without a second person, where four eyes are demanded
+
         Raises
         ------
         DeclarationError : problems of the packs, or golden cases that fail
+        NotPermitted : four eyes are demanded and a champion would be replaced without them
         """
-        return self.put_in_force(self.propose(packs))
+        return self.put_in_force(self.propose(packs), actor=actor, break_glass=break_glass)
 
     def propose(self, packs: Iterable[PackFiles]) -> Proposal:
         """The long half of `activate`: check and rehearse. May run in another thread, beside groups.
@@ -158,14 +170,56 @@ class Engine:
         """
         return propose(self.state, self.reader, packs)
 
-    def put_in_force(self, proposal: Proposal) -> Activated:
-        """The short half of `activate`: one event. No group may be in flight. What can fail comes before the event.
+    def put_in_force(self, proposal: Proposal, *, actor: str = KEY_HOLDER, break_glass: str = "") -> Activated:
+        """The short half of `activate`. No group may be in flight. What can fail comes before the events.
 
         Raises
         ------
         ConfigurationError : other packs were put in force since they were proposed; nothing changed
         DeclarationError : events came that the proposed packs would read otherwise; nothing changed
+        NotPermitted : four eyes are demanded and a champion would be replaced without them; nothing changed
         """
+        before = in_force_of(self.reader, self.state.program)
+        packs = proposal.activated.packs
+        replaced = [name for name, hash in sorted(before.packs.items()) if packs.get(name) != hash]
+        if self.four_eyes and replaced and not break_glass.strip():
+            raise NotPermitted(
+                "a champion is replaced by two people",
+                where=", ".join(replaced),
+                found=actor,
+                allowed="draft, submit, and another person who approves and promotes",
+                cure="quanheng policy draft FOLDER; in an emergency: --break-glass REASON, which is recorded.",
+            )
+        activated = msgspec.structs.replace(proposal.activated, by=actor, why=break_glass)
+        return self._put_in_force(proposal._replace(activated=activated))
+
+    def propose_step(self, asked: governing.Asked) -> governing.Moving:
+        """The long half of a step in the life of a version. May run in another thread, beside groups.
+
+        Raises
+        ------
+        NotPermitted, InputError, NotFound : the step cannot be taken, and why
+        DeclarationError : problems of the content, or golden cases that fail
+        """
+        return governing.begin(self.state, self.reader, asked)
+
+    def take_step(self, moving: governing.Moving) -> Move:
+        """The short half of a step: it and what it puts in force become durable together. No group may be in flight.
+
+        Raises
+        ------
+        As `propose_step`: another step came between. ConfigurationError : other packs were put in force meanwhile
+        """
+        governing.check(self.state.versions, moving.move)
+        move = msgspec.structs.replace(moving.move, received_ms=self.writer.stamp())
+        if moving.proposal is None:
+            self.writer.record(VERSION_MOVED, move)
+        else:
+            self._put_in_force(moving.proposal, move)
+        return move
+
+    def _put_in_force(self, proposal: Proposal, move: Move | None = None) -> Activated:
+        """An activation, with the step that it follows from in the same durable batch."""
         if proposal.base != self.state.program.activation:
             raise ConfigurationError(
                 "other packs were put in force while these were being checked",
@@ -179,7 +233,8 @@ class Engine:
             return proposal.activated
         if proposal.folded is not None:
             recovery.fold_windows(proposal.folded, self.log, self.log.head)
-        offset = self.writer.record(PACKS_ACTIVATED, proposal.activated)
+        steps: list[tuple[int, object]] = [] if move is None else [(VERSION_MOVED, move)]
+        offset = self.writer.record_all([*steps, (PACKS_ACTIVATED, proposal.activated)]) + len(steps)
         self.state.adopt(recovery.keep_program(proposal.program, proposal.activated, offset), proposal.folded)
         self.writer.renew_intake()
         return proposal.activated
@@ -283,6 +338,19 @@ class Engine:
             "items": [self.reader.rejected(offset) for offset in shown],
         }
 
+    def versions(self, pack: str = "") -> dict[str, Any]:
+        """Every version with where it stands and the steps it took; of one pack, or of all.
+
+        Raises
+        ------
+        NotFound : the pack has none
+        """
+        found = governing.shown(self.state.versions, pack)
+        if pack and not found:
+            known = sorted({one.pack for one in self.state.versions})
+            raise NotFound("the pack has no version here", where=pack, allowed=", ".join(known) or "none has one")
+        return {"as_of": self.log.head, "versions": found}
+
     def health(self) -> dict[str, Any]:
         """Committed offset, writer epoch and active packs."""
         activation = self.state.program.activation
@@ -318,69 +386,3 @@ class Engine:
         self.index.close()
         self.log.close()
         self.ring.close()
-
-
-def _check_clock(clock: Clock, last_ms: int, ahead_ms_max: int | None) -> None:
-    """Refuse a log whose newest stamp lies in the future, or go on from there if that is wished."""
-    ahead_ms = last_ms - clock()
-    if ahead_ms_max is not None and ahead_ms > ahead_ms_max:
-        raise ConfigurationError(
-            "the newest stamp of the log is ahead of this machine's clock",
-            where="clock",
-            found=f"{ahead_ms} ms, {format_time(last_ms)}",
-            allowed=f"at most {ahead_ms_max} ms (clock.jump_ms_max)",
-            cure="Set the clock of the machine. If it is right and the log was stamped by a wrong one, restore a copy "
-            "of before, or go on from its stamp with clock.accept_log_ahead = true.",
-        )
-    if ahead_ms > 0 and isinstance(clock, SteadyClock):
-        clock.begin_at(last_ms)
-
-
-def _open_index(path: Path, log: Log) -> RequestIndex:
-    """The request index, caught up with the log. One that belongs to another log is built again: it is derived."""
-    try:
-        index = RequestIndex(path, epoch=log.epoch or 0)
-    except EpochFenced:
-        _check_epoch(log)
-        index = _built_again(path, log)  # Of another timeline: a log restored from a copy counts its epochs again.
-    if index.watermark() > log.head:
-        raise ConfigurationError(
-            "the request index is ahead of the log",
-            where=str(path),
-            found=str(index.watermark()),
-            allowed=f"at most {log.head}",
-            cure="Is the log file the right one? If it was restored from a copy, delete the index: it is built again.",
-        )
-    if not _agrees(index, log):
-        index.close()
-        index = _built_again(path, log)
-    for first, columns in log.read_columns(index.watermark(), recovery.HEADER_KEYS_MAX, recovery.HEADER_NUMBERS_MAX):
-        index.add_columns(first, columns)
-    return index
-
-
-def _built_again(path: Path, log: Log) -> RequestIndex:
-    """An empty index in place of one that belongs to another log. Whoever was fenced meanwhile may not remove it."""
-    _check_epoch(log)
-    for file in path.parent.glob(path.name + "*"):
-        file.unlink()
-    return RequestIndex(path, epoch=log.epoch or 0)
-
-
-def _check_epoch(log: Log) -> None:
-    tip = log.store.tip()
-    if tip.epoch != log.epoch:
-        raise refusal("the log", tip, log.head, log.head, log.epoch or 0)
-
-
-def _agrees(index: RequestIndex, log: Log) -> bool:
-    """Whether the newest records that the index covers are where it says. One of another timeline differs there."""
-    upto = index.watermark()
-    first_checked = max(0, upto - INDEX_CHECKED)
-    for first, columns in log.read_columns(first_checked, recovery.HEADER_KEYS_MAX, recovery.HEADER_NUMBERS_MAX, upto):
-        keys = {columns.request_key(row): first + row for row in range(len(columns))}
-        keys.pop(NONE_16, None)
-        found = index.lookup(list(keys)) if keys else {}
-        if any(key not in found or found[key].event != offset for key, offset in keys.items()):
-            return False
-    return True

@@ -46,7 +46,23 @@ class DecisionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     formulas : float64 little-endian, the formula columns
     sources : float64 little-endian, the columns of models and other sources
     program : offset of the activation whose versions decided
+    arm : hash of the challenger that decided instead of the champion; nothing = the champion
     """
+
+    outcome: str
+    status: str
+    reasons: Sequence[str]
+    opinions: Sequence[Opinion]
+    vector: bytes
+    formulas: bytes
+    sources: bytes
+    program: int
+    engine: str
+    arm: str = ""
+
+
+class _ChampionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A body without its last field: how decisions were recorded before there were arms, and still are without one."""
 
     outcome: str
     status: str
@@ -85,7 +101,14 @@ _decode_body = msgspec.msgpack.Decoder(DecisionBody).decode
 
 def encode_body(body: DecisionBody) -> bytes:
     """Bytes of a decision body: equal bodies give equal bytes, so replay can compare bytes."""
-    return _encode_body(body)
+    if body.arm:
+        return _encode_body(body)
+    return _encode_body(
+        _ChampionBody(
+            body.outcome, body.status, body.reasons, body.opinions, body.vector, body.formulas, body.sources,
+            body.program, body.engine,
+        )
+    )  # fmt: skip
 
 
 def decode_body(data: bytes) -> DecisionBody:
@@ -120,6 +143,7 @@ def weigh(program: Program, event: EventFact, evidence: Evidence, opinions: Sequ
         evidence.sources,
         program.activation,
         program.engine,
+        program.arm,
     )
     numbers = (program.severity[winner.outcome], STATUSES.index(status), program.activation)
     return DecisionFact(event.code, event.time_ms, event.received_ms, event.subject, numbers, body, encode_body(body))

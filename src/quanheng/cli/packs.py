@@ -162,7 +162,7 @@ def show(name: str, /, *, json: Json = False, place: Place = HERE) -> None:
 
 
 @app.command
-def activate(*names: str, json: Json = False, place: Place = HERE) -> None:
+def activate(*names: str, break_glass: str = "", json: Json = False, place: Place = HERE) -> None:
     """Put packs in force, with all they require. A pack with a problem or a failing golden case is not activated.
 
     Works beside a running server too (with a token of scope admin in QUANHENG_TOKEN, or the development token): it
@@ -175,6 +175,8 @@ def activate(*names: str, json: Json = False, place: Place = HERE) -> None:
     ----------
     names : str
         Names of the packs; without any, those in force are shown.
+    break_glass : str
+        Why a champion is replaced by one person alone, where governance.four_eyes demands two. It is recorded.
     json : bool
         One line of JSON.
     """
@@ -184,7 +186,7 @@ def activate(*names: str, json: Json = False, place: Place = HERE) -> None:
     if names:
         declared, files = chosen_packs(names, available_packs(config.packs.folders))
         sent = {"packs": {one.name: dict(its.files) for one, its in zip(declared, files, strict=True)}}
-        done = administer(config, "activate", sent)
+        done = administer(config, "activate", {**sent, "break_glass": break_glass})
         versions, head = done["versions"], done["as_of"]
     else:
         with reader(config) as log:

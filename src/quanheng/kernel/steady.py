@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from quanheng.kernel.errors import ConfigurationError
+from quanheng.kernel.time import format_time
+
 SLEW = 10
 """A correction beyond the bound takes this many times as long as it is large."""
 
@@ -78,3 +81,19 @@ class SteadyClock:
             self._on_jump(off_us // _US)
         elif abs(off_us) <= self._room_us:
             self._away = False
+
+
+def begin_after(clock: Callable[[], int], last_ms: int, ahead_ms_max: int | None) -> None:
+    """Refuse a log whose newest stamp lies in the future, or go on from there if that is wished."""
+    ahead_ms = last_ms - clock()
+    if ahead_ms_max is not None and ahead_ms > ahead_ms_max:
+        raise ConfigurationError(
+            "the newest stamp of the log is ahead of this machine's clock",
+            where="clock",
+            found=f"{ahead_ms} ms, {format_time(last_ms)}",
+            allowed=f"at most {ahead_ms_max} ms (clock.jump_ms_max)",
+            cure="Set the clock of the machine. If it is right and the log was stamped by a wrong one, restore a copy "
+            "of before, or go on from its stamp with clock.accept_log_ahead = true.",
+        )
+    if ahead_ms > 0 and isinstance(clock, SteadyClock):
+        clock.begin_at(last_ms)

@@ -130,7 +130,7 @@ class _Backtest:
         self.counted = Comparison(self.shapes, [one.name for one in settings.segments], settings.sample_max)
         self.events = EventReader()
         self.left_out = {"erased": 0, "not_readable": 0}
-        self._recorded: dict[int, Asker] = {}
+        self._recorded: dict[tuple[int, str], Asker] = {}
 
     def _side(self, version: Version) -> Side:
         if version.program is None:
@@ -171,7 +171,7 @@ class _Backtest:
         return self._told(found)
 
     def _add(self, rows: PastRows) -> None:
-        program = self.reader.program(rows.activation)
+        program = self.reader.program(rows.activation).of_arm(rows.arm)
         record = served(program, self._code(), rows)
         was = self.baseline.judge(rows, record, self.events, self.shapes)
         now = self.candidate.judge(rows, record, self.events, self.shapes)
@@ -215,9 +215,10 @@ class _Backtest:
 
     def _asker(self, program: Program) -> Asker:
         """The deciding version, as the one that names segments, money and score."""
-        if program.activation not in self._recorded:
-            self._recorded[program.activation] = Asker(program, self.settings.pack, self.flow.when)
-        return self._recorded[program.activation]
+        key = program.activation, program.arm
+        if key not in self._recorded:
+            self._recorded[key] = Asker(program, self.settings.pack, self.flow.when)
+        return self._recorded[key]
 
     def fields(self, asker: Asker) -> tuple[str, str]:
         """The field of money and that of its currency, "" where there is none."""

@@ -47,7 +47,7 @@ def explain_decision(
     InputError : no policy took it (it failed or came too late), or a name is unknown
     """
     rows = one_decision(reader, offset)
-    program = reader.program(rows.activation)
+    program = reader.program(rows.activation).of_arm(rows.arm)
     recorded = rows.bodies[0]
     opinions = [one for one in recorded.opinions if not pack or one.flow.startswith(f"{pack}.")]
     if not opinions:

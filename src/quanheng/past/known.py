@@ -230,7 +230,7 @@ class _Alike:
     """Which folds, formulas and sources of a version were recorded under another, because both declare them alike."""
 
     def __init__(self, asker: Asker, recorded: Program) -> None:
-        self.asker = asker
+        self.asker, self.recorded = asker, recorded  # Kept, so that its id stays its own.
         self.same = recorded is asker.program
         theirs = recorded.packs.get(asker.pack.name)
         plan, prefix = asker.program.plan, f"{asker.pack.name}."

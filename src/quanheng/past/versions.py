@@ -119,13 +119,25 @@ class Versions:
         """
         if asked.name == RECORDED:
             return Version(RECORDED, "recorded", None, "", None)
+        files = self.files(asked)
         if asked.name == ACTIVE:
-            return self._made(asked, "active", _files(self.content, self.pack, self.hashes[0]), self.hashes[0])
+            return self._made(asked, "active", files, self.hashes[0])
         if Path(asked.name).is_dir():
-            files = read_pack(Path(asked.name))
             return self._made(asked, "folder", files, self._stored_as(files))
-        hash = self._hash(asked.name)
-        return self._made(asked, "hash", _files(self.content, self.pack, hash), hash)
+        return self._made(asked, "hash", files, self._hash(asked.name))
+
+    def files(self, asked: Asked) -> PackFiles:
+        """The files of the version that is meant.
+
+        Raises
+        ------
+        NotFound, InputError : nothing, or more than one thing, is meant
+        """
+        if asked.name == ACTIVE:
+            return _files(self.content, self.pack, self.hashes[0])
+        if Path(asked.name).is_dir():
+            return read_pack(Path(asked.name))
+        return _files(self.content, self.pack, self._hash(asked.name))
 
     def _made(self, asked: Asked, kind: Kind, files: PackFiles, hash: str) -> Version:
         if asked.name in self._made_of:

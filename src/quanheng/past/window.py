@@ -79,8 +79,9 @@ class LabelSource(NamedTuple):
 
 
 class PastRows(NamedTuple):
-    """A chunk of n recorded decisions that one activation took, with their events.
+    """A chunk of n recorded decisions that one program took, with their events.
 
+    activation, arm : what decided: the activation, and the challenger's hash where one decided instead of the champion
     decisions : log offsets; events : those of their events
     times_ms, received_ms : of the events
     bodies, asked : decisions and events, unsealed
@@ -96,6 +97,7 @@ class PastRows(NamedTuple):
     asked: list[EventBody]
     keys: NDArray[np.uint64]
     numbers: NDArray[np.int64]
+    arm: str = ""
 
     def __len__(self) -> int:
         return len(self.decisions)
@@ -157,7 +159,10 @@ class PastReader:
         self.code = self.codes.get(window.event, -1)
 
     def chunks(self, progress: Progress | None = None, on_columns: OnColumns | None = None) -> Iterator[PastRows]:
-        """The decisions, in the order of the log, at most `chunk_rows` and one activation at a time.
+        """The decisions, at most `chunk_rows` and one deciding program at a time.
+
+        Those of one program come in the order of the log, and so do activations.
+
 
         With `on_columns` every batch from the beginning of the log is shown to it, else only the needed part is read.
         """
@@ -171,15 +176,14 @@ class PastReader:
                 on_columns(offset, columns, columns.cause[rows])
             if len(rows):
                 for row in self._read(offset, columns, rows):
-                    if gathered and (gathered.full(self.chunk_rows) or gathered.activation != row.body.program):
-                        yield gathered.take()
-                    gathered.add(row)
+                    if row.body.program != gathered.activation:
+                        yield from gathered.take_all()
+                    yield from gathered.add(row, self.chunk_rows)
                 done += len(rows)
             if progress is not None:
                 shown = (offset + len(columns), found.last) if on_columns is not None else (done, found.decisions)
                 progress("judging", *shown)
-        if gathered:
-            yield gathered.take()
+        yield from gathered.take_all()
 
     def _read(self, first: int, columns: Columns, rows: NDArray[np.intp]) -> Iterator[_PastRow]:
         # An event and its decision are neighbours of one group, and a group is one batch.
@@ -209,27 +213,24 @@ class _PastRow(NamedTuple):
 
 
 class _Gathered:
-    """Rows on their way into a chunk."""
+    """Rows of one activation on their way into chunks, by the arm that decided."""
 
     def __init__(self) -> None:
-        self.rows: list[_PastRow] = []
+        self.activation = -1
+        self.rows: dict[str, list[_PastRow]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self.rows)
+    def add(self, row: _PastRow, rows_max: int) -> Iterator[PastRows]:
+        """Take a row; gives a chunk that is full."""
+        self.activation = row.body.program
+        mine = self.rows.setdefault(row.body.arm, [])
+        mine.append(row)
+        if len(mine) >= rows_max:
+            yield past_rows(self.rows.pop(row.body.arm))
 
-    @property
-    def activation(self) -> int:
-        return self.rows[-1].body.program
-
-    def full(self, rows_max: int) -> bool:
-        return len(self.rows) >= rows_max
-
-    def add(self, row: _PastRow) -> None:
-        self.rows.append(row)
-
-    def take(self) -> PastRows:
-        rows, self.rows = self.rows, []
-        return past_rows(rows)
+    def take_all(self) -> Iterator[PastRows]:
+        """Give what is left."""
+        rows, self.rows = self.rows, {}
+        yield from map(past_rows, rows.values())
 
 
 def past_rows(rows: Sequence[_PastRow]) -> PastRows:
@@ -244,6 +245,7 @@ def past_rows(rows: Sequence[_PastRow]) -> PastRows:
         [row.asked for row in rows],
         np.stack([row.keys for row in rows]),
         np.stack([row.numbers for row in rows]),
+        rows[0].body.arm,
     )
 
 

@@ -67,7 +67,7 @@ def _answers(*statuses: int) -> dict[int, ResponseSpec]:
         400: "The request is not JSON, or a header or parameter is wrong.",
         401: "No valid token.",
         403: "The token lacks the scope.",
-        404: "No such decision.",
+        404: "No such decision, or no such pack.",
         409: "The id was used before with other content.",
         410: "The subject's data was erased.",
         413: "Too many bytes or events.",
@@ -105,6 +105,19 @@ REJECTS: dict[str, Any] = {
     "description": "Counted, and the newest of them listed with the reason. `after` continues a listing.",
     "tags": ["events"],
     "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **_answers(400, 401, 403, 503)},
+}
+POLICIES: dict[str, Any] = {
+    "operation_id": "getPolicies",
+    "summary": "Versions of all packs",
+    "description": "Where each version stands, its authors, and every step it took: when, who, why.",
+    "tags": ["policies"],
+    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **_answers(401, 403, 503)},
+}
+POLICY: dict[str, Any] = {
+    **POLICIES,
+    "operation_id": "getPolicy",
+    "summary": "Versions of one pack",
+    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **_answers(401, 403, 404, 503)},
 }
 HEALTH: dict[str, Any] = {
     "operation_id": "getHealth",

@@ -76,6 +76,12 @@ class Clock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accept_log_ahead: bool = False
 
 
+class Governance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many people it takes to change what decides."""
+
+    four_eyes: bool = False
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be configured, with defaults that work on a laptop."""
 
@@ -85,6 +91,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     logs: Logs = Logs()
     clock: Clock = Clock()
+    governance: Governance = Governance()
 
 
 # Ranges and choices that a type cannot say: "section.key" -> (lowest, highest) or the words allowed.

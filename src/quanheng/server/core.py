@@ -192,6 +192,8 @@ class Core:
                 return wire.Answer(200, _json(self.engine.decision(query.offset)))
             if kind == wire.Kind.REJECTS:
                 return wire.Answer(200, _json(self.engine.rejects(after=query.offset, limit=query.limit)))
+            if kind == wire.Kind.POLICIES:
+                return wire.Answer(200, _json(self.engine.versions(query.name)))
         except Exception as error:  # The declared boundary: a read that fails harms nobody else.
             return refusal(ours(error, "read"), self.limits.retry_after_s)
         return wire.Answer(404, _json({"error": f"frame kind {kind} is unknown to this core"}))

@@ -60,6 +60,9 @@ class Engine(Protocol):
     def rejects(self, after: int = 0, limit: int = 100) -> dict[str, Any]:
         """Requests that were rejected, counted and listed."""
 
+    def versions(self, pack: str = "") -> dict[str, Any]:
+        """Versions of packs with the steps they took."""
+
     def metrics(self) -> dict[str, Any]:
         """Numbers about the engine."""
 

@@ -149,6 +149,16 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
         query = wire.Query(token(request), first, _whole(limit, "limit", "1 to 1000", 1_000, 1))
         return _response(await ask(wire.Kind.REJECTS, query))
 
+    @get("/v1/policies", **api.POLICIES)
+    async def policies(request: Request) -> Response[bytes]:
+        return _response(await ask(wire.Kind.POLICIES, wire.Query(token(request))))
+
+    @get("/v1/policies/{pack:str}", **api.POLICY)
+    async def policy(
+        request: Request, pack: Annotated[str, PathParameter(description="Name of the pack.")]
+    ) -> Response[bytes]:
+        return _response(await ask(wire.Kind.POLICIES, wire.Query(token(request), name=pack)))
+
     @get("/v1/health", **api.HEALTH)
     async def health() -> Response[bytes]:
         return _response(await ask(wire.Kind.HEALTH, wire.Query()))
@@ -160,7 +170,7 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
         return Response(answer.body, status_code=answer.status, media_type=kind)
 
     return Litestar(
-        route_handlers=[events, decision, rejects, health, metrics],
+        route_handlers=[events, decision, rejects, policies, policy, health, metrics],
         openapi_config=OpenAPIConfig(title="Quanheng", version=__version__, description=api.ABOUT, path="/schema"),
         exception_handlers={HTTPException: _problem, _Answered: lambda _, error: _response(error.answer)},
         request_max_body_size=edge.config.limits.body_bytes_max,

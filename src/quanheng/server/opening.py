@@ -61,7 +61,7 @@ def open_engine(config: Config, progress: Callable[[int, int], None] | None = No
     def leapt(off_ms: int) -> None:
         log.write("warning", "clock_jumped", system_clock_ms(), offset_ms=off_ms)
 
-    return Engine.open(
+    engine = Engine.open(
         Path(config.storage.data),
         keys=Path(config.storage.keys),
         store=open_store(config),
@@ -69,6 +69,8 @@ def open_engine(config: Config, progress: Callable[[int, int], None] | None = No
         log_ahead_ms_max=None if config.clock.accept_log_ahead else config.clock.jump_ms_max,
         progress=progress,
     )
+    engine.four_eyes = config.governance.four_eyes
+    return engine
 
 
 def open_store(config: Config) -> LogStore:
@@ -87,6 +89,8 @@ def open_store(config: Config) -> LogStore:
 def activate(engine: Engine, config: Config) -> list[Declared]:
     """Put the configured packs in force (nothing is written if they are already); what they declare.
 
+    A start replaces no champion that people promoted, and where four eyes are demanded none at all.
+
     Raises
     ------
     ConfigurationError : no pack is configured and none was in force before
@@ -95,7 +99,7 @@ def activate(engine: Engine, config: Config) -> list[Declared]:
     available = available_packs(config.packs.folders)
     if config.packs.load:
         declared, files = chosen_packs(config.packs.load, available)
-        engine.activate(files)
+        engine.activate([its for one, its in zip(declared, files, strict=True) if not _stays(engine, one.name)])
         return declared
     in_force = engine.health().get("packs")
     if not in_force:
@@ -107,6 +111,13 @@ def activate(engine: Engine, config: Config) -> list[Declared]:
             cure="Name one in quanheng.toml, or with --pack.",
         )
     return []
+
+
+def _stays(engine: Engine, pack: str) -> bool:
+    from quanheng.decisions.versions import INSTALLED
+
+    champion = engine.state.versions.champion(pack)
+    return champion is not None and (engine.four_eyes or champion.moves[-1].step != INSTALLED)
 
 
 def available_packs(folders: Sequence[str] = ()) -> dict[str, PackFiles]:

@@ -25,6 +25,7 @@ from quanheng.server.lock import FolderLock
 from quanheng.server.logs import Log
 from quanheng.server.relief import relieved
 from quanheng.server.snapshots import follow
+from quanheng.server.trials import follow_trials
 
 START_S_MAX = 120.0
 SWITCH_S = 0.001
@@ -110,7 +111,10 @@ class _Service:
         running = asyncio.create_task(core.run())
         stopping = asyncio.create_task(stop.wait())
         edge_end: asyncio.Task[None] | None = None
-        following = asyncio.create_task(follow(config, self._opened.engine))
+        beside = [
+            asyncio.create_task(follow(config, self._opened.engine)),
+            asyncio.create_task(follow_trials(config, self._opened.engine)),
+        ]
         code = 0
         try:
             self._edge = self._start_edge()
@@ -126,7 +130,9 @@ class _Service:
             self._log.write("info", "stopping", clock_ms())
             await self._end(core, running, server, edge_end)
             stopping.cancel()
-            following.cancel()
+            for one in beside:
+                one.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
         if core.failure:
             self._tell(f"error: {_failure_text(core.failure)}")
             code = 1

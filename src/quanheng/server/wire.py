@@ -31,6 +31,7 @@ class Kind(IntEnum):
     METRICS = 5
     STATS = 6
     ADMIN = 7
+    POLICIES = 8
     REPLY = 128
 
 
@@ -56,16 +57,18 @@ class Events(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Query(msgspec.Struct, array_like=True, frozen=True):
-    """A read: the decision of an offset, or rejects of the newest `limit`.
+    """A read: the decision of an offset, rejects of the newest `limit`, or the versions of a pack.
 
     token : SHA-256 of the bearer token
     offset : log offset (decision), or the first reject wanted
     limit : how many rows at most
+    name : of a pack; nothing = all
     """
 
     token: bytes = b""
     offset: int = 0
     limit: int = 100
+    name: str = ""
 
 
 class Stats(msgspec.Struct, array_like=True, frozen=True):

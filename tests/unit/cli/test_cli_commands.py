@@ -40,9 +40,12 @@ def told(capsys, *arguments):
 
 def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
-        "bench", "decision", "demo", "dmn check", "dmn from-excel", "dmn from-jdm", "dmn tck", "dmn to-excel", "erase",
-        "evaluate", "explain", "ingest", "log checkpoint", "log head", "log verify", "pack activate",
-        "pack check", "pack list", "pack new", "pack show", "policy backtest", "replay", "run", "serve", "token create", "token list", "token revoke",
+        "bench", "decision", "demo", "dmn check", "dmn from-excel", "dmn from-jdm", "dmn tck", "dmn to-excel",
+        "erase", "evaluate", "explain", "ingest", "log checkpoint", "log head", "log verify", "pack activate",
+        "pack check", "pack list", "pack new", "pack show", "policy approve", "policy backtest", "policy diff",
+        "policy draft", "policy history", "policy list", "policy monitor", "policy promote", "policy reject",
+        "policy retire", "policy roll-back", "policy shadow", "policy share", "policy show", "policy submit",
+        "replay", "run", "serve", "token create", "token list", "token revoke",
         "train", "version",
     ]  # fmt: skip
 
@@ -214,8 +217,9 @@ def test_a_wrong_manifest_is_told(checkout):
 
 def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
     assert list(bench.find_benches().benches) == [
-        "features.backfill.handbook12", "features.online.p50", "decisions.table20", "path.inprocess", "path.http.single",
-        "path.http.batch", "path.recover",
+        "features.backfill.handbook12", "features.online.p50", "decisions.table20", "decisions.table3700",
+        "decisions.compile", "decisions.lending", "decisions.backtest", "path.inprocess", "path.http.single",
+        "path.http.batch", "path.recover", "decisions.shadow",
     ]  # fmt: skip
 
 

@@ -95,6 +95,11 @@ class Twin:
     def rejects(self, after=0, limit=100):
         return {"count": len(self.rejected), "rejects": [{"id": id} for id in self.rejected[after : after + limit]]}
 
+    def versions(self, pack=""):
+        if pack not in ("", "shop"):
+            raise NotFound("the pack has no version here", where=pack)
+        return {"as_of": self.head, "versions": [{"pack": "shop", "status": "champion"}]}
+
     def metrics(self):
         return {"head": self.head, "late": {"fold_a": 3}, "note": "text"}
 

@@ -346,6 +346,19 @@ def test_an_unknown_query_is_refused_so_that_a_slip_is_not_recorded(tmp_path, qu
     run(story)
 
 
+def test_versions_of_packs_are_read(tmp_path):
+    async def story():
+        async with edge(tmp_path) as one:
+            shop = [{"pack": "shop", "status": "champion"}]
+            for path in ("/v1/policies", "/v1/policies/shop"):
+                assert (await one.call("GET", path)).json["versions"] == shop
+                assert (await one.call("GET", path, headers=())).status == 401
+            missing = await one.call("GET", "/v1/policies/none")
+            assert (missing.status, missing.json["where"]) == (404, "none")
+
+    run(story)
+
+
 def test_decisions_and_rejects_are_read(tmp_path):
     async def story():
         async with edge(tmp_path) as one:
@@ -396,7 +409,7 @@ def test_the_schema_documents_every_address_with_the_packs_examples(tmp_path):
     async def story():
         async with edge(tmp_path) as one:
             schema = (await one.call("GET", "/schema/openapi.json", headers=())).json
-            assert set(schema["paths"]) == {"/v1/events", "/v1/decisions/{offset}", "/v1/rejects", "/v1/health", "/metrics"}
+            assert set(schema["paths"]) == {"/v1/events", "/v1/decisions/{offset}", "/v1/rejects", "/v1/policies", "/v1/policies/{pack}", "/v1/health", "/metrics"}
             post = schema["paths"]["/v1/events"]["post"]
             content = post["requestBody"]["content"]["application/json"]
             assert content["examples"]["payment"]["value"] == {"id": "e-1", "type": "payment", "data": {"amount_minor": 100}}

@@ -1,0 +1,181 @@
+"""Trials followed: versions in shadow judge what was decided, after the reply; arms of a share are compared.
+
+A follower beside the writer reads committed decisions, takes what was known as it was served, and lets the shadow say
+what it would have decided. What it keeps, `shadow.db` in the data folder, is derived: counts, totals and ids of
+decisions, no content. Deleted, it is built again from the log: the same counts but for subjects erased since, and the
+test of two arms with other looks at them, which it allows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from quanheng import __version__
+from quanheng.decisions.backtest.rows import Shapes
+from quanheng.decisions.backtest.sequential import CHALLENGER, CHAMPION
+from quanheng.kernel.errors import QuanhengError
+from quanheng.past.known import EventReader, EventRows, served
+from quanheng.past.side import JudgedSide, RecordedSide
+from quanheng.past.versions import Version
+from quanheng.past.window import Activation, PastReader, PastRows, Survey, Window
+from quanheng.program import Program
+from quanheng.reading import Reader
+from quanheng.recovery import HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, declared_of
+from quanheng.shadow_book import Book, Compared
+from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated, Trial
+
+PART_RECORDS_MAX = 20_000
+"""Records that are looked at before what was found is kept."""
+
+Progress = Callable[[int, int], None]
+
+
+class Part(NamedTuple):
+    """A stretch of the log under one activation (-1: none yet)."""
+
+    first: int
+    last: int
+    activation: int
+
+
+def catch_up(reader: Reader, book: Book, progress: Progress | None = None) -> int:
+    """Follow the log from where the book stands to the reader's head; the offset reached.
+
+    Raises
+    ------
+    LogCorrupt : the log is not what was written
+    """
+    follower = _Follower(reader, book)
+    head = reader.log.head
+    while True:
+        with book.turn() as (first, activation):
+            if first >= head:
+                return first
+            parts = list(_parts(reader, first, min(head, first + PART_RECORDS_MAX), activation))
+            for part in parts:
+                follower.follow(part)
+            book.reached(parts[-1].last, parts[-1].activation)
+            if progress is not None:
+                progress(parts[-1].last, head)
+
+
+def _parts(reader: Reader, first: int, last: int, activation: int) -> Iterator[Part]:
+    """Stretches of the log by the activation in force, ending where a batch ends."""
+    start, at = first, first
+    for offset, columns in reader.log.read_columns(first, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX):
+        at = offset
+        if offset >= last:
+            break
+        for row in range(len(columns)):
+            if columns.type[row] >= FIRST_PACK_CODE:
+                break  # A batch of packs holds none of the platform's activations.
+            if columns.type[row] == PACKS_ACTIVATED:
+                if offset + row > start:
+                    yield Part(start, offset + row, activation)
+                start, activation = offset + row, offset + row
+        at = offset + len(columns)
+    if at > start:
+        yield Part(start, at, activation)
+
+
+class _Follower:
+    """Judges and counts parts of the log."""
+
+    def __init__(self, reader: Reader, book: Book) -> None:
+        self.reader, self.book = reader, book
+        self.shapes, self.events = Shapes(), EventReader()
+        self._sides: dict[tuple[object, ...], JudgedSide] = {}
+
+    def follow(self, part: Part) -> None:
+        """Judge and count one part."""
+        if part.activation < 0:
+            return
+        activated = self.reader.activated(part.activation)
+        if not activated.trials:
+            return
+        program = self.reader.program(part.activation)
+        types = {flow.when for trial in activated.trials for flow in program.packs[trial.pack].flows}
+        for event in sorted(types):
+            past = self._past(part, activated, event)
+            for rows in past.chunks():
+                for trial in activated.trials:
+                    if any(flow.when == event for flow in program.packs[trial.pack].flows):
+                        self._tried(trial, activated, event, rows)
+            self.book.erased([*activated.trials], past.erased)
+
+    def _past(self, part: Part, activated: Activated, event: str) -> PastReader:
+        now = Activation(part.activation, activated.packs, activated.versions, activated.codes)
+        found = Survey(part.last, [now], 0, part.first, part.last, 0, frozenset())
+        return PastReader(self.reader, Window(event), found)
+
+    def _tried(self, trial: Trial, activated: Activated, event: str, rows: PastRows) -> None:
+        if trial.share_bp:
+            self._share(trial, event, rows)
+        else:
+            self._shadow(trial, activated, event, rows)
+
+    def _share(self, trial: Trial, event: str, rows: PastRows) -> None:
+        """Outcomes of the challenger's decisions, or of the champions'."""
+        if rows.arm not in ("", trial.hash):
+            return
+        arm = CHALLENGER if rows.arm else CHAMPION
+        program = self.reader.program(rows.activation)
+        counts = Counter(body.outcome for body in rows.bodies)
+        self.book.arm(trial, event, arm, counts, program.outcomes)
+
+    def _shadow(self, trial: Trial, activated: Activated, event: str, rows: PastRows) -> None:
+        """What the shadow says beside what the pack said."""
+        if any(one.hash == rows.arm and one.pack == trial.pack for one in activated.trials):
+            return  # A challenger of the same pack decided, not the champion.
+        try:
+            side = self._side(trial, activated, event)
+            program = self.reader.program(rows.activation).of_arm(rows.arm)
+            record = served(program, program.codes[event], rows)
+            now = side.judge(rows, record, self.events, self.shapes)
+        except QuanhengError as error:
+            self.book.problem(trial, str(error))
+            return
+        was = RecordedSide(_RECORDED, trial.pack).judge(rows, record, self.events, self.shapes)
+        money = _money(side, self.events.read(side.asker.event_type, rows))
+        self.book.judged(trial, event, [*self._compared(rows.decisions, was, now, money)])
+
+    def _compared(
+        self,
+        decisions: Sequence[int],
+        was: Sequence[int | None],
+        now: Sequence[int | None],
+        money: Sequence[tuple[str, int]],
+    ) -> Iterator[Compared]:
+        known = self.shapes.known
+        for decision, one, other, (currency, minor) in zip(decisions, was, now, money, strict=True):
+            if one is not None and other is not None:
+                yield Compared(decision, known[one].outcome, known[other].outcome, currency, minor)
+
+    def _side(self, trial: Trial, activated: Activated, event: str) -> JudgedSide:
+        """The version on trial among the packs in force."""
+        key = (trial.pack, trial.hash, event, *sorted(activated.packs.items()))
+        if key not in self._sides:
+            packs = {**activated.packs, trial.pack: trial.hash}
+            program = Program(declared_of(self.reader.content, packs), activated.codes, engine=__version__)
+            version = Version(trial.hash[:12], "hash", program, trial.hash, None)
+            self._sides[key] = JudgedSide(version, trial.pack, event, columns=False)
+        return self._sides[key]
+
+
+_RECORDED = Version("recorded", "recorded", None, "", None)
+
+
+def _money(side: JudgedSide, events: EventRows) -> list[tuple[str, int]]:
+    """Currency and amount in minor units of each event, where the event declares an amount."""
+    fields = side.asker.event_type.declaration.fields
+    minor = next((name for name, one in fields.items() if one.kind == "integer" and one.unit == "minor"), "")
+    if not minor:
+        return [("", 0)] * len(events.values)
+    amounts = events.column(minor)
+    currencies = events.column("currency") if "currency" in fields else [""] * len(amounts)
+    return [
+        (str(currency or ""), amount if isinstance(amount, int) else 0)
+        for currency, amount in zip(currencies, amounts, strict=True)
+    ]
