@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from quanheng.decisions.dmn import model as m
 from quanheng.decisions.dmn.build import Model, build
-from quanheng.decisions.dmn.xml import AGGREGATIONS, HIT_POLICIES
+from quanheng.decisions.dmn.xml_tables import AGGREGATIONS, HIT_POLICIES
 from quanheng.decisions.exchange import layout
 from quanheng.decisions.exchange.excel_model import ModelSheet
 from quanheng.decisions.exchange.sheets import Places, Row, Sheet, letters, open_sheets
