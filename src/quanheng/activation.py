@@ -59,7 +59,8 @@ def propose(
     now = in_force_of(reader, in_force)
     active = {name: PackFiles(name, content.get_folder(hash)) for name, hash in now.packs.items()}
     files = {**active, **{name_of(pack): pack for pack in packs}}
-    declared = load_packs(sorted(files), files)
+    unchanged = [name for name, one in active.items() if files[name].files == one.files]
+    declared = load_packs(sorted(files), files, unchanged)
     codes = _assign_codes(in_force.codes, [event.name for one in declared.values() for event in one.events])
     program = Program(declared, codes, engine=__version__)
     check_layouts(state, program)

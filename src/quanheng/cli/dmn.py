@@ -18,7 +18,7 @@ Out = Annotated[Path | None, cyclopts.Parameter(alias="-o")]
 
 app = cyclopts.App(
     name="dmn",
-    help="Check decision models, edit them in Excel, take them over from GoRules.\n\nExample: quanheng dmn check a.dmn",
+    help="Decision models: checks, Excel, GoRules, conformance.\n\nExample: quanheng dmn check a.dmn",
 )
 
 
@@ -62,7 +62,8 @@ def _findings(file: Path) -> list[dict[str, object]]:
     from quanheng.decisions.dmn import read_model
 
     try:
-        model = read_model(_bytes(file), str(file))
+        xml = _bytes(file)
+        model = read_model(xml, str(file), files=_beside(file, xml))
     except DeclarationError as error:
         return [_mistake(one) for one in error.problems]
     return [_found(one) for one in check_model(model)]
@@ -103,7 +104,8 @@ def to_excel(file: Path | None = None, /, *, out: Out = None, template: Flag = F
         return
     if file is None:
         raise InputError("no file was named", allowed="a .dmn file", cure="Name one, or ask for --template.")
-    model = read_model(_bytes(file), str(file))
+    xml = _bytes(file)
+    model = read_model(xml, str(file), files=_beside(file, xml))
     _write(out, file.with_suffix(".xlsx"), excel_write.write_workbook(model.definitions))
 
 
@@ -209,6 +211,13 @@ def _bytes(file: Path) -> bytes:
         raise NotFound(
             "the file cannot be read", where=str(file), found=error.strerror or "", cure="Give another one."
         ) from None
+
+
+def _beside(file: Path, xml: bytes) -> dict[str, bytes]:
+    """The models that a model may import: those in its folder."""
+    if b"import" not in xml:
+        return {}
+    return {one.name: _bytes(one) for one in sorted(file.parent.glob("*.dmn")) if one != file}
 
 
 def _write(out: Path | None, usual: Path, content: bytes) -> None:

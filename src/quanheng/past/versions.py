@@ -106,7 +106,7 @@ class Versions:
         stored = {name: _files(content, name, hash) for name, hash in newest.packs.items()}
         self._available = {**available, **stored}
         self._made_of: dict[str, Version] = {}
-        active = load_packs([pack], self._available)
+        active = load_packs([pack], self._available, self._available)
         self._layouts = {one.name: one.layout() for one in Program(active, newest.codes).types.values()}
 
     def find(self, asked: Asked) -> Version:
@@ -142,7 +142,8 @@ class Versions:
     def _made(self, asked: Asked, kind: Kind, files: PackFiles, hash: str) -> Version:
         if asked.name in self._made_of:
             return self._made_of[asked.name]._replace(as_of_ms=asked.as_of_ms)
-        packs = load_packs([self.pack], {**self._available, self.pack: files})
+        in_force = self._available.keys() - ({self.pack} if kind == "folder" else set())
+        packs = load_packs([self.pack], {**self._available, self.pack: files}, in_force)
         if packs[self.pack].name != self.pack:
             raise InputError(
                 "the folder holds another pack", where=asked.name, found=packs[self.pack].name, allowed=self.pack

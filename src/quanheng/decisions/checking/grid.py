@@ -249,8 +249,6 @@ def kinds_of(model: Model, node: tree.Node) -> dict[int, FeelType]:
     for part in tree.walk(node):
         if isinstance(part, tree.FunctionOf):
             found.update(zip(part.slots, part.kinds, strict=True))
-        elif isinstance(part, tree.In):
-            found[part.slot] = part.value.type
-        elif isinstance(part, tree.ContextOf):
+        elif isinstance(part, tree.Let | tree.ContextOf):
             found.update(zip(part.slots, (one.type for one in part.values), strict=True))
     return found

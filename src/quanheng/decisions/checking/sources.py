@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quanheng.decisions.checking import conditions as c
+from quanheng.decisions.dmn.allowed import AllowedNode
 from quanheng.decisions.dmn.build import Model
 from quanheng.decisions.dmn.model import Decision, InputData
 from quanheng.decisions.dmn.tables import TableNode
@@ -37,10 +38,11 @@ class Sources:
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        own = {one.id for one in model.definitions.inputs}
         self._inputs = {
             variable.slot: (model.elements[one], variable)
             for one, variable in model.variables.items()
-            if isinstance(model.elements[one], InputData)
+            if isinstance(model.elements[one], InputData) and one in own
         }
         self._decisions = {
             variable.slot: one for one, variable in model.variables.items() if isinstance(model.elements[one], Decision)
@@ -50,7 +52,7 @@ class Sources:
         """The source of a column: `value` computes it, or None where `slot` is a variable of its own."""
         kind = value.type if value is not None else kinds.get(slot, ANY)
         node = value if value is not None else tree.Name(kind, 0, "", slot)
-        while isinstance(node, tree.Sourced | tree.Cast):
+        while isinstance(node, tree.Sourced | tree.Cast | AllowedNode):
             node = node.value
         names: list[str] = []
         while isinstance(node, tree.Path):
@@ -71,7 +73,7 @@ class Sources:
     def _input(self, slot: int, names: Sequence[str], kind: FeelType) -> Source:
         element, variable = self._inputs[slot]
         assert isinstance(element, InputData)
-        constraint = self.model.types.constraint(element.type_ref)
+        constraint = self.model.constraint(element)
         inner: FeelType = variable.type
         tests: list[c.Condition] = []
         certain = True
@@ -90,8 +92,11 @@ class Sources:
 
     def results(self, node: tree.Node, names: Sequence[str] = ()) -> tuple[object, ...] | None:
         """Every value that a decision can give, where all of them stand in it as constants; else None."""
-        if isinstance(node, tree.Sourced | tree.Cast):
+        if isinstance(node, tree.Sourced):
             return self.results(node.value, names)
+        if isinstance(node, tree.Cast | AllowedNode):  # What does not fit its type is null.
+            found = self.results(node.value, names)
+            return None if found is None else (*found, None)
         if isinstance(node, tree.If):
             then, otherwise = self.results(node.then, names), self.results(node.otherwise, names)
             return None if then is None or otherwise is None else (*then, *otherwise)

@@ -54,7 +54,7 @@ class Writer:
         root.set("namespace", definitions.namespace or "urn:model")
         root.set("id", self.named("definitions"))
         for one in definitions.imports:
-            self.add(root, "import", name=one.name, namespace=one.namespace, importType=NAMESPACE)
+            self.add(root, "import", name=one.name, namespace=one.namespace, importType=one.kind or NAMESPACE)
         for item in definitions.items:
             self.item(root, item)
         for data in definitions.inputs:

@@ -45,7 +45,7 @@ class ModelSheet:
             known = ", ".join(layout.MODEL_KINDS)
             self.places.problem(self.here(row, "kind"), "the kind of the row is not known", repr(kind), known)
             return
-        if not name and plain != "model":
+        if not name and plain not in ("model", "import"):
             self.places.problem(self.here(row, "name"), "the row has no name", cure="Write the name.")
         self.rows[plain].append(row)
         if plain in _NAMED:
@@ -86,7 +86,10 @@ class ModelSheet:
             tuple(self.decision(row, tables) for row in self.rows["decision"]),
             tuple(self.knowledge(row, tables) for row in self.rows["function"]),
             tuple(self.service(row) for row in self.rows["service"]),
-            tuple(m.Import(self.name(row), self.text(row, "content")) for row in self.rows["import"]),
+            tuple(
+                m.Import(self.name(row), self.text(row, "content"), self.text(row, "content type"))
+                for row in self.rows["import"]
+            ),
         )
 
     def named(self, row: int) -> tuple[str, str, int]:

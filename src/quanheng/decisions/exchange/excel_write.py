@@ -136,7 +136,10 @@ class WorkbookWriter:
         rows: list[dict[str, str]] = [
             {"kind": "model", "name": self.definitions.name, "content": self.definitions.namespace}
         ]
-        rows += [{"kind": "import", "name": one.name, "content": one.namespace} for one in self.definitions.imports]
+        rows += [
+            {"kind": "import", "name": one.name, "content": one.namespace, "content type": one.kind}
+            for one in self.definitions.imports
+        ]
         for item in self.definitions.items:
             rows += self.item(item, 0)
         rows += [
