@@ -379,3 +379,23 @@ def test_rows_that_overlap_at_the_end_are_found(filled):
     assert log.verify().bad_batch == 14
     with pytest.raises(LogCorrupt, match=r"is missing; was no batch|does not follow"):
         log.prove(15)
+
+
+@pytest.mark.parametrize("at", [0, 1], ids=["empty", "filled"])
+def test_a_reader_that_opens_while_a_writer_goes_on_is_not_told_of_damage(open_store, make_record, monkeypatch, at):
+    store = open_store()
+    log = Log.open(store, "test")
+    for number in range(at):
+        log.append([make_record(number)], 1_000)
+    real, appended = store.tip, []
+
+    def tip():
+        """The tip, after which the writer goes on at once, a few times."""
+        found = real()
+        if len(appended) < 3:
+            appended.append(log.append([make_record(100 + len(appended))], 1_000))
+        return found
+
+    monkeypatch.setattr(store, "tip", tip)
+    assert Log.reader(store).head == at + 3
+    log.close()

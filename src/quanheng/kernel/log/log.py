@@ -64,7 +64,13 @@ class Log:
     def reader(cls, store: LogStore, signer: Signer | None = None) -> Log:
         """A log that reads and proves as of now and never appends; it fences nobody."""
         tip = store.tip()
-        return cls(store, None, signer, tip, _check_tail(store, tip))
+        while True:
+            try:
+                return cls(store, None, signer, tip, _check_tail(store, tip))
+            except LogCorrupt:
+                before, tip = tip, store.tip()
+                if tip == before:  # Else a writer went on between the two looks: look again.
+                    raise
 
     @property
     def head(self) -> int:
