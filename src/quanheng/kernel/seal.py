@@ -193,21 +193,17 @@ class KeyRing:
         """
         with self._lock:
             self._forget_if_changed()
-            wanted = [one for one in dict.fromkeys(subjects) if one != NO_SUBJECT and one not in self._keys]
-            if len(self._keys) + len(wanted) > KEYS_CACHED_MAX:
+            distinct = [one for one in dict.fromkeys(subjects) if one != NO_SUBJECT]
+            if len(self._keys) + len(distinct) > KEYS_CACHED_MAX:
                 self._keys = {}
-                wanted = [one for one in dict.fromkeys(subjects) if one != NO_SUBJECT]
-            self._load(wanted)
+            self._load([one for one in distinct if one not in self._keys])
             keys = self._keys
         found: list[bytes | None] = []
         for subject, header, payload in zip(subjects, headers, sealed, strict=True):
-            if subject == NO_SUBJECT:
-                found.append(payload)
-                continue
             try:
                 found.append(keys[subject].decrypt(payload[:NONCE_BYTES], payload[NONCE_BYTES:], header))
-            except (KeyError, InvalidTag, ValueError):
-                found.append(self._unseal_or_none(subject, header, payload))
+            except (KeyError, InvalidTag, ValueError):  # Not sealed, erased, or broken.
+                found.append(payload if subject == NO_SUBJECT else self._unseal_or_none(subject, header, payload))
         return found
 
     def _unseal_or_none(self, subject: bytes, header: bytes, sealed: bytes) -> bytes | None:
