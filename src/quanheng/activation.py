@@ -7,7 +7,7 @@ windows anew where folds change. It changes nothing that is in force and may run
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from quanheng import __version__, recovery
@@ -18,7 +18,7 @@ from quanheng.loading.pack import load_packs
 from quanheng.program import Program
 from quanheng.reading import Reader
 from quanheng.rehearsal import rehearse
-from quanheng.state import FIRST_PACK_CODE, Activated, State
+from quanheng.state import FIRST_PACK_CODE, Activated, State, Trial
 
 
 class Proposal(NamedTuple):
@@ -36,8 +36,20 @@ class Proposal(NamedTuple):
     folded: State | None
 
 
-def propose(state: State, reader: Reader, packs: Iterable[PackFiles]) -> Proposal:
+def propose(
+    state: State,
+    reader: Reader,
+    packs: Iterable[PackFiles],
+    trials: Sequence[Trial] | None = None,
+    *,
+    fold: bool = True,
+) -> Proposal:
     """Check packs and run their golden cases. Packs in force that are not among `packs` stay.
+
+    Parameters
+    ----------
+    trials : versions to try beside them; default those that are tried now
+    fold : False to check only: what is proposed cannot be put in force
 
     Raises
     ------
@@ -46,7 +58,7 @@ def propose(state: State, reader: Reader, packs: Iterable[PackFiles]) -> Proposa
     in_force, content, log = state.program, reader.content, reader.log
     now = in_force_of(reader, in_force)
     active = {name: PackFiles(name, content.get_folder(hash)) for name, hash in now.packs.items()}
-    files = {**active, **{_name_of(pack): pack for pack in packs}}
+    files = {**active, **{name_of(pack): pack for pack in packs}}
     declared = load_packs(sorted(files), files)
     codes = _assign_codes(in_force.codes, [event.name for one in declared.values() for event in one.events])
     program = Program(declared, codes, engine=__version__)
@@ -57,10 +69,13 @@ def propose(state: State, reader: Reader, packs: Iterable[PackFiles]) -> Proposa
             raise DeclarationError(f"pack {name!r} is not activated: golden cases fail", problems)
     hashes = {name: content.put_folder(dict(pack.files)) for name, pack in files.items()}
     versions = {name: one.version for name, one in declared.items()}
-    activated = Activated(hashes, versions, codes, __version__, program.source_versions())
-    changes = (hashes, codes, activated.sources) != (now.packs, in_force.codes, now.sources)
+    tried = tuple(one for one in (now.trials if trials is None else trials) if hashes.get(one.pack) != one.hash)
+    activated = Activated(hashes, versions, codes, __version__, program.source_versions(), tried)
+    program = recovery.challenged(content, program, activated)
+    was = (now.packs, in_force.codes, now.sources, now.trials)
+    changes = (hashes, codes, activated.sources, tried) != was
     folded = None
-    if changes and program.digest() != in_force.digest():
+    if fold and changes and program.digest() != in_force.digest():
         folded = State(program)
         recovery.fold_windows(folded, log, log.head)
     return Proposal(in_force.activation, activated, program, changes, folded)
@@ -97,7 +112,7 @@ def check_layouts(state: State, program: Program) -> None:
         raise DeclarationError("the packs are not activated", problems)
 
 
-def _name_of(pack: PackFiles) -> str:
+def name_of(pack: PackFiles) -> str:
     """Name of a pack; its label where pack.toml cannot be read, which checking then reports."""
     try:
         manifest = tomllib.loads(pack.files.get("pack.toml", b"").decode()).get("pack", {})

@@ -30,11 +30,12 @@ def decide(
     offset : the log's head before the group
     """
     decisions: list[DecisionFact | None] = [None] * len(events)
-    for code, rows in program.deciding(events):
+    parts = ((code, part) for code, rows in program.deciding(events) for part in program.arms(code, events, rows))
+    for code, (arm, rows) in parts:
         try:
-            made = _decide_rows(program, code, rows, events, columns, moments, offset, received_ms)
+            made = _decide_rows(arm, code, rows, events, columns, moments, offset, received_ms)
         except Exception:  # The declared boundary: the event at fault is found by judging each alone.
-            made = [_decide_alone(program, code, row, events, columns, moments, offset, received_ms) for row in rows]
+            made = [_decide_alone(arm, code, row, events, columns, moments, offset, received_ms) for row in rows]
         for row, decision in zip(rows, made, strict=True):
             decisions[row] = decision
     return decisions

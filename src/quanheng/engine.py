@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from quanheng import recovery
+import msgspec
+
+from quanheng import governing, recovery
 from quanheng.activation import Proposal, check_layouts, in_force_of, propose
+from quanheng.decisions.versions import Move
 from quanheng.facts import events_columns
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import (
@@ -36,13 +39,17 @@ from quanheng.state import (
     SUBJECT_ERASED,
     TOKEN_ISSUED,
     TOKEN_REVOKED,
+    VERSION_MOVED,
     Activated,
     Actor,
     State,
 )
 from quanheng.writer import Clock, Writer
 
-SCOPES = ("ingest", "read", "admin")
+SCOPES = ("ingest", "read", "author", "approve", "admin")
+KEY_HOLDER = "key holder"
+"""Who acts where no token is asked for: whoever may open the key ring folder."""
+
 INDEX_CHECKED = 512
 """How many of the newest records are compared with the request index on opening."""
 
@@ -73,7 +80,10 @@ def steady_memory() -> None:
 
 
 class Engine:
-    """Open one with `Engine.open`; one process, one engine, one writer."""
+    """Open one with `Engine.open`; one process, one engine, one writer.
+
+    four_eyes : whether a champion can only be replaced by two people, or by breaking the glass
+    """
 
     def __init__(
         self,
@@ -88,6 +98,7 @@ class Engine:
     ) -> None:
         self.folder, self.ring, self.log, self.content, self.snapshots = folder, ring, log, content, snapshots
         self.index, self.state = index, state
+        self.four_eyes = False
         self.reader = Reader(log, content, ring)
         self.writer = Writer(log, ring, index, self.reader, state, clock)
         self.prepare, self.commit = self.writer.prepare, self.writer.commit
@@ -138,16 +149,22 @@ class Engine:
 
     # The platform's own events.
 
-    def activate(self, packs: Iterable[PackFiles]) -> Activated:
+    def activate(self, packs: Iterable[PackFiles], *, actor: str = KEY_HOLDER, break_glass: str = "") -> Activated:
         """Check packs, run their golden cases, and put the whole set in force from here on.
 
         Packs that were active and are not among `packs` stay. Nothing changes if the set is already in force.
 
+        Parameters
+        ----------
+        actor : who does it
+        break_glass : why it is done without a second person, where four eyes are demanded
+
         Raises
         ------
         DeclarationError : problems of the packs, or golden cases that fail
+        NotPermitted : four eyes are demanded and a champion would be replaced without them
         """
-        return self.put_in_force(self.propose(packs))
+        return self.put_in_force(self.propose(packs), actor=actor, break_glass=break_glass)
 
     def propose(self, packs: Iterable[PackFiles]) -> Proposal:
         """The long half of `activate`: check and rehearse. May run in another thread, beside groups.
@@ -158,14 +175,56 @@ class Engine:
         """
         return propose(self.state, self.reader, packs)
 
-    def put_in_force(self, proposal: Proposal) -> Activated:
-        """The short half of `activate`: one event. No group may be in flight. What can fail comes before the event.
+    def put_in_force(self, proposal: Proposal, *, actor: str = KEY_HOLDER, break_glass: str = "") -> Activated:
+        """The short half of `activate`. No group may be in flight. What can fail comes before the events.
 
         Raises
         ------
         ConfigurationError : other packs were put in force since they were proposed; nothing changed
         DeclarationError : events came that the proposed packs would read otherwise; nothing changed
+        NotPermitted : four eyes are demanded and a champion would be replaced without them; nothing changed
         """
+        before = in_force_of(self.reader, self.state.program)
+        packs = proposal.activated.packs
+        replaced = [name for name, hash in sorted(before.packs.items()) if packs.get(name) != hash]
+        if self.four_eyes and replaced and not break_glass.strip():
+            raise NotPermitted(
+                "a champion is replaced by two people",
+                where=", ".join(replaced),
+                found=actor,
+                allowed="draft, submit, and another person who approves and promotes",
+                cure="quanheng policy draft FOLDER; in an emergency: --break-glass REASON, which is recorded.",
+            )
+        activated = msgspec.structs.replace(proposal.activated, by=actor, why=break_glass)
+        return self._put_in_force(proposal._replace(activated=activated))
+
+    def propose_step(self, asked: governing.Asked) -> governing.Moving:
+        """The long half of a step in the life of a version. May run in another thread, beside groups.
+
+        Raises
+        ------
+        NotPermitted, InputError, NotFound : the step cannot be taken, and why
+        DeclarationError : problems of the content, or golden cases that fail
+        """
+        return governing.begin(self.state, self.reader, asked)
+
+    def take_step(self, moving: governing.Moving) -> Move:
+        """The short half of a step: it and what it puts in force become durable together. No group may be in flight.
+
+        Raises
+        ------
+        As `propose_step`: another step came between. ConfigurationError : other packs were put in force meanwhile
+        """
+        governing.check(self.state.versions, moving.move)
+        move = msgspec.structs.replace(moving.move, received_ms=self.writer.stamp())
+        if moving.proposal is None:
+            self.writer.record(VERSION_MOVED, move)
+        else:
+            self._put_in_force(moving.proposal, move)
+        return move
+
+    def _put_in_force(self, proposal: Proposal, move: Move | None = None) -> Activated:
+        """An activation, with the step that it follows from in the same durable batch."""
         if proposal.base != self.state.program.activation:
             raise ConfigurationError(
                 "other packs were put in force while these were being checked",
@@ -179,7 +238,8 @@ class Engine:
             return proposal.activated
         if proposal.folded is not None:
             recovery.fold_windows(proposal.folded, self.log, self.log.head)
-        offset = self.writer.record(PACKS_ACTIVATED, proposal.activated)
+        steps: list[tuple[int, object]] = [] if move is None else [(VERSION_MOVED, move)]
+        offset = self.writer.record_all([*steps, (PACKS_ACTIVATED, proposal.activated)]) + len(steps)
         self.state.adopt(recovery.keep_program(proposal.program, proposal.activated, offset), proposal.folded)
         self.writer.renew_intake()
         return proposal.activated

@@ -46,6 +46,7 @@ class DecisionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     formulas : float64 little-endian, the formula columns
     sources : float64 little-endian, the columns of models and other sources
     program : offset of the activation whose versions decided
+    arm : hash of the challenger that decided instead of the champion; nothing = the champion
     """
 
     outcome: str
@@ -57,6 +58,7 @@ class DecisionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     sources: bytes
     program: int
     engine: str
+    arm: str = ""
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
@@ -120,6 +122,7 @@ def weigh(program: Program, event: EventFact, evidence: Evidence, opinions: Sequ
         evidence.sources,
         program.activation,
         program.engine,
+        program.arm,
     )
     numbers = (program.severity[winner.outcome], STATUSES.index(status), program.activation)
     return DecisionFact(event.code, event.time_ms, event.received_ms, event.subject, numbers, body, encode_body(body))

@@ -11,11 +11,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from decimal import Decimal
+from typing import NamedTuple
 
 from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.decisions.policy import Judgement, Policy
 from quanheng.events.intake import EventFact
-from quanheng.events.schema import EventType
+from quanheng.events.schema import NO_KEY, EventType
 from quanheng.facts import DECIDED, DECISION_NUMBERS, FAILED, LATE, Moments, Opinion
 from quanheng.features.exact import ExactColumns
 from quanheng.features.fold import EventLayout, Fold
@@ -44,6 +45,8 @@ PLATFORM_REASONS = {
 
 LATENESS_MS = 30 * 24 * 3_600_000
 """How far behind the newest event of its key an event is still put in its place; later ones are counted and shown."""
+
+BASIS_POINTS = 10_000
 
 Getter = Callable[[Known], ExactColumn]
 
@@ -81,6 +84,27 @@ class Flow:
         return Opinion(self.name, self.fallback, FAILED, [REASON_POLICY_FAILED], [], type(error).__name__)
 
 
+class Challenger(NamedTuple):
+    """A program that decides for some subjects instead of the champion, over the same folds.
+
+    program : with the challenging version of `pack` in place of the champion's
+    codes : event types that the pack decides
+    hash : of the version; share_bp : basis points of the subjects that fall to it
+    """
+
+    program: Program
+    pack: str
+    codes: frozenset[int]
+    hash: str
+    share_bp: int
+
+    def takes(self, event: EventFact) -> bool:
+        """Whether this event falls to the challenger: the same subject always does, also when the share grows."""
+        key = event.subject if event.subject != NO_KEY else event.request_key
+        drawn = hashlib.blake2b(key, key=bytes.fromhex(self.hash), digest_size=8).digest()
+        return int.from_bytes(drawn) % BASIS_POINTS < self.share_bp
+
+
 class Program:
     """The active packs, compiled.
 
@@ -90,7 +114,15 @@ class Program:
     codes : event type name → code in this log
     activation : offset of the `packs.activated` event, -1 for a rehearsal
     engine : version of Quanheng that decides
+
+    Attributes
+    ----------
+    challengers : versions that have a share of the traffic
+    arm : hash of the version this program tries; nothing = the champion
     """
+
+    challengers: tuple[Challenger, ...] = ()
+    arm: str = ""
 
     def __init__(
         self,
@@ -226,7 +258,35 @@ class Program:
             return self
         program = copy(self)
         program.activation = activation
+        program.challengers = tuple(one._replace(program=one.program.at(activation)) for one in self.challengers)
         return program
+
+    def challenged(self, by: Sequence[Challenger]) -> Program:
+        """This program with challengers that decide for their share of the subjects."""
+        program = copy(self)
+        program.challengers = tuple(by)
+        return program
+
+    def trying(self, hash: str, pack: str, share_bp: int) -> Challenger:
+        """This program as the challenger it is, with version `hash` of `pack` on trial."""
+        program = copy(self)
+        program.arm = hash
+        codes = frozenset(code for code, flows in self.flows.items() if any(flow.pack == pack for flow in flows))
+        return Challenger(program, pack, codes, hash, share_bp)
+
+    def of_arm(self, arm: str) -> Program:
+        """The program that decided: this one, or that of a challenger."""
+        return next((one.program for one in self.challengers if one.hash == arm), self) if arm else self
+
+    def arms(self, code: int, events: Sequence[EventFact], rows: list[int]) -> list[tuple[Program, list[int]]]:
+        """Rows by the program that judges them: the champion's, and a challenger's for the subjects that fall to it."""
+        for one in self.challengers:  # One at most has an event type, so that each is compared with the champion alone.
+            if code in one.codes:
+                tried = [row for row in rows if one.takes(events[row])]
+                others = set(tried)
+                parts = [(self, [row for row in rows if row not in others]), (one.program, tried)]
+                return [part for part in parts if part[1]]
+        return [(self, rows)]
 
     def with_scores(self, scores: Mapping[str, Decimal | None]) -> Program:
         """This program with fixed scores instead of its models (golden cases)."""

@@ -99,7 +99,7 @@ class Reader:
         """One decision in full, for people: outcome, reasons in both languages, features, versions, trace."""
         found = self.recorded_decision(offset)
         event = self.event(found.record.cause)
-        body, program = found.body, self.program(found.body.program)
+        body, program = found.body, self.program(found.body.program).of_arm(found.body.arm)
         formulas, sources = program.names(event.type)
         raw = np.frombuffer(body.vector, np.int64).reshape(1, -1)
         answers = _floats(body.sources, len(sources))
@@ -172,13 +172,15 @@ class Reader:
 
     def _versions(self, program: Program, engine: str) -> dict[str, Any]:
         activated = self.activated(program.activation)
+        hashes = activated.packs | {one.pack: one.hash for one in activated.trials if one.hash == program.arm}
         return {
             "engine": engine,
             "activation": program.activation,
             "packs": {
                 name: {
                     "version": pack.version,
-                    "hash": activated.packs[name],
+                    "hash": hashes[name],
+                    "arm": "challenger" if hashes[name] == program.arm else "champion",
                     "policies": {file: hashlib.sha256(xml).hexdigest() for file, xml in sorted(pack.policies.items())},
                     "models": {model.name: model.hash for model in pack.models},
                     "sources": {one.name: activated.sources.get(f"{name}.{one.name}", "") for one in pack.sources},

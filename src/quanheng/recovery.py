@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 
 from quanheng import __version__
-from quanheng.events.schema import KEYS_MAX, NUMBERS_MAX
+from quanheng.events.schema import KEYS_MAX, NUMBERS_MAX, EventDeclaration
 from quanheng.facts import FactColumns
 from quanheng.kernel.content import ContentStore
-from quanheng.kernel.errors import InputError, LogCorrupt
+from quanheng.kernel.errors import DeclarationError, InputError, LogCorrupt, Problem
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import EVENT, Columns
 from quanheng.kernel.snapshot import Snapshots
@@ -22,7 +22,7 @@ from quanheng.loading.declared import Declared
 from quanheng.loading.files import PackFiles
 from quanheng.loading.pack import load_packs
 from quanheng.program import Program
-from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated, PlatformEvent, State
+from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated, PlatformEvent, State, Trial
 
 HEADER_KEYS_MAX, HEADER_NUMBERS_MAX = KEYS_MAX, NUMBERS_MAX
 
@@ -53,7 +53,56 @@ def program_of(content: ContentStore, activated: Activated, offset: int) -> Prog
     program = _programs.get(_key(activated, offset))
     if program is None:
         program = Program(declared_of(content, activated.packs), activated.codes, engine=__version__)
+        program = challenged(content, program, activated)
     return keep_program(program, activated, offset)
+
+
+def challenged(content: ContentStore, program: Program, activated: Activated) -> Program:
+    """The program of an activation with the challengers that have a share of its traffic.
+
+    Raises
+    ------
+    DeclarationError : a challenger would read the same events into other windows, so its decisions were not comparable
+    """
+    challengers = []
+    for trial in activated.trials:
+        if not trial.share_bp:
+            continue
+        packs = {**activated.packs, trial.pack: trial.hash}
+        other = Program(declared_of(content, packs), activated.codes, engine=program.engine)
+        check_comparable(program, other, trial)
+        challengers.append(other.trying(trial.hash, trial.pack, trial.share_bp))
+    return program.challenged(challengers) if challengers else program
+
+
+def check_comparable(champion: Program, other: Program, trial: Trial) -> None:
+    """Refuse a challenger whose decisions could not be compared with the champion's.
+
+    Raises
+    ------
+    DeclarationError : it differs in events, folds, sources with state, outcomes or decided events
+    """
+    compared = {
+        "events.toml": (_events(champion), _events(other)),
+        "features.toml": (champion.digest(), other.digest()),
+        "pack.toml": ((champion.outcomes, sorted(champion.flows)), (other.outcomes, sorted(other.flows))),
+    }
+    problems = [
+        Problem(
+            file,
+            "",
+            "a challenger shares events, folds, outcomes and decided events with the champion; these differ",
+            cure="Promote it without a share of the traffic, or change only policies, parameters, formulas and models.",
+        )
+        for file, (was, now) in compared.items()
+        if was != now
+    ]
+    if problems:
+        raise DeclarationError(f"version {trial.hash[:12]} of {trial.pack!r} cannot share the traffic", problems)
+
+
+def _events(program: Program) -> list[EventDeclaration]:
+    return [event for pack in program.packs.values() for event in pack.events]
 
 
 def keep_program(program: Program, activated: Activated, offset: int) -> Program:
@@ -67,7 +116,7 @@ def keep_program(program: Program, activated: Activated, offset: int) -> Program
 
 
 def _key(activated: Activated, offset: int) -> tuple[object, ...]:
-    return tuple(sorted(activated.packs.items())), tuple(activated.codes.items()), offset
+    return tuple(sorted(activated.packs.items())), tuple(activated.codes.items()), activated.trials, offset
 
 
 _programs: dict[tuple[object, ...], Program] = {}
@@ -97,13 +146,14 @@ def rebuild(
             if row > start:
                 _apply(state, columns, start, row, windows=not stale)
             if row < len(columns):
-                event = PlatformEvent(first + row, int(columns.type[row]), columns.record(row).payload)
+                event = PlatformEvent(
+                    first + row, int(columns.type[row]), columns.record(row).payload, int(columns.received_ms[row])
+                )
                 if event.type == PACKS_ACTIVATED:
                     program = program_of(content, msgspec.json.decode(event.payload, type=Activated), event.offset)
                     folded = bool(state.events)  # Before the first event there is nothing to fold again.
                     stale |= state.switch(program) and folded
-                else:
-                    state.apply_platform(event)
+                state.apply_platform(event)
             start = row + 1
         state.head = first + len(columns)
         if len(columns):

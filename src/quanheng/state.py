@@ -11,13 +11,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from quanheng.decisions.versions import INSTALLED, Move, Version, Versions
 from quanheng.facts import STATUSES, FactColumns, Moments
 from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.program import Program
 
-PACKS_ACTIVATED, TOKEN_ISSUED, TOKEN_REVOKED, INTAKE_REJECTED, SUBJECT_ERASED = 1, 2, 3, 4, 5
+PACKS_ACTIVATED, TOKEN_ISSUED, TOKEN_REVOKED, INTAKE_REJECTED, SUBJECT_ERASED, VERSION_MOVED = 1, 2, 3, 4, 5, 6
 """Type codes of the platform's own events. Event types of packs have codes from FIRST_PACK_CODE on."""
 
 FIRST_PACK_CODE = 16
@@ -34,12 +35,26 @@ class Actor(msgspec.Struct, frozen=True, array_like=True):
     scopes: tuple[str, ...]
 
 
+class Trial(msgspec.Struct, frozen=True):
+    """A version that is tried beside the champion of its pack.
+
+    share_bp : basis points of the subjects it decides for; 0 = none, it runs in the shadow, after the reply
+    """
+
+    pack: str
+    hash: str
+    version: str
+    share_bp: int = 0
+
+
 class Activated(msgspec.Struct, frozen=True):
     """Payload of a `packs.activated` event: the whole set that is active from this offset on.
 
     packs : name → content hash of its folder
     codes : event type name → code, append-only over the life of a log
     sources : source with state ("pack.name") → version
+    trials : versions that are tried beside them
+    by, why : who put them in force directly, and why nobody else was asked; the steps of versions say it themselves
     """
 
     packs: dict[str, str]
@@ -47,6 +62,9 @@ class Activated(msgspec.Struct, frozen=True):
     codes: dict[str, int]
     engine: str
     sources: dict[str, str] = {}
+    trials: tuple[Trial, ...] = ()
+    by: str = ""
+    why: str = ""
 
 
 class PlatformEvent(NamedTuple):
@@ -55,6 +73,7 @@ class PlatformEvent(NamedTuple):
     offset: int
     type: int
     payload: bytes
+    received_ms: int
 
 
 class Kept(msgspec.Struct):
@@ -69,6 +88,7 @@ class Kept(msgspec.Struct):
     rejected: int
     rejects: list[int]
     erasures: dict[str, int]
+    versions: list[Version] = []
 
 
 class State:
@@ -84,6 +104,7 @@ class State:
     events : event type code → events
     rejects : offsets of the newest rejected requests; `rejected` counts them all
     overflows : sums that did not fit 64 bits since this process started
+    versions : the versions of every pack and the steps they took
     erasures : subject pseudonym (hex) → offset of the newest event that erased it
     """
 
@@ -99,6 +120,7 @@ class State:
         self.rejected = 0
         self.rejects: deque[int] = deque(maxlen=REJECTS_SHOWN_MAX)
         self.erasures: dict[str, int] = {}
+        self.versions = Versions()
         self.overflows = 0
 
     def apply(self, columns: FactColumns, received_ms: int, *, read: bool = True) -> Moments:
@@ -176,6 +198,18 @@ class State:
             self.rejects.append(event.offset)
         elif event.type == SUBJECT_ERASED:
             self.erasures[msgspec.json.decode(event.payload, type=dict[str, str])["subject"]] = event.offset
+        elif event.type == VERSION_MOVED:
+            self.versions.apply(msgspec.json.decode(event.payload, type=Move))
+        elif event.type == PACKS_ACTIVATED:
+            self._install(msgspec.json.decode(event.payload, type=Activated), event.received_ms)
+
+    def _install(self, activated: Activated, received_ms: int) -> None:
+        """Packs that no step made champion were put in force directly."""
+        for pack, hash in sorted(activated.packs.items()):
+            champion = self.versions.champion(pack)
+            if champion is None or champion.hash != hash:
+                version = activated.versions[pack]
+                self.versions.apply(Move(pack, hash, version, INSTALLED, activated.by, activated.why, 0, received_ms))
 
     def _kept(self) -> bytes:
         """The small folds as bytes."""
@@ -189,6 +223,7 @@ class State:
             self.rejected,
             list(self.rejects),
             self.erasures,
+            self.versions.keep(),
         )
         return msgspec.msgpack.encode(kept)
 
@@ -214,6 +249,7 @@ class State:
             state.decided[code, severity, status] = count
         state.events.update(values.events)
         state.rejected, state.erasures = values.rejected, values.erasures
+        state.versions = Versions(values.versions)
         state.rejects.extend(values.rejects)
         return state
 

@@ -195,7 +195,9 @@ class Writer:
             }
         )
         subject = self.ring.pseudonym(*self._subject_of_rejected(request))
-        self.state.apply_platform(PlatformEvent(pending.first + len(pending.headers), INTAKE_REJECTED, b""))
+        self.state.apply_platform(
+            PlatformEvent(pending.first + len(pending.headers), INTAKE_REJECTED, b"", received_ms)
+        )
         pending.headers.append(
             encode_header(
                 EVENT, INTAKE_REJECTED, received_ms, received_ms, NO_CAUSE, subject, NONE_16, NONE_16, (), (),
@@ -307,13 +309,22 @@ class Writer:
 
     def record(self, code: int, payload: object) -> int:
         """Append one of the platform's own events at once, and give its offset. No group may be in flight."""
-        offset, body, received_ms = self.state.head, msgspec.json.encode(payload), self.stamp()
-        header = encode_header(
-            EVENT, code, received_ms, received_ms, NO_CAUSE, NONE_16, NONE_16, NONE_16, (), (), len(body), False
-        )
-        self._append(Pending(offset, received_ms, [header], [NO_KEY], [body], None))
-        self.state.head, self.state.received_ms = offset + 1, received_ms
-        self.state.apply_platform(PlatformEvent(offset, code, body))
+        return self.record_all([(code, payload)])
+
+    def record_all(self, events: Sequence[tuple[int, object]]) -> int:
+        """Append some of the platform's own events, all or none, and give the offset of the first."""
+        offset, received_ms = self.state.head, self.stamp()
+        bodies = [msgspec.json.encode(payload) for _, payload in events]
+        headers = [
+            encode_header(
+                EVENT, code, received_ms, received_ms, NO_CAUSE, NONE_16, NONE_16, NONE_16, (), (), len(body), False
+            )
+            for (code, _), body in zip(events, bodies, strict=True)
+        ]
+        self._append(Pending(offset, received_ms, headers, [NO_KEY] * len(events), bodies, None))
+        self.state.head, self.state.received_ms = offset + len(events), received_ms
+        for number, ((code, _), body) in enumerate(zip(events, bodies, strict=True)):
+            self.state.apply_platform(PlatformEvent(offset + number, code, body, received_ms))
         return offset
 
 

@@ -32,11 +32,13 @@ def administer(config: Config, operation: str, arguments: dict[str, Any]) -> dic
     """
     import asyncio
 
-    from quanheng.server.admin import perform
+    from quanheng.server.admin import perform, scope_of
     from quanheng.server.lock import FolderInUse
 
     try:
         with locked_engine(config) as engine:
+            if operation == "step":  # Two people are told apart by their tokens, wherever the engine runs.
+                arguments["actor"] = engine.authorise(_token_digest(config), scope_of(operation, arguments))
             return perform(engine, operation, arguments)
     except FolderInUse:
         if not os.path.exists(socket_path(config)):
@@ -44,25 +46,31 @@ def administer(config: Config, operation: str, arguments: dict[str, Any]) -> dic
     return asyncio.run(_ask_server(config, operation, arguments))
 
 
-async def _ask_server(config: Config, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    import asyncio
-
-    from quanheng.server import wire
+def _token_digest(config: Config) -> bytes:
     from quanheng.server.intake import token_digest
-    from quanheng.server.link import CoreLink
     from quanheng.server.opening import read_token
 
     token = read_token(config)
     if not token:
         raise NotAuthenticated(
-            "a server is running and there is no token to ask it with",
+            "there is no token to ask with",
             where="QUANHENG_TOKEN",
             found="nothing",
-            allowed="a token of scope admin",
-            cure="Set QUANHENG_TOKEN, or stop the server.",
+            allowed="a token of the scope that the operation needs",
+            cure="Make one with `quanheng token create NAME --scope ...` and set QUANHENG_TOKEN.",
         )
+    return token_digest(token.encode())
+
+
+async def _ask_server(config: Config, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    import asyncio
+
+    from quanheng.server import wire
+    from quanheng.server.link import CoreLink
+
+    digest = _token_digest(config)
     _, link = await asyncio.get_running_loop().create_unix_connection(CoreLink, str(socket_path(config)))
-    asked = wire.Admin(token_digest(token.encode()), operation, msgspec.msgpack.encode(arguments))
+    asked = wire.Admin(digest, operation, msgspec.msgpack.encode(arguments))
     answer = await link.ask(wire.Kind.ADMIN, asked, WAIT_S)
     link.close()
     if answer.status != 200:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from quanheng.kernel.errors import NotFound
+import msgspec
 
-LONG = frozenset({"activate"})
+from quanheng.decisions.versions import STEPS
+from quanheng.engine import KEY_HOLDER
+from quanheng.governing import Asked, shown
+from quanheng.kernel.errors import NotFound
+from quanheng.loading.files import read_pack
+from quanheng.server.engines import ADMIN, READ
+
+LONG = frozenset({"activate", "step"})
 """Operations whose beginning takes long; it may run beside groups, in another thread."""
 
 
@@ -32,11 +39,28 @@ class Administered(Protocol):
     def propose(self, packs: Any) -> Any:
         """Check packs and rehearse them."""
 
-    def put_in_force(self, proposal: Any) -> Any:
+    def put_in_force(self, proposal: Any, *, actor: str, break_glass: str) -> Any:
         """Put what was proposed in force."""
+
+    def propose_step(self, asked: Any) -> Any:
+        """Check a step in the life of a version."""
+
+    def take_step(self, moving: Any) -> Any:
+        """Take a step that was checked."""
+
+    def authorise(self, token_digest: bytes, scope: str) -> str:
+        """Name of the actor that holds the token, if it may."""
 
     def health(self) -> dict[str, Any]:
         """Committed offset and versions in force."""
+
+
+def scope_of(operation: str, arguments: dict[str, Any]) -> str:
+    """The scope a token needs for an operation."""
+    if operation == "step":
+        step = STEPS.get(str(arguments.get("step")))
+        return step.scope if step is not None else ADMIN
+    return READ if operation == "versions" else ADMIN
 
 
 def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -45,8 +69,10 @@ def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> 
     Parameters
     ----------
     engine : owner of the writer
-    operation : issue_token {name, scopes} | revoke_token {token} | tokens {} | erase {entity, id} | activate {packs}
-    arguments : as listed; `packs` maps a name to {file name: bytes}
+    operation : issue_token {name, scopes} | revoke_token {token} | tokens {} | erase {entity, id} |
+        activate {packs, actor, break_glass} | versions {pack} |
+        step {step, actor, pack, version, files, reason, share_bp}
+    arguments : as listed; `packs` maps a name to {file name: bytes}; `actor` is set by whoever checked the token
 
     Raises
     ------
@@ -57,11 +83,12 @@ def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> 
 
 def begin(engine: Administered, operation: str, arguments: dict[str, Any]) -> Any:
     """The part of an operation that changes nothing; what `finish` needs of it."""
+    if operation == "step":
+        return engine.propose_step(msgspec.convert(arguments, Asked))
     if operation != "activate":
         return arguments
-    from quanheng.loading.files import read_pack
-
-    return engine.propose([read_pack(files, name) for name, files in arguments["packs"].items()])
+    packs = [read_pack(files, name) for name, files in arguments["packs"].items()]
+    return engine.propose(packs), arguments.get("actor", KEY_HOLDER), arguments.get("break_glass", "")
 
 
 def finish(engine: Administered, operation: str, begun: Any) -> dict[str, Any]:
@@ -78,6 +105,12 @@ def finish(engine: Administered, operation: str, begun: Any) -> dict[str, Any]:
         case "erase":
             return {"offset": engine.erase(begun["entity"], begun["id"]), "note": engine.erasure_note()}
         case "activate":
-            versions = dict(engine.put_in_force(begun).versions)
+            proposal, actor, break_glass = begun
+            versions = dict(engine.put_in_force(proposal, actor=actor, break_glass=break_glass).versions)
             return {"versions": versions, "as_of": engine.health()["as_of"]}
+        case "step":
+            taken = msgspec.to_builtins(msgspec.structs.asdict(engine.take_step(begun)))
+            return {**taken, "as_of": engine.health()["as_of"]}
+        case "versions":
+            return {"versions": shown(engine.state.versions, begun.get("pack", "")), "as_of": engine.health()["as_of"]}
     raise NotFound("there is no such operation", where="operation", found=repr(operation[:40]))

@@ -17,7 +17,7 @@ import msgspec
 from quanheng.kernel.errors import AppendFailed, EpochFenced, HeadMoved
 from quanheng.server import admin, wire
 from quanheng.server.answers import STOPPING, failed, ours, refusal
-from quanheng.server.engines import ADMIN, Engine
+from quanheng.server.engines import Engine
 
 FATAL = (AppendFailed, HeadMoved, EpochFenced)
 
@@ -71,8 +71,9 @@ class Operations:
     def receive(self, link: Asker, number: int, asked: wire.Admin) -> None:
         """Take an operation: refuse it, begin its long part in a thread, or make it ready."""
         try:
-            self._engine.authorise(asked.token, ADMIN)
             arguments = msgspec.msgpack.decode(asked.arguments)
+            scope = admin.scope_of(asked.operation, arguments)
+            arguments["actor"] = self._engine.authorise(asked.token, scope)  # Never who the caller says it is.
         except Exception as error:  # The declared boundary: whatever is wrong with an operation is answered.
             self._refuse(link, number, asked.operation, error)
             return

@@ -1,0 +1,207 @@
+"""Steps in the life of versions: asked for, judged by `decisions.versions`, recorded with what they put in force.
+
+Like an activation, a step has a long half that checks and may run beside groups, and a short half between two groups:
+the step and the activation that follows from it are appended together, all or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from quanheng.activation import Proposal, in_force_of, name_of, propose
+from quanheng.decisions.versions import STEPS, Move, Refusal, Status, Version, Versions
+from quanheng.kernel.content import ContentStore
+from quanheng.kernel.errors import ConfigurationError, InputError, NotFound, NotPermitted
+from quanheng.loading.files import PackFiles, read_pack
+from quanheng.reading import Reader
+from quanheng.state import State, Trial
+
+SHORTEST_PREFIX = 8
+CURES = {
+    Refusal.NO_SUCH_STEP: "",
+    Refusal.NO_SUCH_VERSION: "Draft it first: quanheng policy draft FOLDER.",
+    Refusal.STATUS_FORBIDS: "See where it stands: quanheng policy list.",
+    Refusal.AUTHOR_JUDGES_OWN: "Ask another person: four eyes see more than two.",
+    Refusal.REASON_MISSING: "Give one with --reason.",
+    Refusal.SHARE_OUT_OF_RANGE: "To give it all the traffic, promote it.",
+    Refusal.TRIAL_IS_TAKEN: "Retire the other, or promote it.",
+    Refusal.NOTHING_TO_ROLL_BACK_TO: "Only a version that was champion can come back.",
+}
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What a person asks for.
+
+    version : hash of the version, or its first characters; nothing with `roll_back`: the champion before
+    files : the content, with `draft`
+    share_bp : basis points, with `share`
+    """
+
+    step: str
+    actor: str
+    pack: str = ""
+    version: str = ""
+    files: Mapping[str, bytes] = {}
+    reason: str = ""
+    share_bp: int = 0
+
+
+class Moving(NamedTuple):
+    """A step that was checked; `proposal` is what it puts in force, None where nothing changes."""
+
+    move: Move
+    proposal: Proposal | None
+
+
+def begin(state: State, reader: Reader, asked: Asked) -> Moving:
+    """The long half of a step.
+
+    Raises
+    ------
+    NotPermitted, InputError, NotFound : the step cannot be taken, and why
+    DeclarationError : problems of the content, or golden cases that fail
+    """
+    if asked.step == "draft":
+        return _draft(state, reader, asked)
+    found = find_version(state.versions, asked)
+    move = Move(found.pack, found.hash, found.version, asked.step, asked.actor, asked.reason, asked.share_bp)
+    check(state.versions, move)
+    return Moving(move, _proposal(state, reader, move))
+
+
+def _draft(state: State, reader: Reader, asked: Asked) -> Moving:
+    files = read_pack(dict(asked.files), asked.pack)
+    proposed = propose(state, reader, [files], fold=False)  # Checks it among the packs in force, and keeps its content.
+    name = name_of(files)
+    hash = proposed.activated.packs[name]
+    if in_force_of(reader, state.program).packs.get(name) == hash:
+        raise InputError("this content is in force already", where=name, found=hash[:12], cure="Change something.")
+    move = Move(name, hash, proposed.activated.versions[name], "draft", asked.actor, asked.reason)
+    check(state.versions, move)
+    return Moving(move, None)
+
+
+def find_version(versions: Versions, asked: Asked) -> Version:
+    """The version that is meant.
+
+    Raises
+    ------
+    NotFound : none begins like that, or more than one
+    """
+    known = versions.of(asked.pack)
+    if asked.step == "roll_back" and not asked.version:
+        before = versions.before(asked.pack)
+        if before is not None:
+            return before
+        raise NotFound("there is no champion before", where=asked.pack, cure=CURES[Refusal.NOTHING_TO_ROLL_BACK_TO])
+    if len(asked.version) < SHORTEST_PREFIX:
+        raise NotFound(
+            "a version is named by its hash",
+            where=asked.pack,
+            found=repr(asked.version),
+            allowed=f"at least {SHORTEST_PREFIX} characters",
+            cure=CURES[Refusal.STATUS_FORBIDS],
+        )
+    found = [one for one in known if one.hash.startswith(asked.version)]
+    if len(found) != 1:
+        raise NotFound(
+            "no version begins like that" if not found else "several versions begin like that",
+            where=asked.pack,
+            found=asked.version,
+            allowed=", ".join(one.hash[:12] for one in known) or "none is known",
+            cure=CURES[Refusal.NO_SUCH_VERSION],
+        )
+    return found[0]
+
+
+def check(versions: Versions, move: Move) -> None:
+    """Raise what hinders a step.
+
+    Raises
+    ------
+    NotPermitted : an author would judge the own version; InputError : anything else
+    """
+    refusal = versions.may(move)
+    if refusal is None:
+        return
+    found = versions.find(move.pack, move.hash)
+    what = NotPermitted if refusal is Refusal.AUTHOR_JUDGES_OWN else InputError
+    raise what(
+        refusal.value,
+        where=f"{move.pack} {move.hash[:12]}, step {move.step}",
+        found=_found(refusal, move, found),
+        allowed=_allowed(refusal, move),
+        cure=CURES[refusal],
+    )
+
+
+def _found(refusal: Refusal, move: Move, version: Version | None) -> str:
+    if refusal is Refusal.AUTHOR_JUDGES_OWN:
+        return move.actor
+    if refusal is Refusal.STATUS_FORBIDS and version is not None:
+        return version.status.value
+    return f"{move.share_bp} basis points" if refusal is Refusal.SHARE_OUT_OF_RANGE else ""
+
+
+def _allowed(refusal: Refusal, move: Move) -> str:
+    if refusal is Refusal.NO_SUCH_STEP:
+        return ", ".join(STEPS)
+    if refusal is Refusal.STATUS_FORBIDS:
+        return ", ".join(status.value for status in STEPS[move.step].before)
+    return "1 to 9999 basis points" if refusal is Refusal.SHARE_OUT_OF_RANGE else ""
+
+
+def _proposal(state: State, reader: Reader, move: Move) -> Proposal | None:
+    """What is in force after a step, checked and rehearsed; None where it stays as it is."""
+    now = in_force_of(reader, state.program)
+    trials = [one for one in now.trials if (one.pack, one.hash) != (move.pack, move.hash)]
+    after = STEPS[move.step].after
+    if after in (Status.SHADOW, Status.SHARE):
+        trials.append(Trial(move.pack, move.hash, move.version, move.share_bp if after is Status.SHARE else 0))
+    promoted = after is Status.CHAMPION
+    if not promoted and trials == [*now.trials]:
+        return None
+    packs = [content_of(reader.content, move.pack, move.hash)] if promoted else []
+    proposal = propose(state, reader, packs, trials)
+    _one_challenger_an_event(proposal)
+    return proposal
+
+
+def content_of(content: ContentStore, pack: str, hash: str) -> PackFiles:
+    """A version's files."""
+    return PackFiles(pack, content.get_folder(hash))
+
+
+def _one_challenger_an_event(proposal: Proposal) -> None:
+    taken: dict[int, str] = {}
+    for one in proposal.program.challengers:
+        for code in sorted(one.codes):
+            if code in taken:
+                raise ConfigurationError(
+                    "two challengers would share the traffic of one event",
+                    where=one.pack,
+                    found=taken[code],
+                    allowed="one challenger for an event, so that each is compared with the champions alone",
+                    cure=CURES[Refusal.TRIAL_IS_TAKEN],
+                )
+            taken[code] = one.pack
+
+
+def shown(versions: Versions, pack: str = "") -> list[dict[str, Any]]:
+    """Versions for people and programs: newest step last."""
+    return [
+        {
+            "pack": one.pack,
+            "hash": one.hash,
+            "version": one.version,
+            "status": one.status.value,
+            "share_bp": one.share_bp,
+            "authors": sorted(one.authors),
+            "steps": [msgspec.to_builtins(msgspec.structs.asdict(move)) for move in one.moves],
+        }
+        for one in versions
+        if not pack or one.pack == pack
+    ]
