@@ -109,10 +109,13 @@ class _Known(dict[tuple[str, str] | None, bytes]):
 
 
 class Intake:
-    """Reads requests by the event types of the active packs. Keeps nothing of a request but known pseudonyms."""
+    """Reads requests by the event types of the active packs. Keeps nothing of a request but known pseudonyms.
+
+    pseudonyms : (entity, id) → pseudonym; those asked for lately are kept
+    """
 
     def __init__(self, types: Mapping[str, EventType], ring: Pseudonyms) -> None:
-        self._types, self._ring, self._pseudonyms = types, ring, _Known(ring)
+        self._types, self._ring, self.pseudonyms = types, ring, _Known(ring)
 
     def keys(self, requests: Sequence[Request]) -> list[bytes]:
         """The request key of each: asked of the index before the group enters."""
@@ -161,7 +164,7 @@ class Intake:
         row = event_type.read(request.data)
         if row.time_ms > received_ms + FUTURE_MAX_MS:
             raise _from_the_future(event_type, row.time_ms, received_ms)
-        pseudonyms = self._pseudonyms
+        pseudonyms = self.pseudonyms
         return EventFact(
             event_type.code,
             row.time_ms,

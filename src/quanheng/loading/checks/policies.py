@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 from lxml import etree
@@ -43,6 +43,7 @@ def check_policies(
     drafts: Sequence[FlowDraft],
     sources: Mapping[str, Mapping[str, str]],
     outcomes: Sequence[str],
+    lists: Collection[str],
     notes: Notes,
 ) -> tuple[tuple[Flow, ...], dict[str, tuple[str, str]]]:
     """Check all policies against what the pack declares.
@@ -53,6 +54,7 @@ def check_policies(
     drafts : the flows of pack.toml
     sources : per event that is decided: name → FEEL type of everything an input may ask for
     outcomes : outcomes of the pack
+    lists : lists of the pack
 
     Returns
     -------
@@ -72,7 +74,7 @@ def check_policies(
                     of="outcome",
                 )
         reasons |= {code: (file, key) for code, key in outline.reasons.items()}
-    models = {file: _model(files[file], file, notes) for file in outlines}
+    models = {file: _model(files[file], file, lists, notes) for file in outlines}
     flows = [_flow(draft, outlines, models, sources.get(draft.when, {}), notes) for draft in drafts]
     return tuple(flow for flow in flows if flow is not None), reasons
 
@@ -128,9 +130,16 @@ def _literals(name: str, text: str, key: str, outcomes: dict[str, str], reasons:
         target.setdefault(literal[1:-1], key)
 
 
-def _model(xml: bytes, file: str, notes: Notes) -> Model | None:
+class _AnyName(frozenset[str]):
+    """Names that could not be read: none is known to be wrong."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def _model(xml: bytes, file: str, lists: Collection[str], notes: Notes) -> Model | None:
     try:
-        return read_model(xml, file)
+        return read_model(xml, file, lists=_AnyName() if notes.doubted("list") else lists)
     except DeclarationError as error:
         notes.extend(error.problems)
     return None
