@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from quanheng.decisions.dmn import compile_decision, read_model
-from quanheng.decisions.lists import CHANGE_ENTRIES_MAX, Lists, ListEvent
+from quanheng.decisions.lists import CHANGE_ENTRIES_MAX, ListEvent, Lists
 from quanheng.events.intake import Intake
 from quanheng.kernel.seal import KeyRing
 from quanheng.testing.bench import Measured

@@ -341,5 +341,3 @@ def history(reader: Reader, name: str = "") -> list[dict[str, Any]]:
             if not name or one["list"] == name or str(one["list"]).endswith(f".{name}"):
                 told.append(one)
     return told
-
-

@@ -265,7 +265,11 @@ def history(name: str = "", /, *, json: Json = False, place: Place = HERE) -> No
         return
     for one in rows:
         judged = "entries" not in one
-        what = f"{one['change']} the change at offset {one['of']}, {one['list']} by {one['actor']}" if judged else _change(one)
+        what = (
+            f"{one['change']} the change at offset {one['of']}, {one['list']} by {one['actor']}"
+            if judged
+            else _change(one)
+        )
         print(f"{one['time']}  {what}{': ' if one['reason'] else ''}{one['reason']}")
 
 
@@ -355,7 +359,8 @@ def _tell(done: dict[str, Any], json: bool) -> None:
 
 def _change(one: dict[str, Any]) -> str:
     by = f" by {one['actor']}" if one.get("actor") else ""
-    return f"{one['change']} {one['entries']} entries, {one['list']}, offset {one['offset']}{by}"
+    entries = "1 entry" if one["entries"] == 1 else f"{one['entries']} entries"
+    return f"{one['change']} {entries}, {one['list']}, offset {one['offset']}{by}"
 
 
 def _entry(one: dict[str, Any]) -> str:

@@ -123,7 +123,11 @@ def test_a_restart_and_a_snapshot_know_the_same(tmp_path):
     write_snapshot(tmp_path / "data", check=True)
     engine = opened(tmp_path)
     assert engine.state.digest() == live
-    assert [listed(engine, f"p{device}", f"d{device}") for device in (6, 7, CHANGE_ENTRIES_MAX + 4)] == [True, False, True]
+    assert [listed(engine, f"p{device}", f"d{device}") for device in (6, 7, CHANGE_ENTRIES_MAX + 4)] == [
+        True,
+        False,
+        True,
+    ]
     engine.lists.judge(ListVerdict(waiting, True, "bob"))
     assert not listed(engine, "q9", "d9")
     assert engine.state.digest() == fresh(engine)
@@ -161,7 +165,9 @@ def test_with_four_eyes_a_change_waits_for_another_person(engine):
         }
     ]  # fmt: skip
     assert engine.lists.entries(str(done["offset"]))["shown"] == [{"value": "d1"}]
-    with pytest.raises(NotPermitted, match=r"whoever proposed a change of a list cannot judge it; was ann\. Ask another"):
+    with pytest.raises(
+        NotPermitted, match=r"whoever proposed a change of a list cannot judge it; was ann\. Ask another"
+    ):
         engine.lists.judge(ListVerdict(done["offset"], True, "ann"))
     with pytest.raises(InputError, match=r"a rejection needs a reason\. Give one with --reason"):
         engine.lists.judge(ListVerdict(done["offset"], False, "bob"))
