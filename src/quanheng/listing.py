@@ -200,7 +200,7 @@ class Listing:
         name, declared = self.declared(name)
         entries = self._entries(name, declared)
         shown: list[dict[str, Any]] = []
-        for offset in sorted(list(entries.until), reverse=True) if entries is not None else ():
+        for offset in sorted(entries.until, reverse=True) if entries is not None else ():
             if len(shown) >= limit:
                 break
             assert entries is not None
@@ -245,10 +245,10 @@ class Listing:
         event, _ = self._event(offset)
         sealed = msgspec.json.decode(event.sealed, type=list[bytes])
         shared = self._ring.pseudonym("list", event.list)
-        for key, text in zip(split_keys(event.keys), sealed, strict=True):
+        for key, marked in zip(split_keys(event.keys), sealed, strict=True):
             if entries is not None and entries.added.get(key) != offset:
                 continue
-            personal, text = text[:1] == _PERSONAL, text[1:]
+            personal, text = marked[:1] == _PERSONAL, marked[1:]
             try:
                 clear = self._ring.unseal(key if personal else shared, _bound_to(event.list, key), text)
                 yield key, clear.decode("utf-8", "surrogatepass")

@@ -264,12 +264,8 @@ def history(name: str = "", /, *, json: Json = False, place: Place = HERE) -> No
         show_json(rows)
         return
     for one in rows:
-        judged = "entries" not in one
-        what = (
-            f"{one['change']} the change at offset {one['of']}, {one['list']} by {one['actor']}"
-            if judged
-            else _change(one)
-        )
+        judged = f"{one['change']} {one.get('of')}, {one['list']} by {one['actor']}"
+        what = _change(one) if "entries" in one else judged
         print(f"{one['time']}  {what}{': ' if one['reason'] else ''}{one['reason']}")
 
 

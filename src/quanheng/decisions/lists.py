@@ -140,7 +140,7 @@ class Entries:
         """The list that `dump` gave."""
         entries = cls(of)
         entries.added = dict(zip(split_keys(arrays["keys"].tobytes()), arrays["added"].tolist(), strict=True))
-        entries.until = {offset: until for offset, until in arrays["until"].tolist()}
+        entries.until = dict(arrays["until"].tolist())
         entries.swept = int(arrays["swept"][0])
         return entries
 
@@ -292,5 +292,5 @@ def split_keys(keys: bytes) -> list[bytes]:
 
 
 def entity_of(name: str, of: str) -> str:
-    """What the pseudonyms of a list's entries are made under: its entity, or for texts the list ("pack.name") itself."""
+    """What the pseudonyms of entries are made under: their entity, or for texts the list ("pack.name") itself."""
     return f"list/{name}" if of == TEXT else of

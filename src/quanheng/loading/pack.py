@@ -160,8 +160,8 @@ def _check(
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
         flows=flows, entities=entities, events=events, folds=folds, sources=stateful, formulas=formulas,
         parameters=parameters, policies={policy_name(name): xml for name, xml in policies.items()},
-        models=models, weights=weights, reasons=reasons, lists=lists, cases=cases, mappings=mappings, evaluations=evaluations,
-        traffic=traffic,
+        models=models, weights=weights, reasons=reasons, lists=lists, cases=cases, mappings=mappings,
+        evaluations=evaluations, traffic=traffic,
         readme=files.files.get("README.md", b"").decode("utf-8", "replace"),
     ), notes.problems  # fmt: skip
 

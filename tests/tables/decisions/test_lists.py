@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """`list("name")` in expressions and cells: one row per outcome, by both engines; and what is refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """`quanheng list`: changes, files with rejects, four eyes by two tokens, what is refused."""
 
 from __future__ import annotations

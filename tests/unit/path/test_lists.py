@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """Lists through the engine: changes, four eyes, expiry, restarts, snapshots, replay, erasure."""
 
 from __future__ import annotations
