@@ -68,8 +68,7 @@ class Flow:
         self.policy = policy
         self._getters = tuple(getters)
         self._outcomes = frozenset(outcomes)
-        declared_lists = {one.name: one for one in lists}
-        self.lists = {name: (f"{pack}.{name}", declared_lists[name].entity) for name in sorted(policy.lists)}
+        self.lists = {one.name: (f"{pack}.{one.name}", one.entity) for one in lists if one.name in policy.lists}
         self.late = Opinion(self.name, self.fallback, LATE, [REASON_DEADLINE_PASSED], [])
 
     def inputs(self, known: Known) -> list[Sequence[object]]:
@@ -222,8 +221,8 @@ class Program:
         return Scope(pack.name, folds, answers, fields, event_type.number_fields, formulas, sources)
 
     def _flow(self, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Flow:
-        names = {one.name for one in pack.lists}
-        model = read_model(pack.policies[flow.policy], f"policies/{flow.policy}.dmn", lists=names)
+        xml, names = pack.policies[flow.policy], [one.name for one in pack.lists]
+        model = read_model(xml, f"policies/{flow.policy}.dmn", lists=names)
         policy = compile_decision(model, flow.decide)
         getters = [self._getter(one.name, flow, pack, scope) for one in policy.inputs]
         return Flow(flow, pack.name, self.outcomes, policy, getters, pack.lists)

@@ -40,7 +40,7 @@ def told(capsys, *arguments):
 
 def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
-        "bench", "decision", "demo", "erase", "evaluate", "ingest", "list add", "list approve", "list find", "list history",
+        "bench", "decision", "demo", "dmn tck", "erase", "evaluate", "ingest", "list add", "list approve", "list find", "list history",
         "list import", "list reject", "list remove", "list show", "log checkpoint", "log head", "log verify", "pack activate",
         "pack check", "pack list", "pack new", "pack show", "replay", "run", "serve", "token create", "token list", "token revoke",
         "train", "version",

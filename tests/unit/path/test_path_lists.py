@@ -15,7 +15,9 @@ from quanheng.events.intake import Request
 from quanheng.follower import write_snapshot
 from quanheng.kernel.errors import InputError, NotFound, NotPermitted
 from quanheng.listing import AskedChange, history
+from quanheng.loading.files import read_pack
 from quanheng.loading.find import read_packs
+from quanheng.loading.new import starter_files
 from quanheng.replay import replay
 
 
@@ -235,3 +237,13 @@ def test_what_cannot_be_put_on_a_list(engine, asked, text):
         engine.lists.change(engine.lists.prepare(asked), False)
     assert text in str(error.value)
     assert engine.log.head == head
+
+
+def test_a_name_that_two_packs_have_needs_its_pack(engine):
+    declared = b'[list.blocked_devices]\ntitle = {en = "Blocked", zh = "x"}\nkind = "deny"\nof = "text"\n'
+    engine.activate([read_pack({**starter_files("shop"), "lists.toml": declared}, "shop")])
+    with pytest.raises(NotFound, match="several packs declare a list of that name; was 'blocked_devices'"):
+        change(engine, "d1")
+    change(engine, "d1", name="shop.blocked_devices")
+    assert not listed(engine, "p1", "d1")
+    assert [one["value"] for one in engine.lists.entries("shop.blocked_devices")["shown"]] == ["d1"]
