@@ -96,7 +96,7 @@ def judge(flow: Flow, known: Known, received_ms: int) -> Sequence[Opinion]:
             opinions.append(flow.late)
             continue
         try:
-            judgement = policy(values, None, lists)
+            judgement = policy(values) if lists is None else policy(values, None, lists)
         except Exception as error:  # The declared boundary: any fault in a policy becomes a recorded fall-back.
             opinions.append(flow.failed(error))
             continue

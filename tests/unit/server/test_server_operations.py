@@ -191,6 +191,10 @@ BAD = [
     ("revoke_token", {}, 500, "was KeyError"),
     ("erase", {"entity": "party.customer"}, 500, "was KeyError"),
     ("erase", {"entity": 5, "id": 6}, 500, "was AttributeError"),
+    ("list_change", {"list": "none", "change": "add", "values": ["a"]}, 404, "no pack in force declares such a list"),
+    ("list_judge", {"first": 1, "approved": True}, 422, "no change of a list waits there"),
+    ("list_show", {"list": "none"}, 404, "no pack in force declares such a list"),
+    ("list_find", {"list": "none"}, 500, "was KeyError"),
     ("dance", {}, 404, "there is no such operation"),
 ]
 
@@ -212,7 +216,7 @@ def test_whatever_is_wrong_with_an_operation_is_answered(tmp_path):
 
 def test_every_operation_is_tried_with_something_wrong():
     told = re.findall(r"(\w+) \{", admin.perform.__doc__.split("operation : ")[1].split("arguments :")[0])
-    assert set(told) - {operation for operation, *_ in BAD} == {"tokens"}
+    assert set(told) - {operation for operation, *_ in BAD} == {"tokens", "lists"}
 
 
 def test_a_log_that_does_not_take_the_event_of_an_operation_stops_everything(tmp_path):
