@@ -13,7 +13,6 @@ SINGLE = (
     "events.toml",
     "features.toml",
     "reasons.toml",
-    "lists.toml",
     "evaluations.toml",
     "traffic.toml",
     "README.md",
