@@ -7,7 +7,7 @@ from itertools import repeat
 
 from quanheng.events.intake import EventFact
 from quanheng.facts import DecisionFact, Evidence, FactColumns, Moments, Opinion, weigh
-from quanheng.known import Known
+from quanheng.known import Known, ListsNow
 from quanheng.program import Flow, Program
 
 
@@ -18,6 +18,7 @@ def decide(
     moments: Moments,
     offset: int,
     received_ms: int,
+    lists: ListsNow | None = None,
 ) -> list[DecisionFact | None]:
     """Judge every event whose type has a flow.
 
@@ -28,14 +29,15 @@ def decide(
     ----------
     columns, moments : the events' facts, and what folds and sources with state knew at each event's own moment
     offset : the log's head before the group
+    lists : answers what is on a list at the group's moment
     """
     decisions: list[DecisionFact | None] = [None] * len(events)
     parts = ((code, part) for code, rows in program.deciding(events) for part in program.arms(code, events, rows))
     for code, (arm, rows) in parts:
         try:
-            made = _decide_rows(arm, code, rows, events, columns, moments, offset, received_ms)
+            made = _decide_rows(arm, code, rows, events, columns, moments, offset, received_ms, lists)
         except Exception:  # The declared boundary: the event at fault is found by judging each alone.
-            made = [_decide_alone(arm, code, row, events, columns, moments, offset, received_ms) for row in rows]
+            made = [_decide_alone(arm, code, row, events, columns, moments, offset, received_ms, lists) for row in rows]
         for row, decision in zip(rows, made, strict=True):
             decisions[row] = decision
     return decisions
@@ -50,9 +52,10 @@ def _decide_rows(
     moments: Moments,
     offset: int,
     received_ms: int,
+    lists: ListsNow | None,
 ) -> list[DecisionFact]:
     some = [events[row] for row in rows]
-    known = program.join(code, some, columns.batch(rows, offset, received_ms), moments.rows(rows))
+    known = program.join(code, some, columns.batch(rows, offset, received_ms), moments.rows(rows), lists)
     judged = [judge(flow, known, received_ms) for flow in program.flows[code]]
     return [
         weigh(program, event, evidence, opinions)
@@ -69,9 +72,10 @@ def _decide_alone(
     moments: Moments,
     offset: int,
     received_ms: int,
+    lists: ListsNow | None,
 ) -> DecisionFact:
     try:
-        return _decide_rows(program, code, [row], events, columns, moments, offset, received_ms)[0]
+        return _decide_rows(program, code, [row], events, columns, moments, offset, received_ms, lists)[0]
     except Exception as error:  # The declared boundary: recorded with the fall-back outcome.
         opinions = [flow.failed(error) for flow in program.flows[code]]
         return weigh(program, events[row], Evidence(moments.raw[row].tobytes(), b"", b""), opinions)
@@ -84,6 +88,7 @@ def judge(flow: Flow, known: Known, received_ms: int) -> Sequence[Opinion]:
     flow's fall-back outcome: a bank must answer the payment that waits.
     """
     policy, opinion = flow.policy, flow.opinion
+    lists = known.lists(flow.lists) if flow.lists and known.lists is not None else None
     opinions = []
     inputs = flow.inputs(known)
     for values, request in zip(zip(*inputs, strict=True) if inputs else repeat(()), known.requests, strict=False):
@@ -91,7 +96,7 @@ def judge(flow: Flow, known: Known, received_ms: int) -> Sequence[Opinion]:
             opinions.append(flow.late)
             continue
         try:
-            judgement = policy(values)
+            judgement = policy(values) if lists is None else policy(values, None, lists)
         except Exception as error:  # The declared boundary: any fault in a policy becomes a recorded fall-back.
             opinions.append(flow.failed(error))
             continue

@@ -31,6 +31,7 @@ from quanheng.kernel.log.store import LogStore
 from quanheng.kernel.seal import KeyRing
 from quanheng.kernel.snapshot import Snapshots
 from quanheng.kernel.steady import SteadyClock, begin_after
+from quanheng.listing import Listing
 from quanheng.loading.files import PackFiles
 from quanheng.reading import Reader
 from quanheng.state import (
@@ -96,6 +97,7 @@ class Engine:
         self.four_eyes = False
         self.reader = Reader(log, content, ring)
         self.writer = Writer(log, ring, index, self.reader, state, clock)
+        self.lists = Listing(self.writer, self.reader)
         self.prepare, self.commit = self.writer.prepare, self.writer.commit
         self.submit, self.dry_run = self.writer.submit, self.writer.dry_run
 

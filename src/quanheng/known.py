@@ -7,7 +7,7 @@ formulas and sources see it, so that a score cannot leak what was withheld.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,11 +19,14 @@ from quanheng.events.intake import EventFact, Request
 from quanheng.facts import Evidence, Moments
 from quanheng.features.formulas import Formulas, exact_column, rounded
 from quanheng.features.source import Batch, Source, SourceColumn
+from quanheng.feel.values import Membership
 
 if TYPE_CHECKING:
     from quanheng.program import Program
 
 ExactColumn = Sequence[object]
+ListsNow = Callable[[Mapping[str, tuple[str, str]]], Membership]
+"""Answers `list("name")` as of the group's moment, for the lists that a flow asks ("pack.name", entity)."""
 
 
 class Scope(NamedTuple):
@@ -65,8 +68,9 @@ class Known:
         events: Sequence[EventFact],
         batch: Batch,
         moments: Moments,
+        lists: ListsNow | None = None,
     ) -> None:
-        self.program, self.events, self.batch = program, events, batch
+        self.program, self.events, self.batch, self.lists = program, events, batch, lists
         self.raw, self._answers = moments
         self.received_ms = batch.received_ms
         self.requests: list[Request] = [event.request for event in events]

@@ -82,7 +82,8 @@ def handle(
     items, events, offsets, head = admit(requests, request_keys, read, seen, state.head, state.program)
     columns = events_columns(events, state.program)
     moments = state.peek(columns, received_ms) if dry_run else state.apply(columns, received_ms)
-    decisions = decide(state.program, events, columns, moments, state.head, received_ms)
+    lists = state.lists.at(received_ms, intake.pseudonyms)
+    decisions = decide(state.program, events, columns, moments, state.head, received_ms, lists)
     first = state.head
     if not dry_run:
         state.apply(decisions_columns(decisions), received_ms)

@@ -25,8 +25,8 @@ from quanheng.features.plan import Plan
 from quanheng.features.source import Batch, SourceColumn, StatefulSource
 from quanheng.kernel.codec import canonical_json
 from quanheng.kernel.errors import DeclarationError, Problem
-from quanheng.known import ExactColumn, FixedSource, Known, Scope
-from quanheng.loading.declared import Declared, Parameter
+from quanheng.known import ExactColumn, FixedSource, Known, ListsNow, Scope
+from quanheng.loading.declared import Declared, ListDeclaration, Parameter
 from quanheng.loading.declared import Flow as DeclaredFlow
 from quanheng.models.serving import load_model
 
@@ -55,13 +55,20 @@ class Flow:
     """One flow, compiled: its policy, where the policy's inputs come from, and its opinions."""
 
     def __init__(
-        self, declared: DeclaredFlow, pack: str, outcomes: Sequence[str], policy: Policy, getters: Sequence[Getter]
+        self,
+        declared: DeclaredFlow,
+        pack: str,
+        outcomes: Sequence[str],
+        policy: Policy,
+        getters: Sequence[Getter],
+        lists: Sequence[ListDeclaration] = (),
     ) -> None:
         self.name = f"{pack}.{declared.decide}"
         self.pack, self.purpose, self.fallback = pack, declared.purpose, declared.fallback
         self.policy = policy
         self._getters = tuple(getters)
         self._outcomes = frozenset(outcomes)
+        self.lists = {one.name: (f"{pack}.{one.name}", one.entity) for one in lists if one.name in policy.lists}
         self.late = Opinion(self.name, self.fallback, LATE, [REASON_DEADLINE_PASSED], [])
 
     def inputs(self, known: Known) -> list[Sequence[object]]:
@@ -215,9 +222,11 @@ class Program:
         return Scope(pack.name, folds, answers, fields, event_type.number_fields, formulas, sources)
 
     def _flow(self, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Flow:
-        policy = compile_decision(read_model(pack.policies[flow.policy], f"policies/{flow.policy}.dmn"), flow.decide)
+        xml, names = pack.policies[flow.policy], [one.name for one in pack.lists]
+        model = read_model(xml, f"policies/{flow.policy}.dmn", lists=names)
+        policy = compile_decision(model, flow.decide)
         getters = [self._getter(one.name, flow, pack, scope) for one in policy.inputs]
-        return Flow(flow, pack.name, self.outcomes, policy, getters)
+        return Flow(flow, pack.name, self.outcomes, policy, getters, pack.lists)
 
     def _getter(self, name: str, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Getter:
         decimals = {formula.name: formula.decimals for formula in scope.formulas.formulas}
@@ -310,9 +319,11 @@ class Program:
                 rows.setdefault(event.code, []).append(index)
         return list(rows.items())
 
-    def join(self, code: int, events: Sequence[EventFact], batch: Batch, moments: Moments) -> Known:
+    def join(
+        self, code: int, events: Sequence[EventFact], batch: Batch, moments: Moments, lists: ListsNow | None = None
+    ) -> Known:
         """Join what every source knows about events of one type."""
-        return Known(self, self.scopes[code], events, batch, moments)
+        return Known(self, self.scopes[code], events, batch, moments, lists)
 
     def names(self, code: int) -> tuple[list[str], list[tuple[str, SourceColumn]]]:
         """Names of formulas and columns of sources in the evidence of a decision on events of type `code`."""

@@ -30,6 +30,11 @@ def rehearse(program: Program, case: Case) -> list[CaseReply]:
     """Run one golden case on an empty state. Returns one reply per event of the case, in order."""
     program = program.with_scores(case.scores)
     state, intake = State(program), Intake(program.types, PlainPseudonyms())
+    for pack in program.packs.values():
+        for one in pack.lists:
+            if one.name in case.lists:
+                keys = [intake.pseudonyms[one.entity, value] for value in case.lists[one.name]]
+                state.lists.put(f"{pack.name}.{one.name}", one.of, keys)
     replies = []
     for event in case.events:
         request = Request("case", event.id, event.type, msgspec.json.encode(event.data))

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from quanheng.decisions.lists import ListEvent, Lists, ListVerdict
 from quanheng.decisions.versions import INSTALLED, Move, Version, Versions
 from quanheng.facts import STATUSES, FactColumns, Moments
 from quanheng.features.state import FeatureOverflow, FeatureState
@@ -19,12 +20,13 @@ from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.program import Program
 
 PACKS_ACTIVATED, TOKEN_ISSUED, TOKEN_REVOKED, INTAKE_REJECTED, SUBJECT_ERASED, VERSION_MOVED = 1, 2, 3, 4, 5, 6
+LIST_CHANGED, LIST_JUDGED = 7, 8
 """Type codes of the platform's own events. Event types of packs have codes from FIRST_PACK_CODE on."""
 
 FIRST_PACK_CODE = 16
 REJECTS_SHOWN_MAX = 1000
-_SOURCES, _SOURCE = "sources", "source."
-"""Names in a snapshot: what folded the sources, and the arrays of each."""
+_SOURCES, _SOURCE, _LIST = "sources", "source.", "list."
+"""Names in a snapshot: what folded the sources, the arrays of each, and those of lists."""
 
 
 class Actor(msgspec.Struct, frozen=True, array_like=True):
@@ -89,6 +91,7 @@ class Kept(msgspec.Struct):
     rejects: list[int]
     erasures: dict[str, int]
     versions: list[Version]
+    lists: bytes
 
 
 class State:
@@ -105,6 +108,7 @@ class State:
     rejects : offsets of the newest rejected requests; `rejected` counts them all
     overflows : sums that did not fit 64 bits since this process started
     versions : the versions of every pack and the steps they took
+    lists : the lists that policies ask
     erasures : subject pseudonym (hex) → offset of the newest event that erased it
     """
 
@@ -121,6 +125,7 @@ class State:
         self.rejects: deque[int] = deque(maxlen=REJECTS_SHOWN_MAX)
         self.erasures: dict[str, int] = {}
         self.versions = Versions()
+        self.lists = Lists()
         self.overflows = 0
 
     def apply(self, columns: FactColumns, received_ms: int, *, read: bool = True) -> Moments:
@@ -200,6 +205,10 @@ class State:
             self.erasures[msgspec.json.decode(event.payload, type=dict[str, str])["subject"]] = event.offset
         elif event.type == VERSION_MOVED:
             self.versions.apply(msgspec.json.decode(event.payload, type=Move))
+        elif event.type == LIST_CHANGED:
+            self.lists.apply(msgspec.json.decode(event.payload, type=ListEvent), event.offset, event.received_ms)
+        elif event.type == LIST_JUDGED:
+            self.lists.judge(msgspec.json.decode(event.payload, type=ListVerdict), event.received_ms)
         elif event.type == PACKS_ACTIVATED:
             self._install(msgspec.json.decode(event.payload, type=Activated), event.received_ms)
 
@@ -211,8 +220,8 @@ class State:
                 version = activated.versions[pack]
                 self.versions.apply(Move(pack, hash, version, INSTALLED, activated.by, activated.why, 0, received_ms))
 
-    def _kept(self) -> bytes:
-        """The small folds as bytes."""
+    def _kept(self, lists: bytes = b"") -> bytes:
+        """The small folds as bytes; `lists` is what is small of the lists."""
         kept = Kept(
             self.head,
             self.received_ms,
@@ -224,6 +233,7 @@ class State:
             list(self.rejects),
             self.erasures,
             self.versions.keep(),
+            lists,
         )
         return msgspec.msgpack.encode(kept)
 
@@ -234,7 +244,9 @@ class State:
             arrays.update({f"{_SOURCE}{number}.{name}": array for name, array in source.dump().items()})
         if self.sources:
             arrays[_SOURCES] = np.frombuffer(bytes.fromhex(self.program.digest()), np.uint8)
-        return self._kept(), arrays
+        lists, held = self.lists.keep()
+        arrays.update({f"{_LIST}{name}": array for name, array in held.items()})
+        return self._kept(lists), arrays
 
     @classmethod
     def restore(cls, program: Program, kept: bytes, arrays: dict[str, NDArray]) -> State:
@@ -250,6 +262,8 @@ class State:
         state.events.update(values.events)
         state.rejected, state.erasures = values.rejected, values.erasures
         state.versions = Versions(values.versions)
+        if values.lists:
+            state.lists = Lists.restore(values.lists, _named(arrays, _LIST))
         state.rejects.extend(values.rejects)
         return state
 
@@ -266,8 +280,7 @@ class State:
                 cure="Rebuild the state from the log.",
             )
         for number, source in enumerate(self.sources):
-            mine = f"{_SOURCE}{number}."
-            source.load({name.removeprefix(mine): array for name, array in arrays.items() if name.startswith(mine)})
+            source.load(_named(arrays, f"{_SOURCE}{number}."))
 
     @staticmethod
     def activation_of(kept: bytes) -> int:
@@ -277,7 +290,7 @@ class State:
     def digest(self) -> str:
         """SHA-256 (hex) of everything folded: two states with the same log prefix have the same digest."""
         kept = self._kept()
-        digests = [self.features.digest(), *(source.digest() for source in self.sources)]
+        digests = [self.features.digest(), *(source.digest() for source in self.sources), self.lists.digest()]
         return hashlib.sha256(kept + "".join(digests).encode()).hexdigest()
 
     def outcomes(self) -> dict[str, int]:
@@ -293,6 +306,11 @@ class State:
         for (_, _, status), count in self.decided.items():
             totals[STATUSES[status]] += count
         return dict(totals)
+
+
+def _named(arrays: dict[str, NDArray], prefix: str) -> dict[str, NDArray]:
+    """The arrays whose name begins like that, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _no_answers(rows: int) -> NDArray[np.float64]:

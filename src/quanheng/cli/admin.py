@@ -32,12 +32,12 @@ def administer(config: Config, operation: str, arguments: dict[str, Any]) -> dic
     """
     import asyncio
 
-    from quanheng.server.admin import perform, scope_of
+    from quanheng.server.admin import NAMED, perform, scope_of
     from quanheng.server.lock import FolderInUse
 
     try:
         with locked_engine(config) as engine:
-            if operation == "step":  # Two people are told apart by their tokens, wherever the engine runs.
+            if operation in NAMED:  # Two people are told apart by their tokens, wherever the engine runs.
                 arguments["actor"] = engine.authorise(_token_digest(config), scope_of(operation, arguments))
             return perform(engine, operation, arguments)
     except FolderInUse:

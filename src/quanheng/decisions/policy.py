@@ -9,7 +9,7 @@ import msgspec
 
 from quanheng.feel.compiler import diagnostics_of
 from quanheng.feel.types import FeelType
-from quanheng.feel.values import GIVEN_UP, Diagnostic, Place, Run, give_up
+from quanheng.feel.values import GIVEN_UP, Diagnostic, Membership, Place, Run, give_up
 from quanheng.kernel.errors import InputError
 
 
@@ -59,21 +59,27 @@ class Policy:
     inputs : what it reads
     result : static type of the result
     source : the generated Python, to read
+    lists : names of the lists that it asks
     """
 
-    __slots__ = ("_function", "_places", "_source", "decision", "inputs", "result")
+    __slots__ = ("_function", "_places", "_source", "decision", "inputs", "lists", "result")
 
     def __init__(self, decision: str, inputs: Sequence[PolicyInput], result: FeelType, function: Callable[..., object],
-                 places: Sequence[Place], source: Callable[[], str]) -> None:  # fmt: skip
-        self.decision, self.inputs, self.result = decision, tuple(inputs), result
+                 places: Sequence[Place], source: Callable[[], str],
+                 lists: frozenset[str] = frozenset()) -> None:  # fmt: skip
+        self.decision, self.inputs, self.result, self.lists = decision, tuple(inputs), result, lists
         self._function, self._places, self._source = function, tuple(places), source
 
     @property
     def source(self) -> str:
         return self._source()
 
-    def __call__(self, values: Sequence[object], now_ms: int | None = None) -> Judgement:
+    def __call__(
+        self, values: Sequence[object], now_ms: int | None = None, lists: Membership | None = None
+    ) -> Judgement:
         run = Run() if now_ms is None else Run.at(now_ms)
+        if lists is not None:
+            run.lists = lists
         try:
             result, trace = self._function(run, values)  # type: ignore[misc]
         except GIVEN_UP as error:
@@ -93,6 +99,8 @@ class Policy:
             cure="Give the values in the order of `inputs`, or by name with `judge`.",
         )
 
-    def judge(self, given: Mapping[str, object], now_ms: int | None = None) -> Judgement:
+    def judge(
+        self, given: Mapping[str, object], now_ms: int | None = None, lists: Membership | None = None
+    ) -> Judgement:
         """The same with inputs by name; what is missing is null."""
-        return self([given.get(one.name) for one in self.inputs], now_ms)
+        return self([given.get(one.name) for one in self.inputs], now_ms, lists)

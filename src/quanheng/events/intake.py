@@ -113,14 +113,35 @@ class _Known(dict[str, bytes]):
         return found
 
 
+class KnownPseudonyms:
+    """Pseudonyms by (entity, id); those asked for lately are kept, an entity apart from the others."""
+
+    def __init__(self, ring: Pseudonyms) -> None:
+        self._ring = ring
+        self._known: dict[str, _Known] = {}
+
+    def of(self, entity: str) -> _Known:
+        """Those of one entity, by id."""
+        known = self._known.get(entity)
+        if known is None:
+            known = self._known[entity] = _Known(entity, self._ring)
+        return known
+
+    def __getitem__(self, named: tuple[str, str]) -> bytes:
+        return self.of(named[0])[named[1]]
+
+
 class Intake:
-    """Reads requests by the event types of the active packs. Keeps nothing of a request but known pseudonyms."""
+    """Reads requests by the event types of the active packs. Keeps nothing of a request but known pseudonyms.
+
+    pseudonyms : (entity, id) → pseudonym; those asked for lately are kept
+    """
 
     def __init__(self, types: Mapping[str, EventType], ring: Pseudonyms) -> None:
         self._ring = ring
-        known = {entity: _Known(entity, ring) for one in types.values() for entity in one.entities}
+        self.pseudonyms = KnownPseudonyms(ring)
         self._types: dict[str, tuple[EventType, Taker]] = {
-            name: (one, compile_taker(one, known.__getitem__, EventFact)) for name, one in types.items()
+            name: (one, compile_taker(one, self.pseudonyms.of, EventFact)) for name, one in types.items()
         }
 
     def keys(self, requests: Sequence[Request]) -> list[bytes]:

@@ -377,6 +377,7 @@ _VALUES = {
     ),
     tree.Test: Emitter.tested,
     tree.In: Emitter.membership,
+    tree.Listed: lambda self, node: self.operator("listed", node, self.value(node.value), py.const(node.name)),
     tree.Let: lambda self, node: self.let(node, self.value(node.result)),
     tree.If: Emitter.branch,
     tree.For: Emitter.loop,

@@ -203,6 +203,9 @@ _RULES: dict[type[tree.Node], Rule] = {
     tree.Test: lambda self, node, env: operators.tested(
         self.run, self.at(node), self.value(node.value, env), self.value(node.against, env)
     ),
+    tree.Listed: lambda self, node, env: operators.listed(
+        self.run, self.at(node), self.value(node.value, env), node.name
+    ),
     tree.In: Judge.membership,
     tree.If: Judge.branch,
     tree.Let: Judge.let,

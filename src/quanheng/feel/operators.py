@@ -345,6 +345,20 @@ def _among(run: Run, at: int, value: object, items: list[object]) -> bool:
     return False
 
 
+def listed(run: Run, at: int, value: object, name: str) -> bool | None:
+    """Is a text on the pack's list of that name? Null gives null."""
+    value = single(value)
+    if value is None:
+        return None
+    if value.__class__ is not str:
+        run.append((at, f"a list holds texts, was {kind_name(value)} {shown(value)}"))
+        return None
+    if run.lists is None:
+        run.append((at, f"the entries of list {name!r} are not known here"))
+        return None
+    return run.lists(name, value)  # type: ignore[arg-type]
+
+
 def square_root_of(run: Run, at: int, value: object) -> object:
     """Square root of a number that is known to be one."""
     if value is None:

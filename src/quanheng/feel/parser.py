@@ -281,6 +281,9 @@ class Parser(CompoundParts, UnaryParts, ReferenceParts):
         if token.kind == "string":
             self.at += 1
             return Const(STRING, token.start, string_value(token.text))
+        if self.asks_list():
+            what, allowed = "list() stands after `in`, or alone in a cell of a table", 'device in list("name")'
+            raise fail(what, self.text, token.start, self.where, "list(", allowed, "Ask whether a value is on it.")
         if token.kind == "name" or token.text == "?":
             return self.name()
         if token.kind == "keyword":

@@ -49,7 +49,7 @@ def fail(run: Run, at: int, cause: str) -> None:
 _OPERATORS = (
     "add", "subtract", "multiply", "divide", "power", "negate", "equals", "differs", "less", "less_equal", "greater",
     "greater_equal", "conjunction", "disjunction", "negation", "single", "tested", "between", "make_range",
-    "open_range", "point_range",
+    "open_range", "point_range", "listed",
 )  # fmt: skip
 _ACCESS = (
     "limited", "member", "has_entry", "filtered", "positioned", "domain", "span", "condition", "attempt", "invoke",

@@ -6,7 +6,7 @@ name in scope, so `a-b` is the name `a-b` where one is declared and a subtractio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -72,6 +72,8 @@ class Scope:
         self._counter: list[int] = parent._counter if parent else [0]
         self.members: Spellings = parent.members if parent else Spellings()
         """Names of entries seen anywhere in the model: they help to read `a.first name` where a has no known type."""
+        self.lists: Collection[str] | None = parent.lists if parent else None
+        """Names that `list("name")` may ask for; None where that extension is not known."""
 
     @classmethod
     def of(cls, names: Mapping[str, FeelType] | Iterable[str]) -> Scope:

@@ -239,6 +239,14 @@ class InstanceOf(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Listed(Node):
+    """Is a value on the pack's list `name`? An extension of the standard."""
+
+    value: Node
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cast(Node):
     """A value that must be of `type`: converted, or null with a diagnostic that calls it `name`."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quanheng.feel import check
-from quanheng.feel.scope import Variable
+from quanheng.feel.lexer import string_value
+from quanheng.feel.scope import Scope, Variable
 from quanheng.feel.tree import (
     And,
     Between,
@@ -13,6 +14,7 @@ from quanheng.feel.tree import (
     Const,
     In,
     InstanceOf,
+    Listed,
     Name,
     Node,
     Not,
@@ -22,7 +24,7 @@ from quanheng.feel.tree import (
     Test,
     uses,
 )
-from quanheng.feel.types import ANY, BOOLEAN, ListType, RangeType
+from quanheng.feel.types import ANY, BOOLEAN, NULL, STRING, ListType, RangeType
 
 if TYPE_CHECKING:
     from quanheng.feel.lexer import Token
@@ -37,6 +39,7 @@ class UnaryParts:
 
     tokens: list[Token]
     at: int
+    scope: Scope
 
     if TYPE_CHECKING:
 
@@ -47,6 +50,7 @@ class UnaryParts:
         def expects(self, text: str, reason: str) -> Token: ...
         def unexpected(self, allowed: str) -> ExpressionError: ...
         def mistake(self, what: str, at: int, allowed: str = "", cure: str = "") -> None: ...
+        def failed(self, what: str, at: int, found: str, allowed: str, cure: str) -> Node: ...
         def expression(self, power: int = 0) -> Node: ...
 
     def unary_tests(self, variable: Variable) -> Node:
@@ -95,12 +99,37 @@ class UnaryParts:
             rule = check.equality if token.text in ("=", "!=") else check.order
             self.mistake(rule(subject.type, bound.type), token.start)
             return Compare(BOOLEAN, token.start, token.text, subject, bound)
+        if self.asks_list():
+            return self.listed(subject)
         node = self.expression(power)
         if uses(node, variable.slot):
             kind = check.unwrapped(node.type)
             if isinstance(node, _CONDITIONS) or kind in (BOOLEAN, ANY):
                 return node
         return self.tested(subject, node)
+
+    def asks_list(self) -> bool:
+        """Is `list(` ahead, where packs' lists are known? A variable of that name goes first."""
+        ahead = self.sees("list") and self.tokens[self.at + 1].text == "("
+        return ahead and self.scope.lists is not None and self.scope.find("list") is None
+
+    def listed(self, subject: Name) -> Node:
+        """`list("name")` as a test: is the value on that list?"""
+        at = self.token.start
+        self.at += 2
+        if self.token.kind != "string":
+            raise self.unexpected("the name of a list, in quotes")
+        name = string_value(self.token.text)
+        self.at += 1
+        self.expects(")", " after the name of the list")
+        lists = self.scope.lists or ()
+        if name not in lists:
+            known = ", ".join(sorted(lists)) or "none, the pack has no lists.toml"
+            return self.failed("no such list is declared", at, repr(name), known, "Declare it in lists.toml.")
+        kind = check.unwrapped(subject.type)
+        if kind not in (STRING, ANY, NULL):
+            self.mistake(f"a list holds texts, {kind} is never on one", at)
+        return Listed(BOOLEAN, at, subject, name)
 
     def tested(self, subject: Name, node: Node) -> Node:
         """`?` against a value: what the value's type settles now need not be asked at run time."""

@@ -66,12 +66,17 @@ class Diagnostic(NamedTuple):
         return f"{self.place}: {self.cause}"
 
 
+Membership = Callable[[str, str], bool]
+"""Is (name of a list, value) on the list, as of the moment of the run? Given from outside, like the time."""
+
+
 class Run(list[tuple[int, str]]):
     """One evaluation: the list of (place index, cause) found so far, and the work done."""
 
     # Class attributes instead of __init__: a run is made for every judgement, and few of them change either.
     spent: int = 0
     now_ms: int | None = None
+    lists: Membership | None = None
 
     @classmethod
     def at(cls, now_ms: int | None) -> Run:

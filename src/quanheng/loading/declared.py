@@ -131,6 +131,25 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
+class ListDeclaration(msgspec.Struct, frozen=True, kw_only=True):
+    """A list that policies ask: `device in list("blocked_devices")`. Its entries come and go by events of the log.
+
+    kind : what it is for people: who is on it is refused, let through, or looked at
+    of : the entity whose ids stand on it ("party.device"), or "text"
+    entity : what the pseudonyms of its entries are made under
+    personal : whether an entry stands for a person: it is then sealed under that person's own key
+    expires_ms : how long an entry stays where nothing else is said; None = for good
+    """
+
+    name: str
+    title: Title
+    kind: Literal["deny", "allow", "watch"]
+    of: str
+    entity: str
+    personal: bool = False
+    expires_ms: int | None = None
+
+
 class Reason(msgspec.Struct, frozen=True):
     """A reason code with the sentence a person reads, in both languages."""
 
@@ -183,13 +202,14 @@ class CaseExpectation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """A golden case: its own clock, fixed scores, events in, what must come out."""
+    """A golden case: its own clock, fixed scores, what stands on lists, events in, what must come out."""
 
     name: str
     file: str
     clock_ms: int
     scores: Mapping[str, Decimal | None]
     events: tuple[CaseEvent, ...]
+    lists: Mapping[str, tuple[str, ...]] = {}
 
 
 class ColumnSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,6 +258,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[ModelDeclaration, ...] = ()
     weights: Mapping[str, bytes] = {}
     reasons: tuple[Reason, ...] = ()
+    lists: tuple[ListDeclaration, ...] = ()
     cases: tuple[Case, ...] = ()
     mappings: tuple[FileMapping, ...] = ()
     evaluations: Mapping[str, Mapping[str, object]] = {}

@@ -12,6 +12,8 @@ from quanheng.loading.checks.cases import Known, check_cases
 from quanheng.loading.checks.evaluations import check_evaluations
 from quanheng.loading.checks.events import check_events
 from quanheng.loading.checks.features import check_features, number_fields
+from quanheng.loading.checks.lists import FILE as LISTS_FILE
+from quanheng.loading.checks.lists import check_lists
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import Manifest, check_flow_names, check_manifest
 from quanheng.loading.checks.mappings import check_mappings
@@ -134,13 +136,19 @@ def _check(
     _check_shared_names(parameters, models, features, decided, notes)
     sources = {name: _sources(event, folds, answers, formulas, parameters, models) for name, event in decided.items()}
     policies = {name: xml for name, xml in files.files.items() if is_declaration(name) and name.endswith(".dmn")}
-    flows, returned = check_policies(policies, manifest.flows, sources, manifest.outcomes, notes, tables)
+    every_entity = _entities(required) | {entity.name: entity for entity in entities}
+    declared_lists = folder.one(LISTS_FILE)
+    lists = check_lists(declared_lists, own_name, every_entity, notes) if declared_lists else ()
+    names = [one.name for one in lists]
+    flows, returned = check_policies(policies, manifest.flows, sources, manifest.outcomes, names, notes, tables)
     reasons = check_reasons(folder.one("reasons.toml"), notes)
     codes = [reason.code for reason in reasons]
     check_reason_use(codes, returned, notes)
 
     # What speaks of all that: cases, files, measurements, simulation.
-    known = Known(every_event, list(decided), [model.name for model in models], manifest.outcomes, codes, unsound)
+    known = Known(
+        every_event, list(decided), [model.name for model in models], manifest.outcomes, codes, unsound, names
+    )
     cases = check_cases(folder.within("cases"), known, notes)
     mappings = check_mappings(folder.within("mappings"), every_event, notes)
     keys = {name for event in decided.values() for name, field in event.fields.items() if field.kind == "key"}
@@ -157,8 +165,8 @@ def _check(
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
         flows=flows, entities=entities, events=events, folds=folds, sources=stateful, formulas=formulas,
         parameters=parameters, policies={policy_name(name): xml for name, xml in policies.items()},
-        models=models, weights=weights, reasons=reasons, cases=cases, mappings=mappings, evaluations=evaluations,
-        traffic=traffic,
+        models=models, weights=weights, reasons=reasons, lists=lists, cases=cases, mappings=mappings,
+        evaluations=evaluations, traffic=traffic,
         readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
     ), notes.problems  # fmt: skip
 
@@ -174,6 +182,7 @@ _DECLARES = {
     "parameters": ("source",),
     "models": ("model", "source"),
     "reasons.toml": ("reason",),
+    "lists.toml": ("list",),
     "mappings": ("mapping",),
 }
 """Which kinds of names are in doubt when a file, or a file of a folder, cannot be read."""

@@ -6,15 +6,22 @@ from typing import Any, Protocol
 
 import msgspec
 
+from quanheng.decisions.lists import ListVerdict
 from quanheng.decisions.versions import STEPS
 from quanheng.engine import KEY_HOLDER
 from quanheng.governing import Asked, shown
 from quanheng.kernel.errors import NotFound
+from quanheng.listing import SHOWN_MAX, AskedChange
 from quanheng.loading.files import read_pack
 from quanheng.server.engines import ADMIN, READ
 
-LONG = frozenset({"activate", "step"})
+AUTHOR, APPROVE = "author", "approve"
+LIST_READS = frozenset({"lists", "list_show", "list_find"})
+LONG = frozenset({"activate", "step", "list_change", *LIST_READS})
 """Operations whose beginning takes long; it may run beside groups, in another thread."""
+
+NAMED = frozenset({"step", "list_change", "list_judge"})
+"""Operations of which the log keeps who asked for them."""
 
 
 class Administered(Protocol):
@@ -48,6 +55,14 @@ class Administered(Protocol):
     def take_step(self, moving: Any) -> Any:
         """Take a step that was checked."""
 
+    @property
+    def lists(self) -> Any:
+        """Keeps the lists that policies ask."""
+
+    @property
+    def four_eyes(self) -> bool:
+        """Whether a change of a list waits for another person."""
+
     def authorise(self, token_digest: bytes, scope: str) -> str:
         """Name of the actor that holds the token, if it may."""
 
@@ -60,7 +75,15 @@ def scope_of(operation: str, arguments: dict[str, Any]) -> str:
     if operation == "step":
         step = STEPS.get(str(arguments.get("step")))
         return step.scope if step is not None else ADMIN
-    return READ if operation == "versions" else ADMIN
+    return _SCOPES.get(operation, ADMIN)
+
+
+_SCOPES = {
+    "versions": READ,
+    **dict.fromkeys(LIST_READS, READ),
+    "list_change": AUTHOR,
+    "list_judge": APPROVE,
+}
 
 
 def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +94,10 @@ def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> 
     engine : owner of the writer
     operation : issue_token {name, scopes} | revoke_token {token} | tokens {} | erase {entity, id} |
         activate {packs, actor, break_glass} | versions {pack} |
-        step {step, actor, pack, version, files, reason, share_bp}
+        step {step, actor, pack, version, files, reason, share_bp} |
+        lists {} | list_show {list, limit} | list_find {list, value} |
+        list_change {list, change, values, actor, reason, until_ms, for_ms} |
+        list_judge {first, approved, actor, reason}
     arguments : as listed; `packs` maps a name to {file name: bytes}; `actor` is set by whoever checked the token
 
     Raises
@@ -85,10 +111,25 @@ def begin(engine: Administered, operation: str, arguments: dict[str, Any]) -> An
     """The part of an operation that changes nothing; what `finish` needs of it."""
     if operation == "step":
         return engine.propose_step(msgspec.convert(arguments, Asked))
+    if operation == "list_change":
+        return engine.lists.prepare(msgspec.convert(arguments, AskedChange))
+    if operation in LIST_READS:
+        return {**_list_read(engine.lists, operation, arguments), "as_of": engine.health()["as_of"]}
     if operation != "activate":
         return arguments
     packs = [read_pack(files, name) for name, files in arguments["packs"].items()]
     return engine.propose(packs), arguments.get("actor", KEY_HOLDER), arguments.get("break_glass", "")
+
+
+def _list_read(lists: Any, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    read: dict[str, Any]
+    if operation == "list_show":
+        read = lists.entries(arguments["list"], min(int(arguments.get("limit", 100)), SHOWN_MAX))
+    elif operation == "list_find":
+        read = lists.find(arguments["list"], arguments["value"])
+    else:
+        read = lists.sizes()
+    return read
 
 
 def finish(engine: Administered, operation: str, begun: Any) -> dict[str, Any]:
@@ -113,4 +154,13 @@ def finish(engine: Administered, operation: str, begun: Any) -> dict[str, Any]:
             return {**taken, "as_of": engine.health()["as_of"]}
         case "versions":
             return {"versions": shown(engine.state.versions, begun.get("pack", "")), "as_of": engine.health()["as_of"]}
+        case "list_change":
+            changed: dict[str, Any] = engine.lists.change(begun, engine.four_eyes)
+            return {**changed, "as_of": engine.health()["as_of"]}
+        case "list_judge":
+            judged: dict[str, Any] = engine.lists.judge(msgspec.convert(begun, ListVerdict))
+            return {**judged, "as_of": engine.health()["as_of"]}
+        case "lists" | "list_show" | "list_find":
+            read: dict[str, Any] = begun
+            return read
     raise NotFound("there is no such operation", where="operation", found=repr(operation[:40]))

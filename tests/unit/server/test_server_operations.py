@@ -195,6 +195,10 @@ BAD = [
     ("step", {"step": "leap", "version": "0123456789"}, 404, "no version begins like that"),
     ("step", {"step": "draft", "files": {"pack.toml": b"[[["}}, 422, "pack.toml"),
     ("step", {"step": "share", "version": "0123456789", "share_bp": "half"}, 500, "was ValidationError"),
+    ("list_change", {"list": "none", "change": "add", "values": ["a"]}, 404, "no pack in force declares such a list"),
+    ("list_judge", {"first": 1, "approved": True}, 422, "no change of a list waits there"),
+    ("list_show", {"list": "none"}, 404, "no pack in force declares such a list"),
+    ("list_find", {"list": "none"}, 500, "was KeyError"),
     ("dance", {}, 404, "there is no such operation"),
 ]
 
@@ -216,7 +220,7 @@ def test_whatever_is_wrong_with_an_operation_is_answered(tmp_path):
 
 def test_every_operation_is_tried_with_something_wrong():
     told = re.findall(r"(\w+) \{", admin.perform.__doc__.split("operation : ")[1].split("arguments :")[0])
-    assert set(told) - {operation for operation, *_ in BAD} == {"tokens", "versions"}
+    assert set(told) - {operation for operation, *_ in BAD} == {"tokens", "versions", "lists"}
 
 
 def test_a_log_that_does_not_take_the_event_of_an_operation_stops_everything(tmp_path):

@@ -6,7 +6,7 @@ decision table is a node of its own. One variable, one slot: elements of a model
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from quanheng.decisions.dmn.boxes import BoxBuilder
@@ -85,9 +85,15 @@ class Builder:
     """Builds one model."""
 
     def __init__(
-        self, definitions: Definitions, problems: list[Problem], strict: bool, files: Mapping[str, bytes]
+        self,
+        definitions: Definitions,
+        problems: list[Problem],
+        strict: bool,
+        files: Mapping[str, bytes],
+        lists: Collection[str] | None,
     ) -> None:
         scope = Scope()
+        scope.lists = lists
         gatherer = Gatherer(files, problems, strict, scope)
         self.origin = gatherer.origin(definitions)
         self.imported = gatherer.origins
@@ -308,12 +314,24 @@ class Builder:
         return decisions, [one for one in ordered if one not in decisions]
 
 
-def build(definitions: Definitions, problems: list[Problem], strict: bool, files: Mapping[str, bytes] = {}) -> Model:
+def build(
+    definitions: Definitions,
+    problems: list[Problem],
+    strict: bool,
+    files: Mapping[str, bytes] = {},
+    lists: Collection[str] | None = None,
+) -> Model:
     """Check a whole model; problems are added to `problems`, not raised."""
-    return Builder(definitions, problems, strict, files).build()
+    return Builder(definitions, problems, strict, files, lists).build()
 
 
-def read_model(xml: bytes, where: str, strict: bool = True, files: Mapping[str, bytes] = {}) -> Model:
+def read_model(
+    xml: bytes,
+    where: str,
+    strict: bool = True,
+    files: Mapping[str, bytes] = {},
+    lists: Collection[str] | None = None,
+) -> Model:
     """Read and check a DMN model.
 
     Parameters
@@ -323,6 +341,7 @@ def read_model(xml: bytes, where: str, strict: bool = True, files: Mapping[str, 
     strict : mistakes are problems and refuse the model; otherwise what is mistaken is null at run time, the rest runs,
         and `problems` of the model lists them
     files : models it may import, by file name; an import finds its file by namespace
+    lists : names that `list("name")` may ask for; None where that extension is not known
 
     Raises
     ------
@@ -332,7 +351,7 @@ def read_model(xml: bytes, where: str, strict: bool = True, files: Mapping[str, 
     problems = reader.problems
     try:
         definitions = reader.read(xml)
-        model = None if definitions is None else build(definitions, problems, strict, files)
+        model = None if definitions is None else build(definitions, problems, strict, files, lists)
     except RecursionError:
         model = None
         problems.append(Problem(where, "", "the model is nested too deeply", "", "", "Split its decisions."))

@@ -165,6 +165,7 @@ class _PolicyCompiler:
             emitter.namespace["decide"],  # type: ignore[arg-type]
             emitter.places,
             lambda: py.source(statements),
+            self.lists(),
         )
 
     def made(self, title: str, slots: Sequence[int], body: Sequence[ast.stmt]) -> list[ast.stmt]:
@@ -206,6 +207,14 @@ class _PolicyCompiler:
         """One expression."""
         self.emitter.enter(name, "")
         return self.part(free_slots(node, self.emitter.globals), [py.give(self.emitter.value(node))])
+
+    def lists(self) -> frozenset[str]:
+        """Names of the lists that are asked."""
+        if not self.model.scope.lists:
+            return frozenset()
+        nodes = (node for identity in self.needed if identity in self.model.trees
+                 for node in tree.walk(self.model.trees[identity]))  # fmt: skip
+        return frozenset(node.name for node in nodes if isinstance(node, tree.Listed))
 
     def called(self, kind: FeelType) -> tuple[list[Variable], FeelType]:
         """A function called on its own: fresh variables for its parameters, and the type of its result."""

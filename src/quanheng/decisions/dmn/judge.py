@@ -15,7 +15,7 @@ from quanheng.feel import tree
 from quanheng.feel.access import invoke, limited
 from quanheng.feel.operators import single
 from quanheng.feel.types import ANY
-from quanheng.feel.values import GIVEN_UP, Function, admit, give_up
+from quanheng.feel.values import GIVEN_UP, Function, Membership, admit, give_up
 from quanheng.kernel.errors import NotFound
 
 
@@ -150,10 +150,16 @@ class ModelJudge:
         return value
 
 
-def judge_model(model: Model, name: str, given: Mapping[str, object], now_ms: int | None = None) -> Judgement:
+def judge_model(
+    model: Model,
+    name: str,
+    given: Mapping[str, object],
+    now_ms: int | None = None,
+    lists: Membership | None = None,
+) -> Judgement:
     """Judge one decision: the same contract as `compile_decision(model, name).judge(given)`."""
     walk = ModelJudge(model, given)
-    walk.judge.run.now_ms = now_ms
+    walk.judge.run.now_ms, walk.judge.run.lists = now_ms, lists
     result: object = None
     try:
         result = walk.decide(name)

@@ -139,6 +139,7 @@ class TypeTable:
 
     def test(self, item: ItemDefinition, text: str, kind: FeelType) -> Constraint | None:
         scope = self.scope.inner()
+        scope.lists = None  # A type is the same whatever stands on a list.
         variable = scope.bind("?", kind)
         try:
             parser = Parser(text, scope, f"allowed values of {item.name}", self.strict, self.known)

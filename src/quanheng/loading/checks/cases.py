@@ -28,6 +28,7 @@ class Known(msgspec.Struct, frozen=True):
     """What cases may name: events, which of them are decided, models, outcomes and reason codes of the pack.
 
     unsound : events with problems of their own: what a case sends of them is not read
+    lists : lists of the pack
     """
 
     events: Mapping[str, EventDeclaration]
@@ -36,6 +37,7 @@ class Known(msgspec.Struct, frozen=True):
     outcomes: Sequence[str]
     reasons: Collection[str]
     unsound: Collection[str] = ()
+    lists: Collection[str] = ()
 
 
 def check_cases(files: Mapping[str, dict[str, object]], known: Known, notes: Notes) -> tuple[Case, ...]:
@@ -75,6 +77,7 @@ def _case(
     name = table.text("name", wanted="one sentence that says what must happen")
     clock_ms = table.time_ms("clock")
     scores = _scores(table, known.models)
+    lists = _lists(table, known.lists)
     events: list[CaseEvent] = []
     stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "case"
     for inner in table.tables("event", required=True):
@@ -95,7 +98,7 @@ def _case(
         )
     if not name or clock_ms is None or not events:
         return None
-    return Case(name=name, file=file, clock_ms=clock_ms, scores=scores, events=tuple(events))
+    return Case(name=name, file=file, clock_ms=clock_ms, scores=scores, events=tuple(events), lists=lists)
 
 
 def _scores(table: Table, models: Collection[str]) -> dict[str, Decimal | None]:
@@ -123,6 +126,18 @@ def _scores(table: Table, models: Collection[str]) -> dict[str, Decimal | None]:
             of="model",
         )
     return scores
+
+
+def _lists(table: Table, lists: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """What stands on lists of the pack while the case runs; lists that are not named are empty."""
+    inner = table.table("lists", required=False)
+    found = {}
+    for name in inner.values:
+        if name in lists:
+            found[name] = inner.texts(name)
+        else:
+            inner.problem(name, "no such list is declared", found=name, known=list(lists), of="list")
+    return found
 
 
 def _events(

@@ -13,6 +13,7 @@ SINGLE = (
     "events.toml",
     "features.toml",
     "reasons.toml",
+    "lists.toml",
     "evaluations.toml",
     "traffic.toml",
     "README.md",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 from lxml import etree
@@ -44,6 +44,7 @@ def check_policies(
     drafts: Sequence[FlowDraft],
     sources: Mapping[str, Mapping[str, str]],
     outcomes: Sequence[str],
+    lists: Collection[str],
     notes: Notes,
     tables: bool = True,
 ) -> tuple[tuple[Flow, ...], dict[str, tuple[str, str]]]:
@@ -55,6 +56,7 @@ def check_policies(
     drafts : the flows of pack.toml
     sources : per event that is decided: name → FEEL type of everything an input may ask for
     outcomes : outcomes of the pack
+    lists : lists of the pack
     tables : look for overlaps, gaps and rules that never decide too; not for what is in force already
 
     Returns
@@ -75,7 +77,7 @@ def check_policies(
                     of="outcome",
                 )
         reasons |= {code: (file, key) for code, key in outline.reasons.items()}
-    models = {file: _model(files[file], file, notes) for file in outlines}
+    models = {file: _model(files[file], file, lists, notes) for file in outlines}
     if tables:
         for model in models.values():
             _check_tables(model, notes)
@@ -134,9 +136,16 @@ def _literals(name: str, text: str, key: str, outcomes: dict[str, str], reasons:
         target.setdefault(literal[1:-1], key)
 
 
-def _model(xml: bytes, file: str, notes: Notes) -> Model | None:
+class _AnyName(frozenset[str]):
+    """Names that could not be read: none is known to be wrong."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def _model(xml: bytes, file: str, lists: Collection[str], notes: Notes) -> Model | None:
     try:
-        return read_model(xml, file)
+        return read_model(xml, file, lists=_AnyName() if notes.doubted("list") else lists)
     except DeclarationError as error:
         notes.extend(error.problems)
     return None

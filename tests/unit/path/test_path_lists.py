@@ -1,0 +1,249 @@
+# ruff: noqa: E501  (texts under test stand whole, on one line)
+"""Lists through the engine: changes, four eyes, expiry, restarts, snapshots, replay, erasure."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from shop import DAY_MS, T0, HandClock
+
+from quanheng import recovery
+from quanheng.decisions.lists import CHANGE_ENTRIES_MAX, ListVerdict
+from quanheng.engine import Engine
+from quanheng.events.intake import Request
+from quanheng.follower import write_snapshot
+from quanheng.kernel.errors import InputError, NotFound, NotPermitted
+from quanheng.listing import AskedChange, history
+from quanheng.loading.files import read_pack
+from quanheng.loading.find import read_packs
+from quanheng.loading.new import starter_files
+from quanheng.replay import replay
+
+
+def opened(folder, clock=None, **options) -> Engine:
+    engine = Engine.open(folder / "data", clock=clock or HandClock(), **options)
+    if engine.state.program.activation < 0:
+        packs = read_packs()
+        engine.activate([packs["party"], packs["card_fraud"]])
+    return engine
+
+
+@pytest.fixture
+def clock():
+    return HandClock()
+
+
+@pytest.fixture
+def engine(tmp_path, clock):
+    engine = opened(tmp_path, clock)
+    yield engine
+    engine.close()
+
+
+def change(engine, *values, change="add", name="blocked_devices", actor="ann", **more) -> dict:
+    asked = AskedChange(name, change, values, actor, **more)
+    return engine.lists.change(engine.lists.prepare(asked), engine.four_eyes)
+
+
+def pay(engine, id, **more):
+    data = {"time_ms": T0, "customer": "anna", "terminal": "kiosk", "amount_minor": 2500, "currency": "EUR"}
+    data |= {"channel": "web", **more}
+    reply = engine.submit([Request("web", id, "card.payment", json.dumps(data).encode())])[0]
+    assert not reply.error, reply.error
+    return reply
+
+
+def listed(engine, id, device) -> bool:
+    return "device_blocked" in pay(engine, id, device=device).reasons
+
+
+def fresh(engine) -> str:
+    return recovery.rebuild(engine.log, engine.content, None).digest()
+
+
+def test_an_entry_decides_from_its_own_offset_on(engine):
+    assert not listed(engine, "p1", "d1")
+    done = change(engine, "d1", "d2", reason="stolen")
+    assert done == {
+        "list": "card_fraud.blocked_devices", "change": "add", "offset": engine.state.head - 1, "entries": 2,
+        "waiting": False,
+    }  # fmt: skip
+    reply = pay(engine, "p2", device="d1")
+    assert (reply.outcome, "device_blocked" in reply.reasons) == ("decline", True)
+    assert not listed(engine, "p3", "d3")
+    change(engine, "d1", change="remove")
+    assert not listed(engine, "p4", "d1")
+    assert listed(engine, "p5", "d2")
+    assert engine.state.digest() == fresh(engine)
+
+
+def test_a_decision_from_before_a_change_is_replayed_as_it_was(engine, tmp_path):
+    before = pay(engine, "p1", device="d1")
+    change(engine, "d1")
+    during = pay(engine, "p2", device="d1")
+    change(engine, "d1", change="remove")
+    after = pay(engine, "p3", device="d1")
+    assert [one.outcome == "decline" for one in (before, during, after)] == [False, True, False]
+    write_snapshot(tmp_path / "data")
+    for snapshots in (None, engine.snapshots):
+        for one in (before, during, after):
+            report = replay(engine.reader, snapshots, one.decision)
+            assert report.same, report
+
+
+def test_an_entry_expires_by_the_received_clock(engine, clock):
+    change(engine, "d1", for_ms=DAY_MS)
+    change(engine, "d2", until_ms=T0 + 2 * DAY_MS)
+    change(engine, "d3")
+    clock.now_ms = T0 + DAY_MS - 1
+    assert listed(engine, "p1", "d1")
+    clock.now_ms = T0 + DAY_MS
+    assert not listed(engine, "p2", "d1")
+    assert listed(engine, "p3", "d2")
+    assert engine.lists.sizes()["lists"][0]["entries"] == 2
+    clock.now_ms = T0 + 179 * DAY_MS
+    assert not listed(engine, "p4", "d2")
+    assert listed(engine, "p5", "d3")
+    clock.now_ms = T0 + 180 * DAY_MS  # What lists.toml declares.
+    assert not listed(engine, "p6", "d3")
+    assert engine.lists.find("blocked_devices", "d3") == {
+        "list": "card_fraud.blocked_devices", "value": "d3", "listed": False,
+    }  # fmt: skip
+    change(engine, "d3")
+    assert listed(engine, "p7", "d3")
+
+
+def test_a_restart_and_a_snapshot_know_the_same(tmp_path):
+    engine = opened(tmp_path)
+    change(engine, *(f"d{number}" for number in range(CHANGE_ENTRIES_MAX + 5)), reason="a leak")
+    change(engine, "d7", change="remove")
+    engine.four_eyes = True
+    waiting = change(engine, "d9", change="remove")["offset"]
+    live = engine.state.digest()
+    assert live == fresh(engine)
+    engine.close()
+    write_snapshot(tmp_path / "data", check=True)
+    engine = opened(tmp_path)
+    assert engine.state.digest() == live
+    assert [listed(engine, f"p{device}", f"d{device}") for device in (6, 7, CHANGE_ENTRIES_MAX + 4)] == [
+        True,
+        False,
+        True,
+    ]
+    engine.lists.judge(ListVerdict(waiting, True, "bob"))
+    assert not listed(engine, "q9", "d9")
+    assert engine.state.digest() == fresh(engine)
+    engine.close()
+
+
+def test_a_large_change_is_several_events_in_one_batch(engine):
+    head = engine.log.head
+    change(engine, *(f"d{number}" for number in range(2 * CHANGE_ENTRIES_MAX + 1)))
+    assert engine.log.head == head + 3
+    assert [row.count for row in engine.log.read(head)] == [3]
+    assert engine.lists.sizes()["lists"][0]["entries"] == 2 * CHANGE_ENTRIES_MAX + 1
+
+
+def test_recovery_needs_no_keys(engine, tmp_path):
+    change(engine, "d1")
+    assert "d1" not in engine.log.record(engine.log.head - 1).payload.decode()
+    for file in (tmp_path / "data-keys").glob("keys.db*"):
+        file.rename(file.with_name("away-" + file.name))
+    assert fresh(engine) == engine.state.digest()
+
+
+# Four eyes
+
+
+def test_with_four_eyes_a_change_waits_for_another_person(engine):
+    engine.four_eyes = True
+    done = change(engine, "d1", reason="stolen")
+    assert done["waiting"] is True
+    assert not listed(engine, "p1", "d1")
+    assert engine.lists.sizes()["waiting"] == [
+        {
+            "offset": done["offset"], "list": "card_fraud.blocked_devices", "change": "add", "entries": 1,
+            "actor": "ann", "reason": "stolen", "until": "2026-07-14T10:00:00.000Z",
+        }
+    ]  # fmt: skip
+    assert engine.lists.entries(str(done["offset"]))["shown"] == [{"value": "d1"}]
+    with pytest.raises(
+        NotPermitted, match=r"whoever proposed a change of a list cannot judge it; was ann\. Ask another"
+    ):
+        engine.lists.judge(ListVerdict(done["offset"], True, "ann"))
+    with pytest.raises(InputError, match=r"a rejection needs a reason\. Give one with --reason"):
+        engine.lists.judge(ListVerdict(done["offset"], False, "bob"))
+    engine.lists.judge(ListVerdict(done["offset"], True, "bob"))
+    assert listed(engine, "p2", "d1")
+    with pytest.raises(InputError, match="no change of a list waits there"):
+        engine.lists.judge(ListVerdict(done["offset"], True, "bob"))
+    assert engine.state.digest() == fresh(engine)
+
+
+def test_a_rejected_change_never_comes_into_force(engine):
+    engine.four_eyes = True
+    done = change(engine, "d1")
+    engine.lists.judge(ListVerdict(done["offset"], False, "bob", "the wrong device"))
+    assert not listed(engine, "p1", "d1")
+    assert engine.lists.sizes()["waiting"] == []
+    told = history(engine.reader, "blocked_devices")
+    assert [(one["change"], one["actor"], one["reason"]) for one in told] == [
+        ("add", "ann", ""), ("reject", "bob", "the wrong device"),
+    ]  # fmt: skip
+    with pytest.raises(NotFound, match="no change of a list waits there"):
+        engine.lists.entries(str(done["offset"]))
+
+
+# Reading, and what is refused
+
+
+def test_entries_are_shown_in_clear_newest_first(engine, clock):
+    change(engine, "d1", "d2", reason="stolen")
+    clock.now_ms += 1000
+    change(engine, "d3", "d1", actor="bob", for_ms=DAY_MS)
+    shown = engine.lists.entries("card_fraud.blocked_devices")["shown"]
+    assert [(one["value"], one["by"], one["reason"]) for one in shown] == [
+        ("d3", "bob", ""), ("d1", "bob", ""), ("d2", "ann", "stolen"),
+    ]  # fmt: skip
+    assert shown[0]["until"] == "2026-01-16T10:00:01.000Z"
+    assert len(engine.lists.entries("blocked_devices", 2)["shown"]) == 2
+    found = engine.lists.find("blocked_devices", "d2")
+    assert (found["listed"], found["by"], found["since"]) == (True, "ann", "2026-01-15T10:00:00.000Z")
+
+
+def test_an_erased_subject_stays_on_the_list_and_its_clear_text_is_gone(engine):
+    change(engine, "d1", "d2")
+    engine.erase("party.device", "d1")
+    shown = engine.lists.entries("blocked_devices")["shown"]
+    assert [one["value"] for one in shown] == [None, "d2"]
+    assert listed(engine, "p1", "d1")  # The keyed pseudonym of the id is the same for ever.
+    change(engine, "d1", change="remove")
+    assert not listed(engine, "p2", "d1")
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        (AskedChange("nothing", "add", ["a"]), "no pack in force declares such a list; was 'nothing'; allowed: card_fraud."),
+        (AskedChange("blocked_devices", "add", []), "these values cannot stand on a list; was 0 values"),
+        (AskedChange("blocked_devices", "add", ["a", ""]), "was a value of 0 characters; allowed: 1 to 1000000 values"),
+        (AskedChange("blocked_devices", "add", ["a"], until_ms=T0), "the entries would have expired already"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_put_on_a_list(engine, asked, text):
+    head = engine.log.head
+    with pytest.raises(InputError) as error:
+        engine.lists.change(engine.lists.prepare(asked), False)
+    assert text in str(error.value)
+    assert engine.log.head == head
+
+
+def test_a_name_that_two_packs_have_needs_its_pack(engine):
+    declared = b'[list.blocked_devices]\ntitle = {en = "Blocked", zh = "x"}\nkind = "deny"\nof = "text"\n'
+    engine.activate([read_pack({**starter_files("shop"), "lists.toml": declared}, "shop")])
+    with pytest.raises(NotFound, match="several packs declare a list of that name; was 'blocked_devices'"):
+        change(engine, "d1")
+    change(engine, "d1", name="shop.blocked_devices")
+    assert not listed(engine, "p1", "d1")
+    assert [one["value"] for one in engine.lists.entries("shop.blocked_devices")["shown"]] == ["d1"]
