@@ -160,7 +160,7 @@ class _Follower:
             packs = {**activated.packs, trial.pack: trial.hash}
             program = Program(declared_of(self.reader.content, packs), activated.codes, engine=__version__)
             version = Version(trial.hash[:12], "hash", program, trial.hash, None)
-            self._sides[key] = JudgedSide(version, trial.pack, event, columns=False)
+            self._sides[key] = JudgedSide(self.reader, version, trial.pack, event, columns=False)
         return self._sides[key]
 
 

@@ -78,6 +78,14 @@ class PlatformEvent(NamedTuple):
     received_ms: int
 
 
+def fold_list(lists: Lists, event: PlatformEvent) -> None:
+    """Fold a change of a list, or a verdict on one, into the lists."""
+    if event.type == LIST_CHANGED:
+        lists.apply(msgspec.json.decode(event.payload, type=ListEvent), event.offset, event.received_ms)
+    else:
+        lists.judge(msgspec.json.decode(event.payload, type=ListVerdict), event.received_ms)
+
+
 class Kept(msgspec.Struct):
     """What a snapshot keeps of the state besides the features. One that lacks a part is of another format."""
 
@@ -205,10 +213,8 @@ class State:
             self.erasures[msgspec.json.decode(event.payload, type=dict[str, str])["subject"]] = event.offset
         elif event.type == VERSION_MOVED:
             self.versions.apply(msgspec.json.decode(event.payload, type=Move))
-        elif event.type == LIST_CHANGED:
-            self.lists.apply(msgspec.json.decode(event.payload, type=ListEvent), event.offset, event.received_ms)
-        elif event.type == LIST_JUDGED:
-            self.lists.judge(msgspec.json.decode(event.payload, type=ListVerdict), event.received_ms)
+        elif event.type in (LIST_CHANGED, LIST_JUDGED):
+            fold_list(self.lists, event)
         elif event.type == PACKS_ACTIVATED:
             self._install(msgspec.json.decode(event.payload, type=Activated), event.received_ms)
 

@@ -60,10 +60,11 @@ def _findings(file: Path) -> list[dict[str, object]]:
     """What is wrong with one file: that it does not load, or else what the checks find."""
     from quanheng.decisions.checking import check_model
     from quanheng.decisions.dmn import read_model
+    from quanheng.feel.scope import ANY_NAME
 
     try:
         xml = _bytes(file)
-        model = read_model(xml, str(file), files=_beside(file, xml))
+        model = read_model(xml, str(file), files=_beside(file, xml), lists=ANY_NAME)
     except DeclarationError as error:
         return [_mistake(one) for one in error.problems]
     return [_found(one) for one in check_model(model)]
@@ -98,6 +99,7 @@ def to_excel(file: Path | None = None, /, *, out: Out = None, template: Flag = F
     """
     from quanheng.decisions.dmn import read_model
     from quanheng.decisions.exchange import excel_write
+    from quanheng.feel.scope import ANY_NAME
 
     if template:
         _write(out, Path("template.xlsx"), excel_write.template())
@@ -105,7 +107,7 @@ def to_excel(file: Path | None = None, /, *, out: Out = None, template: Flag = F
     if file is None:
         raise InputError("no file was named", allowed="a .dmn file", cure="Name one, or ask for --template.")
     xml = _bytes(file)
-    model = read_model(xml, str(file), files=_beside(file, xml))
+    model = read_model(xml, str(file), files=_beside(file, xml), lists=ANY_NAME)
     _write(out, file.with_suffix(".xlsx"), excel_write.write_workbook(model.definitions))
 
 

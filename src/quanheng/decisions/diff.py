@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 from quanheng.decisions.backtest.rules import Rule, RuleBook, align, rule_book
 from quanheng.decisions.dmn import read_model
 from quanheng.decisions.dmn.model import Definitions, Table
+from quanheng.feel.scope import ANY_NAME
 
 T = TypeVar("T")
 _PLACES = re.compile(r"\bat=\d+")
@@ -126,7 +127,7 @@ def _policies(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterat
             what = ADDED if file not in before else REMOVED
             yield Change(POLICY, file, what, what)
         elif before[file] != after[file]:
-            was, now = (read_model(one[file], file).definitions for one in (before, after))
+            was, now = (read_model(one[file], file, lists=ANY_NAME).definitions for one in (before, after))
             found = [*_decisions(file, was, now), *_rules(file, was, now)]
             yield from found or [
                 Change(POLICY, file, CHANGED, "the text differs; no input, expression or rule says otherwise")

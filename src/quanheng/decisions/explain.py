@@ -19,6 +19,7 @@ from quanheng.decisions.dmn.judge import judge_model
 from quanheng.decisions.dmn.tables import RuleNode, TableNode
 from quanheng.decisions.policy import Judgement, Policy
 from quanheng.feel import tree
+from quanheng.feel.values import Membership
 
 VANISH_MAX = 3
 """Reasons that are taken away together, at most."""
@@ -73,6 +74,7 @@ class Case(NamedTuple):
     answer : reads outcome and reasons from a judgement
     outcomes : in rising severity
     reasons : what the codes say; names : what inputs are called
+    lists : what stood on the lists that the policy asks
     """
 
     model: Model
@@ -82,6 +84,11 @@ class Case(NamedTuple):
     outcomes: Sequence[str]
     reasons: Mapping[str, Mapping[str, str]]
     names: Names
+    lists: Membership | None = None
+
+    def judge(self, values: Sequence[object]) -> Judgement:
+        """The policy's judgement of these values, under the lists of then."""
+        return self.policy(values, None, self.lists)
 
 
 def explain(
@@ -99,7 +106,7 @@ def explain(
     changeable : inputs that may be varied in the search; none = no search
     wanted : the outcome that was hoped for; default: the least severe
     """
-    judgement = case.policy([case.given.get(one.name) for one in case.policy.inputs])
+    judgement = case.judge([case.given.get(one.name) for one in case.policy.inputs])
     outcome, codes = case.answer(judgement)
     wanted = wanted or case.outcomes[0]
     book = rule_book(case.model.definitions)
@@ -109,7 +116,7 @@ def explain(
     if outcome != wanted and changeable:
         found = search(
             case.model, case.policy, case.given, changeable, wanted,
-            lambda values: case.answer(case.policy(values))[0], inputs_max=inputs_max, runs_max=runs_max,
+            lambda values: case.answer(case.judge(values))[0], inputs_max=inputs_max, runs_max=runs_max,
         )  # fmt: skip
     return Explanation(
         outcome,
@@ -164,7 +171,7 @@ def judged_without(case: Case, rules: Collection[tuple[str, int]]) -> str:
             kept = replace(table, rules=tuple(rule for rule in table.rules if (name, rule.number) not in rules))
             trees[identity] = replace(node, value=kept) if isinstance(node, tree.Cast) else kept
     model = replace(case.model, trees=trees)
-    return case.answer(judge_model(model, case.policy.decision, case.given))[0]
+    return case.answer(judge_model(model, case.policy.decision, case.given, lists=case.lists))[0]
 
 
 def _ranked(

@@ -15,6 +15,17 @@ from quanheng.feel.types import ANY, ContextType, FeelType, ListType
 from quanheng.kernel.errors import ExpressionError
 
 
+class _AnyName(frozenset[str]):
+    """Names that are not at hand, as of a file read outside its pack: none is known to be wrong."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+ANY_NAME = _AnyName([""])
+"""Lists of a pack that is not at hand."""
+
+
 class Variable(NamedTuple):
     """A declared name: `slot` identifies it within one compilation."""
 

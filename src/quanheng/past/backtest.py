@@ -145,7 +145,9 @@ class _Backtest:
                 allowed=", ".join(flow.when for flow in version.program.packs[self.settings.pack].flows),
             )
         asked = self.settings
-        return JudgedSide(version, asked.pack, self.flow.when, rebuilt=asked.rebuilt, columns=asked.columns)
+        return JudgedSide(
+            self.reader, version, asked.pack, self.flow.when, rebuilt=asked.rebuilt, columns=asked.columns
+        )
 
     def run(self, progress: Progress | None) -> dict[str, Any]:
         found = survey(self.reader, self.window, self.label, progress)

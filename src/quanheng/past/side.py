@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from quanheng.decisions.backtest.rows import Shapes, Verdict
 from quanheng.facts import DecisionBody, Opinion
+from quanheng.feel.values import Membership
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import EVENT, Columns
 from quanheng.past.columns import ColumnJudge
 from quanheng.past.known import Asker, EventReader, Known, Served
+from quanheng.past.lists import PastLists
 from quanheng.past.versions import Version, model_of
 from quanheng.past.window import PastRows
 from quanheng.program import Flow
+from quanheng.reading import Reader
 from quanheng.recovery import fact_columns
 from quanheng.state import State
 
@@ -48,13 +51,18 @@ class JudgedSide:
     columns : judge whole chunks over columns; False = one decision after another
     """
 
-    def __init__(self, version: Version, pack: str, event: str, *, rebuilt: bool = False, columns: bool = True) -> None:
+    def __init__(
+        self, reader: Reader, version: Version, pack: str, event: str, *, rebuilt: bool = False, columns: bool = True
+    ) -> None:
         assert version.program is not None
         self.version, self.rebuilt = version, rebuilt
         self.asker = Asker(version.program, pack, event, as_of_ms=version.as_of_ms)
         self._columns: ColumnJudge | None = None
         self._why_rows = "asked for"
-        if columns:
+        self._lists = PastLists(reader)
+        if columns and self.asker.flow.lists:
+            self._why_rows = f"it asks the lists {', '.join(sorted(self.asker.flow.lists))}, which differ by event"
+        elif columns:
             try:
                 self._columns = ColumnJudge(model_of(self.asker.pack, self.asker.declared), self.asker.flow)
             except InputError as error:
@@ -93,9 +101,10 @@ class JudgedSide:
     def _by_rows(self, known: Known, rows: PastRows, shapes: Shapes) -> list[int]:
         flow, inputs = self.asker.flow, known.inputs()
         values = zip(*inputs, strict=True) if inputs else repeat(())
+        lists = self._lists.at(flow, rows.events, rows.received_ms)
         return [
-            shapes.number(verdict_of(opinion_of(flow, given, asked.deadline_ms, received_ms)))
-            for given, asked, received_ms in zip(values, rows.asked, rows.received_ms, strict=False)
+            shapes.number(verdict_of(opinion_of(flow, given, asked.deadline_ms, received_ms, held)))
+            for given, asked, received_ms, held in zip(values, rows.asked, rows.received_ms, lists, strict=False)
         ]
 
     def _with_late(self, found: list[int], rows: PastRows, shapes: Shapes) -> list[int]:
@@ -110,12 +119,14 @@ class JudgedSide:
 Side = RecordedSide | JudgedSide
 
 
-def opinion_of(flow: Flow, values: Sequence[object], deadline_ms: int, received_ms: int) -> Opinion:
+def opinion_of(
+    flow: Flow, values: Sequence[object], deadline_ms: int, received_ms: int, lists: Membership | None = None
+) -> Opinion:
     """What `deciding.judge` says of one event: a passed deadline and a fault give the declared fall-back."""
     if 0 < deadline_ms < received_ms:
         return flow.late
     try:
-        judgement = flow.policy(values)
+        judgement = flow.policy(values) if lists is None else flow.policy(values, None, lists)
     except Exception as error:  # The same declared boundary as in service.
         return flow.failed(error)
     return flow.opinion(judgement)

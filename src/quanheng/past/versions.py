@@ -239,7 +239,8 @@ def flow_on(declared: Declared, event: str = "") -> Flow:
 
 def model_of(declared: Declared, flow: Flow) -> Model:
     """The DMN model that holds a flow's decision."""
-    return read_model(declared.policies[flow.policy], f"policies/{flow.policy}.dmn")
+    lists = [one.name for one in declared.lists]
+    return read_model(declared.policies[flow.policy], f"policies/{flow.policy}.dmn", lists=lists)
 
 
 def book_of(declared: Declared, flow: Flow) -> RuleBook:

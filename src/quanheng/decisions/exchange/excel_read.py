@@ -11,6 +11,7 @@ from quanheng.decisions.dmn.xml_tables import AGGREGATIONS, HIT_POLICIES
 from quanheng.decisions.exchange import layout
 from quanheng.decisions.exchange.excel_model import ModelSheet
 from quanheng.decisions.exchange.sheets import Places, Row, Sheet, letters, open_sheets
+from quanheng.feel.scope import ANY_NAME
 from quanheng.kernel.errors import DeclarationError, Problem
 
 _LETTERS = {
@@ -253,7 +254,7 @@ def read_workbook(data: bytes, where: str, strict: bool = True) -> Model:
     definitions = reader.read(data)
     problems = reader.places.problems
     if not problems:
-        model = build(definitions, problems, strict)
+        model = build(definitions, problems, strict, lists=ANY_NAME)
         if not problems:
             return model
     raise DeclarationError(f"{where} is not a usable workbook", [reader.places.moved(one) for one in problems])

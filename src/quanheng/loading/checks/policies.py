@@ -10,6 +10,7 @@ from lxml import etree
 
 from quanheng.decisions.checking import check_model
 from quanheng.decisions.dmn import Model, compile_decision, read_model
+from quanheng.feel.scope import ANY_NAME
 from quanheng.kernel.errors import DeclarationError
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import FlowDraft
@@ -136,16 +137,9 @@ def _literals(name: str, text: str, key: str, outcomes: dict[str, str], reasons:
         target.setdefault(literal[1:-1], key)
 
 
-class _AnyName(frozenset[str]):
-    """Names that could not be read: none is known to be wrong."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
 def _model(xml: bytes, file: str, lists: Collection[str], notes: Notes) -> Model | None:
     try:
-        return read_model(xml, file, lists=_AnyName() if notes.doubted("list") else lists)
+        return read_model(xml, file, lists=ANY_NAME if notes.doubted("list") else lists)
     except DeclarationError as error:
         notes.extend(error.problems)
     return None
