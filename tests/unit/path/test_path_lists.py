@@ -18,6 +18,9 @@ from quanheng.listing import AskedChange, history
 from quanheng.loading.files import read_pack
 from quanheng.loading.find import read_packs
 from quanheng.loading.new import starter_files
+from quanheng.past.backtest import Settings, backtest
+from quanheng.past.explaining import explain_decision
+from quanheng.past.versions import Asked
 from quanheng.replay import replay
 
 
@@ -247,3 +250,28 @@ def test_a_name_that_two_packs_have_needs_its_pack(engine):
     change(engine, "d1", name="shop.blocked_devices")
     assert not listed(engine, "p1", "d1")
     assert [one["value"] for one in engine.lists.entries("shop.blocked_devices")["shown"]] == ["d1"]
+
+
+def test_the_past_is_asked_under_the_lists_of_its_own_moment(engine, clock):
+    """The deciding version says again what it said, whatever was put on a list, expired or was taken off later."""
+    for number in range(12):
+        pay(engine, f"p{number}", device=f"d{number % 3}", terminal=f"t{number % 2}")
+        if number == 2:
+            change(engine, "d1", until_ms=clock() + 5 * DAY_MS)
+        if number == 5:
+            change(engine, "t1", name="watched_terminals")
+        if number == 8:
+            change(engine, "d1", change="remove")
+        clock.now_ms += DAY_MS // 2
+    found = backtest(engine.reader, read_packs(), Settings("card_fraud", Asked("active", None), Asked("recorded", None)))
+    assert (found["decisions"], found["changed"], found["only_reasons"]) == (12, 0, 0)
+    assert "blocked_devices" in found["candidate"]["engine"]["why"]
+
+
+def test_an_explanation_knows_the_lists_of_then(engine):
+    change(engine, "d1")
+    declined = pay(engine, "p1", device="d1")
+    change(engine, "d1", change="remove")
+    found = explain_decision(engine.reader, declined.decision)
+    assert found.outcome == "decline"
+    assert next(one.code for one in found.reasons) == "device_blocked"
