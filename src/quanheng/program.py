@@ -292,9 +292,8 @@ class Program:
         """Rows by the program that judges them: the champion's, and a challenger's for the subjects that fall to it."""
         for one in self.challengers:  # One at most has an event type, so that each is compared with the champion alone.
             if code in one.codes:
-                tried = [row for row in rows if one.takes(events[row])]
-                others = set(tried)
-                parts = [(self, [row for row in rows if row not in others]), (one.program, tried)]
+                tried = {row for row in rows if one.takes(events[row])}
+                parts = [(self, [row for row in rows if row not in tried]), (one.program, sorted(tried))]
                 return [part for part in parts if part[1]]
         return [(self, rows)]
 
