@@ -158,8 +158,8 @@ def test_a_snapshot_of_before_there_were_versions_is_passed_over(tmp_path, clock
     engine.close()
     real = State._kept
 
-    def older(state: State) -> bytes:
-        kept = msgspec.msgpack.decode(real(state))
+    def older(state: State, lists: bytes = b"") -> bytes:
+        kept = msgspec.msgpack.decode(real(state, lists))
         del kept["versions"]
         return msgspec.msgpack.encode(kept)
 
