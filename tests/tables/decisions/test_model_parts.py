@@ -544,3 +544,12 @@ def test_a_cycle_of_decisions_is_listed_and_ends() -> None:
 def test_namespaces(space: str) -> None:
     model = model_of(data("n", "feel:number") + decision("d", lit("n + 1"), "n"), True, space)
     assert both(model, "d", {"n": 1})[0].result == 2
+
+
+def test_a_service_that_names_an_input_twice_takes_it_once() -> None:
+    service = (
+        '<decisionService id="s" name="s"><variable name="s"/><outputDecision href="#d"/>'
+        '<inputData href="#n"/><inputData href="#n"/></decisionService>'
+    )
+    model = model_of(data("n", "number") + decision("d", lit("n + 1"), "n") + service)
+    assert both(model, "s", {"n": 1})[0].result == 2

@@ -254,7 +254,7 @@ class Builder:
 
     def service(self, element: Service) -> None:
         """A function of the service's inputs: its decisions are computed inside it, in order."""
-        given = [*element.input_data, *element.input_decisions]
+        given = list(dict.fromkeys([*element.input_data, *element.input_decisions]))  # an input named twice is one
         inside, knows = self.inside(element, set(given))
         self.model.knows[element.id] = tuple(knows)
         variables = [self.model.variables[one] for one in given if one in self.model.variables]
