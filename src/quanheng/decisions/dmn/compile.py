@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from quanheng.decisions.dmn.allowed import AllowedNode, refuse, rewrapped, unwrapped
 from quanheng.decisions.dmn.build import Model
+from quanheng.decisions.dmn.index import allows
 from quanheng.decisions.dmn.model import Decision, InputData, Knowledge, Service
 from quanheng.decisions.dmn.table_code import RUNTIME, TableEmitter
 from quanheng.decisions.dmn.tables import TableNode, free_slots
@@ -28,6 +29,22 @@ def call_known(run: Run, function: Function, *arguments: object) -> object:
     """`invoke` of a function whose parameters are known to fit the arguments."""
     run.spend(CALL)
     return function.call(run, *arguments)
+
+
+def settled(node: tree.Node, constraint: Constraint) -> bool:
+    """True where every value that a node can have is a constant that the constraint allows."""
+    node = inline.unsourced(node)
+    if isinstance(node, tree.If):
+        return settled(node.then, constraint) and settled(node.otherwise, constraint)
+    if isinstance(node, tree.Const):
+        simple = constraint.each is None and not constraint.entries
+        return node.value is None or (
+            simple and constraint.test is not None and allows(constraint.test, constraint.slot, node.value)
+        )
+    if isinstance(node, tree.ContextOf) and constraint.test is None and constraint.each is None:
+        values = dict(zip(node.keys, node.values, strict=True))
+        return all(name in values and settled(values[name], entry) for name, entry in constraint.entries)
+    return False
 
 
 class ModelEmitter(emit.Emitter):
@@ -102,6 +119,8 @@ class ModelEmitter(emit.Emitter):
 
     def allowed(self, node: AllowedNode) -> ast.expr:
         """The value, or null where it is not allowed."""
+        if settled(node.value, node.constraint):
+            return self.value(node.value)
         title = self.temporary()
         kept = self.satisfied(node.constraint, py.name(title))
         refused = py.call("refuse", _RUN, self.place(node), py.name(title), py.const(node.name), py.const(node.words))
@@ -242,7 +261,8 @@ class _PolicyCompiler:
         inner, checks = unwrapped(node)
         if not isinstance(inner, TableNode):
             step = py.sequence([py.const(element.name), py.sequence([]), py.name(title)])
-            return [py.assign(title, emitter.limited(node, emitter.value(node)))], step
+            # Checks make a value no larger.
+            return [py.assign(title, emitter.limited(inner, emitter.value(node)))], step
         pair = emitter.table(inner)
         statements = [py.assign_pair(title, f"m{variable.slot}", pair)]
         for check in checks:
