@@ -83,7 +83,7 @@ def judge(flow: Flow, known: Known, received_ms: int) -> Sequence[Opinion]:
     An exception in a policy, or a result that is no declared outcome, is a recorded `failed` opinion with the
     flow's fall-back outcome: a bank must answer the payment that waits.
     """
-    policy, opinion = flow.policy, flow.opinion
+    policy, opinion = flow.quick, flow.opinion
     opinions = []
     inputs = flow.inputs(known)
     for values, request in zip(zip(*inputs, strict=True) if inputs else repeat(()), known.requests, strict=False):

@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from quanheng.decisions.policy import PolicyInput
 from quanheng.events.intake import EventFact, Request
 from quanheng.facts import Evidence, Moments
 from quanheng.features.formulas import Formulas, exact_column, rounded
 from quanheng.features.source import Batch, Source, SourceColumn
+from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
+from quanheng.feel.values import fits
+from quanheng.loading.declared import Parameter
 
 if TYPE_CHECKING:
     from quanheng.program import Program
@@ -127,3 +131,18 @@ def decimal_of(value: float, decimals: int) -> Decimal | None:
 
 def _float_column(values: Sequence[object]) -> NDArray[np.float64]:
     return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def certain(inputs: Sequence[PolicyInput], parameters: Sequence[Parameter], scope: Scope) -> list[str]:
+    """Inputs of a policy whose values are of their type by construction: folds, and parameters of that type."""
+    values = {one.name: [value.value for value in one.values] for one in parameters}
+
+    def holds(name: str, kind: FeelType) -> bool:
+        if name in scope.fields:
+            return False
+        if name in scope.folds:
+            return kind is NUMBER
+        simple = kind in (NUMBER, STRING, BOOLEAN) and name in values
+        return simple and all(fits(value, kind) for value in values[name])
+
+    return [one.name for one in inputs if holds(one.name, one.type)]

@@ -25,7 +25,7 @@ from quanheng.features.plan import Plan
 from quanheng.features.source import Batch, SourceColumn, StatefulSource
 from quanheng.kernel.codec import canonical_json
 from quanheng.kernel.errors import DeclarationError, Problem
-from quanheng.known import ExactColumn, FixedSource, Known, Scope
+from quanheng.known import ExactColumn, FixedSource, Known, Scope, certain
 from quanheng.loading.declared import Declared, Parameter
 from quanheng.loading.declared import Flow as DeclaredFlow
 from quanheng.models.serving import load_model
@@ -55,11 +55,19 @@ class Flow:
     """One flow, compiled: its policy, where the policy's inputs come from, and its opinions."""
 
     def __init__(
-        self, declared: DeclaredFlow, pack: str, outcomes: Sequence[str], policy: Policy, getters: Sequence[Getter]
+        self,
+        declared: DeclaredFlow,
+        pack: str,
+        outcomes: Sequence[str],
+        policy: Policy,
+        quick: Policy,
+        getters: Sequence[Getter],
     ) -> None:
         self.name = f"{pack}.{declared.decide}"
         self.pack, self.purpose, self.fallback = pack, declared.purpose, declared.fallback
         self.policy = policy
+        self.quick = quick
+        """The same policy for the values of `inputs`: what is right by construction is not looked at again."""
         self._getters = tuple(getters)
         self._outcomes = frozenset(outcomes)
         self.late = Opinion(self.name, self.fallback, LATE, [REASON_DEADLINE_PASSED], [])
@@ -215,9 +223,11 @@ class Program:
         return Scope(pack.name, folds, answers, fields, event_type.number_fields, formulas, sources)
 
     def _flow(self, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Flow:
-        policy = compile_decision(read_model(pack.policies[flow.policy], f"policies/{flow.policy}.dmn"), flow.decide)
+        model = read_model(pack.policies[flow.policy], f"policies/{flow.policy}.dmn")
+        policy = compile_decision(model, flow.decide)
         getters = [self._getter(one.name, flow, pack, scope) for one in policy.inputs]
-        return Flow(flow, pack.name, self.outcomes, policy, getters)
+        quick = compile_decision(model, flow.decide, certain(policy.inputs, pack.parameters, scope))
+        return Flow(flow, pack.name, self.outcomes, policy, quick, getters)
 
     def _getter(self, name: str, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Getter:
         decimals = {formula.name: formula.decimals for formula in scope.formulas.formulas}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from quanheng.decisions.dmn.allowed import AllowedNode, refuse, rewrapped, unwrapped
@@ -142,8 +142,8 @@ class Part(NamedTuple):
 class _PolicyCompiler:
     """One code object: emits what a target needs, or a piece of it."""
 
-    def __init__(self, model: Model, target: Decision | Knowledge | Service) -> None:
-        self.model, self.target = model, target
+    def __init__(self, model: Model, target: Decision | Knowledge | Service, trusted: Collection[str] = ()) -> None:
+        self.model, self.target, self.trusted = model, target, frozenset(trusted)
         self.emitter = ModelEmitter(model)
         self.needed = model.required(target.id)
         self.inputs = [one for one in model.inputs() if one.id in self.needed]
@@ -239,7 +239,8 @@ class _PolicyCompiler:
         title = f"v{variable.slot}"
         self.emitter.enter(f"input {element.name}", "")
         start = tree.Const(ANY, 0, None)
-        statements = admission(self.emitter, title, element.name, variable.type, start)
+        known = self.model.input_names[element.id] in self.trusted
+        statements = [] if known else admission(self.emitter, title, element.name, variable.type, start)
         constraint = self.model.constraint(element)
         if constraint is None:
             return statements
@@ -273,13 +274,15 @@ class _PolicyCompiler:
         return statements, py.sequence([py.const(element.name), py.name(f"m{variable.slot}"), py.name(title)])
 
 
-def compile_decision(model: Model, name: str) -> Policy:
+def compile_decision(model: Model, name: str, trusted: Collection[str] = ()) -> Policy:
     """Compile one decision of a checked model with everything it requires.
 
     Parameters
     ----------
     model : from `read_model`
     name : of the decision (or of a decision service or business knowledge model, called with its parameters as inputs)
+    trusted : inputs whose values the caller promises to be null or of their declared type, numbers int or finite
+        Decimal: they are not looked at again
 
     Returns
     -------
@@ -292,7 +295,7 @@ def compile_decision(model: Model, name: str) -> Policy:
     """
     target = target_of(model, name)
     try:
-        return _PolicyCompiler(model, target).compile()
+        return _PolicyCompiler(model, target, trusted).compile()
     except RecursionError as error:
         problem = Problem(model.definitions.where, name, "the decision is nested too deeply", "", "", "Split it.")
         raise DeclarationError("the decision cannot be compiled", [problem]) from error
