@@ -87,7 +87,7 @@ def judge(flow: Flow, known: Known, received_ms: int) -> Sequence[Opinion]:
     An exception in a policy, or a result that is no declared outcome, is a recorded `failed` opinion with the
     flow's fall-back outcome: a bank must answer the payment that waits.
     """
-    policy, opinion = flow.policy, flow.opinion
+    policy, opinion = flow.quick, flow.opinion
     lists = known.lists(flow.lists) if flow.lists and known.lists is not None else None
     opinions = []
     inputs = flow.inputs(known)

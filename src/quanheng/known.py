@@ -7,6 +7,7 @@ formulas and sources see it, so that a score cannot leak what was withheld.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from operator import attrgetter
@@ -15,11 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from quanheng.decisions.policy import PolicyInput
 from quanheng.events.intake import EventFact, Request
 from quanheng.facts import Evidence, Moments
 from quanheng.features.formulas import Formulas, exact_column, rounded
 from quanheng.features.source import Batch, Source, SourceColumn
-from quanheng.feel.values import Membership
+from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
+from quanheng.feel.values import Membership, fits
+from quanheng.loading.declared import Parameter
 
 if TYPE_CHECKING:
     from quanheng.program import Program
@@ -131,3 +135,39 @@ def decimal_of(value: float, decimals: int) -> Decimal | None:
 
 def _float_column(values: Sequence[object]) -> NDArray[np.float64]:
     return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def certain(inputs: Sequence[PolicyInput], parameters: Sequence[Parameter], scope: Scope) -> list[str]:
+    """Inputs of a policy whose values are of their type by construction: folds, and parameters of that type."""
+    values = {one.name: [value.value for value in one.values] for one in parameters}
+
+    def holds(name: str, kind: FeelType) -> bool:
+        if name in scope.fields:
+            return False
+        if name in scope.folds:
+            return kind is NUMBER
+        simple = kind in (NUMBER, STRING, BOOLEAN) and name in values
+        return simple and all(fits(value, kind) for value in values[name])
+
+    return [one.name for one in inputs if holds(one.name, one.type)]
+
+
+def parameter_getter(parameter: Parameter, clock: str) -> Callable[[Known], ExactColumn]:
+    """The value of a parameter in force at each row, by the flow's clock; None before its first date."""
+    starts = [value.from_ms for value in parameter.values]
+    values: list[object] = [list(one.value) if isinstance(one.value, tuple) else one.value for one in parameter.values]
+
+    def at(time_ms: int) -> object:
+        index = bisect_right(starts, time_ms) - 1
+        return values[index] if index >= 0 else None
+
+    def in_force(known: Known) -> list[object]:
+        rows = len(known.events)
+        if clock != "event":
+            return [at(known.received_ms)] * rows
+        earliest, latest = known.span_ms
+        if bisect_right(starts, earliest) == bisect_right(starts, latest):  # No change within this group.
+            return [at(earliest)] * rows
+        return [at(event.time_ms) for event in known.events]
+
+    return in_force

@@ -7,7 +7,6 @@ decision can always be judged again by the versions it names.
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from decimal import Decimal
@@ -25,8 +24,8 @@ from quanheng.features.plan import Plan
 from quanheng.features.source import Batch, SourceColumn, StatefulSource
 from quanheng.kernel.codec import canonical_json
 from quanheng.kernel.errors import DeclarationError, Problem
-from quanheng.known import ExactColumn, FixedSource, Known, ListsNow, Scope
-from quanheng.loading.declared import Declared, ListDeclaration, Parameter
+from quanheng.known import ExactColumn, FixedSource, Known, ListsNow, Scope, certain, parameter_getter
+from quanheng.loading.declared import Declared, ListDeclaration
 from quanheng.loading.declared import Flow as DeclaredFlow
 from quanheng.models.serving import load_model
 
@@ -60,12 +59,15 @@ class Flow:
         pack: str,
         outcomes: Sequence[str],
         policy: Policy,
+        quick: Policy,
         getters: Sequence[Getter],
         lists: Sequence[ListDeclaration] = (),
     ) -> None:
         self.name = f"{pack}.{declared.decide}"
         self.pack, self.purpose, self.fallback = pack, declared.purpose, declared.fallback
         self.policy = policy
+        self.quick = quick
+        """The same policy for the values of `inputs`: what is right by construction is not looked at again."""
         self._getters = tuple(getters)
         self._outcomes = frozenset(outcomes)
         self.lists = {one.name: (f"{pack}.{one.name}", one.entity) for one in lists if one.name in policy.lists}
@@ -226,7 +228,8 @@ class Program:
         model = read_model(xml, f"policies/{flow.policy}.dmn", lists=names)
         policy = compile_decision(model, flow.decide)
         getters = [self._getter(one.name, flow, pack, scope) for one in policy.inputs]
-        return Flow(flow, pack.name, self.outcomes, policy, getters, pack.lists)
+        quick = compile_decision(model, flow.decide, certain(policy.inputs, pack.parameters, scope))
+        return Flow(flow, pack.name, self.outcomes, policy, quick, getters, pack.lists)
 
     def _getter(self, name: str, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Getter:
         decimals = {formula.name: formula.decimals for formula in scope.formulas.formulas}
@@ -242,7 +245,7 @@ class Program:
         if name in answers:
             return lambda known: known.answer(f"{pack.name}.{name}", answers[name])
         if name in parameters:
-            return _parameter_getter(parameters[name], flow.clock)
+            return parameter_getter(parameters[name], flow.clock)
         known = sorted({*scope.fields, *scope.folds, *decimals, *answers, *parameters})
         raise DeclarationError(
             f"pack {pack.name!r} cannot be compiled",
@@ -354,26 +357,6 @@ def _are_codes(reasons: object) -> bool:
     if reasons is None:
         return True
     return isinstance(reasons, list) and all(isinstance(code, str) or code is None for code in reasons)
-
-
-def _parameter_getter(parameter: Parameter, clock: str) -> Getter:
-    starts = [value.from_ms for value in parameter.values]
-    values: list[object] = [list(one.value) if isinstance(one.value, tuple) else one.value for one in parameter.values]
-
-    def at(time_ms: int) -> object:
-        index = bisect_right(starts, time_ms) - 1
-        return values[index] if index >= 0 else None
-
-    def in_force(known: Known) -> list[object]:
-        rows = len(known.events)
-        if clock != "event":
-            return [at(known.received_ms)] * rows
-        earliest, latest = known.span_ms
-        if bisect_right(starts, earliest) == bisect_right(starts, latest):  # No change within this group.
-            return [at(earliest)] * rows
-        return [at(event.time_ms) for event in known.events]
-
-    return in_force
 
 
 def _common_outcomes(packs: Mapping[str, Declared]) -> tuple[str, ...]:

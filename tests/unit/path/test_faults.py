@@ -40,7 +40,7 @@ def test_the_largest_float_has_a_decimal():
 def test_a_result_that_cannot_be_recorded_is_a_failed_decision_and_the_others_are_answered(tmp_path, monkeypatch):
     engine = opened(tmp_path)
     [[flow]] = engine.state.program.flows.values()
-    policy = flow.policy
+    policy = flow.quick
 
     def odd(values):
         judgement = policy(values)
@@ -48,7 +48,7 @@ def test_a_result_that_cannot_be_recorded_is_a_failed_decision_and_the_others_ar
             return Judgement(judgement.result, (("x", (), Range(1, 2)),))
         return judgement
 
-    monkeypatch.setattr(flow, "policy", odd)
+    monkeypatch.setattr(flow, "quick", odd)
     replies = engine.submit([ask("a"), ask("b", 13), ask("c")])
     assert [reply.status for reply in replies] == ["decided", "failed", "decided"]
     assert replies[1].reasons == ["policy_failed"]
@@ -59,7 +59,7 @@ def test_a_result_that_cannot_be_recorded_is_a_failed_decision_and_the_others_ar
 def test_reasons_that_are_no_texts_are_a_failed_decision(tmp_path, monkeypatch):
     engine = opened(tmp_path)
     [[flow]] = engine.state.program.flows.values()
-    monkeypatch.setattr(flow, "policy", lambda values: Judgement({"outcome": "approve", "reasons": [7]}, ()))
+    monkeypatch.setattr(flow, "quick", lambda values: Judgement({"outcome": "approve", "reasons": [7]}, ()))
     assert engine.submit([ask("a")])[0].status == "failed"
     engine.close()
 

@@ -120,7 +120,7 @@ def test_a_policy_that_raises_is_a_recorded_fallback(state, flow, monkeypatch):
     def policy(values):
         raise ZeroDivisionError("the amount of customer anna was 0")
 
-    monkeypatch.setattr(flow, "policy", policy)
+    monkeypatch.setattr(flow, "quick", policy)
     body = take(state, ask("a")).items[0].decision.body
     assert (body.outcome, body.status, body.reasons) == ("review", FAILED, ["policy_failed"])
     assert body.opinions[0].note == "ZeroDivisionError"  # The text of an error may hold personal data.
@@ -141,29 +141,29 @@ def test_a_policy_that_raises_is_a_recorded_fallback(state, flow, monkeypatch):
     ids=repr,
 )
 def test_a_result_that_is_no_declared_outcome_is_a_recorded_fallback(state, flow, monkeypatch, result):
-    monkeypatch.setattr(flow, "policy", lambda values: Judgement(result, ()))
+    monkeypatch.setattr(flow, "quick", lambda values: Judgement(result, ()))
     body = take(state, ask("a")).items[0].decision.body
     assert (body.outcome, body.status, body.reasons) == ("review", FAILED, ["policy_failed"])
     assert body.opinions[0].note == "the policy gave no declared outcome (no rule gave one)"
 
 
 def test_a_policy_that_fails_for_one_answers_the_others(state, flow, monkeypatch):
-    policy = flow.policy
+    policy = flow.quick
 
     def some(values):
         if 13 in values:
             raise ValueError("13")
         return policy(values)
 
-    monkeypatch.setattr(flow, "policy", some)
+    monkeypatch.setattr(flow, "quick", some)
     items = take(state, ask("a"), ask("b", 13), ask("c")).items
     assert [item.decision.body.status for item in items] == [DECIDED, FAILED, DECIDED]
 
 
 def test_reasons_may_be_absent_and_empty_ones_are_left_out(state, flow, monkeypatch):
-    monkeypatch.setattr(flow, "policy", lambda values: Judgement({"outcome": "approve"}, ()))
+    monkeypatch.setattr(flow, "quick", lambda values: Judgement({"outcome": "approve"}, ()))
     assert take(state, ask("a")).items[0].decision.body.reasons == []
-    monkeypatch.setattr(flow, "policy", lambda values: Judgement({"outcome": "decline", "reasons": ["x", None]}, ()))
+    monkeypatch.setattr(flow, "quick", lambda values: Judgement({"outcome": "decline", "reasons": ["x", None]}, ()))
     assert take(state, ask("b")).items[0].decision.body.reasons == ["x"]
 
 

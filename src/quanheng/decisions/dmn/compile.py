@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from quanheng.decisions.dmn.allowed import AllowedNode, refuse, rewrapped, unwrapped
 from quanheng.decisions.dmn.build import Model
+from quanheng.decisions.dmn.index import allows
 from quanheng.decisions.dmn.model import Decision, InputData, Knowledge, Service
 from quanheng.decisions.dmn.table_code import RUNTIME, TableEmitter
 from quanheng.decisions.dmn.tables import TableNode, free_slots
@@ -28,6 +29,22 @@ def call_known(run: Run, function: Function, *arguments: object) -> object:
     """`invoke` of a function whose parameters are known to fit the arguments."""
     run.spend(CALL)
     return function.call(run, *arguments)
+
+
+def settled(node: tree.Node, constraint: Constraint) -> bool:
+    """True where every value that a node can have is a constant that the constraint allows."""
+    node = inline.unsourced(node)
+    if isinstance(node, tree.If):
+        return settled(node.then, constraint) and settled(node.otherwise, constraint)
+    if isinstance(node, tree.Const):
+        simple = constraint.each is None and not constraint.entries
+        return node.value is None or (
+            simple and constraint.test is not None and allows(constraint.test, constraint.slot, node.value)
+        )
+    if isinstance(node, tree.ContextOf) and constraint.test is None and constraint.each is None:
+        values = dict(zip(node.keys, node.values, strict=True))
+        return all(name in values and settled(values[name], entry) for name, entry in constraint.entries)
+    return False
 
 
 class ModelEmitter(emit.Emitter):
@@ -102,6 +119,8 @@ class ModelEmitter(emit.Emitter):
 
     def allowed(self, node: AllowedNode) -> ast.expr:
         """The value, or null where it is not allowed."""
+        if settled(node.value, node.constraint):
+            return self.value(node.value)
         title = self.temporary()
         kept = self.satisfied(node.constraint, py.name(title))
         refused = py.call("refuse", _RUN, self.place(node), py.name(title), py.const(node.name), py.const(node.words))
@@ -123,8 +142,8 @@ class Part(NamedTuple):
 class _PolicyCompiler:
     """One code object: emits what a target needs, or a piece of it."""
 
-    def __init__(self, model: Model, target: Decision | Knowledge | Service) -> None:
-        self.model, self.target = model, target
+    def __init__(self, model: Model, target: Decision | Knowledge | Service, trusted: Collection[str] = ()) -> None:
+        self.model, self.target, self.trusted = model, target, frozenset(trusted)
         self.emitter = ModelEmitter(model)
         self.needed = model.required(target.id)
         self.inputs = [one for one in model.inputs() if one.id in self.needed]
@@ -229,7 +248,8 @@ class _PolicyCompiler:
         title = f"v{variable.slot}"
         self.emitter.enter(f"input {element.name}", "")
         start = tree.Const(ANY, 0, None)
-        statements = admission(self.emitter, title, element.name, variable.type, start)
+        known = self.model.input_names[element.id] in self.trusted
+        statements = [] if known else admission(self.emitter, title, element.name, variable.type, start)
         constraint = self.model.constraint(element)
         if constraint is None:
             return statements
@@ -251,7 +271,8 @@ class _PolicyCompiler:
         inner, checks = unwrapped(node)
         if not isinstance(inner, TableNode):
             step = py.sequence([py.const(element.name), py.sequence([]), py.name(title)])
-            return [py.assign(title, emitter.limited(node, emitter.value(node)))], step
+            # Checks make a value no larger.
+            return [py.assign(title, emitter.limited(inner, emitter.value(node)))], step
         pair = emitter.table(inner)
         statements = [py.assign_pair(title, f"m{variable.slot}", pair)]
         for check in checks:
@@ -262,13 +283,15 @@ class _PolicyCompiler:
         return statements, py.sequence([py.const(element.name), py.name(f"m{variable.slot}"), py.name(title)])
 
 
-def compile_decision(model: Model, name: str) -> Policy:
+def compile_decision(model: Model, name: str, trusted: Collection[str] = ()) -> Policy:
     """Compile one decision of a checked model with everything it requires.
 
     Parameters
     ----------
     model : from `read_model`
     name : of the decision (or of a decision service or business knowledge model, called with its parameters as inputs)
+    trusted : inputs whose values the caller promises to be null or of their declared type, numbers int or finite
+        Decimal: they are not looked at again
 
     Returns
     -------
@@ -281,7 +304,7 @@ def compile_decision(model: Model, name: str) -> Policy:
     """
     target = target_of(model, name)
     try:
-        return _PolicyCompiler(model, target).compile()
+        return _PolicyCompiler(model, target, trusted).compile()
     except RecursionError as error:
         problem = Problem(model.definitions.where, name, "the decision is nested too deeply", "", "", "Split it.")
         raise DeclarationError("the decision cannot be compiled", [problem]) from error

@@ -220,6 +220,16 @@ class Places:
         return self.compared("=", one).true
 
 
+def allows(test: tree.Node, slot: int, value: object) -> bool:
+    """True where a unary test of the variable in `slot` is surely true for a constant."""
+    kind = next((kind for kind in KINDS if value.__class__ in _CLASSES[kind]), None)
+    found: set[object] = {value}
+    if kind is None or not cuts_of(cell := Cell(test, frozenset({slot}), kind), found):
+        return False
+    places = Places(sorted(found))  # type: ignore[type-var]
+    return bool(places.region(cell).true >> places.rank[value] & 1)
+
+
 # -- a table
 
 
