@@ -13,6 +13,7 @@ layer of `quanheng.kernel.files` on it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import random
@@ -142,7 +143,21 @@ class SimulatedDisk:
             new.seen = file.crashed(self.rng, survival)
             new.durable = bytearray(new.seen)
             made.seen[name] = made.durable[name] = new
+        self.end()
         return made
+
+    def end(self) -> None:
+        """The processes that used the disk are gone: nothing reaches it any more, and what SQLite held is given back.
+
+        Without it each life keeps its connections, page caches and files: thousands of seeds fill the memory.
+        """
+        self.off = True
+        for connection in self._connections.values():
+            connection.abandon()
+        self._connections.clear()
+        if self._vfs is not None:
+            self._vfs.unregister()
+            self._vfs = None
 
     def step(self, fails: bool = True) -> None:
         """Count one operation; crash or fail here if the seed says so."""
@@ -226,6 +241,12 @@ class _Connection:
             self.closed = True
             with _sqlite_errors():
                 self._db.close()
+
+    def abandon(self) -> None:
+        """Give the memory back, as the end of a process does; errors of a disk that is off are what is expected."""
+        self.closed = True
+        with contextlib.suppress(apsw.Error, OSError):
+            self._db.close(force=True)
 
 
 class _Rows(list[Any]):

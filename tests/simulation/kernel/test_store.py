@@ -6,6 +6,7 @@ open it again by the ordinary code, and compare with what was acknowledged.
 
 from __future__ import annotations
 
+import gc
 import random
 import sqlite3
 
@@ -189,6 +190,7 @@ def simulate(seed: int, *, syncs: bool = True, synchronous: str = "FULL") -> int
             disk = same_disk(disk)
     disk.crash_at, disk.fault_rate = None, 0.0
     world.run(disk, 3)
+    disk.end()
     return world.acknowledged
 
 
@@ -196,7 +198,7 @@ def same_disk(disk: SimulatedDisk) -> SimulatedDisk:
     """The process has ended but the machine has not: the page cache, with all its un-synced writes, is still there."""
     made = SimulatedDisk(disk.rng.randrange(2**32), syncs=disk.syncs)
     made.seen, made.durable = disk.seen, disk.durable
-    disk.off = True
+    disk.end()
     return made
 
 
@@ -240,6 +242,17 @@ def test_nothing_acknowledged_is_lost_in_many_seeds(block):
 
 def test_a_seed_is_a_bug_report():
     assert simulate(11) == simulate(11)
+
+
+def test_lives_that_ended_hold_no_memory():
+    """3 MB a seed stayed before: 7,000 seeds filled 24 GB."""
+    simulate(12)
+    gc.collect()
+    disks = sum(isinstance(thing, SimulatedDisk) for thing in gc.get_objects())
+    for seed in range(5):
+        simulate(seed)
+    gc.collect()
+    assert sum(isinstance(thing, SimulatedDisk) for thing in gc.get_objects()) <= disks
 
 
 def caught(**weakness) -> int:
