@@ -141,8 +141,14 @@ class Emitter:
         return py.compare(self.value(node.left), (op, self.value(node.right)))
 
     def conjunction(self, node: tree.And | tree.Or) -> ast.expr:
-        title = "conjunction" if isinstance(node, tree.And) else "disjunction"
-        return self.operator(title, node, *(self.value(part) for part in node.parts))
+        """Left to right as the judge does; parts behind the one that settles the answer are not read."""
+        title, settling = ("conjunction", False) if isinstance(node, tree.And) else ("disjunction", True)
+        names = [self.temporary() for _ in node.parts]
+        settled = [
+            self.exactly(part, py.bind(name, self.value(part)), settling)
+            for name, part in zip(names, node.parts, strict=True)
+        ]
+        return py.either(py.any_of(*settled), py.const(settling), self.operator(title, node, *map(py.name, names)))
 
     def tested(self, node: tree.Test) -> ast.expr:
         if (plain := inline.plain_test(node)) is not None:
@@ -335,9 +341,12 @@ class Emitter:
             )
         if isinstance(node, tree.Sourced):
             return self.within_text(node, lambda: self.decided(node.value, wanted))
-        value = self.value(node)
-        if node.type != BOOLEAN:
-            value = py.call("single", value)
+        return self.exactly(node, self.value(node), wanted)
+
+    @staticmethod
+    def exactly(node: tree.Node, value: ast.expr, wanted: bool) -> ast.expr:
+        """Python True where `value`, of `node`, is the boolean `wanted`."""
+        value = value if node.type == BOOLEAN else py.call("single", value)
         return py.compare(value, ("is", py.const(wanted)))
 
     def compared(self, node: tree.Compare, op: str) -> ast.expr:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quanheng.feel import ANY, NUMBER, STRING, ListType, compile_expression, judge
+from quanheng.feel.compiler import Outcome
 from quanheng.feel.functions import SIGNATURES
 from quanheng.feel.patterns import PatternError, TooCostly, compile_pattern
 from quanheng.kernel.errors import ExpressionError
@@ -83,6 +84,11 @@ def noise(rng: random.Random) -> str:
     return "".join(chr(rng.choice((rng.randrange(128), rng.randrange(0x2FFF)))) for _ in range(rng.randint(0, 20)))
 
 
+def stopped(result: Outcome) -> bool:
+    """A limit of work ended it: what one engine need not read cannot stop it, so the other may go on."""
+    return result.value is None and any(" more than " in one.cause for one in result.diagnostics)
+
+
 def check(text: str) -> None:
     """One input by both engines, strict and not."""
     try:
@@ -93,7 +99,7 @@ def check(text: str) -> None:
         return
     found = compiled.evaluate(VALUES)
     judged = judge.evaluate(text, NAMES, VALUES, strict=False)
-    assert repr(found.value) == repr(judged.value), text
+    assert repr(found.value) == repr(judged.value) or stopped(found) or stopped(judged), text
     try:
         strict = compile_expression(text, NAMES)
     except ExpressionError:

@@ -124,6 +124,15 @@ def restored() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("(1 > 2) and (for i in 1..1000000000 return i)", False), ("(1 < 2) or (for i in 1..1000000000 return i)", True)],
+)
+def test_what_need_not_be_read_stops_nothing(text: str, value: bool) -> None:
+    found = compile_expression(text, {}, strict=False).evaluate({})
+    assert found == judge.evaluate(text, {}, {}, strict=False) == (value, ())
+
+
 def test_limits_can_be_changed() -> None:
     limits.configure(work=100)
     outcome = compile_expression("for i in 1..101 return i", {}).evaluate({})
