@@ -117,7 +117,8 @@ def _stays(engine: Engine, pack: str) -> bool:
     from quanheng.decisions.versions import INSTALLED
 
     champion = engine.state.versions.champion(pack)
-    return champion is not None and (engine.four_eyes or champion.moves[-1].step != INSTALLED)
+    crowned = champion and champion.in_force_by
+    return crowned is not None and (engine.four_eyes or crowned.step != INSTALLED)
 
 
 def available_packs(folders: Sequence[str] = ()) -> dict[str, PackFiles]:
