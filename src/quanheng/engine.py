@@ -273,7 +273,7 @@ class Engine:
             self.writer.record(TOKEN_REVOKED, {"token_digest": digest})
 
     def authorise(self, token_digest: bytes, scope: str = "") -> str:
-        """Name of the client that holds the token, if it has the scope, where one is needed. Rights are checked here."""
+        """Name of the client that holds the token, if it has the scope (empty: any). The one place of rights."""
         actor = self.state.actors.get(token_digest.hex())
         if actor is None:
             raise NotAuthenticated(

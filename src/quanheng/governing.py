@@ -85,10 +85,6 @@ def _draft(state: State, reader: Reader, asked: Asked) -> Moving:
     proposed = propose(state, reader, [files], fold=False)  # Checks it among the packs in force, and keeps its content.
     name = name_of(files)
     hash = proposed.activated.packs[name]
-    if asked.pack not in ("", name):
-        raise InputError(
-            "this content is of another pack", where="pack.toml", found=name, allowed=asked.pack, cure="Draft it there."
-        )
     if in_force_of(reader, state.program).packs.get(name) == hash:
         raise InputError("this content is in force already", where=name, found=hash[:12], cure="Change something.")
     move = Move(name, hash, proposed.activated.versions[name], "draft", asked.actor, asked.reason)
@@ -103,7 +99,7 @@ def composed(
 
     Raises
     ------
-    NotFound : there is no such version of the pack
+    NotFound : there is no such version of the pack; InputError : its pack.toml names another pack than `pack`
     """
     kept: Mapping[str, bytes] = {}
     if base == ACTIVE:
@@ -117,7 +113,10 @@ def composed(
         found = find_version(state.versions, Asked("draft", "", pack, base))
         kept = content_of(reader.content, pack, found.hash).files
     laid = {**kept, **files}
-    return read_pack({name: content for name, content in laid.items() if content is not None}, pack)
+    read = read_pack({name: content for name, content in laid.items() if content is not None}, pack)
+    if pack and name_of(read) != pack:
+        raise InputError("this content is of another pack", where="pack.toml, name", found=name_of(read), allowed=pack)
+    return read
 
 
 def check_glass(before: Activated, after: Activated, actor: str, break_glass: str, four_eyes: bool) -> str:

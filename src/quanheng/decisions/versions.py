@@ -116,9 +116,9 @@ class GlassState(Enum):
 
 
 GLASS_TITLES = {
-    GlassState.AWAITING: {"en": "Broken glass: awaiting review", "zh": "紧急放行:待复核"},
-    GlassState.ACCEPTED: {"en": "Broken glass: accepted afterwards", "zh": "紧急放行:事后复核通过"},
-    GlassState.REJECTED: {"en": "Broken glass: rejected afterwards", "zh": "紧急放行:事后复核未通过"},
+    GlassState.AWAITING: {"en": "Broken glass: awaiting review", "zh": "紧急放行：待复核"},
+    GlassState.ACCEPTED: {"en": "Broken glass: accepted afterwards", "zh": "紧急放行：事后复核通过"},
+    GlassState.REJECTED: {"en": "Broken glass: rejected afterwards", "zh": "紧急放行：事后复核未通过"},
 }
 
 

@@ -1,4 +1,6 @@
-"""Operations of people in the running server, from HTTP or the command line: the long part beside the serving loop, the rest between groups.
+"""What people do to the running server, over HTTP or from the command line.
+
+The long part runs beside the serving loop, the rest between groups.
 
 Only a log that does not confirm a write is fatal. Every other fault is answered to the one who asked, and serving goes
 on: each operation does all that can fail before its event is appended.
@@ -21,7 +23,7 @@ from quanheng.server.answers import STOPPING, failed, ours, refusal
 from quanheng.server.engines import Engine
 
 FATAL = (AppendFailed, HeadMoved, EpochFenced)
-WAITING_MAX = 32
+WAITING_MAX = 16
 """Operations that may wait: each holds what was sent with it."""
 
 
