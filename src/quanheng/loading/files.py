@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -16,9 +15,6 @@ DEPTH_MAX = 4
 PACK_BYTES_MAX = 256 * 2**20
 BYTES_MAX = {".toml": 2 * 2**20, ".dmn": 8 * 2**20, ".md": 2 * 2**20, ".csv": 64 * 2**20}
 OTHER_BYTES_MAX = 128 * 2**20
-
-NAME_PART = re.compile(r"(?!\.{1,2}$)[^/\\\x00-\x1f\x7f]{1,120}")
-"""A part of a name between slashes; `.` and `..` lead out of the pack's folder."""
 
 IGNORED_FOLDERS = frozenset({"__pycache__", ".git", ".venv"})
 IGNORED_FILES = frozenset({".DS_Store", "Thumbs.db", "__init__.py", ".gitignore", ".gitattributes"})
@@ -84,11 +80,6 @@ def _bounded(label: str, entries: Iterator[tuple[str, int, bytes | Path | Traver
             cure = "Move what is not a declaration out of the pack's folder."
             problems.append(Problem(name, "", "the pack has too many files", "", f"at most {FILES_MAX}", cure))
             break
-        parts = name.split("/")
-        if len(parts) > DEPTH_MAX + 1 or not all(map(NAME_PART.fullmatch, parts)):
-            known = f"names relative to the pack's folder, / between at most {DEPTH_MAX + 1} parts"
-            problems.append(Problem("pack", "", "no file of a pack can have this name", repr(name[:80]), known))
-            continue
         limit = BYTES_MAX.get(name[name.rfind(".") :], OTHER_BYTES_MAX)
         content = _content(entry) if size <= min(limit, room) else b""
         found = max(size, len(content))

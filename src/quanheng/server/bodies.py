@@ -108,7 +108,7 @@ def read_body(body: bytes, of: type[Body], where: str) -> Body:
     ------
     Refused : it is no JSON, or not what the address takes; the answer names the field
     """
-    fields = ", ".join(one.encode_name for one in msgspec.structs.fields(of))
+    fields = ", ".join(sorted((one.encode_name for one in msgspec.structs.fields(of)), key=lambda name: name != "id"))
     try:
         return msgspec.json.decode(body, type=of)
     except msgspec.ValidationError as error:
