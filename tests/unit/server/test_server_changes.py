@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """Steps, packs and lists over HTTP: the edge, spoken to as RSGI, a real core, the real engine of the shop."""
 
 from __future__ import annotations
@@ -5,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import json
 import sys
 import threading
 from pathlib import Path

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """Lists over HTTP: changes, verdicts, reads, once per id; the edge, a real core, the real engine with card_fraud."""
 
 from __future__ import annotations
