@@ -376,6 +376,7 @@ class Engine:
             "outcomes": self.state.outcomes(),
             "statuses": self.state.statuses(),
             "rejected": self.state.rejected,
+            "versions_awaiting_review": governing.awaiting_review(self.state.versions),
             "late_events": int(sum(self.state.features.late.values())),
             "feature_memory_bytes": self.state.features.memory_bytes,
             "clock_ahead_ms": self.clock_ahead_ms(),

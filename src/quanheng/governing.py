@@ -248,6 +248,11 @@ def _one_challenger_an_event(proposal: Proposal) -> None:
             taken[code] = one.pack
 
 
+def awaiting_review(versions: Versions) -> int:
+    """How many versions were put in force by breaking the glass, which nobody else has reviewed yet."""
+    return sum(one.glass is not None and one.glass.reviewed is None for one in versions)
+
+
 def shown(versions: Versions, pack: str = "") -> list[dict[str, Any]]:
     """Versions for people and programs: newest step last."""
     return [

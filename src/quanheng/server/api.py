@@ -65,6 +65,7 @@ class Problem:
 
 
 def answers(*statuses: int) -> dict[int, ResponseSpec]:
+    """What is said of answers with these HTTP statuses, all of them a `Problem`."""
     texts = {
         400: "The request is not JSON, or a header or parameter is wrong.",
         401: "No valid token.",

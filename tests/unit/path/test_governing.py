@@ -433,6 +433,7 @@ def test_a_broken_glass_awaits_review_over_restarts_and_snapshots(tmp_path, cloc
     awaiting = glass(engine, hash)
     assert awaiting is not None
     assert (awaiting["state"], awaiting["actor"], awaiting["reason"]) == ("awaiting review", "eve", "fraud wave")
+    assert engine.metrics()["versions_awaiting_review"] == 1
     engine.close()
     assert write_snapshot(tmp_path / "data", check=True).written
     engine = opened(tmp_path, clock)
@@ -464,6 +465,7 @@ def test_a_broken_glass_awaits_review_over_restarts_and_snapshots(tmp_path, cloc
     engine.close()
     engine = opened(tmp_path, clock)
     assert (engine.state.digest(), glass(engine, hash)) == (live, accepted)
+    assert engine.metrics()["versions_awaiting_review"] == 0
     engine.close()
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
+import random
 import sys
 import threading
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from test_server_http import edge as bare_edge
 
+from quanheng.decisions.versions import STEPS
 from quanheng.governing import Asked
 from quanheng.kernel.errors import QuanhengError
 
@@ -470,6 +473,54 @@ def test_a_change_that_is_not_answered_in_time_is_503_and_may_be_sent_again(tmp_
         assert (status, [move.step for move in one.engine.state.versions.of("shop")[1].moves]) == (200, ["draft"])
         status, body = await one.post("ann", "policies/shop/draft", asked, headers=[("x-request-timeout-ms", "soon")])
         assert (status, "the header is not a time to wait" in body["error"]) == (400, True)
+
+    told(tmp_path, story)
+
+
+# -- whatever is sent
+
+
+def mutated(rng, value):
+    """The value, or something else in its place, in any depth."""
+    odd = [None, True, -1, 0, 1e300, 2**70, "", "x" * 300, "\u0000", "９", "../..", "active", "0" * 64, "9999-12-31", [], {}, {"base64": "AA=="}]  # fmt: skip
+    if rng.random() < 0.15:
+        return rng.choice(odd)
+    if isinstance(value, dict):
+        kept = {key: mutated(rng, one) for key, one in value.items() if rng.random() < 0.95}
+        return {**kept, rng.choice(["id", "files", "x", "pack.toml", "reason"]): rng.choice(odd)} if rng.random() < 0.1 else kept
+    if isinstance(value, list):
+        return [mutated(rng, one) for one in value]
+    if isinstance(value, str) and value and rng.random() < 0.1:
+        at = rng.randrange(len(value))
+        return value[:at] + rng.choice(["'", "\\", "\x7f", "界", "]"]) + value[at + 1 :]
+    return value
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_sent_is_answered_and_never_a_fault(tmp_path, seed):
+    async def story(one):
+        rng, hash = random.Random(seed), await one.draft()
+        whole = {name: content.decode() for name, content in shop(*LOWER).files.items()}
+        asked = [
+            ("policies/shop/draft", {"files": whole}), ("policies/shop/draft", {"base": "active", "files": LOWER_LIMITS}),
+            ("policies/party/draft", {"base": "active", "files": {"pack.toml": whole["pack.toml"]}}),
+            ("policies/shop/activate", {"base": hash, "break_glass": "x"}), ("policies/shop/roll_back", {"version": hash}),
+            *((f"policies/shop/{hash[:9]}/{step}", {"reason": "x", "share_bp": 5}) for step in STEPS),
+            ("lists/shop.none/changes", {"change": "add", "values": ["a"], "until": "2036-01-31T00:00:00Z"}),
+            ("lists/none/changes", {"change": "remove", "values": ["a"], "for": "30d"}),
+            ("lists/changes/7/approve", {"reason": "x"}),
+        ]  # fmt: skip
+        found = set()
+        for _ in range(120):
+            path, body = rng.choice(asked)
+            raw = json.dumps(mutated(rng, {"id": f"r{rng.randrange(40)}", **body})).encode()
+            if rng.random() < 0.05:
+                raw = raw[: rng.randrange(len(raw))]
+            status, _ = await one.post("root", path, raw=raw)
+            found.add(status)
+            assert status in (200, 400, 403, 404, 409, 422), (status, path, raw, _)
+        assert {200, 400, 404, 422} <= found
+        assert (await one.pay(f"after{seed}"))[1]["status"] == "decided"
 
     told(tmp_path, story)
 
