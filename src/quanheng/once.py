@@ -32,8 +32,6 @@ UNNAMED = Once()
 
 def once_of(ring: KeyRing, actor: str, id: str, operation: str, arguments: Mapping[str, Any]) -> Once:
     """What stands for a request of `actor`; `arguments` as msgpack can say them, in any order."""
-    if not id:
-        return UNNAMED
     asked = msgspec.msgpack.encode([operation, arguments], order="sorted")
     return Once(
         ring.request_key(f"{actor}\0operation", id), ring.request_key(f"{actor}\0asked", sha256(asked).hexdigest())
@@ -47,8 +45,6 @@ def offset_of(index: RequestIndex, log: Log, once: Once) -> int | None:
     ------
     RequestConflict : something else was asked under this id
     """
-    if once == UNNAMED:
-        return None
     entry = index.lookup([once.key]).get(once.key)
     if entry is None:
         return None

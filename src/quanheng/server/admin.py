@@ -155,7 +155,7 @@ def _list_read(lists: Any, operation: str, arguments: dict[str, Any]) -> dict[st
 
 def request_of(engine: Administered, actor: str, id: str, operation: str, arguments: dict[str, Any]) -> Once:
     """What stands for the request of an operation; `arguments` as they came, without the actor."""
-    return once_of(engine.ring, actor, id, operation, arguments) if operation in DONE_ONCE else UNNAMED
+    return once_of(engine.ring, actor, id, operation, arguments) if id and operation in DONE_ONCE else UNNAMED
 
 
 def recorded(engine: Administered, once: Once) -> dict[str, Any] | None:
@@ -165,7 +165,7 @@ def recorded(engine: Administered, once: Once) -> dict[str, Any] | None:
     ------
     RequestConflict : something else was asked under its id
     """
-    offset = engine.recorded(once)
+    offset = engine.recorded(once) if once != UNNAMED else None
     if offset is None:
         return None
     record = engine.reader.log.record(offset)
