@@ -33,6 +33,7 @@ from quanheng.kernel.snapshot import Snapshots
 from quanheng.kernel.steady import SteadyClock, begin_after
 from quanheng.listing import Listing
 from quanheng.loading.files import PackFiles
+from quanheng.once import UNNAMED, Once, offset_of
 from quanheng.reading import Reader
 from quanheng.state import (
     PACKS_ACTIVATED,
@@ -172,7 +173,9 @@ class Engine:
         """
         return propose(self.state, self.reader, packs)
 
-    def put_in_force(self, proposal: Proposal, *, actor: str = KEY_HOLDER, break_glass: str = "") -> Activated:
+    def put_in_force(
+        self, proposal: Proposal, *, actor: str = KEY_HOLDER, break_glass: str = "", once: Once = UNNAMED
+    ) -> Activated:
         """The short half of `activate`. No group may be in flight. What can fail comes before the events.
 
         Raises
@@ -182,18 +185,9 @@ class Engine:
         NotPermitted : four eyes are demanded and a champion would be replaced without them; nothing changed
         """
         before = in_force_of(self.reader, self.state.program)
-        packs = proposal.activated.packs
-        replaced = [name for name, hash in sorted(before.packs.items()) if packs.get(name) != hash]
-        if self.four_eyes and replaced and not break_glass.strip():
-            raise NotPermitted(
-                "a champion is replaced by two people",
-                where=", ".join(replaced),
-                found=actor,
-                allowed="draft, submit, and another person who approves and promotes",
-                cure="quanheng policy draft FOLDER; in an emergency: --break-glass REASON, which is recorded.",
-            )
-        activated = msgspec.structs.replace(proposal.activated, by=actor, why=break_glass)
-        return self._put_in_force(proposal._replace(activated=activated))
+        why = governing.check_glass(before, proposal.activated, actor, break_glass, self.four_eyes)
+        activated = msgspec.structs.replace(proposal.activated, by=actor, why=why)
+        return self._put_in_force(proposal._replace(activated=activated), once=once)
 
     def propose_step(self, asked: governing.Asked) -> governing.Moving:
         """The long half of a step in the life of a version. May run in another thread, beside groups.
@@ -205,7 +199,7 @@ class Engine:
         """
         return governing.begin(self.state, self.reader, asked)
 
-    def take_step(self, moving: governing.Moving) -> Move:
+    def take_step(self, moving: governing.Moving, once: Once = UNNAMED) -> Move:
         """The short half of a step: it and what it puts in force become durable together. No group may be in flight.
 
         Raises
@@ -215,12 +209,12 @@ class Engine:
         governing.check(self.state.versions, moving.move)
         move = msgspec.structs.replace(moving.move, received_ms=self.writer.stamp())
         if moving.proposal is None:
-            self.writer.record(VERSION_MOVED, move)
+            self.writer.record_all([(VERSION_MOVED, move)], once)
         else:
-            self._put_in_force(moving.proposal, move)
+            self._put_in_force(moving.proposal, move, once)
         return move
 
-    def _put_in_force(self, proposal: Proposal, move: Move | None = None) -> Activated:
+    def _put_in_force(self, proposal: Proposal, move: Move | None = None, once: Once = UNNAMED) -> Activated:
         """An activation, with the step that it follows from in the same durable batch."""
         if proposal.base != self.state.program.activation:
             raise ConfigurationError(
@@ -236,10 +230,19 @@ class Engine:
         if proposal.folded is not None:
             recovery.fold_windows(proposal.folded, self.log, self.log.head)
         steps: list[tuple[int, object]] = [] if move is None else [(VERSION_MOVED, move)]
-        offset = self.writer.record_all([*steps, (PACKS_ACTIVATED, proposal.activated)]) + len(steps)
+        offset = self.writer.record_all([*steps, (PACKS_ACTIVATED, proposal.activated)], once) + len(steps)
         self.state.adopt(recovery.keep_program(proposal.program, proposal.activated, offset), proposal.folded)
         self.writer.renew_intake()
         return proposal.activated
+
+    def recorded(self, once: Once) -> int | None:
+        """Offset of the first event of an operation that was asked for under a request id before; None = it was not.
+
+        Raises
+        ------
+        RequestConflict : something else was asked under this id
+        """
+        return offset_of(self.index, self.log, once)
 
     def issue_token(self, name: str, scopes: Sequence[str]) -> str:
         """Issue a token to a client; only its SHA-256 is kept. Returns the token: it cannot be shown again."""
@@ -269,8 +272,8 @@ class Engine:
         for digest in found:
             self.writer.record(TOKEN_REVOKED, {"token_digest": digest})
 
-    def authorise(self, token_digest: bytes, scope: str) -> str:
-        """Name of the client that holds the token, if it has the scope. The one place where rights are checked."""
+    def authorise(self, token_digest: bytes, scope: str = "") -> str:
+        """Name of the client that holds the token, if it has the scope (empty: any). The one place of rights."""
         actor = self.state.actors.get(token_digest.hex())
         if actor is None:
             raise NotAuthenticated(
@@ -279,7 +282,7 @@ class Engine:
                 allowed="Bearer TOKEN",
                 cure="Make one: quanheng token create NAME",
             )
-        if scope not in actor.scopes and "admin" not in actor.scopes:
+        if scope and scope not in actor.scopes and "admin" not in actor.scopes:
             raise NotPermitted(
                 "the client may not do this",
                 where=actor.name,
@@ -373,6 +376,7 @@ class Engine:
             "outcomes": self.state.outcomes(),
             "statuses": self.state.statuses(),
             "rejected": self.state.rejected,
+            "versions_awaiting_review": governing.awaiting_review(self.state.versions),
             "late_events": int(sum(self.state.features.late.values())),
             "feature_memory_bytes": self.state.features.memory_bytes,
             "clock_ahead_ms": self.clock_ahead_ms(),

@@ -12,19 +12,24 @@ from typing import Any, NamedTuple
 import msgspec
 
 from quanheng.activation import Proposal, in_force_of, name_of, propose
-from quanheng.decisions.versions import STEPS, Move, Refusal, Status, Version, Versions
+from quanheng.decisions.versions import GLASS_TITLES, STEPS, Glass, Move, Refusal, Status, Version, Versions
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import ConfigurationError, InputError, NotFound, NotPermitted
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.reading import Reader
-from quanheng.state import State, Trial
+from quanheng.state import Activated, State, Trial
 
 SHORTEST_PREFIX = 8
+ACTIVE = "active"
+"""Names the version of a pack that is in force, where a version is asked for."""
+
 CURES = {
     Refusal.NO_SUCH_STEP: "",
     Refusal.NO_SUCH_VERSION: "Draft it first: quanheng policy draft FOLDER.",
     Refusal.STATUS_FORBIDS: "See where it stands: quanheng policy list.",
+    Refusal.NOTHING_TO_REVIEW: "See what does: quanheng policy list.",
     Refusal.AUTHOR_JUDGES_OWN: "Ask another person: four eyes see more than two.",
+    Refusal.BREAKER_JUDGES_OWN: "Ask another person: four eyes see more than two.",
     Refusal.REASON_MISSING: "Give one with --reason.",
     Refusal.SHARE_OUT_OF_RANGE: "To give it all the traffic, promote it.",
     Refusal.TRIAL_IS_TAKEN: "Retire the other, or promote it.",
@@ -37,7 +42,8 @@ class Asked(msgspec.Struct, frozen=True):
 
     pack : needed for `roll_back` without a version; elsewhere it narrows the search
     version : hash of the version, or its first characters; nothing with `roll_back`: the champion before
-    files : the content, with `draft`
+    files : the content, with `draft`; None = the file of `base` of that name goes
+    base : with `draft`, the version whose files stay where `files` does not say otherwise; "active" = that in force
     share_bp : basis points, with `share`
     """
 
@@ -45,7 +51,8 @@ class Asked(msgspec.Struct, frozen=True):
     actor: str
     pack: str = ""
     version: str = ""
-    files: Mapping[str, bytes] = {}
+    files: Mapping[str, bytes | None] = {}
+    base: str = ""
     reason: str = ""
     share_bp: int = 0
 
@@ -74,7 +81,7 @@ def begin(state: State, reader: Reader, asked: Asked) -> Moving:
 
 
 def _draft(state: State, reader: Reader, asked: Asked) -> Moving:
-    files = read_pack(dict(asked.files), asked.pack)
+    files = composed(state, reader, asked.pack, asked.base, asked.files)
     proposed = propose(state, reader, [files], fold=False)  # Checks it among the packs in force, and keeps its content.
     name = name_of(files)
     hash = proposed.activated.packs[name]
@@ -83,6 +90,52 @@ def _draft(state: State, reader: Reader, asked: Asked) -> Moving:
     move = Move(name, hash, proposed.activated.versions[name], "draft", asked.actor, asked.reason)
     check(state.versions, move)
     return Moving(move, None)
+
+
+def composed(
+    state: State, reader: Reader, pack: str, base: str, files: Mapping[str, bytes | None]
+) -> PackFiles:
+    """The content that is meant: `files`, laid over those of the version `base` where one is named.
+
+    Raises
+    ------
+    NotFound : there is no such version of the pack; InputError : its pack.toml names another pack than `pack`
+    """
+    kept: Mapping[str, bytes] = {}
+    if base == ACTIVE:
+        packs = in_force_of(reader, state.program).packs
+        if pack not in packs:
+            raise NotFound(
+                "the pack is not in force", where="base", found=pack, allowed=", ".join(sorted(packs)) or "none is"
+            )
+        kept = content_of(reader.content, pack, packs[pack]).files
+    elif base:
+        found = find_version(state.versions, Asked("draft", "", pack, base))
+        kept = content_of(reader.content, pack, found.hash).files
+    laid = {**kept, **files}
+    read = read_pack({name: content for name, content in laid.items() if content is not None}, pack)
+    if pack and name_of(read) != pack:
+        raise InputError("this content is of another pack", where="pack.toml, name", found=name_of(read), allowed=pack)
+    return read
+
+
+def check_glass(before: Activated, after: Activated, actor: str, break_glass: str, four_eyes: bool) -> str:
+    """Why the glass is broken for an activation; nothing where it replaces no champion.
+
+    Raises
+    ------
+    NotPermitted : four eyes are demanded, a champion would be replaced, and nobody says why
+    """
+    replaced = [name for name, hash in sorted(before.packs.items()) if after.packs.get(name) != hash]
+    if four_eyes and replaced and not break_glass.strip():
+        raise NotPermitted(
+            "a champion is replaced by two people",
+            where=", ".join(replaced),
+            found=actor,
+            allowed="draft, submit, and another person who approves and promotes",
+            cure="quanheng policy draft FOLDER; in an emergency: --break-glass REASON, which is recorded.",
+        )
+    return break_glass.strip() if replaced else ""
 
 
 def find_version(versions: Versions, asked: Asked) -> Version:
@@ -118,19 +171,21 @@ def find_version(versions: Versions, asked: Asked) -> Version:
     return found[0]
 
 
+_OF_ANOTHER = (Refusal.AUTHOR_JUDGES_OWN, Refusal.BREAKER_JUDGES_OWN)
+
+
 def check(versions: Versions, move: Move) -> None:
     """Raise what hinders a step.
 
     Raises
     ------
-    NotPermitted : an author would judge the own version; InputError : anything else
+    NotPermitted : an author, or whoever broke the glass, would judge the own version; InputError : anything else
     """
     refusal = versions.may(move)
     if refusal is None:
         return
     found = versions.find(move.pack, move.hash)
-    what = NotPermitted if refusal is Refusal.AUTHOR_JUDGES_OWN else InputError
-    raise what(
+    raise (NotPermitted if refusal in _OF_ANOTHER else InputError)(
         refusal.value,
         where=f"{move.pack} {move.hash[:12]}, step {move.step}",
         found=_found(refusal, move, found),
@@ -140,7 +195,7 @@ def check(versions: Versions, move: Move) -> None:
 
 
 def _found(refusal: Refusal, move: Move, version: Version | None) -> str:
-    if refusal is Refusal.AUTHOR_JUDGES_OWN:
+    if refusal in _OF_ANOTHER:
         return move.actor
     if refusal is Refusal.STATUS_FORBIDS and version is not None:
         return version.status.value
@@ -157,9 +212,11 @@ def _allowed(refusal: Refusal, move: Move) -> str:
 
 def _proposal(state: State, reader: Reader, move: Move) -> Proposal | None:
     """What is in force after a step, checked and rehearsed; None where it stays as it is."""
+    after = STEPS[move.step].after
+    if after is None:
+        return None
     now = in_force_of(reader, state.program)
     trials = [one for one in now.trials if (one.pack, one.hash) != (move.pack, move.hash)]
-    after = STEPS[move.step].after
     if after in (Status.SHADOW, Status.SHARE):
         trials.append(Trial(move.pack, move.hash, move.version, move.share_bp if after is Status.SHARE else 0))
     promoted = after is Status.CHAMPION
@@ -191,6 +248,11 @@ def _one_challenger_an_event(proposal: Proposal) -> None:
             taken[code] = one.pack
 
 
+def awaiting_review(versions: Versions) -> int:
+    """How many versions were put in force by breaking the glass, which nobody else has reviewed yet."""
+    return sum(one.glass is not None and one.glass.reviewed is None for one in versions)
+
+
 def shown(versions: Versions, pack: str = "") -> list[dict[str, Any]]:
     """Versions for people and programs: newest step last."""
     return [
@@ -201,8 +263,23 @@ def shown(versions: Versions, pack: str = "") -> list[dict[str, Any]]:
             "status": one.status.value,
             "share_bp": one.share_bp,
             "authors": sorted(one.authors),
+            "glass": one.glass and _shown_glass(one.glass),
             "steps": [msgspec.to_builtins(msgspec.structs.asdict(move)) for move in one.moves],
         }
         for one in versions
         if not pack or one.pack == pack
     ]
+
+
+def _shown_glass(glass: Glass) -> dict[str, Any]:
+    """A broken glass and its review; `reviewer` and `review` are empty while it awaits review."""
+    broken, reviewed = glass
+    return {
+        "state": glass.state.value,
+        "title": GLASS_TITLES[glass.state],
+        "actor": broken.actor,
+        "reason": broken.reason,
+        "received_ms": broken.received_ms,
+        "reviewer": reviewed.actor if reviewed is not None else "",
+        "review": reviewed.reason if reviewed is not None else "",
+    }

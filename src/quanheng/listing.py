@@ -27,6 +27,7 @@ from quanheng.kernel.errors import DataErased, InputError, NotFound, NotPermitte
 from quanheng.kernel.log.records import EVENT
 from quanheng.kernel.time import format_time
 from quanheng.loading.declared import ListDeclaration
+from quanheng.once import UNNAMED, Once
 from quanheng.reading import Reader
 from quanheng.recovery import HEADER_KEYS_MAX, HEADER_NUMBERS_MAX
 from quanheng.state import LIST_CHANGED, LIST_JUDGED
@@ -96,7 +97,7 @@ class Listing:
         ]
         return Prepared(name, declared, asked, pieces)
 
-    def change(self, prepared: Prepared, four_eyes: bool) -> dict[str, Any]:
+    def change(self, prepared: Prepared, four_eyes: bool, once: Once = UNNAMED) -> dict[str, Any]:
         """The short half: in force from here on, or waiting for another person. No group may be in flight.
 
         Raises
@@ -116,11 +117,10 @@ class Listing:
             )
             for keys, sealed in pieces
         ]
-        self._writer.record_all([(LIST_CHANGED, event) for event in events])
-        entries = sum(len(event.keys) for event in events) // KEY_BYTES
-        return {"list": name, "change": asked.change, "offset": first, "entries": entries, "waiting": four_eyes}
+        self._writer.record_all([(LIST_CHANGED, event) for event in events], once)
+        return _changed(events)
 
-    def judge(self, verdict: ListVerdict) -> dict[str, Any]:
+    def judge(self, verdict: ListVerdict, once: Once = UNNAMED) -> dict[str, Any]:
         """Approve or reject a change that waits. No group may be in flight.
 
         Raises
@@ -133,9 +133,28 @@ class Listing:
             what = NotPermitted if refusal is Refusal.AUTHOR_JUDGES_OWN else InputError
             found = verdict.actor if refusal is Refusal.AUTHOR_JUDGES_OWN else ""
             raise what(refusal.value, where=f"offset {verdict.first}", found=found, cure=CURES[refusal])
-        waited = _waiting(lists.waiting(verdict.first))
-        self._writer.record(LIST_JUDGED, verdict)
-        return {**waited, "approved": verdict.approved, "by": verdict.actor}
+        waited = lists.waiting(verdict.first)
+        self._writer.record_all([(LIST_JUDGED, verdict)], once)
+        return _judged(waited, verdict)
+
+    def recorded(self, offset: int) -> dict[str, Any]:
+        """What `change` or `judge` answered when it recorded at `offset`."""
+        record = self._reader.log.record(offset)
+        if record.type == LIST_CHANGED:
+            return _changed([part.event for part in self._parts(offset)])
+        verdict = msgspec.json.decode(record.payload, type=ListVerdict)
+        return _judged(self._parts(verdict.first), verdict)
+
+    def _parts(self, first: int) -> list[Part]:
+        """The events of a change whose first stands at `first`; they are one batch."""
+        parts: list[Part] = []
+        _, columns = next(self._reader.log.read_columns(first, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX))
+        for row in range(len(columns)):
+            event = _decode_event(columns.record(row).payload) if columns.type[row] == LIST_CHANGED else None
+            if event is None or event.first != first:
+                break
+            parts.append(Part(first + row, event))
+        return parts
 
     # Reads: as of now.
 
@@ -301,6 +320,17 @@ def _until_ms(declared: ListDeclaration, asked: AskedChange, now_ms: int) -> int
             allowed=f"a moment after {format_time(now_ms)}",
         )
     return asked.until_ms
+
+
+def _changed(events: Sequence[ListEvent]) -> dict[str, Any]:
+    """A change that was recorded, for people and programs."""
+    one, entries = events[0], sum(len(event.keys) for event in events) // KEY_BYTES
+    return {"list": one.list, "change": one.change, "offset": one.first, "entries": entries, "waiting": one.waiting}
+
+
+def _judged(waited: Sequence[Part], verdict: ListVerdict) -> dict[str, Any]:
+    """A verdict that was recorded, for people and programs."""
+    return {**_waiting(waited), "approved": verdict.approved, "by": verdict.actor}
 
 
 def _waiting(parts: Sequence[Part]) -> dict[str, Any]:

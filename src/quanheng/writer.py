@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from operator import add
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from quanheng.kernel.log.headers import encode_headers
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, NONE_16, encode_header
 from quanheng.kernel.seal import KeyRing
+from quanheng.once import UNNAMED, Once
 from quanheng.path import Group, Repeat, Taken, handle
 from quanheng.reading import Reader
 from quanheng.state import INTAKE_REJECTED, PlatformEvent, State
@@ -319,20 +320,23 @@ class Writer:
         """Append one of the platform's own events at once, and give its offset. No group may be in flight."""
         return self.record_all([(code, payload)])
 
-    def record_all(self, events: Sequence[tuple[int, object]]) -> int:
-        """Append some of the platform's own events, all or none, and give the offset of the first."""
+    def record_all(self, events: Sequence[tuple[int, object]], once: Once = UNNAMED) -> int:
+        """Append some of the platform's own events, all or none, and give the offset of the first.
+
+        once : the request they were asked for by, which the first of them carries
+        """
         offset, received_ms = self.state.head, self.stamp()
         bodies = [msgspec.json.encode(payload) for _, payload in events]
         headers = [
-            encode_header(
-                EVENT, code, received_ms, received_ms, NO_CAUSE, NONE_16, NONE_16, NONE_16, (), (), len(body), False
-            )
-            for (code, _), body in zip(events, bodies, strict=True)
+            encode_header(EVENT, code, received_ms, received_ms, NO_CAUSE, NONE_16, *asked, (), (), len(body), False)
+            for (code, _), body, asked in zip(events, bodies, chain([once], repeat(UNNAMED)), strict=False)
         ]
         self._append(Pending(offset, received_ms, headers, [NO_KEY] * len(events), bodies, None))
         self.state.head, self.state.received_ms = offset + len(events), received_ms
         for number, ((code, _), body) in enumerate(zip(events, bodies, strict=True)):
             self.state.apply_platform(PlatformEvent(offset + number, code, body, received_ms))
+        if once != UNNAMED:
+            self.index.add([(once.key, Entry(offset, once.digest))], offset + len(events))
         return offset
 
 

@@ -32,13 +32,14 @@ def administer(config: Config, operation: str, arguments: dict[str, Any]) -> dic
     """
     import asyncio
 
-    from quanheng.server.admin import NAMED, perform, scope_of
+    from quanheng.server.admin import NAMED, names_actor, perform, scope_of
     from quanheng.server.lock import FolderInUse
 
     try:
         with locked_engine(config) as engine:
-            if operation in NAMED:  # Two people are told apart by their tokens, wherever the engine runs.
-                arguments["actor"] = engine.authorise(_token_digest(config), scope_of(operation, arguments))
+            if names_actor(operation, arguments):  # People are told apart by their tokens, wherever the engine runs.
+                scope = scope_of(operation, arguments) if operation in NAMED else ""
+                arguments["actor"] = engine.authorise(_token_digest(config), scope)
             return perform(engine, operation, arguments)
     except FolderInUse:
         if not os.path.exists(socket_path(config)):

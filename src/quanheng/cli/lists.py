@@ -12,7 +12,6 @@ from cyclopts import Parameter
 from quanheng.cli.admin import administer
 from quanheng.cli.common import HERE, Json, Place, console, progress_bar, reader, show_json
 from quanheng.kernel.errors import InputError, NotFound
-from quanheng.kernel.time import parse_duration_ms, parse_time_ms
 
 app = cyclopts.App(
     name="list",
@@ -327,12 +326,9 @@ def _column(file: Path, head: list[str], column: str) -> int:
 
 
 def _expiry(until: str, lasting: str) -> dict[str, int | None]:
-    if until and lasting:
-        raise InputError("an entry expires either at a moment or after a time", where="--until", found="--for too")
-    return {
-        "until_ms": parse_time_ms(until) if until else None,
-        "for_ms": parse_duration_ms(lasting) if lasting else None,
-    }
+    from quanheng.server.bodies import expiry_of
+
+    return expiry_of(until, lasting, ("--until", "--for"))
 
 
 def _judge(offset: int, approved: bool, reason: str, json: bool, place: Place) -> None:

@@ -176,7 +176,8 @@ def activate(*names: str, break_glass: str = "", json: Json = False, place: Plac
     names : str
         Names of the packs; without any, those in force are shown.
     break_glass : str
-        Why a champion is replaced by one person alone, where governance.four_eyes demands two. It is recorded.
+        Why a champion is replaced by one person alone, where governance.four_eyes demands two. It is recorded under
+        the name of your token, and awaits review by another person.
     json : bool
         One line of JSON.
     """

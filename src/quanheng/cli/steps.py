@@ -224,3 +224,45 @@ def roll_back(pack: str, /, *, reason: str, to: str = "", json: Json = False, pl
         One line of JSON.
     """
     _step(place, json, "roll_back", pack=pack, version=to, reason=reason)
+
+
+@app.command
+def accept_glass(hash: str, /, *, reason: str, json: Json = False, place: Place = HERE) -> None:
+    """Accept afterwards that a version was put in force by one person alone, by breaking the glass.
+
+    Needs a token of scope approve, and another person than who broke the glass and than the version's authors.
+
+    For example:
+      quanheng policy accept-glass 3f9c2a71 --reason "The fraud wave was real, the limit is right"
+
+    Parameters
+    ----------
+    hash : str
+        First digits of the version's hash, at least 8.
+    reason : str
+        What you looked at.
+    json : bool
+        One line of JSON.
+    """
+    _step(place, json, "accept_glass", version=hash, reason=reason)
+
+
+@app.command
+def reject_glass(hash: str, /, *, reason: str, json: Json = False, place: Place = HERE) -> None:
+    """Reject afterwards that a version was put in force by breaking the glass. It stays in force until it is replaced.
+
+    Needs a token of scope approve, and another person than who broke the glass and than the version's authors.
+
+    For example:
+      quanheng policy reject-glass 3f9c2a71 --reason "There was time to ask"
+
+    Parameters
+    ----------
+    hash : str
+        First digits of the version's hash, at least 8.
+    reason : str
+        What is wrong with it.
+    json : bool
+        One line of JSON.
+    """
+    _step(place, json, "reject_glass", version=hash, reason=reason)

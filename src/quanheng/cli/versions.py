@@ -37,7 +37,7 @@ def known(place: Place, pack: str = "") -> dict[str, Any]:
 
 @app.command(name="list")
 def list_(*, pack: str = "", json: Json = False, place: Place = HERE) -> None:
-    """List the versions of packs and where they stand.
+    """List the versions of packs and where they stand, and what was put in force alone and awaits review.
 
     For example:
       quanheng policy list
@@ -68,7 +68,28 @@ def list_(*, pack: str = "", json: Json = False, place: Place = HERE) -> None:
 
 
 def _status(one: dict[str, Any]) -> str:
-    return f"{one['status']} {one['share_bp'] / 100:g} %" if one["share_bp"] else one["status"]
+    status = f"{one['status']} {one['share_bp'] / 100:g} %" if one["share_bp"] else one["status"]
+    return f"{status}, {one['glass']['state']}" if awaits_review(one) else status
+
+
+def awaits_review(one: dict[str, Any]) -> bool:
+    """Whether the glass was broken for a version and nobody else has reviewed that yet."""
+    return one["glass"] is not None and not one["glass"]["reviewer"]
+
+
+def glass_lines(one: dict[str, Any]) -> list[str]:
+    """What is to be said of a broken glass: who, when, why, where its review stands, and what can be done."""
+    glass = one["glass"]
+    if glass is None:
+        return []
+    told = f"glass broken by {glass['actor']}, {_when(glass)}: {glass['reason']}"
+    if awaits_review(one):
+        review = f"quanheng policy accept-glass {one['hash'][:12]} --reason ... (or reject-glass)"
+        return [f"{told}\n{glass['state']} by another person: {review}"]
+    lines = [f"{told}\n{glass['state']} by {glass['reviewer']}: {glass['review']}"]
+    if glass["state"] == "rejected" and one["status"] == "champion":
+        lines.append(f"it is still in force. Bring back the one before: quanheng policy roll-back {one['pack']}")
+    return lines
 
 
 def _when(step: dict[str, Any]) -> str:
@@ -114,6 +135,8 @@ def show(hash: str, /, *, json: Json = False, place: Place = HERE) -> None:
         show_json(one)
         return
     print(f"{one['pack']} {one['version']}: {_status(one)}\nhash: {one['hash']}")
+    for line in glass_lines(one):
+        print(line)
     table("Steps", ["time", "step", "share", "actor", "reason"], _steps([one], short=True))
 
 
@@ -148,6 +171,8 @@ def history(pack: str, /, *, json: Json = False, place: Place = HERE) -> None:
         show_json(found)
         return
     table(f"History of {pack}", ["time", "hash", "step", "share", "actor", "reason"], _steps(found["versions"]))
+    for one in filter(awaits_review, found["versions"]):
+        print(f"{one['hash'][:12]}: {glass_lines(one)[0]}")
 
 
 @app.command

@@ -6,6 +6,10 @@
 
 A version is the content of a pack, named by its hash. Whoever drafted or submitted it never judges it: approving it,
 giving it traffic, making it champion and rolling back to it are another person's steps (four eyes).
+
+    (breaking the glass) ─▶ champion, awaiting review ─▶ accepted or rejected, by another person
+
+Whoever broke the glass for a version never judges it either. A review afterwards changes nothing that is in force.
 """
 
 from __future__ import annotations
@@ -34,11 +38,16 @@ class Status(Enum):
 
 
 class Step(NamedTuple):
-    """One kind of step. `by_other`: never by an author; `scope`: what the actor's token must allow."""
+    """One kind of step.
+
+    after : None = the version stays where it stands; a broken glass is reviewed
+    scope : what the actor's token must allow
+    by_other : never by an author, nor by whoever broke the glass
+    """
 
     name: str
     before: tuple[Status, ...]
-    after: Status
+    after: Status | None
     scope: str
     by_other: bool
     needs_reason: bool
@@ -57,6 +66,8 @@ STEPS: dict[str, Step] = {
         Step("promote", _TRIED, Status.CHAMPION, "approve", True, True),
         Step("retire", _TRIED, Status.RETIRED, "author", False, True),
         Step("roll_back", (Status.RETIRED,), Status.CHAMPION, "approve", True, True),
+        Step("accept_glass", tuple(Status), None, "approve", True, True),
+        Step("reject_glass", tuple(Status), None, "approve", True, True),
     )
 }
 """Every step a person can take. A version that is not yet known may only be drafted."""
@@ -68,7 +79,9 @@ class Refusal(Enum):
     NO_SUCH_STEP = "there is no such step"
     NO_SUCH_VERSION = "this version is not known"
     STATUS_FORBIDS = "a version that stands there cannot take this step"
+    NOTHING_TO_REVIEW = "no broken glass of this version awaits review"
     AUTHOR_JUDGES_OWN = "whoever drafted or submitted a version cannot take this step"
+    BREAKER_JUDGES_OWN = "whoever broke the glass for a version cannot take this step"
     REASON_MISSING = "this step needs a reason"
     SHARE_OUT_OF_RANGE = "the share of traffic is out of range"
     TRIAL_IS_TAKEN = "another version of this pack has a share of the traffic"
@@ -94,6 +107,35 @@ class Move(msgspec.Struct, frozen=True, array_like=True):
     received_ms: int = 0
 
 
+class GlassState(Enum):
+    """Where the review of a broken glass stands."""
+
+    AWAITING = "awaiting review"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+GLASS_TITLES = {
+    GlassState.AWAITING: {"en": "Broken glass: awaiting review", "zh": "紧急放行：待复核"},
+    GlassState.ACCEPTED: {"en": "Broken glass: accepted afterwards", "zh": "紧急放行：事后复核通过"},
+    GlassState.REJECTED: {"en": "Broken glass: rejected afterwards", "zh": "紧急放行：事后复核未通过"},
+}
+
+
+class Glass(NamedTuple):
+    """The newest time that the glass was broken for a version; `reviewed` is None while it awaits review."""
+
+    broken: Move
+    reviewed: Move | None
+
+    @property
+    def state(self) -> GlassState:
+        """Where its review stands."""
+        if self.reviewed is None:
+            return GlassState.AWAITING
+        return GlassState.ACCEPTED if self.reviewed.step == "accept_glass" else GlassState.REJECTED
+
+
 class Version(msgspec.Struct, array_like=True):
     """One version with everything that happened to it, oldest first."""
 
@@ -110,15 +152,32 @@ class Version(msgspec.Struct, array_like=True):
         return frozenset(move.actor for move in self.moves if move.step in ("draft", "submit"))
 
     @property
-    def was_champion(self) -> bool:
-        """Whether it has ever been in force for all traffic."""
-        return any(STEPS[move.step].after is Status.CHAMPION for move in self.moves if move.step in STEPS) or any(
-            move.step == INSTALLED for move in self.moves
-        )
+    def breakers(self) -> frozenset[str]:
+        """Who broke the glass to put it in force."""
+        return frozenset(move.actor for move in self.moves if _broke_glass(move))
+
+    @property
+    def glass(self) -> Glass | None:
+        """The newest time that the glass was broken for it, with the review if there was one; None = never."""
+        broken = reviewed = None
+        for move in self.moves:
+            if _broke_glass(move):
+                broken, reviewed = move, None
+            elif move.step in ("accept_glass", "reject_glass"):
+                reviewed = move
+        return Glass(broken, reviewed) if broken is not None else None
+
+    @property
+    def in_force_by(self) -> Move | None:
+        """The newest step that put it in force as champion; None = it never was."""
+        return next((move for move in reversed(self.moves) if _after(move.step) is Status.CHAMPION), None)
 
 
 INSTALLED = "install"
-"""The step of a pack that was activated directly, by whoever may administer: a first version, or breaking the glass."""
+"""The step of a pack that was activated directly, by whoever may administer: a first version, or breaking the glass.
+
+Its reason says why the glass was broken; it has none where nobody else had to be asked.
+"""
 
 
 class Versions:
@@ -152,8 +211,8 @@ class Versions:
 
     def before(self, pack: str) -> Version | None:
         """The champion before the present one: whom a roll-back brings back."""
-        retired = [one for one in self.of(pack) if one.status is Status.RETIRED and one.was_champion]
-        return max(retired, key=_championed_ms, default=None)
+        retired = [one for one in self.of(pack) if one.status is Status.RETIRED and one.in_force_by]
+        return max(retired, key=_in_force_ms, default=None)
 
     def may(self, move: Move) -> Refusal | None:
         """Whether a step can be taken now; None = yes. Scopes are checked by whoever knows the actor's token."""
@@ -165,8 +224,12 @@ class Versions:
             return None if move.step == "draft" else Refusal.NO_SUCH_VERSION
         if found.status not in step.before:
             return Refusal.STATUS_FORBIDS
+        if step.after is None and (found.glass is None or found.glass.reviewed is not None):
+            return Refusal.NOTHING_TO_REVIEW
         if step.by_other and move.actor in found.authors:
             return Refusal.AUTHOR_JUDGES_OWN
+        if step.by_other and move.actor in found.breakers:
+            return Refusal.BREAKER_JUDGES_OWN
         if step.needs_reason and not move.reason.strip():
             return Refusal.REASON_MISSING
         if move.step == "share":
@@ -174,19 +237,21 @@ class Versions:
                 return Refusal.SHARE_OUT_OF_RANGE
             if any(one.status is Status.SHARE and one is not found for one in self.of(move.pack)):
                 return Refusal.TRIAL_IS_TAKEN
-        if move.step == "roll_back" and not found.was_champion:
+        if move.step == "roll_back" and found.in_force_by is None:
             return Refusal.NOTHING_TO_ROLL_BACK_TO
         return None
 
     def apply(self, move: Move) -> None:
         """Fold one step that the log holds."""
-        key = (move.pack, move.hash)
-        after = Status.CHAMPION if move.step == INSTALLED else STEPS[move.step].after
+        key, found = (move.pack, move.hash), self.find(move.pack, move.hash)
+        after = _after(move.step)
+        if after is None:  # Only a version that stands somewhere can be reviewed, and it stays there.
+            self._known[key].moves.append(move)
+            return
         if after is Status.CHAMPION:
             champion = self.champion(move.pack)
             if champion is not None and champion.hash != move.hash:
                 champion.status = Status.RETIRED
-        found = self._known.get(key)
         if found is None:
             found = self._known[key] = Version(move.pack, move.hash, move.version, after, 0, [])
         found.status = after
@@ -194,10 +259,14 @@ class Versions:
         found.moves.append(move)
 
 
-def _championed_ms(version: Version) -> int:
-    """When it last became champion."""
-    return max(
-        move.received_ms
-        for move in version.moves
-        if move.step == INSTALLED or STEPS[move.step].after is Status.CHAMPION
-    )
+def _after(step: str) -> Status | None:
+    """Where a step leads; None = nowhere else."""
+    return Status.CHAMPION if step == INSTALLED else STEPS[step].after
+
+
+def _broke_glass(move: Move) -> bool:
+    return move.step == INSTALLED and bool(move.reason.strip())
+
+
+def _in_force_ms(version: Version) -> int:
+    return version.in_force_by.received_ms if version.in_force_by is not None else 0

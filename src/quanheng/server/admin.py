@@ -7,13 +7,14 @@ from typing import Any, Protocol
 import msgspec
 
 from quanheng.decisions.lists import ListVerdict
-from quanheng.decisions.versions import STEPS
+from quanheng.decisions.versions import STEPS, Move
 from quanheng.engine import KEY_HOLDER
-from quanheng.governing import Asked, shown
+from quanheng.governing import Asked, composed, shown
 from quanheng.kernel.errors import NotFound
 from quanheng.listing import SHOWN_MAX, AskedChange
-from quanheng.loading.files import read_pack
+from quanheng.once import UNNAMED, Once, once_of
 from quanheng.server.engines import ADMIN, READ
+from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED, Activated
 
 AUTHOR, APPROVE = "author", "approve"
 LIST_READS = frozenset({"lists", "list_show", "list_find"})
@@ -23,6 +24,9 @@ LONG = frozenset({"activate", "step", "list_change", *LIST_READS})
 NAMED = frozenset({"step", "list_change", "list_judge"})
 """Operations of which the log keeps who asked for them."""
 
+DONE_ONCE = NAMED | {"activate"}
+"""Operations that may be asked for under a request id."""
+
 
 class Administered(Protocol):
     """What an engine offers for them."""
@@ -30,6 +34,17 @@ class Administered(Protocol):
     @property
     def state(self) -> Any:
         """Holds `actors`: token digest -> actor."""
+
+    @property
+    def reader(self) -> Any:
+        """Reads what was committed."""
+
+    @property
+    def ring(self) -> Any:
+        """Keeps the keys of digests."""
+
+    def recorded(self, once: Once) -> int | None:
+        """Where a request was recorded."""
 
     def issue_token(self, name: str, scopes: Any) -> str:
         """Issue a token."""
@@ -46,13 +61,13 @@ class Administered(Protocol):
     def propose(self, packs: Any) -> Any:
         """Check packs and rehearse them."""
 
-    def put_in_force(self, proposal: Any, *, actor: str, break_glass: str) -> Any:
+    def put_in_force(self, proposal: Any, *, actor: str, break_glass: str, once: Once) -> Any:
         """Put what was proposed in force."""
 
     def propose_step(self, asked: Any) -> Any:
         """Check a step in the life of a version."""
 
-    def take_step(self, moving: Any) -> Any:
+    def take_step(self, moving: Any, once: Once) -> Any:
         """Take a step that was checked."""
 
     @property
@@ -63,7 +78,7 @@ class Administered(Protocol):
     def four_eyes(self) -> bool:
         """Whether a change of a list waits for another person."""
 
-    def authorise(self, token_digest: bytes, scope: str) -> str:
+    def authorise(self, token_digest: bytes, scope: str = "") -> str:
         """Name of the actor that holds the token, if it may."""
 
     def health(self) -> dict[str, Any]:
@@ -76,6 +91,11 @@ def scope_of(operation: str, arguments: dict[str, Any]) -> str:
         step = STEPS.get(str(arguments.get("step")))
         return step.scope if step is not None else ADMIN
     return _SCOPES.get(operation, ADMIN)
+
+
+def names_actor(operation: str, arguments: dict[str, Any]) -> bool:
+    """Whether the log must keep a person's name: of a step, a list, and of whoever breaks the glass."""
+    return operation in NAMED or (operation == "activate" and bool(arguments.get("break_glass")))
 
 
 _SCOPES = {
@@ -93,8 +113,8 @@ def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> 
     ----------
     engine : owner of the writer
     operation : issue_token {name, scopes} | revoke_token {token} | tokens {} | erase {entity, id} |
-        activate {packs, actor, break_glass} | versions {pack} |
-        step {step, actor, pack, version, files, reason, share_bp} |
+        activate {packs, base, actor, break_glass} | versions {pack} |
+        step {step, actor, pack, version, files, base, reason, share_bp} |
         lists {} | list_show {list, limit} | list_find {list, value} |
         list_change {list, change, values, actor, reason, until_ms, for_ms} |
         list_judge {first, approved, actor, reason}
@@ -117,7 +137,8 @@ def begin(engine: Administered, operation: str, arguments: dict[str, Any]) -> An
         return {**_list_read(engine.lists, operation, arguments), "as_of": engine.health()["as_of"]}
     if operation != "activate":
         return arguments
-    packs = [read_pack(files, name) for name, files in arguments["packs"].items()]
+    base = arguments.get("base", "")
+    packs = [composed(engine.state, engine.reader, name, base, files) for name, files in arguments["packs"].items()]
     return engine.propose(packs), arguments.get("actor", KEY_HOLDER), arguments.get("break_glass", "")
 
 
@@ -132,8 +153,41 @@ def _list_read(lists: Any, operation: str, arguments: dict[str, Any]) -> dict[st
     return read
 
 
-def finish(engine: Administered, operation: str, begun: Any) -> dict[str, Any]:
-    """The part of an operation that changes something; no group may be in flight."""
+def request_of(engine: Administered, actor: str, id: str, operation: str, arguments: dict[str, Any]) -> Once:
+    """What stands for the request of an operation; `arguments` as they came, without the actor."""
+    return once_of(engine.ring, actor, id, operation, arguments) if id and operation in DONE_ONCE else UNNAMED
+
+
+def recorded(engine: Administered, once: Once) -> dict[str, Any] | None:
+    """What was answered when this request was recorded; None = it was not.
+
+    Raises
+    ------
+    RequestConflict : something else was asked under its id
+    """
+    offset = engine.recorded(once) if once != UNNAMED else None
+    if offset is None:
+        return None
+    record = engine.reader.log.record(offset)
+    if record.type == VERSION_MOVED:
+        done = _moved(msgspec.json.decode(record.payload, type=Move))
+    elif record.type == PACKS_ACTIVATED:
+        done = {"versions": msgspec.json.decode(record.payload, type=Activated).versions}
+    else:
+        done = engine.lists.recorded(offset)
+    return {**done, "as_of": engine.health()["as_of"], "repeated": True}
+
+
+def finish(engine: Administered, operation: str, begun: Any, once: Once = UNNAMED) -> dict[str, Any]:
+    """The part of an operation that changes something; no group may be in flight. A request is done once."""
+    again = recorded(engine, once)
+    if again is not None:
+        return again
+    done = _finish(engine, operation, begun, once)
+    return done if once == UNNAMED else {**done, "repeated": False}
+
+
+def _finish(engine: Administered, operation: str, begun: Any, once: Once) -> dict[str, Any]:
     match operation:
         case "issue_token":
             return {"token": engine.issue_token(begun["name"], begun["scopes"])}
@@ -145,22 +199,32 @@ def finish(engine: Administered, operation: str, begun: Any) -> dict[str, Any]:
             return {"tokens": [{"name": one.name, "scopes": [*one.scopes], "digest": digest} for digest, one in actors]}
         case "erase":
             return {"offset": engine.erase(begun["entity"], begun["id"]), "note": engine.erasure_note()}
-        case "activate":
-            proposal, actor, break_glass = begun
-            versions = dict(engine.put_in_force(proposal, actor=actor, break_glass=break_glass).versions)
-            return {"versions": versions, "as_of": engine.health()["as_of"]}
-        case "step":
-            taken = msgspec.to_builtins(msgspec.structs.asdict(engine.take_step(begun)))
-            return {**taken, "as_of": engine.health()["as_of"]}
-        case "versions":
-            return {"versions": shown(engine.state.versions, begun.get("pack", "")), "as_of": engine.health()["as_of"]}
-        case "list_change":
-            changed: dict[str, Any] = engine.lists.change(begun, engine.four_eyes)
-            return {**changed, "as_of": engine.health()["as_of"]}
-        case "list_judge":
-            judged: dict[str, Any] = engine.lists.judge(msgspec.convert(begun, ListVerdict))
-            return {**judged, "as_of": engine.health()["as_of"]}
         case "lists" | "list_show" | "list_find":
             read: dict[str, Any] = begun
             return read
+    return {**_governed(engine, operation, begun, once), "as_of": engine.health()["as_of"]}
+
+
+def _governed(engine: Administered, operation: str, begun: Any, once: Once) -> dict[str, Any]:
+    """What decides, and who may change it."""
+    match operation:
+        case "activate":
+            proposal, actor, break_glass = begun
+            activated = engine.put_in_force(proposal, actor=actor, break_glass=break_glass, once=once)
+            return {"versions": dict(activated.versions)}
+        case "step":
+            return _moved(engine.take_step(begun, once))
+        case "versions":
+            return {"versions": shown(engine.state.versions, begun.get("pack", ""))}
+        case "list_change":
+            changed: dict[str, Any] = engine.lists.change(begun, engine.four_eyes, once)
+            return changed
+        case "list_judge":
+            judged: dict[str, Any] = engine.lists.judge(msgspec.convert(begun, ListVerdict), once)
+            return judged
     raise NotFound("there is no such operation", where="operation", found=repr(operation[:40]))
+
+
+def _moved(move: Move) -> dict[str, Any]:
+    taken: dict[str, Any] = msgspec.to_builtins(msgspec.structs.asdict(move))
+    return taken

@@ -10,6 +10,7 @@ import msgspec
 
 from quanheng.kernel.errors import (
     DataErased,
+    DeclarationError,
     KeyRingBusy,
     LogError,
     NotAuthenticated,
@@ -17,6 +18,7 @@ from quanheng.kernel.errors import (
     NotPermitted,
     QuanhengError,
     QueueFull,
+    RequestConflict,
 )
 from quanheng.server import wire
 
@@ -38,6 +40,8 @@ def refusal(error: QuanhengError, retry_after_s: int) -> wire.Answer:
         status = 403
     elif isinstance(error, NotFound):
         status = 404
+    elif isinstance(error, RequestConflict):
+        status = 409
     elif isinstance(error, DataErased):
         status = 410
     elif isinstance(error, QueueFull):
@@ -50,8 +54,11 @@ def refusal(error: QuanhengError, retry_after_s: int) -> wire.Answer:
 
 
 def error_body(error: QuanhengError) -> bytes:
-    """One error as JSON: the sentence, and its parts for programs."""
-    parts = {"where": error.where, "found": error.found, "allowed": error.allowed, "cure": error.cure}
+    """One error as JSON: the sentence, and its parts for programs; of a declaration every problem, with its parts."""
+    parts: dict[str, object] = {
+        "where": error.where, "found": error.found, "allowed": error.allowed, "cure": error.cure,
+        "problems": [one._asdict() for one in error.problems] if isinstance(error, DeclarationError) else [],
+    }  # fmt: skip
     return msgspec.json.encode({"error": str(error), **{key: value for key, value in parts.items() if value}})
 
 

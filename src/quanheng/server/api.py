@@ -53,6 +53,7 @@ class Problem:
     found: what was found
     allowed: what would have been accepted
     cure: what to do
+    problems: of a pack, each with file, key, message, found, known, cure
     """
 
     error: str
@@ -60,18 +61,20 @@ class Problem:
     found: str = ""
     allowed: str = ""
     cure: str = ""
+    problems: tuple[dict[str, str], ...] = ()
 
 
-def _answers(*statuses: int) -> dict[int, ResponseSpec]:
+def answers(*statuses: int) -> dict[int, ResponseSpec]:
+    """What is said of answers with these HTTP statuses, all of them a `Problem`."""
     texts = {
         400: "The request is not JSON, or a header or parameter is wrong.",
         401: "No valid token.",
         403: "The token lacks the scope.",
-        404: "No such decision, or no such pack.",
+        404: "No such decision, pack, version or list.",
         409: "The id was used before with other content.",
         410: "The subject's data was erased.",
         413: "Too many bytes or events.",
-        422: "The event does not fit its schema.",
+        422: "The event or the body does not fit, or what is asked cannot be done; of a pack, every problem.",
         429: "The client's rate or the queue is exceeded; nothing was written. See Retry-After.",
         503: "The server is stopping, has failed, or did not answer in time. See Retry-After.",
     }
@@ -89,7 +92,7 @@ EVENTS: dict[str, Any] = {
     "tags": ["events"],
     "responses": {
         200: ResponseSpec(EventReply, description="Decided, recorded or repeated.", generate_examples=False),
-        **_answers(400, 401, 403, 409, 413, 422, 429, 503),
+        **answers(400, 401, 403, 409, 413, 422, 429, 503),
     },
 }
 DECISION: dict[str, Any] = {
@@ -97,39 +100,42 @@ DECISION: dict[str, Any] = {
     "summary": "One decision with its evidence",
     "description": "Outcome, reasons, features used, versions and trace of a decision, as recorded.",
     "tags": ["decisions"],
-    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **_answers(400, 401, 403, 404, 410, 503)},
+    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **answers(400, 401, 403, 404, 410, 503)},
 }
 REJECTS: dict[str, Any] = {
     "operation_id": "getRejects",
     "summary": "Events that were rejected",
     "description": "Counted, and the newest of them listed with the reason. `after` continues a listing.",
     "tags": ["events"],
-    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **_answers(400, 401, 403, 503)},
+    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **answers(400, 401, 403, 503)},
 }
 POLICIES: dict[str, Any] = {
     "operation_id": "getPolicies",
     "summary": "Versions of all packs",
-    "description": "Where each version stands, its authors, and every step it took: when, who, why.",
+    "description": (
+        "Where each version stands, its authors, and every step it took: when, who, why. `glass` is null, or says who "
+        "put it in force alone, why, and where the review stands, with a title in English and Chinese."
+    ),
     "tags": ["policies"],
-    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **_answers(401, 403, 503)},
+    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **answers(401, 403, 503)},
 }
 POLICY: dict[str, Any] = {
     **POLICIES,
     "operation_id": "getPolicy",
     "summary": "Versions of one pack",
-    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **_answers(401, 403, 404, 503)},
+    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **answers(401, 403, 404, 503)},
 }
 HEALTH: dict[str, Any] = {
     "operation_id": "getHealth",
     "summary": "Whether events are accepted, and the committed offset",
     "tags": ["operation"],
-    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **_answers(503)},
+    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **answers(503)},
 }
 METRICS: dict[str, Any] = {
     "operation_id": "getMetrics",
     "summary": "Numbers for Prometheus",
     "tags": ["operation"],
-    "responses": {200: ResponseSpec(str, media_type="text/plain", generate_examples=False), **_answers(503)},
+    "responses": {200: ResponseSpec(str, media_type="text/plain", generate_examples=False), **answers(503)},
 }
 
 

@@ -50,6 +50,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one request, one client and the whole queue may ask for."""
 
     body_bytes_max: int = 4 * 1024 * 1024
+    pack_bytes_max: int = 32 * 1024 * 1024
     events_max: int = 1_000
     timeout_ms: int = 5_000
     timeout_ms_max: int = 60_000
@@ -102,6 +103,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "server.stop_ms_max": (100, 600_000),
     "storage.snapshot_records": (0, 10_000_000_000),
     "limits.body_bytes_max": (1_024, 1 << 30),
+    "limits.pack_bytes_max": (1_024, 1 << 30),
     "limits.events_max": (1, 100_000),
     "limits.timeout_ms": (0, 600_000),
     "limits.timeout_ms_max": (1, 600_000),

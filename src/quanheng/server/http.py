@@ -23,9 +23,11 @@ from litestar.openapi import OpenAPIConfig
 from litestar.params import PathParameter, QueryParameter
 
 from quanheng import __version__
-from quanheng.kernel.errors import InputError, QuanhengError
+from quanheng.kernel.errors import QuanhengError
 from quanheng.server import api, wire
 from quanheng.server.answers import error_body
+from quanheng.server.bodies import whole
+from quanheng.server.changes import handlers
 from quanheng.server.config import Config
 from quanheng.server.intake import PATH, Intake, Refused, response_headers
 from quanheng.server.link import CorePool, CoreUnavailable
@@ -116,10 +118,7 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
             return wire.Answer(503, NOT_ANSWERED, edge.config.limits.retry_after_s)
 
     def token(request: Request) -> bytes:
-        try:
-            return intake.token(request.headers.get)
-        except Refused as refused:
-            raise _Answered(intake.refuse(refused)) from None
+        return intake.token(request.headers.get)
 
     @post(PATH, status_code=200, operation_class=api.operation(edge.examples), **api.EVENTS)
     async def events(request: Request) -> Response[bytes]:
@@ -136,7 +135,7 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
     async def decision(
         request: Request, offset: Annotated[str, PathParameter(description=api.OFFSET)]
     ) -> Response[bytes]:
-        wanted = _whole(offset, "decision", "a log offset, as `decision` in the reply to an event", 1 << 62)
+        wanted = whole(offset, "decision", "a log offset, as `decision` in the reply to an event", 1 << 62)
         return _response(await ask(wire.Kind.DECISION, wire.Query(token(request), wanted)))
 
     @get("/v1/rejects", **api.REJECTS)
@@ -145,8 +144,8 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
         after: Annotated[str, QueryParameter(description="Continue after this offset.")] = "0",
         limit: Annotated[str, QueryParameter(description="At most so many, 1 to 1000.")] = "100",
     ) -> Response[bytes]:
-        first = _whole(after, "after", "0 or the number of the last reject seen", 1 << 62)
-        query = wire.Query(token(request), first, _whole(limit, "limit", "1 to 1000", 1_000, 1))
+        first = whole(after, "after", "0 or the number of the last reject seen", 1 << 62)
+        query = wire.Query(token(request), first, whole(limit, "limit", "1 to 1000", 1_000, 1))
         return _response(await ask(wire.Kind.REJECTS, query))
 
     @get("/v1/policies", **api.POLICIES)
@@ -169,20 +168,13 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
         kind = "text/plain; version=0.0.4; charset=utf-8" if answer.status == 200 else MediaType.JSON
         return Response(answer.body, status_code=answer.status, media_type=kind)
 
+    changes = handlers(edge.config.limits, pool, intake, _response)
     return Litestar(
-        route_handlers=[events, decision, rejects, policies, policy, health, metrics],
+        route_handlers=[events, decision, rejects, policies, policy, *changes, health, metrics],
         openapi_config=OpenAPIConfig(title="Quanheng", version=__version__, description=api.ABOUT, path="/schema"),
-        exception_handlers={HTTPException: _problem, _Answered: lambda _, error: _response(error.answer)},
+        exception_handlers={HTTPException: _problem, Refused: lambda _, error: _response(intake.refuse(error))},
         request_max_body_size=edge.config.limits.body_bytes_max,
     )
-
-
-class _Answered(Exception):
-    """A request that ends early, with its answer."""
-
-    def __init__(self, answer: wire.Answer) -> None:
-        self.answer = answer
-        super().__init__(str(answer.status))
 
 
 def _response(answer: wire.Answer) -> Response[bytes]:
@@ -199,17 +191,3 @@ def _problem(_: Request, error: HTTPException) -> Response[bytes]:
     body = msgspec.json.encode({"error": f"{error.detail}. {cure}".strip(), **({"cure": cure} if cure else {})})
     headers = {name: str(value) for name, value in (error.headers or {}).items()}
     return Response(body, status_code=error.status_code, headers=headers, media_type=MediaType.JSON)
-
-
-def _whole(text: str, where: str, allowed: str, highest: int, lowest: int = 0) -> int:
-    """A whole number of the address, or an answer that says what was expected."""
-    if text.isascii() and text.isdigit() and lowest <= int(text) <= highest:
-        return int(text)
-    error = InputError(
-        "the address holds no such number",
-        where=where,
-        found=repr(text[:50]),
-        allowed=allowed,
-        cure="Correct the address.",
-    )
-    raise _Answered(wire.Answer(400, error_body(error)))

@@ -23,6 +23,7 @@ from quanheng.server.link import CorePool, CoreUnavailable
 from quanheng.server.logs import Log
 
 PATH = "/v1/events"
+EVENTS_SHAPE = '{"id", "type", "data": {...}} or an array of these'
 GRACE_S = 0.25  # Beyond the deadline, so that the core's own fall-back answer still arrives.
 
 
@@ -100,9 +101,7 @@ class Intake:
         """
         token, _, timeout_ms = headers
         events, bad, single = self._split(body)
-        wait_s = self._rates.take(token, len(events) + len(bad), self._clock_us())
-        if wait_s:
-            raise self._rate_limited(wait_s)
+        self.admit(token, len(events) + len(bad))
         if not events:
             return _merge(b"[]", bad, single), len(bad)
         deadline_ms = self._clock_ms() + timeout_ms if timeout_ms else 0
@@ -125,9 +124,13 @@ class Intake:
         size = int(length) if told else -1
         if size > self._limits.body_bytes_max:
             raise self._too_large(size)
-        wait = get("x-request-timeout-ms")
-        timeout_ms = self._limits.timeout_ms if wait is None else self._timeout_ms(wait)
-        return self.token(get), size, timeout_ms
+        return self.token(get), size, self.timeout_ms(get, self._limits.timeout_ms)
+
+    def admit(self, token: bytes, events: int) -> None:
+        """Let a client pass with so many events, or refuse it for its rate."""
+        wait_s = self._rates.take(token, events, self._clock_us())
+        if wait_s:
+            raise self._rate_limited(wait_s)
 
     def token(self, get: Callable[[str], str | None]) -> bytes:
         """Digest of the bearer token."""
@@ -144,14 +147,14 @@ class Intake:
         counters[key] = counters.get(key, 0) + 1
         return refused.answer
 
-    def account(self, answer: wire.Answer, events: int, started_s: float) -> None:
+    def account(self, answer: wire.Answer, events: int, started_s: float, route: str = PATH) -> None:
         """The access log: numbers and fixed words only."""
         if self._access == "off" or (self._access == "errors" and answer.status < 400):
             return
         took_ms = round((time.perf_counter() - started_s) * 1000, 2)
         level = "warning" if answer.status >= 400 else "info"
         fields: dict[str, object] = {
-            "route": PATH,
+            "route": route,
             "method": "POST",
             "status": answer.status,
             "events": events,
@@ -159,8 +162,11 @@ class Intake:
         }
         self._log.write(level, "request", self._clock_ms(), **fields)
 
-    def _timeout_ms(self, value: str) -> int:
-        limit = self._limits.timeout_ms_max
+    def timeout_ms(self, get: Callable[[str], str | None], otherwise: int) -> int:
+        """How long the caller waits, ms; `otherwise` where no header says so."""
+        value, limit = get("x-request-timeout-ms"), self._limits.timeout_ms_max
+        if value is None:
+            return otherwise
         if not (value.isascii() and value.isdigit()) or not 1 <= int(value) <= limit:
             error = InputError(
                 "the header is not a time to wait",
@@ -205,9 +211,9 @@ class Intake:
                 msgspec.DecodeError,
                 UnicodeDecodeError,
             ) as worse:  # One did not fit, then the JSON ended.
-                raise Refused(wire.Answer(400, error_body(_not_json(worse, body))), "not_json") from None
+                raise Refused(wire.Answer(400, error_body(not_json(worse, body))), "not_json") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Refused(wire.Answer(400, error_body(_not_json(error, body))), "not_json") from None
+            raise Refused(wire.Answer(400, error_body(not_json(error, body))), "not_json") from None
         else:
             events, bad = [(one.id, one.type, bytes(one.data)) for one in many], {}
         if len(events) + len(bad) > self._limits.events_max:
@@ -229,14 +235,8 @@ class Intake:
         return events, bad
 
     def _too_large(self, size: int) -> Refused:
-        error = InputError(
-            "the request body is too large",
-            where=PATH,
-            found=f"{size} bytes",
-            allowed=f"{self._limits.body_bytes_max} bytes (limits.body_bytes_max)",
-            cure="Send fewer events in one request.",
-        )
-        return Refused(wire.Answer(413, error_body(error)), "too_large")
+        allowed = f"{self._limits.body_bytes_max} bytes (limits.body_bytes_max)"
+        return too_large(PATH, f"{size} bytes", allowed, "Send fewer events in one request.")
 
     def _too_many(self, events: int) -> Refused:
         error = InputError(
@@ -265,6 +265,12 @@ NO_TOKEN = InputError(
     cure="Make one with `quanheng token create NAME --scope ingest`.",
 )
 HEADERS = [("content-type", "application/json"), ("cache-control", "no-store")]
+
+
+def too_large(where: str, found: str, allowed: str, cure: str) -> Refused:
+    """The end of a request whose body has too many bytes."""
+    error = InputError("the request body is too large", where=where, found=found, allowed=allowed, cure=cure)
+    return Refused(wire.Answer(413, error_body(error)), "too_large")
 
 
 def response_headers(answer: wire.Answer) -> list[tuple[str, str]]:
@@ -297,35 +303,21 @@ def _dry_run(query: str) -> bool:
     raise Refused(wire.Answer(400, error_body(error)), "bad_query")
 
 
-def _not_json(error: Exception, body: bytes) -> InputError:
-    # The decoder's text names a position only, never a value.
+def not_json(error: Exception, body: bytes, where: str = PATH, allowed: str = EVENTS_SHAPE) -> InputError:
+    """A body that is no JSON; the decoder's text names a position only, never a value."""
     return InputError(
         "the body is not JSON",
-        where=PATH,
+        where=where,
         found="an empty body" if not body.strip() else str(error),
-        allowed='{"id", "type", "data": {...}} or an array of these',
+        allowed=allowed,
         cure="Send valid JSON in UTF-8.",
     )
 
 
 def _malformed(error: msgspec.ValidationError, position: int | None) -> QuanhengError:
     """The decoder's finding in our words: place, found, allowed, cure."""
-    text, _, path = str(error).partition(" - at ")
-    where = path.strip("`").removeprefix("$").removeprefix(".")
+    where, found, allowed = parts_of(error, "id (text), type (text), data (object)")
     prefix = "event" if position is None else f"event {position}"
-    missing = re.search(r"missing required field `(\w+)`", text)
-    unknown = re.search(r"unknown field `(.*)`", text)
-    types = re.fullmatch(r"Expected `(.*?)`(?: of length (.*))?(?:, got `(.*)`)?", text)
-    found, allowed = "", "id (text), type (text), data (object)"
-    if missing:
-        where, found = missing[1], "missing"
-    elif unknown:
-        where, found = unknown[1], "an unknown field"
-    elif types:
-        found, allowed = (
-            types[3] or "a text of another length",
-            f"{types[1]}{' of length ' + types[2] if types[2] else ''}",
-        )
     return EventRejected(
         "the event is malformed",
         where=f"{prefix}, field {where}" if where else prefix,
@@ -333,6 +325,23 @@ def _malformed(error: msgspec.ValidationError, position: int | None) -> Quanheng
         allowed=allowed,
         cure="Correct it and send it again.",
     )
+
+
+def parts_of(error: msgspec.ValidationError, fields: str) -> tuple[str, str, str]:
+    """Place, what was found and what is allowed of a decoder's finding; `fields` says what an object may hold."""
+    text, _, path = str(error).partition(" - at ")
+    where = path.strip("`").removeprefix("$").removeprefix(".")
+    missing = re.search(r"missing required field `(\w+)`", text)
+    unknown = re.search(r"unknown field `(.*)`", text)
+    types = re.fullmatch(r"Expected `(.*?)`(?: of length (.*))?(?:, got `(.*)`)?", text)
+    if missing:
+        return missing[1], "missing", fields
+    if unknown:
+        return unknown[1], "an unknown field", fields
+    if types:
+        length = f" of length {types[2]}" if types[2] else ""
+        return where, types[3] or "a text of another length", f"{types[1]}{length}"
+    return where, "", fields
 
 
 def _malformed_reply(raw: bytes, error: msgspec.ValidationError, position: int | None = None) -> bytes:

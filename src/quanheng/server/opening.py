@@ -117,7 +117,8 @@ def _stays(engine: Engine, pack: str) -> bool:
     from quanheng.decisions.versions import INSTALLED
 
     champion = engine.state.versions.champion(pack)
-    return champion is not None and (engine.four_eyes or champion.moves[-1].step != INSTALLED)
+    last = champion.in_force_by if champion is not None else None
+    return last is not None and (engine.four_eyes or last.step != INSTALLED)
 
 
 def available_packs(folders: Sequence[str] = ()) -> dict[str, PackFiles]:

@@ -1,4 +1,6 @@
-"""Operations of the command line in the running server: the long part beside the serving loop, the rest between groups.
+"""What people do to the running server, over HTTP or from the command line.
+
+The long part runs beside the serving loop, the rest between groups.
 
 Only a log that does not confirm a write is fatal. Every other fault is answered to the one who asked, and serving goes
 on: each operation does all that can fail before its event is appended.
@@ -14,12 +16,15 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import msgspec
 
-from quanheng.kernel.errors import AppendFailed, EpochFenced, HeadMoved
+from quanheng.kernel.errors import AppendFailed, EpochFenced, HeadMoved, QueueFull
+from quanheng.once import UNNAMED, Once
 from quanheng.server import admin, wire
 from quanheng.server.answers import STOPPING, failed, ours, refusal
 from quanheng.server.engines import Engine
 
 FATAL = (AppendFailed, HeadMoved, EpochFenced)
+WAITING_MAX = 16
+"""Operations that may wait: each holds what was sent with it."""
 
 
 class Asker(Protocol):
@@ -33,12 +38,13 @@ class Asker(Protocol):
 
 
 class Asked(NamedTuple):
-    """One operation; `begun` is what its long part gave."""
+    """One operation; `begun` is what its long part gave, `once` the request it was asked for by."""
 
     link: Asker
     number: int
     operation: str
     begun: Any
+    once: Once = UNNAMED
 
 
 class Operations:
@@ -72,12 +78,16 @@ class Operations:
         """Take an operation: refuse it, begin its long part in a thread, or make it ready."""
         try:
             arguments = msgspec.msgpack.decode(asked.arguments)
-            scope = admin.scope_of(asked.operation, arguments)
-            arguments["actor"] = self._engine.authorise(asked.token, scope)  # Never who the caller says it is.
+            actor = self._engine.authorise(asked.token, admin.scope_of(asked.operation, arguments))
+            once = admin.request_of(self._administered, actor, asked.request, asked.operation, arguments)
+            arguments["actor"] = actor  # Never who the caller says it is.
+            one = Asked(link, number, asked.operation, arguments, once)
+            if self._answered_again(one):
+                return
+            self._check_room()
         except Exception as error:  # The declared boundary: whatever is wrong with an operation is answered.
             self._refuse(link, number, asked.operation, error)
             return
-        one = Asked(link, number, asked.operation, arguments)
         if asked.operation not in admin.LONG:
             self._make_ready(one)
             return
@@ -87,15 +97,47 @@ class Operations:
         self._beginning[begin] = one
         begin.add_done_callback(self._begun)
 
+    def _check_room(self) -> None:
+        waiting = len(self._beginning) + len(self._ready)
+        if waiting >= WAITING_MAX:
+            raise QueueFull(
+                "too many operations wait; nothing was written",
+                found=f"{waiting}",
+                allowed=f"{WAITING_MAX}",
+                cure=f"Ask again after {self._retry_after_s} s.",
+            )
+
+    def _answered_again(self, one: Asked) -> bool:
+        """Whether the request was recorded before: it is answered with what was recorded.
+
+        Raises
+        ------
+        RequestConflict : something else was asked under its id
+        """
+        again = admin.recorded(self._administered, one.once)
+        if again is not None:
+            one.link.answer(one.number, wire.Answer(200, msgspec.json.encode(again)))
+            one.link.flush()
+        return again is not None
+
     def _begun(self, begin: asyncio.Future[Any]) -> None:
         one = self._beginning.pop(begin, None)
         if one is None or begin.cancelled():
             return
         error = begin.exception()
         if isinstance(error, Exception):
-            self._refuse(one.link, one.number, one.operation, error)
+            self._begin_failed(one, error)
         else:
             self._make_ready(one._replace(begun=begin.result()))
+
+    def _begin_failed(self, one: Asked, error: Exception) -> None:
+        """Refuse it, unless the same request was carried out meanwhile and is what hindered this one."""
+        try:
+            if self._answered_again(one):
+                return
+        except Exception as conflict:  # The declared boundary, as in `receive`.
+            error = conflict
+        self._refuse(one.link, one.number, one.operation, error)
 
     def _make_ready(self, one: Asked) -> None:
         self._ready.append(one)
@@ -110,7 +152,7 @@ class Operations:
         """
         one = self._ready.popleft()
         try:
-            done = admin.finish(self._administered, one.operation, one.begun)
+            done = admin.finish(self._administered, one.operation, one.begun, one.once)
             one.link.answer(one.number, wire.Answer(200, msgspec.json.encode(done)))
         except FATAL:
             one.link.answer(one.number, failed())

@@ -81,16 +81,18 @@ class Stats(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Admin(msgspec.Struct, array_like=True, frozen=True):
-    """An operation of `quanheng.server.admin`, asked by the command line beside a running server.
+    """An operation of `quanheng.server.admin`, asked over HTTP, or by the command line beside a running server.
 
-    token : SHA-256 of a token of scope admin
+    token : SHA-256 of a token of the scope that the operation needs
     operation : its name
     arguments : msgpack map
+    request : id that the caller chose; the same again is done once. Nothing = as often as it is asked
     """
 
     token: bytes
     operation: str
     arguments: bytes
+    request: str = ""
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):

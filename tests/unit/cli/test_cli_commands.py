@@ -43,9 +43,9 @@ def test_every_command_is_there():
         "bench", "decision", "demo", "dmn check", "dmn from-excel", "dmn from-jdm", "dmn tck", "dmn to-excel",
         "erase", "evaluate", "explain", "ingest", "list add", "list approve", "list find", "list history",
         "list import", "list reject", "list remove", "list show", "log checkpoint", "log head", "log verify",
-        "pack activate", "pack check", "pack list", "pack new", "pack show", "policy approve", "policy backtest",
+        "pack activate", "pack check", "pack list", "pack new", "pack show", "policy accept-glass", "policy approve", "policy backtest",
         "policy diff", "policy draft", "policy history", "policy list", "policy monitor", "policy promote",
-        "policy reject", "policy retire", "policy roll-back", "policy shadow", "policy share", "policy show",
+        "policy reject", "policy reject-glass", "policy retire", "policy roll-back", "policy shadow", "policy share", "policy show",
         "policy submit", "replay", "run", "serve", "token create", "token list", "token revoke",
         "train", "version",
     ]  # fmt: skip

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """`quanheng policy` from draft to history on a data folder, by two people with tokens of their own."""
 
 from __future__ import annotations
@@ -157,13 +158,62 @@ def decide(folder, prefix, amount_minor):
 
 
 def test_the_glass_is_broken_on_purpose_only(home, capsys):
-    folder, _ = home
+    folder, be = home
+
+    def policy(*words, code=0):
+        found, out, err = told(capsys, "policy", *words, *places(folder))
+        assert found == code, err
+        return out if code == 0 else err
+
     (folder / "quanheng.toml").write_text('[governance]\nfour_eyes = true\n[packs]\nfolders = ["changed"]\n')
     code, _, err = told(capsys, "pack", "activate", "shop", *places(folder))
     assert code == 2
     assert "a champion is replaced by two people" in err
     assert told(capsys, "pack", "activate", "shop", "--break-glass", "fraud wave", *places(folder))[0] == 0
-    assert "fraud wave" in told(capsys, "policy", "history", "shop", *places(folder))[1]
+    champion = next(one for one in json.loads(policy("list", "--json"))["versions"] if one["glass"])
+    hash, short = champion["hash"], champion["hash"][:12]
+    assert champion["glass"]["actor"] == "ann", "who breaks the glass is told by the token"
+    broken = "glass broken by ann, 20"
+    review = f"awaiting review by another person: quanheng policy accept-glass {short} --reason ... (or reject-glass)\n"
+    assert "champion, awaiting review" in policy("list")
+    shown, history = policy("show", hash), policy("history", "shop")
+    assert f"shop 0.1.0: champion, awaiting review\nhash: {hash}\n{broken}" in shown
+    assert f": fraud wave\n{review}" in shown
+    assert f"{short}: {broken}" in history
+    assert history.endswith(f": fraud wave\n{review}")
+    assert "whoever broke the glass for a version cannot take this step; was ann" in policy(
+        "accept-glass", hash, "--reason", "mine", code=2
+    )
+    be("ben")
+    assert policy("reject-glass", hash, "--reason", "nobody was called") == f"shop 0.1.0 {short}: reject_glass, by ben\n"
+    shown, listed = policy("show", hash), policy("list")
+    assert "rejected by ben: nobody was called\nit is still in force. Bring back the one before: quanheng policy roll-back shop\n" in shown
+    assert "awaiting" not in shown + listed + policy("history", "shop")
+    assert "no broken glass of this version awaits review" in policy("accept-glass", hash, "--reason", "x", code=2)
+
+
+def test_a_glass_that_was_accepted(home, capsys):
+    folder, be = home
+    (folder / "quanheng.toml").write_text('[governance]\nfour_eyes = true\n[packs]\nfolders = ["changed"]\n')
+    told(capsys, "pack", "activate", "shop", "--break-glass", "fraud wave", *places(folder))
+    found = json.loads(told(capsys, "policy", "list", "--json", *places(folder))[1])["versions"]
+    hash = next(one["hash"] for one in found if one["glass"])
+    be("ben")
+    assert told(capsys, "policy", "accept-glass", hash, "--reason", "it was real", *places(folder))[0] == 0
+    shown = told(capsys, "policy", "show", hash, *places(folder))[1]
+    assert ": fraud wave\naccepted by ben: it was real\n" in shown
+    assert "still in force" not in shown
+
+
+def test_whoever_breaks_the_glass_is_known_by_a_token(home, capsys, monkeypatch):
+    folder, be = home
+    (folder / "quanheng.toml").write_text('[governance]\nfour_eyes = true\n[packs]\nfolders = ["changed"]\n')
+    monkeypatch.delenv("QUANHENG_TOKEN")
+    code, _, err = told(capsys, "pack", "activate", "shop", "--break-glass", "fraud wave", *places(folder))
+    assert (code, "there is no token to ask with" in err) == (2, True)
+    be("rita")
+    assert told(capsys, "pack", "activate", "shop", "--break-glass", "fraud wave", *places(folder))[0] == 0
+    assert "glass broken by rita" in told(capsys, "policy", "history", "shop", *places(folder))[1]
 
 
 def test_a_start_with_four_eyes_leaves_champions_as_they_are(home):

@@ -420,6 +420,83 @@ def test_with_four_eyes_a_champion_is_not_replaced_by_one_person(engine):
     assert (activated.by, activated.why) == ("ann", "the limit lets fraud through")
 
 
+def glass(engine: Engine, hash: str) -> dict[str, str] | None:
+    """What is shown of the broken glass of a version."""
+    return next(one["glass"] for one in shown(engine.state.versions, "shop") if one["hash"] == hash)
+
+
+def test_a_broken_glass_awaits_review_over_restarts_and_snapshots(tmp_path, clock):
+    engine = opened(tmp_path, clock)
+    engine.four_eyes = True
+    engine.activate([shop(*LOWER)], actor="eve", break_glass=" fraud wave ")
+    hash = engine.reader.activated(engine.state.program.activation).packs["shop"]
+    awaiting = glass(engine, hash)
+    assert awaiting is not None
+    assert (awaiting["state"], awaiting["actor"], awaiting["reason"]) == ("awaiting review", "eve", "fraud wave")
+    assert engine.metrics()["versions_awaiting_review"] == 1
+    engine.close()
+    assert write_snapshot(tmp_path / "data", check=True).written
+    engine = opened(tmp_path, clock)
+    assert glass(engine, hash) == awaiting
+    with pytest.raises(NotPermitted) as caught:
+        take(engine, "accept_glass", actor="eve", version=hash)
+    assert str(caught.value) == (
+        f"shop {hash[:12]}, step accept_glass: whoever broke the glass for a version cannot take this step; was eve. "
+        "Ask another person: four eyes see more than two."
+    )
+    with pytest.raises(InputError, match=r"step reject_glass: this step needs a reason\. Give one with --reason"):
+        take(engine, "reject_glass", actor="bo", version=hash, reason=" ")
+    decides, head = engine.state.program, engine.log.head
+    take(engine, "accept_glass", actor="bo", version=hash)
+    assert (engine.state.program, engine.log.head) == (decides, head + 1), "a review changes nothing that is in force"
+    accepted = glass(engine, hash)
+    assert accepted == {
+        **awaiting, "state": "accepted", "reviewer": "bo", "review": "because accept_glass",
+        "title": {"en": "Broken glass: accepted afterwards", "zh": "紧急放行：事后复核通过"},
+    }  # fmt: skip
+    with pytest.raises(InputError) as caught:
+        take(engine, "reject_glass", actor="carl", version=hash)
+    assert str(caught.value) == (
+        f"shop {hash[:12]}, step reject_glass: no broken glass of this version awaits review. See what does: "
+        "quanheng policy list."
+    )
+    live = engine.state.digest()
+    assert live == fresh(engine)
+    engine.close()
+    engine = opened(tmp_path, clock)
+    assert (engine.state.digest(), glass(engine, hash)) == (live, accepted)
+    assert engine.metrics()["versions_awaiting_review"] == 0
+    engine.close()
+
+
+def test_a_review_of_the_glass_leaves_the_trial_of_the_version_alone(engine):
+    engine.activate([shop(*LOWER)], actor="eve", break_glass="fraud wave")
+    hash = engine.reader.activated(engine.state.program.activation).packs["shop"]
+    take(engine, "roll_back", actor="bo")
+    assert drafted(engine) == hash
+    take(engine, "share", version=hash, share_bp=100)
+    head = engine.log.head
+    take(engine, "reject_glass", actor="bo", version=hash)
+    assert (status(engine, hash), engine.log.head) == (Status.SHARE, head + 1)
+    assert [one.hash for one in engine.reader.activated(engine.state.program.activation).trials] == [hash]
+
+
+def test_whoever_broke_the_glass_does_not_bring_the_version_back_alone(engine):
+    engine.four_eyes = True
+    engine.activate([shop(*LOWER)], actor="eve", break_glass="fraud wave")
+    hash = engine.reader.activated(engine.state.program.activation).packs["shop"]
+    take(engine, "roll_back", actor="bo")
+    with pytest.raises(NotPermitted, match="whoever broke the glass for a version cannot take this step; was eve"):
+        take(engine, "roll_back", actor="eve", version=hash)
+
+
+def test_only_a_broken_glass_can_be_reviewed(engine):
+    first = engine.reader.activated(engine.state.program.activation).packs["shop"]
+    assert glass(engine, first) is None
+    with pytest.raises(InputError, match="no broken glass of this version awaits review"):
+        take(engine, "accept_glass", version=first)
+
+
 def test_with_four_eyes_two_people_change_a_champion_and_the_first_needs_none(tmp_path, clock):
     engine = Engine.open(tmp_path / "data", clock=clock)
     engine.four_eyes = True

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 
 import pytest
 from server_twin import READER, TOKEN, Request, Twin
@@ -409,7 +410,12 @@ def test_the_schema_documents_every_address_with_the_packs_examples(tmp_path):
     async def story():
         async with edge(tmp_path) as one:
             schema = (await one.call("GET", "/schema/openapi.json", headers=())).json
-            assert set(schema["paths"]) == {"/v1/events", "/v1/decisions/{offset}", "/v1/rejects", "/v1/policies", "/v1/policies/{pack}", "/v1/health", "/metrics"}
+            assert set(schema["paths"]) == {
+                "/v1/events", "/v1/decisions/{offset}", "/v1/rejects", "/v1/policies", "/v1/policies/{pack}", "/v1/health", "/metrics",
+                "/v1/policies/{pack}/draft", "/v1/policies/{pack}/activate", "/v1/policies/{pack}/roll_back",
+                "/v1/policies/{pack}/{version}/{step}", "/v1/lists", "/v1/lists/{list}", "/v1/lists/{list}/changes",
+                "/v1/lists/changes/{offset}/{verdict}",
+            }  # fmt: skip
             post = schema["paths"]["/v1/events"]["post"]
             content = post["requestBody"]["content"]["application/json"]
             assert content["examples"]["payment"]["value"] == {"id": "e-1", "type": "payment", "data": {"amount_minor": 100}}
@@ -417,6 +423,29 @@ def test_the_schema_documents_every_address_with_the_packs_examples(tmp_path):
             assert set(post["responses"]) == {"200", "400", "401", "403", "409", "413", "422", "429", "503"}
             for path in schema["paths"].values():
                 assert all(operation["summary"] for operation in path.values())
+
+    run(story)
+
+
+def test_the_schema_says_what_the_body_of_each_change_holds(tmp_path):
+    async def story():
+        async with edge(tmp_path) as one:
+            paths = (await one.call("GET", "/schema/openapi.json", headers=())).json["paths"]
+            posts = {path: told["post"] for path, told in paths.items() if "post" in told and path != "/v1/events"}
+            assert len(posts) == 6
+            for path, post in posts.items():
+                content = post["requestBody"]["content"]["application/json"]
+                (example,) = (one["value"] for one in content["examples"].values())
+                schema = content["schema"]
+                assert set(example) <= set(schema["properties"])
+                assert "id" in schema["required"]
+                assert schema["additionalProperties"] is False
+                assert "$ref" not in json.dumps(schema)
+                assert set(post["responses"]) == {"200", "400", "401", "403", "404", "409", "413", "422", "429", "503"}
+                assert {one["name"] for one in post["parameters"]} == set(re.findall(r"{(\w+)}", path))
+                assert "is answered with what was recorded" in post["description"]
+            files = posts["/v1/policies/{pack}/draft"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["files"]
+            assert {one["type"] for one in files["additionalProperties"]["anyOf"]} == {"string", "null", "object"}
 
     run(story)
 
@@ -436,10 +465,16 @@ def test_logs_hold_nothing_personal(tmp_path, capsys):
             await one.call("GET", f"/v1/decisions/{marked}")
             await one.call("GET", f"/{marked}")
             await one.call("GET", "/v1/rejects", query=f"after={marked}")
+            change = {"id": marked, "change": "add", "values": [marked], "reason": marked, marked: 1}
+            await one.call("POST", f"/v1/lists/{marked}/changes", change)
+            await one.call("POST", f"/v1/policies/{marked}/{marked}/submit", {"id": marked, "reason": marked})
 
     run(story)
     written = capsys.readouterr()
     lines = [json.loads(line) for line in written.err.splitlines() if line.startswith("{")]
-    assert len(lines) == 6, "every request to /v1/events is in the access log"
+    assert len(lines) == 8, "every request to /v1/events and every change is in the access log"
+    assert [line["route"] for line in lines if line["event"] == "request"][-2:] == [
+        "/v1/lists/{list}/changes", "/v1/policies/{pack}/{version}/{step}"
+    ]  # fmt: skip
     assert lines[0].keys() == {"time", "level", "process", "event", "route", "method", "status", "events", "took_ms"}
     assert marked not in written.err + written.out
