@@ -20,8 +20,9 @@ import numpy as np
 from quanheng.events.intake import Intake, Refusal, Request, decode_event_body
 from quanheng.events.schema import NO_KEY
 from quanheng.facts import DECISION_NUMBERS
+from quanheng.kernel.entries import NO_DECISION, Entry
 from quanheng.kernel.errors import AppendFailed, DataErased, LogCorrupt, RequestConflict, SealBroken
-from quanheng.kernel.index import NO_DECISION, Entry, RequestIndex
+from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.headers import encode_headers
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, NONE_16, encode_header
@@ -262,7 +263,7 @@ class Writer:
                 event = item.event
                 if len(event.payload) <= RECENT_BYTES_MAX:
                     recent[item.offset] = Recent(
-                        event.code, event.payload, item.decision is not None, reply.outcome, reply.reasons
+                        event.code, event.payload, item.decision is not None, reply.outcome, tuple(reply.reasons)
                     )
                 replies.append(reply)
             elif isinstance(item, Repeat):

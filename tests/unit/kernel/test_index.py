@@ -6,8 +6,9 @@ import random
 
 import pytest
 
+from quanheng.kernel.entries import NO_DECISION, Entry
 from quanheng.kernel.errors import LogCorrupt, LogError
-from quanheng.kernel.index import NO_DECISION, Entry, RequestIndex
+from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log import records as rec
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
@@ -17,7 +18,7 @@ from quanheng.kernel.log.sqlite import SqliteLogStore
 def small(monkeypatch):
     """Runs and filter layers so small that a test crosses many of them."""
     monkeypatch.setattr("quanheng.kernel.index.WAITING_MAX", 50)
-    monkeypatch.setattr("quanheng.kernel.index.FIRST_LAYER_KEYS", 128)
+    monkeypatch.setattr("quanheng.kernel.bloom.FIRST_LAYER_KEYS", 128)
     monkeypatch.setattr("quanheng.kernel.index.BUCKETS", 4)
 
 
