@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from itertools import islice, repeat
+from itertools import islice
 from operator import add
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ import numpy as np
 from quanheng.events.intake import Intake, Refusal, Request, decode_event_body
 from quanheng.events.schema import NO_KEY
 from quanheng.facts import DECISION_NUMBERS
-from quanheng.kernel.entries import NO_DECISION, Entry
+from quanheng.kernel.entries import NO_DECISION
 from quanheng.kernel.errors import AppendFailed, DataErased, LogCorrupt, RequestConflict, SealBroken
 from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.headers import encode_headers
@@ -251,8 +251,7 @@ class Writer:
             keys = [item.event.request_key for item in taken]
             offsets = [item.offset for item in taken]
             decisions = [NO_DECISION if item.decision is None else item.offset + 1 for item in taken]
-            entries = map(Entry, offsets, repeat(NONE_16), decisions)
-            self.index.add(zip(keys, entries, strict=True), first + len(headers))
+            self.index.add_taken(keys, offsets, NONE_16 * len(keys), decisions, first + len(headers))
             with self._in_flight_lock:
                 for key in keys:
                     self._in_flight.pop(key, None)

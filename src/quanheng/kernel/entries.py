@@ -5,7 +5,7 @@ No object is kept per entry: the garbage collector would walk all of them while 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,23 +40,20 @@ class Entries:
     def __len__(self) -> int:
         return len(self._places)
 
-    def add(self, entries: Iterable[tuple[bytes, Entry]], upto: int) -> list[bytes]:
-        """Add entries; a key that is there already gets the new one. Returns their keys."""
-        new = dict(entries)
+    def add(
+        self, keys: Sequence[bytes], events: Sequence[int], digests: bytes, decisions: Sequence[int], upto: int
+    ) -> None:
+        """Add entries, given side by side (`digests` joined); a key that is there already gets the new one."""
         self.upto = upto
-        if not new:
-            return []
-        first, end = self._end, self._end + len(new)
+        first, end = self._end, self._end + len(keys)
         if end > len(self._rows):
             self._rows = np.concatenate([self._rows, np.empty(end, ROW)])
-        events, digests, decisions = zip(*new.values(), strict=True)
         rows = self._rows[first:end]
-        rows["key"] = np.frombuffer(b"".join(new), "V16")
+        rows["key"] = np.frombuffer(b"".join(keys), "V16")
         rows["event"], rows["decision"] = events, decisions
-        rows["digest"] = np.frombuffer(b"".join(digests), "V16")
+        rows["digest"] = np.frombuffer(digests, "V16")
         self._end = end
-        self._places.update(zip(new, range(first, end), strict=True))  # Last: who finds the key finds its row.
-        return list(new)
+        self._places.update(zip(keys, range(first, end), strict=True))  # Last: who finds the key finds its row.
 
     def find(self, key: bytes) -> Entry | None:
         """The entry of `key`."""

@@ -144,7 +144,21 @@ class RequestIndex:
         return found
 
     def add(self, entries: Iterable[tuple[bytes, Entry]], upto_offset: int) -> None:
-        """Add entries; the index then covers the log up to (not with) `upto_offset`.
+        """Add entries, one after another; else as `add_taken`."""
+        new = dict(entries)
+        events, digests, decisions = zip(*new.values(), strict=True) if new else ((), (), ())
+        self.add_taken(list(new), events, b"".join(digests), decisions, upto_offset)
+
+    def add_taken(
+        self, keys: Sequence[bytes], events: Sequence[int], digests: bytes, decisions: Sequence[int], upto_offset: int
+    ) -> None:
+        """Add entries, given side by side; the index then covers the log up to (not with) `upto_offset`.
+
+        Parameters
+        ----------
+        keys : of requests, 16 bytes each
+        events, decisions : offsets of their events and decisions, `NO_DECISION` where there is none
+        digests : of their contents, 16 bytes each, joined
 
         Raises
         ------
@@ -153,7 +167,8 @@ class RequestIndex:
         """
         with self._lock:
             self._check_written()
-            self._filter.add(b"".join(self._waiting.add(entries, upto_offset)))
+            self._waiting.add(keys, events, digests, decisions, upto_offset)
+            self._filter.add(b"".join(keys))
             self._upto = upto_offset
             if len(self._waiting) >= WAITING_MAX:
                 self._write_beside()

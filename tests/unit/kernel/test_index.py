@@ -343,14 +343,16 @@ def written_until(path, log, moment):
 
 def test_entries_in_memory_keep_the_newest_of_a_key_and_grow():
     entries = Entries(4, 0)
-    assert entries.add([], 7) == []
+    entries.add([], [], b"", [], 7)
     assert (entries.upto, len(entries), len(entries.rows())) == (7, 0, 0)
     wanted = some(0, 30)
     for number in range(0, 30, 3):
-        assert entries.add(some(number, 3).items(), number) == list(some(number, 3))
+        three = some(number, 3)
+        events, digests, decisions = zip(*three.values(), strict=True)
+        entries.add(list(three), events, b"".join(digests), decisions, number)
     key = next(iter(wanted))
     wanted[key] = Entry(99, b"x" * 16)
-    entries.add([(key, wanted[key])], 99)
+    entries.add([key], [99], b"x" * 16, [NO_DECISION], 99)
     assert {key: entries.find(key) for key in wanted} == wanted
     assert len(entries) == len(entries.rows()) == 30
     assert entries.find(b"?" * 16) is None
