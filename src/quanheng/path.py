@@ -86,7 +86,7 @@ def handle(
     decisions = decide(state.program, events, columns, moments, state.head, received_ms, lists)
     first = state.head
     if not dry_run:
-        state.apply(decisions_columns(decisions), received_ms)
+        state.apply(decisions_columns(decisions), received_ms, read=False)
         state.head = head
     taken = map(Taken, events, offsets, decisions)
     return Group(first, head, received_ms, [next(taken) if item is None else item for item in items])

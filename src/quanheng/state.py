@@ -157,6 +157,8 @@ class State:
     def apply_windows(self, columns: FactColumns, received_ms: int, *, read: bool = False) -> Moments:
         """Fold events into the windows and the sources, and read what they know of each one where `read`."""
         is_event = columns.kind == EVENT
+        if not (read or is_event.any()):  # Decisions of a group: no window takes them.
+            return Moments(np.empty((0, 0), np.int64), _no_answers(0))
         if not is_event.all():
             columns = FactColumns(*(column[is_event] for column in columns))
         try:

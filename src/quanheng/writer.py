@@ -20,8 +20,9 @@ import numpy as np
 from quanheng.events.intake import Intake, Refusal, Request, decode_event_body
 from quanheng.events.schema import NO_KEY
 from quanheng.facts import DECISION_NUMBERS
+from quanheng.kernel.entries import NO_DECISION
 from quanheng.kernel.errors import AppendFailed, DataErased, LogCorrupt, RequestConflict, SealBroken
-from quanheng.kernel.index import NO_DECISION, Entry, RequestIndex
+from quanheng.kernel.index import Entry, RequestIndex
 from quanheng.kernel.log.headers import encode_headers
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, NONE_16, encode_header
@@ -67,13 +68,16 @@ class Pending(NamedTuple):
 
 
 class Recent(msgspec.Struct, frozen=True, gc=False):
-    """The answer to a recent event, kept in memory for clients that send it again."""
+    """The answer to a recent event, kept in memory for clients that send it again.
+
+    reasons : a tuple, of which the garbage collector lets go; 100,000 lists it would walk again and again
+    """
 
     code: int
     payload: bytes
     decided: bool
     outcome: str = ""
-    reasons: Sequence[str] = ()
+    reasons: tuple[str, ...] = ()
 
 
 class Writer:
@@ -248,8 +252,7 @@ class Writer:
             keys = [item.event.request_key for item in taken]
             offsets = [item.offset for item in taken]
             decisions = [NO_DECISION if item.decision is None else item.offset + 1 for item in taken]
-            entries = map(Entry, offsets, repeat(NONE_16), decisions)
-            self.index.add(zip(keys, entries, strict=True), first + len(headers))
+            self.index.add_taken(keys, offsets, NONE_16 * len(keys), decisions, first + len(headers))
             with self._in_flight_lock:
                 for key in keys:
                     self._in_flight.pop(key, None)
@@ -263,7 +266,7 @@ class Writer:
                 event = item.event
                 if len(event.payload) <= RECENT_BYTES_MAX:
                     recent[item.offset] = Recent(
-                        event.code, event.payload, item.decision is not None, reply.outcome, reply.reasons
+                        event.code, event.payload, item.decision is not None, reply.outcome, tuple(reply.reasons)
                     )
                 replies.append(reply)
             elif isinstance(item, Repeat):
@@ -314,7 +317,7 @@ class Writer:
             )
         if decision is None:
             return Recent(event.type, event.payload, False)
-        return Recent(event.type, event.payload, True, decision.outcome, decision.reasons)
+        return Recent(event.type, event.payload, True, decision.outcome, tuple(decision.reasons))
 
     def record(self, code: int, payload: object) -> int:
         """Append one of the platform's own events at once, and give its offset. No group may be in flight."""

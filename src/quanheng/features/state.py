@@ -19,7 +19,7 @@ from quanheng.features.kernel import words as w
 from quanheng.features.plan import Plan
 from quanheng.kernel.errors import InputError, QuanhengError
 
-_ARENA_FIRST = 1 << 16  # Words; doubled as needed.
+_ARENA_FIRST = 1 << 19  # Words (4 MB); doubled as needed. Large pages from the start, so that no early copy is slow.
 
 
 class FeatureOverflow(QuanhengError):

@@ -3,6 +3,9 @@
 A fold of the log, kept in SQLite (WAL, synchronous=NORMAL) with its watermark in the same transaction; what a crash
 takes from it is added again from the log. Almost every look-up is a miss, so a filter in memory answers those; new
 entries wait in memory and go to the disk in runs of thousands, spread over buckets by the leading bits of their keys.
+
+A run takes 10 to 30 ms to write, so a thread of its own does it: groups are committed meanwhile. An entry can be found
+at each moment, for it is handed on to the next place before it leaves the one before: waiting, being written, on disk.
 """
 
 from __future__ import annotations
@@ -12,25 +15,26 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numba import njit
 
+from quanheng.kernel.bloom import Bloom
+from quanheng.kernel.entries import NO_DECISION, ROW, Entries, Entry, entry_of
 from quanheng.kernel.errors import EpochFenced, LogCorrupt, LogError
 from quanheng.kernel.files import Files
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, Columns
 from quanheng.kernel.wal import connect_durably
 
-NO_DECISION = -1
 BUCKETS = 512
 WAITING_MAX = 16384
-FILTER_BITS_PER_KEY = 16
-FIRST_LAYER_KEYS = 1 << 20
+"""Entries that make a run."""
+BEHIND_MAX = 4 * WAITING_MAX
+"""Entries that may wait while a run is being written; whoever adds more waits for the disk."""
+ROOM = WAITING_MAX + 4096
 PAGE_BYTES = 8192
 
-_ROW = np.dtype([("key", "V16"), ("event", "<i8"), ("digest", "V16"), ("decision", "<i8")])
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS buckets (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS mark (
@@ -46,14 +50,6 @@ _FIND = """
 WITH RECURSIVE step(id) AS (SELECT ?1 WHERE ?1 >= 0 UNION ALL SELECT id - ?2 FROM step WHERE id >= ?2)
 SELECT body FROM step JOIN buckets USING (id)
 """
-
-
-class Entry(NamedTuple):
-    """Where a request is recorded: offset of its event, digest of its content, offset of its decision (-1 none)."""
-
-    event: int
-    digest: bytes
-    decision: int = NO_DECISION
 
 
 class RequestIndex:
@@ -78,11 +74,14 @@ class RequestIndex:
     ) -> None:
         self.path, self.epoch = str(path), epoch
         self._connect_with, self._files = connect, files or Files()
-        self._lock = threading.RLock()
-        self._waiting: dict[bytes, Entry] = {}
-        self._filter = _Filter()
+        self._lock = threading.Lock()  # Of whoever changes what waits: add, flush, close.
+        self._reading = threading.Lock()
+        self._filter = Bloom()
         self.rebuilt = False
         self._db: Any = None
+        self._reader: Any = None
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
         try:
             self._open()
         except (sqlite3.DatabaseError, OSError) as error:
@@ -92,6 +91,7 @@ class RequestIndex:
         except EpochFenced:
             self._close_file()
             raise
+        self._waiting, self._writing = Entries(ROOM, self._upto), Entries(0, self._upto)
 
     def _open(self) -> None:
         before = (f"PRAGMA page_size = {PAGE_BYTES}",)
@@ -112,20 +112,23 @@ class RequestIndex:
             raise
         execute("COMMIT")
         for (body,) in execute("SELECT body FROM buckets"):
-            self._filter.add(np.ascontiguousarray(np.frombuffer(body, _ROW)["key"]).tobytes())
+            self._filter.add(np.ascontiguousarray(np.frombuffer(body, ROW)["key"]).tobytes())
+        # Look-ups have a connection of their own, so that none waits for a run that is being written.
+        self._reader = self._connect_with(self.path, isolation_level=None, check_same_thread=False)
 
     def _begin_again(self) -> None:
         """The file is damaged: the log holds everything, so start empty (see `rebuilt`) and be filled from it."""
         self._close_file()
         for ending in ("", "-wal", "-shm"):
             self._files.remove(Path(self.path + ending))
-        self._filter = _Filter()
+        self._filter = Bloom()
         self._open()
         self.rebuilt = True
 
     def _close_file(self) -> None:
-        if self._db is not None:
-            self._db.close()
+        for connection in (self._reader, self._db):
+            if connection is not None:
+                connection.close()
 
     def lookup(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
         """Entries of those `keys` (16 bytes each) that are known."""
@@ -133,23 +136,42 @@ class RequestIndex:
         if maybe is None:
             return {}
         found: dict[bytes, Entry] = {}
-        waiting = self._waiting
         for position in maybe:
-            key = keys[position]
-            entry = waiting.get(key) or self._on_disk(key)
+            key = keys[position]  # The places in the order in which an entry goes through them.
+            entry = self._waiting.find(key) or self._writing.find(key) or self._on_disk(key)
             if entry is not None:
                 found[key] = entry
         return found
 
     def add(self, entries: Iterable[tuple[bytes, Entry]], upto_offset: int) -> None:
-        """Add entries; the index then covers the log up to (not with) `upto_offset`."""
+        """Add entries, one after another; else as `add_taken`."""
+        new = dict(entries)
+        events, digests, decisions = zip(*new.values(), strict=True) if new else ((), (), ())
+        self.add_taken(list(new), events, b"".join(digests), decisions, upto_offset)
+
+    def add_taken(
+        self, keys: Sequence[bytes], events: Sequence[int], digests: bytes, decisions: Sequence[int], upto_offset: int
+    ) -> None:
+        """Add entries, given side by side; the index then covers the log up to (not with) `upto_offset`.
+
+        Parameters
+        ----------
+        keys : of requests, 16 bytes each
+        events, decisions : offsets of their events and decisions, `NO_DECISION` where there is none
+        digests : of their contents, 16 bytes each, joined
+
+        Raises
+        ------
+        LogError : a run that was written beside could not be: the index takes no more until `flush` succeeds
+        EpochFenced : as `flush`
+        """
         with self._lock:
-            new = dict(entries)
-            self._waiting.update(new)
-            self._filter.add(b"".join(new))
+            self._check_written()
+            self._waiting.add(keys, events, digests, decisions, upto_offset)
+            self._filter.add(b"".join(keys))
             self._upto = upto_offset
             if len(self._waiting) >= WAITING_MAX:
-                self.flush()
+                self._write_beside()
 
     def add_columns(self, first: int, columns: Columns) -> None:
         """Add what a stretch of the log that begins at `first` says: used to catch up from the log."""
@@ -190,49 +212,100 @@ class RequestIndex:
         return int(self._upto)
 
     def __len__(self) -> int:
-        return int(self._stored) + len(self._waiting)
+        return int(self._stored) + len(self._writing) + len(self._waiting)
 
     def flush(self) -> None:
-        """Write what waits in memory, with the watermark, in one transaction."""
+        """Write all that waits in memory, with the watermark; returns when it is written.
+
+        Raises
+        ------
+        EpochFenced : a newer writer has the file
+        LogError : the file cannot be written; what waits goes on waiting, and may be flushed again
+        """
         with self._lock:
-            rows = _bucketed(self._waiting, self._runs)
-            stored, runs = self._stored + len(self._waiting), self._runs + bool(rows)
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                found = self._db.execute("SELECT epoch FROM writer").fetchall()[0][0]
-                if found != self.epoch:
-                    self._db.execute("ROLLBACK")
-                    raise self._fenced(found)
-                self._db.executemany("INSERT INTO buckets VALUES (?, ?)", rows)
-                self._db.execute("UPDATE mark SET upto = ?, entries = ?, runs = ?", (self._upto, stored, runs))
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise self._failed("written", error) from error
-            self._stored, self._runs, self._waiting = stored, runs, {}
+            self._await_run()
+            if len(self._writing):  # Could not be written beside.
+                self._write()
+            self._hand_over()
+            self._write()
 
     def close(self) -> None:
         """Flush and close. What waits is dropped where a newer writer has the file: it has read it from the log."""
-        with self._lock:
-            with contextlib.suppress(EpochFenced):
-                self.flush()
-            self._db.close()
+        with contextlib.suppress(EpochFenced):
+            self.flush()
+        self._close_file()
+
+    def _write_beside(self) -> None:
+        """Begin to write what waits, in a thread, unless one is at it: then it goes on waiting, within bounds."""
+        if self._thread is not None and self._thread.is_alive():
+            if len(self._waiting) < BEHIND_MAX:
+                return
+            self._await_run()
+        self._check_written()
+        self._hand_over()
+        self._thread = threading.Thread(target=self._write_and_remember, name="quanheng-index")
+        self._thread.start()
+
+    def _hand_over(self) -> None:
+        waiting = self._waiting
+        self._writing = waiting  # Before it leaves `_waiting`: a look-up in between finds each entry.
+        self._waiting = Entries(ROOM, waiting.upto)
+
+    def _await_run(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _check_written(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _write_and_remember(self) -> None:
+        with contextlib.suppress(Exception):  # Boundary of the thread: the next `add` raises what `_write` remembers.
+            self._write()
+
+    def _write(self) -> None:
+        """Write `_writing` in one transaction; while it cannot be, it stays there."""
+        try:
+            self._write_run(self._writing)
+        except BaseException as error:
+            self._failure = error
+            raise
+        self._failure = None
+        self._writing = Entries(0, self._writing.upto)
+
+    def _write_run(self, entries: Entries) -> None:
+        rows = _bucketed(entries.rows(), self._runs)
+        stored, runs = self._stored + len(entries), self._runs + bool(rows)
+        execute = self._db.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            found = execute("SELECT epoch FROM writer").fetchall()[0][0]
+            if found != self.epoch:
+                execute("ROLLBACK")
+                raise self._fenced(found)
+            self._db.executemany("INSERT INTO buckets VALUES (?, ?)", rows)
+            execute("UPDATE mark SET upto = ?, entries = ?, runs = ?", (entries.upto, stored, runs))
+            execute("COMMIT")
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                execute("ROLLBACK")
+            raise self._failed("written", error) from error
+        self._stored, self._runs = stored, runs
 
     def _on_disk(self, key: bytes) -> Entry | None:
         """Look into the key's bucket of each run, the newest first."""
         last = (self._runs - 1) * BUCKETS + _bucket(key)
         try:
-            with self._lock:
-                rows = self._db.execute(_FIND, (last, BUCKETS)).fetchall()
+            with self._reading:
+                rows = self._reader.execute(_FIND, (last, BUCKETS)).fetchall()
         except sqlite3.Error as error:
             raise self._failed("read", error) from error
         for (body,) in rows:
             at = body.find(key)
             while at >= 0:
-                if at % _ROW.itemsize == 0:
-                    event, digest, decision = np.frombuffer(body, _ROW, 1, at)[0].tolist()[1:]
-                    return Entry(event, bytes(digest), decision)
+                if at % ROW.itemsize == 0:
+                    return entry_of(np.frombuffer(body, ROW, 1, at)[0])
                 at = body.find(key, at + 1)
         return None
 
@@ -254,45 +327,14 @@ class RequestIndex:
         )
 
 
-class _Filter:
-    """Layers of Bloom filters, each twice the one before: what it denies is surely absent. Keys are digests already."""
-
-    def __init__(self) -> None:
-        self._layers = [np.zeros(FIRST_LAYER_KEYS * FILTER_BITS_PER_KEY // 64, np.uint64)]
-        self._room = FIRST_LAYER_KEYS
-
-    def add(self, keys: bytes) -> None:
-        pairs = np.frombuffer(keys, "<u8").reshape(-1, 2)
-        if len(pairs) > self._room:
-            size = len(self._layers[-1]) * 2
-            self._layers.append(np.zeros(size, np.uint64))
-            self._room = size * 64 // FILTER_BITS_PER_KEY
-        self._room -= len(pairs)
-        _add(self._layers[-1], pairs)
-
-    def maybe(self, keys: bytes) -> list[int] | None:
-        """Positions of the keys that may be present; None if there are none."""
-        pairs = np.frombuffer(keys, "<u8").reshape(-1, 2)
-        hit = np.zeros(len(pairs), np.uint8)
-        total = 0
-        for layer in self._layers:
-            total += _test(layer, pairs, hit)
-        return np.flatnonzero(hit).tolist() if total else None
-
-
 def _bucket(key: bytes) -> int:
     return (key[0] | key[1] << 8) % BUCKETS
 
 
-def _bucketed(waiting: dict[bytes, Entry], run: int) -> list[tuple[int, bytes]]:
-    n = len(waiting)
-    rows = np.empty(n, _ROW)
-    rows["key"] = np.frombuffer(b"".join(waiting), "V16")
-    entries = list(waiting.values())
-    rows["event"] = [entry.event for entry in entries]
-    rows["digest"] = np.frombuffer(b"".join([entry.digest for entry in entries]), "V16")
-    rows["decision"] = [entry.decision for entry in entries]
-    buckets = (np.frombuffer(b"".join(waiting), "<u2").reshape(-1, 8)[:, 0] % BUCKETS).astype(np.int64)
+def _bucketed(rows: Any, run: int) -> list[tuple[int, bytes]]:
+    """The rows of a run as rows of the table: id, bytes."""
+    n = len(rows)
+    buckets = (np.ascontiguousarray(rows["key"]).view("<u2").reshape(-1, 8)[:, 0] % BUCKETS).astype(np.int64)
     order = np.argsort(buckets, kind="stable")
     rows, buckets = rows[order], buckets[order]
     starts = np.flatnonzero(np.r_[True, buckets[1:] != buckets[:-1]]) if n else np.empty(0, np.int64)
@@ -301,35 +343,3 @@ def _bucketed(waiting: dict[bytes, Entry], run: int) -> list[tuple[int, bytes]]:
         (run * BUCKETS + int(buckets[start]), rows[start:stop].tobytes())
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=False)
     ]
-
-
-@njit(cache=True)
-def _add(bits: Any, pairs: Any) -> None:
-    mask = np.uint64(bits.shape[0] * 64 - 1)
-    for i in range(pairs.shape[0]):
-        a = pairs[i, 0]
-        step = pairs[i, 1] | np.uint64(1)
-        for _ in range(5):
-            a += step
-            at = (a ^ (a >> np.uint64(29))) & mask
-            bits[at >> np.uint64(6)] |= np.uint64(1) << (at & np.uint64(63))
-
-
-@njit(cache=True)
-def _test(bits: Any, pairs: Any, hit: Any) -> Any:
-    mask = np.uint64(bits.shape[0] * 64 - 1)
-    total = 0
-    for i in range(pairs.shape[0]):
-        a = pairs[i, 0]
-        step = pairs[i, 1] | np.uint64(1)
-        present = True
-        for _ in range(5):
-            a += step
-            at = (a ^ (a >> np.uint64(29))) & mask
-            if not (bits[at >> np.uint64(6)] >> (at & np.uint64(63))) & np.uint64(1):
-                present = False
-                break
-        if present:
-            hit[i] = 1
-            total += 1
-    return total

@@ -20,6 +20,8 @@ Hashes = NDArray[np.uint8]
 """u8[n, 32]: n hashes."""
 
 EMPTY_ROOT = sha256(b"").digest()
+FEW = 8
+"""Nodes of a level that are hashed one by one rather than as an array."""
 
 RangeHash = Callable[[int, int], bytes]
 """(start, level) -> root of the perfect subtree over leaves start .. start + 2**level."""
@@ -53,17 +55,22 @@ def extend_peaks(size: int, peaks: Sequence[bytes], leaves: Hashes) -> list[byte
     """
     if len(peaks) != size.bit_count():
         raise ValueError(f"a tree of {size} leaves has {size.bit_count()} peaks; was {len(peaks)}")
-    waiting = list(peaks)
-    nodes = leaves
-    made: list[bytes] = []
-    start = size
-    while start or len(nodes):
+    waiting, made, start, nodes = list(peaks), list[bytes](), size, leaves
+    while len(nodes) > FEW:
         if start & 1:
             nodes = np.vstack([np.frombuffer(waiting.pop(), np.uint8), nodes])
         if len(nodes) & 1:
             made.append(nodes[-1].tobytes())
             nodes = nodes[:-1]
         nodes = hash_pairs(NODE, nodes)
+        start >>= 1
+    few = [node.tobytes() for node in nodes]
+    while start or few:  # Mostly one node a level, up to the root: here an array would cost more than its hashes.
+        if start & 1:
+            few.insert(0, waiting.pop())
+        if len(few) & 1:
+            made.append(few.pop())
+        few = [node_hash(few[at], few[at + 1]) for at in range(0, len(few), 2)]
         start >>= 1
     made.reverse()
     return made

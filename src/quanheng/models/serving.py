@@ -41,7 +41,11 @@ class Model:
 
     def read(self, batch: Batch, known: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """The score of every row, as `Source.read`: f8[n, 1], NaN = null, rounded to `output_decimals`."""
-        scaled = self.scores(np.column_stack([known[name] for name in self.inputs]))
+        first = known[self.inputs[0]]
+        rows = np.empty((len(first), len(self.inputs)))
+        for at, name in enumerate(self.inputs):
+            rows[:, at] = known[name]
+        scaled = self.scores(rows)
         return np.where(scaled == NULL, np.nan, scaled / self._factor)[:, np.newaxis]
 
     def scores(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ from quanheng import recovery
 from quanheng.engine import Engine
 from quanheng.events.intake import Request
 from quanheng.follower import write_snapshot
+from quanheng.kernel import index
 from quanheng.kernel.log.records import EVENT
 from quanheng.loading.files import read_pack
 from quanheng.loading.find import find_packs
@@ -51,6 +52,7 @@ def _requests(rng: random.Random, count: int, number: int) -> list[Request]:
 def _child(folder: Path, acknowledged: Path, seed: int, first: int) -> None:
     """Submit groups until killed; note what was answered, durably enough for a SIGKILL, after each commit."""
     rng, number = random.Random(seed), first
+    index.WAITING_MAX = 256  # So that a kill also meets a run of the request index that is being written beside.
     engine = Engine.open(folder, clock=lambda: START_MS + time.monotonic_ns() // 1_000_000)
     with acknowledged.open("a") as notes:
         while True:

@@ -18,8 +18,8 @@ from quanheng.events.schema import EventDeclaration, FieldDeclaration
 from quanheng.features.formulas import rounded
 from quanheng.feel import Range
 from quanheng.follower import write_snapshot
+from quanheng.kernel.entries import Entry
 from quanheng.kernel.errors import DeclarationError, LogCorrupt
-from quanheng.kernel.index import Entry
 from quanheng.kernel.log.records import NONE_16
 from quanheng.loading.declared import Declared
 from quanheng.program import Program

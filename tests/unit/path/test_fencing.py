@@ -13,8 +13,9 @@ import pytest
 from shop import ask, opened
 
 from quanheng.engine import Engine
+from quanheng.kernel.entries import Entry
 from quanheng.kernel.errors import EpochFenced
-from quanheng.kernel.index import Entry, RequestIndex
+from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.records import NONE_16
 
 OLD = """

@@ -11,6 +11,7 @@ from shop import LIMIT_MINOR, T0, ask, opened, packs
 
 from quanheng.engine import Engine
 from quanheng.kernel.errors import AppendFailed, EpochFenced, HeadMoved, LogError
+from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.records import DECISION, EVENT
 
 
@@ -124,6 +125,54 @@ def test_the_same_id_with_other_content_is_refused_naming_the_fields(engine, oth
 def test_a_conflict_in_the_group(engine):
     replies = engine.submit([ask("a"), ask("a", 5), ask("b")])
     assert [one.status for one in replies] == ["decided", "conflict", "decided"]
+
+
+def test_a_repeat_gets_its_answer_while_the_index_is_written_beside(tmp_path, monkeypatch):
+    """Whether its entry waits, is being written or is on the disk; the groups go on meanwhile."""
+    monkeypatch.setattr("quanheng.kernel.index.WAITING_MAX", 20)
+    begun, may_go = threading.Event(), threading.Event()
+    write = RequestIndex._write_run
+
+    def slowly(index, entries):
+        if threading.current_thread().name == "quanheng-index":
+            begun.set()
+            assert may_go.wait(30)
+        write(index, entries)
+
+    monkeypatch.setattr(RequestIndex, "_write_run", slowly)
+    engine = opened(tmp_path)
+    first = engine.submit([ask(f"a{n}", customer=f"c{n}") for n in range(20)])
+    assert begun.wait(30)
+    first += engine.submit([ask(f"b{n}", customer=f"c{n}") for n in range(30)])
+    engine.writer.forget_recent()  # So that each answer is read from the log, where the index says.
+    sent = [ask(reply.id, customer=f"c{reply.id[1:]}") for reply in first]
+    for one, again in zip(first, engine.submit(sent), strict=True):
+        same_answer(one, again)
+    may_go.set()
+    engine.index.flush()
+    engine.writer.forget_recent()
+    for one, again in zip(first, engine.submit(sent), strict=True):
+        same_answer(one, again)
+    engine.close()
+
+
+def test_an_index_that_cannot_be_written_stops_the_writer_and_takes_no_answer(tmp_path, monkeypatch):
+    monkeypatch.setattr("quanheng.kernel.index.WAITING_MAX", 20)
+    engine = opened(tmp_path)
+    engine.index._db.execute("PRAGMA query_only = ON")
+    first = engine.submit([ask(f"a{n}", customer=f"c{n}") for n in range(20)])
+    engine.index._await_run()
+    with pytest.raises(LogError, match="the request index cannot be written"):
+        engine.submit([ask("b")])
+    with pytest.raises(LogError, match="the request index cannot be written"):
+        engine.close()
+    engine.log.close()
+    again = opened(tmp_path)
+    replies = again.submit([ask(reply.id, customer=f"c{reply.id[1:]}") for reply in first])
+    for one, repeated in zip(first, replies, strict=True):
+        same_answer(one, repeated)
+    assert again.submit([ask("b")])[0].status == "repeated"  # It was durable, though nobody was answered.
+    again.close()
 
 
 LATER = (

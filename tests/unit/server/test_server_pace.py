@@ -19,7 +19,8 @@ from quanheng.server.pace import FIRST_WAIT_S, FORGET_SHARE, HALVED_MIN, Pace
         (0, HALVED_MIN - 1, HALVED_MIN - 1),
         (10, 6, 8),  # From here on, half of all that are under way.
         (40, 24, 32),
-        (0, 63, 32),
+        (20, 36, 20),  # All who are not being committed are there: nobody else will come.
+        (3, 61, 16),  # But a handful beside a crowd waits for the first who come back.
         (5_000, 512, 512),  # Never more than a group holds.
     ],
 )
@@ -31,6 +32,14 @@ def test_a_small_crowd_is_taken_whole_and_a_large_one_in_halves():
     assert Pace(512).take(HALVED_MIN - 1, 0) == 512
     assert Pace(512).take(64, 0) == 32
     assert Pace(20).take(64, 0) == 20
+    assert Pace(20).take(36, 28) == 20
+
+
+def test_a_few_more_than_a_half_are_not_left_behind():
+    assert Pace(512).take(36, 28) == 36
+    assert Pace(512).take(40, 24) == 40
+    assert Pace(512).take(41, 23) == 32
+    assert Pace(512).take(30, 34) == 30
 
 
 def test_a_crowd_that_has_gone_is_forgotten():
@@ -85,7 +94,7 @@ def test_a_closed_loop_settles_into_even_groups(seed):
     sizes, waits = simulate(Pace(512), 64, 600, seed)
     settled = sizes[100:]
     assert sum(settled) / len(settled) > 16, f"a good part of those who do not travel: seed={seed}"
-    assert max(settled) <= 32
+    assert max(settled) <= 40
     assert sum(size < 8 for size in settled) < len(settled) / 50, f"hardly any small groups: seed={seed}"
     assert waits[int(len(waits) * 0.99)] < 3 * waits[len(waits) // 2]
 
