@@ -113,11 +113,13 @@ def test_a_changed_checkpoint_is_refused(signer):
         checkpoint.verify(note, checkpoint.Signer("bank.example/log", bytes(32)).verifier_key())
     with pytest.raises(LogCorrupt, match="not signed by the expected key"):
         checkpoint.verify(note, checkpoint.Signer("other", bytes(32)).verifier_key())
+    with pytest.raises(LogCorrupt, match="the signature of the checkpoint does not verify"):
+        checkpoint.verify(note[:-2] + "é\n", key)
     extra = note.replace("\n\n", "\n\n— witness.example AAAA\n")  # Other signatures beside ours do no harm.
     assert checkpoint.verify(extra, key).size == 12
 
 
-@pytest.mark.parametrize("note", ["", "a\n1\n", "a\n01\nAAAA\n\n", "a\n-1\nAAAA\n\n", "a\n1\n\n"])
+@pytest.mark.parametrize("note", ["", "a\n1\n", "a\n01\nAAAA\n\n", "a\n-1\nAAAA\n\n", "a\n1\n\n", f"a\n{'9' * 5000}\nAAAA\n\n", "a\n1\nAé\n\n"])
 def test_what_is_no_checkpoint(signer, note):
     with pytest.raises(InputError, match=r"not a checkpoint|is not base64"):
         checkpoint.verify(note, signer.verifier_key())
@@ -134,3 +136,5 @@ def test_names_and_keys_that_do_not_fit():
             checkpoint.Signer(name, bytes(32))
     with pytest.raises(InputError, match=r"not a verifier key; was 'nonsense'|not a verifier key; was nonsense"):
         checkpoint.verify("a\n1\nAAAA\n\n", "nonsense")
+    with pytest.raises(InputError, match=r"not a verifier key; was a\+b\+é"):
+        checkpoint.verify("a\n1\nAAAA\n\n", "a+b+é")

@@ -54,6 +54,20 @@ def test_a_snapshot_that_differs_from_a_full_replay_is_found(tmp_path):
     assert "Delete" in str(caught.value)
 
 
+def test_a_snapshot_of_another_timeline_at_the_same_offset_is_written_anew(tmp_path):
+    engine = opened(tmp_path)
+    fill(engine, seed=28, groups=4)
+    engine.close()
+    head = write_snapshot(tmp_path / "data").offset
+    [file] = (tmp_path / "data" / "snapshots").glob("*.snapshot")
+    found = Snapshots(tmp_path / "data" / "snapshots").newest()
+    Snapshots(tmp_path / "data" / "snapshots").write(head, found.program, {**found.parts, "chain": bytes(32)})
+    followed = write_snapshot(tmp_path / "data")
+    assert (followed.offset, followed.written) == (head, True)
+    assert [*(tmp_path / "data" / "snapshots").glob("*.snapshot")] == [file]
+    assert Snapshots(tmp_path / "data" / "snapshots").newest().parts["chain"] == found.parts["chain"]
+
+
 def test_a_broken_snapshot_is_passed_over(tmp_path):
     engine = opened(tmp_path)
     fill(engine, seed=27, groups=4)
