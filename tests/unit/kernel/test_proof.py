@@ -119,7 +119,11 @@ def test_a_changed_checkpoint_is_refused(signer):
     assert checkpoint.verify(extra, key).size == 12
 
 
-@pytest.mark.parametrize("note", ["", "a\n1\n", "a\n01\nAAAA\n\n", "a\n-1\nAAAA\n\n", "a\n1\n\n", f"a\n{'9' * 5000}\nAAAA\n\n", "a\n1\nAé\n\n"])
+@pytest.mark.parametrize(
+    "note",
+    ["", "a\n1\n", "a\n01\nAAAA\n\n", "a\n-1\nAAAA\n\n", "a\n1\n\n",
+     f"a\n{'9' * 5000}\nAAAA\n\n", "a\n1\nAé\n\n"],
+)  # fmt: skip
 def test_what_is_no_checkpoint(signer, note):
     with pytest.raises(InputError, match=r"not a checkpoint|is not base64"):
         checkpoint.verify(note, signer.verifier_key())
