@@ -36,7 +36,7 @@ class Snapshot(NamedTuple):
 
 
 class Snapshots:
-    """Snapshots in `folder`; of each program the newest `KEPT` stay. `broken` lists what was damaged and passed over."""
+    """Snapshots in `folder`; of each program the newest `KEPT` stay. `broken` lists the damaged, passed over."""
 
     def __init__(self, folder: str | Path, files: Files | None = None) -> None:
         self.folder, self._files = Path(folder), files or Files()

@@ -65,6 +65,27 @@ def test_known_inclusion_and_consistency_paths():
     assert proof.consistency_path(6, 7, range_hash) == (k, j, slow_root(d[:4]))
 
 
+def test_a_path_that_is_too_short_or_too_long_proves_nothing():
+    """What its hashes lead to is the claimed root, yet it is no path of a tree of that size."""
+    one, two = (sha256(b"\x00" + LEAVES[i]).digest() for i in (0, 1))
+    both, extra = proof.node_hash(one, two), sha256(b"another").digest()
+    assert proof.verify_inclusion(proof.InclusionProof(0, 2, one, (two,), both))
+    assert not proof.verify_inclusion(proof.InclusionProof(0, 8, one, (two,), both))
+    assert not proof.verify_inclusion(proof.InclusionProof(0, 8, both, (), both))
+    assert not proof.verify_inclusion(proof.InclusionProof(0, 2, one, (two, extra), proof.node_hash(extra, both)))
+    assert not proof.verify_inclusion(proof.InclusionProof(2, 2, one, (two,), both))
+    assert proof.verify_consistency(proof.ConsistencyProof(1, 2, one, both, (two,)))
+    assert not proof.verify_consistency(proof.ConsistencyProof(1, 8, one, both, (two,)))
+    longer = proof.ConsistencyProof(3, 4, *(proof.node_hash(extra, slow_root(LEAVES[:n])) for n in (3, 4)), ())
+    path = proof.consistency_path(3, 4, range_hash)
+    assert not proof.verify_consistency(longer._replace(path=(*path, extra)))
+    whole = proof.ConsistencyProof(0, 2, proof.EMPTY_ROOT, both, ())
+    assert proof.verify_consistency(whole)
+    same = {"old_size": 2, "old_root": both}
+    for wrong in ({"old_root": one}, {"path": (two,)}, {"old_size": 2}, {**same, "path": (two,)}):
+        assert not proof.verify_consistency(whole._replace(**wrong)), wrong
+
+
 def test_impossible_questions():
     with pytest.raises(ValueError, match="leaf index 7 is outside a tree of 7 leaves"):
         proof.inclusion_path(7, 7, range_hash)

@@ -257,6 +257,13 @@ def test_a_key_erased_by_another_process_is_not_used_from_memory(tmp_path):
     other.erase(subject)
     with pytest.raises(DataErased):
         ring.unseal(subject, b"h", sealed)
+    [again] = ring.seal_many([subject], [b"h"], [b"q"])
+    other.erase(subject)
+    [back] = ring.seal_many([subject], [b"h"], [b"r"])  # Not under the key in memory: nobody finds it again.
+    assert other.unseal(subject, b"h", back) == b"r"
+    assert ring.unseal_many([subject] * 3, [b"h"] * 3, [sealed, again, back]) == [None, None, b"r"]
+    other.erase(subject)
+    assert ring.unseal_many([subject], [b"h"], [back]) == [None]
     ring.close()
     other.close()
 
