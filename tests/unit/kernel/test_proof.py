@@ -76,6 +76,7 @@ def test_a_path_that_is_too_short_or_too_long_proves_nothing():
     assert not proof.verify_inclusion(proof.InclusionProof(2, 2, one, (two,), both))
     assert proof.verify_consistency(proof.ConsistencyProof(1, 2, one, both, (two,)))
     assert not proof.verify_consistency(proof.ConsistencyProof(1, 8, one, both, (two,)))
+    assert not proof.verify_consistency(proof.ConsistencyProof(3, 4, both, both, ()))
     longer = proof.ConsistencyProof(3, 4, *(proof.node_hash(extra, slow_root(LEAVES[:n])) for n in (3, 4)), ())
     path = proof.consistency_path(3, 4, range_hash)
     assert not proof.verify_consistency(longer._replace(path=(*path, extra)))
@@ -163,3 +164,7 @@ def test_names_and_keys_that_do_not_fit():
         checkpoint.verify("a\n1\nAAAA\n\n", "nonsense")
     with pytest.raises(InputError, match=r"not a verifier key; was a\+b\+é"):
         checkpoint.verify("a\n1\nAAAA\n\n", "a+b+é")
+    name, key_id, key = checkpoint.Signer("bank.example/log", bytes(32)).verifier_key().split("+", 2)
+    other = base64.b64encode(b"\x02" + base64.b64decode(key)[1:]).decode()  # The same bytes, said to be another kind.
+    with pytest.raises(InputError, match="the verifier key is damaged or of another kind"):
+        checkpoint.verify("a\n1\nAAAA\n\n", f"{name}+{key_id}+{other}")
