@@ -62,12 +62,9 @@ class Snapshots:
             if upto is not None and int(name[:20]) > upto:
                 continue
             try:
-                made = _decode(self._files.read(self.folder / name), name)
+                return _decode(self._files.read(self.folder / name), name)
             except (LogCorrupt, FileNotFoundError) as error:
                 self.broken.append(str(error))
-                continue
-            if program is None or made.program == program:
-                return made
         return None
 
     def _of(self, program: str | None) -> list[str]:
