@@ -9,8 +9,8 @@ import pytest
 
 from quanheng.kernel.errors import DeclarationError, NotFound
 from quanheng.loading import check_pack, find_packs, load_packs, read_pack, read_packs
-from quanheng.loading.find import load_source
 from quanheng.loading.checks.manifest import meets
+from quanheng.loading.find import load_source
 from quanheng.loading.new import starter_files
 
 
