@@ -262,7 +262,5 @@ def test_a_flow_by_the_clock_of_events_takes_the_parameters_of_each_events_own_d
     assert [item.decision.body.outcome for item in group.items] == outcomes
     alone = [take(state, ask(f"alone {at}", 20_000, customer=str(at), at=at)).items[0] for at in days]
     assert [item.decision.body.outcome for item in alone] == outcomes
-    early = take(state, ask("early", 20_000, at=0)).items[0].decision.body  # Before its first date: null, so no rule fires.
-    assert (early.outcome, early.status) == ("approve", DECIDED), (
-        "before its first date a parameter is null: no rule fires"
-    )
+    early = take(state, ask("early", 20_000, at=0)).items[0].decision.body
+    assert (early.outcome, early.status) == ("approve", DECIDED), "before its first date a parameter is null"
