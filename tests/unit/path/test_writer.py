@@ -72,6 +72,7 @@ def test_a_repeat_of_what_is_in_flight_gets_its_answer(engine):
     _, again = engine.commit(two)
     same_answer(first, again)
     assert engine.state.events == {engine.state.program.codes["shop.request"]: 2}
+    assert engine.writer._in_flight == {}, "what is recorded is the index's to know"
 
 
 def test_a_repeat_after_a_restart_gets_the_recorded_answer(tmp_path):
