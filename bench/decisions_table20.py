@@ -14,8 +14,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
-from xml.sax.saxutils import escape
 
+from bench import table_models
 from bench.table20_peers import PEERS, Judge
 from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.decisions.policy import Policy
@@ -59,52 +59,12 @@ CENT = Decimal("0.01")
 
 def dmn() -> bytes:
     """The table as DMN 1.5."""
-    variables = "".join(
-        f'<inputData id="i{n}" name="{name}"><variable name="{name}" typeRef="{kind}"/></inputData>'
-        for n, (name, kind) in enumerate(INPUTS)
-    )
-    needs = "".join(
-        f'<informationRequirement><requiredInput href="#i{n}"/></informationRequirement>' for n in range(len(INPUTS))
-    )
-    inputs = "".join(
-        f'<input><inputExpression typeRef="{kind}"><text>{name}</text></inputExpression></input>'
-        for name, kind in INPUTS
-    )
-    outputs = "".join(f'<output name="{name}" typeRef="{kind}"/>' for name, kind in OUTPUTS)
-    rules = ""
-    for rule in RULES:
-        cells = [f"<inputEntry><text>{escape(cell)}</text></inputEntry>" for cell in rule[: len(INPUTS)]]
-        cells += [f"<outputEntry><text>{escape(cell)}</text></outputEntry>" for cell in rule[len(INPUTS) :]]
-        rules += f"<rule>{''.join(cells)}</rule>"
-    table = f'<decisionTable hitPolicy="FIRST">{inputs}{outputs}{rules}</decisionTable>'
-    return (
-        '<definitions xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/" name="table20" namespace="bench">'
-        f'{variables}<decision id="d" name="authorise"><variable name="authorise"/>{needs}{table}</decision>'
-        "</definitions>"
-    ).encode()
+    return table_models.dmn("authorise", INPUTS, OUTPUTS, RULES)
 
 
 def jdm() -> dict[str, object]:
     """The same table as a JDM of GoRules."""
-    inputs = [{"id": f"i{n}", "name": name, "field": name} for n, (name, _) in enumerate(INPUTS)]
-    outputs = [{"id": f"o{n}", "name": name, "field": name} for n, (name, _) in enumerate(OUTPUTS)]
-    rules = []
-    for number, rule in enumerate(RULES):
-        row = {"_id": f"r{number}"}
-        row |= {f"i{n}": "" if cell == "-" else cell for n, cell in enumerate(rule[: len(INPUTS)])}
-        row |= {f"o{n}": cell for n, cell in enumerate(rule[len(INPUTS) :])}
-        rules.append(row)
-    content = {"hitPolicy": "first", "inputs": inputs, "outputs": outputs, "rules": rules}
-    nodes = [
-        {"id": "in", "type": "inputNode", "name": "in", "position": {"x": 0, "y": 0}},
-        {"id": "table", "type": "decisionTableNode", "name": "table", "position": {"x": 0, "y": 0}, "content": content},
-        {"id": "out", "type": "outputNode", "name": "out", "position": {"x": 0, "y": 0}},
-    ]
-    edges = [
-        {"id": "e1", "sourceId": "in", "targetId": "table", "type": "edge"},
-        {"id": "e2", "sourceId": "table", "targetId": "out", "type": "edge"},
-    ]
-    return {"contentType": "application/vnd.gorules.decision", "nodes": nodes, "edges": edges}
+    return table_models.jdm(INPUTS, OUTPUTS, RULES)
 
 
 def samples(count: int, seed: int = 20) -> list[tuple[object, ...]]:

@@ -97,7 +97,7 @@ class Engine:
     ) -> None:
         self.folder, self.ring, self.log, self.content, self.snapshots = folder, ring, log, content, snapshots
         self.index, self.state = index, state
-        self.four_eyes = False
+        self.four_eyes, self._key_destroyed = False, True
         self.reader = Reader(log, content, ring)
         self.writer = Writer(log, ring, index, self.reader, state, clock)
         self.lists = Listing(self.writer, self.reader)
@@ -308,12 +308,14 @@ class Engine:
         subject = self.ring.pseudonym(entity, id)
         with self.ring.erasing(subject) as destroy:
             offset = self.writer.record(SUBJECT_ERASED, {"subject": subject.hex()})
-            destroy(offset)
+            self._key_destroyed = destroy(offset)
         self.writer.forget_recent()
         return offset
 
     def erasure_note(self) -> str:
-        """What is left to do after the last erasure; empty if nothing is."""
+        """What the last erasure did not find, or what it left to do; empty if it is complete."""
+        if not self._key_destroyed:
+            return "no key was there: nothing was ever sealed for this subject, or it was erased before"
         if not self.ring.holds_erased_bytes:
             return ""
         return (
@@ -336,9 +338,10 @@ class Engine:
         """One decision with its evidence; `offset` is its id."""
         return self.reader.decision(offset)
 
-    def rejects(self, after: int = 0, limit: int = 100) -> dict[str, Any]:
-        """Rejected requests: how many in all, and the newest with why."""
-        shown = [offset for offset in self.state.rejects if offset >= after and offset < self.log.head][-limit:]
+    def rejects(self, after: int = -1, limit: int = 100) -> dict[str, Any]:
+        """Rejected requests: how many in all, and some with why: the newest, or the first behind the offset `after`."""
+        kept = [offset for offset in self.state.rejects if after < offset < self.log.head]
+        shown = kept[:limit] if after >= 0 else kept[-limit:]
         return {
             "rejected": self.state.rejected,
             "as_of": self.log.head,

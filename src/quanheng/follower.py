@@ -52,9 +52,10 @@ def write_snapshot(
                 allowed=full,
                 cure=f"Delete {folder / 'snapshots'}; it is rebuilt from the log.",
             )
-    if newest is not None and newest.offset == state.head:
+    chain = log.digest_at(state.head)
+    if newest is not None and newest.offset == state.head and newest.parts.get("chain") == chain:
         return Followed(state.head, digest, False)
     kept, arrays = state.keep()
-    parts: dict[str, bytes | np.ndarray] = {"chain": log.digest_at(state.head), "state": kept, **arrays}
+    parts: dict[str, bytes | np.ndarray] = {"chain": chain, "state": kept, **arrays}
     snapshots.write(state.head, state.program.digest(), parts)
     return Followed(state.head, digest, True)

@@ -172,21 +172,7 @@ class Program:
             self._compile_flows(name)
 
     def _plan(self, deciding: Sequence[str]) -> Plan:
-        folds = [
-            Fold(
-                name=f"{pack.name}.{fold.name}",
-                of=fold.of,
-                by=fold.by,
-                fold=fold.fold,
-                value=fold.value or None,
-                window_ms=fold.window_ms,
-                delay_ms=fold.delay_ms,
-                current=fold.current,
-                empty=fold.empty,
-            )
-            for pack in self.packs.values()
-            for fold in pack.folds
-        ]
+        folds = [Fold.of_pack(fold, f"{pack.name}.{fold.name}") for pack in self.packs.values() for fold in pack.folds]
         return Plan.compile(self.layouts, folds, deciding, LATENESS_MS)
 
     def new_sources(self) -> list[StatefulSource]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from quanheng.cli.common import HERE, Json, Place, console, locked_engine, progress_bar, show_json
-from quanheng.cli.rows import Arrival, arrivals, count_rows, ready_events
+from quanheng.cli.row_files import Unread, count_rows
+from quanheng.cli.rows import Arrival, arrivals, ready_events
 from quanheng.kernel.errors import InputError, NotFound, QuanhengError
 
 if TYPE_CHECKING:
@@ -72,12 +73,16 @@ def ingest(
     rejected_file = rejects or file.with_name(file.name + ".rejects.jsonl")
     rejected_file.unlink(missing_ok=True)
     counts: Counter[str] = Counter()
+    group_max = min(GROUP, config.limits.events_max)
     started_s = time.perf_counter()
     with sender(config) as send, progress_bar() as progress:
         task = progress.add_task(file.name, total=total)
         for batch in batches:
-            for first in range(0, len(batch), GROUP):
-                group = batch[first : first + GROUP]
+            _write_unread(rejected_file, unread := [one for one in batch if isinstance(one, Unread)])
+            counts.update(["rejected"] * len(unread))
+            read = [one for one in batch if isinstance(one, Arrival)]
+            for first in range(0, len(read), group_max):
+                group = read[first : first + group_max]
                 replies = send(group)
                 counts.update(reply.status for reply in replies)
                 _write_rejects(rejected_file, group, replies)
@@ -189,7 +194,7 @@ def _http_sender(config: Config) -> Iterator[Send]:
             connection.close()
 
 
-def _events_of(config: Config, file: Path, name: str) -> Iterator[list[Arrival]]:
+def _events_of(config: Config, file: Path, name: str) -> Iterator[list[Arrival | Unread]]:
     if not name and file.suffix == ".jsonl":
         return ready_events(file)
     from quanheng.server.opening import available_packs, chosen_packs
@@ -204,13 +209,21 @@ def _events_of(config: Config, file: Path, name: str) -> Iterator[list[Arrival]]
 
 
 def _write_rejects(file: Path, group: Sequence[Arrival], replies: Sequence[Any]) -> None:
-    lines = [
-        msgspec.json.encode(
+    _write_lines(
+        file,
+        [
             {"row": one.row, "id": one.id, "type": one.type, "status": reply.status, "error": reply.error}
-        )
-        for one, reply in zip(group, replies, strict=True)
-        if reply.status in ("rejected", "conflict")
-    ]
-    if lines:
+            for one, reply in zip(group, replies, strict=True)
+            if reply.status in ("rejected", "conflict")
+        ],
+    )
+
+
+def _write_unread(file: Path, unread: Sequence[Unread]) -> None:
+    _write_lines(file, [{"row": one.row, "status": "rejected", "error": one.error} for one in unread])
+
+
+def _write_lines(file: Path, rejects: Sequence[dict[str, Any]]) -> None:
+    if rejects:
         with file.open("ab") as out:
-            out.write(b"\n".join(lines) + b"\n")
+            out.write(b"".join(msgspec.json.encode(one) + b"\n" for one in rejects))

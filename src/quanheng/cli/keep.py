@@ -29,7 +29,8 @@ def create(name: str, /, *, scope: Scopes = ("ingest",), json: Json = False, pla
     name : str
         Name of the client. Request ids are scoped by it.
     scope : tuple[str, ...]
-        ingest (send events), read (ask for decisions), admin (everything).
+        ingest (send events), read (ask for decisions), author and approve (change policies and lists, by two people),
+        admin (everything).
     json : bool
         One line of JSON.
     """
@@ -42,7 +43,7 @@ def create(name: str, /, *, scope: Scopes = ("ingest",), json: Json = False, pla
 
 @app.command(name="list")
 def list_tokens(*, json: Json = False, place: Place = HERE) -> None:
-    """List clients and their scopes. Tokens themselves are not kept and cannot be shown.
+    """List clients with their scopes and the digest of each token. Tokens themselves are not kept.
 
     For example:
       quanheng token list
@@ -57,7 +58,7 @@ def list_tokens(*, json: Json = False, place: Place = HERE) -> None:
         show_json(tokens)
         return
     for one in tokens:
-        print(f"{one['name']}  {', '.join(one['scopes'])}  {one['digest'][:16]}")
+        print(f"{one['name']}  {', '.join(one['scopes'])}  {one['digest']}")
 
 
 @app.command
@@ -99,4 +100,5 @@ def erase(entity: str, id: str, /, *, yes: Flag = False, place: Place = HERE) ->
             cure=f"Repeat with --yes to erase this subject of {entity}.",
         )
     done = administer(place.read(), "erase", {"entity": entity, "id": id})
-    print(f"erased; recorded at offset {done['offset']}{'; ' if done['note'] else ''}{done['note']}")
+    note = done["note"] or "the key is destroyed"
+    print(f"the erasure of this subject of {entity} is recorded at offset {done['offset']}; {note}")

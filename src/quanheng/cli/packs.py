@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import builtins
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cyclopts
 
 from quanheng.cli.admin import administer
 from quanheng.cli.common import HERE, Json, Place, console, reader, show_json, show_value
 from quanheng.kernel.errors import InputError
+
+if TYPE_CHECKING:
+    from quanheng.reading import Reader
 
 app = cyclopts.App(
     name="pack", help="Check, make, list, show and activate packs.\n\nExample: quanheng pack check my_pack"
@@ -191,7 +194,7 @@ def activate(*names: str, break_glass: str = "", json: Json = False, place: Plac
         versions, head = done["versions"], done["as_of"]
     else:
         with reader(config) as log:
-            versions, head = _in_force(log)
+            versions, head = _in_force(log, Path(config.storage.data))
     if not versions:
         raise InputError("no pack is in force", where=config.storage.data, cure="Name one: quanheng pack activate NAME")
     if json:
@@ -201,11 +204,10 @@ def activate(*names: str, break_glass: str = "", json: Json = False, place: Plac
             print(f"{name} {version}")
 
 
-def _in_force(log: object) -> tuple[dict[str, str], int]:
-    from quanheng.reading import Reader
+def _in_force(log: Reader, data: Path) -> tuple[dict[str, str], int]:
+    from quanheng.kernel.snapshot import Snapshots
     from quanheng.recovery import rebuild
 
-    assert isinstance(log, Reader)
-    state = rebuild(log.log, log.content, None)
+    state = rebuild(log.log, log.content, Snapshots(data / "snapshots"))
     activation = state.program.activation
     return (dict(log.activated(activation).versions) if activation >= 0 else {}), log.log.head

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,74 @@ app = cyclopts.App(
 )
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Question:
+    """Of which recorded decisions, and what is wanted of them."""
+
+    from_: Annotated[str, Parameter(name="--from")] = ""
+    "Events from this moment on, by their own time: 2026-01-31 or 2026-01-31T10:00:00Z (default: all)."
+    to: str = ""
+    "Events before this moment (default: all)."
+    event: str = ""
+    "Event type, where the pack decides several."
+    by: Annotated[tuple[str, ...], Parameter(negative=())] = ()
+    "Split by a name the policy may ask for; a number with bounds: amount_minor=1000,5000. May be given again."
+    money: str = ""
+    "Integer field in minor units that says what a decision is worth (default: the first with that unit)."
+    score: str = ""
+    "Score for the chart of scores and outcomes (default: that of the pack's first model)."
+    label: str = ""
+    "EVENT:FIELD, the event that says a decided one was bad, and its field with that one's id (default: as the pack's \
+model is trained)."
+    labels_until: str = ""
+    "Only labels received by this moment (default: all in the log)."
+    label_delay: str = ""
+    "How old a decision must be before no label means good, such as 7d (default: as the pack's model is trained)."
+    as_of: str = ""
+    "`today` or a date: the parameters of that moment for both versions (default: those of each event's own)."
+    rebuilt: Flag = False
+    "Fold the log again under each version, instead of taking the features as they were served."
+    rows: Flag = False
+    "Judge one decision after another by the compiled policy, instead of whole columns. The answers are the same."
+    sample: int = 10
+    "Changed decisions shown for each change of outcome."
+
+    def settings(self, pack: str, policy: str, against: str) -> Settings:
+        """What a backtest of two versions of a pack is told.
+
+        Raises
+        ------
+        InputError : a version, moment, duration or bound cannot be read
+        """
+        from quanheng.kernel.time import parse_duration_ms, parse_time_ms
+        from quanheng.past.backtest import Settings
+        from quanheng.past.versions import read_asked
+        from quanheng.past.window import TIME_MAX_MS, TIME_MIN_MS
+
+        now_ms = time.time_ns() // 1_000_000
+        return Settings(
+            pack,
+            read_asked(policy, now_ms, self.as_of),
+            read_asked(against, now_ms, self.as_of),
+            self.event,
+            parse_time_ms(self.from_) if self.from_ else TIME_MIN_MS,
+            parse_time_ms(self.to) if self.to else TIME_MAX_MS,
+            tuple(map(read_band, self.by)),
+            self.money,
+            self.score,
+            self.label,
+            parse_time_ms(self.labels_until) if self.labels_until else TIME_MAX_MS,
+            parse_duration_ms(self.label_delay) if self.label_delay else None,
+            rebuilt=self.rebuilt,
+            columns=not self.rows,
+            sample_max=self.sample,
+        )
+
+
+ALL = Question()
+
+
 @app.command
 def backtest(
     pack: str,
@@ -29,19 +98,7 @@ def backtest(
     *,
     policy: str,
     against: str = "recorded",
-    from_: Annotated[str, Parameter(name="--from")] = "",
-    to: str = "",
-    event: str = "",
-    by: Annotated[list[str] | None, Parameter(negative=())] = None,
-    money: str = "",
-    score: str = "",
-    label: str = "",
-    labels_until: str = "",
-    label_delay: str = "",
-    as_of: str = "",
-    rebuilt: Flag = False,
-    rows: Flag = False,
-    sample: int = 10,
+    question: Question = ALL,
     html: Path | None = None,
     json: Json = False,
     place: Place = HERE,
@@ -63,33 +120,6 @@ def backtest(
         The candidate version.
     against : str
         The baseline version.
-    from_ : str
-        Events from this moment on, by their own time: 2026-01-31 or 2026-01-31T10:00:00Z (default: all).
-    to : str
-        Events before this moment (default: all).
-    event : str
-        Event type, where the pack decides several.
-    by : list[str]
-        Split by a name the policy may ask for; a number with bounds: amount_minor=1000,5000. May be given again.
-    money : str
-        Integer field in minor units that says what a decision is worth (default: the first with that unit).
-    score : str
-        Score for the chart of scores and outcomes (default: that of the pack's first model).
-    label : str
-        EVENT:FIELD, the event that says a decided one was bad, and its field with that one's id (default: as the
-        pack's model is trained).
-    labels_until : str
-        Only labels received by this moment (default: all in the log).
-    label_delay : str
-        How old a decision must be before no label means good, such as 7d (default: as the pack's model is trained).
-    as_of : str
-        `today` or a date: the parameters of that moment for both versions (default: those of each event's own).
-    rebuilt : bool
-        Fold the log again under each version, instead of taking the features as they were served.
-    rows : bool
-        Judge one decision after another by the compiled policy, instead of whole columns. The answers are the same.
-    sample : int
-        Changed decisions shown for each change of outcome.
     html : Path
         File to write the report to, as one self-contained page in English and Chinese.
     json : bool
@@ -99,11 +129,7 @@ def backtest(
     from quanheng.past.backtest import backtest as run
     from quanheng.server.opening import available_packs
 
-    settings = _settings(pack, policy, against, from_, to, event, money, score, label, labels_until, label_delay, as_of)
-    settings = settings._replace(
-        segments=tuple(map(read_band, by or ())), rebuilt=rebuilt, columns=not rows, sample_max=sample
-    )
-    config = place.read()
+    settings, config = question.settings(pack, policy, against), place.read()
     started_s = time.perf_counter()
     steady_memory()
     with reader(config) as log, progress_bar() as progress:
@@ -116,38 +142,11 @@ def backtest(
         console().print(f"written: {html}")
     if json:
         show_json(found)
-    else:
-        for line in lines(found):
-            print(line)
-        rate = f"{found['decisions'] / seconds:,.0f} decisions/s with start and compilation"
-        console().print(f"{seconds:.1f} s, {rate}")
+        return 0
+    for line in lines(found):
+        print(line)
+    console().print(f"{seconds:.1f} s, {found['decisions'] / seconds:,.0f} decisions/s with start and compilation")
     return 0
-
-
-def _settings(
-    pack: str, policy: str, against: str, from_: str, to: str, event: str, money: str, score: str, label: str,
-    labels_until: str, label_delay: str, as_of: str,
-) -> Settings:  # fmt: skip
-    from quanheng.kernel.time import parse_duration_ms, parse_time_ms
-    from quanheng.past.backtest import Settings
-    from quanheng.past.versions import read_asked
-    from quanheng.past.window import TIME_MAX_MS, TIME_MIN_MS
-
-    now_ms = time.time_ns() // 1_000_000
-    return Settings(
-        pack,
-        read_asked(policy, now_ms, as_of),
-        read_asked(against, now_ms, as_of),
-        event,
-        parse_time_ms(from_) if from_ else TIME_MIN_MS,
-        parse_time_ms(to) if to else TIME_MAX_MS,
-        (),
-        money,
-        score,
-        label,
-        parse_time_ms(labels_until) if labels_until else TIME_MAX_MS,
-        parse_duration_ms(label_delay) if label_delay else None,
-    )
 
 
 def read_band(text: str) -> Band:

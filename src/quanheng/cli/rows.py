@@ -1,26 +1,27 @@
-"""Rows of a file as events, in order of arrival, a batch at a time: the file never has to fit in memory."""
+"""Rows of a file as events, in order of arrival."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from heapq import heappop, heappush
+from math import isfinite, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from quanheng.kernel.errors import InputError, NotFound
+from quanheng.cli.row_files import BATCH_ROWS, Unread, check_file, columns_of, rows_of, told
+from quanheng.kernel.errors import InputError
 from quanheng.kernel.time import parse_time_ms
 
 if TYPE_CHECKING:
     from quanheng.events.schema import EventDeclaration
     from quanheng.loading.declared import ColumnSource, EventMapping, FileMapping
 
-BATCH_ROWS = 20_000
-SUFFIXES = (".csv", ".parquet", ".jsonl")
+_NO_EVENT = """Allowed: {"id": text, "type": text, "data": object}. Correct it, or name a mapping with --map."""
 _WHOLE = re.compile(r"[+-]?\d+")
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
 
@@ -40,24 +41,12 @@ class Arrival(NamedTuple):
     data: bytes
 
 
-def count_rows(file: Path) -> int:
-    """Rows of the file.
-
-    Raises
-    ------
-    NotFound, InputError : the file cannot be read
-    """
-    _check(file)
-    if file.suffix == ".jsonl":
-        with file.open("rb") as lines:
-            return sum(1 for line in lines if line.strip())
-    import polars as pl
-
-    return int(_scan(file).select(pl.len()).collect().item())
-
-
-def arrivals(file: Path, mapping: FileMapping, events: Mapping[str, EventDeclaration]) -> Iterator[list[Arrival]]:
+def arrivals(
+    file: Path, mapping: FileMapping, events: Mapping[str, EventDeclaration]
+) -> Iterator[list[Arrival | Unread]]:
     """Events of all rows, in order of arrival: an event with a delay comes after the rows that happened meanwhile.
+
+    A row that cannot be read is given as `Unread` in its place.
 
     Parameters
     ----------
@@ -69,19 +58,24 @@ def arrivals(file: Path, mapping: FileMapping, events: Mapping[str, EventDeclara
     ------
     NotFound, InputError : the file cannot be read, or lacks a column that the mapping names
     """
+    _check_columns(file, mapping)
     makers = [_Maker(one, events[one.event], mapping, index) for index, one in enumerate(mapping.events)]
     waiting: list[tuple[int, int, Arrival]] = []
     number = 0
-    for batch in _batches(file):
-        if batch and number == 0:
-            _check_columns(file, batch[0], mapping)
-        ready: list[Arrival] = []
+    for batch in rows_of(file):
+        ready: list[Arrival | Unread] = []
         for row in batch:
             number += 1
+            if isinstance(row, Unread):
+                ready.append(row)
+                continue
             for order, maker in enumerate(makers):
                 made = maker.make(row, number)
                 if made is None:
                     continue
+                if isinstance(made, Unread):
+                    ready.append(made)
+                    break
                 if maker.delay_ms:
                     heappush(waiting, (maker.time_ms + maker.delay_ms, number * len(makers) + order, made))
                     continue
@@ -92,33 +86,27 @@ def arrivals(file: Path, mapping: FileMapping, events: Mapping[str, EventDeclara
     yield [heappop(waiting)[2] for _ in range(len(waiting))]
 
 
-def ready_events(file: Path) -> Iterator[list[Arrival]]:
-    """Events of a .jsonl file whose lines are events already: {"id", "type", "data"}.
+def ready_events(file: Path) -> Iterator[list[Arrival | Unread]]:
+    """Events of a .jsonl file whose lines are events already: {"id", "type", "data"}. A line that is none is `Unread`.
 
     Raises
     ------
-    InputError : a line is no event
+    NotFound : there is no such file
     """
     from quanheng.server.intake import EventIn
 
-    _check(file)
+    check_file(file)
     decoder = msgspec.json.Decoder(EventIn)
-    ready: list[Arrival] = []
+    ready: list[Arrival | Unread] = []
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
                 one = decoder.decode(line)
-            except msgspec.DecodeError as error:
-                raise InputError(
-                    "the line is not an event",
-                    where=f"{file}:{number}",
-                    found=str(error).replace(", got ", ", was "),
-                    allowed='{"id": text, "type": text, "data": object}',
-                    cure="Correct the line, or name a mapping of the pack with --map.",
-                ) from None
-            ready.append(Arrival(number, one.id, one.type, bytes(one.data)))
+                ready.append(Arrival(number, one.id, one.type, bytes(one.data)))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                ready.append(Unread(number, f"line {number} is not an event: {told(error)}. {_NO_EVENT}"))
             if len(ready) >= BATCH_ROWS:
                 yield ready
                 ready = []
@@ -140,7 +128,7 @@ class _Maker:
         shared = one.id is not None and one.id.column in earlier
         self._prefix = f"{one.event}:" if shared else f"{mapping.name}:{one.event}:" if one.id is None else ""
 
-    def make(self, row: Mapping[str, Any], number: int) -> Arrival | None:
+    def make(self, row: Mapping[str, Any], number: int) -> Arrival | Unread | None:
         if self._where is not None and not _equal(row.get(self._where[0]), self._where[1]):
             return None
         data = {}
@@ -151,26 +139,48 @@ class _Maker:
         time_ms = data.get(self._time)
         if isinstance(time_ms, int):
             self.time_ms = time_ms
-        return Arrival(number, self._prefix + _id_of(self._id, row, number), self._type, _encode(data))
+        id = _id_of(self._id, row, number)
+        if not id:
+            return Unread(number, f"{self._type}: the column {self._id and self._id.column!r}, its id, is empty")
+        try:
+            id.encode()
+            return Arrival(number, self._prefix + id, self._type, _encode(data))
+        except UnicodeEncodeError:
+            return Unread(number, f"{self._type}: the row is not UTF-8 text")
 
 
 def _id_of(source: ColumnSource | None, row: Mapping[str, Any], number: int) -> str:
     if source is None:
         return str(number)
-    return str(row.get(source.column)) if source.column else str(source.constant)
+    return _key(row.get(source.column)) or "" if source.column else str(source.constant)
+
+
+def _key(value: Any) -> Any:
+    """A key as text. A column of whole numbers with gaps is often kept as floats: 7.0 is 7, not a number is nothing."""
+    value = _whole(value) if isinstance(value, float) else value
+    return value if value is None or isinstance(value, str) else str(value)
 
 
 def _whole(value: Any) -> Any:
     """An integer where the cell holds one; anything else stays, for the schema check to refuse."""
     if isinstance(value, str):
         return int(value) if _WHOLE.fullmatch(value.strip()) else value
-    if isinstance(value, float | Decimal) and value == int(value):
-        return int(value)
+    if isinstance(value, float | Decimal):
+        value = _finite(value)
+        return int(value) if isinstance(value, float | Decimal) and value == int(value) else value
     return value
 
 
 def _decimal(value: Any) -> Any:
+    value = _finite(value)
     return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+def _finite(value: Any) -> Any:
+    """Not a number is an empty cell, as files of floats write it; the infinite stays as text, to be refused."""
+    if isinstance(value, float | Decimal) and not isfinite(value):
+        return None if isnan(value) else str(value)
+    return value
 
 
 def _truth(value: Any) -> Any:
@@ -179,6 +189,7 @@ def _truth(value: Any) -> Any:
 
 def _moment(value: Any) -> Any:
     """Milliseconds UTC of a date, a time, ISO 8601 text or a number of milliseconds."""
+    value = _finite(value)
     if isinstance(value, dt.date):
         return parse_time_ms(value)
     if isinstance(value, str):
@@ -197,7 +208,7 @@ def _text(value: Any) -> Any:
 
 
 CONVERTERS: dict[str, Callable[[Any], Any]] = {
-    "key": _text,
+    "key": _key,
     "text": _text,
     "choice": _text,
     "integer": _whole,
@@ -215,70 +226,18 @@ def _equal(found: Any, wanted: object) -> bool:
     return bool(found == wanted)
 
 
-def _batches(file: Path) -> Iterator[Sequence[Mapping[str, Any]]]:
-    _check(file)
-    if file.suffix == ".jsonl":
-        yield from _json_batches(file)
-        return
-    for frame in _scan(file).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
-        yield frame.to_dicts()
-
-
-def _json_batches(file: Path) -> Iterator[list[dict[str, Any]]]:
-    decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
-    batch: list[dict[str, Any]] = []
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                batch.append(decoder.decode(line))
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise _unreadable(file, f"line {number}: {str(error).replace(', got ', ', was ')}") from error
-            if len(batch) >= BATCH_ROWS:
-                yield batch
-                batch = []
-    yield batch
-
-
-def _scan(file: Path) -> Any:
-    import polars as pl
-
-    try:
-        # Cells of a .csv file stay text: no guessed type may change an amount or an identifier.
-        frame = pl.scan_parquet(file) if file.suffix == ".parquet" else pl.scan_csv(file, infer_schema=False)
-        frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(file, str(error).splitlines()[0]) from error
-    return frame
-
-
-def _check(file: Path) -> None:
-    if file.suffix not in SUFFIXES:
-        raise InputError(
-            "the kind of file is unknown", where=str(file), found=file.suffix or "none", allowed=", ".join(SUFFIXES),
-            cure="Convert it, or rename it to what it is.",
-        )  # fmt: skip
-    if not file.is_file():
-        raise NotFound("there is no such file", where=str(file), cure="Correct the path.")
-
-
-def _check_columns(file: Path, row: Mapping[str, Any], mapping: FileMapping) -> None:
+def _check_columns(file: Path, mapping: FileMapping) -> None:
+    found = columns_of(file)
     needed = {source.column for one in mapping.events for source in one.fields.values() if source.column}
     needed |= {one.where[0] for one in mapping.events if one.where}
     needed |= {one.id.column for one in mapping.events if one.id is not None and one.id.column}
-    missing = sorted(needed - row.keys())
-    if missing and file.suffix != ".jsonl":
-        raise InputError(
-            "the file lacks columns that the mapping names",
-            where=f"{file}, mapping {mapping.name}",
-            found=", ".join(row),
-            allowed=", ".join(sorted(needed)),
-            cure=f"Missing: {', '.join(missing)}. Choose another mapping with --map, or rename the columns.",
-        )
-
-
-def _unreadable(file: Path, found: str) -> InputError:
-    return InputError(
-        "the file cannot be read", where=str(file), found=found, cure="Check that it is whole, and its suffix right."
+    if found is None or needed <= set(found):
+        return
+    raise InputError(
+        "the file lacks columns that the mapping names",
+        where=f"{file}, mapping {mapping.name}",
+        found=", ".join(found),
+        allowed=", ".join(sorted(needed)),
+        cure=f"Missing: {', '.join(sorted(needed - set(found)))}. Choose another mapping with --map, or rename the "
+        "columns.",
     )

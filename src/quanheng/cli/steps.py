@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from quanheng.cli.admin import administer
 from quanheng.cli.common import HERE, Json, Place, show_json
@@ -47,61 +47,65 @@ def draft(folder: Path, /, *, reason: str = "", json: Json = False, place: Place
     _step(place, json, "draft", files=dict(read_pack(folder).files), reason=reason)
 
 
-@app.command
-def submit(hash: str, /, *, reason: str, json: Json = False, place: Place = HERE) -> None:
-    """Ask others to review a draft. Needs a token of scope author.
+class Judgement(NamedTuple):
+    """A command that takes one version one step further, with a reason."""
+
+    name: str
+    does: str
+    needs: str
+    example: str
+    reason: str
+
+
+JUDGEMENTS = (
+    Judgement(
+        "submit", "Ask others to review a draft.", "a token of scope author",
+        "Losses above 4,000 EUR have doubled", "Why it should be in force.",
+    ),
+    Judgement(
+        "approve", "Approve a version in review.", "a token of scope approve, and another person than its authors",
+        "Backtest read, 12 more reviews a day", "What you looked at.",
+    ),
+    Judgement(
+        "reject", "Reject a version.", "a token of scope approve, and another person than its authors",
+        "The limit has no source", "What is wrong with it.",
+    ),
+    Judgement(
+        "promote", "Make a reviewed version the champion: it decides for everybody, and the one before is retired.",
+        "a token of scope approve, and another person than its authors",
+        "Two weeks at 20 %: fewer losses, no more reviews", "Why.",
+    ),
+    Judgement(
+        "retire", "End the trial of a version.", "a token of scope author", "Too many reviews in the shadow", "Why."
+    ),
+)  # fmt: skip
+
+
+def _add(one: Judgement) -> None:
+    def command(hash: str, /, *, reason: str, json: Json = False, place: Place = HERE) -> None:
+        _step(place, json, one.name, version=hash, reason=reason)
+
+    command.__doc__ = f"""{one.does}
+
+    Needs {one.needs}.
 
     For example:
-      quanheng policy submit 3f9c2a71 --reason "Losses above 4,000 EUR have doubled"
+      quanheng policy {one.name} 3f9c2a71 --reason "{one.example}"
 
     Parameters
     ----------
     hash : str
         First digits of the version's hash, at least 8.
     reason : str
-        Why it should be in force.
+        {one.reason}
     json : bool
         One line of JSON.
     """
-    _step(place, json, "submit", version=hash, reason=reason)
+    app.command(command, name=one.name)
 
 
-@app.command
-def approve(hash: str, /, *, reason: str, json: Json = False, place: Place = HERE) -> None:
-    """Approve a version in review. Needs a token of scope approve, and another person than its authors.
-
-    For example:
-      quanheng policy approve 3f9c2a71 --reason "Backtest read, 12 more reviews a day"
-
-    Parameters
-    ----------
-    hash : str
-        First digits of the version's hash, at least 8.
-    reason : str
-        What you looked at.
-    json : bool
-        One line of JSON.
-    """
-    _step(place, json, "approve", version=hash, reason=reason)
-
-
-@app.command
-def reject(hash: str, /, *, reason: str, json: Json = False, place: Place = HERE) -> None:
-    """Reject a version. Needs a token of scope approve, and another person than its authors.
-
-    For example:
-      quanheng policy reject 3f9c2a71 --reason "The limit has no source"
-
-    Parameters
-    ----------
-    hash : str
-        First digits of the version's hash, at least 8.
-    reason : str
-        What is wrong with it.
-    json : bool
-        One line of JSON.
-    """
-    _step(place, json, "reject", version=hash, reason=reason)
+for _one in JUDGEMENTS:
+    _add(_one)
 
 
 @app.command
@@ -163,46 +167,6 @@ def basis_points(percent: str) -> int:
             "the share cannot be read", where="--percent", found=percent, allowed="0.01 to 99.99, in steps of 0.01"
         )
     return int(points)
-
-
-@app.command
-def promote(hash: str, /, *, reason: str, json: Json = False, place: Place = HERE) -> None:
-    """Make a reviewed version the champion: it decides for everybody, and the one before is retired.
-
-    Needs a token of scope approve, and another person than its authors.
-
-    For example:
-      quanheng policy promote 3f9c2a71 --reason "Two weeks at 20 %: fewer losses, no more reviews"
-
-    Parameters
-    ----------
-    hash : str
-        First digits of the version's hash, at least 8.
-    reason : str
-        Why.
-    json : bool
-        One line of JSON.
-    """
-    _step(place, json, "promote", version=hash, reason=reason)
-
-
-@app.command
-def retire(hash: str, /, *, reason: str, json: Json = False, place: Place = HERE) -> None:
-    """End the trial of a version. Needs a token of scope author.
-
-    For example:
-      quanheng policy retire 3f9c2a71 --reason "Too many reviews in the shadow"
-
-    Parameters
-    ----------
-    hash : str
-        First digits of the version's hash, at least 8.
-    reason : str
-        Why.
-    json : bool
-        One line of JSON.
-    """
-    _step(place, json, "retire", version=hash, reason=reason)
 
 
 @app.command

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from quanheng.kernel.errors import Problem
 
@@ -58,6 +59,21 @@ class Fold:
     delay_ms: int = 0
     current: str = "in"
     empty: int | Decimal | None = None
+
+    @classmethod
+    def of_pack(cls, declared: Any, name: str) -> Fold:
+        """The fold that a pack declares (`loading.declared.Fold`), with the name of its column."""
+        return cls(
+            name=name,
+            of=declared.of,
+            by=declared.by,
+            fold=declared.fold,
+            value=declared.value or None,
+            window_ms=declared.window_ms,
+            delay_ms=declared.delay_ms,
+            current=declared.current,
+            empty=declared.empty,
+        )
 
     @property
     def empty_value(self) -> int | Decimal | None:

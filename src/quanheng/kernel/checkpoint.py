@@ -9,7 +9,6 @@ before the empty line.
 from __future__ import annotations
 
 import base64
-import binascii
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from quanheng.kernel.errors import InputError, LogCorrupt
 
 _ED25519 = b"\x01"
+SIZE_DIGITS_MAX = 20  # Of 2**64.
 
 
 class Checkpoint(NamedTuple):
@@ -74,12 +74,13 @@ def verify(note: str, verifier_key: str) -> Checkpoint:
         or len(lines) < 3
         or not lines[1].isascii()
         or not lines[1].isdigit()
+        or len(lines[1]) > SIZE_DIGITS_MAX
         or str(int(lines[1])) != lines[1]
     ):
         raise InputError("not a checkpoint", found=note[:60], allowed="origin, size, root, an empty line, signatures")
     try:
         root = base64.b64decode(lines[2], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # Not base64, or not even ASCII.
         raise InputError("the root of a checkpoint is not base64", found=lines[2]) from error
     for line in signatures.splitlines():
         parts = line.split(" ")
@@ -97,7 +98,7 @@ def _check_signature(encoded: str, name: str, public: bytes, text: str) -> None:
                 "the checkpoint is signed by another key of the same name", where=name, found=raw[:4].hex()
             )
         Ed25519PublicKey.from_public_bytes(public).verify(raw[4:], text.encode())
-    except (InvalidSignature, binascii.Error) as error:
+    except (InvalidSignature, ValueError) as error:
         raise LogCorrupt(
             "the signature of the checkpoint does not verify",
             where=name,
@@ -109,7 +110,7 @@ def _parse_verifier(verifier_key: str) -> tuple[str, bytes]:
     parts = verifier_key.split("+", 2)
     try:
         raw = base64.b64decode(parts[2], validate=True)
-    except (IndexError, binascii.Error) as error:
+    except (IndexError, ValueError) as error:
         raise InputError("not a verifier key", found=verifier_key[:80], allowed="name+key id+base64") from error
     if len(raw) != 33 or raw[:1] != _ED25519 or _key_id(parts[0], raw[1:]).hex() != parts[1]:
         raise InputError("the verifier key is damaged or of another kind", found=verifier_key[:80], allowed="Ed25519")

@@ -143,7 +143,7 @@ class Money(NamedTuple):
         """This money times an exact rate, rounded once to minor units."""
         if not isinstance(rate, Decimal) or not rate.is_finite() or abs(rate.adjusted()) > DIGITS_MAX:
             raise InputError("a rate is a finite Decimal", found=repr(rate), allowed="1E-60 .. 1E+60")
-        context = decimal.Context(prec=len(str(self.minor)) + len(rate.as_tuple().digits) + abs(rate.adjusted()) + 4)
+        context = decimal.Context(prec=len(str(self.minor)) + len(rate.as_tuple().digits))  # Room for every digit.
         product = context.multiply(Decimal(self.minor), rate)
         return Money(int(product.to_integral_value(rounding, context)), self.currency)
 

@@ -36,7 +36,7 @@ class Snapshot(NamedTuple):
 
 
 class Snapshots:
-    """Snapshots in `folder`; the newest `KEPT` are kept. `broken` lists what was found damaged and passed over."""
+    """Snapshots in `folder`; of each program the newest `KEPT` stay. `broken` lists the damaged, passed over."""
 
     def __init__(self, folder: str | Path, files: Files | None = None) -> None:
         self.folder, self._files = Path(folder), files or Files()
@@ -44,12 +44,15 @@ class Snapshots:
         self.broken: list[str] = []
 
     def write(self, offset: int, program: str, parts: Mapping[str, Part]) -> Path:
-        """Write a snapshot; durable on return. Older ones beyond the newest three of this program are removed."""
+        """Write a snapshot; durable on return. Of this program's older ones the newest two stay, the rest is removed.
+
+        Those of a later offset are left alone: where the log was restored from a copy, they are of another timeline.
+        """
         if offset < 0:
             raise InputError("the offset of a snapshot is not negative", found=str(offset))
         path = self.folder / f"{offset:020d}-{_tag(program)}.snapshot"
         self._files.write_durably(path, _encode(offset, program, parts))
-        for old in self._of(program)[KEPT:]:
+        for old in [name for name in self._of(program) if name <= path.name][KEPT:]:
             self._files.remove(self.folder / old)
         return path
 
@@ -59,12 +62,9 @@ class Snapshots:
             if upto is not None and int(name[:20]) > upto:
                 continue
             try:
-                made = _decode(self._files.read(self.folder / name), name)
+                return _decode(self._files.read(self.folder / name), name)
             except (LogCorrupt, FileNotFoundError) as error:
                 self.broken.append(str(error))
-                continue
-            if program is None or made.program == program:
-                return made
         return None
 
     def _of(self, program: str | None) -> list[str]:

@@ -20,10 +20,6 @@ SLEW = 10
 _US = 1_000
 
 
-def _tell_nobody(off_ms: int) -> None:
-    """Without a listener a jump is only counted."""
-
-
 class SteadyClock:
     """Call it for epoch milliseconds UTC. Not for several threads at once.
 
@@ -32,7 +28,7 @@ class SteadyClock:
     wall : the machine's clock, epoch milliseconds UTC
     monotonic : milliseconds since some moment, never set by anybody; counts sleep of the machine where it can
     jump_ms_max : largest correction at once
-    on_jump : told when the wall clock leaps away: milliseconds it is ahead (negative: behind)
+    on_jump : if given, told when the wall clock leaps away: milliseconds it is ahead (negative: behind)
 
     Attributes
     ----------
@@ -45,7 +41,7 @@ class SteadyClock:
         wall: Callable[[], int],
         monotonic: Callable[[], int],
         jump_ms_max: int,
-        on_jump: Callable[[int], None] = _tell_nobody,
+        on_jump: Callable[[int], None] | None = None,
     ) -> None:
         self.wall, self._monotonic, self._on_jump = wall, monotonic, on_jump
         self._bound_us = self._room_us = jump_ms_max * _US
@@ -78,7 +74,8 @@ class SteadyClock:
         if abs(off_us) > self._bound_us and not self._away:
             self._away = True
             self.jumps += 1
-            self._on_jump(off_us // _US)
+            if self._on_jump is not None:
+                self._on_jump(off_us // _US)
         elif abs(off_us) <= self._room_us:
             self._away = False
 

@@ -57,7 +57,7 @@ def find_packs(points: Iterable[EntryPoint] | None = None) -> dict[str, Traversa
             continue
         try:
             found[point.name] = files(import_module(point.module))
-        except ImportError as error:
+        except Exception as error:  # The boundary: what another distribution runs when it is imported may do anything.
             problems.append(
                 Problem(
                     point.value,
@@ -92,7 +92,7 @@ def load_source(point: EntryPoint | None) -> tuple[SourceMaker | None, str]:
         return None, "no installed distribution brings this source"
     try:
         maker = point.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # The boundary: what another distribution runs when it is imported may do anything.
         return None, f"the source cannot be imported ({error})"
     lacking = [name for name in _SOURCE_HAS if not hasattr(maker, name)]
     if lacking or not callable(maker):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quanheng.loading.declared import ColumnSource, FileMapping
 
 NULL = -(2**63)
+_TEXT_KINDS = frozenset({"key", "text", "choice"})
 _ID, _TYPE, _ARRIVE = "id", "type", "arrive_ms"
 
 
@@ -65,14 +66,7 @@ def read_file(file: Path, mapping: FileMapping, events: Mapping[str, EventDeclar
         raise NotFound(
             "there is no such file", where=str(file), cure="Give the path of a .parquet, .csv or .jsonl file."
         )
-    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
-        ".parquet": pl.read_parquet,
-        ".csv": pl.read_csv,
-        ".jsonl": pl.read_ndjson,
-    }
-    if file.suffix not in readers:
-        raise InputError("the file is of no known kind", where=str(file), found=file.suffix, allowed=", ".join(readers))
-    rows = readers[file.suffix](file)
+    rows = _read(file, _texts(mapping, events))
     wanted = {source.column for one in mapping.events for source in one.fields.values() if source.column}
     wanted |= {one.where[0] for one in mapping.events if one.where}
     if missing := sorted(wanted - set(rows.columns)):
@@ -101,6 +95,36 @@ def read_file(file: Path, mapping: FileMapping, events: Mapping[str, EventDeclar
     return joined.drop("_delayed", "_rank")
 
 
+def _texts(mapping: FileMapping, events: Mapping[str, EventDeclaration]) -> list[str]:
+    """Columns that hold ids, keys and texts: what looks like a number there is none, and 007 is not 7."""
+    sources = [
+        source
+        for one in mapping.events
+        for name, source in one.fields.items()
+        if events[one.event].fields[name].kind in _TEXT_KINDS
+    ]
+    sources += [one.id for one in mapping.events if one.id is not None]
+    compared = {one.where[0] for one in mapping.events if one.where}  # With a value of its own type.
+    return [source.column for source in sources if source.column and source.column not in compared]
+
+
+def _read(file: Path, texts: Sequence[str]) -> pl.DataFrame:
+    as_text = dict.fromkeys(texts, pl.String)
+    readers: dict[str, Callable[[], pl.DataFrame]] = {
+        ".parquet": lambda: pl.read_parquet(file),
+        ".csv": lambda: pl.read_csv(file, schema_overrides=as_text, infer_schema_length=None),
+        ".jsonl": lambda: pl.read_ndjson(file, infer_schema_length=None),
+    }
+    if file.suffix not in readers:
+        raise InputError("the file is of no known kind", where=str(file), found=file.suffix, allowed=", ".join(readers))
+    try:
+        return readers[file.suffix]()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        found = str(error).splitlines()[0]
+        cure = "Check that it is whole, and its suffix right."
+        raise InputError("the file cannot be read", where=str(file), found=found, cure=cure) from error
+
+
 def _expression(source: ColumnSource, kind: str, rows: pl.DataFrame) -> pl.Expr:
     value = pl.col(source.column) if source.column else pl.lit(source.constant)
     if kind == "time":
@@ -109,7 +133,7 @@ def _expression(source: ColumnSource, kind: str, rows: pl.DataFrame) -> pl.Expr:
         if source.column and rows.schema[source.column] == pl.String:
             return value.str.to_datetime(time_unit="ms", time_zone="UTC").dt.epoch("ms")
         return value.cast(pl.Int64)
-    return value.cast(pl.String) if kind in {"key", "text", "choice"} else value
+    return value.cast(pl.String) if kind in _TEXT_KINDS else value
 
 
 def layouts(events: Sequence[EventDeclaration]) -> tuple[EventLayout, ...]:

@@ -107,19 +107,4 @@ def _needed(
             allowed=", ".join(sorted(known)),
             cure="Declare it in features.toml, or take it out of the model's inputs.",
         )
-    folds = [
-        Fold(
-            name=one.name,
-            of=one.of,
-            by=one.by,
-            fold=one.fold,
-            value=one.value or None,
-            window_ms=one.window_ms,
-            delay_ms=one.delay_ms,
-            current=one.current,
-            empty=one.empty,
-        )
-        for one in usable.values()
-        if one.name in needed
-    ]
-    return formulas, folds
+    return formulas, [Fold.of_pack(one, one.name) for one in usable.values() if one.name in needed]

@@ -56,7 +56,7 @@ class Administered(Protocol):
         """Destroy the key of a subject."""
 
     def erasure_note(self) -> str:
-        """What is left to do after an erasure."""
+        """What an erasure did not find, or left to do."""
 
     def propose(self, packs: Any) -> Any:
         """Check packs and rehearse them."""

@@ -105,7 +105,10 @@ DECISION: dict[str, Any] = {
 REJECTS: dict[str, Any] = {
     "operation_id": "getRejects",
     "summary": "Events that were rejected",
-    "description": "Counted, and the newest of them listed with the reason. `after` continues a listing.",
+    "description": (
+        "Counted, and the newest of them listed with the reason, oldest first. With `after` those behind that offset, "
+        "so the offset of the last one seen continues a listing. The newest 1,000 can be listed."
+    ),
     "tags": ["events"],
     "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **answers(400, 401, 403, 503)},
 }

@@ -142,7 +142,9 @@ def read(path: Path | None = None, overrides: Mapping[str, object] | None = None
     for key, value in (overrides or {}).items():
         if value is not None:
             section, _, entry = key.partition(".")
-            raw.setdefault(section, {})[entry] = value
+            laid = raw.setdefault(section, {})
+            if isinstance(laid, dict):  # Else the finding says so.
+                laid[entry] = value
     findings = _findings(raw)
     if findings:
         raise ConfigurationError("; ".join(findings), where=name, cure="See docs/reference/configuration.md.")

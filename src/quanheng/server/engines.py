@@ -57,8 +57,8 @@ class Engine(Protocol):
     def decision(self, offset: int) -> dict[str, Any]:
         """One decision with its evidence."""
 
-    def rejects(self, after: int = 0, limit: int = 100) -> dict[str, Any]:
-        """Requests that were rejected, counted and listed."""
+    def rejects(self, after: int = -1, limit: int = 100) -> dict[str, Any]:
+        """Requests that were rejected, counted; the newest listed, or the first behind the offset `after`."""
 
     def versions(self, pack: str = "") -> dict[str, Any]:
         """Versions of packs with the steps they took."""

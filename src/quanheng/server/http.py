@@ -141,11 +141,11 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
     @get("/v1/rejects", **api.REJECTS)
     async def rejects(
         request: Request,
-        after: Annotated[str, QueryParameter(description="Continue after this offset.")] = "0",
+        after: Annotated[str, QueryParameter(description="List those behind this offset.")] = "",
         limit: Annotated[str, QueryParameter(description="At most so many, 1 to 1000.")] = "100",
     ) -> Response[bytes]:
-        first = whole(after, "after", "0 or the number of the last reject seen", 1 << 62)
-        query = wire.Query(token(request), first, whole(limit, "limit", "1 to 1000", 1_000, 1))
+        behind = whole(after, "after", "0 or the offset of the last reject seen", 1 << 62) if after else -1
+        query = wire.Query(token(request), behind, whole(limit, "limit", "1 to 1000", 1_000, 1))
         return _response(await ask(wire.Kind.REJECTS, query))
 
     @get("/v1/policies", **api.POLICIES)

@@ -24,6 +24,7 @@ from quanheng.server.logs import Log
 
 PATH = "/v1/events"
 EVENTS_SHAPE = '{"id", "type", "data": {...}} or an array of these'
+ID_LENGTH_MAX = 200
 GRACE_S = 0.25  # Beyond the deadline, so that the core's own fall-back answer still arrives.
 
 
@@ -35,7 +36,7 @@ class EventIn(msgspec.Struct, forbid_unknown_fields=True):
     data : the fields of that type
     """
 
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX)]
     type: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     data: msgspec.Raw
 
@@ -197,28 +198,25 @@ class Intake:
         """(events, replies to malformed ones by position, whether the body was one object)."""
         single = body.lstrip()[:1] != b"["
         try:
-            if single:
-                one = _decode_one(body)
-                return [(one.id, one.type, bytes(one.data))], {}, True
-            many = _decode_many(body)
-        except msgspec.ValidationError as error:
-            if single:
-                answer = wire.Answer(422, _malformed_reply(body, error))
-                raise Refused(answer, "malformed") from None
-            try:
-                events, bad = self._split_slowly(body)
-            except (
-                msgspec.DecodeError,
-                UnicodeDecodeError,
-            ) as worse:  # One did not fit, then the JSON ended.
-                raise Refused(wire.Answer(400, error_body(not_json(worse, body))), "not_json") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            events, bad = self._split_one(body) if single else self._split_many(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # Also behind what did not fit.
             raise Refused(wire.Answer(400, error_body(not_json(error, body))), "not_json") from None
-        else:
-            events, bad = [(one.id, one.type, bytes(one.data)) for one in many], {}
-        if len(events) + len(bad) > self._limits.events_max:
+        if not single and len(events) + len(bad) > self._limits.events_max:
             raise self._too_many(len(events) + len(bad))
-        return events, bad, False
+        return events, bad, single
+
+    def _split_one(self, body: bytes) -> tuple[list[tuple[str, str, bytes]], dict[int, bytes]]:
+        try:
+            one = _decode_one(body)
+        except msgspec.ValidationError as error:
+            raise Refused(wire.Answer(422, _malformed_reply(body, error)), "malformed") from None
+        return [(one.id, one.type, bytes(one.data))], {}
+
+    def _split_many(self, body: bytes) -> tuple[list[tuple[str, str, bytes]], dict[int, bytes]]:
+        try:
+            return [(one.id, one.type, bytes(one.data)) for one in _decode_many(body)], {}
+        except msgspec.ValidationError:
+            return self._split_slowly(body)
 
     def _split_slowly(self, body: bytes) -> tuple[list[tuple[str, str, bytes]], dict[int, bytes]]:
         """One by one, so that a malformed event does not stop the rest."""
@@ -345,9 +343,14 @@ def parts_of(error: msgspec.ValidationError, fields: str) -> tuple[str, str, str
 
 
 def _malformed_reply(raw: bytes, error: msgspec.ValidationError, position: int | None = None) -> bytes:
-    """The reply to one malformed event, with its id if that can be read."""
+    """The reply to one malformed event, with its id if that can be read.
+
+    Raises
+    ------
+    msgspec.DecodeError, RecursionError : what stands behind the finding is no JSON at all
+    """
     try:
-        id = msgspec.json.decode(raw, type=_IdOnly).id
+        id = msgspec.json.decode(raw, type=_IdOnly).id[:ID_LENGTH_MAX]
     except msgspec.ValidationError:
         id = ""
     return msgspec.json.encode({"id": id, "status": "rejected", "error": str(_malformed(error, position))})

@@ -57,10 +57,10 @@ class Events(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Query(msgspec.Struct, array_like=True, frozen=True):
-    """A read: the decision of an offset, rejects of the newest `limit`, or the versions of a pack.
+    """A read: the decision of an offset, at most `limit` rejects, or the versions of a pack.
 
     token : SHA-256 of the bearer token
-    offset : log offset (decision), or the first reject wanted
+    offset : log offset (decision), or the one behind which rejects are listed (-1: the newest)
     limit : how many rows at most
     name : of a pack; nothing = all
     """

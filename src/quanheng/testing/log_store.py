@@ -71,9 +71,10 @@ def an_append_at_another_head_is_refused(open_store: Opener) -> None:
     store = open_store()
     epoch = store.acquire("one")
     store.append(row_at(0, 3, epoch), 0, epoch)
-    for first, expected in ((0, 0), (4, 4), (2, 3), (3, 2)):
+    for first, expected in ((0, 0), (4, 4), (2, 3), (5, 3), (3, 2)):
         error = _refused(HeadMoved, store, row_at(first, 1, epoch), expected, epoch)
         assert "does not end where this batch begins" in str(error)
+        assert store.tip().head == 3
     assert [row.first for row in store.read(0)] == [0]
     store.append(row_at(3, 1, epoch), 3, epoch)
     store.close()

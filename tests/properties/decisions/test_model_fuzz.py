@@ -67,7 +67,9 @@ def mutated(rng: random.Random) -> str:
     return "".join(parts)
 
 
-def check(xml: str) -> None:
+def differing(xml: str) -> list[str]:
+    """Decisions to which generated code gives another result than the judge; none where the model is refused."""
+    found = []
     for strict in (True, False):
         try:
             model = read_model(xml.encode("utf-8", "replace"), "fuzz.dmn", strict)
@@ -76,33 +78,26 @@ def check(xml: str) -> None:
         for name in {one.name for one in (*model.definitions.decisions, *model.definitions.services)} - {""}:
             compiled = compile_decision(model, name).judge(GIVEN, 0)
             judged = judge_model(model, name, GIVEN, 0)
-            assert repr(compiled.result) == repr(judged.result), name
-
-
-def inputs(seed: int, count: int) -> None:
-    rng = random.Random(seed)
-    for _ in range(count):
-        xml = mutated(rng)
-        try:
-            check(xml)
-        except Exception as error:
-            raise AssertionError(f"{type(error).__name__}: {error}\n{xml}") from error
+            found += [name] if repr(compiled.result) != repr(judged.result) else []
+    return found
 
 
 def test_the_model_itself_is_right() -> None:
     model = read_model(MODEL.encode(), "everything.dmn")
     assert len(model.decisions) > 8
-    check(MODEL)
+    assert differing(MODEL) == []
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**63))
 def test_any_model_is_refused_or_has_one_result(seed: int) -> None:
-    inputs(seed, 4)
+    xml = mutated(random.Random(seed))
+    assert differing(xml) == [], xml
 
 
 @pytest.mark.long
-@settings(max_examples=5_000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**63))
 def test_many_models(seed: int) -> None:
-    inputs(seed, 20)
+    xml = mutated(random.Random(seed))
+    assert differing(xml) == [], xml

@@ -72,7 +72,9 @@ def test_a_file_is_taken_once_and_every_answer_can_be_read_replayed_and_verified
     assert shown["outcome"] in ("approve", "review", "decline")
     assert json.loads(quanheng("replay", str(decision), "--json"))["same"] is True
     assert "there is no decision with this offset" in quanheng("decision", "0", code=2)
-    quanheng("erase", "party.customer", "1", "--yes")
+    assert "is recorded at offset" in (told := quanheng("erase", "party.customer", "1", "--yes"))
+    assert told.endswith("; the key is destroyed\n")
+    assert "; no key was there" in quanheng("erase", "party.customer", "1", "--yes")
     assert "are as they were written" in quanheng("log", "verify")
 
 

@@ -10,10 +10,13 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from quanheng.cli.rows import CONVERTERS, Arrival, arrivals, count_rows, ready_events
+from quanheng.cli.main import main
+from quanheng.cli.row_files import Unread, count_rows
+from quanheng.cli.rows import CONVERTERS, Arrival, arrivals, ready_events
 from quanheng.events.schema import EventDeclaration, FieldDeclaration
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.loading.declared import ColumnSource, EventMapping, FileMapping
+from quanheng.loading.new import new_pack
 
 EVENTS = {
     "pay": EventDeclaration(
@@ -76,6 +79,9 @@ def test_every_kind_of_file_gives_the_same_events_in_order_of_arrival(tmp_path, 
     ("kind", "cell", "value"),
     [
         ("integer", " 12 ", 12), ("integer", "1.5", "1.5"), ("integer", "x", "x"), ("integer", 3.0, 3), ("integer", Decimal("2"), 2), ("integer", 2.5, 2.5),
+        ("integer", float("nan"), None), ("integer", float("inf"), "inf"), ("integer", Decimal("NaN"), None),
+        ("decimal", float("nan"), None), ("decimal", float("-inf"), "-inf"), ("time", float("nan"), None),
+        ("key", 7.0, "7"), ("key", 7.5, "7.5"), ("key", float("nan"), None),
         ("key", 5, "5"), ("text", None, None), ("decimal", 0.1, Decimal("0.1")), ("decimal", "0.1", "0.1"),
         ("boolean", "TRUE", True), ("boolean", "0", False), ("boolean", 1, True), ("boolean", "maybe", "maybe"),
         ("time", dt.date(2020, 1, 1), START), ("time", "2020-01-01T00:00:00Z", START), ("time", "1577836800000", START), ("time", 5, 5), ("time", "soon", "soon"),
@@ -96,13 +102,62 @@ def test_lines_that_are_events_already(tmp_path):
     file = tmp_path / "events.jsonl"
     file.write_text('{"id":"a","type":"pay","data":{"x":1}}\n\n{"id":"b","type":"pay","data":{}}\n')
     assert [one for batch in ready_events(file) for one in batch] == [Arrival(1, "a", "pay", b'{"x":1}'), Arrival(3, "b", "pay", b"{}")]
-    file.write_text('{"id":5,"type":"pay","data":{}}\n')
-    with pytest.raises(InputError) as error:
-        list(ready_events(file))
-    assert str(error.value) == (
-        f"{file}:1: the line is not an event; was Expected `str`, was `int` - at `$.id`; "
-        'allowed: {"id": text, "type": text, "data": object}. Correct the line, or name a mapping of the pack with --map.'
-    )
+    assert count_rows(file) == 2
+
+
+def test_a_line_that_is_no_event_is_told_and_the_rest_goes_on(tmp_path):
+    file = tmp_path / "events.jsonl"
+    good, allowed = b'{"id":"a","type":"pay","data":{}}', 'Allowed: {"id": text, "type": text, "data": object}. Correct it, or name a mapping with --map.'
+    bad = [b'{"id":5,"type":"pay","data":{}}', b"nonsense", b'{"id":"\xff"}', b"[" * 10_000]
+    file.write_bytes(b"\n".join([good, *bad, good]) + b"\n")
+    [found] = ready_events(file)
+    assert [one.row for one in found] == [1, 2, 3, 4, 5, 6]
+    assert found[1] == Unread(2, f"line 2 is not an event: Expected `str`, was `int` - at `$.id`. {allowed}")
+    assert all(isinstance(one, Unread) and allowed in one.error for one in found[1:5])
+    assert (found[0], found[5]) == (Arrival(1, "a", "pay", b"{}"), Arrival(6, "a", "pay", b"{}"))
+
+
+HEADER = b"n,t,c,m,r,bad\n"
+ROW = b"%d,2020-01-01,7,100,,0\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "error"),
+    [
+        (".csv", b"9,2020-01-01,7,100,,0,0\n", "line 3: the row has 7 cells, the header has 6"),
+        (".csv", b'9,"2020-01-01\n",7\n', "lines 3 to 4: the row has 3 cells, the header has 6"),
+        (".csv", b'9,"2020-01-01"x,7,100,,0\n', "line 3 cannot be read: ',' expected after '\"'"),
+        (".csv", b"9,2020-01-01,\xff,100,,0\n", "pay: the row is not UTF-8 text"),
+        (".csv", b"\xff,2020-01-01,7,100,,0\n", "pay: the row is not UTF-8 text"),
+        (".csv", b",2020-01-01,7,100,,0\n", "pay: the column 'n', its id, is empty"),
+        (".jsonl", b"x\n", "line 2 is not a JSON object: JSON is malformed: invalid character (byte 0)"),
+        (".jsonl", b"[1]\n", "line 2 is not a JSON object: Expected `object`, was `array`"),
+        (".jsonl", b'{"c":"\xff"}\n', "line 2 is not a JSON object: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+        (".jsonl", b'{"a":' + b"[" * 10_000 + b"\n", "line 2 is not a JSON object: maximum recursion depth exceeded while deserializing an object"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path, kind, row, error):
+    file = tmp_path / f"rows{kind}"
+    good = [HEADER + ROW % 1, ROW % 3] if kind == ".csv" else [b'{"n":1,"t":"2020-01-01","c":7,"m":1}\n', b'{"n":3}\n']
+    file.write_bytes(row.join(good))
+    [first, unread, last] = [one for batch in arrivals(file, MAPPING, EVENTS) for one in batch]
+    assert unread == Unread(2, error)
+    assert [(one.row, one.id) for one in (first, last)] == [(1, "1"), (3, "3")]
+    assert count_rows(file) == 3
+
+
+def test_a_quote_that_is_never_closed_names_the_lines_it_takes(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_bytes(HEADER + ROW % 1 + b'2,"2020-01-01,7,100,,0\n' + ROW % 3)
+    [first, unread] = [one for batch in arrivals(file, MAPPING, EVENTS) for one in batch]
+    assert (first.row, unread) == (1, Unread(2, "lines 3 to 4 cannot be read: unexpected end of data"))
+
+
+def test_an_empty_line_is_no_row_and_a_byte_order_mark_no_part_of_a_name(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_bytes(b"\xef\xbb\xbf" + HEADER + b"\n" + ROW % 1 + b"\n")
+    assert [one.row for batch in arrivals(file, MAPPING, EVENTS) for one in batch] == [1]
+    assert count_rows(file) == 1
 
 
 def test_a_file_that_lacks_a_column_is_told_before_anything_is_sent(tmp_path):
@@ -122,7 +177,9 @@ def test_a_file_that_lacks_a_column_is_told_before_anything_is_sent(tmp_path):
         ("rows.xlsx", b"", InputError, "the kind of file is unknown; was .xlsx; allowed: .csv, .parquet, .jsonl. Convert it, or rename"),
         ("none.csv", None, NotFound, "there is no such file. Correct the path."),
         ("rows.parquet", b"nonsense", InputError, "the file cannot be read; was "),
-        ("rows.jsonl", b"[1]\n", InputError, "the file cannot be read; was line 1: Expected `object`, was `array`"),
+        ("rows.csv", b"", InputError, "the file cannot be read; was no header in line 1. Check that it is whole"),
+        ("rows.csv", b'"n\n', InputError, "the file cannot be read; was line 1: unexpected end of data"),
+        ("rows.csv", b"n,t,n\n", InputError, "the file cannot be read; was two columns of the name 'n'"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told(tmp_path, name, content, error, text):
@@ -132,3 +189,22 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path, name, content, error, text
     with pytest.raises(error) as raised:
         list(arrivals(file, MAPPING, EVENTS))
     assert str(raised.value).startswith(f"{file}: {text}")
+
+
+def test_rows_that_are_not_taken_are_counted_and_stand_in_the_rejects_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    new_pack("my_shop", tmp_path / "my_shop")
+    (tmp_path / "my_shop" / "mappings").mkdir()
+    (tmp_path / "my_shop" / "mappings" / "rows.toml").write_text(
+        'title = {en = "Rows", zh = "行"}\n[event."my_shop.request"]\nid = {column = "n"}\nfields.time_ms = {column = "t"}\n'
+        'fields.customer = {column = "c"}\nfields.amount_minor = {column = "m"}\nfields.currency = {constant = "EUR"}\n'
+    )
+    (tmp_path / "quanheng.toml").write_text('[packs]\nload = ["my_shop"]\nfolders = ["my_shop"]\n[limits]\nevents_max = 2\n')
+    (tmp_path / "rows.csv").write_bytes(b"n,t,c,m\n1,2026-01-01,a,100\n2,2026-01-01\n,2026-01-01,a,100\n4,2026-01-01,a,-5\n5,2026-01-01,a,100\n")
+    assert main(["ingest", "rows.csv", "--map", "rows", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (found["rows"], found["events"], found["decided"], found["rejected"]) == (5, 5, 2, 3)
+    rejects = [json.loads(line) for line in (tmp_path / "rows.csv.rejects.jsonl").read_text().splitlines()]
+    assert [(one["row"], one["error"].partition(":")[0]) for one in rejects] == [
+        (2, "line 3"), (3, "my_shop.request"), (4, "my_shop.request.amount_minor"),
+    ]  # fmt: skip

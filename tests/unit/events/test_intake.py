@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quanheng.events.intake import EventFact, Intake, Refusal, Request, decode_event_body
+from quanheng.events.intake import DATA_BYTES_MAX, EventFact, Intake, Refusal, Request, decode_event_body
 from quanheng.events.schema import NO_KEY, EventDeclaration, EventType, FieldDeclaration
 
 RECEIVED_MS = 1_700_000_000_000
@@ -110,6 +110,37 @@ def test_a_refusal_says_why(request_, message):
     assert isinstance(refusal, Refusal)
     assert refusal.request is request_
     assert str(refusal.error) == message
+
+
+def test_ids_and_data_up_to_the_bound_are_taken_and_one_more_is_not():
+    data = payment().data
+    for id in ("x" * 200, "客" * 200, "x" * 199 + "é"):
+        assert isinstance(read_all(payment(id))[0], EventFact)
+        assert isinstance(read_all(payment(id + "y"))[0], Refusal)
+    padded = data + b" " * (DATA_BYTES_MAX - len(data))
+    for id in ("r1", "客"):
+        fact, refusal = read_all(
+            Request("shop", id, "test.payment", padded), Request("shop", id, "test.payment", padded + b" ")
+        )
+        assert isinstance(fact, EventFact)
+        assert str(refusal.error) == (
+            "test.payment: the event's data is too large; was 65537 bytes; allowed: at most 65536 bytes. "
+            "Send only declared fields, without padding."
+        )
+
+
+def test_an_event_up_to_a_day_ahead_is_taken():
+    [fact, refusal] = read_all(payment(time_ms=RECEIVED_MS + 86_400_000), payment(time_ms=RECEIVED_MS + 86_400_001))
+    assert isinstance(fact, EventFact)
+    assert isinstance(refusal, Refusal)
+
+
+def test_pseudonyms_that_are_remembered_are_bounded(monkeypatch):
+    monkeypatch.setattr("quanheng.events.intake.PSEUDONYMS_KEPT_MAX", 3)
+    known = Intake({PAYMENT.name: PAYMENT}, PlainRing()).pseudonyms
+    for number in range(20):
+        assert known["a", str(number % 5)] == PlainRing().pseudonym("a", str(number % 5))
+        assert len(known.of("a")) <= 3
 
 
 def test_a_very_long_type_is_cut_in_the_text():

@@ -118,6 +118,15 @@ def test_the_newest_three_of_each_program_are_kept(snapshots, tmp_path):
     assert len(list((tmp_path / "snapshots").iterdir())) == 4
 
 
+def test_a_snapshot_of_a_restored_log_is_kept_though_those_of_its_lost_future_are_later(snapshots):
+    for offset in (20, 30, 40):
+        snapshots.write(offset, "a", {})
+    for offset in (5, 6, 7, 8):
+        snapshots.write(offset, "a", {})
+        assert snapshots.newest(upto=10).offset == offset
+    assert snapshots.newest(upto=5) is None, "its own older ones make room"
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "other"])
 def test_a_damaged_snapshot_is_reported_and_the_older_one_used(snapshots, damage):
     snapshots.write(10, "a", PARTS)

@@ -65,6 +65,28 @@ def test_known_inclusion_and_consistency_paths():
     assert proof.consistency_path(6, 7, range_hash) == (k, j, slow_root(d[:4]))
 
 
+def test_a_path_that_is_too_short_or_too_long_proves_nothing():
+    """What its hashes lead to is the claimed root, yet it is no path of a tree of that size."""
+    one, two = (sha256(b"\x00" + LEAVES[i]).digest() for i in (0, 1))
+    both, extra = proof.node_hash(one, two), sha256(b"another").digest()
+    assert proof.verify_inclusion(proof.InclusionProof(0, 2, one, (two,), both))
+    assert not proof.verify_inclusion(proof.InclusionProof(0, 8, one, (two,), both))
+    assert not proof.verify_inclusion(proof.InclusionProof(0, 8, both, (), both))
+    assert not proof.verify_inclusion(proof.InclusionProof(0, 2, one, (two, extra), proof.node_hash(extra, both)))
+    assert not proof.verify_inclusion(proof.InclusionProof(2, 2, one, (two,), both))
+    assert proof.verify_consistency(proof.ConsistencyProof(1, 2, one, both, (two,)))
+    assert not proof.verify_consistency(proof.ConsistencyProof(1, 8, one, both, (two,)))
+    assert not proof.verify_consistency(proof.ConsistencyProof(3, 4, both, both, ()))
+    longer = proof.ConsistencyProof(3, 4, *(proof.node_hash(extra, slow_root(LEAVES[:n])) for n in (3, 4)), ())
+    path = proof.consistency_path(3, 4, range_hash)
+    assert not proof.verify_consistency(longer._replace(path=(*path, extra)))
+    whole = proof.ConsistencyProof(0, 2, proof.EMPTY_ROOT, both, ())
+    assert proof.verify_consistency(whole)
+    same = {"old_size": 2, "old_root": both}
+    for wrong in ({"old_root": one}, {"path": (two,)}, {"old_size": 2}, {**same, "path": (two,)}):
+        assert not proof.verify_consistency(whole._replace(**wrong)), wrong
+
+
 def test_impossible_questions():
     with pytest.raises(ValueError, match="leaf index 7 is outside a tree of 7 leaves"):
         proof.inclusion_path(7, 7, range_hash)
@@ -113,11 +135,17 @@ def test_a_changed_checkpoint_is_refused(signer):
         checkpoint.verify(note, checkpoint.Signer("bank.example/log", bytes(32)).verifier_key())
     with pytest.raises(LogCorrupt, match="not signed by the expected key"):
         checkpoint.verify(note, checkpoint.Signer("other", bytes(32)).verifier_key())
+    with pytest.raises(LogCorrupt, match="the signature of the checkpoint does not verify"):
+        checkpoint.verify(note[:-2] + "é\n", key)
     extra = note.replace("\n\n", "\n\n— witness.example AAAA\n")  # Other signatures beside ours do no harm.
     assert checkpoint.verify(extra, key).size == 12
 
 
-@pytest.mark.parametrize("note", ["", "a\n1\n", "a\n01\nAAAA\n\n", "a\n-1\nAAAA\n\n", "a\n1\n\n"])
+@pytest.mark.parametrize(
+    "note",
+    ["", "a\n1\n", "a\n01\nAAAA\n\n", "a\n-1\nAAAA\n\n", "a\n1\n\n",
+     f"a\n{'9' * 5000}\nAAAA\n\n", "a\n1\nAé\n\n"],
+)  # fmt: skip
 def test_what_is_no_checkpoint(signer, note):
     with pytest.raises(InputError, match=r"not a checkpoint|is not base64"):
         checkpoint.verify(note, signer.verifier_key())
@@ -134,3 +162,9 @@ def test_names_and_keys_that_do_not_fit():
             checkpoint.Signer(name, bytes(32))
     with pytest.raises(InputError, match=r"not a verifier key; was 'nonsense'|not a verifier key; was nonsense"):
         checkpoint.verify("a\n1\nAAAA\n\n", "nonsense")
+    with pytest.raises(InputError, match=r"not a verifier key; was a\+b\+é"):
+        checkpoint.verify("a\n1\nAAAA\n\n", "a+b+é")
+    name, key_id, key = checkpoint.Signer("bank.example/log", bytes(32)).verifier_key().split("+", 2)
+    other = base64.b64encode(b"\x02" + base64.b64decode(key)[1:]).decode()  # The same bytes, said to be another kind.
+    with pytest.raises(InputError, match="the verifier key is damaged or of another kind"):
+        checkpoint.verify("a\n1\nAAAA\n\n", f"{name}+{key_id}+{other}")

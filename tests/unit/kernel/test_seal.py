@@ -257,8 +257,22 @@ def test_a_key_erased_by_another_process_is_not_used_from_memory(tmp_path):
     other.erase(subject)
     with pytest.raises(DataErased):
         ring.unseal(subject, b"h", sealed)
+    [again] = ring.seal_many([subject], [b"h"], [b"q"])
+    other.erase(subject)
+    [back] = ring.seal_many([subject], [b"h"], [b"r"])  # Not under the key in memory: nobody finds it again.
+    assert other.unseal(subject, b"h", back) == b"r"
+    assert ring.unseal_many([subject] * 3, [b"h"] * 3, [sealed, again, back]) == [None, None, b"r"]
+    other.erase(subject)
+    assert ring.unseal_many([subject], [b"h"], [back]) == [None]
     ring.close()
     other.close()
+
+
+def test_an_older_erasure_that_comes_later_does_not_undo_the_mark_of_the_newer(ring):
+    subject = ring.pseudonym("customer", "1")
+    for upto, marked in ((4, 4), (9, 9), (4, 9)):
+        ring.erase(subject, upto)
+        assert ring.erased_upto(subject) == marked
 
 
 def test_more_subjects_than_the_cache_holds(ring, monkeypatch):
@@ -269,6 +283,8 @@ def test_more_subjects_than_the_cache_holds(ring, monkeypatch):
     for at in range(0, 35, 7):
         sealed += ring.seal_many(subjects[at : at + 7], [b"h"] * 7, [b"p"] * 7)
     assert len(ring._keys) <= 20
+    assert len(ring._pseudonyms) <= 10
+    assert [ring.pseudonym("customer", str(i)) for i in range(35)] == subjects
     assert all(ring.unseal(s, b"h", part) == b"p" for s, part in zip(subjects, sealed, strict=True))
     assert ring.seal_many(subjects, [b"h"] * 35, [b"p"] * 35)
 

@@ -40,6 +40,9 @@ def test_money_is_rounded_only_when_told_how():
     assert Money.of(Decimal("0.125"), "EUR", ROUND_HALF_UP) == Money(13, "EUR")
     assert Money.of(Decimal("0.125"), "EUR", "ROUND_HALF_EVEN") == Money(12, "EUR")
     assert Money.of(7, "EUR") == Money(700, "EUR")
+    assert Money.of(Decimal("1E+57"), "EUR") == Money(10**59, "EUR")
+    assert Money(-(10**30) + 1, "EUR").times(Decimal("1.000000000000000000000000000001")).minor == -(10**30)
+    assert Money(5, "EUR").times(Decimal("0.1"), ROUND_HALF_UP) == Money(1, "EUR")
     with pytest.raises(InputError, match=r"EUR has 2 decimals; was 0\.125\. Say how to round"):
         Money.of(Decimal("0.125"), "EUR")
 
@@ -60,6 +63,7 @@ def test_parts_go_to_the_largest_remainder_and_then_to_the_earlier():
         (lambda: Money.of(1.5, "EUR"), r"money is made from Decimal or int; was float\. Use Money\.parse"),
         (lambda: Money.of(True, "EUR"), "money is made from Decimal or int; was bool"),
         (lambda: Money.of(Decimal("1E+70"), "EUR"), "the amount is too long; was 1E[+]70; allowed: at most 60 digits"),
+        (lambda: Money.of(Decimal("1E+58"), "EUR"), "the amount is too long; was 1E[+]58; allowed: at most 60 digits"),
         (lambda: Money.of(Decimal("0." + "1" * 61), "EUR", "ROUND_DOWN"), "the amount is too long"),
         (lambda: Money.parse("1" * 61 + " EUR"), "not an amount of money"),
         (lambda: Money(1, "EUR").times(Decimal("1E+99")), "allowed: 1E-60 .. 1E"),

@@ -10,6 +10,7 @@ import pytest
 from quanheng.kernel.errors import DeclarationError, NotFound
 from quanheng.loading import check_pack, find_packs, load_packs, read_pack, read_packs
 from quanheng.loading.checks.manifest import meets
+from quanheng.loading.find import load_source
 from quanheng.loading.new import starter_files
 
 
@@ -58,6 +59,15 @@ def test_two_packs_of_one_name_and_a_package_that_is_gone_are_reported_together(
             "Uninstall one, or rename the entry point and the pack."
         ),
     ]
+
+
+def test_a_package_that_fails_while_it_is_imported_is_a_problem_too(tmp_path, monkeypatch):
+    (tmp_path / "failing_pack.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(DeclarationError, match=r"cannot be imported \(division by zero\); was failing"):
+        find_packs([EntryPoint("failing", "failing_pack", "quanheng.packs")])
+    found, why = load_source(EntryPoint("failing", "failing_pack:Source", "quanheng.sources"))
+    assert (found, why) == (None, "the source cannot be imported (division by zero)")
 
 
 def test_required_packs_come_first_and_once():

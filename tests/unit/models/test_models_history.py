@@ -64,6 +64,27 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
         read_file(tmp_path / "less.parquet", PACK.mappings[0], EVENTS)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_keys_of_a_file_are_texts_though_they_look_like_numbers(tmp_path, suffix):
+    rows = till().head(400).with_columns(pl.col("when").dt.to_string("iso:strict") + "Z", pl.col("who").cast(pl.String))
+    named = rows["who"].to_list()
+    named[0], named[1], named[-1] = "007", "7", "person"  # The last is beyond what a reader looks at to guess types.
+    rows = rows.with_columns(pl.Series("who", named))
+    path = tmp_path / f"till{suffix}"
+    rows.write_csv(path) if suffix == ".csv" else rows.write_ndjson(path)
+    read = read_file(path, PACK.mappings[0], EVENTS)
+    assert {"007", "7", "person"} <= set(read["buyer"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.parquet", b"x"), ("a.csv", b""), ("a.jsonl", b"x\n"), ("b.csv", b"a\n1,2\n")]
+)
+def test_a_file_that_is_broken_is_told(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name}: the file cannot be read; was .*Check that it is whole"):
+        read_file(tmp_path / name, PACK.mappings[0], EVENTS)
+
+
 def test_keys_and_numbers_are_exact_integers(file):
     events = history(read_file(file, PACK.mappings[0], EVENTS), PACK.events)
     sales = events.rows_of("shop.sale")

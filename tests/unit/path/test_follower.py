@@ -7,6 +7,7 @@ from shop import ask, opened
 from test_engine import fill
 
 from quanheng import recovery
+from quanheng.decisions.versions import Versions
 from quanheng.follower import write_snapshot
 from quanheng.kernel.errors import LogCorrupt
 from quanheng.kernel.snapshot import Snapshots
@@ -54,6 +55,20 @@ def test_a_snapshot_that_differs_from_a_full_replay_is_found(tmp_path):
     assert "Delete" in str(caught.value)
 
 
+def test_a_snapshot_of_another_timeline_at_the_same_offset_is_written_anew(tmp_path):
+    engine = opened(tmp_path)
+    fill(engine, seed=28, groups=4)
+    engine.close()
+    head = write_snapshot(tmp_path / "data").offset
+    [file] = (tmp_path / "data" / "snapshots").glob("*.snapshot")
+    found = Snapshots(tmp_path / "data" / "snapshots").newest()
+    Snapshots(tmp_path / "data" / "snapshots").write(head, found.program, {**found.parts, "chain": bytes(32)})
+    followed = write_snapshot(tmp_path / "data")
+    assert (followed.offset, followed.written) == (head, True)
+    assert [*(tmp_path / "data" / "snapshots").glob("*.snapshot")] == [file]
+    assert Snapshots(tmp_path / "data" / "snapshots").newest().parts["chain"] == found.parts["chain"]
+
+
 def test_a_broken_snapshot_is_passed_over(tmp_path):
     engine = opened(tmp_path)
     fill(engine, seed=27, groups=4)
@@ -67,4 +82,41 @@ def test_a_broken_snapshot_is_passed_over(tmp_path):
     engine = opened(tmp_path)
     assert engine.state.digest() == live
     assert engine.snapshots.broken
+    engine.close()
+
+
+def folds(state) -> dict[str, object]:
+    """Every fold of a state, by name; a new one that is not listed here fails the test."""
+    apart = ("program", "features", "sources", "lists")
+    held = {name: value for name, value in vars(state).items() if name not in apart}
+    del held["overflows"]  # Of this process alone.
+    held["rejects"], held["versions"] = list(state.rejects), state.versions.keep()
+    digests = (state.features.digest(), [one.digest() for one in state.sources], state.lists.digest())
+    return {**held, "activation": state.program.activation, "digests": digests}
+
+
+def test_a_snapshot_holds_every_fold_and_the_digest_depends_on_each(tmp_path):
+    engine = opened(tmp_path)
+    fill(engine, seed=29)
+    engine.issue_token("shop", ["read"])
+    engine.erase("party.customer", "c1")
+    live, digest = folds(engine.state), engine.state.digest()
+    engine.close()
+    write_snapshot(tmp_path / "data")
+    folded = []
+    engine = opened(tmp_path, progress=lambda done, total: folded.append(done))
+    assert folded == [], "nothing was left to fold after the snapshot"
+    assert folds(engine.state) == live
+    assert engine.state.digest() == digest
+    changes = {
+        "head": 1, "received_ms": 1, "actors": {}, "decided": {}, "events": {}, "rejected": 0, "rejects": [],
+        "erasures": {}, "versions": Versions(),
+    }  # fmt: skip
+    assert {*changes, "activation", "digests"} == set(live)
+    for name, other in changes.items():
+        was = getattr(engine.state, name)
+        setattr(engine.state, name, other)
+        assert engine.state.digest() != digest, name
+        setattr(engine.state, name, was)
+    assert engine.state.digest() == digest
     engine.close()

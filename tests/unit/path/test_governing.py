@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from hashlib import blake2b
 
 import msgspec
 import pytest
@@ -313,6 +314,24 @@ def test_an_event_without_a_subject_falls_by_its_request():
     taken = [event.request_key for event in events if one.takes(event)]  # type: ignore[arg-type]
     assert abs(len(taken) - 1_000) < 5 * 750**0.5
     assert taken == [event.request_key for event in events if one.takes(event)]  # type: ignore[arg-type]
+
+
+def test_a_share_ends_at_its_last_basis_point():
+    """Each of the 10,000 parts falls to one arm: a subject is in from the share on that its own part begins."""
+    for number in range(50):
+        event = Keyed(NO_KEY, number.to_bytes(16))
+        least = next(bp for bp in range(10_001) if of_share(bp).takes(event))  # type: ignore[arg-type]
+        assert least > 0, "no share takes nobody"
+        assert not of_share(least - 1).takes(event)  # type: ignore[arg-type]
+    everybody = of_share(10_000)
+    assert all(everybody.takes(Keyed(NO_KEY, n.to_bytes(16))) for n in range(500))  # type: ignore[arg-type]
+    part = int.from_bytes(blake2b((7).to_bytes(16), key=bytes.fromhex("ab" * 32), digest_size=8).digest()) % 10_000
+    seven = Keyed(NO_KEY, (7).to_bytes(16))
+    assert [of_share(part + more).takes(seven) for more in (0, 1)] == [False, True]  # type: ignore[arg-type]
+
+
+def of_share(share_bp: int) -> Challenger:
+    return Challenger(None, "shop", frozenset({16}), "ab" * 32, share_bp)  # type: ignore[arg-type]
 
 
 class Keyed(msgspec.Struct):

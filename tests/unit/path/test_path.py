@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from shop import DAY_MS, LIMIT_MINOR, T0, HandClock, ask, opened
+from shop import DAY_MS, LIMIT_MINOR, T0, HandClock, ask, opened, packs, shop
 
 from quanheng.decisions.policy import Judgement
-from quanheng.events.intake import Intake, Refusal
+from quanheng.events.intake import Intake, Refusal, Request
 from quanheng.facts import DECIDED, FAILED, LATE
+from quanheng.loading.find import read_packs
+from quanheng.loading.pack import load_packs
 from quanheng.path import Repeat, Taken, handle
 from quanheng.program import Program
 from quanheng.rehearsal import PlainPseudonyms
@@ -214,3 +216,51 @@ def test_time_is_told_never_read(tmp_path):
     stamps = [engine.log.record(offset).received_ms for offset in range(engine.log.head)]
     assert stamps == [T0 - DAY_MS] * 5
     engine.close()
+
+
+NOTE = """[event."shop.note"]
+title = {en = "A note that nobody decides", zh = "备注"}
+[event."shop.note".fields]
+time_ms = {type = "time"}
+
+"""
+
+
+def note(id: str) -> Request:
+    return Request("web", id, "shop.note", b'{"time_ms":%d}' % T0)
+
+
+def test_events_that_nobody_decides_take_one_offset_wherever_they_stand(tmp_path):
+    engine = opened(tmp_path)
+    engine.activate(packs(("events.toml", '[event."shop.request"]', NOTE + '[event."shop.request"]')))
+    first = engine.log.head
+    sent = [note("n1"), ask("a"), note("n2"), ask("bad", -1), note("n3"), ask("b")]
+    replies = engine.submit(sent)
+    assert [reply.status for reply in replies] == ["recorded", "decided", "recorded", "rejected", "recorded", "decided"]
+    assert [reply.offset - first for reply in replies] == [0, 1, 3, -1 - first, 5, 6]
+    assert engine.log.head == engine.state.head == first + 8
+    for one, reply in zip(sent, replies, strict=True):
+        if reply.status != "rejected":
+            assert engine.reader.event(reply.offset).body.id == one.id
+            assert (engine.reader.decision_of(reply.offset) is None) == one.id.startswith("n")
+    assert engine.rejects()["items"][0]["offset"] == first + 4
+    assert [reply.status for reply in engine.submit(sent)] == ["repeated"] * 3 + ["rejected"] + ["repeated"] * 2
+    engine.close()
+
+
+def test_a_flow_by_the_clock_of_events_takes_the_parameters_of_each_events_own_day():
+    lower = '{from = 2026-01-14, value = 10_000, source = "Lower"},\n]\n\n[parameter.customer_count_1d_max]'
+    changed = shop(
+        ("pack.toml", 'decide   = "answer"', 'clock = "event"\ndecide   = "answer"'),
+        ("parameters/limits.toml", "]\n\n[parameter.customer_count_1d_max]", f"  {lower}"),
+    )
+    declared = load_packs(["shop"], {"party": read_packs()["party"], "shop": changed})
+    state = State(Program(declared, {"shop.request": 16}))
+    days = (T0 - 2 * DAY_MS, T0, T0 - 2 * DAY_MS - 1, 1_768_348_799_999, 1_768_348_800_000)  # The last two: midnight.
+    group = take(state, *(ask(str(at), 20_000, customer=str(at), at=at) for at in days), received_ms=T0)
+    outcomes = ["approve", "decline", "approve", "approve", "decline"]
+    assert [item.decision.body.outcome for item in group.items] == outcomes
+    alone = [take(state, ask(f"alone {at}", 20_000, customer=str(at), at=at)).items[0] for at in days]
+    assert [item.decision.body.outcome for item in alone] == outcomes
+    early = take(state, ask("early", 20_000, at=0)).items[0].decision.body
+    assert (early.outcome, early.status) == ("approve", DECIDED), "before its first date a parameter is null"

@@ -86,6 +86,21 @@ def test_reasons_of_all_that_reached_the_outcome_are_given(engine):
     assert sorted(reply.reasons) == ["odd_amount", "too_many_requests"]
 
 
+def test_a_policy_that_raises_takes_no_other_packs_opinion_with_it(engine, monkeypatch):
+    def policy(values):
+        raise ZeroDivisionError
+
+    [code] = {engine.state.program.codes["shop.request"]}
+    [flow] = [one for one in engine.state.program.flows[code] if one.name == "shop.answer"]
+    monkeypatch.setattr(flow, "quick", policy)
+    [even, odd] = engine.submit([ask("a", 20_000), ask("b", 20_001)])
+    for reply, outcome, reasons in ((even, "approve", []), (odd, "review", ["odd_amount"])):
+        opinions = {one["flow"]: one for one in engine.decision(reply.decision)["opinions"]}
+        assert (opinions["shop.answer"]["status"], opinions["shop.answer"]["outcome"]) == ("failed", "review")
+        theirs = opinions["second.look"]
+        assert (theirs["status"], theirs["outcome"], theirs["reasons"]) == ("decided", outcome, reasons)
+
+
 def test_a_flow_that_comes_too_late_answers_with_its_own_fallback(engine):
     [reply] = engine.submit([ask("a", deadline_ms=1)])
     assert (reply.status, reply.outcome, list(reply.reasons)) == ("failed", "decline", ["deadline_passed"])

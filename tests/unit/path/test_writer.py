@@ -73,6 +73,7 @@ def test_a_repeat_of_what_is_in_flight_gets_its_answer(engine):
     _, again = engine.commit(two)
     same_answer(first, again)
     assert engine.state.events == {engine.state.program.codes["shop.request"]: 2}
+    assert engine.writer._in_flight == {}, "what is recorded is the index's to know"
 
 
 def test_a_repeat_after_a_restart_gets_the_recorded_answer(tmp_path):
@@ -326,3 +327,16 @@ def test_what_was_answered_is_on_the_disk(tmp_path):
     assert first <= reply.offset < reply.decision < first + count
     other.close()
     engine.close()
+
+
+def test_answers_kept_in_memory_are_bounded_and_those_before_are_read_from_the_log(engine, monkeypatch):
+    monkeypatch.setattr("quanheng.writer.RECENT_MIN", 4)
+    asked = [ask(f"r{number}", 10_000 + number, customer=f"c{number}") for number in range(25)]
+    answers = []
+    for request in asked:
+        answers += engine.submit([request])
+        assert len(engine.writer._recent) <= 8
+    again = engine.submit(asked)
+    assert [(one.status, one.offset, one.decision, one.outcome) for one in again] == [
+        ("repeated", one.offset, one.decision, one.outcome) for one in answers
+    ]

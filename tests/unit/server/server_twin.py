@@ -92,8 +92,8 @@ class Twin:
             )
         return {"offset": offset, "outcome": "approve"}
 
-    def rejects(self, after=0, limit=100):
-        return {"count": len(self.rejected), "rejects": [{"id": id} for id in self.rejected[after : after + limit]]}
+    def rejects(self, after=-1, limit=100):
+        return {"count": len(self.rejected), "rejects": [{"id": id} for id in self.rejected[after + 1 :][:limit]]}
 
     def versions(self, pack=""):
         if pack not in ("", "shop"):

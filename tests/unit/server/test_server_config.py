@@ -62,6 +62,12 @@ def test_a_wrong_key_names_file_key_found_allowed_and_cure(tmp_path, text, findi
     assert str(error.value).endswith("See docs/reference/configuration.md.")
 
 
+def test_what_the_command_line_lays_over_a_value_that_is_no_table_is_still_a_finding(tmp_path):
+    (tmp_path / "quanheng.toml").write_text("server = 5\n")
+    with pytest.raises(ConfigurationError, match=r"server was 5; allowed: a table \[server\]\. See docs/reference"):
+        config.read(tmp_path / "quanheng.toml", {"server.port": 8771})
+
+
 def test_every_finding_is_reported_at_once(tmp_path):
     with pytest.raises(ConfigurationError) as error:
         read(tmp_path, "[server]\nport = 0\nworkers = 0\n[limits]\nx = 1\n")

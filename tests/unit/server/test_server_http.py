@@ -176,7 +176,12 @@ def test_one_malformed_event_does_not_stop_the_rest(tmp_path):
 
 @pytest.mark.parametrize(
     ("body", "found"),
-    [(b"", "an empty body"), (b"  ", "an empty body"), (b"[1,", "Input data was truncated"), (b'{"id":"\xff"}', "utf-8")],
+    [
+        (b"", "an empty body"), (b"  ", "an empty body"), (b"[1,", "Input data was truncated"), (b'{"id":"\xff"}', "utf-8"),
+        # What does not fit an event is seen before the end of the JSON is.
+        (b'{"id":"x","foo":1,', "Input data was truncated"), (b'{"foo":1,"id":"x","data":\xff}', "invalid character (byte 25)"),
+        (b'{"foo":' + b"[" * 10_000, "maximum recursion depth"), (b'[{"id":1},' + b"[" * 10_000, "maximum recursion depth"),
+    ],
 )
 def test_what_is_not_json_is_400(tmp_path, body, found):
     async def story():
@@ -369,6 +374,7 @@ def test_decisions_and_rejects_are_read(tmp_path):
             assert (await one.call("GET", "/v1/decisions/99")).status == 410
             assert (await one.call("GET", "/v1/decisions/1", headers=())).status == 401
             assert (await one.call("GET", "/v1/rejects", query="limit=5")).json == {"count": 1, "rejects": [{"id": "bad"}]}
+            assert (await one.call("GET", "/v1/rejects", query="after=0")).json == {"count": 1, "rejects": []}
             for path, query, where in (("/v1/decisions/x", "", "decision"), ("/v1/rejects", "limit=0", "limit"),
                                        ("/v1/rejects", "limit=1001", "limit"), ("/v1/rejects", "after=-1", "after")):  # fmt: skip
                 answer = await one.call("GET", path, query=query)

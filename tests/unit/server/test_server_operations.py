@@ -174,6 +174,12 @@ def test_a_locked_key_ring_is_told_and_nothing_is_erased(tmp_path):
 def test_an_erasure_with_a_reader_that_comes_meanwhile_notes_it(tmp_path):
     engine = opened(tmp_path)
     assert engine.erasure_note() == ""
+    engine.erase("party.customer", "nobody")
+    nobody = "no key was there: nothing was ever sealed for this subject, or it was erased before"
+    assert engine.erasure_note() == nobody, "a slip in entity or id is not told as an erasure"
+    engine.submit([ask("a")])
+    engine.erase("party.customer", "anna")
+    assert engine.erasure_note() == ""
     engine.ring.holds_erased_bytes = True
     assert engine.erasure_note().startswith("a process began to read the key ring meanwhile: the key is destroyed")
     engine.close()

@@ -11,8 +11,8 @@ import psycopg
 from psycopg import sql
 
 from quanheng.kernel.errors import AppendFailed, ConfigurationError, LogCorrupt, LogError
-from quanheng.kernel.log.sqlite import ROWS_PER_READ, refusal
-from quanheng.kernel.log.store import GENESIS_DIGEST, BatchRow, Tip
+from quanheng.kernel.log.sqlite import refusal
+from quanheng.kernel.log.store import GENESIS_DIGEST, BatchRow, Tip, paged
 
 RECONNECT_S = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Waits before each further attempt of a reader: a server that restarts is away for seconds."""
@@ -103,16 +103,7 @@ class PostgresLogStore:
         stop = 2**63 - 1 if last is None else last
         found = self._rows(below, (first,))[0][0]
         start = first if found is None else found
-        limit = ROWS_PER_READ if bodies else 64 * ROWS_PER_READ
-        while True:
-            rows = self._rows(statement, (start, stop, limit))
-            for row in rows:
-                batch = BatchRow._make(row)
-                if batch.last > first:
-                    yield batch
-            if len(rows) < limit:
-                return
-            start = rows[-1][0] + 1
+        return paged(lambda at, limit: self._rows(statement, (at, stop, limit)), first, start, bodies)
 
     def tip(self) -> Tip:
         """Head, epoch and last digest, read together."""

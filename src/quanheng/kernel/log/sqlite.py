@@ -11,14 +11,13 @@ from typing import Any
 
 from quanheng.kernel.errors import AppendFailed, EpochFenced, HeadMoved, LogCorrupt, LogError
 from quanheng.kernel.files import Files
-from quanheng.kernel.log.store import GENESIS_DIGEST, BatchRow, Tip
+from quanheng.kernel.log.store import GENESIS_DIGEST, BatchRow, Tip, paged
 from quanheng.kernel.log.witness import Witness
 from quanheng.kernel.wal import connect_durably
 
 FORMAT = 1
 PAGE_BYTES = 16384
 APPLICATION_ID = 0x51484C47  # "QHLG"
-ROWS_PER_READ = 16
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS batches (
@@ -94,10 +93,7 @@ class SqliteLogStore:
             raise refusal(self.path, tip, batch.first, expected_head, epoch)
 
     def read(self, first: int, last: int | None = None, bodies: bool = True) -> Iterator[BatchRow]:
-        """Batches that hold records with first <= offset < last, in order.
-
-        Few rows per query, so that no long read transaction keeps the WAL from being checkpointed.
-        """
+        """Batches that hold records with first <= offset < last, in order."""
         body = "body" if bodies else "x''"
         sql = (
             f"SELECT first, count, epoch, received_ms, peaks, previous_root, digest, {body} FROM batches"
@@ -106,16 +102,7 @@ class SqliteLogStore:
         stop = 2**63 - 1 if last is None else last
         found = self._rows("SELECT max(first) FROM batches WHERE first <= ?", (first,))
         start = found[0][0] if found and found[0][0] is not None else first
-        limit = ROWS_PER_READ if bodies else 64 * ROWS_PER_READ
-        while True:
-            rows = self._rows(sql, (start, stop, limit))
-            for row in rows:
-                batch = BatchRow._make(row)
-                if batch.last > first:
-                    yield batch
-            if len(rows) < limit:
-                return
-            start = rows[-1][0] + 1
+        return paged(lambda at, limit: self._rows(sql, (at, stop, limit)), first, start, bodies)
 
     def tip(self) -> Tip:
         """Head, epoch and last digest, read together."""

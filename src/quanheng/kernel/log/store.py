@@ -8,11 +8,12 @@ so two writers can never both write; a batch is there whole or not at all.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 GENESIS_DIGEST = bytes(32)
+ROWS_PER_READ = 16
 _DIGEST_HEADER = struct.Struct("<16s32sqqqq32sI")
 _DIGEST_TAG = b"quanheng batch 1"
 
@@ -75,6 +76,26 @@ class LogStore(Protocol):
 
     def close(self) -> None:
         """Release connections. The store may be opened again."""
+
+
+def paged(ask: Callable[[int, int], Sequence[Any]], first: int, start: int, bodies: bool) -> Iterator[BatchRow]:
+    """Batches that reach beyond `first`, asked for a few at a time: no long read keeps a store from cleaning up.
+
+    Parameters
+    ----------
+    ask : (from which `first` on, how many) → rows of batches in order
+    start : where the batch that holds `first` begins
+    """
+    limit = ROWS_PER_READ if bodies else 64 * ROWS_PER_READ
+    while True:
+        rows = ask(start, limit)
+        for row in rows:
+            batch = BatchRow._make(row)
+            if batch.last > first:
+                yield batch
+        if len(rows) < limit:
+            return
+        start = rows[-1][0] + 1
 
 
 def batch_digest(

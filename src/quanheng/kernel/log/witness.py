@@ -59,7 +59,7 @@ class Witness:
         """
         if remembered is None or remembered.head < tip.head:
             return
-        if remembered.head > tip.head or remembered.digest != tip.digest:
+        if remembered.digest != tip.digest:  # Of another batch, or of one that is no longer there.
             raise LogCorrupt(
                 "the log does not reach what it has acknowledged: its file was cut, damaged or replaced",
                 where=str(self.path),
