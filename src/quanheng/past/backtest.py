@@ -17,7 +17,9 @@ from quanheng.kernel.errors import InputError, NotFound
 from quanheng.kernel.time import DAY_MS
 from quanheng.loading.declared import Declared
 from quanheng.loading.files import PackFiles
-from quanheng.past.known import Asker, EventReader, EventRows, Known, Served, served
+from quanheng.past.events import HEADER_KINDS, EventReader, EventRows
+from quanheng.past.known import Asker, Known, Served, served
+from quanheng.past.lists import PastLists
 from quanheng.past.side import JudgedSide, RecordedSide, Side
 from quanheng.past.versions import Asked, Version, Versions, book_of, flow_on
 from quanheng.past.window import (
@@ -29,6 +31,7 @@ from quanheng.past.window import (
     Progress,
     Survey,
     Window,
+    activations_of,
     survey,
 )
 from quanheng.program import PLATFORM_REASONS, Program
@@ -109,8 +112,7 @@ def backtest(
     NotFound : the pack was never in force, a version does not exist, no decision lies in the window
     InputError : a name is unknown, or a version reads what was not recorded
     """
-    first = survey(reader, Window(""), None)
-    versions = Versions(settings.pack, first.activations, reader.content, available)
+    versions = Versions(settings.pack, activations_of(reader), reader.content, available)
     found = versions.find(settings.candidate), versions.find(settings.baseline)
     active = versions.find(Asked("active", None))
     assert active.program is not None
@@ -128,7 +130,7 @@ class _Backtest:
         self.candidate, self.baseline = (self._side(one) for one in found)
         self.shapes = Shapes()
         self.counted = Comparison(self.shapes, [one.name for one in settings.segments], settings.sample_max)
-        self.events = EventReader()
+        self.events = EventReader(self._names())
         self.left_out = {"erased": 0, "not_readable": 0}
         self._recorded: dict[tuple[int, str], Asker] = {}
 
@@ -144,9 +146,30 @@ class _Backtest:
                 found=self.flow.when,
                 allowed=", ".join(flow.when for flow in version.program.packs[self.settings.pack].flows),
             )
-        asked = self.settings
-        return JudgedSide(
-            self.reader, version, asked.pack, self.flow.when, rebuilt=asked.rebuilt, columns=asked.columns
+        asked, lists = self.settings, PastLists(self.reader)
+        return JudgedSide(lists, version, asked.pack, self.flow.when, rebuilt=asked.rebuilt, columns=asked.columns)
+
+    def _judged(self) -> list[JudgedSide]:
+        return [one for one in (self.candidate, self.baseline) if isinstance(one, JudgedSide)]
+
+    def _programs(self) -> list[Program]:
+        """Every program that decided, in the time of the window or not."""
+        return [self.reader.program(one.offset) for one in self.found.activations if self.settings.pack in one.packs]
+
+    def _names(self) -> set[str]:
+        """Fields of the event that are read, whatever their names mean to a version."""
+        names = {one.name for one in self.settings.segments} | {"currency"}
+        return names.union(*({one.name for one in side.asker.flow.policy.inputs} for side in self._judged()))
+
+    def _reads_events(self) -> bool:
+        """Whether anything is read of the events that their headers do not hold."""
+        types = [side.asker.event_type for side in self._judged()]
+        types += [program.types[self.flow.when] for program in self._programs()]
+        declared = types[0].declaration
+        return (
+            self.label is not None
+            or any(one.declaration != declared for one in types)
+            or any(name in declared.fields and declared.fields[name].kind not in HEADER_KINDS for name in self._names())
         )
 
     def run(self, progress: Progress | None) -> dict[str, Any]:
@@ -159,9 +182,11 @@ class _Backtest:
                 cure="Widen the window; it is about the time of the events.",
             )
         self.found = found
+        for side in self._judged():
+            side.lists = PastLists(self.reader, found.lists)
         self.good_until_ms = self._good_until(found)
-        past = PastReader(self.reader, self.window, found)
-        folding = [one for one in (self.candidate, self.baseline) if isinstance(one, JudgedSide) and one.rebuilt]
+        past = PastReader(self.reader, self.window, found, events=self._reads_events())
+        folding = [one for one in self._judged() if one.rebuilt]
 
         def see(first: int, columns: Any, wanted: Any) -> None:
             for side in folding:
@@ -173,41 +198,35 @@ class _Backtest:
         return self._told(found)
 
     def _add(self, rows: PastRows) -> None:
-        program = self.reader.program(rows.activation).of_arm(rows.arm)
-        record = served(program, self._code(), rows)
+        record = served(self.reader, self.flow.when, rows)
         was = self.baseline.judge(rows, record, self.events, self.shapes)
         now = self.candidate.judge(rows, record, self.events, self.shapes)
-        kept = [at for at in range(len(rows)) if was[at] is not None and now[at] is not None]
-        self.left_out["not_readable"] += len(rows) - len(kept)
-        facts = self._facts(rows, record, program)
-        columns: dict[str, list[Any]] = {name: [column[at] for at in kept] for name, column in facts.items()}
-        self.counted.add(
-            Rows(
-                [rows.decisions[at] for at in kept],
-                [rows.times_ms[at] for at in kept],
-                [was[at] for at in kept],  # type: ignore[misc]
-                [now[at] for at in kept],  # type: ignore[misc]
-                columns["money"],
-                columns["currency"],
-                {band.name: columns[f"by {band.name}"] for band in self.settings.segments},
-                columns["score"],
-                columns["label"],
-            )
-        )
-
-    def _code(self) -> int:
-        return self.found.activations[-1].codes[self.flow.when]
+        facts = self._facts(rows, record)
+        columns: dict[str, Sequence[Any]] = {
+            "ids": rows.decisions,
+            "times": rows.times_ms,
+            "was": was,
+            "now": now,
+            **facts,
+        }
+        if None in was or None in now:
+            kept = [at for at in range(len(rows)) if was[at] is not None and now[at] is not None]
+            self.left_out["not_readable"] += len(rows) - len(kept)
+            columns = {name: [column[at] for at in kept] for name, column in columns.items()}
+        segments = {band.name: columns[f"by {band.name}"] for band in self.settings.segments}
+        first = (columns[name] for name in ("ids", "times", "was", "now", "money", "currency"))
+        self.counted.add(Rows(*first, segments, columns["score"], columns["label"]))  # type: ignore[arg-type]
 
     # -- what is known of each row beside the verdicts
 
-    def _facts(self, rows: PastRows, record: Served, program: Program) -> dict[str, Sequence[Any]]:
-        asker = self._asker(program)
-        known = asker.known(rows, record, self.events.read(asker.event_type, rows))
+    def _facts(self, rows: PastRows, record: Served) -> dict[str, Sequence[Any]]:
+        asker = self._asker(record.program)
+        known = asker.known(rows, record, self.events.read(asker.event_type, rows, record.event_type))
         facts: dict[str, Sequence[Any]] = {"label": self._labels(rows), "score": [None] * len(rows)}
         money, currency = self.fields(asker)
         facts["money"] = known.events.column(money) if money else [None] * len(rows)
         texts = known.events.column(currency) if currency else [""] * len(rows)
-        facts["currency"] = [str(text or "") for text in texts]
+        facts["currency"] = [text if text.__class__ is str else "" for text in texts]
         score = self.settings.score or next((c.name for s in asker.scope.sources for c in s.columns), "")
         if score:
             facts["score"] = [None if one is None else one.__float__() for one in known.column(score)]  # type: ignore[attr-defined]

@@ -10,19 +10,22 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quanheng.decisions.backtest.rows import Shapes, Verdict
-from quanheng.decisions.columnar import ColumnPolicy, compile_columns
+from quanheng.decisions.columnar import ColumnPolicy, Unfit, compile_columns
 from quanheng.decisions.dmn import Model
 from quanheng.decisions.policy import Judgement
 from quanheng.features.formulas import rounded
 from quanheng.features.kernel.words import NULL, UNKNOWN
 from quanheng.features.plan import Plan
 from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
-from quanheng.past.known import Known
+from quanheng.past.known import Known, answers_of
+from quanheng.past.lists import PastLists
 from quanheng.program import Flow
 
 DIGITS_MAX = 38
 """What a Decimal column holds."""
 RULES = ".rules"
+SPANS_MAX = 32
+"""Changes of lists within a chunk beyond which it is judged row by row."""
 _EMPTY: dict[FeelType, type[pl.DataType]] = {NUMBER: pl.Int64, STRING: pl.String, BOOLEAN: pl.Boolean}
 """The type of a column without a value: typed, so that it can be compared like any other."""
 _BETWEEN, _INSIDE, _NULL = "\x1e", "\x1f", "\x00"
@@ -54,17 +57,32 @@ class ColumnJudge:
             named = "; ".join(" ".join(filter(None, (one.decision, one.part))) + f": {one.why}" for one in inside)
             why += f"; the others by rows, once per distinct combination of what they read ({named})"
         if self.by_rows:
-            why += f"; {self.by_rows} chunks wholly by rows, because a value does not fit a column"
+            why += f"; {self.by_rows} chunks wholly by rows, because a value does not fit a column or lists changed"
         return {"mode": "columns", "why": why, "parts": parts}
 
-    def shapes(self, known: Known, shapes: Shapes) -> list[int] | None:
-        """Numbers of shapes, a verdict per distinct answer; None where a value of the chunk does not fit a column."""
+    def shapes(self, known: Known, shapes: Shapes, lists: PastLists) -> list[int] | None:
+        """Numbers of shapes, a verdict per distinct answer; None where the chunk must be judged row by row."""
+        spans = lists.spans(known.rows.events) if self._flow.lists else [(0, len(known.rows))]
         try:
+            if len(spans) > SPANS_MAX:
+                raise NoColumn
             columns = [input_column(known, one.name, one.type) for one in self._policy.inputs]
-        except NoColumn:
+            frame = pl.DataFrame(columns) if columns else pl.DataFrame({"": [None] * len(known.rows)})
+            return [number for span in spans for number in self._of(known, frame, span, shapes, lists)]
+        except (NoColumn, Unfit):
             self.by_rows += 1
             return None
-        found = self._policy.run(pl.DataFrame(columns) if columns else pl.DataFrame({"": [None] * len(known.rows)}))
+
+    def _of(
+        self, known: Known, frame: pl.DataFrame, span: tuple[int, int], shapes: Shapes, lists: PastLists
+    ) -> list[int]:
+        """Rows during which no list changed."""
+        start, stop = span
+        asked = None
+        if self._flow.lists:
+            received = np.array(known.rows.received_ms[start:stop], np.int64)
+            asked = lists.over(self._flow, known.rows.events[start], received)
+        found = self._policy.run(frame.slice(start, stop - start), asked)
         keys = _keys(found, self._policy.decision)
         if keys is None:
             return [shapes.number(self._verdict(found, row)) for row in range(found.height)]
@@ -93,9 +111,10 @@ def input_column(known: Known, name: str, kind: FeelType) -> pl.Series:
     asker = known.asker
     scope, plan = asker.scope, asker.program.plan
     digits = {one.name: one.decimals for one in scope.formulas.formulas}
-    digits |= {column.name: column.decimals for source in scope.sources for column in source.columns}
+    digits |= {column.name: column.decimals for column in answers_of(asker)}
     if name in scope.fields:
-        return column_of(name, known.column(name), kind)
+        found = known.events.series(name) if kind == NUMBER else None
+        return column_of(name, known.column(name), kind) if found is None else found
     if name in scope.folds:
         found = _whole_fold(plan, scope.folds[name], known.raw)
         return column_of(name, known.column(name), kind) if found is None else found.alias(name)

@@ -24,7 +24,8 @@ from quanheng.loading.files import read_pack
 from quanheng.loading.find import read_packs
 from quanheng.past.backtest import Band, Settings, backtest
 from quanheng.past.columns import NoColumn, _rounded, column_of, input_column
-from quanheng.past.known import Asker, EventReader, served
+from quanheng.past.events import EventReader
+from quanheng.past.known import Asker, served
 from quanheng.past.versions import Asked, read_asked
 from quanheng.past.window import PastReader, Window, survey
 
@@ -116,7 +117,7 @@ def test_every_input_is_the_same_as_a_column(history):
     for rows in PastReader(history.reader, Window("shop.request"), found).chunks():
         program = history.reader.program(rows.activation)
         asker = Asker(program, "shop", "shop.request")
-        known = asker.known(rows, served(program, asker.code, rows), EventReader().read(asker.event_type, rows))
+        known = asker.known(rows, served(history.reader, "shop.request", rows), EventReader().read(asker.event_type, rows))
         for one in asker.flow.policy.inputs:
             assert input_column(known, one.name, one.type).to_list() == list(known.column(one.name)), one.name
         for one in asker.pack.folds:

@@ -10,8 +10,8 @@ import polars as pl
 
 from quanheng.decisions.columnar.coded import Coded, Codes, combine, series_of
 from quanheng.decisions.columnar.known import Known, Values, read
-from quanheng.decisions.columnar.plan import DecisionPlan, Mode, Plan, plan_of
-from quanheng.decisions.columnar.table import Unfit, evaluate
+from quanheng.decisions.columnar.plan import DecisionPlan, Mode, Plan, lists_in, plan_of
+from quanheng.decisions.columnar.table import OnList, Unfit, evaluate
 from quanheng.decisions.dmn.build import Model
 from quanheng.decisions.dmn.compile import Part, compile_checks, compile_part, target_of
 from quanheng.decisions.dmn.model import Decision, InputData
@@ -55,12 +55,13 @@ class ColumnPolicy:
         self.decisions = tuple(one.element.name for one in self._plan.decisions)
         self.modes: tuple[Mode, ...] = self._plan.modes
 
-    def run(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def run(self, frame: pl.DataFrame, lists: OnList | None = None) -> pl.DataFrame:
         """Judge every row.
 
         Parameters
         ----------
         frame : a column per input; numbers are integers or Decimal, float only where the input is declared as float
+        lists : says which texts of a column are on a list, each row at its own moment; None = nothing is known of lists
 
         Returns
         -------
@@ -71,8 +72,9 @@ class ColumnPolicy:
         Raises
         ------
         InputError : a column is missing, or its type does not fit its input
+        Unfit : a table that asks lists has values that no column compares exactly; only rows one by one can tell
         """
-        return _Evaluation(self, frame).result()
+        return _Evaluation(self, frame, lists).result()
 
     # -- row code, compiled when it is first needed
 
@@ -112,8 +114,8 @@ class ColumnPolicy:
 class _Evaluation:
     """One run over one frame: the values of every variable, by slot."""
 
-    def __init__(self, policy: ColumnPolicy, frame: pl.DataFrame) -> None:
-        self.policy, self.rows = policy, frame.height
+    def __init__(self, policy: ColumnPolicy, frame: pl.DataFrame, lists: OnList | None = None) -> None:
+        self.policy, self.rows, self.lists = policy, frame.height, lists
         self.known = policy.read(frame)
         self.rules: dict[int, Coded] = {}
         self.spent: Codes | None = None
@@ -157,9 +159,12 @@ class _Evaluation:
     def decide(self, one: DecisionPlan) -> None:
         if one.table is not None:
             try:
-                self.known[one.slot], self.rules[one.slot] = evaluate(one.table, self.known, self.rows, self.value)
-            except Unfit:  # these columns cannot be compared exactly
-                pass
+                self.known[one.slot], self.rules[one.slot] = evaluate(
+                    one.table, self.known, self.rows, self.value, self.lists
+                )
+            except Unfit:  # These columns cannot be compared exactly.
+                if any(lists_in(test) for test, _ in one.table.tests):
+                    raise
             else:
                 if one.table.checked:
                     self.known[one.slot] = Values(self.computed(self.policy.checks(one.element)))
@@ -210,7 +215,8 @@ def compile_columns(model: Model, name: str, floats: Collection[str] = ()) -> Co
     Raises
     ------
     NotFound : the model has no decision of that name
-    InputError : the name is that of a function, or `floats` names no number input of the decision
+    InputError : the name is that of a function, `floats` names no number input of the decision, or a list is asked
+        elsewhere than in a condition of a table that runs over columns
     """
     target = target_of(model, name)
     if not isinstance(target, Decision):
@@ -222,6 +228,14 @@ def compile_columns(model: Model, name: str, floats: Collection[str] = ()) -> Co
             cure="Name a decision that calls it.",
         )
     policy = ColumnPolicy(model, target, floats)
+    if policy.plan.asking:
+        raise InputError(
+            "a list is asked where columns do not answer it",
+            where=name,
+            found=", ".join(sorted(policy.plan.asking)),
+            allowed="a condition of a table that runs over columns, about an input of type string",
+            cure="Judge the rows one by one, or ask the list in a cell of its own.",
+        )
     numbers = [one.name for one in policy.inputs if one.type is NUMBER]
     unknown = sorted(set(floats) - set(numbers))
     if unknown:
