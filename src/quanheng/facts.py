@@ -79,7 +79,7 @@ class PastBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A decision body as it is read in bulk: its opinions are left packed until somebody asks."""
 
     outcome: str
-    status: msgspec.Raw
+    status: str
     reasons: msgspec.Raw
     opinions: msgspec.Raw
     vector: bytes

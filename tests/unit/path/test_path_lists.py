@@ -263,9 +263,13 @@ def test_the_past_is_asked_under_the_lists_of_its_own_moment(engine, clock):
         if number == 8:
             change(engine, "d1", change="remove")
         clock.now_ms += DAY_MS // 2
-    found = backtest(engine.reader, read_packs(), Settings("card_fraud", Asked("active", None), Asked("recorded", None)))
-    assert (found["decisions"], found["changed"], found["only_reasons"]) == (12, 0, 0)
-    assert "blocked_devices" in found["candidate"]["engine"]["why"]
+    for columns in (True, False):
+        settings = Settings("card_fraud", Asked("active", None), Asked("recorded", None), columns=columns)
+        found = backtest(engine.reader, read_packs(), settings)
+        assert (found["decisions"], found["changed"], found["only_reasons"]) == (12, 0, 0)
+        assert found["candidate"]["engine"]["mode"] == ("columns" if columns else "rows")
+        assert "wholly by rows" not in found["candidate"]["engine"]["why"]
+
 
 
 def test_an_explanation_knows_the_lists_of_then(engine):
