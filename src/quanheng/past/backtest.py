@@ -32,6 +32,7 @@ from quanheng.past.window import (
     Survey,
     Window,
     activations_of,
+    digest_of,
     survey,
 )
 from quanheng.program import PLATFORM_REASONS, Program
@@ -278,8 +279,6 @@ class _Backtest:
 
     def _labels(self, rows: PastRows) -> list[bool | None]:
         """True = reported; False = not reported and old enough; None = too young to tell, or the pack has no labels."""
-        from quanheng.past.window import digest_of
-
         if self.label is None:
             return [None] * len(rows)
         labelled, until_ms = self.found.labelled, self.good_until_ms

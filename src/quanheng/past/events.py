@@ -67,11 +67,14 @@ class TrustedRows(EventRows):
         return self._read[name]
 
     def series(self, name: str) -> pl.Series | None:
-        """A whole number or a time, out of the headers."""
+        """A whole number or a time, out of the headers; a text, a key or a choice as it was read."""
         import polars as pl
 
-        if self._fields[name].kind not in ("integer", "time"):
+        kind = self._fields[name].kind
+        if kind in ("boolean", "decimal"):
             return None
+        if kind not in HEADER_KINDS:
+            return pl.Series(name, self.column(name), dtype=pl.String)
         numbers = self._rows.numbers[:, self._at[name]]
         missing = numbers == NULL
         series = pl.Series(name, numbers)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.decisions.columnar import OnList
-from quanheng.decisions.columnar.coded import Coded
+from quanheng.decisions.columnar.known import Known
 from quanheng.decisions.lists import Lists
 from quanheng.events.intake import KnownPseudonyms
 from quanheng.feel.values import Membership
@@ -69,11 +69,12 @@ class PastLists:
         """The lists as of the event at `offset`, asked over columns: entries expire by each row's own stamp."""
         self._fold(offset)
 
-        def on(name: str, texts: Coded) -> NDArray[np.bool_]:
+        def on(name: str, known: Known) -> NDArray[np.bool_]:
             full, entity = flow.lists[name]
             entries = self._lists.get(full)
             if entries is None or not entries.added:
                 return np.zeros(len(received_ms), np.bool_)
+            texts = known.coded
             added, pseudonyms = entries.added, self._pseudonyms.of(entity)
             held = [added.get(pseudonyms[text]) if text.__class__ is str else None for text in texts.values]  # type: ignore[index]
             until = np.array([NEVER_ON if one is None else entries.until[one] for one in held], np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import blake2b
 from itertools import chain, pairwise
 from typing import NamedTuple
 
@@ -169,8 +170,6 @@ def _label_ids(reader: Reader, columns: Columns, rows: NDArray[np.intp], field: 
 
 def digest_of(id: str) -> bytes:
     """What stands for an event's id in the set of labelled ones: 16 bytes, so that a year of labels fits."""
-    from hashlib import blake2b
-
     return blake2b(id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,14 @@ from quanheng.feel.limits import LIMITS
 from quanheng.feel.types import NUMBER
 from quanheng.feel.values import GIVEN_UP, Run
 from quanheng.kernel.errors import InputError
+
+
+class Answered(NamedTuple):
+    """What one decision gave in every row: its result, and the rules that matched (a list, or None: given up)."""
+
+    decision: str
+    result: Coded
+    rules: Coded
 
 
 class GaveUp:
@@ -74,6 +82,19 @@ class ColumnPolicy:
         InputError : a column is missing, or its type does not fit its input
         Unfit : a table that asks lists has values that no column compares exactly; only rows one by one can tell
         """
+        columns = []
+        for name, result, rules in self.answers(frame, lists):
+            columns.append(series_of(name, result))
+            columns.append(series_of(f"{name}.rules", rules).cast(pl.List(pl.UInt32)))
+        return pl.DataFrame(columns)
+
+    def answers(self, frame: pl.DataFrame, lists: OnList | None = None) -> list[Answered]:
+        """The same as `run`, with FEEL values as they are: codes of each row, and the distinct values.
+
+        Raises
+        ------
+        InputError, Unfit : as `run`
+        """
         return _Evaluation(self, frame, lists).result()
 
     # -- row code, compiled when it is first needed
@@ -120,7 +141,7 @@ class _Evaluation:
         self.rules: dict[int, Coded] = {}
         self.spent: Codes | None = None
 
-    def result(self) -> pl.DataFrame:
+    def result(self) -> list[Answered]:
         for element in self.policy.plan.inputs:
             slot = self.policy.slot(element)
             if element.id in self.policy.plan.limited or isinstance(self.known[slot], Values):
@@ -128,21 +149,10 @@ class _Evaluation:
         for one in self.policy.plan.decisions:
             self.decide(one)
         lost = self.lost()
-        columns = []
-        for one in self.policy.plan.decisions:
-            for name, coded in (
-                (one.element.name, self.known[one.slot].coded),
-                (f"{one.element.name}.rules", self.rules[one.slot]),
-            ):
-                columns.append(self.series(name, coded, lost))
-        return pl.DataFrame(columns)
-
-    def series(self, name: str, coded: Coded, lost: Codes | None) -> pl.Series:
-        if lost is not None:
-            coded = Coded(np.where(lost, len(coded.values), coded.codes), [*coded.values, None])
-        plain = [None if value is GAVE_UP else value for value in coded.values]
-        found = series_of(name, Coded(coded.codes, plain))
-        return found.cast(pl.List(pl.UInt32)) if name.endswith(".rules") else found
+        return [
+            Answered(one.element.name, told(self.known[one.slot].coded, lost), told(self.rules[one.slot], lost))
+            for one in self.policy.plan.decisions
+        ]
 
     def lost(self) -> Codes | None:
         """Rows whose evaluation was given up, or would have been: all their decisions together are one evaluation."""
@@ -200,6 +210,13 @@ class _Evaluation:
         if spent.any():
             self.spent = spent[combined.codes] + (0 if self.spent is None else self.spent)
         return Coded(combined.codes, results)
+
+
+def told(coded: Coded, lost: Codes | None) -> Coded:
+    """Values as they are told: null where an evaluation was given up."""
+    if lost is not None:
+        coded = Coded(np.where(lost, len(coded.values), coded.codes), [*coded.values, None])
+    return Coded(coded.codes, [None if value is GAVE_UP else value for value in coded.values])
 
 
 def compile_columns(model: Model, name: str, floats: Collection[str] = ()) -> ColumnPolicy:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from quanheng.decisions.columnar.coded import Coded, Codes, combine, series_of
-from quanheng.decisions.columnar.known import Decided, Known, Mask, Values, compared, constant_column, read
+from quanheng.decisions.columnar.known import Decided, Known, Mask, Texts, Values, compared, constant_column, read
 from quanheng.decisions.columnar.plan import TablePlan
 from quanheng.decisions.dmn.table_code import each_rule
 from quanheng.decisions.dmn.tables import TableNode, aggregate, best_first, same_output, single_hit
@@ -17,7 +17,7 @@ from quanheng.feel.values import Run
 
 KnownSlots = Mapping[int, Known]
 Compute = Callable[[int, tree.Node], Values]
-OnList = Callable[[str, Coded], Mask]
+OnList = Callable[[str, Known], Mask]
 """Which rows of a column of texts are on the list of that name, each row at its own moment."""
 
 
@@ -127,11 +127,15 @@ class Tests:
         """Whether texts are on a list; null is neither on it nor off it."""
         value = inline.unsourced(node.value)
         assert isinstance(value, tree.Name)
-        coded = self.known[value.slot].coded
+        known = self.known[value.slot]
         if self.lists is None:
             return np.zeros(self.rows, dtype=np.bool_), np.zeros(self.rows, dtype=np.bool_)
-        present = np.array([one.__class__ is str for one in coded.values], dtype=np.bool_)[coded.codes]
-        true = self.lists(node.name, coded) & present
+        if isinstance(known, Texts):
+            present = np.ones(self.rows, dtype=np.bool_) if known.missing is None else ~known.missing
+        else:
+            texts, codes = known.coded.values, known.coded.codes
+            present = np.array([one.__class__ is str for one in texts], dtype=np.bool_)[codes]
+        true = self.lists(node.name, known) & present
         return true, ~true & present
 
     def compared(self, node: tree.Compare) -> Decided:
