@@ -1,10 +1,10 @@
 """decisions.shadow: what a version in shadow costs those who wait: p99 with it over p99 without, in per cent.
 
 One engine, the pack's own traffic at a fixed pace, one durable commit for each event. The follower runs in its own
-process, as `quanheng serve` starts it. Stretches with it and stretches in which it is stopped take turns (with, without,
-without, with, …); each lasts from one look of the follower to the next, so that one falls into each, at no fixed place:
-a stretch has a lead-in of chance length, with load but not counted. What was decided while it was stopped is caught up
-before, so that a stretch with it bears its own decisions and nobody else's.
+process, as `quanheng serve` starts it. Stretches with it and stretches in which it is stopped take turns (with,
+without, without, with, …); each lasts from one look of the follower to the next, so that one falls into each, at no
+fixed place: a stretch has a lead-in of chance length, with load but not counted. What was decided while it was stopped
+is caught up before, so that a stretch with it bears its own decisions and nobody else's.
 
 The figure compares the p99 of the typical stretch (the median of all): one stall of the disk decides the p99 of a whole
 run. `low` and `high` are its 95 % interval, by drawing rounds again; `noise` is the same interval for stretches without

@@ -92,11 +92,11 @@ class Follower:
                 at, columns = next(
                     reader.log.read_columns(first, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, head, PART_RECORDS_MAX)
                 )
-                for part in _parts(at, columns, activation):
+                parts = [*_parts(at, columns, activation)]
+                for part in parts:
                     self._follow(part)
-                    activation = part.activation
                 reached = at + len(columns)
-                self.book.reached(reached, activation)
+                self.book.reached(reached, parts[-1].activation)
                 if progress is not None:
                     progress(reached, head)
 

@@ -96,8 +96,14 @@ def _answers(
     edges = [0, *(np.flatnonzero(np.diff(arrive)) + 1).tolist(), len(arrive)]
     for first, last in pairwise(edges) if sources and len(arrive) else ():
         start, stop = part.start + first, part.start + last
-        columns = (history.types, history.times, history.keys, history.numbers)
-        batch = Batch(*(column[start:stop] for column in columns), start, int(arrive[first]))
+        batch = Batch(
+            history.types[start:stop],
+            history.times[start:stop],
+            history.keys[start:stop],
+            history.numbers[start:stop],
+            start,
+            int(arrive[first]),
+        )
         read = wanted[start:stop]
         answered = [one.apply(batch, bool(read.any())) for one in sources]
         if read.any():

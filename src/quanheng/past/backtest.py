@@ -215,8 +215,9 @@ class _Backtest:
             self.left_out["not_readable"] += len(rows) - len(kept)
             columns = {name: [column[at] for at in kept] for name, column in columns.items()}
         segments = {band.name: columns[f"by {band.name}"] for band in self.settings.segments}
-        first = (columns[name] for name in ("ids", "times", "was", "now", "money", "currency"))
-        self.counted.add(Rows(*first, segments, columns["score"], columns["label"]))  # type: ignore[arg-type]
+        first: Any = (columns[name] for name in ("ids", "times", "was", "now", "money", "currency"))
+        made: Any = (*first, segments, columns["score"], columns["label"])
+        self.counted.add(Rows(*made))
 
     # -- what is known of each row beside the verdicts
 

@@ -92,7 +92,8 @@ class ColumnJudge:
             hits = tuple((name, tuple(rules)) for name, rules in matched if rules)  # type: ignore[arg-type]
             outcome, status, reasons = said[codes[target.codes[row]]]
             numbers.append(shapes.of(Shape(outcome, status, reasons, hits)))
-        return np.array(numbers, np.int64)[combined.codes].tolist()
+        of_rows: list[int] = np.array(numbers, np.int64)[combined.codes].tolist()
+        return of_rows
 
     def _said(self, result: Coded) -> tuple[list[tuple[str, str, tuple[str, ...]]], NDArray[np.int64]]:
         """The distinct outcomes with status and reasons, and for each distinct result which of them it is."""

@@ -82,9 +82,10 @@ class TrustedRows(EventRows):
 
     def _from_header(self, name: str, kind: type) -> Sequence[object]:
         numbers = self._rows.numbers[:, self._at[name]]
+        values: list[int] = numbers.tolist()
         if NULL in numbers:
-            return [None if number == NULL else kind(number) for number in numbers.tolist()]
-        return numbers.tolist() if kind is int else (numbers != 0).tolist()
+            return [None if number == NULL else kind(number) for number in values]
+        return values if kind is int else [*map(bool, values)]
 
     def _from_content(self, name: str) -> None:
         """Read a field, and the other wanted ones on the way."""

@@ -56,27 +56,32 @@ def served(reader: Reader, event: str, rows: PastRows) -> Served:
     program = reader.program(rows.activation).of_arm(rows.arm)
     formulas, columns = program.names(program.codes[event])
     names = [*formulas, *(name for name, _ in columns)]
-    bodies, width = rows.bodies, 8 * len(program.plan.columns)
-    split = 8 * len(formulas), 8 * len(columns)
-    parts = [
-        ([body.vector for body in bodies], width),
-        ([body.formulas for body in bodies], split[0]),
-        ([body.sources for body in bodies], split[1]),
-    ]
-    whole = np.logical_and.reduce([np.fromiter(map(len, part), np.int64, len(rows)) == size for part, size in parts])
-    if not whole.all():
-        for part, size in parts:
-            for at in np.flatnonzero(~whole).tolist():
-                part[at] = bytes(size)
-    raw, left, right = (
-        np.frombuffer(b"".join(part), kind).reshape(len(rows), size // 8)
-        for (part, size), kind in zip(parts, (np.int64, np.float64, np.float64), strict=True)
+    whole, (vectors, left, right) = _evidence(
+        [
+            ([body.vector for body in rows.bodies], 8 * len(program.plan.columns)),
+            ([body.formulas for body in rows.bodies], 8 * len(formulas)),
+            ([body.sources for body in rows.bodies], 8 * len(columns)),
+        ]
     )
-    matrix = np.hstack([left, right])
+    raw: NDArray[np.int64] = vectors.view(np.int64)
+    matrix: Floats = np.hstack([left, right]).view(np.float64)
     if not whole.all():
-        raw = np.where(whole[:, None], raw, UNKNOWN)
-        matrix[~whole] = np.nan
-    return Served(program, raw, {name: matrix[:, index] for index, name in enumerate(names)}, whole, activated.sources, program.types[event])
+        raw, matrix = np.where(whole[:, None], raw, UNKNOWN), np.where(whole[:, None], matrix, np.nan)
+    named = {name: matrix[:, index] for index, name in enumerate(names)}
+    return Served(program, raw, named, whole, activated.sources, program.types[event])
+
+
+def _evidence(
+    parts: list[tuple[list[bytes], int]],
+) -> tuple[NDArray[np.bool_], list[NDArray[np.uint64]]]:
+    """Rows that have every part in its size in bytes, and the parts as words: zeros where a row lacks one."""
+    fits = [np.fromiter(map(len, part), np.int64, len(part)) == size for part, size in parts]
+    whole = np.logical_and.reduce(fits)
+    for at in np.flatnonzero(~whole).tolist():
+        for part, size in parts:
+            part[at] = bytes(size)
+    words = [np.frombuffer(b"".join(part), np.uint64).reshape(len(part), size // 8) for part, size in parts]
+    return whole, words
 
 
 class Asker:

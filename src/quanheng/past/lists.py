@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ class PastLists:
         between = [one if isinstance(one, int) else one.offset for one in self._changes]
         cuts = np.searchsorted(offsets, between, side="right") if between else np.zeros(0, np.int64)
         edges = sorted({0, *(int(cut) for cut in cuts if cut < len(offsets)), len(offsets)})
-        return [*zip(edges, edges[1:], strict=False)]
+        return [*pairwise(edges)]
 
     def over(self, flow: Flow, offset: int, received_ms: NDArray[np.int64]) -> OnList:
         """The lists as of the event at `offset`, asked over columns: entries expire by each row's own stamp."""

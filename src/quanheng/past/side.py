@@ -23,7 +23,6 @@ from quanheng.program import Flow
 from quanheng.recovery import fact_columns
 from quanheng.state import State
 
-
 PACKED_KEPT_MAX = 20_000
 """Different packed opinions that are remembered; they repeat where traces hold no amounts."""
 

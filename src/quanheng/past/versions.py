@@ -106,9 +106,7 @@ class Versions:
         stored = {name: _files(content, name, hash) for name, hash in newest.packs.items()}
         self._available = {**available, **stored}
         self._made_of: dict[str, Version] = {}
-        self._active = Program(
-            load_packs([pack], self._available, self._available), newest.codes, engine=__version__
-        )
+        self._active = Program(load_packs([pack], self._available, self._available), newest.codes, engine=__version__)
         self._layouts = {one.name: one.layout() for one in self._active.types.values()}
 
     def find(self, asked: Asked) -> Version:

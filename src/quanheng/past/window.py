@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import chain, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -113,7 +113,12 @@ class PastRows(NamedTuple):
 
     def cut(self, start: int, stop: int) -> PastRows:
         """Rows start .. stop of these."""
-        return PastRows(self.activation, *(column[start:stop] for column in self[1:-1]), self.arm)
+        columns: Any = (column[start:stop] for column in self[1:-1])
+        return PastRows(*(self.activation, *columns, self.arm))
+
+
+_LISTS = PastRows._fields.index("keys")
+"""Columns before this one are lists, after the activation."""
 
 
 def activations_of(reader: Reader) -> list[Activation]:
@@ -237,6 +242,7 @@ class PastReader:
         both = np.concatenate([rows, events]) if self._events else rows
         payloads = _unsealed(self.reader, columns, both)
         if None in payloads:
+            # Behind the n decisions stand n events, if they are read: at - n is the event's place, or again its own.
             good = [at for at in range(n) if payloads[at] is not None and payloads[at - n] is not None]
             self.erased += n - len(good)
             payloads = [payloads[at] for at in [*good, *([n + at for at in good] if self._events else [])]]
@@ -304,8 +310,10 @@ def _by_arm(rows: PastRows) -> list[PastRows]:
     found = []
     for arm in arms:
         mine = [at for at, body in enumerate(rows.bodies) if body.arm == arm]
-        lists = ([column[at] for at in mine] if column else [] for column in rows[1:8])
-        found.append(PastRows(rows.activation, *lists, rows.keys[mine], rows.numbers[mine], arm))  # type: ignore[arg-type]
+        every: Any = rows[1:_LISTS]
+        lists = ([column[at] for at in mine] if column else [] for column in every)
+        made: Any = (rows.activation, *lists, rows.keys[mine], rows.numbers[mine], arm)
+        found.append(PastRows(*made))
     return found
 
 
@@ -313,9 +321,9 @@ def joined(rows: Sequence[PastRows]) -> PastRows:
     """Rows of one program one behind the other."""
     if len(rows) == 1:
         return rows[0]
-    lists = ([*chain.from_iterable(columns)] for columns in zip(*(one[1:8] for one in rows), strict=True))
-    keys, numbers = (np.concatenate([one[at] for one in rows]) for at in (8, 9))
-    return PastRows(rows[0].activation, *lists, keys, numbers, rows[0].arm)  # type: ignore[arg-type]
+    lists: Any = ([*chain.from_iterable(columns)] for columns in zip(*(one[1:_LISTS] for one in rows), strict=True))
+    keys, numbers = np.concatenate([one.keys for one in rows]), np.concatenate([one.numbers for one in rows])
+    return PastRows(*(rows[0].activation, *lists, keys, numbers, rows[0].arm))
 
 
 def one_decision(reader: Reader, offset: int) -> PastRows:

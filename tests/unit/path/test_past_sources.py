@@ -126,7 +126,7 @@ def test_an_explanation_names_what_the_source_answered(tmp_path):
     told = explain_decision(engine.reader, replies[3].decision)
     assert told.outcome == "review"
     assert told.search is not None
-    assert [[(change.name, change.would_be) for change in one.changes] for one in told.search.found][0] == [("alike", 3)]
+    assert [(change.name, change.would_be) for change in told.search.found[0].changes] == [("alike", 3)]
     engine.close()
 
 
@@ -154,7 +154,8 @@ def test_training_reads_what_the_source_answered_live(tmp_path):
         for one in shown
     ]
     amounts = [json.loads(bytes(row[4]))["amount_minor"] for row in served]
-    assert found.tolist() == [[*map(float, row[:4]), float(amount)] for row, amount in zip(served, amounts, strict=True)]
+    wanted = [[*map(float, row[:4]), float(amount)] for row, amount in zip(served, amounts, strict=True)]
+    assert found.tolist() == wanted
     assert len({row[0] for row in found.tolist()}) > 3
     engine.close()
 
@@ -179,12 +180,13 @@ def test_events_of_one_moment_reach_a_source_as_one_group(tmp_path, monkeypatch)
     ]
     seen = []
     whole = Alike.apply
-    monkeypatch.setattr(
-        Alike, "apply", lambda self, batch, read=True: seen.append((len(batch.times), batch.received_ms)) or whole(self, batch)
-    )  # fmt: skip
+
+    def noted(self, batch, read=True):
+        seen.append((len(batch.times), batch.received_ms))
+        return whole(self, batch)
+
+    monkeypatch.setattr(Alike, "apply", noted)
     found = vectors(declared, history(pl.DataFrame(rows), declared.events), "shop.request", ["alike"], np.ones(5, bool))
     assert seen == [(2, T0), (1, T0 + 5), (2, T0 + 9)]
     assert found[:, 0].tolist() == [1, 2, 3, 4, 5]
     engine.close()
-
-
