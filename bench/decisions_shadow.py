@@ -42,7 +42,7 @@ DRAWS = 4_000
 
 def run(quick: bool = False) -> Measured:
     """Rounds of a stretch with and a stretch without."""
-    stretch, rounds = round(POLL_S * PER_S), 3 if quick else max(10, round(52 / POLL_S))
+    stretch, rounds = round(POLL_S * PER_S), 3 if quick else max(10, round(40 / POLL_S))
     leads = np.random.default_rng(3).integers(0, stretch, 2 * rounds).tolist()
     with tempfile.TemporaryDirectory(prefix="quanheng-bench-") as name:
         folder = Path(name)

@@ -17,7 +17,7 @@ from quanheng.kernel.errors import InputError, NotFound
 from quanheng.kernel.time import DAY_MS
 from quanheng.loading.declared import Declared
 from quanheng.loading.files import PackFiles
-from quanheng.past.events import HEADER_KINDS, EventReader, EventRows
+from quanheng.past.events import EventReader, EventRows
 from quanheng.past.known import Asker, Known, Served, served
 from quanheng.past.lists import PastLists
 from quanheng.past.side import JudgedSide, RecordedSide, Side
@@ -153,25 +153,10 @@ class _Backtest:
     def _judged(self) -> list[JudgedSide]:
         return [one for one in (self.candidate, self.baseline) if isinstance(one, JudgedSide)]
 
-    def _programs(self) -> list[Program]:
-        """Every program that decided, in the time of the window or not."""
-        return [self.reader.program(one.offset) for one in self.found.activations if self.settings.pack in one.packs]
-
     def _names(self) -> set[str]:
         """Fields of the event that are read, whatever their names mean to a version."""
         names = {one.name for one in self.settings.segments} | {"currency"}
         return names.union(*({one.name for one in side.asker.flow.policy.inputs} for side in self._judged()))
-
-    def _reads_events(self) -> bool:
-        """Whether anything is read of the events that their headers do not hold."""
-        types = [side.asker.event_type for side in self._judged()]
-        types += [program.types[self.flow.when] for program in self._programs()]
-        declared = types[0].declaration
-        return (
-            self.label is not None
-            or any(one.declaration != declared for one in types)
-            or any(name in declared.fields and declared.fields[name].kind not in HEADER_KINDS for name in self._names())
-        )
 
     def run(self, progress: Progress | None) -> dict[str, Any]:
         found = survey(self.reader, self.window, self.label, progress)
@@ -186,7 +171,7 @@ class _Backtest:
         for side in self._judged():
             side.lists = PastLists(self.reader, found.lists)
         self.good_until_ms = self._good_until(found)
-        past = PastReader(self.reader, self.window, found, events=self._reads_events())
+        past = PastReader(self.reader, self.window, found)
         folding = [one for one in self._judged() if one.rebuilt]
 
         def see(first: int, columns: Any, wanted: Any) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.events.intake import EventBody, decode_event_body
-from quanheng.facts import LATE, STATUSES, PastBody, decode_past_body
+from quanheng.facts import PastBody, decode_past_body
 from quanheng.kernel.log.records import DECISION, EVENT, HEADER_BYTES, NULL, SEALED, Columns, Record
 from quanheng.kernel.log.records import columns as columns_of
 from quanheng.kernel.seal import NO_SUBJECT
@@ -92,7 +92,7 @@ class PastRows(NamedTuple):
     decisions : log offsets; events : those of their events
     times_ms, received_ms : of the events
     late : whose deadline had passed
-    bodies : decisions, unsealed; asked : events, unsealed, none where the reader was told that nobody reads them
+    bodies, asked : decisions and events, unsealed
     keys u8[n, K, 2], numbers i8[n, V] : headers of the events, as folds read them
     """
 
@@ -181,20 +181,14 @@ def digest_of(id: str) -> bytes:
 class PastReader:
     """Reads the decisions of a window.
 
-    Parameters
-    ----------
-    events : read the events' content too; without, `asked` is empty and a passed deadline is known by the decision
-
     Attributes
     ----------
     erased : decisions whose subject was erased, so far
     """
 
-    def __init__(
-        self, reader: Reader, window: Window, found: Survey, chunk_rows: int = CHUNK_ROWS, *, events: bool = True
-    ) -> None:
+    def __init__(self, reader: Reader, window: Window, found: Survey, chunk_rows: int = CHUNK_ROWS) -> None:
         self.reader, self.window, self.found, self.chunk_rows = reader, window, found, chunk_rows
-        self.erased, self._events = 0, events
+        self.erased = 0
         self.codes = found.activations[-1].codes if found.activations else {}
         self.code = self.codes.get(window.event, -1)
 
@@ -239,21 +233,16 @@ class PastReader:
         n = len(rows)
         # An event and its decision are neighbours of one group, and a group is one batch.
         events = columns.cause[rows] - first
-        both = np.concatenate([rows, events]) if self._events else rows
-        payloads = _unsealed(self.reader, columns, both)
+        payloads = _unsealed(self.reader, columns, np.concatenate([rows, events]))
         if None in payloads:
-            # Behind the n decisions stand n events, if they are read: at - n is the event's place, or again its own.
-            good = [at for at in range(n) if payloads[at] is not None and payloads[at - n] is not None]
+            good = [at for at in range(n) if payloads[at] is not None and payloads[n + at] is not None]
             self.erased += n - len(good)
-            payloads = [payloads[at] for at in [*good, *([n + at for at in good] if self._events else [])]]
+            payloads = [payloads[at] for at in [*good, *(n + at for at in good)]]
             rows, events, n = rows[good], events[good], len(good)
         bodies = list(map(decode_past_body, payloads[:n]))  # type: ignore[arg-type]
         asked = list(map(decode_event_body, payloads[n:]))  # type: ignore[arg-type]
         received = columns.received_ms[events].tolist()
-        if self._events:
-            late = [0 < one.deadline_ms < at for one, at in zip(asked, received, strict=True)]
-        else:
-            late = (columns.numbers[rows, 1] == STATUSES.index(LATE)).tolist()
+        late = [0 < one.deadline_ms < at for one, at in zip(asked, received, strict=True)]
         return PastRows(
             activation,
             (first + rows).tolist(),

@@ -131,8 +131,7 @@ class Log:
     ) -> Iterator[tuple[int, rec.Columns]]:
         """(offset of the first record, headers as arrays), cut exactly to first <= offset < last.
 
-        Whole batches, one at a time, or as many together as hold `at_least` records: a log of small batches is read
-        many times faster together.
+        Batch by batch, or as many together as hold `at_least` records, which reads small batches many times faster.
         """
         together: list[BatchRow] = []
         held = 0
