@@ -120,7 +120,8 @@ class Follower:
                         self._tried(trial, activated, event, rows)
             self.book.erased([*activated.trials], past.erased)
         for side in self._sides.values():
-            side.lists.see(part.first, part.columns)
+            for lists in side.lists.values():
+                lists.see(part.first, part.columns)
 
     def _past(self, part: Part, activated: Activated, event: str) -> PastReader:
         now = Activation(part.activation, activated.packs, activated.versions, activated.codes)
@@ -170,6 +171,9 @@ class Follower:
             if one is not None and other is not None:
                 yield Compared(decision, known[one].outcome, known[other].outcome, currency, minor)
 
+    def _lists(self) -> PastLists:
+        return PastLists(self.reader)
+
     def _side(self, trial: Trial, activated: Activated, event: str) -> JudgedSide:
         """The version on trial among the packs in force."""
         key = trial.pack, trial.hash, event
@@ -178,7 +182,7 @@ class Follower:
             program = Program(declared_of(self.reader.content, packs), activated.codes, engine=__version__)
             version = Version(trial.hash[:12], "hash", program, trial.hash, None)
             # A look judges some hundred decisions: by rows they cost less than columns do to begin.
-            side = self._sides[key] = JudgedSide(PastLists(self.reader), version, trial.pack, event, columns=False)
+            side = self._sides[key] = JudgedSide(self._lists, version, trial.pack, event, columns=False)
             self.events.names |= {"currency", *(one.name for one in side.asker.flow.policy.inputs)}
         return self._sides[key]
 

@@ -147,8 +147,12 @@ class _Backtest:
                 found=self.flow.when,
                 allowed=", ".join(flow.when for flow in version.program.packs[self.settings.pack].flows),
             )
-        asked, lists = self.settings, PastLists(self.reader)
-        return JudgedSide(lists, version, asked.pack, self.flow.when, rebuilt=asked.rebuilt, columns=asked.columns)
+        asked = self.settings
+        event, rebuilt, columns = self.flow.when, asked.rebuilt, asked.columns
+        return JudgedSide(self._lists, version, asked.pack, event, rebuilt=rebuilt, columns=columns)
+
+    def _lists(self) -> PastLists:
+        return PastLists(self.reader, self.found.lists)
 
     def _judged(self) -> list[JudgedSide]:
         return [one for one in (self.candidate, self.baseline) if isinstance(one, JudgedSide)]
@@ -168,8 +172,6 @@ class _Backtest:
                 cure="Widen the window; it is about the time of the events.",
             )
         self.found = found
-        for side in self._judged():
-            side.lists = PastLists(self.reader, found.lists)
         self.good_until_ms = self._good_until(found)
         past = PastReader(self.reader, self.window, found)
         folding = [one for one in self._judged() if one.rebuilt]

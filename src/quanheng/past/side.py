@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 
 import numpy as np
@@ -59,18 +59,29 @@ class JudgedSide:
     ----------
     rebuilt : fold the log again under this version instead of taking the recorded folds
     columns : judge whole chunks over columns; False = one decision after another
-    lists : the lists of the log, read for this side alone
+    new_lists : gives the lists of the log, read by nobody yet
+
+    Attributes
+    ----------
+    lists : those of each arm: its chunks come in the order of the log, those of two arms do not
     """
 
     def __init__(
-        self, lists: PastLists, version: Version, pack: str, event: str, *, rebuilt: bool = False, columns: bool = True
+        self,
+        new_lists: Callable[[], PastLists],
+        version: Version,
+        pack: str,
+        event: str,
+        *,
+        rebuilt: bool = False,
+        columns: bool = True,
     ) -> None:
         assert version.program is not None
         self.version, self.rebuilt = version, rebuilt
         self.asker = Asker(version.program, pack, event, as_of_ms=version.as_of_ms)
         self._columns: ColumnJudge | None = None
         self._why_rows = "asked for"
-        self.lists = lists
+        self.new_lists, self.lists = new_lists, dict[str, PastLists]()
         if columns:
             try:
                 self._columns = ColumnJudge(model_of(self.asker.pack, self.asker.declared), self.asker.flow)
@@ -100,7 +111,7 @@ class JudgedSide:
         """Numbers of shapes; None where the version cannot read the event, or its evidence is missing."""
         known = self.known(rows, record, events)
         usable = record.whole if self._folding is None else np.ones(len(rows), bool)
-        found = self._columns.shapes(known, shapes, self.lists) if self._columns is not None else None
+        found = self._columns.shapes(known, shapes, self._lists(rows)) if self._columns is not None else None
         numbers = self._by_rows(known, rows, shapes) if found is None else self._with_late(found, rows, shapes)
         refused = known.events.refused
         if not refused and usable.all():
@@ -110,10 +121,15 @@ class JudgedSide:
             for index, (number, good) in enumerate(zip(numbers, usable.tolist(), strict=True))
         ]
 
+    def _lists(self, rows: PastRows) -> PastLists:
+        if rows.arm not in self.lists:
+            self.lists[rows.arm] = self.new_lists()
+        return self.lists[rows.arm]
+
     def _by_rows(self, known: Known, rows: PastRows, shapes: Shapes) -> list[int]:
         flow, inputs = self.asker.flow, known.inputs()
         values = zip(*inputs, strict=True) if inputs else repeat(())
-        lists = self.lists.at(flow, rows.events, rows.received_ms)
+        lists = self._lists(rows).at(flow, rows.events, rows.received_ms)
         return [
             shapes.number(verdict_of(opinion_of(flow, given, late, held)))
             for given, late, held in zip(values, rows.late, lists, strict=False)

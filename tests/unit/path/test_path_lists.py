@@ -8,6 +8,7 @@ import random
 
 import pytest
 from shop import DAY_MS, T0, HandClock
+from test_governing import drafted, take
 
 from quanheng import recovery
 from quanheng.decisions.lists import CHANGE_ENTRIES_MAX, ListVerdict
@@ -294,6 +295,21 @@ def test_whole_columns_ask_the_lists_as_of_each_decision(engine, clock, changes,
     assert reports[0] == reports[1]
     assert (reports[0]["decisions"], reports[0]["changed"], reports[0]["only_reasons"]) == (150, 0, 0)
     assert reports[0]["matrix"][2][2] > 5
+
+
+@pytest.mark.parametrize("columns", [True, False], ids=["columns", "rows"])
+def test_two_arms_are_each_asked_under_the_lists_of_their_moments(engine, columns):
+    """Decisions of two arms are read one arm after the other, over the same stretch of the log."""
+    files = {**read_packs()["card_fraud"].files, "README.md": b"# the same, tried\n"}
+    hash = drafted(engine, files=files, pack="card_fraud")
+    take(engine, "share", version=hash, pack="card_fraud", share_bp=5_000)
+    for number in range(60):
+        pay(engine, f"p{number}", customer=f"c{number}")
+        if number in (20, 40):
+            change(engine, "kiosk", name="watched_terminals", change="add" if number == 20 else "remove")
+    settings = Settings("card_fraud", Asked("active", None), Asked("recorded", None), columns=columns)
+    found = backtest(engine.reader, read_packs(), settings)
+    assert (found["decisions"], found["changed"], found["matrix"][1][1]) == (60, 0, 20)
 
 
 def test_an_explanation_knows_the_lists_of_then(engine):
