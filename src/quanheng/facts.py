@@ -75,6 +75,21 @@ class _ChampionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     engine: str
 
 
+class PastBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A decision body as it is read in bulk: its opinions are left packed until somebody asks."""
+
+    outcome: str
+    status: str
+    reasons: msgspec.Raw
+    opinions: msgspec.Raw
+    vector: bytes
+    formulas: bytes
+    sources: bytes
+    program: int
+    engine: msgspec.Raw
+    arm: str = ""
+
+
 class Evidence(msgspec.Struct, frozen=True, gc=False):
     """One row of what was known, as bytes for the decision's body."""
 
@@ -97,6 +112,10 @@ class DecisionFact(msgspec.Struct, frozen=True, gc=False):
 
 _encode_body = msgspec.msgpack.Encoder(decimal_format="string").encode
 _decode_body = msgspec.msgpack.Decoder(DecisionBody).decode
+decode_past_body = msgspec.msgpack.Decoder(PastBody).decode
+"""The body that `encode_body` wrote, with its opinions still packed."""
+decode_opinions = msgspec.msgpack.Decoder(list[Opinion]).decode
+"""The packed opinions of a `PastBody`."""
 
 
 def encode_body(body: DecisionBody) -> bytes:

@@ -12,11 +12,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from quanheng import __version__
 from quanheng.decisions.backtest.rows import Shapes
 from quanheng.decisions.backtest.sequential import CHALLENGER, CHAMPION
 from quanheng.kernel.errors import QuanhengError
-from quanheng.past.known import EventReader, EventRows, served
+from quanheng.kernel.log.records import EVENT, Columns
+from quanheng.past.events import EventReader, EventRows
+from quanheng.past.known import served
+from quanheng.past.lists import PastLists
 from quanheng.past.side import JudgedSide, RecordedSide
 from quanheng.past.versions import Version
 from quanheng.past.window import Activation, PastReader, PastRows, Survey, Window
@@ -24,7 +29,7 @@ from quanheng.program import Program
 from quanheng.reading import Reader
 from quanheng.recovery import HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, declared_of
 from quanheng.shadow_book import Book, Compared
-from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated, Trial
+from quanheng.state import PACKS_ACTIVATED, Activated, Trial
 
 PART_RECORDS_MAX = 20_000
 """Records that are looked at before what was found is kept."""
@@ -36,62 +41,72 @@ class Part(NamedTuple):
     """A stretch of the log under one activation (-1: none yet)."""
 
     first: int
-    last: int
+    columns: Columns
     activation: int
 
 
 def catch_up(reader: Reader, book: Book, progress: Progress | None = None) -> int:
-    """Follow the log from where the book stands to the reader's head; the offset reached.
+    """Follow the log once, from where the book stands to the reader's head; the offset reached.
 
     Raises
     ------
     LogCorrupt : the log is not what was written
     """
-    follower = _Follower(reader, book)
-    head = reader.log.head
-    while True:
-        with book.turn() as (first, activation):
-            if first >= head:
-                return first
-            parts = list(_parts(reader, first, min(head, first + PART_RECORDS_MAX), activation))
-            for part in parts:
-                follower.follow(part)
-            book.reached(parts[-1].last, parts[-1].activation)
-            if progress is not None:
-                progress(parts[-1].last, head)
+    return Follower(book).catch_up(reader, progress)
 
 
-def _parts(reader: Reader, first: int, last: int, activation: int) -> Iterator[Part]:
-    """Stretches of the log by the activation in force, ending where a batch ends."""
-    start, at = first, first
-    for offset, columns in reader.log.read_columns(first, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX):
-        at = offset
-        if offset >= last:
-            break
-        for row in range(len(columns)):
-            if columns.type[row] >= FIRST_PACK_CODE:
-                break  # A batch of packs holds none of the platform's activations.
-            if columns.type[row] == PACKS_ACTIVATED:
-                if offset + row > start:
-                    yield Part(start, offset + row, activation)
-                start, activation = offset + row, offset + row
-        at = offset + len(columns)
-    if at > start:
-        yield Part(start, at, activation)
+def _parts(first: int, columns: Columns, activation: int) -> Iterator[Part]:
+    """Headers apart by the activation in force."""
+    start = 0
+    for row in np.flatnonzero((columns.kind == EVENT) & (columns.type == PACKS_ACTIVATED)).tolist():
+        yield Part(first + start, columns.cut(start, row), activation)
+        start, activation = row, first + row
+    yield Part(first + start, columns.cut(start, len(columns)), activation)
 
 
-class _Follower:
-    """Judges and counts parts of the log."""
+class Follower:
+    """Judges and counts, look by look. What it compiled, and the lists it folded, serve the next look too."""
 
-    def __init__(self, reader: Reader, book: Book) -> None:
-        self.reader, self.book = reader, book
-        self.shapes, self.events = Shapes(), EventReader()
-        self._sides: dict[tuple[object, ...], JudgedSide] = {}
+    def __init__(self, book: Book) -> None:
+        self.book, self.shapes, self.events = book, Shapes(), EventReader()
+        self._sides: dict[tuple[str, ...], JudgedSide] = {}
+        self._recorded: dict[str, RecordedSide] = {}
+        self._activation = -1
 
-    def follow(self, part: Part) -> None:
+    def catch_up(self, reader: Reader, progress: Progress | None = None) -> int:
+        """Follow the log from where the book stands to the reader's head; the offset reached.
+
+        Parameters
+        ----------
+        reader : of the same log in each call, as of then
+
+        Raises
+        ------
+        LogCorrupt : the log is not what was written
+        """
+        self.reader, head = reader, reader.log.head
+        while True:
+            with self.book.turn() as (first, activation):
+                if first >= head:
+                    return first
+                at, columns = next(
+                    reader.log.read_columns(first, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, head, PART_RECORDS_MAX)
+                )
+                parts = [*_parts(at, columns, activation)]
+                for part in parts:
+                    self._follow(part)
+                reached = at + len(columns)
+                self.book.reached(reached, parts[-1].activation)
+                if progress is not None:
+                    progress(reached, head)
+
+    def _follow(self, part: Part) -> None:
         """Judge and count one part."""
-        if part.activation < 0:
+        if part.activation < 0 or not len(part.columns):
             return
+        if part.activation != self._activation:  # What is tried now was compiled for it alone.
+            self._sides.clear()
+            self._activation = part.activation
         activated = self.reader.activated(part.activation)
         if not activated.trials:
             return
@@ -99,16 +114,19 @@ class _Follower:
         types = {flow.when for trial in activated.trials for flow in program.packs[trial.pack].flows}
         for event in sorted(types):
             past = self._past(part, activated, event)
-            for rows in past.chunks():
+            for rows in past.of([(part.first, part.columns)]):
                 for trial in activated.trials:
                     if any(flow.when == event for flow in program.packs[trial.pack].flows):
                         self._tried(trial, activated, event, rows)
             self.book.erased([*activated.trials], past.erased)
+        for side in self._sides.values():
+            for lists in side.lists.values():
+                lists.see(part.first, part.columns)
 
     def _past(self, part: Part, activated: Activated, event: str) -> PastReader:
         now = Activation(part.activation, activated.packs, activated.versions, activated.codes)
-        found = Survey(part.last, [now], 0, part.first, part.last, 0, frozenset())
-        return PastReader(self.reader, Window(event), found)
+        last = part.first + len(part.columns)
+        return PastReader(self.reader, Window(event), Survey(last, [now], 0, part.first, last, 0, frozenset()))
 
     def _tried(self, trial: Trial, activated: Activated, event: str, rows: PastRows) -> None:
         if trial.share_bp:
@@ -131,14 +149,14 @@ class _Follower:
             return  # A challenger of the same pack decided, not the champion.
         try:
             side = self._side(trial, activated, event)
-            program = self.reader.program(rows.activation).of_arm(rows.arm)
-            record = served(program, program.codes[event], rows)
+            record = served(self.reader, event, rows)
             now = side.judge(rows, record, self.events, self.shapes)
         except QuanhengError as error:
             self.book.problem(trial, str(error))
             return
-        was = RecordedSide(_RECORDED, trial.pack).judge(rows, record, self.events, self.shapes)
-        money = _money(side, self.events.read(side.asker.event_type, rows))
+        recorded = self._recorded.setdefault(trial.pack, RecordedSide(_RECORDED, trial.pack))
+        was = recorded.judge(rows, record, self.events, self.shapes)
+        money = _money(side, self.events.read(side.asker.event_type, rows, record.event_type), len(rows))
         self.book.judged(trial, event, [*self._compared(rows.decisions, was, now, money)])
 
     def _compared(
@@ -153,26 +171,31 @@ class _Follower:
             if one is not None and other is not None:
                 yield Compared(decision, known[one].outcome, known[other].outcome, currency, minor)
 
+    def _lists(self) -> PastLists:
+        return PastLists(self.reader)
+
     def _side(self, trial: Trial, activated: Activated, event: str) -> JudgedSide:
         """The version on trial among the packs in force."""
-        key = (trial.pack, trial.hash, event, *sorted(activated.packs.items()))
+        key = trial.pack, trial.hash, event
         if key not in self._sides:
             packs = {**activated.packs, trial.pack: trial.hash}
             program = Program(declared_of(self.reader.content, packs), activated.codes, engine=__version__)
             version = Version(trial.hash[:12], "hash", program, trial.hash, None)
-            self._sides[key] = JudgedSide(self.reader, version, trial.pack, event, columns=False)
+            # A look judges some hundred decisions: by rows they cost less than columns do to begin.
+            side = self._sides[key] = JudgedSide(self._lists, version, trial.pack, event, columns=False)
+            self.events.names |= {"currency", *(one.name for one in side.asker.flow.policy.inputs)}
         return self._sides[key]
 
 
 _RECORDED = Version("recorded", "recorded", None, "", None)
 
 
-def _money(side: JudgedSide, events: EventRows) -> list[tuple[str, int]]:
+def _money(side: JudgedSide, events: EventRows, rows: int) -> list[tuple[str, int]]:
     """Currency and amount in minor units of each event, where the event declares an amount."""
     fields = side.asker.event_type.declaration.fields
     minor = next((name for name, one in fields.items() if one.kind == "integer" and one.unit == "minor"), "")
     if not minor:
-        return [("", 0)] * len(events.values)
+        return [("", 0)] * rows
     amounts = events.column(minor)
     currencies = events.column("currency") if "currency" in fields else [""] * len(amounts)
     return [

@@ -20,9 +20,9 @@ import numpy as np
 from quanheng.events.intake import Intake, Refusal, Request, decode_event_body
 from quanheng.events.schema import NO_KEY
 from quanheng.facts import DECISION_NUMBERS
-from quanheng.kernel.entries import NO_DECISION
+from quanheng.kernel.entries import NO_DECISION, Entry
 from quanheng.kernel.errors import AppendFailed, DataErased, LogCorrupt, RequestConflict, SealBroken
-from quanheng.kernel.index import Entry, RequestIndex
+from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.headers import encode_headers
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, NONE_16, encode_header

@@ -1,12 +1,13 @@
 """Point-in-time vectors: what a model would have seen when each payment was decided.
 
-The history goes through the same kernel as live events, in order of arrival, and formulas through the same code: a
-vector holds nothing that arrived later.
+The history goes through the same kernel and the same sources with state as live events, in order of arrival, and
+formulas through the same code: a vector holds nothing that arrived later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 from quanheng.features.fold import Fold
 from quanheng.features.formulas import Formulas
 from quanheng.features.plan import Plan
+from quanheng.features.source import Batch, StatefulSource
 from quanheng.features.state import FeatureState
 from quanheng.kernel.errors import InputError
 from quanheng.models.history import NULL, History
 
 if TYPE_CHECKING:
-    from quanheng.loading.declared import Declared
+    from quanheng.loading.declared import Declared, SourceDeclaration
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, what is done and the total."""
@@ -43,9 +45,9 @@ def vectors(
 
     Parameters
     ----------
-    declared : the pack whose folds and formulas are meant
+    declared : the pack whose folds, sources with state and formulas are meant
     event : type of the wanted events
-    inputs : names of folds, formulas and number fields, in the model's order
+    inputs : names of folds, columns of sources with state, formulas and number fields, in the model's order
     wanted : over all rows of the history; true only for rows of type `event`
 
     Returns
@@ -57,9 +59,10 @@ def vectors(
     InputError : an input is not declared for this event
     """
     layout = next(one for one in history.layouts if one.name == event)
-    formulas, folds = _needed(declared, layout.keys, layout.numbers, inputs)
+    formulas, folds, declared_sources = _needed(declared, layout.keys, layout.numbers, inputs)
     plan = Plan.compile(history.layouts, folds, [event], LATENESS_MS)
-    state = FeatureState(plan)
+    state, sources = FeatureState(plan), [one.make(history.layouts, one.settings) for one in declared_sources]
+    answer_names = [column.name for one in declared_sources for column in one.columns]
     parts = [np.empty((0, len(inputs)))]
     total = len(history.types)
     for first in range(0, total, _CHUNK):
@@ -67,15 +70,45 @@ def vectors(
         read = wanted[part]
         raw = state.run(history.types[part], history.times[part], history.keys[part], history.numbers[part], read)
         rows = np.flatnonzero(read)
+        answers = _answers(sources, history, part, wanted)
         if len(rows):
             columns = _columns(plan.floats(np.ascontiguousarray(raw[rows])), plan.names)
             for index, name in enumerate(layout.numbers):
                 columns[name] = _floats(history.numbers[part][rows, index], layout.scale(name))
+            columns |= _columns(answers, answer_names)
             formulas.compute(columns, len(rows))
             parts.append(np.column_stack([columns[name] for name in inputs]))
         if progress:
             progress("features", part.stop, total)
     return np.concatenate(parts)
+
+
+def _answers(
+    sources: Sequence[StatefulSource], history: History, part: slice, wanted: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Fold a part of the history into sources with state; what they answer to its wanted events.
+
+    What arrived at one moment is one group, as the writer stamps a group: a source may read that clock.
+    """
+    width = sum(len(one.columns) for one in sources)
+    found = [np.empty((0, width))]
+    arrive = history.arrive_ms[part]
+    edges = [0, *(np.flatnonzero(np.diff(arrive)) + 1).tolist(), len(arrive)]
+    for first, last in pairwise(edges) if sources and len(arrive) else ():
+        start, stop = part.start + first, part.start + last
+        batch = Batch(
+            history.types[start:stop],
+            history.times[start:stop],
+            history.keys[start:stop],
+            history.numbers[start:stop],
+            start,
+            int(arrive[first]),
+        )
+        read = wanted[start:stop]
+        answered = [one.apply(batch, bool(read.any())) for one in sources]
+        if read.any():
+            found.append(np.hstack(answered)[read])
+    return np.concatenate(found)
 
 
 def _columns(matrix: NDArray[np.float64], names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
@@ -89,16 +122,18 @@ def _floats(numbers: NDArray[np.int64], scale: int) -> NDArray[np.float64]:
 
 def _needed(
     declared: Declared, keys: Sequence[str], numbers: Sequence[str], inputs: Sequence[str]
-) -> tuple[Formulas, list[Fold]]:
-    """Formulas and folds that the inputs need: what no input needs is not computed."""
+) -> tuple[Formulas, list[Fold], list[SourceDeclaration]]:
+    """Formulas, folds and sources with state that the inputs need: what no input needs is not computed."""
     usable = {fold.name: fold for fold in declared.folds if set(fold.by) <= set(keys)}
     needed = set(inputs)
     for formula in reversed(declared.formulas):  # Declared in an order that can be computed.
         if formula.name in needed:
             needed |= set(formula.uses)
     chosen = [(one.name, one.feel, one.decimals, one.uses) for one in declared.formulas if one.name in needed]
-    formulas = Formulas(chosen, [*usable, *numbers])
-    known = {*usable, *numbers, *formulas.names}
+    sources = [one for one in declared.sources if needed & {column.name for column in one.columns}]
+    answers = [column.name for one in sources for column in one.columns]
+    formulas = Formulas(chosen, [*usable, *numbers, *answers])
+    known = {*usable, *numbers, *answers, *formulas.names}
     if missing := [name for name in inputs if name not in known]:
         raise InputError(
             "the model reads what this event does not have",
@@ -107,4 +142,5 @@ def _needed(
             allowed=", ".join(sorted(known)),
             cure="Declare it in features.toml, or take it out of the model's inputs.",
         )
-    return formulas, [Fold.of_pack(one, one.name) for one in usable.values() if one.name in needed]
+    folds = [Fold.of_pack(one, one.name) for one in usable.values() if one.name in needed]
+    return formulas, folds, sources

@@ -17,7 +17,9 @@ from quanheng.kernel.errors import InputError, NotFound
 from quanheng.kernel.time import DAY_MS
 from quanheng.loading.declared import Declared
 from quanheng.loading.files import PackFiles
-from quanheng.past.known import Asker, EventReader, EventRows, Known, Served, served
+from quanheng.past.events import EventReader, EventRows
+from quanheng.past.known import Asker, Known, Served, served
+from quanheng.past.lists import PastLists
 from quanheng.past.side import JudgedSide, RecordedSide, Side
 from quanheng.past.versions import Asked, Version, Versions, book_of, flow_on
 from quanheng.past.window import (
@@ -29,6 +31,8 @@ from quanheng.past.window import (
     Progress,
     Survey,
     Window,
+    activations_of,
+    digest_of,
     survey,
 )
 from quanheng.program import PLATFORM_REASONS, Program
@@ -109,8 +113,7 @@ def backtest(
     NotFound : the pack was never in force, a version does not exist, no decision lies in the window
     InputError : a name is unknown, or a version reads what was not recorded
     """
-    first = survey(reader, Window(""), None)
-    versions = Versions(settings.pack, first.activations, reader.content, available)
+    versions = Versions(settings.pack, activations_of(reader), reader.content, available)
     found = versions.find(settings.candidate), versions.find(settings.baseline)
     active = versions.find(Asked("active", None))
     assert active.program is not None
@@ -128,7 +131,7 @@ class _Backtest:
         self.candidate, self.baseline = (self._side(one) for one in found)
         self.shapes = Shapes()
         self.counted = Comparison(self.shapes, [one.name for one in settings.segments], settings.sample_max)
-        self.events = EventReader()
+        self.events = EventReader(self._names())
         self.left_out = {"erased": 0, "not_readable": 0}
         self._recorded: dict[tuple[int, str], Asker] = {}
 
@@ -145,9 +148,19 @@ class _Backtest:
                 allowed=", ".join(flow.when for flow in version.program.packs[self.settings.pack].flows),
             )
         asked = self.settings
-        return JudgedSide(
-            self.reader, version, asked.pack, self.flow.when, rebuilt=asked.rebuilt, columns=asked.columns
-        )
+        event, rebuilt, columns = self.flow.when, asked.rebuilt, asked.columns
+        return JudgedSide(self._lists, version, asked.pack, event, rebuilt=rebuilt, columns=columns)
+
+    def _lists(self) -> PastLists:
+        return PastLists(self.reader, self.found.lists)
+
+    def _judged(self) -> list[JudgedSide]:
+        return [one for one in (self.candidate, self.baseline) if isinstance(one, JudgedSide)]
+
+    def _names(self) -> set[str]:
+        """Fields of the event that are read, whatever their names mean to a version."""
+        names = {one.name for one in self.settings.segments} | {"currency"}
+        return names.union(*({one.name for one in side.asker.flow.policy.inputs} for side in self._judged()))
 
     def run(self, progress: Progress | None) -> dict[str, Any]:
         found = survey(self.reader, self.window, self.label, progress)
@@ -161,7 +174,7 @@ class _Backtest:
         self.found = found
         self.good_until_ms = self._good_until(found)
         past = PastReader(self.reader, self.window, found)
-        folding = [one for one in (self.candidate, self.baseline) if isinstance(one, JudgedSide) and one.rebuilt]
+        folding = [one for one in self._judged() if one.rebuilt]
 
         def see(first: int, columns: Any, wanted: Any) -> None:
             for side in folding:
@@ -173,41 +186,36 @@ class _Backtest:
         return self._told(found)
 
     def _add(self, rows: PastRows) -> None:
-        program = self.reader.program(rows.activation).of_arm(rows.arm)
-        record = served(program, self._code(), rows)
+        record = served(self.reader, self.flow.when, rows)
         was = self.baseline.judge(rows, record, self.events, self.shapes)
         now = self.candidate.judge(rows, record, self.events, self.shapes)
-        kept = [at for at in range(len(rows)) if was[at] is not None and now[at] is not None]
-        self.left_out["not_readable"] += len(rows) - len(kept)
-        facts = self._facts(rows, record, program)
-        columns: dict[str, list[Any]] = {name: [column[at] for at in kept] for name, column in facts.items()}
-        self.counted.add(
-            Rows(
-                [rows.decisions[at] for at in kept],
-                [rows.times_ms[at] for at in kept],
-                [was[at] for at in kept],  # type: ignore[misc]
-                [now[at] for at in kept],  # type: ignore[misc]
-                columns["money"],
-                columns["currency"],
-                {band.name: columns[f"by {band.name}"] for band in self.settings.segments},
-                columns["score"],
-                columns["label"],
-            )
-        )
-
-    def _code(self) -> int:
-        return self.found.activations[-1].codes[self.flow.when]
+        facts = self._facts(rows, record)
+        columns: dict[str, Sequence[Any]] = {
+            "ids": rows.decisions,
+            "times": rows.times_ms,
+            "was": was,
+            "now": now,
+            **facts,
+        }
+        if None in was or None in now:
+            kept = [at for at in range(len(rows)) if was[at] is not None and now[at] is not None]
+            self.left_out["not_readable"] += len(rows) - len(kept)
+            columns = {name: [column[at] for at in kept] for name, column in columns.items()}
+        segments = {band.name: columns[f"by {band.name}"] for band in self.settings.segments}
+        first: Any = (columns[name] for name in ("ids", "times", "was", "now", "money", "currency"))
+        made: Any = (*first, segments, columns["score"], columns["label"])
+        self.counted.add(Rows(*made))
 
     # -- what is known of each row beside the verdicts
 
-    def _facts(self, rows: PastRows, record: Served, program: Program) -> dict[str, Sequence[Any]]:
-        asker = self._asker(program)
-        known = asker.known(rows, record, self.events.read(asker.event_type, rows))
+    def _facts(self, rows: PastRows, record: Served) -> dict[str, Sequence[Any]]:
+        asker = self._asker(record.program)
+        known = asker.known(rows, record, self.events.read(asker.event_type, rows, record.event_type))
         facts: dict[str, Sequence[Any]] = {"label": self._labels(rows), "score": [None] * len(rows)}
         money, currency = self.fields(asker)
         facts["money"] = known.events.column(money) if money else [None] * len(rows)
         texts = known.events.column(currency) if currency else [""] * len(rows)
-        facts["currency"] = [str(text or "") for text in texts]
+        facts["currency"] = [text if text.__class__ is str else "" for text in texts]
         score = self.settings.score or next((c.name for s in asker.scope.sources for c in s.columns), "")
         if score:
             facts["score"] = [None if one is None else one.__float__() for one in known.column(score)]  # type: ignore[attr-defined]
@@ -259,8 +267,6 @@ class _Backtest:
 
     def _labels(self, rows: PastRows) -> list[bool | None]:
         """True = reported; False = not reported and old enough; None = too young to tell, or the pack has no labels."""
-        from quanheng.past.window import digest_of
-
         if self.label is None:
             return [None] * len(rows)
         labelled, until_ms = self.found.labelled, self.good_until_ms

@@ -9,23 +9,25 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from quanheng.decisions.backtest.rows import Shapes, Verdict
-from quanheng.decisions.columnar import ColumnPolicy, compile_columns
+from quanheng.decisions.backtest.rows import Shape, Shapes
+from quanheng.decisions.columnar import ColumnPolicy, Unfit, compile_columns
+from quanheng.decisions.columnar.coded import Coded, combine
 from quanheng.decisions.dmn import Model
 from quanheng.decisions.policy import Judgement
 from quanheng.features.formulas import rounded
 from quanheng.features.kernel.words import NULL, UNKNOWN
 from quanheng.features.plan import Plan
 from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
-from quanheng.past.known import Known
+from quanheng.past.known import Known, answers_of
+from quanheng.past.lists import PastLists
 from quanheng.program import Flow
 
 DIGITS_MAX = 38
 """What a Decimal column holds."""
-RULES = ".rules"
+SPANS_MAX = 32
+"""Changes of lists within a chunk beyond which it is judged row by row."""
 _EMPTY: dict[FeelType, type[pl.DataType]] = {NUMBER: pl.Int64, STRING: pl.String, BOOLEAN: pl.Boolean}
 """The type of a column without a value: typed, so that it can be compared like any other."""
-_BETWEEN, _INSIDE, _NULL = "\x1e", "\x1f", "\x00"
 
 
 class NoColumn(Exception):
@@ -54,33 +56,54 @@ class ColumnJudge:
             named = "; ".join(" ".join(filter(None, (one.decision, one.part))) + f": {one.why}" for one in inside)
             why += f"; the others by rows, once per distinct combination of what they read ({named})"
         if self.by_rows:
-            why += f"; {self.by_rows} chunks wholly by rows, because a value does not fit a column"
+            why += f"; {self.by_rows} chunks wholly by rows, because a value does not fit a column or lists changed"
         return {"mode": "columns", "why": why, "parts": parts}
 
-    def shapes(self, known: Known, shapes: Shapes) -> list[int] | None:
-        """Numbers of shapes, a verdict per distinct answer; None where a value of the chunk does not fit a column."""
+    def shapes(self, known: Known, shapes: Shapes, lists: PastLists) -> list[int] | None:
+        """Numbers of shapes, a verdict per distinct answer; None where the chunk must be judged row by row."""
+        spans = lists.spans(known.rows.events) if self._flow.lists else [(0, len(known.rows))]
         try:
+            if len(spans) > SPANS_MAX:
+                raise NoColumn
             columns = [input_column(known, one.name, one.type) for one in self._policy.inputs]
-        except NoColumn:
+            frame = pl.DataFrame(columns) if columns else pl.DataFrame({"": [None] * len(known.rows)})
+            return [number for span in spans for number in self._of(known, frame, span, shapes, lists)]
+        except (NoColumn, Unfit):
             self.by_rows += 1
             return None
-        found = self._policy.run(pl.DataFrame(columns) if columns else pl.DataFrame({"": [None] * len(known.rows)}))
-        keys = _keys(found, self._policy.decision)
-        if keys is None:
-            return [shapes.number(self._verdict(found, row)) for row in range(found.height)]
-        numbers = {key: shapes.number(self._verdict(found, row)) for key, row in _firsts(keys).items()}
-        return [numbers[key] for key in keys.to_list()]
 
-    def _verdict(self, found: pl.DataFrame, row: int) -> Verdict:
-        """One row as the flow would have taken it from a single judgement."""
-        trace = []
-        for name in self._policy.decisions:
-            rules = found[f"{name}{RULES}"][row]
-            if rules is not None:
-                trace.append((name, tuple(rules), found[name][row]))
-        result = found[self._policy.decision][row]
-        opinion = self._flow.opinion(Judgement(result, tuple(trace)))
-        return Verdict(opinion.outcome, opinion.status, opinion.reasons, opinion.trace)  # type: ignore[arg-type]
+    def _of(
+        self, known: Known, frame: pl.DataFrame, span: tuple[int, int], shapes: Shapes, lists: PastLists
+    ) -> list[int]:
+        """Rows during which no list changed."""
+        start, stop = span
+        asked = None
+        if self._flow.lists:
+            received = np.array(known.rows.received_ms[start:stop], np.int64)
+            asked = lists.over(self._flow, known.rows.events[start], received)
+        answered = self._policy.answers(frame.slice(start, stop - start), asked)
+        target = next(one.result for one in answered if one.decision == self._policy.decision)
+        said, codes = self._said(target)
+        parts = [(codes[target.codes], len(said)), *((one.rules.codes, len(one.rules.values)) for one in answered)]
+        combined = combine(parts, stop - start)
+        numbers = []
+        for row in combined.rows.tolist():
+            matched = ((one.decision, one.rules.values[one.rules.codes[row]]) for one in answered)
+            hits = tuple((name, tuple(rules)) for name, rules in matched if rules)  # type: ignore[arg-type]
+            outcome, status, reasons = said[codes[target.codes[row]]]
+            numbers.append(shapes.of(Shape(outcome, status, reasons, hits)))
+        of_rows: list[int] = np.array(numbers, np.int64)[combined.codes].tolist()
+        return of_rows
+
+    def _said(self, result: Coded) -> tuple[list[tuple[str, str, tuple[str, ...]]], NDArray[np.int64]]:
+        """The distinct outcomes with status and reasons, and for each distinct result which of them it is."""
+        known: dict[tuple[str, str, tuple[str, ...]], int] = {}
+        codes = []
+        for value in result.values:
+            opinion = self._flow.opinion(Judgement(value, ()))
+            said = opinion.outcome, opinion.status, tuple(opinion.reasons)
+            codes.append(known.setdefault(said, len(known)))
+        return [*known], np.array(codes, np.int64)
 
 
 def input_column(known: Known, name: str, kind: FeelType) -> pl.Series:
@@ -93,9 +116,12 @@ def input_column(known: Known, name: str, kind: FeelType) -> pl.Series:
     asker = known.asker
     scope, plan = asker.scope, asker.program.plan
     digits = {one.name: one.decimals for one in scope.formulas.formulas}
-    digits |= {column.name: column.decimals for source in scope.sources for column in source.columns}
+    digits |= {column.name: column.decimals for column in answers_of(asker)}
     if name in scope.fields:
-        return column_of(name, known.column(name), kind)
+        found = known.events.series(name) if kind in (NUMBER, STRING) else None
+        if found is not None and (found.dtype == pl.String) is not (kind == STRING):
+            raise NoColumn
+        return column_of(name, known.column(name), kind) if found is None else found
     if name in scope.folds:
         found = _whole_fold(plan, scope.folds[name], known.raw)
         return column_of(name, known.column(name), kind) if found is None else found.alias(name)
@@ -188,31 +214,3 @@ def _decimals(name: str, values: Sequence[int | Decimal | None], present: Sequen
     return pl.Series(
         name, [None if one is None else Decimal(one) for one in values], dtype=pl.Decimal(DIGITS_MAX, scale)
     )
-
-
-def _keys(found: pl.DataFrame, decision: str) -> pl.Series | None:
-    """A text per row, equal where outcome, reasons and all matched rules are; None where the answer has no form."""
-    dtype = found.schema[decision]
-    fields = {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
-    if fields.get("outcome") != pl.String or fields.get("reasons", pl.Null) not in (
-        pl.List(pl.String),
-        pl.List(pl.Null),
-        pl.Null,
-    ):
-        return None
-    parts = [pl.col(decision).struct.field("outcome").fill_null(_NULL)]
-    if isinstance(fields.get("reasons"), pl.List):
-        reasons = pl.col(decision).struct.field("reasons").cast(pl.List(pl.String))
-        parts.append(_joined(reasons))
-    rules = [name for name in found.columns if name.endswith(RULES)]
-    parts += [_joined(pl.col(name).cast(pl.List(pl.String))) for name in rules]
-    return found.select(pl.concat_str(parts, separator=_BETWEEN).alias("key"))["key"]
-
-
-def _joined(column: pl.Expr) -> pl.Expr:
-    return column.list.eval(pl.element().fill_null(_NULL)).list.join(_INSIDE).fill_null(_NULL)
-
-
-def _firsts(keys: pl.Series) -> dict[str, int]:
-    rows = pl.DataFrame({"key": keys}).with_row_index("row").group_by("key").agg(pl.col("row").min())
-    return dict(rows.select("key", "row").iter_rows())

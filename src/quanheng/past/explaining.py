@@ -11,12 +11,13 @@ from quanheng.decisions.counterfactual import Search
 from quanheng.decisions.explain import Case, Explanation, Reason, explain
 from quanheng.decisions.policy import Judgement
 from quanheng.events.schema import FieldDeclaration
-from quanheng.facts import DECIDED
+from quanheng.facts import DECIDED, decode_opinions
 from quanheng.features.fold import EventLayout
 from quanheng.features.fold import Fold as PlanFold
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.past.backtest import names_in
-from quanheng.past.known import Asker, EventReader, served
+from quanheng.past.events import EventReader
+from quanheng.past.known import Asker, answers_of, served
 from quanheng.past.lists import PastLists
 from quanheng.past.versions import model_of
 from quanheng.past.window import one_decision
@@ -50,9 +51,10 @@ def explain_decision(
     rows = one_decision(reader, offset)
     program = reader.program(rows.activation).of_arm(rows.arm)
     recorded = rows.bodies[0]
-    opinions = [one for one in recorded.opinions if not pack or one.flow.startswith(f"{pack}.")]
+    every = decode_opinions(recorded.opinions)
+    opinions = [one for one in every if not pack or one.flow.startswith(f"{pack}.")]
     if not opinions:
-        deciding = ", ".join(one.flow.partition(".")[0] for one in recorded.opinions)
+        deciding = ", ".join(one.flow.partition(".")[0] for one in every)
         raise NotFound("this pack did not decide here", where="--pack", found=pack, allowed=deciding)
     opinion = next((one for one in opinions if one.outcome == recorded.outcome), opinions[0])
     if opinion.status != DECIDED:
@@ -70,7 +72,7 @@ def explain_decision(
     names_of = {code: name for name, code in program.codes.items()}
     code = reader.log.record(rows.events[0]).type
     asker = Asker(program, opinion.flow.partition(".")[0], names_of[code])
-    known = asker.known(rows, served(program, code, rows), EventReader().read(asker.event_type, rows))
+    known = asker.known(rows, served(reader, names_of[code], rows), EventReader().read(asker.event_type, rows))
     inputs = asker.flow.policy.inputs
     given = {one.name: column[0] for one, column in zip(inputs, known.inputs(), strict=True)}
 
@@ -119,11 +121,10 @@ def _changeable(asker: Asker, name: str) -> tuple[Changeable | None, bool]:
     for formula in scope.formulas.formulas:
         if formula.name == name:
             return Changeable(name, _step(formula.decimals)), True
-    for source in scope.sources:
-        for column in source.columns:
-            if column.name == name:
-                score = column.kind == "score"
-                return Changeable(name, _step(column.decimals), 0 if score else None, 1 if score else None), True
+    for column in answers_of(asker):
+        if column.name == name:
+            score = column.kind == "score"
+            return Changeable(name, _step(column.decimals), 0 if score else None, 1 if score else None), True
     for parameter in asker.pack.parameters:
         if parameter.name == name:
             return _parameter(name, parameter.values[-1].value), False

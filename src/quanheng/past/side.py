@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.decisions.backtest.rows import Shapes, Verdict
-from quanheng.facts import DecisionBody, Opinion
+from quanheng.facts import Moments, Opinion, decode_opinions
 from quanheng.feel.values import Membership
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import EVENT, Columns
 from quanheng.past.columns import ColumnJudge
-from quanheng.past.known import Asker, EventReader, Known, Served
+from quanheng.past.events import EventReader
+from quanheng.past.known import Asker, Known, Served
 from quanheng.past.lists import PastLists
 from quanheng.past.versions import Version, model_of
 from quanheng.past.window import PastRows
 from quanheng.program import Flow
-from quanheng.reading import Reader
 from quanheng.recovery import fact_columns
 from quanheng.state import State
 
+PACKED_KEPT_MAX = 20_000
+"""Different packed opinions that are remembered; they repeat where traces hold no amounts."""
+
 
 class RecordedSide:
-    """What was decided then, as the log holds it."""
+    """What was decided then, as the log holds it. `judge` must be given the same `shapes` each time."""
 
     def __init__(self, version: Version, pack: str) -> None:
         self.version, self._prefix = version, f"{pack}."
+        self._known: dict[bytes, int | None] = {}
         self.engine = {"mode": "record", "why": "what was decided is read, nothing is judged again"}
 
     def judge(self, rows: PastRows, record: Served, events: EventReader, shapes: Shapes) -> list[int | None]:
         """Numbers of shapes; None where the pack had no opinion."""
-        return [self._shape(body, shapes) for body in rows.bodies]
+        known = self._known
+        if len(known) > PACKED_KEPT_MAX:
+            known.clear()
+        packed = [bytes(body.opinions) for body in rows.bodies]
+        for one in set(packed).difference(known):
+            known[one] = self._shape(decode_opinions(one), shapes)
+        return [known[one] for one in packed]
 
-    def _shape(self, body: DecisionBody, shapes: Shapes) -> int | None:
-        for opinion in body.opinions:
+    def _shape(self, opinions: Sequence[Opinion], shapes: Shapes) -> int | None:
+        for opinion in opinions:
             if opinion.flow.startswith(self._prefix):
                 return shapes.number(verdict_of(opinion))
         return None
@@ -49,20 +59,30 @@ class JudgedSide:
     ----------
     rebuilt : fold the log again under this version instead of taking the recorded folds
     columns : judge whole chunks over columns; False = one decision after another
+    new_lists : gives the lists of the log, read by nobody yet
+
+    Attributes
+    ----------
+    lists : those of each arm: its chunks come in the order of the log, those of two arms do not
     """
 
     def __init__(
-        self, reader: Reader, version: Version, pack: str, event: str, *, rebuilt: bool = False, columns: bool = True
+        self,
+        new_lists: Callable[[], PastLists],
+        version: Version,
+        pack: str,
+        event: str,
+        *,
+        rebuilt: bool = False,
+        columns: bool = True,
     ) -> None:
         assert version.program is not None
         self.version, self.rebuilt = version, rebuilt
         self.asker = Asker(version.program, pack, event, as_of_ms=version.as_of_ms)
         self._columns: ColumnJudge | None = None
         self._why_rows = "asked for"
-        self._lists = PastLists(reader)
-        if columns and self.asker.flow.lists:
-            self._why_rows = f"it asks the lists {', '.join(sorted(self.asker.flow.lists))}, which differ by event"
-        elif columns:
+        self.new_lists, self.lists = new_lists, dict[str, PastLists]()
+        if columns:
             try:
                 self._columns = ColumnJudge(model_of(self.asker.pack, self.asker.declared), self.asker.flow)
             except InputError as error:
@@ -83,47 +103,52 @@ class JudgedSide:
 
     def known(self, rows: PastRows, record: Served, events: EventReader) -> Known:
         """What this version knows of the chunk."""
-        raw = self._folding.take(rows.events) if self._folding is not None else None
-        return self.asker.known(rows, record, events.read(self.asker.event_type, rows), raw)
+        rebuilt = self._folding.take(rows.events) if self._folding is not None else None
+        read = events.read(self.asker.event_type, rows, record.event_type)
+        return self.asker.known(rows, record, read, rebuilt)
 
     def judge(self, rows: PastRows, record: Served, events: EventReader, shapes: Shapes) -> list[int | None]:
         """Numbers of shapes; None where the version cannot read the event, or its evidence is missing."""
         known = self.known(rows, record, events)
         usable = record.whole if self._folding is None else np.ones(len(rows), bool)
-        found = self._columns.shapes(known, shapes) if self._columns is not None else None
+        found = self._columns.shapes(known, shapes, self._lists(rows)) if self._columns is not None else None
         numbers = self._by_rows(known, rows, shapes) if found is None else self._with_late(found, rows, shapes)
         refused = known.events.refused
+        if not refused and usable.all():
+            return [*numbers]
         return [
             number if good and index not in refused else None
             for index, (number, good) in enumerate(zip(numbers, usable.tolist(), strict=True))
         ]
 
+    def _lists(self, rows: PastRows) -> PastLists:
+        if rows.arm not in self.lists:
+            self.lists[rows.arm] = self.new_lists()
+        return self.lists[rows.arm]
+
     def _by_rows(self, known: Known, rows: PastRows, shapes: Shapes) -> list[int]:
         flow, inputs = self.asker.flow, known.inputs()
         values = zip(*inputs, strict=True) if inputs else repeat(())
-        lists = self._lists.at(flow, rows.events, rows.received_ms)
+        lists = self._lists(rows).at(flow, rows.events, rows.received_ms)
         return [
-            shapes.number(verdict_of(opinion_of(flow, given, asked.deadline_ms, received_ms, held)))
-            for given, asked, received_ms, held in zip(values, rows.asked, rows.received_ms, lists, strict=False)
+            shapes.number(verdict_of(opinion_of(flow, given, late, held)))
+            for given, late, held in zip(values, rows.late, lists, strict=False)
         ]
 
     def _with_late(self, found: list[int], rows: PastRows, shapes: Shapes) -> list[int]:
         """Decisions whose deadline had passed have the declared fall-back, whatever the policy says."""
-        late = shapes.number(verdict_of(self.asker.flow.late))
-        return [
-            late if 0 < asked.deadline_ms < received_ms else number
-            for number, asked, received_ms in zip(found, rows.asked, rows.received_ms, strict=True)
-        ]
+        if not any(rows.late):
+            return found
+        fallback = shapes.number(verdict_of(self.asker.flow.late))
+        return [fallback if late else number for number, late in zip(found, rows.late, strict=True)]
 
 
 Side = RecordedSide | JudgedSide
 
 
-def opinion_of(
-    flow: Flow, values: Sequence[object], deadline_ms: int, received_ms: int, lists: Membership | None = None
-) -> Opinion:
+def opinion_of(flow: Flow, values: Sequence[object], late: bool, lists: Membership | None = None) -> Opinion:
     """What `deciding.judge` says of one event: a passed deadline and a fault give the declared fall-back."""
-    if 0 < deadline_ms < received_ms:
+    if late:
         return flow.late
     try:
         judgement = flow.policy(values) if lists is None else flow.policy(values, None, lists)
@@ -138,20 +163,21 @@ def verdict_of(opinion: Opinion) -> Verdict:
 
 
 class _Folding:
-    """Folds the whole log under another plan and keeps the vectors that are about to be asked for."""
+    """Folds the whole log under another plan, with its sources with state, and keeps what is about to be asked for."""
 
     def __init__(self, asker: Asker) -> None:
         self._program, self._state = asker.program, State(asker.program)
-        self._vectors: dict[int, NDArray[np.int64]] = {}
+        self._kept: dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
 
     def see(self, first: int, columns: Columns, wanted: NDArray[np.int64]) -> None:
         facts = fact_columns(columns, self._program)
         moments = self._state.apply_windows(facts, int(columns.received_ms[0]), read=bool(len(wanted)))
-        raw = moments.raw
         places = np.cumsum(facts.kind == EVENT) - 1
         for offset in wanted.tolist():
-            self._vectors[offset] = raw[places[offset - first]].copy()
+            place = places[offset - first]
+            self._kept[offset] = moments.raw[place].copy(), moments.answers[place].copy()
 
-    def take(self, offsets: Sequence[int]) -> NDArray[np.int64]:
-        """Vectors of events, which are then forgotten."""
-        return np.array([self._vectors.pop(offset) for offset in offsets])
+    def take(self, offsets: Sequence[int]) -> Moments:
+        """What was known of events, which is then forgotten."""
+        raw, answers = zip(*map(self._kept.pop, offsets), strict=True)
+        return Moments(np.array(raw), np.array(answers))

@@ -106,8 +106,8 @@ class Versions:
         stored = {name: _files(content, name, hash) for name, hash in newest.packs.items()}
         self._available = {**available, **stored}
         self._made_of: dict[str, Version] = {}
-        active = load_packs([pack], self._available, self._available)
-        self._layouts = {one.name: one.layout() for one in Program(active, newest.codes).types.values()}
+        self._active = Program(load_packs([pack], self._available, self._available), newest.codes, engine=__version__)
+        self._layouts = {one.name: one.layout() for one in self._active.types.values()}
 
     def find(self, asked: Asked) -> Version:
         """The version that is meant.
@@ -121,7 +121,7 @@ class Versions:
             return Version(RECORDED, "recorded", None, "", None)
         files = self.files(asked)
         if asked.name == ACTIVE:
-            return self._made(asked, "active", files, self.hashes[0])
+            return Version(ACTIVE, "active", self._active, self.hashes[0], asked.as_of_ms)
         if Path(asked.name).is_dir():
             return self._made(asked, "folder", files, self._stored_as(files))
         return self._made(asked, "hash", files, self._hash(asked.name))

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import blake2b
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.events.intake import EventBody, decode_event_body
-from quanheng.facts import DecisionBody, decode_body
+from quanheng.facts import PastBody, decode_past_body
 from quanheng.kernel.log.records import DECISION, EVENT, HEADER_BYTES, NULL, SEALED, Columns, Record
+from quanheng.kernel.log.records import columns as columns_of
 from quanheng.kernel.seal import NO_SUBJECT
 from quanheng.reading import Reader
 from quanheng.recovery import HEADER_KEYS_MAX, HEADER_NUMBERS_MAX
-from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated
+from quanheng.state import FIRST_PACK_CODE, LIST_CHANGED, LIST_JUDGED, PACKS_ACTIVATED, Activated
 
 CHUNK_ROWS = 4_096
+READ_RECORDS = 8_192
+"""Records whose headers are read in one go where nothing needs them group by group."""
 TIME_MIN_MS, TIME_MAX_MS = -(2**62), 2**62
 
 Progress = Callable[[str, int, int], None]
@@ -53,6 +58,7 @@ class Survey(NamedTuple):
     decisions : of the window; first, last : offsets around them (first <= offset < last)
     newest_ms : time of the newest event of a pack
     labelled : ids of events that a label event names, from those received by the date asked for
+    lists : offsets of the changes of lists and of the verdicts on them
     """
 
     head: int
@@ -62,6 +68,7 @@ class Survey(NamedTuple):
     last: int
     newest_ms: int
     labelled: frozenset[bytes]
+    lists: tuple[int, ...] = ()
 
 
 class LabelSource(NamedTuple):
@@ -84,6 +91,7 @@ class PastRows(NamedTuple):
     activation, arm : what decided: the activation, and the challenger's hash where one decided instead of the champion
     decisions : log offsets; events : those of their events
     times_ms, received_ms : of the events
+    late : whose deadline had passed
     bodies, asked : decisions and events, unsealed
     keys u8[n, K, 2], numbers i8[n, V] : headers of the events, as folds read them
     """
@@ -93,7 +101,8 @@ class PastRows(NamedTuple):
     events: list[int]
     times_ms: list[int]
     received_ms: list[int]
-    bodies: list[DecisionBody]
+    late: list[bool]
+    bodies: list[PastBody]
     asked: list[EventBody]
     keys: NDArray[np.uint64]
     numbers: NDArray[np.int64]
@@ -102,16 +111,38 @@ class PastRows(NamedTuple):
     def __len__(self) -> int:
         return len(self.decisions)
 
+    def cut(self, start: int, stop: int) -> PastRows:
+        """Rows start .. stop of these."""
+        columns: Any = (column[start:stop] for column in self[1:-1])
+        return PastRows(*(self.activation, *columns, self.arm))
+
+
+_LISTS = PastRows._fields.index("keys")
+"""Columns before this one are lists, after the activation."""
+
+
+def activations_of(reader: Reader) -> list[Activation]:
+    """The activations of the log, found quickly: batches of packs hold none, and `survey` checks every batch."""
+    found = []
+    for batch in reader.log.store.read(0, reader.log.head):
+        if int.from_bytes(batch.body[6:8], "little") < FIRST_PACK_CODE:
+            columns = columns_of(batch.body, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX)
+            rows = np.flatnonzero((columns.kind == EVENT) & (columns.type == PACKS_ACTIVATED)).tolist()
+            found += [_activation(batch.first + row, columns.record(row)) for row in rows]
+    return found
+
 
 def survey(reader: Reader, window: Window, label: LabelSource | None, progress: Progress | None = None) -> Survey:
     """Look through the headers of the whole log; only label events are unsealed."""
     head = reader.log.head
     activations: list[Activation] = []
     labelled: set[bytes] = set()
+    lists: list[int] = []
     decisions, first, last, newest_ms = 0, head, 0, TIME_MIN_MS
     for offset, columns in _batches(reader, 0, head):
         for row in np.flatnonzero((columns.kind == EVENT) & (columns.type == PACKS_ACTIVATED)).tolist():
             activations.append(_activation(offset + row, columns.record(row)))
+        lists += (offset + list_changes(columns)).tolist()
         events = (columns.kind == EVENT) & (columns.type >= FIRST_PACK_CODE)
         if events.any():
             newest_ms = max(newest_ms, int(columns.time_ms[events].max()))
@@ -122,13 +153,18 @@ def survey(reader: Reader, window: Window, label: LabelSource | None, progress: 
             first, last = min(first, offset), offset + len(columns)
         if label is not None:
             marked = events & (columns.type == codes.get(label.event, -1)) & (columns.received_ms <= label.until_ms)
-            labelled.update(_label_ids(reader, columns, np.flatnonzero(marked).tolist(), label.field))
+            labelled.update(_label_ids(reader, columns, np.flatnonzero(marked), label.field))
         if progress is not None:
             progress("looking through the log", offset + len(columns), head)
-    return Survey(head, activations, decisions, first, last, newest_ms, frozenset(labelled))
+    return Survey(head, activations, decisions, first, last, newest_ms, frozenset(labelled), tuple(lists))
 
 
-def _label_ids(reader: Reader, columns: Columns, rows: Sequence[int], field: str) -> Iterator[bytes]:
+def list_changes(columns: Columns) -> NDArray[np.intp]:
+    """Rows that hold changes of lists, or verdicts on them."""
+    return np.flatnonzero((columns.kind == EVENT) & ((columns.type == LIST_CHANGED) | (columns.type == LIST_JUDGED)))
+
+
+def _label_ids(reader: Reader, columns: Columns, rows: NDArray[np.intp], field: str) -> Iterator[bytes]:
     """Digests of the ids that label events name; an erased label names nothing."""
     for payload in _unsealed(reader, columns, rows):
         if payload is not None:
@@ -139,8 +175,6 @@ def _label_ids(reader: Reader, columns: Columns, rows: Sequence[int], field: str
 
 def digest_of(id: str) -> bytes:
     """What stands for an event's id in the set of labelled ones: 16 bytes, so that a year of labels fits."""
-    from hashlib import blake2b
-
     return blake2b(id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
@@ -168,85 +202,117 @@ class PastReader:
         """
         found = self.found
         start = 0 if on_columns is not None else found.first
-        gathered = _Gathered()
         done = 0
-        for offset, columns in _batches(self.reader, start, max(found.last, start)):
+
+        def batches() -> Iterator[tuple[int, Columns]]:
+            nonlocal done
+            together = 1 if on_columns is not None else READ_RECORDS
+            for offset, columns in _batches(self.reader, start, max(found.last, start), together):
+                if on_columns is not None:
+                    on_columns(offset, columns, columns.cause[_wanted(columns, self.code, self.window)])
+                yield offset, columns
+                done += len(_wanted(columns, self.code, self.window)) if progress is not None else 0
+                if progress is not None:
+                    shown = (offset + len(columns), found.last) if on_columns is not None else (done, found.decisions)
+                    progress("judging", *shown)
+
+        yield from self.of(batches())
+
+    def of(self, batches: Iterable[tuple[int, Columns]]) -> Iterator[PastRows]:
+        """The decisions of the window among headers that were read already."""
+        gathered = _Gathered(self.chunk_rows)
+        for offset, columns in batches:
             rows = _wanted(columns, self.code, self.window)
-            if on_columns is not None:
-                on_columns(offset, columns, columns.cause[rows])
-            if len(rows):
-                for row in self._read(offset, columns, rows):
-                    if row.body.program != gathered.activation:
-                        yield from gathered.take_all()
-                    yield from gathered.add(row, self.chunk_rows)
-                done += len(rows)
-            if progress is not None:
-                shown = (offset + len(columns), found.last) if on_columns is not None else (done, found.decisions)
-                progress("judging", *shown)
+            programs = columns.numbers[rows, 2]
+            for start, stop in _runs(programs):
+                yield from gathered.add(self._read(offset, columns, rows[start:stop], int(programs[start])))
         yield from gathered.take_all()
 
-    def _read(self, first: int, columns: Columns, rows: NDArray[np.intp]) -> Iterator[_PastRow]:
+    def _read(self, first: int, columns: Columns, rows: NDArray[np.intp], activation: int) -> PastRows:
+        """Rows of one activation; those whose subject was erased are counted and left out."""
+        n = len(rows)
         # An event and its decision are neighbours of one group, and a group is one batch.
         events = columns.cause[rows] - first
-        n = len(rows)
-        payloads = _unsealed(self.reader, columns, [*rows.tolist(), *events.tolist()])
-        times, received = columns.time_ms[events].tolist(), columns.received_ms[events].tolist()
-        keys, numbers = columns.keys[events], columns.numbers[events]
-        for at, (row, event) in enumerate(zip(rows.tolist(), events.tolist(), strict=True)):
-            mine, theirs = payloads[at], payloads[n + at]
-            if mine is None or theirs is None:
-                self.erased += 1
-                continue
-            body, asked = decode_body(mine), decode_event_body(theirs)
-            yield _PastRow(first + row, first + event, times[at], received[at], body, asked, keys[at], numbers[at])
+        payloads = _unsealed(self.reader, columns, np.concatenate([rows, events]))
+        if None in payloads:
+            good = [at for at in range(n) if payloads[at] is not None and payloads[n + at] is not None]
+            self.erased += n - len(good)
+            payloads = [payloads[at] for at in [*good, *(n + at for at in good)]]
+            rows, events, n = rows[good], events[good], len(good)
+        bodies = list(map(decode_past_body, payloads[:n]))  # type: ignore[arg-type]
+        asked = list(map(decode_event_body, payloads[n:]))  # type: ignore[arg-type]
+        received = columns.received_ms[events].tolist()
+        late = [0 < one.deadline_ms < at for one, at in zip(asked, received, strict=True)]
+        return PastRows(
+            activation,
+            (first + rows).tolist(),
+            (first + events).tolist(),
+            columns.time_ms[events].tolist(),
+            received,
+            late,
+            bodies,
+            asked,
+            columns.keys[events],
+            columns.numbers[events],
+        )
 
 
-class _PastRow(NamedTuple):
-    decision: int
-    event: int
-    time_ms: int
-    received_ms: int
-    body: DecisionBody
-    asked: EventBody
-    keys: NDArray[np.uint64]
-    numbers: NDArray[np.int64]
+def _runs(values: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Stretches of equal values."""
+    cuts = (np.flatnonzero(np.diff(values)) + 1).tolist()
+    return list(pairwise([0, *cuts, len(values)])) if len(values) else []
 
 
 class _Gathered:
     """Rows of one activation on their way into chunks, by the arm that decided."""
 
-    def __init__(self) -> None:
-        self.activation = -1
-        self.rows: dict[str, list[_PastRow]] = {}
+    def __init__(self, rows_max: int) -> None:
+        self.rows_max, self.activation = rows_max, -1
+        self.rows: dict[str, list[PastRows]] = {}
 
-    def add(self, row: _PastRow, rows_max: int) -> Iterator[PastRows]:
-        """Take a row; gives a chunk that is full."""
-        self.activation = row.body.program
-        mine = self.rows.setdefault(row.body.arm, [])
-        mine.append(row)
-        if len(mine) >= rows_max:
-            yield past_rows(self.rows.pop(row.body.arm))
+    def add(self, rows: PastRows) -> Iterator[PastRows]:
+        """Take rows of one activation; gives chunks that are full, and what is left of the activation before."""
+        if rows.activation != self.activation:
+            yield from self.take_all()
+            self.activation = rows.activation
+        for one in _by_arm(rows):
+            mine = self.rows.setdefault(one.arm, [])
+            mine.append(one)
+            if sum(map(len, mine)) >= self.rows_max:
+                whole = joined(self.rows.pop(one.arm))
+                full = len(whole) - len(whole) % self.rows_max
+                yield from (whole.cut(at, at + self.rows_max) for at in range(0, full, self.rows_max))
+                if full < len(whole):
+                    self.rows[one.arm] = [whole.cut(full, len(whole))]
 
     def take_all(self) -> Iterator[PastRows]:
         """Give what is left."""
         rows, self.rows = self.rows, {}
-        yield from map(past_rows, rows.values())
+        yield from map(joined, rows.values())
 
 
-def past_rows(rows: Sequence[_PastRow]) -> PastRows:
-    """Rows side by side; keys and numbers have the widest header, filled up with nulls."""
-    return PastRows(
-        rows[0].body.program,
-        [row.decision for row in rows],
-        [row.event for row in rows],
-        [row.time_ms for row in rows],
-        [row.received_ms for row in rows],
-        [row.body for row in rows],
-        [row.asked for row in rows],
-        np.stack([row.keys for row in rows]),
-        np.stack([row.numbers for row in rows]),
-        rows[0].body.arm,
-    )
+def _by_arm(rows: PastRows) -> list[PastRows]:
+    """Rows of one activation, apart by what decided them."""
+    arms = dict.fromkeys(body.arm for body in rows.bodies)
+    if list(arms) in ([], [""]):
+        return [rows] if len(rows) else []
+    found = []
+    for arm in arms:
+        mine = [at for at, body in enumerate(rows.bodies) if body.arm == arm]
+        every: Any = rows[1:_LISTS]
+        lists = ([column[at] for at in mine] if column else [] for column in every)
+        made: Any = (rows.activation, *lists, rows.keys[mine], rows.numbers[mine], arm)
+        found.append(PastRows(*made))
+    return found
+
+
+def joined(rows: Sequence[PastRows]) -> PastRows:
+    """Rows of one program one behind the other."""
+    if len(rows) == 1:
+        return rows[0]
+    lists: Any = ([*chain.from_iterable(columns)] for columns in zip(*(one[1:_LISTS] for one in rows), strict=True))
+    keys, numbers = np.concatenate([one.keys for one in rows]), np.concatenate([one.numbers for one in rows])
+    return PastRows(*(rows[0].activation, *lists, keys, numbers, rows[0].arm))
 
 
 def one_decision(reader: Reader, offset: int) -> PastRows:
@@ -259,16 +325,20 @@ def one_decision(reader: Reader, offset: int) -> PastRows:
     decided = reader.recorded_decision(offset)
     event = reader.event(decided.record.cause)
     record = event.record
-    keys = np.zeros((HEADER_KEYS_MAX, 2), np.uint64)
-    keys[: len(record.keys)] = np.frombuffer(b"".join(record.keys), np.uint64).reshape(-1, 2)
-    numbers = np.full(HEADER_NUMBERS_MAX, NULL, np.int64)
-    numbers[: len(record.numbers)] = record.numbers
-    times = record.time_ms, record.received_ms
-    return past_rows([_PastRow(offset, event.offset, *times, decided.body, event.body, keys, numbers)])
+    keys = np.zeros((1, HEADER_KEYS_MAX, 2), np.uint64)
+    keys[0, : len(record.keys)] = np.frombuffer(b"".join(record.keys), np.uint64).reshape(-1, 2)
+    numbers = np.full((1, HEADER_NUMBERS_MAX), NULL, np.int64)
+    numbers[0, : len(record.numbers)] = record.numbers
+    body, late = decode_past_body(decided.payload), 0 < event.body.deadline_ms < record.received_ms
+    times = [record.time_ms], [record.received_ms]
+    return PastRows(
+        body.program, [offset], [event.offset], *times, [late], [body], [event.body], keys, numbers, body.arm
+    )
 
 
-def _batches(reader: Reader, first: int, last: int) -> Iterator[tuple[int, Columns]]:
-    return reader.log.read_columns(first, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, last) if last > first else iter(())
+def _batches(reader: Reader, first: int, last: int, together: int = READ_RECORDS) -> Iterator[tuple[int, Columns]]:
+    read = reader.log.read_columns
+    return read(first, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, last, together) if last > first else iter(())
 
 
 def _wanted(columns: Columns, code: int, window: Window) -> NDArray[np.intp]:
@@ -282,14 +352,17 @@ def _activation(offset: int, record: Record) -> Activation:
     return Activation(offset, read.packs, read.versions, read.codes)
 
 
-def _unsealed(reader: Reader, columns: Columns, rows: Sequence[int]) -> list[bytes | None]:
+def _unsealed(reader: Reader, columns: Columns, rows: NDArray[np.intp]) -> list[bytes | None]:
     """Payloads of records in clear, cut out of the batch by the lengths in their headers; None = erased."""
-    if not rows:
+    if not len(rows):
         return []
-    body, subjects, headers, payloads = columns.body, [], [], []
-    for start, length in zip(columns.position[rows].tolist(), columns.length[rows].tolist(), strict=True):
-        behind = start + HEADER_BYTES + 16 * body[start + 80] + 8 * body[start + 81]
-        subjects.append(body[start + 32 : start + 48] if body[start + 82] & SEALED else NO_SUBJECT)
-        headers.append(body[start:behind])
-        payloads.append(body[behind : start + length])
+    body, starts = columns.body, columns.position[rows]
+    view = np.frombuffer(body, np.uint8)
+    behind = starts + HEADER_BYTES + 16 * view[starts + 80].astype(np.int64) + 8 * view[starts + 81].astype(np.int64)
+    begin, middle, end = starts.tolist(), behind.tolist(), (starts + columns.length[rows]).tolist()
+    subjects = [body[at + 32 : at + 48] for at in begin]
+    for at in np.flatnonzero(view[starts + 82] & SEALED == 0).tolist():
+        subjects[at] = NO_SUBJECT
+    headers = list(map(body.__getitem__, map(slice, begin, middle)))
+    payloads = list(map(body.__getitem__, map(slice, middle, end)))
     return reader.ring.unseal_many(subjects, headers, payloads)

@@ -54,7 +54,7 @@ def main() -> None:
     from quanheng.kernel.seal import KeyRing
     from quanheng.reading import Reader
     from quanheng.server.opening import open_store
-    from quanheng.shadow import catch_up
+    from quanheng.shadow import Follower
     from quanheng.shadow_book import Book
 
     os.nice(NICE)
@@ -64,10 +64,10 @@ def main() -> None:
     config = msgspec.json.decode(sys.argv[1], type=Config)
     folder = Path(config.storage.data)
     store, ring, book = open_store(config), KeyRing.open(Path(config.storage.keys)), Book(folder)
-    content, reached = ContentStore(folder / "content"), -1
+    content, follower, reached = ContentStore(folder / "content"), Follower(book), -1
     while os.getppid() == server:
         if store.head() != reached:
-            reached = catch_up(Reader(Log.reader(store), content, ring), book)
+            reached = follower.catch_up(Reader(Log.reader(store), content, ring))
         time.sleep(POLL_S)
 
 

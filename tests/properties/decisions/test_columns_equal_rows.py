@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import numpy as np
 import polars as pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from random_tables import CONSTANTS, INPUTS, OUTPUTS, models
 
-from quanheng.decisions.columnar import ColumnPolicy, compile_columns
+from quanheng.decisions.columnar import ColumnPolicy, Unfit, compile_columns
+from quanheng.decisions.columnar.known import Known
 from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.decisions.policy import Policy
+from quanheng.kernel.errors import InputError
 
 whole = st.none() | st.integers(-3, 9)
 tenths = st.none() | st.integers(-30, 90).map(lambda value: Decimal(value).scaleb(-1))
@@ -103,6 +107,40 @@ def decimal(value: object) -> object:
     if not isinstance(value, float):
         return value
     return Decimal(repr(value)) if value - value == 0 else None
+
+
+ON_LIST = [{"a"}, {"a", "abc"}, set(), {"b", ""}]
+"""What is on the list at the moment of each row, in turns."""
+
+
+def asking(xml: bytes) -> bytes:
+    """The table with some cells about texts that ask a list instead."""
+    for old, new in (('"a","b"', 'list("x")'), ('not("a","b")', 'not(list("x"))'), ("not(t)", 'list("x")')):
+        xml = xml.replace(f"<text>{old}</text>".encode(), f"<text>{new}</text>".encode())
+    return xml
+
+
+def on_list(name: str, known: Known) -> NDArray[np.bool_]:
+    assert name == "x"
+    texts, codes = known.coded.values, known.coded.codes.tolist()
+    return np.array([texts[code] in ON_LIST[row % 4] for row, code in enumerate(codes)], np.bool_)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(xml=models(CONSTANTS).map(asking).filter(lambda xml: b'list("x")' in xml), frame=frames())
+def test_each_row_asks_the_lists_of_its_own_moment(xml: bytes, frame: pl.DataFrame) -> None:
+    model = read_model(xml, "t.dmn", strict=False, lists=["x"])
+    rows = compile_decision(model, "after")
+    try:
+        columns = compile_columns(model, "after")
+        found = columns.run(frame, on_list)
+    except (InputError, Unfit):  # Row code asks lists one row at a time: such a policy, or such values, are left to it.
+        return
+    for number, given_row in enumerate(frame.to_dicts()):
+        judged = rows.judge(given_row, None, lambda _, value, at=number: value in ON_LIST[at % 4])
+        for decision, rules, result in judged.trace:
+            assert same(found[decision][number], result)
+            assert plain(found[f"{decision}.rules"][number]) == list(rules)
 
 
 def test_inputs_are_known() -> None:

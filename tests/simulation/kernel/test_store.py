@@ -13,6 +13,7 @@ import sqlite3
 import pytest
 
 from quanheng.kernel.content import ContentStore
+from quanheng.kernel.entries import Entry
 from quanheng.kernel.errors import (
     AppendFailed,
     ConfigurationError,
@@ -22,7 +23,7 @@ from quanheng.kernel.errors import (
     NotFound,
     SealBroken,
 )
-from quanheng.kernel.index import Entry, RequestIndex
+from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log import records as rec
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from xml.sax.saxutils import escape
 
+import numpy as np
 import polars as pl
 import pytest
 
-from quanheng.decisions.columnar import Mode, compile_columns
+from quanheng.decisions.columnar import Mode, Unfit, compile_columns
+from quanheng.decisions.columnar.known import Known
 from quanheng.decisions.dmn import Model, compile_decision, read_model
 from quanheng.kernel.errors import InputError, NotFound
 
@@ -17,18 +20,21 @@ NAMES = {"n": "number", "limit": "number", "t": "string", "grade": "tGrade"}
 
 def model_of(table: str, more: str = "") -> Model:
     """A decision `d` over all inputs, and what `more` adds."""
+    return read_model(xml_of(table, more), "m.dmn")
+
+
+def xml_of(table: str, more: str = "") -> bytes:
     data = "".join(
         f'<inputData id="{name}" name="{name}"><variable name="{name}" typeRef="{kind}"/></inputData>'
         for name, kind in NAMES.items()
     )
     needs = "".join(f'<informationRequirement><requiredInput href="#{one}"/></informationRequirement>' for one in NAMES)
-    return read_model(
+    return (
         '<definitions xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/" name="m" namespace="m">'
         '<itemDefinition name="tGrade"><typeRef>string</typeRef><allowedValues><text>"A","B"</text></allowedValues>'
         f'</itemDefinition>{data}<decision id="d" name="d"><variable name="d"/>{needs}{table}</decision>{more}'
-        "</definitions>".encode(),
-        "m.dmn",
-    )
+        "</definitions>"
+    ).encode()
 
 
 def table_of(rules: list[tuple[str, str, str]], policy: str = "FIRST", output: str = '<output name="x"/>') -> str:
@@ -196,3 +202,42 @@ def test_a_policy_takes_one_value_per_input() -> None:
     policy = compile_decision(model_of(table_of(RULES)), "d")
     with pytest.raises(InputError, match=r"the policy takes one value per input.*2 values.*4: n, limit, t, grade"):
         policy([1, 2])
+
+
+# -- lists
+
+
+def on_list(name: str, known: Known) -> np.ndarray:
+    """Rows 0 and 2 are asked while "a" is on the list, the others while "c" is."""
+    texts = [known.coded.values[code] for code in known.coded.codes.tolist()]
+    return np.array([text == "ac"[row % 2] for row, text in enumerate(texts)])
+
+
+def test_a_list_is_asked_for_each_row_at_its_own_moment() -> None:
+    model = read_model(
+        xml_of(table_of([("-", 'list("x")', '"on"'), ("-", 'not(list("x"))', '"off"')])), "m.dmn", lists=["x"]
+    )
+    columns = compile_columns(model, "d")
+    frame = pl.DataFrame({"n": [1] * 4, "limit": [1] * 4, "t": ["a", "a", None, "c"], "grade": "A"})
+    assert columns.run(frame, on_list)["d"].to_list() == ["on", "off", None, "on"]
+    assert columns.run(frame)["d"].to_list() == [None] * 4
+    assert columns.modes[-1].mode == "columns"
+    gone = frame.with_columns(t=pl.Series([None] * 4, dtype=pl.Null))
+    assert columns.run(gone, on_list)["d"].to_list() == [None] * 4
+
+
+def test_a_list_that_row_code_would_ask_is_refused() -> None:
+    text = r"d: a list is asked where columns do not answer it; was x; allowed: a condition of a table that runs over columns, about an input of type string. Judge the rows one by one, or ask the list in a cell of its own."  # noqa: E501
+    literal = '<literalExpression><text>if t in (list("x")) then 1 else 2</text></literalExpression>'
+    for body in (literal, table_of([("abs(?) > 3", 'list("x")', "1")])):
+        with pytest.raises(InputError, match=re.escape(text)):
+            compile_columns(read_model(xml_of(body), "m.dmn", lists=["x"]), "d")
+
+
+def test_values_that_no_column_compares_leave_a_list_to_rows() -> None:
+    rules = [("> limit", 'list("x")', '"on"')]
+    columns = compile_columns(read_model(xml_of(table_of(rules)), "m.dmn", lists=["x"]), "d")
+    n = pl.Series([Decimal("1e-18")], dtype=pl.Decimal(38, 18))
+    frame = pl.DataFrame({"n": n, "limit": [2**62], "t": ["a"], "grade": "A"})
+    with pytest.raises(Unfit):
+        columns.run(frame, on_list)

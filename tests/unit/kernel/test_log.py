@@ -70,7 +70,14 @@ def test_records_are_read_back_by_offset_and_range(filled):
     for first, last in ((0, None), (5, 10), (8, 9), (24, None), (10, 10)):
         numbers = [n for _, columns in log.read_columns(first, 2, 2, last) for n in columns.numbers[:, 0].tolist()]
         assert numbers == list(range(HEAD))[first:last]
+        for at_least in (1, 3, 7, 1_000):
+            parts = [*log.read_columns(first, 2, 2, last, at_least)]
+            assert [n for _, columns in parts for n in columns.numbers[:, 0].tolist()] == numbers
+            assert all(columns.numbers[0, 0] == offset for offset, columns in parts if len(columns))
+            assert [columns.record(row).numbers[0] for _, columns in parts for row in range(len(columns))] == numbers
     assert [first for first, _ in log.read_columns(5, 2, 2)] == [5, 8, 9, 14, 23]
+    together = [(first, len(columns)) for first, columns in log.read_columns(0, 2, 2, at_least=5)]
+    assert together == [(0, 8), (8, 6), (14, 9), (23, 2)]
 
 
 def test_the_root_is_that_of_all_records(filled):

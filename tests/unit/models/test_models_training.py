@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -12,7 +14,10 @@ import polars as pl
 import pytest
 from models_sample import DAY_MS, INPUTS, SETTINGS, declared, till
 
+from quanheng.features.fold import EventLayout
+from quanheng.features.source import Batch, SourceColumn
 from quanheng.kernel.errors import ConfigurationError, InputError, NotFound
+from quanheng.loading.declared import SourceDeclaration
 from quanheng.models.card import CARD_MARK, declaration_toml
 from quanheng.models.evaluation import evaluate, read_protocol, windows
 from quanheng.models.history import history, read_file
@@ -20,6 +25,7 @@ from quanheng.models.serving import NULL, load_model
 from quanheng.models.settings import choose_model, read_training
 from quanheng.models.train import fit, frame_digest, labels_known, train
 from quanheng.models.trees import Trees
+from quanheng.models.vectors import vectors
 
 pytest.importorskip("lightgbm", reason="the extra `models` is not installed")
 PACK = declared()
@@ -51,6 +57,44 @@ def trained(frame):
 
 def test_training_twice_gives_the_same_hash(frame, trained):
     assert train(PACK, frame, **WORDS).hash == trained.hash == Trees.from_bytes(trained.weights).hash
+
+
+class Before:
+    """A source with state of another distribution: how many sales the buyer had before this one."""
+
+    version = "1"
+    columns = (SourceColumn("sales_before", "number"),)
+
+    def __init__(self, layouts: Sequence[EventLayout], settings: Mapping[str, object]) -> None:
+        layout = next(one for one in layouts if one.name == "shop.sale")
+        self._code, self._key = layout.code, layout.keys.index("buyer")
+        self._sales: Counter[tuple[int, int]] = Counter()
+
+    def apply(self, batch: Batch, read: bool = True) -> np.ndarray:
+        answers = np.full((len(batch.times), 1), np.nan)
+        for row in np.flatnonzero(batch.types == self._code).tolist():
+            buyer = tuple(batch.keys[row, self._key].tolist())
+            answers[row] = self._sales[buyer]
+            self._sales[buyer] += 1
+        return answers
+
+
+def test_a_model_learns_from_a_source_with_state(frame, trained):
+    source = SourceDeclaration(name="before", make=Before, version="1", columns=Before.columns)
+    inputs = (*INPUTS, "sales_before")
+    pack = declared(sources=(source,), models=(msgspec.structs.replace(PACK.models[0], inputs=inputs),))
+    made = train(pack, frame, **WORDS)
+    assert made.hash == train(pack, frame, **WORDS).hash != trained.hash
+    assert tuple(Trees.from_bytes(made.weights).inputs) == inputs
+    events = history(frame, pack.events)
+    sale = np.zeros(len(events.types), bool)
+    sale[events.rows_of("shop.sale")] = True
+    found = vectors(pack, events, "shop.sale", inputs, sale)
+    sales = frame.filter(pl.col("type") == "shop.sale")
+    assert found[:, -1].tolist() == (sales.select(pl.int_range(pl.len()).over("buyer"))).to_series().to_list()
+    assert np.array_equal(
+        found[:, :-1], vectors(PACK, history(frame, PACK.events), "shop.sale", INPUTS, sale), equal_nan=True
+    )
 
 
 def test_another_seed_gives_another_hash(frame, trained):

@@ -24,7 +24,8 @@ from quanheng.loading.files import read_pack
 from quanheng.loading.find import read_packs
 from quanheng.past.backtest import Band, Settings, backtest
 from quanheng.past.columns import NoColumn, _rounded, column_of, input_column
-from quanheng.past.known import Asker, EventReader, served
+from quanheng.past.events import EventReader
+from quanheng.past.known import Asker, served
 from quanheng.past.versions import Asked, read_asked
 from quanheng.past.window import PastReader, Window, survey
 
@@ -116,7 +117,9 @@ def test_every_input_is_the_same_as_a_column(history):
     for rows in PastReader(history.reader, Window("shop.request"), found).chunks():
         program = history.reader.program(rows.activation)
         asker = Asker(program, "shop", "shop.request")
-        known = asker.known(rows, served(program, asker.code, rows), EventReader().read(asker.event_type, rows))
+        known = asker.known(
+            rows, served(history.reader, "shop.request", rows), EventReader().read(asker.event_type, rows)
+        )
         for one in asker.flow.policy.inputs:
             assert input_column(known, one.name, one.type).to_list() == list(known.column(one.name)), one.name
         for one in asker.pack.folds:
@@ -464,3 +467,54 @@ def test_many_payloads_are_unsealed_at_once(tmp_path):
     with pytest.raises(SealBroken, match="the sealed payload does not verify"):
         ring.unseal_many(subjects[:1], [b"other"], sealed[:1])
     engine.close()
+
+
+# -- events, field by field
+
+ODD = (
+    "events.toml",
+    CURRENCY,
+    CURRENCY + '\nrate = {type = "decimal", scale = 4, optional = true}\nhome = {type = "boolean", optional = true}'
+    '\nold = {type = "integer", optional = true}\nseen = {type = "time", optional = true}'
+    '\nnote = {type = "text", optional = true}',
+)
+
+
+@pytest.mark.parametrize("names", [(), ("note", "currency", "rate")], ids=["one by one", "together"])
+def test_fields_are_read_as_the_schema_reads_them(tmp_path, names):
+    """Out of headers and without checks: the very values, zeros at the end of a decimal and nulls included."""
+    engine = Engine.open(tmp_path / "data", clock=HandClock())
+    engine.activate(packs(ODD))
+    rng = random.Random(3)
+    for number in range(60):
+        some = {"rate": rng.choice(["1.5000", "0.25", "7"]), "home": rng.random() < 0.5, "old": rng.randint(-9, 9)}
+        more = {name: value for name, value in {**some, "seen": T0, "note": "é "}.items() if rng.random() < 0.6}
+        request = ask(f"r{number}", customer=f"c{number}", **{k: v for k, v in more.items() if k != "rate"})
+        if "rate" in more:  # As a number with its zeros.
+            request = Request(*_fields(request)[:3], request.data[:-1] + b', "rate": %s}' % more["rate"].encode())
+        assert not engine.submit([request])[0].error
+    found = survey(engine.reader, Window("shop.request"), None)
+    (rows,) = PastReader(engine.reader, Window("shop.request"), found).chunks()
+    kind = engine.state.program.types["shop.request"]
+    slow, fast = EventReader().read(kind, rows), EventReader(names).read(kind, rows, kind)
+    assert type(slow) is not type(fast)
+    for name in kind.declaration.fields:
+        one, other = list(slow.column(name)), list(fast.column(name))
+        assert [(type(value), str(value)) for value in one] == [(type(value), str(value)) for value in other], name
+        series = fast.series(name)
+        assert series is None or series.to_list() == one
+    assert {name for name in kind.declaration.fields if fast.series(name) is None} == {"rate", "home"}
+    engine.close()
+
+
+def _fields(request: Request) -> list:
+    return [getattr(request, name) for name in request.__struct_fields__]
+
+
+def test_a_backtest_reads_each_decision_once(history, monkeypatch):
+    """What is read twice of a log is its headers, never a payload."""
+    unsealed = []
+    whole = history.ring.unseal_many
+    monkeypatch.setattr(history.ring, "unseal_many", lambda *many: unsealed.append(len(many[0])) or whole(*many))
+    found = run(history, "active", "recorded")
+    assert sum(unsealed) == 2 * found["decisions"]

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 from shop import DAY_MS, T0, HandClock
+from test_governing import drafted, take
 
 from quanheng import recovery
 from quanheng.decisions.lists import CHANGE_ENTRIES_MAX, ListVerdict
@@ -263,9 +265,51 @@ def test_the_past_is_asked_under_the_lists_of_its_own_moment(engine, clock):
         if number == 8:
             change(engine, "d1", change="remove")
         clock.now_ms += DAY_MS // 2
-    found = backtest(engine.reader, read_packs(), Settings("card_fraud", Asked("active", None), Asked("recorded", None)))
-    assert (found["decisions"], found["changed"], found["only_reasons"]) == (12, 0, 0)
-    assert "blocked_devices" in found["candidate"]["engine"]["why"]
+    for columns in (True, False):
+        settings = Settings("card_fraud", Asked("active", None), Asked("recorded", None), columns=columns)
+        found = backtest(engine.reader, read_packs(), settings)
+        assert (found["decisions"], found["changed"], found["only_reasons"]) == (12, 0, 0)
+        assert found["candidate"]["engine"]["mode"] == ("columns" if columns else "rows")
+        assert "wholly by rows" not in found["candidate"]["engine"]["why"]
+
+
+@pytest.mark.parametrize(("changes", "by_rows"), [(6, False), (60, True)])
+def test_whole_columns_ask_the_lists_as_of_each_decision(engine, clock, changes, by_rows):
+    """Payments without a device, entries that expire, come again and go, in random order: both engines say the same."""
+    rng = random.Random(changes)
+    for number in range(150):
+        if rng.random() < changes / 150:
+            name, value = rng.choice([("blocked_devices", f"d{rng.randint(0, 3)}"), ("watched_terminals", "t1")])
+            kind = rng.choice(["add", "add", "remove"])
+            until = {"until_ms": clock() + rng.randint(1, 40) * 60_000} if kind == "add" and rng.random() < 0.5 else {}
+            change(engine, value, name=name, change=kind, **until)
+        device = {"device": f"d{rng.randint(0, 5)}"} if rng.random() < 0.8 else {}
+        pay(engine, f"p{number}", terminal=f"t{rng.randint(0, 2)}", customer=f"c{number}", **device)
+        clock.now_ms += 60_000
+    reports = []
+    for columns in (True, False):
+        settings = Settings("card_fraud", Asked("active", None), Asked("recorded", None), columns=columns)
+        reports.append(backtest(engine.reader, read_packs(), settings))
+        engines = reports[-1]["candidate"].pop("engine")
+        assert ("1 chunks wholly by rows" in engines["why"]) is (columns and by_rows)
+    assert reports[0] == reports[1]
+    assert (reports[0]["decisions"], reports[0]["changed"], reports[0]["only_reasons"]) == (150, 0, 0)
+    assert reports[0]["matrix"][2][2] > 5
+
+
+@pytest.mark.parametrize("columns", [True, False], ids=["columns", "rows"])
+def test_two_arms_are_each_asked_under_the_lists_of_their_moments(engine, columns):
+    """Decisions of two arms are read one arm after the other, over the same stretch of the log."""
+    files = {**read_packs()["card_fraud"].files, "README.md": b"# the same, tried\n"}
+    hash = drafted(engine, files=files, pack="card_fraud")
+    take(engine, "share", version=hash, pack="card_fraud", share_bp=5_000)
+    for number in range(60):
+        pay(engine, f"p{number}", customer=f"c{number}")
+        if number in (20, 40):
+            change(engine, "kiosk", name="watched_terminals", change="add" if number == 20 else "remove")
+    settings = Settings("card_fraud", Asked("active", None), Asked("recorded", None), columns=columns)
+    found = backtest(engine.reader, read_packs(), settings)
+    assert (found["decisions"], found["changed"], found["matrix"][1][1]) == (60, 0, 20)
 
 
 def test_an_explanation_knows_the_lists_of_then(engine):

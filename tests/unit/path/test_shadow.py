@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from shop import T0, ask, opened
+from shop import T0, ask, opened, shop
 from test_engine import LOWER, MORE, fill
 from test_governing import drafted, take
 
@@ -18,7 +18,7 @@ from quanheng.past.backtest import Settings, backtest
 from quanheng.past.explaining import explain_decision
 from quanheng.past.versions import Asked
 from quanheng.reading import Reader
-from quanheng.shadow import catch_up
+from quanheng.shadow import Follower, catch_up
 from quanheng.shadow_book import CHANGED_MAX, Book
 from quanheng.state import Trial
 
@@ -91,13 +91,54 @@ def test_followed_in_parts_or_again_from_the_beginning_it_finds_the_same(engine,
     hash = drafted(engine)
     take(engine, "shadow", version=hash)
     for seed in range(4):
-        fill(engine, seed=seed, groups=3)
+        fill(engine, seed=seed, groups=3 + 3 * seed)
         catch_up(reading(engine), book)
     catch_up(reading(engine), book)  # Nothing came: nothing is counted twice.
     again = Book(tmp_path)
     catch_up(reading(engine), again)
     assert again.told("shop", hash) == book.told("shop", hash)
     assert sum(matrix(again.told("shop", hash)).values()) > 20
+    again.close()
+
+
+def test_a_follower_goes_on_where_it_is_and_reads_nothing_twice(engine, book, tmp_path, monkeypatch):
+    """What a look costs must not grow with the log; what it finds is what a fresh follower finds."""
+    hash = drafted(engine)
+    take(engine, "shadow", version=hash)
+    follower, read = Follower(book), []
+    whole = Log.read_columns
+
+    def noted(self, first, *more):
+        read.append(first)
+        return whole(self, first, *more)
+
+    for seed in range(4):
+        fill(engine, seed=seed, groups=3 + 3 * seed)
+        reached = book.told("shop", hash)["reached"]
+        monkeypatch.setattr(Log, "read_columns", noted)
+        follower.catch_up(reading(engine))
+        monkeypatch.undo()
+        assert read == [reached]
+        read.clear()
+    again = Book(tmp_path)
+    catch_up(reading(engine), again)
+    assert again.told("shop", hash) == book.told("shop", hash)
+    assert sum(matrix(again.told("shop", hash)).values()) > 20
+    again.close()
+
+
+def test_a_follower_compiles_again_when_other_packs_are_in_force(engine, book, tmp_path):
+    hash = drafted(engine)
+    take(engine, "shadow", version=hash)
+    follower = Follower(book)
+    for seed, changes in enumerate([(), MORE, ()]):
+        if changes:
+            engine.activate([shop(*changes)])
+        fill(engine, seed=seed, groups=3 + 3 * seed)
+        follower.catch_up(reading(engine))
+    again = Book(tmp_path)
+    catch_up(reading(engine), again)
+    assert again.told("shop", hash) == book.told("shop", hash)
     again.close()
 
 

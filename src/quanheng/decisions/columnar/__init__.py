@@ -7,5 +7,6 @@ the constants of a table, how they compare. `plan.py`: what runs over columns an
 
 from quanheng.decisions.columnar.plan import Mode
 from quanheng.decisions.columnar.policy import ColumnPolicy, compile_columns
+from quanheng.decisions.columnar.table import OnList, Unfit
 
-__all__ = ["ColumnPolicy", "Mode", "compile_columns"]
+__all__ = ["ColumnPolicy", "Mode", "OnList", "Unfit", "compile_columns"]

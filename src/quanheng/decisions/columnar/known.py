@@ -228,7 +228,7 @@ def read(series: pl.Series, kind: FeelType, as_float: bool) -> Known:
     if kind is NUMBER and (dtype.is_integer() or dtype.is_decimal()):
         return _numbers(series)
     if kind is STRING and dtype in (pl.String, pl.Categorical, pl.Enum):
-        return Texts(series.cast(pl.String))
+        return Texts(series if dtype == pl.String else series.cast(pl.String))
     if kind is BOOLEAN and dtype == pl.Boolean:
         return Flags(series)
     if kind is DATE and dtype == pl.Date:
@@ -241,10 +241,11 @@ def read(series: pl.Series, kind: FeelType, as_float: bool) -> Known:
 
 def _numbers(series: pl.Series) -> Known:
     scale = series.dtype.scale if isinstance(series.dtype, pl.Decimal) else 0
-    whole = series.to_physical().cast(pl.Int64, strict=False)
+    whole = series if series.dtype == pl.Int64 else series.to_physical().cast(pl.Int64, strict=False)
     if whole.null_count() != series.null_count():
         return Values(coded_list(series.to_list()))
-    return Numbers(whole.fill_null(0).to_numpy(), scale, missing_of(series))
+    missing = missing_of(series)
+    return Numbers((whole if missing is None else whole.fill_null(0)).to_numpy(), scale, missing)
 
 
 def _holds_floats(dtype: pl.DataType) -> bool:

@@ -9,10 +9,11 @@ from typing import Literal, NamedTuple
 from quanheng.decisions.dmn.allowed import AllowedNode, unwrapped
 from quanheng.decisions.dmn.build import Model
 from quanheng.decisions.dmn.index import KINDS, Index, index_of, silent
-from quanheng.decisions.dmn.model import Decision, InputData
+from quanheng.decisions.dmn.model import Decision, InputData, Knowledge, Service
 from quanheng.decisions.dmn.table_code import constant_row
 from quanheng.decisions.dmn.tables import TableNode, free_slots
 from quanheng.feel import inline, tree
+from quanheng.feel.types import STRING
 
 FIRST_RULES_SHOWN = 3
 
@@ -63,12 +64,17 @@ class DecisionPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Inputs and decisions in order; `limited` are the inputs with allowed values, which row code admits."""
+    """Inputs and decisions in order.
+
+    limited : the inputs with allowed values, which row code admits
+    asking : names of lists that are asked where row code runs, which knows no moment of a row
+    """
 
     inputs: tuple[InputData, ...]
     decisions: tuple[DecisionPlan, ...]
     limited: frozenset[str]
     modes: tuple[Mode, ...]
+    asking: frozenset[str]
 
 
 def plan_of(model: Model, target: Decision) -> Plan:
@@ -83,13 +89,18 @@ def plan_of(model: Model, target: Decision) -> Plan:
     modes += [Mode(target.name, f"input {one.name}", "rows", "its type has allowed values")
               for one in inputs if one.id in limited]  # fmt: skip
     decisions = []
+    asking: set[str] = set()
     for identity in needed:
+        if isinstance(model.elements[identity], Knowledge | Service):
+            asking |= lists_in(model.trees[identity])
         element = model.elements[identity]
         if isinstance(element, Decision):
             node, slot = model.trees[identity], model.variables[identity].slot
             table = _table(element.name, node, modes)
+            by_rows = [node] if table is None else [value for _, value in table.computed]
+            asking.update(*map(lists_in, by_rows))
             decisions.append(DecisionPlan(element, slot, tuple(free_slots(node, knowledge)), table))
-    return Plan(inputs, tuple(decisions), frozenset(limited), tuple(modes))
+    return Plan(inputs, tuple(decisions), frozenset(limited), tuple(modes), frozenset(asking))
 
 
 def _table(name: str, node: tree.Node, modes: list[Mode]) -> TablePlan | None:
@@ -124,10 +135,27 @@ def _loud(node: TableNode, index: Index) -> list[tuple[str, str]]:
     return [(_title(test, "a cell"), "neither a constant nor a comparison of inputs") for test in distinct]
 
 
+def lists_in(node: tree.Node) -> set[str]:
+    """Names of the lists that a tree asks."""
+    return {part.name for part in tree.walk(node) if isinstance(part, tree.Listed)}
+
+
 def _comparable(test: tree.Node) -> bool:
-    """True for comparisons of variables and constants of simple types, joined by and, or, not."""
+    """True for comparisons of variables and constants of simple types and texts on lists, joined by and, or, not."""
     simple = all(part.type in KINDS for part in _names(test))
-    return silent(test) and simple
+    return simple and _offered(test)
+
+
+def _offered(test: tree.Node) -> bool:
+    test = inline.unsourced(test)
+    if isinstance(test, tree.And | tree.Or):
+        return all(map(_offered, test.parts))
+    if isinstance(test, tree.Not):
+        return _offered(test.value)
+    if isinstance(test, tree.Listed):
+        value = inline.unsourced(test.value)
+        return isinstance(value, tree.Name) and value.type is STRING
+    return silent(test)
 
 
 def _names(test: tree.Node) -> Sequence[tree.Name]:

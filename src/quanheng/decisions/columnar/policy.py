@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from quanheng.decisions.columnar.coded import Coded, Codes, combine, series_of
 from quanheng.decisions.columnar.known import Known, Values, read
-from quanheng.decisions.columnar.plan import DecisionPlan, Mode, Plan, plan_of
-from quanheng.decisions.columnar.table import Unfit, evaluate
+from quanheng.decisions.columnar.plan import DecisionPlan, Mode, Plan, lists_in, plan_of
+from quanheng.decisions.columnar.table import OnList, Unfit, evaluate
 from quanheng.decisions.dmn.build import Model
 from quanheng.decisions.dmn.compile import Part, compile_checks, compile_part, target_of
 from quanheng.decisions.dmn.model import Decision, InputData
@@ -21,6 +21,14 @@ from quanheng.feel.limits import LIMITS
 from quanheng.feel.types import NUMBER
 from quanheng.feel.values import GIVEN_UP, Run
 from quanheng.kernel.errors import InputError
+
+
+class Answered(NamedTuple):
+    """What one decision gave in every row: its result, and the rules that matched (a list, or None: given up)."""
+
+    decision: str
+    result: Coded
+    rules: Coded
 
 
 class GaveUp:
@@ -55,12 +63,13 @@ class ColumnPolicy:
         self.decisions = tuple(one.element.name for one in self._plan.decisions)
         self.modes: tuple[Mode, ...] = self._plan.modes
 
-    def run(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def run(self, frame: pl.DataFrame, lists: OnList | None = None) -> pl.DataFrame:
         """Judge every row.
 
         Parameters
         ----------
         frame : a column per input; numbers are integers or Decimal, float only where the input is declared as float
+        lists : says which texts of a column are on a list, each row at its own moment; None = nothing is known of lists
 
         Returns
         -------
@@ -71,8 +80,22 @@ class ColumnPolicy:
         Raises
         ------
         InputError : a column is missing, or its type does not fit its input
+        Unfit : a table that asks lists has values that no column compares exactly; only rows one by one can tell
         """
-        return _Evaluation(self, frame).result()
+        columns = []
+        for name, result, rules in self.answers(frame, lists):
+            columns.append(series_of(name, result))
+            columns.append(series_of(f"{name}.rules", rules).cast(pl.List(pl.UInt32)))
+        return pl.DataFrame(columns)
+
+    def answers(self, frame: pl.DataFrame, lists: OnList | None = None) -> list[Answered]:
+        """The same as `run`, with FEEL values as they are: codes of each row, and the distinct values.
+
+        Raises
+        ------
+        InputError, Unfit : as `run`
+        """
+        return _Evaluation(self, frame, lists).result()
 
     # -- row code, compiled when it is first needed
 
@@ -112,13 +135,13 @@ class ColumnPolicy:
 class _Evaluation:
     """One run over one frame: the values of every variable, by slot."""
 
-    def __init__(self, policy: ColumnPolicy, frame: pl.DataFrame) -> None:
-        self.policy, self.rows = policy, frame.height
+    def __init__(self, policy: ColumnPolicy, frame: pl.DataFrame, lists: OnList | None = None) -> None:
+        self.policy, self.rows, self.lists = policy, frame.height, lists
         self.known = policy.read(frame)
         self.rules: dict[int, Coded] = {}
         self.spent: Codes | None = None
 
-    def result(self) -> pl.DataFrame:
+    def result(self) -> list[Answered]:
         for element in self.policy.plan.inputs:
             slot = self.policy.slot(element)
             if element.id in self.policy.plan.limited or isinstance(self.known[slot], Values):
@@ -126,21 +149,10 @@ class _Evaluation:
         for one in self.policy.plan.decisions:
             self.decide(one)
         lost = self.lost()
-        columns = []
-        for one in self.policy.plan.decisions:
-            for name, coded in (
-                (one.element.name, self.known[one.slot].coded),
-                (f"{one.element.name}.rules", self.rules[one.slot]),
-            ):
-                columns.append(self.series(name, coded, lost))
-        return pl.DataFrame(columns)
-
-    def series(self, name: str, coded: Coded, lost: Codes | None) -> pl.Series:
-        if lost is not None:
-            coded = Coded(np.where(lost, len(coded.values), coded.codes), [*coded.values, None])
-        plain = [None if value is GAVE_UP else value for value in coded.values]
-        found = series_of(name, Coded(coded.codes, plain))
-        return found.cast(pl.List(pl.UInt32)) if name.endswith(".rules") else found
+        return [
+            Answered(one.element.name, told(self.known[one.slot].coded, lost), told(self.rules[one.slot], lost))
+            for one in self.policy.plan.decisions
+        ]
 
     def lost(self) -> Codes | None:
         """Rows whose evaluation was given up, or would have been: all their decisions together are one evaluation."""
@@ -157,9 +169,12 @@ class _Evaluation:
     def decide(self, one: DecisionPlan) -> None:
         if one.table is not None:
             try:
-                self.known[one.slot], self.rules[one.slot] = evaluate(one.table, self.known, self.rows, self.value)
-            except Unfit:  # these columns cannot be compared exactly
-                pass
+                self.known[one.slot], self.rules[one.slot] = evaluate(
+                    one.table, self.known, self.rows, self.value, self.lists
+                )
+            except Unfit:  # These columns cannot be compared exactly.
+                if any(lists_in(test) for test, _ in one.table.tests):
+                    raise
             else:
                 if one.table.checked:
                     self.known[one.slot] = Values(self.computed(self.policy.checks(one.element)))
@@ -197,6 +212,13 @@ class _Evaluation:
         return Coded(combined.codes, results)
 
 
+def told(coded: Coded, lost: Codes | None) -> Coded:
+    """Values as they are told: null where an evaluation was given up."""
+    if lost is not None:
+        coded = Coded(np.where(lost, len(coded.values), coded.codes), [*coded.values, None])
+    return Coded(coded.codes, [None if value is GAVE_UP else value for value in coded.values])
+
+
 def compile_columns(model: Model, name: str, floats: Collection[str] = ()) -> ColumnPolicy:
     """Compile one decision of a checked model for whole columns.
 
@@ -210,7 +232,8 @@ def compile_columns(model: Model, name: str, floats: Collection[str] = ()) -> Co
     Raises
     ------
     NotFound : the model has no decision of that name
-    InputError : the name is that of a function, or `floats` names no number input of the decision
+    InputError : the name is that of a function, `floats` names no number input of the decision, or a list is asked
+        elsewhere than in a condition of a table that runs over columns
     """
     target = target_of(model, name)
     if not isinstance(target, Decision):
@@ -222,6 +245,14 @@ def compile_columns(model: Model, name: str, floats: Collection[str] = ()) -> Co
             cure="Name a decision that calls it.",
         )
     policy = ColumnPolicy(model, target, floats)
+    if policy.plan.asking:
+        raise InputError(
+            "a list is asked where columns do not answer it",
+            where=name,
+            found=", ".join(sorted(policy.plan.asking)),
+            allowed="a condition of a table that runs over columns, about an input of type string",
+            cure="Judge the rows one by one, or ask the list in a cell of its own.",
+        )
     numbers = [one.name for one in policy.inputs if one.type is NUMBER]
     unknown = sorted(set(floats) - set(numbers))
     if unknown:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from quanheng.decisions.columnar.coded import Coded, Codes, combine, series_of
-from quanheng.decisions.columnar.known import Decided, Known, Values, compared, constant_column, read
+from quanheng.decisions.columnar.known import Decided, Known, Mask, Texts, Values, compared, constant_column, read
 from quanheng.decisions.columnar.plan import TablePlan
 from quanheng.decisions.dmn.table_code import each_rule
 from quanheng.decisions.dmn.tables import TableNode, aggregate, best_first, same_output, single_hit
@@ -17,14 +17,18 @@ from quanheng.feel.values import Run
 
 KnownSlots = Mapping[int, Known]
 Compute = Callable[[int, tree.Node], Values]
+OnList = Callable[[str, Known], Mask]
+"""Which rows of a column of texts are on the list of that name, each row at its own moment."""
 
 
 class Unfit(Exception):
     """Internal: the columns of this frame cannot be compared exactly, so row code judges the table."""
 
 
-def evaluate(plan: TablePlan, known: KnownSlots, rows: int, compute: Compute) -> tuple[Values, Coded]:
-    """The result and the matched rules of a table in every row.
+def evaluate(
+    plan: TablePlan, known: KnownSlots, rows: int, compute: Compute, lists: OnList | None = None
+) -> tuple[Values, Coded]:
+    """The result and the matched rules of a table in every row; without `lists` nothing is known of any list.
 
     Raises
     ------
@@ -38,7 +42,7 @@ def evaluate(plan: TablePlan, known: KnownSlots, rows: int, compute: Compute) ->
         if places is None:
             raise Unfit
         parts.append(places)
-    tests = Tests(known, rows)
+    tests = Tests(known, rows, lists)
     for test, positions in plan.tests:
         asking = sum(1 << (len(plan.rows) - 1 - position) for position in positions)
         parts.append((tests.decided(test)[0].astype(np.uint8), [every & ~asking, every]))
@@ -88,8 +92,8 @@ def conclusion(plan: TablePlan, hits: int) -> tuple[object, tuple[int, ...]]:
 class Tests:
     """Conditions between variables, each part decided once for all rows."""
 
-    def __init__(self, known: KnownSlots, rows: int) -> None:
-        self.known, self.rows = known, rows
+    def __init__(self, known: KnownSlots, rows: int, lists: OnList | None = None) -> None:
+        self.known, self.rows, self.lists = known, rows, lists
         self._typed: dict[int, Known] = {}
 
     def decided(self, node: tree.Node) -> Decided:
@@ -98,6 +102,8 @@ class Tests:
             node = inline.plain_test(node) or node
         if isinstance(node, tree.Compare):
             return self.compared(node)
+        if isinstance(node, tree.Listed):
+            return self.listed(node)
         if isinstance(node, tree.Not):
             true, false = self.decided(node.value)
             return false, true
@@ -116,6 +122,21 @@ class Tests:
             codes, values = self.known[node.slot].coded
             return (np.array([one is True for one in values])[codes], np.array([one is False for one in values])[codes])
         raise Unfit
+
+    def listed(self, node: tree.Listed) -> Decided:
+        """Whether texts are on a list; null is neither on it nor off it."""
+        value = inline.unsourced(node.value)
+        assert isinstance(value, tree.Name)
+        known = self.known[value.slot]
+        if self.lists is None:
+            return np.zeros(self.rows, dtype=np.bool_), np.zeros(self.rows, dtype=np.bool_)
+        if isinstance(known, Texts):
+            present = np.ones(self.rows, dtype=np.bool_) if known.missing is None else ~known.missing
+        else:
+            texts, codes = known.coded.values, known.coded.codes
+            present = np.array([one.__class__ is str for one in texts], dtype=np.bool_)[codes]
+        true = self.lists(node.name, known) & present
+        return true, ~true & present
 
     def compared(self, node: tree.Compare) -> Decided:
         left, right = inline.unsourced(node.left), inline.unsourced(node.right)

@@ -127,20 +127,22 @@ class Log:
             yield row
 
     def read_columns(
-        self, first: int, n_keys_max: int, n_numbers_max: int, last: int | None = None
+        self, first: int, n_keys_max: int, n_numbers_max: int, last: int | None = None, at_least: int = 1
     ) -> Iterator[tuple[int, rec.Columns]]:
-        """(offset of the first record, headers as arrays) batch by batch, cut exactly to first <= offset < last."""
+        """(offset of the first record, headers as arrays), cut exactly to first <= offset < last.
+
+        Batch by batch, or as many together as hold `at_least` records, which reads small batches many times faster.
+        """
+        together: list[BatchRow] = []
+        held = 0
         for row in self.read(first, last):
-            columns = rec.columns(row.body, n_keys_max, n_numbers_max)
-            if len(columns) != row.count:
-                raise _corrupt(
-                    row.first, "holds another number of records than it says", f"{len(columns)}", f"{row.count}"
-                )
-            start = max(first - row.first, 0)
-            stop = row.count if last is None else min(last - row.first, row.count)
-            if start or stop < row.count:
-                columns = columns.cut(start, stop)
-            yield row.first + start, columns
+            together.append(row)
+            held += row.count
+            if held >= at_least:
+                yield _columns(together, first, n_keys_max, n_numbers_max, last)
+                together, held = [], 0
+        if together:
+            yield _columns(together, first, n_keys_max, n_numbers_max, last)
 
     def digest_at(self, offset: int) -> bytes:
         """Digest of the chain up to `offset`, where a batch must end: what was derived from the log names it.
@@ -316,6 +318,19 @@ class _Tree:
         if leaves is None:
             leaves = self._leaves[row.first] = _leaves(self._log._row_of(row.first).body)
         return leaves
+
+
+def _columns(
+    rows: list[BatchRow], first: int, n_keys_max: int, n_numbers_max: int, last: int | None
+) -> tuple[int, rec.Columns]:
+    """Batches that follow each other, as columns cut to first <= offset < last, and where they begin."""
+    begin, count = rows[0].first, sum(row.count for row in rows)
+    columns = rec.columns([row.body for row in rows] if len(rows) > 1 else rows[0].body, n_keys_max, n_numbers_max)
+    if len(columns) != count:
+        raise _corrupt(begin, "holds another number of records than it says", f"{len(columns)}", f"{count}")
+    start = max(first - begin, 0)
+    stop = count if last is None else min(last - begin, count)
+    return begin + start, columns.cut(start, stop) if start or stop < count else columns
 
 
 def _leaves(body: bytes) -> proof.Hashes:
