@@ -365,7 +365,7 @@ class Emitter:
 
 _VALUES = {
     tree.Const: lambda self, node: self.const(node.value),
-    tree.Name: Emitter.name,
+    tree.Name: lambda self, node: self.name(node),
     tree.Unknown: lambda self, node: self.operator("unknown_name", node, py.const(node.name)),
     tree.Failed: lambda self, node: self.operator("fail", node, py.const(node.cause)),
     tree.Member: Emitter.item_member,

@@ -12,7 +12,7 @@ string, boolean). What else a rule asks (`> limit`, functions) stays a condition
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -284,13 +284,18 @@ class Usable:
         return self._seen[id(test)]
 
 
+def column_cuts(cells: Iterable[Cell]) -> tuple[object, ...]:
+    """The constants of cells over one input, ascending."""
+    found: set[object] = set()
+    for cell in cells:
+        cuts_of(cell, found)
+    return tuple(sorted(found))  # type: ignore[type-var]
+
+
 def column_of(slot: int, kind: FeelType, asked: Sequence[tuple[int, Cell]], count: int) -> Column:
     """One column from the cells over it: (position of the rule, cell)."""
-    found: set[object] = set()
     distinct = {id(cell): cell for _, cell in asked}
-    for cell in distinct.values():
-        cuts_of(cell, found)
-    cuts = tuple(sorted(found))  # type: ignore[type-var]
+    cuts = column_cuts(distinct.values())
     places = Places(cuts)
     true = {key: places.region(cell).true for key, cell in distinct.items()}
     of_rule: dict[int, int] = {}
