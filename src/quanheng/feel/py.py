@@ -25,7 +25,7 @@ _COMPARE: dict[str, ast.cmpop] = {
 _BINARY: dict[str, ast.operator] = {"&": ast.BitAnd(), "|": ast.BitOr(), "-": ast.Sub(), "+": ast.Add()}
 
 
-def const(value: bool | int | str | None) -> ast.expr:
+def const(value: bool | int | float | str | None) -> ast.expr:
     """A literal of a kind that Python code objects hold."""
     return ast.Constant(value, **_AT)
 

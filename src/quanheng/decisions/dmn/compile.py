@@ -9,6 +9,7 @@ from typing import NamedTuple
 from quanheng.decisions.dmn.allowed import AllowedNode, rewrapped, unwrapped
 from quanheng.decisions.dmn.build import Model
 from quanheng.decisions.dmn.emitter import ModelEmitter
+from quanheng.decisions.dmn.float_inputs import check_floats, float_admission, float_converted, float_inputs
 from quanheng.decisions.dmn.model import Decision, InputData, Knowledge, Service
 from quanheng.decisions.dmn.tables import TableNode, free_slots
 from quanheng.decisions.policy import Policy, PolicyInput
@@ -32,8 +33,14 @@ class Part(NamedTuple):
 class _PolicyCompiler:
     """One code object: emits what a target needs, or a piece of it."""
 
-    def __init__(self, model: Model, target: Decision | Knowledge | Service, trusted: Collection[str] = ()) -> None:
-        self.model, self.target, self.trusted = model, target, frozenset(trusted)
+    def __init__(
+        self,
+        model: Model,
+        target: Decision | Knowledge | Service,
+        trusted: Collection[str] = (),
+        floats: Collection[str] = (),
+    ) -> None:
+        self.model, self.target, self.trusted, self.floats = model, target, frozenset(trusted), frozenset(floats)
         self.needed = model.required(target.id)
         self.inputs = [one for one in model.inputs() if one.id in self.needed]
         knowledge = [one for one in self.needed if not isinstance(model.elements[one], InputData | Decision)]
@@ -41,9 +48,17 @@ class _PolicyCompiler:
         self.emitter.enter(target.name, "")
         self.emitter.place(tree.Const(ANY, 0, None))
 
+    def on_floats(self) -> bool:
+        """Let declared inputs be compared as floats, where any is; from then on the policy takes nothing else there."""
+        found = float_inputs(self.model, self.target.id, self.floats)
+        self.emitter.floats = {slot: f"x{slot}" if slot in found.exact else f"v{slot}" for slot in found.compared}
+        return bool(self.emitter.floats)
+
     def compile(self) -> Policy:
+        """Policy whose generated function gives (result, trace); None where a value is not in the lane of floats."""
         model, emitter = self.model, self.emitter
-        body: list[ast.stmt] = []
+        trusted = [model.variables[one.id].slot for one in self.inputs if model.input_names[one.id] in self.trusted]
+        body = float_admission(emitter.floats, trusted)
         for one in self.inputs:
             body += self.admit(one)
         steps: list[ast.expr] = []
@@ -65,11 +80,12 @@ class _PolicyCompiler:
         else:
             variables = [model.variables[one.id] for one in self.inputs]
             takes = [(model.input_names[one.id], model.variables[one.id].type) for one in self.inputs]
+        inputs = [PolicyInput(name, kind, name in self.floats) for name, kind in takes]
         body.append(py.give(py.sequence([result, py.sequence(steps)])))
         statements = self.made("decide", [one.slot for one in variables], body)
         return Policy(
             self.target.name,
-            [PolicyInput(*given) for given in takes],
+            inputs,
             kind,
             emitter.namespace["decide"],  # type: ignore[arg-type]
             emitter.places,
@@ -134,8 +150,13 @@ class _PolicyCompiler:
         title = f"v{variable.slot}"
         self.emitter.enter(f"input {element.name}", "")
         start = tree.Const(ANY, 0, None)
-        known = self.model.input_names[element.id] in self.trusted
+        name = self.model.input_names[element.id]
+        known = name in self.trusted and (name not in self.floats or bool(self.emitter.floats))
+        if variable.slot in self.emitter.floats:
+            return []  # `float_admission` takes all of them together.
         statements = [] if known else admission(self.emitter, title, element.name, variable.type, start)
+        if name in self.floats:
+            statements.insert(0, float_converted(title))
         constraint = self.model.constraint(element)
         if constraint is None:
             return statements
@@ -172,7 +193,7 @@ class _PolicyCompiler:
         return statements, py.sequence([py.const(element.name), py.name(f"m{variable.slot}"), py.name(title)])
 
 
-def compile_decision(model: Model, name: str, trusted: Collection[str] = ()) -> Policy:
+def compile_decision(model: Model, name: str, trusted: Collection[str] = (), floats: Collection[str] = ()) -> Policy:
     """Compile one decision of a checked model with everything it requires.
 
     Parameters
@@ -180,7 +201,11 @@ def compile_decision(model: Model, name: str, trusted: Collection[str] = ()) -> 
     model : from `read_model`
     name : of the decision (or of a decision service or business knowledge model, called with its parameters as inputs)
     trusted : inputs whose values the caller promises to be null or of their declared type, numbers int or finite
-        Decimal: they are not looked at again
+        Decimal (of those in `floats`: finite floats, NaN or None): they are not looked at again
+    floats : inputs that are declared as float, as in `compile_columns`: a float means the shortest decimal that reads
+        back as the same float; NaN and infinity are null. Where all of them are floats or null, comparisons run on
+        floats; a whole number or Decimal is taken too, and judged with exact numbers throughout. Results, matched
+        rules and diagnostics are the same
 
     Returns
     -------
@@ -190,13 +215,24 @@ def compile_decision(model: Model, name: str, trusted: Collection[str] = ()) -> 
     ------
     NotFound : the model has no decision of that name
     DeclarationError : the decision is nested too deeply for the stack it is compiled on
+    InputError : `floats` names no number input of the decision
     """
     target = target_of(model, name)
+
+    def compiled(run_on_floats: bool) -> Policy | None:
+        compiler = _PolicyCompiler(model, target, trusted, floats)
+        return compiler.compile() if not run_on_floats or compiler.on_floats() else None
+
     try:
-        return _PolicyCompiler(model, target, trusted).compile()
+        policy = (compiled(True) if floats else None) or compiled(False)
     except RecursionError as error:
         problem = Problem(model.definitions.where, name, "the decision is nested too deeply", "", "", "Split it.")
         raise DeclarationError("the decision cannot be compiled", [problem]) from error
+    assert policy is not None
+    if floats:
+        check_floats(name, policy.inputs, floats)
+        policy.exact_from(lambda: compiled(False))
+    return policy
 
 
 def target_of(model: Model, name: str) -> Decision | Knowledge | Service:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Collection, Sequence
+from math import inf, nan
 
 from quanheng.decisions.dmn.allowed import AllowedNode, refuse
 from quanheng.decisions.dmn.build import Model
@@ -19,6 +20,7 @@ from quanheng.decisions.dmn.tables import TableNode, free_slots
 from quanheng.decisions.dmn.types import Constraint
 from quanheng.feel import emit, inline, py, tree
 from quanheng.feel.access import CALL
+from quanheng.feel.floats import decimal_of
 from quanheng.feel.limits import LIMITS
 from quanheng.feel.types import STRING, conforms
 from quanheng.feel.values import TooMuchWork
@@ -58,6 +60,7 @@ class ModelEmitter(emit.Emitter):
         """`knowledge` : ids of the business knowledge models and services in use."""
         super().__init__()
         self.namespace.update(RUNTIME, refuse=refuse, all=all, overworked=overworked, limits=LIMITS)
+        self.namespace.update(float=float, decimal_of=decimal_of, nan=nan, inf=inf, low=-inf)
         self.model = model
         self.functions: list[ast.stmt] = []
         self.knowledge = {model.variables[one].slot: one for one in knowledge}
@@ -99,9 +102,15 @@ class ModelEmitter(emit.Emitter):
     def table(self, node: TableNode, alone: bool = False) -> ast.expr:
         """A call that gives (result, matched rules), or the result alone."""
         title = f"table{len(self.functions)}"
-        variables = [f"v{slot}" for slot in free_slots(node, self.globals)]
+        variables = self.read_by(node)
         self.define(title, ["run", *variables], lambda: self.table_body(node, variables, alone))
         return py.call(title, _RUN, *map(py.name, variables))
+
+    def read_by(self, node: tree.Node) -> list[str]:
+        """Names of the variables that a node reads."""
+        slots = free_slots(node, self.globals)
+        exact = [title for slot in slots if (title := self.floats.get(slot, f"v{slot}")) != f"v{slot}"]
+        return [*(f"v{slot}" for slot in slots), *exact]
 
     def table_body(self, node: TableNode, variables: Sequence[str], alone: bool) -> list[ast.stmt]:
         self.enter(node.title, "")
@@ -136,7 +145,9 @@ class ModelEmitter(emit.Emitter):
     def called(self, slot: int, function: tree.FunctionOf, arguments: Sequence[tree.Node]) -> str:
         """Name of the Python function for a call with these arguments: what is surely allowed is not checked."""
         given = dict(zip(function.slots, arguments, strict=True))
-        body, kept, sure = function.body, [], []
+        body = function.body
+        kept: list[tree.In] = []
+        sure: list[tree.In] = []
         while isinstance(body, tree.In) and isinstance(body.value, AllowedNode) and body.slot in given:
             self._checks[body.slot] = body.value
             (sure if self.settled(given[body.slot], body.value.constraint) else kept).append(body)
@@ -173,7 +184,7 @@ class ModelEmitter(emit.Emitter):
             pairs = zip(node.slots, node.values, strict=True)
             return [*(py.assign(f"v{slot}", self.value(value)) for slot, value in pairs), *self.result(node.result)]
         if isinstance(node, TableNode):
-            return self.table_body(node, [f"v{slot}" for slot in free_slots(node, self.globals)], True)
+            return self.table_body(node, self.read_by(node), True)
         return [py.give(self.value(node))]
 
     def known_functions(self) -> list[ast.stmt]:

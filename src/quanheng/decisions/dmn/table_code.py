@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from quanheng.decisions.dmn.hits import Conclusions, Hits, disjoint, each_rule, settles
-from quanheng.decisions.dmn.index import Column, Index, Placed, constant, index_of, sided, whole_steps
+from quanheng.decisions.dmn.index import Column, Index, Placed, float_steps, index_of, sided, whole_steps
 from quanheng.decisions.dmn.tables import (
     TableNode,
     aggregate,
@@ -21,7 +21,7 @@ from quanheng.decisions.dmn.tables import (
     same_output,
     single_hit,
 )
-from quanheng.feel import py, tree
+from quanheng.feel import inline, py, tree
 from quanheng.feel.types import NUMBER
 
 INDEX_RULES_MIN = {True: 32, False: 16}
@@ -37,6 +37,7 @@ class Emitting(Protocol):
     """What is used of the emitter of the whole policy."""
 
     functions: list[ast.stmt]
+    floats: Mapping[int, str]
 
     def value(self, node: tree.Node) -> ast.expr: ...
     def truth(self, node: tree.Node) -> ast.expr: ...
@@ -55,7 +56,7 @@ RUNTIME: dict[str, object] = {
 
 def constant_row(node: TableNode, outputs: Sequence[tree.Node]) -> tuple[object] | None:
     """The result of a rule whose outputs are all constants, in a tuple; else None."""
-    values = [constant(output) for output in outputs]
+    values = [inline.constant(output) for output in outputs]
     if any(value is None for value in values):
         return None
     plain = [value[0] for value in values if value is not None]
@@ -210,6 +211,10 @@ class TableEmitter:
 
     def lookup(self, column: Column) -> ast.expr:
         value, hoist = py.name(f"v{column.slot}"), self.emitter.hoist
+        if column.slot in self.emitter.floats:
+            steps, reached = float_steps(column)
+            placed = py.item(hoist(reached), py.call("bisect", hoist(steps), value))
+            return py.either(py.compare(value, ("=", value)), placed, hoist(column.rules[-1]))  # NaN is null.
         if column.by_equality:
             known = dict(zip(column.cuts, column.rules[1:-1:2], strict=True))
             return py.call(hoist({**known, None: column.rules[-1]}.get), value, hoist(column.rules[0]))
