@@ -66,7 +66,8 @@ def float_inputs(model: Model, target: str, names: Collection[str]) -> FloatSlot
 def only_compared(model: Model, decision: str, names: Collection[str], beside: Collection[str]) -> frozenset[str]:
     """Those of `names` whose exact value a decision never reads: it compares them with constants and each other.
 
-    Those of `beside` (bounds) are added where they are compared with such a one, and read for nothing else.
+    Those of `beside` (bounds) are added where they are compared with such a one, or with another bound that is, and
+    read for nothing else.
     """
     target = model.target(decision)
     assert target is not None
@@ -74,10 +75,11 @@ def only_compared(model: Model, decision: str, names: Collection[str], beside: C
     current = {*names, *beside}
     while True:
         found = float_inputs(model, target.id, current)
-        pairs = [(title[one], title[other]) for one, other in found.pairs if other is not None]
-        partners = {one for pair in pairs for one in pair if set(pair) & set(names)}
-        compared = {title[slot] for slot in found.compared} - {title[slot] for slot in found.exact}
-        kept = {one for one in compared if one in names or one in partners}
+        joined = {title[one] for one, _ in found.pairs} & set(names)
+        pairs = [{title[one], title[other]} for one, other in found.pairs if other is not None]
+        while more := set().union(*(pair for pair in pairs if pair & joined)) - joined:
+            joined |= more
+        kept = {title[slot] for slot in found.compared if slot not in found.exact} & ({*names} | joined)
         if kept == current:
             return frozenset(kept)
         current = kept
