@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from quanheng.decisions.policy import PolicyInput
 from quanheng.events.intake import EventFact, Request
+from quanheng.events.schema import FieldDeclaration
 from quanheng.facts import Evidence, Moments
 from quanheng.features.formulas import Formulas, exact_column, float_column, rounded
 from quanheng.features.source import Batch, Source, SourceColumn
@@ -143,13 +144,26 @@ def _float_column(values: Sequence[object]) -> NDArray[np.float64]:
     return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
-def certain(inputs: Sequence[PolicyInput], parameters: Sequence[Parameter], scope: Scope) -> list[str]:
-    """Inputs of a policy whose values are of their type by construction: folds, and parameters of that type."""
+FIELD_TYPES: Mapping[str, FeelType] = {
+    "key": STRING, "text": STRING, "choice": STRING, "integer": NUMBER, "decimal": NUMBER, "time": NUMBER,
+    "boolean": BOOLEAN,
+}  # fmt: skip
+"""What a policy sees of a field, by its kind."""
+
+
+def certain(
+    inputs: Sequence[PolicyInput],
+    parameters: Sequence[Parameter],
+    scope: Scope,
+    fields: Mapping[str, FieldDeclaration],
+) -> list[str]:
+    """Inputs of a policy whose values are of their type by construction: fields, which intake has checked, folds, and
+    parameters of that type."""
     values = {one.name: [value.value for value in one.values] for one in parameters}
 
     def holds(name: str, kind: FeelType) -> bool:
         if name in scope.fields:
-            return False
+            return FIELD_TYPES[fields[name].kind] is kind
         if name in scope.folds:
             return kind is NUMBER
         simple = kind in (NUMBER, STRING, BOOLEAN) and name in values

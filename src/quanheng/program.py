@@ -231,7 +231,9 @@ class Program:
         computed -= {*scope.fields, *scope.folds}
         floats = only_compared(model, flow.decide, computed, bounds_as_floats(pack.parameters))
         getters = [self._getter(one.name, flow, pack, scope, one.name in floats) for one in policy.inputs]
-        quick = compile_decision(model, flow.decide, [*certain(policy.inputs, pack.parameters, scope), *floats], floats)
+        fields = self.types[flow.when].declaration.fields
+        trusted = [*certain(policy.inputs, pack.parameters, scope, fields), *floats]
+        quick = compile_decision(model, flow.decide, trusted, floats)
         return Flow(flow, pack.name, self.outcomes, policy, quick, getters, pack.lists)
 
     def _getter(self, name: str, flow: DeclaredFlow, pack: Declared, scope: Scope, as_float: bool) -> Getter:
