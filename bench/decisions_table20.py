@@ -1,10 +1,10 @@
 """`decisions.table20`: one decision table, 20 rules x 5 inputs, FIRST, 3 outputs, mean hit row about 15.
 
 Ours with the trace on: inputs as whole numbers (the value), with a Decimal score, with every number a Decimal, and with
-every number declared as float; against zen-engine on its fastest path (static loader, `engine.evaluate`) and through `ZenDecision.evaluate`, and
-against `table20_peers.py`. The same cells are written as DMN for us and as JDM for zen; peer `zen` is the faster of its
-two ways to pass the inputs (dict, JSON text). Before anything is timed all engines judge every sampled input and must
-agree in all three outputs; the mean hit row is taken from our trace.
+every number declared as float; against zen-engine on its fastest path (static loader, `engine.evaluate`) and through
+`ZenDecision.evaluate`, and against `table20_peers.py`. The same cells are written as DMN for us and as JDM for zen;
+peer `zen` is the faster of its two ways to pass the inputs (dict, JSON text). Before anything is timed every engine
+judges every sampled input and must agree in all three outputs; the mean hit row is taken from our trace.
 """
 
 from __future__ import annotations
@@ -142,8 +142,8 @@ def run(quick: bool = False) -> Measured:
     import zen
 
     rows = samples(200 if quick else SAMPLES)
-    policy, floating = (compile_decision(read_model(dmn(), "table20.dmn"), "authorise", floats=one) for one in ((), FLOATS))
-    model = jdm()
+    table, model = read_model(dmn(), "table20.dmn"), jdm()
+    policy, floating = (compile_decision(table, "authorise", floats=one) for one in ((), FLOATS))
     engine = zen.ZenEngine({"loader": {"type": "static", "content": {"table20": model}}})
     decision = zen.ZenEngine().create_decision(json.dumps(model))
     names = [one.name for one in policy.inputs]

@@ -86,3 +86,10 @@ def test_rules_that_exclude_each_other_stop_at_the_first() -> None:
         both(model, "d", {"n": n})
         both(model, "e", {"n": n})
     assert "the rules 2, 3 match" in both(model, "e", {"n": 3})[0].diagnostics[0].cause
+
+
+def test_a_function_that_shares_its_id_with_a_decision_is_still_a_value() -> None:
+    """A model that is not strict may hold two elements of one id; whichever is asked for, there is a result."""
+    model = model_of(bkm("f", "x:number", lit("x")) + decision("d", lit("1")).replace('id="d"', 'id="f"'))
+    policy = compile_decision(model, "d")
+    assert repr(policy([]).result) == repr(both(model, "d", {})[1].result) == "function(x)"

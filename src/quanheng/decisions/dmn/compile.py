@@ -68,13 +68,12 @@ class _PolicyCompiler:
                 statements, step = self.decide(element)
                 body += statements
                 steps.append(step)
-        result = py.name(f"v{model.variables[self.target.id].slot}")
+        result = emitter.value(tree.Name(ANY, 0, self.target.name, model.variables[self.target.id].slot))
         kind = model.variables[self.target.id].type
         if isinstance(self.target, Knowledge | Service):
             variables, kind = self.called(kind)
             takes = [(one.name, one.type) for one in variables]
             arguments = py.sequence([py.name(f"v{one.slot}") for one in variables])
-            emitter.passed_on.add(model.variables[self.target.id].slot)
             result = py.call("invoke", _RUN, py.const(0), result, arguments, py.const(None))
             result = py.call("limited", _RUN, py.const(0), result)
         else:
