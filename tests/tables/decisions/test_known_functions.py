@@ -94,3 +94,14 @@ def test_a_function_that_shares_its_id_with_a_decision_is_still_a_value() -> Non
     model = model_of(bkm("f", "x:number", lit("x")) + decision("d", lit("1")).replace('id="d"', 'id="f"'))
     results = compile_decision(model, "d")([]).result, judge_model(model, "d", {}).result
     assert [repr(one) for one in results] == ["function(x)"] * 2
+
+
+def test_a_chain_of_branches_is_looked_at_once_per_decision() -> None:
+    """Each decision names the one before it twice: 2**60 ways to read the last one."""
+    first = GRADE + data("p", "boolean") + decision("d0", lit('"A"'), kind="string")
+    chain = "".join(
+        decision(f"d{n}", lit(f"if p then d{n - 1} else d{n - 1}"), f"p d:d{n - 1}", "string") for n in range(1, 61)
+    )
+    model = model_of(first + chain + decision("d", lit("d60"), "d:d60", "tGrade"))
+    assert "refuse(" not in compile_decision(model, "d").source
+    assert both(model, "d", {"p": True})[0].result == "A"

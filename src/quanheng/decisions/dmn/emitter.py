@@ -77,8 +77,8 @@ class ModelEmitter(emit.Emitter):
         """Decisions by slot; not those that a decision service takes as arguments, where the slot holds anything."""
         self._checks: dict[int, AllowedNode] = {}
         """The checks of parameters, by slot."""
-        self._looking: set[int] = set()
-        """Functions whose results are being looked at: what calls itself is not looked at twice."""
+        self._known: dict[tuple[int, int], bool] = {}
+        """Answers of `settled` for decisions and functions, by slot and constraint: each is looked at once."""
 
     @property
     def globals(self) -> frozenset[int]:
@@ -191,7 +191,7 @@ class ModelEmitter(emit.Emitter):
         """`vN = ...` for the functions that are passed on, and for what turned out to be no function."""
         made: dict[int, ast.stmt] = {}
         while waiting := self.passed_on - made.keys():  # One may pass on another.
-            for slot in waiting:
+            for slot in sorted(waiting):
                 self.enter(self.model.elements[self.knowledge[slot]].name, "")
                 made[slot] = py.assign(f"v{slot}", self.value(self.model.trees[self.knowledge[slot]]))
         return [made[slot] for slot in self.knowledge if slot in made]
@@ -206,7 +206,7 @@ class ModelEmitter(emit.Emitter):
             check = self._checks.get(node.slot)
             if check is not None and check.constraint == constraint:
                 return True
-            return decided is not None and self.settled(decided, constraint)
+            return decided is not None and self.settled_once(node.slot, decided, constraint)
         if isinstance(node, AllowedNode):
             return node.constraint == constraint or self.settled(node.value, constraint)
         if isinstance(node, tree.If):
@@ -233,13 +233,16 @@ class ModelEmitter(emit.Emitter):
             return single and all(self.settled(one, constraint) for one in (*outputs, *node.defaults))
         if isinstance(node, tree.Call) and isinstance(function := inline.unsourced(node.function), tree.Name):
             found = self.model.trees.get(self.knowledge.get(function.slot, ""))
-            if not isinstance(found, tree.FunctionOf) or function.slot in self._looking:
-                return False
-            self._looking.add(function.slot)
-            settled = self.settled(found.body, constraint)
-            self._looking.discard(function.slot)
-            return settled
+            return isinstance(found, tree.FunctionOf) and self.settled_once(function.slot, found.body, constraint)
         return False
+
+    def settled_once(self, slot: int, node: tree.Node, constraint: Constraint) -> bool:
+        """The answer for the variable in `slot`; no while it is looked for, so what calls itself ends."""
+        key = slot, id(constraint)
+        if key not in self._known:
+            self._known[key] = False
+            self._known[key] = self.settled(node, constraint)
+        return self._known[key]
 
     def satisfied(self, constraint: Constraint, value: ast.expr) -> ast.expr:
         """True when a value of the constraint's type satisfies it; `value` is read once."""

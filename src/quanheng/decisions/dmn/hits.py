@@ -9,6 +9,8 @@ from quanheng.decisions.dmn.tables import Matched, TableNode, aggregate, best_fi
 from quanheng.feel.values import Run
 
 SETS_KEPT = 4096
+COMPARED_MAX = 64
+"""Tables of more rules are not compared two by two."""
 ONE_OF_THEM = frozenset({"UNIQUE", "ANY", "PRIORITY"})
 """Hit policies that give an output of one rule though all are asked."""
 
@@ -77,7 +79,9 @@ def disjoint(node: TableNode) -> bool:
 
     Two rules exclude each other where some input cannot be in both of their cells.
     """
-    if node.policy not in ONE_OF_THEM or not all(silent(test) for rule in node.rules for test in rule.tests):
+    if node.policy not in ONE_OF_THEM or len(node.rules) > COMPARED_MAX:
+        return False
+    if not all(silent(test) for rule in node.rules for test in rule.tests):
         return False
     usable = [Usable(clause.slot, clause.type) for clause in node.inputs]
     asked: dict[int, dict[int, int]] = {}
