@@ -1,10 +1,10 @@
 """`decisions.table20`: one decision table, 20 rules x 5 inputs, FIRST, 3 outputs, mean hit row about 15.
 
-Ours with the trace on: inputs as whole numbers (the value), with a Decimal score, and with every number a Decimal;
-against zen-engine on its fastest path (static loader, `engine.evaluate`) and through `ZenDecision.evaluate`, and
-against `table20_peers.py`. The same cells are written as DMN for us and as JDM for zen; peer `zen` is the faster of its
-two ways to pass the inputs (dict, JSON text). Before anything is timed all engines judge every sampled input and must
-agree in all three outputs; the mean hit row is taken from our trace.
+Ours with the trace on: inputs as whole numbers (the value), with a Decimal score, with every number a Decimal, and with
+every number declared as float; against zen-engine on its fastest path (static loader, `engine.evaluate`) and through
+`ZenDecision.evaluate`, and against `table20_peers.py`. The same cells are written as DMN for us and as JDM for zen;
+peer `zen` is the faster of its two ways to pass the inputs (dict, JSON text). Before anything is timed every engine
+judges every sampled input and must agree in all three outputs; the mean hit row is taken from our trace.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ RULES = (
     ("<= 500000", "-", "<= 800", "-", "-", '"approve"', '"ordinary"', "100000"),
     ("-", "-", "-", "-", "-", '"review"', '"rest"', "10000"),
 )
+FLOATS = tuple(name for name, kind in INPUTS if kind == "number")
 SAMPLES = 2_000
 SLOWER = 4
 """Slower peers judge a quarter of the samples."""
@@ -101,19 +102,21 @@ def run(quick: bool = False) -> Measured:
     import zen
 
     rows = samples(200 if quick else SAMPLES)
-    policy = compile_decision(read_model(dmn(), "table20.dmn"), "authorise")
-    model = jdm()
+    table, model = read_model(dmn(), "table20.dmn"), jdm()
+    policy, floating = (compile_decision(table, "authorise", floats=one) for one in ((), FLOATS))
     engine = zen.ZenEngine({"loader": {"type": "static", "content": {"table20": model}}})
     decision = zen.ZenEngine().create_decision(json.dumps(model))
     names = [one.name for one in policy.inputs]
     contexts = [dict(zip(names, row, strict=True)) for row in rows]
     peers = {name: make(names, RULES) for name, make in PEERS.items()}
-    hit_rows = [_checked(policy, row, context, engine, peers) for row, context in zip(rows, contexts, strict=True)]
+    pairs = zip(rows, contexts, strict=True)
+    hit_rows = [_checked(policy, floating, row, context, engine, peers) for row, context in pairs]
     few = contexts[: len(contexts) // SLOWER]
     calls: dict[str, tuple[Callable[[Any], object], Sequence[object]]] = {
         "quanheng": (policy, rows),
         "decimal_score": (policy, _decimal_rows(rows)),
         "decimal": (policy, _all_decimal(rows)),
+        "float": (floating, _all_float(rows)),
         "zen_dict": (lambda one: engine.evaluate("table20", one), contexts),
         "zen_json": (lambda one: engine.evaluate("table20", one), [json.dumps(context) for context in contexts]),
         "zen_decision": (decision.evaluate, few),
@@ -129,19 +132,25 @@ def run(quick: bool = False) -> Measured:
         "trace": True,
         "decimal_score_us": took["decimal_score"],
         "decimal_us": took["decimal"],
+        "float_us": took["float"],
         "zen_engine_dict_us": took["zen_dict"],
         "zen_engine_json_us": took["zen_json"],
     }
     return Measured(took["quanheng"], "us", measured, extra)
 
 
-def _checked(policy: Policy, row: tuple[object, ...], context: dict[str, object], engine: Any,
+def _all_float(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """The same rows with every number a float."""
+    return [tuple(float(one) if isinstance(one, int) else one for one in row) for row in rows]
+
+
+def _checked(policy: Policy, floating: Policy, row: tuple[object, ...], context: dict[str, object], engine: Any,
              peers: Mapping[str, Judge]) -> int:  # fmt: skip
-    """The rule that holds; every engine must give its outputs, also for Decimals."""
+    """The rule that holds; every engine must give its outputs, also for Decimals and floats."""
     found = policy(row)
     theirs = {"zen": engine.evaluate("table20", context)["result"]}
     theirs |= {name: judge(context) for name, judge in peers.items()}
-    theirs |= {"decimal": policy(_all_decimal([row])[0]).result}
+    theirs |= {"decimal": policy(_all_decimal([row])[0]).result, "float": floating(_all_float([row])[0]).result}
     for name, result in theirs.items():
         if found.result != result:
             raise AssertionError(f"quanheng and {name} differ for {context}: {found.result} and {result}")

@@ -19,6 +19,7 @@ from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.testing.bench import Measured, interleaved_seconds, looped
 
 SAMPLES = 4_000
+FLOATS = ("age", "vehicle_class", "bonus_class")
 FRESH = """
 import sys, time, tracemalloc
 sys.path.insert(0, {root!r})
@@ -47,7 +48,8 @@ def run(quick: bool = False) -> Measured:
     import zen
 
     rows = rating.samples(400 if quick else SAMPLES)
-    policy = compile_decision(read_model(rating.dmn(), "rating.dmn"), "factor")
+    model = read_model(rating.dmn(), "rating.dmn")
+    policy, floating = (compile_decision(model, "factor", floats=one) for one in ((), FLOATS))
     engine = zen.ZenEngine({"loader": {"type": "static", "content": {"rating": rating.jdm()}}})
     names = [one.name for one in policy.inputs]
     contexts = [dict(zip(names, row, strict=True)) for row in rows]
@@ -57,17 +59,22 @@ def run(quick: bool = False) -> Measured:
         missed += found is None
         if not _same(found, theirs):
             raise AssertionError(f"the engines differ for {context}: {found} and {theirs}")
-    decimals = [tuple(Decimal(one) if isinstance(one, int) else one for one in row) for row in rows]
+    decimals, floats = (
+        [tuple(kind(one) if isinstance(one, int) else one for one in row) for row in rows] for kind in (Decimal, float)
+    )
+    assert [floating(row).trace for row in floats] == [policy(row).trace for row in rows]
     texts = [json.dumps(context) for context in contexts]
     calls = {
         "quanheng": looped(policy, rows),
         "decimal": looped(policy, decimals),
+        "float": looped(floating, floats),
         "zen_dict": looped(lambda one: engine.evaluate("rating", one), contexts),
         "zen_json": looped(lambda one: engine.evaluate("rating", one), texts),
     }
     seconds = interleaved_seconds(calls, 3 if quick else 7)
     took = {name: round(taken / len(rows) * 1e6, 3) for name, taken in seconds.items()}
     extra = {"checked_equal": len(rows), "without_hit": missed, "trace": True, "decimal_us": took["decimal"]}
+    extra |= {"float_us": took["float"]}
     return Measured(took["quanheng"], "us", {"zen": min(took["zen_dict"], took["zen_json"])}, extra)
 
 

@@ -18,9 +18,12 @@ from numpy.typing import NDArray
 
 from quanheng.decisions.policy import PolicyInput
 from quanheng.events.intake import EventFact, Request
+from quanheng.events.schema import FieldDeclaration
 from quanheng.facts import Evidence, Moments
-from quanheng.features.formulas import Formulas, exact_column, rounded
+from quanheng.features.formulas import Formulas, exact_column, float_column, rounded
 from quanheng.features.source import Batch, Source, SourceColumn
+from quanheng.feel.floats import float_of
+from quanheng.feel.operators import is_number
 from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
 from quanheng.feel.values import Membership, fits
 from quanheng.loading.declared import Parameter
@@ -118,6 +121,10 @@ class Known:
         """A column of a source (pack.name), as a decimal of its declared digits."""
         return exact_column(self._named[name], column.decimals)
 
+    def formula_floats(self, name: str, decimals: int) -> ExactColumn:
+        """The values of `formula` or `answer` as the floats that stand for them, NaN for null."""
+        return float_column(self._named[name], decimals)
+
     def evidence(self) -> list[Evidence]:
         """What was known of each row, as bytes."""
         vector, formulas, sources = self.raw.tobytes(), self._formulas.tobytes(), self._sources.tobytes()
@@ -137,13 +144,26 @@ def _float_column(values: Sequence[object]) -> NDArray[np.float64]:
     return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
-def certain(inputs: Sequence[PolicyInput], parameters: Sequence[Parameter], scope: Scope) -> list[str]:
-    """Inputs of a policy whose values are of their type by construction: folds, and parameters of that type."""
+FIELD_TYPES: Mapping[str, FeelType] = {
+    "key": STRING, "text": STRING, "choice": STRING, "integer": NUMBER, "decimal": NUMBER, "time": NUMBER,
+    "boolean": BOOLEAN,
+}  # fmt: skip
+"""What a policy sees of a field, by its kind."""
+
+
+def certain(
+    inputs: Sequence[PolicyInput],
+    parameters: Sequence[Parameter],
+    scope: Scope,
+    fields: Mapping[str, FieldDeclaration],
+) -> list[str]:
+    """Inputs of a policy whose values are of their type by construction: fields, which intake has checked, folds, and
+    parameters of that type."""
     values = {one.name: [value.value for value in one.values] for one in parameters}
 
     def holds(name: str, kind: FeelType) -> bool:
         if name in scope.fields:
-            return False
+            return FIELD_TYPES[fields[name].kind] is kind
         if name in scope.folds:
             return kind is NUMBER
         simple = kind in (NUMBER, STRING, BOOLEAN) and name in values
@@ -152,10 +172,24 @@ def certain(inputs: Sequence[PolicyInput], parameters: Sequence[Parameter], scop
     return [one.name for one in inputs if holds(one.name, one.type)]
 
 
-def parameter_getter(parameter: Parameter, clock: str) -> Callable[[Known], ExactColumn]:
-    """The value of a parameter in force at each row, by the flow's clock; None before its first date."""
+def bounds_as_floats(parameters: Sequence[Parameter]) -> list[str]:
+    """Parameters of which every value is a number that a float stands for."""
+    return [
+        one.name
+        for one in parameters
+        if all(is_number(value.value) and float_of(value.value) is not None for value in one.values)  # type: ignore[arg-type]
+    ]
+
+
+def parameter_getter(parameter: Parameter, clock: str, as_float: bool = False) -> Callable[[Known], ExactColumn]:
+    """The value of a parameter in force at each row, by the flow's clock; None before its first date.
+
+    `as_float` : as the floats that stand for its values, which are numbers.
+    """
     starts = [value.from_ms for value in parameter.values]
     values: list[object] = [list(one.value) if isinstance(one.value, tuple) else one.value for one in parameter.values]
+    if as_float:
+        values = [float_of(value) for value in values]  # type: ignore[arg-type]
 
     def at(time_ms: int) -> object:
         index = bisect_right(starts, time_ms) - 1

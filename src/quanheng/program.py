@@ -12,7 +12,7 @@ from copy import copy
 from decimal import Decimal
 from typing import NamedTuple
 
-from quanheng.decisions.dmn import compile_decision, read_model
+from quanheng.decisions.dmn import compile_decision, only_compared, read_model
 from quanheng.decisions.policy import Judgement, Policy
 from quanheng.events.intake import EventFact
 from quanheng.events.schema import NO_KEY, EventType
@@ -24,7 +24,7 @@ from quanheng.features.plan import Plan
 from quanheng.features.source import Batch, SourceColumn, StatefulSource
 from quanheng.kernel.codec import canonical_json
 from quanheng.kernel.errors import DeclarationError, Problem
-from quanheng.known import ExactColumn, FixedSource, Known, ListsNow, Scope, certain, parameter_getter
+from quanheng.known import ExactColumn, FixedSource, Known, ListsNow, Scope, bounds_as_floats, certain, parameter_getter
 from quanheng.loading.declared import Declared, ListDeclaration
 from quanheng.loading.declared import Flow as DeclaredFlow
 from quanheng.models.serving import load_model
@@ -213,11 +213,16 @@ class Program:
         xml, names = pack.policies[flow.policy], [one.name for one in pack.lists]
         model = read_model(xml, f"policies/{flow.policy}.dmn", lists=names)
         policy = compile_decision(model, flow.decide)
-        getters = [self._getter(one.name, flow, pack, scope) for one in policy.inputs]
-        quick = compile_decision(model, flow.decide, certain(policy.inputs, pack.parameters, scope))
+        computed = {*scope.formulas.names, *(column.name for column in _columns(pack, scope))}
+        computed -= {*scope.fields, *scope.folds}
+        floats = only_compared(model, flow.decide, computed, bounds_as_floats(pack.parameters))
+        getters = [self._getter(one.name, flow, pack, scope, one.name in floats) for one in policy.inputs]
+        fields = self.types[flow.when].declaration.fields
+        trusted = [*certain(policy.inputs, pack.parameters, scope, fields), *floats]
+        quick = compile_decision(model, flow.decide, trusted, floats)
         return Flow(flow, pack.name, self.outcomes, policy, quick, getters, pack.lists)
 
-    def _getter(self, name: str, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Getter:
+    def _getter(self, name: str, flow: DeclaredFlow, pack: Declared, scope: Scope, as_float: bool) -> Getter:
         decimals = {formula.name: formula.decimals for formula in scope.formulas.formulas}
         answers = {column.name: column for column in _columns(pack, scope)}
         parameters = {parameter.name: parameter for parameter in pack.parameters}
@@ -226,12 +231,15 @@ class Program:
         if name in scope.folds:
             index = scope.folds[name]
             return lambda known: known.fold(index)
+        digits = decimals.get(name) if name not in answers else answers[name].decimals
+        if as_float and digits is not None:
+            return lambda known: known.formula_floats(f"{pack.name}.{name}", digits)
         if name in decimals:
             return lambda known: known.formula(f"{pack.name}.{name}", decimals[name])
         if name in answers:
             return lambda known: known.answer(f"{pack.name}.{name}", answers[name])
         if name in parameters:
-            return parameter_getter(parameters[name], flow.clock)
+            return parameter_getter(parameters[name], flow.clock, as_float)
         known = sorted({*scope.fields, *scope.folds, *decimals, *answers, *parameters})
         raise DeclarationError(
             f"pack {pack.name!r} cannot be compiled",
@@ -338,11 +346,14 @@ def _columns(pack: Declared, scope: Scope) -> list[SourceColumn]:
     return stateful + [column for source in scope.sources for column in source.columns]
 
 
+_CODES = {str, type(None)}
+
+
 def _are_codes(reasons: object) -> bool:
     """Reasons are a list of texts; null, alone or among them, means none."""
     if reasons is None:
         return True
-    return isinstance(reasons, list) and all(isinstance(code, str) or code is None for code in reasons)
+    return isinstance(reasons, list) and {code.__class__ for code in reasons} <= _CODES
 
 
 def _common_outcomes(packs: Mapping[str, Declared]) -> tuple[str, ...]:

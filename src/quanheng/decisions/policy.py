@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,10 +14,11 @@ from quanheng.kernel.errors import InputError
 
 
 class PolicyInput(NamedTuple):
-    """One input, in the order in which the policy takes it."""
+    """One input, in the order in which the policy takes it; `as_float` where it is declared as float."""
 
     name: str
     type: FeelType
+    as_float: bool = False
 
 
 class Step(NamedTuple):
@@ -62,13 +63,26 @@ class Policy:
     lists : names of the lists that it asks
     """
 
-    __slots__ = ("_function", "_places", "_source", "decision", "inputs", "lists", "result")
+    __slots__ = ("_exact", "_function", "_make_exact", "_places", "_source", "decision", "inputs", "lists", "result")
 
-    def __init__(self, decision: str, inputs: Sequence[PolicyInput], result: FeelType, function: Callable[..., object],
+    def __init__(self, decision: str, inputs: Sequence[PolicyInput], result: FeelType, function: Callable[..., Any],
                  places: Sequence[Place], source: Callable[[], str],
                  lists: frozenset[str] = frozenset()) -> None:  # fmt: skip
         self.decision, self.inputs, self.result, self.lists = decision, tuple(inputs), result, lists
         self._function, self._places, self._source = function, tuple(places), source
+        self._exact: Policy | None = None
+        self._make_exact: Callable[[], Policy | None] | None = None
+
+    def exact_from(self, make: Callable[[], Policy | None]) -> None:
+        """Where the same policy over exact numbers comes from, for values that the lane of floats does not take."""
+        self._make_exact = make
+
+    @property
+    def exact(self) -> Policy:
+        """The same policy over exact numbers: another one where this one runs on floats."""
+        if self._exact is None:
+            self._exact = (self._make_exact() if self._make_exact is not None else None) or self
+        return self._exact
 
     @property
     def source(self) -> str:
@@ -81,12 +95,15 @@ class Policy:
         if lists is not None:
             run.lists = lists
         try:
-            result, trace = self._function(run, values)  # type: ignore[misc]
+            found = self._function(run, values)
         except GIVEN_UP as error:
             if len(values) != len(self.inputs):
                 raise self.miscounted(values) from None
             give_up(run, error)
-            result, trace = None, ()
+            found = None, ()
+        if found is None:
+            return self.exact(values, now_ms, lists)
+        result, trace = found
         return Judgement(result, trace, run, self._places)
 
     def miscounted(self, values: Sequence[object]) -> InputError:

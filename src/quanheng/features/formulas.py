@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from quanheng.feel.floats import float_of
+
 Floats = NDArray[np.float64]
 
 
@@ -68,16 +70,34 @@ def exact_column(values: Floats, decimals: int) -> list[Decimal | None]:
 
     What the float product shows to lie far from a half is rounded by it; the rest by the exact binary value.
     """
-    with np.errstate(all="ignore"):
-        scaled = values * np.float64(10**decimals)
-        whole = np.rint(scaled)
-        far = (np.abs(np.abs(scaled - whole) - 0.5) > HALF_MARGIN) & (np.abs(whole) < WHOLE_MAX)
+    whole, far = _rounded_far(values, decimals)
     units = np.where(far, whole, 0).astype(np.int64).tolist()
     column: list[Decimal | None] = list(map(_of_units, units, repeat(decimals)))
     for row in np.flatnonzero(~far).tolist():
         value = float(values[row])
         column[row] = None if isnan(value) else rounded(value, decimals)
     return column
+
+
+def float_column(values: Floats, decimals: int) -> list[float | Decimal]:
+    """What `exact_column` gives, each as the float that stands for it (`feel/floats.py`); NaN for null.
+
+    Where no float stands for it (beyond 15 digits, or infinite) it stays a decimal.
+    """
+    whole, far = _rounded_far(values, decimals)
+    column: list[float | Decimal] = (whole / np.float64(10**decimals)).tolist()  # Both exact, so the nearest float.
+    for row in np.flatnonzero(~far & ~np.isnan(values)).tolist():
+        number = rounded(float(values[row]), decimals)
+        column[row] = number if (found := float_of(number)) is None else found
+    return column
+
+
+def _rounded_far(values: Floats, decimals: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Values in units of their last digit, rounded; and where that is beyond doubt: far from a half, not too large."""
+    with np.errstate(all="ignore"):
+        scaled = values * np.float64(10**decimals)
+        whole = np.rint(scaled)
+        return whole, (np.abs(np.abs(scaled - whole) - 0.5) > HALF_MARGIN) & (np.abs(whole) < WHOLE_MAX)
 
 
 HALF_MARGIN, WHOLE_MAX = 1e-3, 2.0**40

@@ -8,15 +8,16 @@ Where static types settle the matter an operator becomes a Python comparison, el
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from quanheng.feel import inline, operators, py, tree
-from quanheng.feel.functions import forms_for
+from quanheng.feel.emit_builtin import builtin_call
+from quanheng.feel.float_code import on_floats
 from quanheng.feel.inline import nullable
 from quanheng.feel.lexer import place_of
 from quanheng.feel.runtime import RUNTIME, builtin_value
-from quanheng.feel.types import BOOLEAN, ContextType
+from quanheng.feel.types import BOOLEAN, STRING, ContextType
 from quanheng.feel.values import Place, Range
 
 _ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power"}
@@ -32,6 +33,8 @@ class Emitter:
     def __init__(self) -> None:
         self.namespace: dict[str, object] = {**RUNTIME, "__builtins__": {}}
         self.places: list[Place] = []
+        self.floats: Mapping[int, str] = {}
+        """Variables that hold declared floats (NaN is null), by slot, with the Python name of their exact value."""
         self._hoisted: dict[object, str] = {}
         self._temporaries = 0
         self._name, self._text = "", ""
@@ -88,7 +91,7 @@ class Emitter:
         return py.call(title, _RUN, self.place(node), *parts)
 
     def name(self, node: tree.Name) -> ast.expr:
-        return py.name(f"v{node.slot}")
+        return py.name(self.floats.get(node.slot) or f"v{node.slot}")
 
     def list_of(self, node: tree.ListOf) -> ast.expr:
         return py.listing([self.value(item) for item in node.items])
@@ -125,6 +128,8 @@ class Emitter:
             return self.operator(_COMPARE[node.op], node, self.value(node.left), self.value(node.right))
         if node.op in ("=", "!="):
             return self.same(node, node.op)
+        if (found := on_floats(node, node.op, self.floats)) is not None:
+            return py.either(py.any_of(*found.missing), _NONE, found.holds)
         sides, guards = [], []
         for part in (node.left, node.right):
             first, later = self.once(part)
@@ -136,6 +141,8 @@ class Emitter:
 
     def same(self, node: tree.Compare, op: str) -> ast.expr:
         """An inlined `=` or `!=`; with null it is a question of identity."""
+        if (found := on_floats(node, op, self.floats)) is not None:
+            return found.holds
         if inline.is_null(node.left) or inline.is_null(node.right):
             op = "is" if op == "=" else "is not"
         return py.compare(self.value(node.left), (op, self.value(node.right)))
@@ -245,7 +252,7 @@ class Emitter:
 
     def call(self, node: tree.Call) -> ast.expr:
         if isinstance(node.function, tree.Builtin):
-            return self.builtin_call(node, node.function.name)
+            return builtin_call(self, node, node.function.name)
         if (direct := self.direct(node)) is not None:
             return direct
         arguments = py.sequence([self.value(argument) for argument in node.arguments])
@@ -257,32 +264,6 @@ class Emitter:
 
     def names(self, node: tree.Call) -> ast.expr:
         return self.hoist(node.names, ("names", node.names)) if node.names is not None else _NONE
-
-    def builtin_call(self, node: tree.Call, title: str) -> ast.expr:
-        """The implementation itself where the static types choose it, else a call that asks at run time."""
-        forms = tuple(forms_for(title, len(node.arguments), node.names))
-        at = self.place(node)
-        fitted = self.hoist(forms, ("forms", title, len(node.arguments), node.names))
-
-        def asked(values: list[ast.expr]) -> ast.expr:
-            return py.call("call_builtin", _RUN, at, fitted, py.const(title), py.sequence(values), self.names(node))
-
-        form = inline.chosen(forms, node)
-        if form is None:
-            return asked([self.value(argument) for argument in node.arguments])
-        implementation = self.hoist(form.implementation, ("implementation", form.text))
-        required = inline.guarded(form, node)
-        if not required:
-            return py.call(implementation, _RUN, at, *(self.value(argument) for argument in node.arguments))
-        pairs = [self.once(argument) for argument in node.arguments]
-        # Arguments are read in order, all of them, before any is tested: a test must not stop the reading of the next.
-        prepared = [first for first, later in pairs if first is not later]
-        values = [later for _, later in pairs]
-        tests = [py.compare(values[index], ("is not", _NONE)) for index in required]
-        if len(prepared) == 1 and pairs[required[0]][0] is prepared[0]:  # its own test, the first, may read it
-            tests[0] = py.compare(prepared.pop(), ("is not", _NONE))
-        condition = py.both(*([py.sequence(prepared)] if prepared else []), *tests)
-        return py.either(condition, py.call(implementation, _RUN, at, *values), asked(values))
 
     def function_of(self, node: tree.FunctionOf) -> ast.expr:
         body = py.function_of(["run", *(f"v{slot}" for slot in node.slots)], self.value(node.body))
@@ -341,6 +322,8 @@ class Emitter:
             )
         if isinstance(node, tree.Sourced):
             return self.within_text(node, lambda: self.decided(node.value, wanted))
+        if isinstance(node, tree.Listed) and node.value.type == STRING:
+            return self.on_list(node, wanted)
         return self.exactly(node, self.value(node), wanted)
 
     @staticmethod
@@ -349,10 +332,19 @@ class Emitter:
         value = value if node.type == BOOLEAN else py.call("single", value)
         return py.compare(value, ("is", py.const(wanted)))
 
+    def on_list(self, node: tree.Listed, wanted: bool) -> ast.expr:
+        """Is a text on a list? Whoever knows is asked at once; `listed` says why nobody does."""
+        (first, later), title, name = self.once(node.value), self.temporary(), py.const(node.name)
+        asked = py.compare(py.bind(title, py.attribute(_RUN, "lists")), ("is", _NONE))
+        answer = py.either(asked, self.operator("listed", node, later, name), py.call(title, name, later))
+        return py.both(py.compare(first, ("is not", _NONE)), py.compare(answer, ("is", py.const(wanted))))
+
     def compared(self, node: tree.Compare, op: str) -> ast.expr:
         """An inlined comparison: an order needs its operands not null, equality does not."""
         if op in ("=", "!="):
             return self.same(node, op)
+        if (found := on_floats(node, op, self.floats)) is not None:
+            return found.holds
         guards, sides = [], []
         for part in (node.left, node.right):
             first, later = self.once(part)
@@ -365,7 +357,7 @@ class Emitter:
 
 _VALUES = {
     tree.Const: lambda self, node: self.const(node.value),
-    tree.Name: Emitter.name,
+    tree.Name: lambda self, node: self.name(node),
     tree.Unknown: lambda self, node: self.operator("unknown_name", node, py.const(node.name)),
     tree.Failed: lambda self, node: self.operator("fail", node, py.const(node.cause)),
     tree.Member: Emitter.item_member,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from decimal import Decimal
 
 from quanheng.feel import py, tree
 from quanheng.feel.functions import Signature, settled
+from quanheng.feel.operators import negate
 from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType, flat
+from quanheng.feel.values import Run
 
 CLASSES: dict[FeelType, str] = {NUMBER: "int", STRING: "str", BOOLEAN: "bool"}
 """Types whose values nearly always have one Python class: the class is compared before anything is called."""
@@ -25,6 +28,16 @@ def unsourced(node: tree.Node) -> tree.Node:
 def is_null(node: tree.Node) -> bool:
     """Is it the literal null?"""
     return isinstance(node, tree.Const) and node.value is None
+
+
+def constant(node: tree.Node) -> tuple[object] | None:
+    """The value of a literal or of a negated one; None where a node is neither."""
+    node = unsourced(node)
+    if isinstance(node, tree.Const):
+        return (node.value,)
+    if isinstance(node, tree.Negate) and (found := constant(node.value)) and found[0].__class__ in (int, Decimal):
+        return (negate(Run(), 0, found[0]),)
+    return None
 
 
 def comparable(node: tree.Compare) -> bool:

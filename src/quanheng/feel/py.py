@@ -22,10 +22,10 @@ _COMPARE: dict[str, ast.cmpop] = {
     "not in": ast.NotIn(),
 }
 
-_BINARY: dict[str, ast.operator] = {"&": ast.BitAnd(), "|": ast.BitOr(), "-": ast.Sub()}
+_BINARY: dict[str, ast.operator] = {"&": ast.BitAnd(), "|": ast.BitOr(), "-": ast.Sub(), "+": ast.Add()}
 
 
-def const(value: bool | int | str | None) -> ast.expr:
+def const(value: bool | int | float | str | None) -> ast.expr:
     """A literal of a kind that Python code objects hold."""
     return ast.Constant(value, **_AT)
 
@@ -86,7 +86,7 @@ def negated(part: ast.expr) -> ast.expr:
 
 
 def binary(op: str, left: ast.expr, right: ast.expr) -> ast.expr:
-    """`left op right`; op is one of & | -."""
+    """`left op right`; op is one of & | - +."""
     return ast.BinOp(left, _BINARY[op], right, **_AT)
 
 
@@ -149,6 +149,11 @@ def assign_pair(first: str, second: str, value: ast.expr) -> ast.stmt:
 def assign_each(titles: Sequence[str], values: ast.expr) -> ast.stmt:
     """`first, second, ... = values`"""
     return ast.Assign([ast.Tuple([ast.Name(one, _STORE, **_AT) for one in titles], _STORE, **_AT)], values, **_AT)
+
+
+def assign_attribute(base: ast.expr, field: str, value: ast.expr) -> ast.stmt:
+    """`base.field = value`"""
+    return ast.Assign([ast.Attribute(base, field, _STORE, **_AT)], value, **_AT)
 
 
 def when(condition: ast.expr, then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt] = ()) -> ast.stmt:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from quanheng.features.formulas import WHOLE_MAX, exact_column, rounded
+from quanheng.features.formulas import WHOLE_MAX, exact_column, float_column, rounded
+from quanheng.feel.floats import decimal_of
 
 WIDE = Context(prec=800, rounding=ROUND_HALF_EVEN)
 
@@ -42,3 +43,16 @@ def test_a_column_equals_each_value_rounded_exactly(values, decimals):
 @pytest.mark.parametrize("value", [-0.0, -0.00001])
 def test_zero_has_no_sign(value):
     assert [str(one) for one in exact_column(np.array([value]), 4)] == ["0.0000"]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.floats() | HALVES | st.floats(-1e4, 1e4), max_size=8), st.integers(0, 12))
+@example([123456789012345.678, float("inf"), float("nan"), -0.0, 1e300], 4)
+def test_a_column_of_floats_stands_for_the_same_numbers(values, decimals):
+    """A number that no float stands for stays a decimal."""
+    column = np.array(values, np.float64)
+    for found, exact in zip(float_column(column, decimals), exact_column(column, decimals), strict=True):
+        if isinstance(found, float):
+            assert decimal_of(found) == exact
+        else:
+            assert str(found) == str(exact)

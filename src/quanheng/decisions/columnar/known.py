@@ -17,7 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quanheng.decisions.columnar.coded import WHOLE, Coded, Codes, coded_list
-from quanheng.decisions.dmn.index import Column, Placed, whole_steps
+from quanheng.decisions.dmn.index import Column, Placed, float_steps, whole_steps
+from quanheng.feel.floats import decimal_of, float_of
 from quanheng.feel.temporal import Date
 from quanheng.feel.types import BOOLEAN, DATE, NUMBER, STRING, FeelType
 from quanheng.feel.values import NUMBERS
@@ -108,24 +109,11 @@ class Floats(Known):
     @cached_property
     def coded(self) -> Coded:
         distinct, codes = np.unique(self.values, return_inverse=True)
-        return null_coded(codes, [Decimal(repr(one)) for one in distinct.tolist()], self.missing)
+        return null_coded(codes, [decimal_of(one) for one in distinct.tolist()], self.missing)
 
     def places(self, column: Column) -> Places | None:
-        bounds: list[float] = []
-        for cut in column.cuts:
-            bound = shortest_float(cut)
-            if bound is None:
-                return None
-            bounds += [bound, float(np.nextafter(bound, np.inf))]
-        return with_missing(
-            stepped(self.values, bounds, np.float64), self.missing, list(column.rules[:-1]), column.rules[-1]
-        )
-
-
-def shortest_float(value: object) -> float | None:
-    """The float that a decimal is the shortest spelling of; then both compare alike. None where it is not."""
-    nearest = float(value)  # type: ignore[arg-type]
-    return nearest if np.isfinite(nearest) and Decimal(repr(nearest)) == value else None
+        bounds, rules = float_steps(column)
+        return with_missing(stepped(self.values, bounds, np.float64), self.missing, rules, column.rules[-1])
 
 
 @dataclass
@@ -319,7 +307,7 @@ def _texts_compared(op: str, left: pl.Series, right: pl.Series) -> Mask:
 def constant_column(beside: Known, value: object) -> Known | None:
     """A constant as a column of one row, to be compared with `beside`; None where that would not be exact."""
     if isinstance(beside, Floats):
-        nearest = shortest_float(value)
+        nearest = float_of(value)  # type: ignore[arg-type]
         return None if nearest is None else Floats(np.array([nearest]), None)
     if isinstance(beside, Texts) and isinstance(value, str):
         return Texts(pl.Series([value]))

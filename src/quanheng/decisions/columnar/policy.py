@@ -14,11 +14,11 @@ from quanheng.decisions.columnar.plan import DecisionPlan, Mode, Plan, lists_in,
 from quanheng.decisions.columnar.table import OnList, Unfit, evaluate
 from quanheng.decisions.dmn.build import Model
 from quanheng.decisions.dmn.compile import Part, compile_checks, compile_part, target_of
+from quanheng.decisions.dmn.float_inputs import check_floats
 from quanheng.decisions.dmn.model import Decision, InputData
 from quanheng.decisions.policy import PolicyInput
 from quanheng.feel import tree
 from quanheng.feel.limits import LIMITS
-from quanheng.feel.types import NUMBER
 from quanheng.feel.values import GIVEN_UP, Run
 from quanheng.kernel.errors import InputError
 
@@ -58,7 +58,8 @@ class ColumnPolicy:
         self._plan: Plan = plan_of(model, target)
         self._parts: dict[int | str, Part] = {}
         self.inputs = tuple(
-            PolicyInput(model.input_names[one.id], model.variables[one.id].type) for one in self._plan.inputs
+            PolicyInput(name := model.input_names[one.id], model.variables[one.id].type, name in self._floats)
+            for one in self._plan.inputs
         )
         self.decisions = tuple(one.element.name for one in self._plan.decisions)
         self.modes: tuple[Mode, ...] = self._plan.modes
@@ -253,14 +254,5 @@ def compile_columns(model: Model, name: str, floats: Collection[str] = ()) -> Co
             allowed="a condition of a table that runs over columns, about an input of type string",
             cure="Judge the rows one by one, or ask the list in a cell of its own.",
         )
-    numbers = [one.name for one in policy.inputs if one.type is NUMBER]
-    unknown = sorted(set(floats) - set(numbers))
-    if unknown:
-        raise InputError(
-            "only inputs of type number can be declared as float",
-            where=name,
-            found=", ".join(unknown),
-            allowed=", ".join(numbers),
-            cure="Correct the names.",
-        )
+    check_floats(name, policy.inputs, floats)
     return policy

@@ -9,7 +9,7 @@ import numpy as np
 from quanheng.decisions.columnar.coded import Coded, Codes, combine, series_of
 from quanheng.decisions.columnar.known import Decided, Known, Mask, Texts, Values, compared, constant_column, read
 from quanheng.decisions.columnar.plan import TablePlan
-from quanheng.decisions.dmn.table_code import each_rule
+from quanheng.decisions.dmn.hits import each_rule
 from quanheng.decisions.dmn.tables import TableNode, aggregate, best_first, same_output, single_hit
 from quanheng.feel import inline, tree
 from quanheng.feel.types import FeelType

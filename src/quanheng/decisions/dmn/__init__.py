@@ -2,5 +2,6 @@
 
 from quanheng.decisions.dmn.build import Model, read_model
 from quanheng.decisions.dmn.compile import compile_decision
+from quanheng.decisions.dmn.float_inputs import only_compared
 
-__all__ = ["Model", "compile_decision", "read_model"]
+__all__ = ["Model", "compile_decision", "only_compared", "read_model"]

@@ -6,130 +6,21 @@ import ast
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from quanheng.decisions.dmn.allowed import AllowedNode, refuse, rewrapped, unwrapped
+from quanheng.decisions.dmn.allowed import AllowedNode, rewrapped, unwrapped
 from quanheng.decisions.dmn.build import Model
-from quanheng.decisions.dmn.index import allows
+from quanheng.decisions.dmn.emitter import ModelEmitter
+from quanheng.decisions.dmn.float_inputs import check_floats, float_admission, float_converted, float_inputs
 from quanheng.decisions.dmn.model import Decision, InputData, Knowledge, Service
-from quanheng.decisions.dmn.table_code import RUNTIME, TableEmitter
 from quanheng.decisions.dmn.tables import TableNode, free_slots
-from quanheng.decisions.dmn.types import Constraint
 from quanheng.decisions.policy import Policy, PolicyInput
-from quanheng.feel import emit, inline, py, tree
-from quanheng.feel.access import CALL
+from quanheng.feel import py, tree
 from quanheng.feel.compiler import admission
 from quanheng.feel.scope import Variable
-from quanheng.feel.types import ANY, FeelType, FunctionType, conforms, flat
-from quanheng.feel.values import Function, Run
+from quanheng.feel.types import ANY, FeelType, FunctionType, flat
+from quanheng.feel.values import Run
 from quanheng.kernel.errors import DeclarationError, NotFound, Problem
 
 _RUN = py.name("run")
-
-
-def call_known(run: Run, function: Function, *arguments: object) -> object:
-    """`invoke` of a function whose parameters are known to fit the arguments."""
-    run.spend(CALL)
-    return function.call(run, *arguments)
-
-
-def settled(node: tree.Node, constraint: Constraint) -> bool:
-    """True where every value that a node can have is a constant that the constraint allows."""
-    node = inline.unsourced(node)
-    if isinstance(node, tree.If):
-        return settled(node.then, constraint) and settled(node.otherwise, constraint)
-    if isinstance(node, tree.Const):
-        simple = constraint.each is None and not constraint.entries
-        return node.value is None or (
-            simple and constraint.test is not None and allows(constraint.test, constraint.slot, node.value)
-        )
-    if isinstance(node, tree.ContextOf) and constraint.test is None and constraint.each is None:
-        values = dict(zip(node.keys, node.values, strict=True))
-        return all(name in values and settled(values[name], entry) for name, entry in constraint.entries)
-    return False
-
-
-class ModelEmitter(emit.Emitter):
-    """Adds decision tables and constraints to the emitter of expressions."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.namespace.update(RUNTIME, refuse=refuse, all=all, call_known=call_known)
-        self.model = model
-        self.functions: list[ast.stmt] = []
-        self.knowledge: dict[int, str] = {}
-        """Ids of the business knowledge models and services in use, by slot."""
-
-    @property
-    def globals(self) -> frozenset[int]:
-        return frozenset(self.knowledge)
-
-    def table(self, node: TableNode) -> ast.expr:
-        """A call that gives (result, matched rules)."""
-        title = f"table{len(self.functions)}"
-        self.functions.append(py.do(py.const(None)))
-        position = len(self.functions) - 1
-        slots = free_slots(node, self.globals)
-        outer = self._name, self._text
-        self.enter(node.title, "")
-        self.functions[position] = TableEmitter(self, node).function(title, [f"v{slot}" for slot in slots])
-        self.enter(*outer)
-        return py.call(title, _RUN, *(py.name(f"v{slot}") for slot in slots))
-
-    def direct(self, node: tree.Call) -> ast.expr | None:
-        """A business knowledge model or service, called with all its arguments, each of a type that conforms."""
-        function = inline.unsourced(node.function)
-        if not isinstance(function, tree.Name) or function.slot not in self.globals:
-            return None
-        found = self.model.trees[self.knowledge[function.slot]]
-        if not isinstance(found, tree.FunctionOf) or len(node.arguments) != len(found.parameters):
-            return None
-        names = node.names if node.names is not None else found.parameters
-        given = dict(zip(names, node.arguments, strict=True))
-        if given.keys() != set(found.parameters) or len(given) != len(names):
-            return None
-        kinds = dict(zip(found.parameters, found.kinds, strict=True))
-        if not all(conforms(given[name].type, kind) for name, kind in kinds.items()):
-            return None
-        called = py.name(f"v{function.slot}")
-        if list(given) == list(kinds):
-            return py.call("call_known", _RUN, called, *(self.value(argument) for argument in given.values()))
-        # Computed in the order in which they stand, handed over in the order of the parameters.
-        titles = {name: self.temporary() for name in given}
-        computed = py.sequence([py.bind(titles[name], self.value(argument)) for name, argument in given.items()])
-        call = py.call("call_known", _RUN, called, *(py.name(titles[name]) for name in kinds))
-        return py.either(computed, call, py.const(None))
-
-    def satisfied(self, constraint: Constraint, value: ast.expr) -> ast.expr:
-        """A call that is True when a value (not null) satisfies a constraint."""
-        title = f"test{len(self.functions)}"
-        self.functions.append(py.do(py.const(None)))
-        position = len(self.functions) - 1
-        slot = constraint.slot if constraint.slot >= 0 else self.model.scope.new_slot()
-        subject = py.name(f"v{slot}")
-        parts: list[ast.expr] = []
-        if constraint.test is not None:
-            parts.append(self.truth(constraint.test))
-        if constraint.each is not None:
-            inner = self.satisfied(constraint.each, py.name("one"))
-            parts.append(py.call("all", py.loops(inner, [("one", subject)], lazy=True)))
-        for name, entry in constraint.entries:
-            parts.append(self.satisfied(entry, py.item(subject, py.const(name))))
-        known = py.any_of(py.compare(subject, ("is", py.const(None))), py.both(*parts))
-        self.functions[position] = py.define(title, ["run", f"v{slot}"], [py.give(known)])
-        return py.call(title, _RUN, value)
-
-    def allowed(self, node: AllowedNode) -> ast.expr:
-        """The value, or null where it is not allowed."""
-        if settled(node.value, node.constraint):
-            return self.value(node.value)
-        title = self.temporary()
-        kept = self.satisfied(node.constraint, py.name(title))
-        refused = py.call("refuse", _RUN, self.place(node), py.name(title), py.const(node.name), py.const(node.words))
-        first = py.sequence([py.bind(title, self.value(node.value))])
-        return py.either(py.both(first, kept), py.name(title), refused)
-
-
-emit.EXTENSIONS[AllowedNode] = lambda self, node: self.allowed(node)
-emit.EXTENSIONS[TableNode] = lambda self, node: py.item(self.table(node), py.const(0))
 
 
 class Part(NamedTuple):
@@ -142,19 +33,32 @@ class Part(NamedTuple):
 class _PolicyCompiler:
     """One code object: emits what a target needs, or a piece of it."""
 
-    def __init__(self, model: Model, target: Decision | Knowledge | Service, trusted: Collection[str] = ()) -> None:
-        self.model, self.target, self.trusted = model, target, frozenset(trusted)
-        self.emitter = ModelEmitter(model)
+    def __init__(
+        self,
+        model: Model,
+        target: Decision | Knowledge | Service,
+        trusted: Collection[str] = (),
+        floats: Collection[str] = (),
+    ) -> None:
+        self.model, self.target, self.trusted, self.floats = model, target, frozenset(trusted), frozenset(floats)
         self.needed = model.required(target.id)
         self.inputs = [one for one in model.inputs() if one.id in self.needed]
-        self.knowledge = [one for one in self.needed if not isinstance(model.elements[one], InputData | Decision)]
-        self.emitter.knowledge = {model.variables[one].slot: one for one in self.knowledge}
+        knowledge = [one for one in self.needed if not isinstance(model.elements[one], InputData | Decision)]
+        self.emitter = ModelEmitter(model, knowledge)
         self.emitter.enter(target.name, "")
         self.emitter.place(tree.Const(ANY, 0, None))
 
+    def on_floats(self) -> bool:
+        """Let declared inputs be compared as floats, where any is; from then on the policy takes nothing else there."""
+        found = float_inputs(self.model, self.target.id, self.floats)
+        self.emitter.floats = {slot: f"x{slot}" if slot in found.exact else f"v{slot}" for slot in found.compared}
+        return bool(self.emitter.floats)
+
     def compile(self) -> Policy:
+        """Policy whose generated function gives (result, trace); None where a value is not in the lane of floats."""
         model, emitter = self.model, self.emitter
-        body: list[ast.stmt] = []
+        trusted = [model.variables[one.id].slot for one in self.inputs if model.input_names[one.id] in self.trusted]
+        body = float_admission(emitter.floats, trusted)
         for one in self.inputs:
             body += self.admit(one)
         steps: list[ast.expr] = []
@@ -164,7 +68,7 @@ class _PolicyCompiler:
                 statements, step = self.decide(element)
                 body += statements
                 steps.append(step)
-        result = py.name(f"v{model.variables[self.target.id].slot}")
+        result = emitter.value(tree.Name(ANY, 0, self.target.name, model.variables[self.target.id].slot))
         kind = model.variables[self.target.id].type
         if isinstance(self.target, Knowledge | Service):
             variables, kind = self.called(kind)
@@ -175,11 +79,12 @@ class _PolicyCompiler:
         else:
             variables = [model.variables[one.id] for one in self.inputs]
             takes = [(model.input_names[one.id], model.variables[one.id].type) for one in self.inputs]
+        inputs = [PolicyInput(name, kind, name in self.floats) for name, kind in takes]
         body.append(py.give(py.sequence([result, py.sequence(steps)])))
         statements = self.made("decide", [one.slot for one in variables], body)
         return Policy(
             self.target.name,
-            [PolicyInput(*given) for given in takes],
+            inputs,
             kind,
             emitter.namespace["decide"],  # type: ignore[arg-type]
             emitter.places,
@@ -189,13 +94,9 @@ class _PolicyCompiler:
 
     def made(self, title: str, slots: Sequence[int], body: Sequence[ast.stmt]) -> list[ast.stmt]:
         """Make `def title(run, values)` of a body over the variables in `slots`, with all it calls; its source."""
-        globals_: list[ast.stmt] = []
-        for identity in self.knowledge:
-            self.emitter.enter(self.model.elements[identity].name, "")
-            value = self.emitter.value(self.model.trees[identity])
-            globals_.append(py.assign(f"v{self.model.variables[identity].slot}", value))
+        known = self.emitter.known_functions()
         taken = [py.assign_each([f"v{slot}" for slot in slots], py.name("values"))] if slots else []
-        statements = [*self.emitter.functions, *globals_, py.define(title, ["run", "values"], [*taken, *body])]
+        statements = [*self.emitter.functions, *known, py.define(title, ["run", "values"], [*taken, *body])]
         exec(py.code(statements, "policy"), self.emitter.namespace)
         return statements
 
@@ -248,8 +149,13 @@ class _PolicyCompiler:
         title = f"v{variable.slot}"
         self.emitter.enter(f"input {element.name}", "")
         start = tree.Const(ANY, 0, None)
-        known = self.model.input_names[element.id] in self.trusted
+        name = self.model.input_names[element.id]
+        known = name in self.trusted and (name not in self.floats or bool(self.emitter.floats))
+        if variable.slot in self.emitter.floats:
+            return []  # `float_admission` takes all of them together.
         statements = [] if known else admission(self.emitter, title, element.name, variable.type, start)
+        if name in self.floats:
+            statements.insert(0, float_converted(title))
         constraint = self.model.constraint(element)
         if constraint is None:
             return statements
@@ -276,14 +182,17 @@ class _PolicyCompiler:
         pair = emitter.table(inner)
         statements = [py.assign_pair(title, f"m{variable.slot}", pair)]
         for check in checks:
-            name = tree.Name(ANY, 0, element.name, variable.slot)
-            statements.append(py.assign(title, emitter.value(rewrapped(check, name))))
+            renamed = rewrapped(check, tree.Name(ANY, 0, element.name, variable.slot))
+            if not isinstance(renamed, AllowedNode):
+                statements.append(py.assign(title, emitter.value(renamed)))
+            elif not emitter.settled(check.value, renamed.constraint):
+                statements.append(py.assign(title, emitter.asked(renamed)))
         if not flat(variable.type) and not all(flat(one.type) for rule in inner.rules for one in rule.outputs):
             statements.append(py.assign(title, emitter.operator("limited", node, py.name(title))))
         return statements, py.sequence([py.const(element.name), py.name(f"m{variable.slot}"), py.name(title)])
 
 
-def compile_decision(model: Model, name: str, trusted: Collection[str] = ()) -> Policy:
+def compile_decision(model: Model, name: str, trusted: Collection[str] = (), floats: Collection[str] = ()) -> Policy:
     """Compile one decision of a checked model with everything it requires.
 
     Parameters
@@ -291,7 +200,11 @@ def compile_decision(model: Model, name: str, trusted: Collection[str] = ()) -> 
     model : from `read_model`
     name : of the decision (or of a decision service or business knowledge model, called with its parameters as inputs)
     trusted : inputs whose values the caller promises to be null or of their declared type, numbers int or finite
-        Decimal: they are not looked at again
+        Decimal (of those in `floats`: finite floats, NaN or None): they are not looked at again
+    floats : inputs that are declared as float, as in `compile_columns`: a float means the shortest decimal that reads
+        back as the same float; NaN and infinity are null. Where all of them are floats or null, comparisons run on
+        floats; a whole number or Decimal is taken too, and judged with exact numbers throughout. Results, matched
+        rules and diagnostics are the same
 
     Returns
     -------
@@ -301,13 +214,24 @@ def compile_decision(model: Model, name: str, trusted: Collection[str] = ()) -> 
     ------
     NotFound : the model has no decision of that name
     DeclarationError : the decision is nested too deeply for the stack it is compiled on
+    InputError : `floats` names no number input of the decision
     """
     target = target_of(model, name)
+
+    def compiled(run_on_floats: bool) -> Policy | None:
+        compiler = _PolicyCompiler(model, target, trusted, floats)
+        return compiler.compile() if not run_on_floats or compiler.on_floats() else None
+
     try:
-        return _PolicyCompiler(model, target, trusted).compile()
+        policy = (compiled(True) if floats else None) or compiled(False)
     except RecursionError as error:
         problem = Problem(model.definitions.where, name, "the decision is nested too deeply", "", "", "Split it.")
         raise DeclarationError("the decision cannot be compiled", [problem]) from error
+    assert policy is not None
+    if floats:
+        check_floats(name, policy.inputs, floats)
+        policy.exact_from(lambda: compiled(False))
+    return policy
 
 
 def target_of(model: Model, name: str) -> Decision | Knowledge | Service:

@@ -12,14 +12,14 @@ string, boolean). What else a rule asks (`> limit`, functions) stays a condition
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quanheng.feel import inline, tree
-from quanheng.feel.operators import negate
+from quanheng.feel.floats import least_above, least_from
 from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
-from quanheng.feel.values import SMALL, Range, Run
+from quanheng.feel.values import SMALL, Range
 
 if TYPE_CHECKING:
     from quanheng.decisions.dmn.tables import TableNode
@@ -91,16 +91,6 @@ class Cell(NamedTuple):
         return Cell(node, self.slots, self.kind)
 
 
-def constant(node: tree.Node) -> tuple[object] | None:
-    """The value of a literal or of a negated one; None where a node is neither."""
-    node = inline.unsourced(node)
-    if isinstance(node, tree.Const):
-        return (node.value,)
-    if isinstance(node, tree.Negate) and (found := constant(node.value)) and found[0].__class__ in (int, Decimal):
-        return (negate(Run(), 0, found[0]),)
-    return None
-
-
 def comparison(cell: Cell) -> tuple[str, object] | None:
     """(operator, constant) of a cell that compares its value with a constant of its own kind, or with null."""
     node = cell.node
@@ -109,7 +99,7 @@ def comparison(cell: Cell) -> tuple[str, object] | None:
     if not isinstance(node, tree.Compare) or not inline.comparable(node):
         return None
     for one, other, op in ((node.left, node.right, node.op), (node.right, node.left, _FLIPPED[node.op])):
-        name, value = inline.unsourced(one), constant(other)
+        name, value = inline.unsourced(one), inline.constant(other)
         if isinstance(name, tree.Name) and name.slot in cell.slots and value is not None:
             fits = value[0].__class__ in _CLASSES[cell.kind] or (value[0] is None and op in ("=", "!="))
             return (op, value[0]) if fits else None
@@ -126,10 +116,10 @@ def members(cell: Cell) -> list[object] | None:
     found: list[object] = []
     for item in against.items:
         part = inline.unsourced(item)
-        if (value := constant(part)) is not None:
+        if (value := inline.constant(part)) is not None:
             found.append(value[0])
         elif isinstance(part, tree.RangeOf) and part.low is not None and part.high is not None and not part.point:
-            low, high = constant(part.low), constant(part.high)
+            low, high = inline.constant(part.low), inline.constant(part.high)
             classes = _CLASSES[cell.kind]
             if low is None or high is None or low[0].__class__ not in classes or high[0].__class__ not in classes:
                 return None
@@ -284,13 +274,18 @@ class Usable:
         return self._seen[id(test)]
 
 
+def column_cuts(cells: Iterable[Cell]) -> tuple[object, ...]:
+    """The constants of cells over one input, ascending."""
+    found: set[object] = set()
+    for cell in cells:
+        cuts_of(cell, found)
+    return tuple(sorted(found))  # type: ignore[type-var]
+
+
 def column_of(slot: int, kind: FeelType, asked: Sequence[tuple[int, Cell]], count: int) -> Column:
     """One column from the cells over it: (position of the rule, cell)."""
-    found: set[object] = set()
     distinct = {id(cell): cell for _, cell in asked}
-    for cell in distinct.values():
-        cuts_of(cell, found)
-    cuts = tuple(sorted(found))  # type: ignore[type-var]
+    cuts = column_cuts(distinct.values())
     places = Places(cuts)
     true = {key: places.region(cell).true for key, cell in distinct.items()}
     of_rule: dict[int, int] = {}
@@ -363,6 +358,21 @@ def whole_steps(column: Column) -> tuple[list[int], list[int]]:
         steps.append((least + 1 if exact else least, column.rules[2 * index + 2]))
         for bound, those in steps:
             if bounds and bounds[-1] == bound:  # constants with no whole number between them
+                rules[-1] = those
+            elif rules[-1] != those:
+                bounds.append(bound)
+                rules.append(those)
+    return bounds, rules
+
+
+def float_steps(column: Column) -> tuple[list[float], list[int]]:
+    """Bounds and rules for declared floats: `rules[bisect_right(bounds, value)]`; neighbours that agree are one."""
+    bounds: list[float] = []
+    rules = [column.rules[0]]
+    for index, cut in enumerate(column.cuts):
+        here, above = least_from(cut), least_above(cut)  # type: ignore[arg-type]
+        for bound, those in ((here, column.rules[2 * index + 1]), (above, column.rules[2 * index + 2])):
+            if bounds and bounds[-1] == bound:  # no float stands for the constant, or for what lies between two
                 rules[-1] = those
             elif rules[-1] != those:
                 bounds.append(bound)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from quanheng.decisions.dmn import tables
 from quanheng.decisions.dmn.allowed import AllowedNode, refuse, rewrapped, unwrapped
@@ -13,6 +13,7 @@ from quanheng.decisions.policy import Judgement
 from quanheng.feel import judge as feel
 from quanheng.feel import tree
 from quanheng.feel.access import invoke, limited
+from quanheng.feel.floats import decimal_of
 from quanheng.feel.operators import single
 from quanheng.feel.types import ANY
 from quanheng.feel.values import GIVEN_UP, Function, Membership, admit, give_up
@@ -86,8 +87,9 @@ feel.EXTENSIONS[AllowedNode] = allowed
 class ModelJudge:
     """One evaluation of one decision."""
 
-    def __init__(self, model: Model, given: Mapping[str, object]) -> None:
-        self.model, self.given = model, given
+    def __init__(self, model: Model, given: Mapping[str, object], floats: Collection[str] = ()) -> None:
+        exact = {name: decimal_of(value) for name in floats if (value := given.get(name)).__class__ is float}  # type: ignore[arg-type]
+        self.model, self.given = model, {**given, **exact}
         self.judge = feel.Judge("model")
         self.env: feel.Variables = {}
         self.trace: list[tuple[str, tuple[int, ...], object]] = []
@@ -156,9 +158,10 @@ def judge_model(
     given: Mapping[str, object],
     now_ms: int | None = None,
     lists: Membership | None = None,
+    floats: Collection[str] = (),
 ) -> Judgement:
-    """Judge one decision: the same contract as `compile_decision(model, name).judge(given)`."""
-    walk = ModelJudge(model, given)
+    """Judge one decision: the same contract as `compile_decision(model, name, floats=floats).judge(given)`."""
+    walk = ModelJudge(model, given, floats)
     walk.judge.run.now_ms, walk.judge.run.lists = now_ms, lists
     result: object = None
     try:

@@ -1,4 +1,4 @@
-"""Decision tables as Python: each becomes one function that gives (result, matched rules).
+"""Decision tables as Python: statements that return (result, matched rules).
 
 A small table asks its rules one after another: a cell is a Python condition that is True exactly where the test is
 true, so null costs nothing but a guard. A large one looks up which rules each input lets through (`index.py`) and
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from quanheng.decisions.dmn.index import Column, Index, Placed, constant, index_of, sided, whole_steps
+from quanheng.decisions.dmn.hits import Conclusions, Hits, disjoint, each_rule, settles
+from quanheng.decisions.dmn.index import Column, Index, Placed, float_steps, index_of, sided, whole_steps
 from quanheng.decisions.dmn.tables import (
     TableNode,
     aggregate,
@@ -20,14 +21,13 @@ from quanheng.decisions.dmn.tables import (
     same_output,
     single_hit,
 )
-from quanheng.feel import py, tree
+from quanheng.feel import inline, py, tree
 from quanheng.feel.types import NUMBER
 
 INDEX_RULES_MIN = {True: 32, False: 16}
 """Rules from which a table is indexed, by whether it stops at the first hit (docs/concepts/decision-tables.md)."""
 BITS_KEPT = 64
 """Tables of up to this many rules keep what a set of hits amounts to, once it was seen."""
-SETS_KEPT = 4096
 
 _RUN, _HITS, _RULES, _OUTPUTS, _AT = (py.name(one) for one in ("run", "hits", "rules", "outputs", "at"))
 _NONE = py.const(None)
@@ -37,6 +37,7 @@ class Emitting(Protocol):
     """What is used of the emitter of the whole policy."""
 
     functions: list[ast.stmt]
+    floats: Mapping[int, str]
 
     def value(self, node: tree.Node) -> ast.expr: ...
     def truth(self, node: tree.Node) -> ast.expr: ...
@@ -47,31 +48,6 @@ class Emitting(Protocol):
 # -- run time
 
 
-def each_rule(bits: int, count: int) -> Iterator[int]:
-    """Positions of the rules in a set, ascending."""
-    while bits:
-        length = bits.bit_length()
-        yield count - length
-        bits ^= 1 << (length - 1)
-
-
-class Hits(dict[int, tuple[tuple[int, ...], tuple[object, ...]]]):
-    """A set of hits → (rule numbers, their outputs), for tables whose outputs are constants."""
-
-    def __init__(self, rows: Sequence[object]) -> None:
-        self.rows = rows
-
-    def of(self, bits: int) -> tuple[tuple[int, ...], tuple[object, ...]]:
-        positions = list(each_rule(bits, len(self.rows)))
-        return tuple(position + 1 for position in positions), tuple(self.rows[position] for position in positions)
-
-    def __missing__(self, bits: int) -> tuple[tuple[int, ...], tuple[object, ...]]:
-        found = self.of(bits)
-        if len(self) < SETS_KEPT:
-            self[bits] = found
-        return found
-
-
 RUNTIME: dict[str, object] = {
     "single_hit": single_hit, "same_output": same_output, "aggregate": aggregate, "best_first": best_first,
     "each_rule": each_rule, "bisect": bisect_right, "bisect_left": bisect_left, "tuple": tuple, "len": len,
@@ -80,7 +56,7 @@ RUNTIME: dict[str, object] = {
 
 def constant_row(node: TableNode, outputs: Sequence[tree.Node]) -> tuple[object] | None:
     """The result of a rule whose outputs are all constants, in a tuple; else None."""
-    values = [constant(output) for output in outputs]
+    values = [inline.constant(output) for output in outputs]
     if any(value is None for value in values):
         return None
     plain = [value[0] for value in values if value is not None]
@@ -99,26 +75,28 @@ def index_for(node: TableNode) -> Index | None:
 
 
 class TableEmitter:
-    """Emits the function of one table."""
+    """Emits one table."""
 
-    def __init__(self, emitter: Emitting, node: TableNode) -> None:
-        self.emitter, self.node = emitter, node
+    def __init__(self, emitter: Emitting, node: TableNode, alone: bool = False) -> None:
+        """`alone` : the statements return the result without the matched rules."""
+        self.emitter, self.node, self.alone = emitter, node, alone
         rows = [constant_row(node, rule.outputs) for rule in node.rules]
         self.rows: list[object] | None = [row[0] for row in rows if row] if all(rows) else None
         self.names: list[str] = []
 
-    def function(self, title: str, parameters: Sequence[str]) -> ast.stmt:
-        """`def title(run, *parameters) -> (result, matched)`"""
+    def statements(self, variables: Sequence[str]) -> list[ast.stmt]:
+        """Statements that return (result, matched), or the result alone, from the variables in scope."""
         computed = [clause for clause in self.node.inputs if clause.value is not None]
         statements = [py.assign(f"v{clause.slot}", self.emitter.value(clause.value)) for clause in computed]  # type: ignore[arg-type]
-        self.names = ["run", *parameters, *(f"v{clause.slot}" for clause in computed)]
+        self.names = ["run", *variables, *(f"v{clause.slot}" for clause in computed)]
         index = index_for(self.node)
         first = self.node.policy == "FIRST"
         if index is not None:
-            statements += self.first_indexed(index) if first else self.all_indexed(index)
-        else:
-            statements += self.first() if first else self.all()
-        return py.define(title, ["run", *parameters], statements)
+            return statements + (self.first_indexed(index) if first else self.all_indexed(index))
+        return statements + (self.first() if first or disjoint(self.node) else self.all())
+
+    def give(self, result: ast.expr, matched: ast.expr) -> ast.stmt:
+        return py.give(result if self.alone else py.sequence([result, matched]))
 
     # -- parts
 
@@ -130,13 +108,10 @@ class TableEmitter:
         values = [self.emitter.value(output) for output in outputs]
         return py.mapping(self.node.names, values) if self.node.names else values[0]
 
-    def default(self) -> ast.expr:
-        """(result, matched) where no rule matches: the default outputs, else null."""
-        result = self.result(self.node.defaults) if self.node.defaults else _NONE
-        return py.sequence([result, py.sequence([])])
-
     def otherwise(self) -> ast.stmt:
-        return py.give(self.default())
+        """What is given where no rule matches: the default outputs, else null."""
+        result = self.result(self.node.defaults) if self.node.defaults else _NONE
+        return self.give(result, py.sequence([]))
 
     def listed(self, made: Sequence[ast.expr]) -> ast.expr:
         """A list of functions of the table's variables, made once."""
@@ -160,8 +135,8 @@ class TableEmitter:
     def first(self) -> list[ast.stmt]:
         statements: list[ast.stmt] = []
         for rule in self.node.rules:
-            found = py.sequence([self.result(rule.outputs), py.sequence([py.const(rule.number)])])
-            statements.append(py.when(self.condition(rule.tests), [py.give(found)]) if rule.tests else py.give(found))
+            found = self.give(self.result(rule.outputs), py.sequence([py.const(rule.number)]))
+            statements.append(py.when(self.condition(rule.tests), [found]) if rule.tests else found)
             if not rule.tests:
                 return statements
         return [*statements, self.otherwise()]
@@ -198,6 +173,8 @@ class TableEmitter:
         """From the set `hits`, where all outputs are constants."""
         hits = Hits(self.rows or ())
         known = len(hits.rows) <= BITS_KEPT
+        if known and settles(self.node):
+            return self.settled(Conclusions(self.node, hits.rows))
         found = py.item(self.emitter.hoist(hits), _HITS) if known else py.call(self.emitter.hoist(hits.of), _HITS)
         one = py.name("one")
         made = py.call(py.attribute(one, "copy")) if self.node.names else one
@@ -206,7 +183,18 @@ class TableEmitter:
             py.when(py.negated(_HITS), [self.otherwise()]),
             py.assign_pair("rules", "outputs", found),
             py.assign("outputs", fresh),
-            *self.conclusion(),
+            *self.conclusion(_RULES),
+        ]
+
+    def settled(self, conclusions: Conclusions) -> list[ast.stmt]:
+        """From the set `hits`, where it amounts to one plain value."""
+        found = py.name("found")
+        anew = py.call(self.emitter.hoist(conclusions.conclude), _RUN, self.emitter.place(self.node), _HITS)
+        return [
+            py.when(py.negated(_HITS), [self.otherwise()]),
+            py.assign("found", py.item(self.emitter.hoist(conclusions), _HITS)),
+            py.when(py.compare(found, ("is", _NONE)), [py.assign("found", anew)]),
+            py.give(py.item(found, py.const(0)) if self.alone else found),
         ]
 
     # -- by index
@@ -223,6 +211,10 @@ class TableEmitter:
 
     def lookup(self, column: Column) -> ast.expr:
         value, hoist = py.name(f"v{column.slot}"), self.emitter.hoist
+        if column.slot in self.emitter.floats:
+            steps, reached = float_steps(column)
+            placed = py.item(hoist(reached), py.call("bisect", hoist(steps), value))
+            return py.either(py.compare(value, ("=", value)), placed, hoist(column.rules[-1]))  # NaN is null.
         if column.by_equality:
             known = dict(zip(column.cuts, column.rules[1:-1:2], strict=True))
             return py.call(hoist({**known, None: column.rules[-1]}.get), value, hoist(column.rules[0]))
@@ -251,7 +243,7 @@ class TableEmitter:
     def first_indexed(self, index: Index) -> list[ast.stmt]:
         holds, count = self.holds(index), py.const(len(self.node.rules))
         numbers = self.emitter.hoist([(rule.number,) for rule in self.node.rules])
-        found = py.give(py.sequence([self.row_at(), py.item(numbers, _AT)]))
+        found = self.give(self.row_at(), py.item(numbers, _AT))
         if holds is None:
             length = py.call(py.attribute(_HITS, "bit_length"))
             hit = [py.assign("at", py.binary("-", count, length)), found]
@@ -276,25 +268,25 @@ class TableEmitter:
 
     # -- hit policies
 
-    def conclusion(self) -> list[ast.stmt]:
-        """The end of the function, from `rules` and `outputs`, which are not empty."""
+    def conclusion(self, matched: ast.expr | None = None) -> list[ast.stmt]:
+        """The end, from `rules` and `outputs`, which are not empty; `matched` where the rules are a tuple already."""
         node, at = self.node, self.emitter.place(self.node)
-        matched = py.call("tuple", _RULES)
-        first = py.item(_OUTPUTS, py.const(0))
+        matched = matched or py.call("tuple", _RULES)
         alone = py.when(
-            py.compare(py.call("len", _RULES), ("=", py.const(1))), [py.give(py.sequence([first, matched]))]
+            py.compare(py.call("len", _RULES), ("=", py.const(1))), [self.give(py.item(_OUTPUTS, py.const(0)), matched)]
         )
         if node.policy in ("UNIQUE", "ANY"):
             title = "single_hit" if node.policy == "UNIQUE" else "same_output"
-            return [alone, py.give(py.call(title, _RUN, at, _RULES, _OUTPUTS))]
+            clash = py.call(title, _RUN, at, _RULES, _OUTPUTS)
+            return [alone, py.give(py.item(clash, py.const(0)) if self.alone else clash)]
         if node.policy in ("PRIORITY", "OUTPUT ORDER"):
             ranked = py.call("best_first", _OUTPUTS, self.emitter.hoist(node.names), self.emitter.hoist(node.ranks))
             if node.policy == "PRIORITY":
                 best = py.item(_OUTPUTS, py.item(ranked, py.const(0)))
-                return [alone, py.give(py.sequence([best, matched]))]
+                return [alone, self.give(best, matched)]
             listed = py.loops(py.item(_OUTPUTS, py.name("one")), [("one", ranked)])
-            return [py.give(py.sequence([listed, matched]))]
+            return [self.give(listed, matched)]
         if node.policy == "COLLECT" and node.aggregation:
             found = py.call("aggregate", _RUN, at, py.const(node.aggregation), _RULES, _OUTPUTS)
-            return [py.give(py.sequence([found, matched]))]
-        return [py.give(py.sequence([_OUTPUTS, matched]))]
+            return [self.give(found, matched)]
+        return [self.give(_OUTPUTS, matched)]
