@@ -199,9 +199,7 @@ class Lists:
         """Every change that waits, oldest first."""
         return [list(self._waiting[first]) for first in sorted(self._waiting)]
 
-    def at(
-        self, now_ms: int, pseudonyms: PseudonymOf
-    ) -> Callable[[Mapping[str, tuple[str, str]]], Asked]:
+    def at(self, now_ms: int, pseudonyms: PseudonymOf) -> Callable[[Mapping[str, tuple[str, str]]], Asked]:
         """The lists as of now, for policies: takes the names that one asks, each with its ("pack.name", entity)."""
 
         def asked(names: Mapping[str, tuple[str, str]]) -> Asked:
