@@ -13,10 +13,11 @@ from quanheng.facts import DecisionBody, Opinion
 from quanheng.feel.values import Membership
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import EVENT, Columns
+from quanheng.loading.policies import model_of
 from quanheng.past.columns import ColumnJudge
 from quanheng.past.known import Asker, EventReader, Known, Served
 from quanheng.past.lists import PastLists
-from quanheng.past.versions import Version, model_of
+from quanheng.past.versions import Version
 from quanheng.past.window import PastRows
 from quanheng.program import Flow
 from quanheng.reading import Reader
@@ -64,7 +65,7 @@ class JudgedSide:
             self._why_rows = f"it asks the lists {', '.join(sorted(self.asker.flow.lists))}, which differ by event"
         elif columns:
             try:
-                self._columns = ColumnJudge(model_of(self.asker.pack, self.asker.declared), self.asker.flow)
+                self._columns = ColumnJudge(model_of(self.asker.pack, self.asker.declared.policy), self.asker.flow)
             except InputError as error:
                 self._why_rows = str(error)
         self._folding = _Folding(self.asker) if rebuilt else None
