@@ -119,8 +119,8 @@ class Listing:
         staged = asked.more or asked.first is not None
         if asked.first is None:
             until_ms = _until_ms(declared, asked, self._writer.stamp())
-            head, waits = self._writer.state.head, staged or four_eyes
-            begun = ListEvent(name, declared.of, asked.change, head, b"", asked.actor, asked.reason, until_ms, waits)
+            head, told = self._writer.state.head, (asked.actor, asked.reason, until_ms, staged or four_eyes)
+            begun = ListEvent(name, declared.of, asked.change, head, b"", *told)
         else:
             begun = self._begun(asked.first, name, declared, asked)
         last = len(pieces) - 1
@@ -145,8 +145,8 @@ class Listing:
         if 0 <= first < self._reader.log.head and self._reader.log.record(first).type == LIST_CHANGED:
             found, _ = self._event(first)
         parts = self._writer.state.lists.waiting(first)
-        whole = not parts or not parts[-1].event.more
-        if found is None or whole or (found.list, found.of, found.change, found.actor) != wanted:
+        open_ = found is not None and parts and parts[-1].event.more
+        if found is None or not open_ or (found.list, found.of, found.change, found.actor) != wanted:
             raise InputError(
                 "there is no change to go on with",
                 where=name,
@@ -177,17 +177,15 @@ class Listing:
         """What `change` or `judge` answered when it recorded at `offset`."""
         record = self._reader.log.record(offset)
         if record.type == LIST_CHANGED:
-            first = _decode_event(record.payload).first
-            parts, judged = self._parts(first, offset, offset + 1)
+            parts, judged = self._parts(_decode_event(record.payload).first, offset, offset + 1)
             keys = sum(len(part.event.keys) for part in parts)
             return changed_told(parts[0].event, keys, parts[0].event.waiting and not judged)
         verdict = msgspec.json.decode(record.payload, type=ListVerdict)
         return judged_told(self._parts(verdict.first, verdict.first, offset)[0], verdict)
 
     def _parts(self, first: int, start: int, last: int) -> tuple[list[Part], bool]:
-        """Events of the change at `first` in the batches from `start` to before `last`, and whether it is judged there."""
-        parts: list[Part] = []
-        judged = False
+        """Events of the change at `first` in the batches of start <= offset < last, and whether it is judged there."""
+        parts, judged = list[Part](), False
         for at, columns in self._reader.log.read_columns(start, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX):
             if at >= last:
                 break
