@@ -88,9 +88,10 @@ def in_force_of(reader: Reader, program: Program) -> Activated:
 
 
 def check_layouts(state: State, program: Program) -> None:
-    """Refuse a program that would read events of the log otherwise.
+    """Refuse a program that would read events or lists of the log otherwise.
 
-    Events of the log are read again by position, so key and number fields may only be appended.
+    Events of the log are read again by position, so key and number fields may only be appended. Entries of lists are
+    known as pseudonyms of one entity.
     """
     problems = []
     for name, old in state.program.types.items():
@@ -109,8 +110,29 @@ def check_layouts(state: State, program: Program) -> None:
                         "Keep fields, entities and scales as they were, in their order; or declare another event.",
                     )
                 )
+    problems += _lists_of_something_else(state, program)
     if problems:
         raise DeclarationError("the packs are not activated", problems)
+
+
+def _lists_of_something_else(state: State, program: Program) -> list[Problem]:
+    """Lists that hold something, or wait for it, and would be of another entity: those entries would say nothing."""
+    problems = []
+    for pack in program.packs.values():
+        for one in pack.lists:
+            was = state.lists.kept_of(f"{pack.name}.{one.name}", state.received_ms) - {one.of}
+            if was:
+                problems.append(
+                    Problem(
+                        f"{pack.name}/lists.toml",
+                        f"list.{one.name}.of",
+                        "the list holds entries, or changes of it wait, so what it is of stays as it is",
+                        one.of,
+                        ", ".join(sorted(was)),
+                        "Declare a list of another name; or remove its entries and judge the changes that wait first.",
+                    )
+                )
+    return problems
 
 
 def name_of(pack: PackFiles) -> str:

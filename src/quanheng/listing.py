@@ -1,7 +1,8 @@
 """Lists that policies ask, for those who keep them: what may be changed, how it is recorded, and what stands there.
 
 Like an activation, a change has a long half that may run beside groups (pseudonyms are made, clear texts are sealed)
-and a short half between two groups (its events are appended as one durable batch, all or nothing).
+and a short half between two groups (its events are appended as one durable batch, all or nothing). A large change comes
+in parts, each with both halves, so that groups are taken between them.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from quanheng.decisions.lists import (
     CHANGE_ENTRIES_MAX,
-    KEY_BYTES,
     NEVER,
     Entries,
     ListEvent,
@@ -23,6 +24,7 @@ from quanheng.decisions.lists import (
     Refusal,
     split_keys,
 )
+from quanheng.decisions.lists_told import changed_told, judged_told, waiting_told
 from quanheng.kernel.errors import DataErased, InputError, NotFound, NotPermitted
 from quanheng.kernel.log.records import EVENT
 from quanheng.kernel.time import format_time
@@ -44,6 +46,7 @@ CURES = {
     Refusal.NOTHING_WAITS: "See what waits: quanheng list.",
     Refusal.AUTHOR_JUDGES_OWN: "Ask another person: four eyes see more than two.",
     Refusal.REASON_MISSING: "Give one with --reason.",
+    Refusal.PARTS_MISSING: "Wait for the rest; if it was broken off, reject it and let it be asked for again.",
 }
 _decode_event = msgspec.json.Decoder(ListEvent).decode
 
@@ -53,6 +56,8 @@ class AskedChange(msgspec.Struct, frozen=True):
 
     list : "pack.name", or the name alone where one pack in force declares it
     until_ms : when entries that are added expire; else `for_ms` counts from the change on; else what the list declares
+    first : log offset of a change of the same person that this goes on with: the same list, change, reason and expiry
+    more : True if further parts follow; they come into force as a whole, once all have come
     """
 
     list: str
@@ -62,6 +67,8 @@ class AskedChange(msgspec.Struct, frozen=True):
     reason: str = ""
     until_ms: int | None = None
     for_ms: int | None = None
+    first: int | None = None
+    more: bool = False
 
 
 class Prepared(NamedTuple):
@@ -109,16 +116,45 @@ class Listing:
             raise InputError(
                 "other packs were put in force meanwhile", where=name, found=declared.of, cure="Change the list again."
             )
-        now_ms, first = self._writer.stamp(), self._writer.state.head
-        until_ms = _until_ms(declared, asked, now_ms)
-        events = [
-            ListEvent(
-                name, declared.of, asked.change, first, keys, asked.actor, asked.reason, until_ms, four_eyes, sealed
-            )
-            for keys, sealed in pieces
+        staged = asked.more or asked.first is not None
+        if asked.first is None:
+            until_ms = _until_ms(declared, asked, self._writer.stamp())
+            head, told = self._writer.state.head, (asked.actor, asked.reason, until_ms, staged or four_eyes)
+            begun = ListEvent(name, declared.of, asked.change, head, b"", *told)
+        else:
+            begun = self._begun(asked.first, name, declared, asked)
+        last = len(pieces) - 1
+        events: list[tuple[int, object]] = [
+            (LIST_CHANGED, replace(begun, keys=keys, sealed=sealed, more=asked.more or number < last))
+            for number, (keys, sealed) in enumerate(pieces)
         ]
-        self._writer.record_all([(LIST_CHANGED, event) for event in events], once)
-        return _changed(events)
+        waits = four_eyes or asked.more
+        if staged and not waits:  # Nobody else is asked: with its last part the whole of it comes into force.
+            events.append((LIST_JUDGED, ListVerdict(begun.first, True, asked.actor, asked.reason)))
+        self._writer.record_all(events, once)
+        return changed_told(begun, sum(len(keys) for keys, _ in pieces), waits)
+
+    def _begun(self, first: int, name: str, declared: ListDeclaration, asked: AskedChange) -> ListEvent:
+        """The first event of a change that goes on.
+
+        Raises
+        ------
+        InputError : there is none that this person could go on with
+        """
+        found, wanted = None, (name, declared.of, asked.change, asked.actor)
+        if 0 <= first < self._reader.log.head and self._reader.log.record(first).type == LIST_CHANGED:
+            found, _ = self._event(first)
+        parts = self._writer.state.lists.waiting(first)
+        open_ = found is not None and parts and parts[-1].event.more
+        if found is None or not open_ or (found.list, found.of, found.change, found.actor) != wanted:
+            raise InputError(
+                "there is no change to go on with",
+                where=name,
+                found=f"offset {first}",
+                allowed="the first part of a change of the same list by the same person, of which more was announced",
+                cure="Begin a new change.",
+            )
+        return found
 
     def judge(self, verdict: ListVerdict, once: Once = UNNAMED) -> dict[str, Any]:
         """Approve or reject a change that waits. No group may be in flight.
@@ -135,26 +171,32 @@ class Listing:
             raise what(refusal.value, where=f"offset {verdict.first}", found=found, cure=CURES[refusal])
         waited = lists.waiting(verdict.first)
         self._writer.record_all([(LIST_JUDGED, verdict)], once)
-        return _judged(waited, verdict)
+        return judged_told(waited, verdict)
 
     def recorded(self, offset: int) -> dict[str, Any]:
         """What `change` or `judge` answered when it recorded at `offset`."""
         record = self._reader.log.record(offset)
         if record.type == LIST_CHANGED:
-            return _changed([part.event for part in self._parts(offset)])
+            parts, judged = self._parts(_decode_event(record.payload).first, offset, offset + 1)
+            keys = sum(len(part.event.keys) for part in parts)
+            return changed_told(parts[0].event, keys, parts[0].event.waiting and not judged)
         verdict = msgspec.json.decode(record.payload, type=ListVerdict)
-        return _judged(self._parts(verdict.first), verdict)
+        return judged_told(self._parts(verdict.first, verdict.first, offset)[0], verdict)
 
-    def _parts(self, first: int) -> list[Part]:
-        """The events of a change whose first stands at `first`; they are one batch."""
-        parts: list[Part] = []
-        _, columns = next(self._reader.log.read_columns(first, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX))
-        for row in range(len(columns)):
-            event = _decode_event(columns.record(row).payload) if columns.type[row] == LIST_CHANGED else None
-            if event is None or event.first != first:
+    def _parts(self, first: int, start: int, last: int) -> tuple[list[Part], bool]:
+        """Events of the change at `first` in the batches of start <= offset < last, and whether it is judged there."""
+        parts, judged = list[Part](), False
+        for at, columns in self._reader.log.read_columns(start, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX):
+            if at >= last:
                 break
-            parts.append(Part(first + row, event))
-        return parts
+            of_lists = (columns.type == LIST_CHANGED) | (columns.type == LIST_JUDGED)
+            for row in np.flatnonzero((columns.kind == EVENT) & of_lists).tolist():
+                payload = columns.record(row).payload
+                if columns.type[row] == LIST_JUDGED:
+                    judged |= msgspec.json.decode(payload, type=ListVerdict).first == first
+                elif (event := _decode_event(payload)).first == first:
+                    parts.append(Part(at + row, event))
+        return parts, judged
 
     # Reads: as of now.
 
@@ -195,7 +237,7 @@ class Listing:
                         "entries": entries.size(now_ms) if entries is not None and entries.of == one.of else 0,
                     }
                 )
-        return {"lists": shown, "waiting": [_waiting(parts) for parts in state.lists.all_waiting()]}
+        return {"lists": shown, "waiting": [waiting_told(parts) for parts in state.lists.all_waiting()]}
 
     def find(self, name: str, value: str) -> dict[str, Any]:
         """Whether a value is on a list now, since when, until when, by whom and why."""
@@ -215,7 +257,7 @@ class Listing:
             if not parts:
                 raise NotFound(Refusal.NOTHING_WAITS.value, where=f"offset {name}", cure=CURES[Refusal.NOTHING_WAITS])
             found = [{"value": value} for part in parts for _, value in self._clear(part.offset)][:limit]
-            return {**_waiting(parts), "shown": found}
+            return {**waiting_told(parts), "shown": found}
         name, declared = self.declared(name)
         entries = self._entries(name, declared)
         shown: list[dict[str, Any]] = []
@@ -262,8 +304,15 @@ class Listing:
         Only those that still stand in `entries` by that event, where it is given.
         """
         event, _ = self._event(offset)
-        sealed = msgspec.json.decode(event.sealed, type=list[bytes])
+        sealed = msgspec.json.decode(event.sealed, type=list[bytes] | bytes)
         shared = self._ring.pseudonym("list", event.list)
+        if isinstance(sealed, bytes):
+            opened = self._ring.unseal(shared, _bound_to(event.list, event.keys), sealed)
+            texts = msgspec.msgpack.decode(opened, type=list[bytes])
+            for key, text in zip(split_keys(event.keys), texts, strict=True):
+                if entries is None or entries.added.get(key) == offset:
+                    yield key, text.decode("utf-8", "surrogatepass")
+            return
         for key, marked in zip(split_keys(event.keys), sealed, strict=True):
             if entries is not None and entries.added.get(key) != offset:
                 continue
@@ -277,16 +326,18 @@ class Listing:
     def _piece(self, name: str, declared: ListDeclaration, values: Sequence[str]) -> tuple[bytes, msgspec.Raw]:
         """Pseudonyms of some values, and each value sealed: under its own person's key where it stands for one."""
         ring = self._ring
-        keys = [ring.pseudonym(declared.entity, value) for value in values]
-        subjects = keys if declared.personal else [ring.pseudonym("list", name)] * len(keys)
-        headers = [_bound_to(name, key) for key in keys]
-        sealed = ring.seal_many(subjects, headers, [value.encode("utf-8", "surrogatepass") for value in values])
-        mark = _PERSONAL if declared.personal else _SHARED
-        return b"".join(keys), msgspec.Raw(msgspec.json.encode([mark + one for one in sealed]))
+        keys = ring.pseudonyms(declared.entity, values)
+        joined, texts = b"".join(keys), [value.encode("utf-8", "surrogatepass") for value in values]
+        if not declared.personal:
+            [together] = ring.seal_many([ring.pseudonym("list", name)], [_bound_to(name, joined)], [_encode(texts)])
+            return joined, msgspec.Raw(msgspec.json.encode(together))
+        sealed = ring.seal_many(keys, [_bound_to(name, key) for key in keys], texts)
+        return joined, msgspec.Raw(msgspec.json.encode([_PERSONAL + one for one in sealed]))
 
 
-_PERSONAL, _SHARED = b"p", b"l"
-"""Whose key a text is sealed under: the person's that the entry stands for, or the list's."""
+_encode = msgspec.msgpack.Encoder().encode
+_PERSONAL = b"p"
+"""Marks a text that is sealed under the key of the person that the entry stands for; others are under the list's."""
 
 
 def _bound_to(name: str, key: bytes) -> bytes:
@@ -322,31 +373,6 @@ def _until_ms(declared: ListDeclaration, asked: AskedChange, now_ms: int) -> int
     return asked.until_ms
 
 
-def _changed(events: Sequence[ListEvent]) -> dict[str, Any]:
-    """A change that was recorded, for people and programs."""
-    one, entries = events[0], sum(len(event.keys) for event in events) // KEY_BYTES
-    return {"list": one.list, "change": one.change, "offset": one.first, "entries": entries, "waiting": one.waiting}
-
-
-def _judged(waited: Sequence[Part], verdict: ListVerdict) -> dict[str, Any]:
-    """A verdict that was recorded, for people and programs."""
-    return {**_waiting(waited), "approved": verdict.approved, "by": verdict.actor}
-
-
-def _waiting(parts: Sequence[Part]) -> dict[str, Any]:
-    """A change that waits, for people and programs."""
-    event = parts[0].event
-    return {
-        "offset": event.first,
-        "list": event.list,
-        "change": event.change,
-        "entries": sum(len(part.event.keys) for part in parts) // KEY_BYTES,
-        "actor": event.actor,
-        "reason": event.reason,
-        "until": "" if event.until_ms == NEVER else format_time(event.until_ms),
-    }
-
-
 def history(reader: Reader, name: str = "") -> list[dict[str, Any]]:
     """Every change of lists and every verdict on one, oldest first; of one list ("pack.name") where it is named.
 
@@ -362,7 +388,8 @@ def history(reader: Reader, name: str = "") -> list[dict[str, Any]]:
             if record.type == LIST_CHANGED:
                 event = _decode_event(record.payload)
                 lists[event.first] = event.list
-                one = {**_waiting([Part(first + row, event)]), **at, "waited": event.waiting, "of": event.first}
+                one = {**waiting_told([Part(first + row, event)]), **at, "waited": event.waiting, "of": event.first}
+                del one["complete"]  # It is said of the whole change.
             else:
                 verdict = msgspec.json.decode(record.payload, type=ListVerdict)
                 change = "approve" if verdict.approved else "reject"

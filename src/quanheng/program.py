@@ -12,7 +12,7 @@ from copy import copy
 from decimal import Decimal
 from typing import NamedTuple
 
-from quanheng.decisions.dmn import compile_decision, only_compared, read_model
+from quanheng.decisions.dmn import compile_decision, only_compared
 from quanheng.decisions.policy import Judgement, Policy
 from quanheng.events.intake import EventFact
 from quanheng.events.schema import NO_KEY, EventType
@@ -27,6 +27,7 @@ from quanheng.kernel.errors import DeclarationError, Problem
 from quanheng.known import ExactColumn, FixedSource, Known, ListsNow, Scope, bounds_as_floats, certain, parameter_getter
 from quanheng.loading.declared import Declared, ListDeclaration
 from quanheng.loading.declared import Flow as DeclaredFlow
+from quanheng.loading.policies import model_of, policy_file
 from quanheng.models.serving import load_model
 
 REASON_POLICY_FAILED = "policy_failed"
@@ -210,8 +211,7 @@ class Program:
         return Scope(pack.name, folds, answers, fields, event_type.number_fields, formulas, sources)
 
     def _flow(self, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Flow:
-        xml, names = pack.policies[flow.policy], [one.name for one in pack.lists]
-        model = read_model(xml, f"policies/{flow.policy}.dmn", lists=names)
+        model = model_of(pack, flow.policy)
         policy = compile_decision(model, flow.decide)
         computed = {*scope.formulas.names, *(column.name for column in _columns(pack, scope))}
         computed -= {*scope.fields, *scope.folds}
@@ -245,7 +245,7 @@ class Program:
             f"pack {pack.name!r} cannot be compiled",
             [
                 Problem(
-                    f"policies/{flow.policy}.dmn",
+                    policy_file(flow.policy),
                     name,
                     "the policy asks for an input that nothing provides",
                     name,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import cyclopts
 from cyclopts import Parameter
 
-from quanheng.cli.admin import administer
+from quanheng.cli.admin import Ask, administer, administration
 from quanheng.cli.common import HERE, Json, Place, console, progress_bar, reader, show_json
 from quanheng.kernel.errors import InputError, NotFound
 
@@ -20,6 +21,8 @@ app = cyclopts.App(
 For = Annotated[str, Parameter(name="--for")]
 REJECTS_SHOWN_MAX = 5
 ROWS_A_STEP = 10_000
+PART_ENTRIES = 10_000
+"""Entries of a part of an import: decisions wait for one part at most."""
 
 
 @app.default
@@ -41,7 +44,8 @@ def lists(*, json: Json = False, place: Place = HERE) -> None:
     for one in found["lists"]:
         print(f"{one['list']}  {one['kind']}  {one['entries']} entries of {one['of']}  {one['title']['en']}")
     for one in found["waiting"]:
-        print(f"waiting: {_change(one)}. Then: quanheng list approve {one['offset']}")
+        then = f"Then: quanheng list approve {one['offset']}" if one["complete"] else "Parts of it have not come."
+        print(f"waiting: {_change(one)}. {then}")
 
 
 @app.command
@@ -117,6 +121,10 @@ def import_file(
 ) -> None:
     """Put the values of a CSV file on a list: all of them in one change. Rows that cannot be read are told apart.
 
+    The file is read as a whole first; then its values go to the server part by part, so that decisions are taken in
+    between. They come into force together: with the last part, or when another person approves. What was broken off
+    waits, and can be rejected and done again.
+
     For example:
       quanheng list import blocked_devices stolen.csv --column device --reason "list of the association"
 
@@ -146,8 +154,11 @@ def import_file(
     if rejects is not None:
         with rejects.open("w", newline="", encoding="utf-8") as out:
             csv.writer(out).writerows([("row", "value", "why"), *refused])
-    asked = {"list": name, "change": "add", "values": values, "reason": reason, **expiry}
-    _tell({**administer(place.read(), "list_change", asked), "rejected": len(refused)}, json)
+    asked = {"list": name, "change": "add", "reason": reason, **expiry}
+    with administration(place.read()) as ask, progress_bar() as progress:
+        task = progress.add_task("importing", total=len(values))
+        done = _in_parts(ask, asked, values, lambda count: progress.update(task, completed=count))
+    _tell({**done, "rejected": len(refused)}, json)
 
 
 @app.command
@@ -266,6 +277,19 @@ def history(name: str = "", /, *, json: Json = False, place: Place = HERE) -> No
         judged = f"{one['change']} {one.get('of')}, {one['list']} by {one['actor']}"
         what = _change(one) if "entries" in one else judged
         print(f"{one['time']}  {what}{': ' if one['reason'] else ''}{one['reason']}")
+
+
+def _in_parts(ask: Ask, asked: dict[str, Any], values: Sequence[str], tell: Callable[[int], object]) -> dict[str, Any]:
+    """Put values on a list as one change, a part at a time; `tell` hears how many are there. What was done, in all."""
+    done: dict[str, Any] = {}
+    for at in range(0, max(len(values), 1), PART_ENTRIES):
+        part = {**asked, "values": values[at : at + PART_ENTRIES], "more": at + PART_ENTRIES < len(values)}
+        if done:
+            part["first"] = done["offset"]
+        told = ask("list_change", part)
+        done = {**told, "entries": done.get("entries", 0) + told["entries"]}
+        tell(done["entries"])
+    return done
 
 
 class Rejected(NamedTuple):

@@ -127,7 +127,8 @@ def _policies(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterat
             what = ADDED if file not in before else REMOVED
             yield Change(POLICY, file, what, what)
         elif before[file] != after[file]:
-            was, now = (read_model(one[file], file, lists=ANY_NAME).definitions for one in (before, after))
+            # Each was checked with what it imports; here it is read alone.
+            was, now = (read_model(one[file], file, False, lists=ANY_NAME).definitions for one in (before, after))
             found = [*_decisions(file, was, now), *_rules(file, was, now)]
             yield from found or [
                 Change(POLICY, file, CHANGED, "the text differs; no input, expression or rule says otherwise")
@@ -178,7 +179,7 @@ def _headers(place: str, before: Table, after: Table) -> Iterator[Change]:
 
 
 def _rules(file: str, before: Definitions, after: Definitions) -> Iterator[Change]:
-    was, now = rule_book(before), rule_book(after)
+    was, now = rule_book([before]), rule_book([after])
     partners = align(was, now)
     moved = _moved(partners)
     for key, rule in now.rules.items():

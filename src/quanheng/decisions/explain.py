@@ -109,7 +109,7 @@ def explain(
     judgement = case.judge([case.given.get(one.name) for one in case.policy.inputs])
     outcome, codes = case.answer(judgement)
     wanted = wanted or case.outcomes[0]
-    book = rule_book(case.model.definitions)
+    book = rule_book(case.model.files)
     matched = tuple(book.find(name, number) for name, rules, _ in judgement.trace for number in rules)
     sources = {code: _sources(case.model, judgement, code) for code in dict.fromkeys(codes)}
     found = None

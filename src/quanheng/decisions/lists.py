@@ -43,11 +43,13 @@ class ListEvent(msgspec.Struct, frozen=True):
     """A change of one list, as the log keeps it.
 
     list : "pack.name"; of : entity of its entries, or "text"
-    first : log offset of the first event of this change; they come in one durable batch
+    first : log offset of the first event of this change
     keys : pseudonyms of the entries, 16 bytes each
     until_ms : when entries that are added expire, epoch milliseconds; NEVER = not
     waiting : True if it waits for another person
-    sealed : per entry what it is in clear, sealed; folds leave it alone
+    sealed : what the entries are in clear, sealed one by one, or all together where no entry stands for a person;
+        folds leave it alone
+    more : True if further parts of this change follow, in batches of their own
     """
 
     list: str
@@ -60,6 +62,7 @@ class ListEvent(msgspec.Struct, frozen=True):
     until_ms: int = NEVER
     waiting: bool = False
     sealed: msgspec.Raw = msgspec.Raw(b"[]")
+    more: bool = False
 
 
 class ListVerdict(msgspec.Struct, frozen=True):
@@ -77,6 +80,7 @@ class Refusal(Enum):
     NOTHING_WAITS = "no change of a list waits there"
     AUTHOR_JUDGES_OWN = "whoever proposed a change of a list cannot judge it"
     REASON_MISSING = "a rejection needs a reason"
+    PARTS_MISSING = "the change is not complete: parts of it have not come"
 
 
 class Part(NamedTuple):
@@ -123,13 +127,19 @@ class Entries:
             self.added.pop(key, None)
 
     def sweep(self, now_ms: int) -> None:
-        """Drop what has expired, once the list has grown to twice its size: memory stays within twice what is live."""
+        """Drop what has expired, once the list has grown to twice its size: memory stays within twice what is live.
+
+        A list that grows without anything expiring, as in an import, is not walked.
+        """
         if max(len(self.added), len(self.until)) < max(SWEPT_MIN, 2 * self.swept):
             return
         until = self.until
-        self.added = {key: offset for key, offset in self.added.items() if now_ms < until[offset]}
-        used = set(self.added.values())
-        self.until = {offset: when for offset, when in until.items() if offset in used}
+        expired = any(when <= now_ms for when in until.values())
+        if expired:
+            self.added = {key: offset for key, offset in self.added.items() if now_ms < until[offset]}
+        if expired or len(until) > len(self.added):  # Of entries that came again, or are gone.
+            used = set(self.added.values())
+            self.until = {offset: when for offset, when in until.items() if offset in used}
         self.swept = max(len(self.added), len(self.until))
 
     def dump(self) -> dict[str, NDArray[Any]]:
@@ -156,9 +166,13 @@ class Asked:
 
     known : name as policies say it → the list (None while nothing was ever on it) and the entity of its pseudonyms
     pseudonyms : (entity, value) → pseudonym
+
+    Attributes
+    ----------
+    held : names of those that hold something; most lists are empty most of the time
     """
 
-    __slots__ = ("_known", "_now_ms", "_pseudonyms")
+    __slots__ = ("_known", "_now_ms", "_pseudonyms", "held")
 
     def __init__(
         self,
@@ -167,11 +181,12 @@ class Asked:
         pseudonyms: PseudonymOf,
     ) -> None:
         self._known, self._now_ms, self._pseudonyms = known, now_ms, pseudonyms
+        self.held = frozenset([name for name, (entries, _) in known.items() if entries is not None and entries.added])
 
     def __call__(self, name: str, value: str) -> bool:
         """Is a value on a list?"""
         entries, entity = self._known[name]
-        if entries is None or not entries.added:  # Most lists are empty most of the time: nothing is hashed then.
+        if entries is None or not entries.added:  # Nothing is hashed then.
             return False
         offset = entries.added.get(self._pseudonyms[entity, value])
         return offset is not None and self._now_ms < entries.until[offset]
@@ -191,6 +206,12 @@ class Lists:
         """A list by "pack.name"; None while nothing was ever on it."""
         return self._lists.get(name)
 
+    def kept_of(self, name: str, now_ms: int) -> set[str]:
+        """What the entries of a list in force, and those of changes that wait, are of; nothing while there are none."""
+        entries = self._lists.get(name)
+        found = {entries.of} if entries is not None and entries.size(now_ms) else set()
+        return found | {part.event.of for parts in self._waiting.values() for part in parts if part.event.list == name}
+
     def waiting(self, first: int) -> list[Part]:
         """The events of a change that waits for another person; empty if none waits there."""
         return list(self._waiting.get(first, ()))
@@ -199,9 +220,7 @@ class Lists:
         """Every change that waits, oldest first."""
         return [list(self._waiting[first]) for first in sorted(self._waiting)]
 
-    def at(
-        self, now_ms: int, pseudonyms: PseudonymOf
-    ) -> Callable[[Mapping[str, tuple[str, str]]], Asked]:
+    def at(self, now_ms: int, pseudonyms: PseudonymOf) -> Callable[[Mapping[str, tuple[str, str]]], Asked]:
         """The lists as of now, for policies: takes the names that one asks, each with its ("pack.name", entity)."""
 
         def asked(names: Mapping[str, tuple[str, str]]) -> Asked:
@@ -219,6 +238,8 @@ class Lists:
             return Refusal.AUTHOR_JUDGES_OWN
         if not verdict.approved and not verdict.reason.strip():
             return Refusal.REASON_MISSING
+        if verdict.approved and parts[-1].event.more:
+            return Refusal.PARTS_MISSING
         return None
 
     def apply(self, event: ListEvent, offset: int, received_ms: int) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from quanheng.feel.compiler import diagnostics_of
 from quanheng.feel.types import FeelType
-from quanheng.feel.values import GIVEN_UP, Diagnostic, Membership, Place, Run, give_up
+from quanheng.feel.values import EVERY, GIVEN_UP, Diagnostic, IdleRun, Membership, Place, Run, give_up
 from quanheng.kernel.errors import InputError
 
 
@@ -91,9 +91,15 @@ class Policy:
     def __call__(
         self, values: Sequence[object], now_ms: int | None = None, lists: Membership | None = None
     ) -> Judgement:
-        run = Run() if now_ms is None else Run.at(now_ms)
-        if lists is not None:
-            run.lists = lists
+        if lists is None:
+            run = Run()
+        elif held := getattr(lists, "held", EVERY):
+            run = Run()
+            run.lists, run.held = lists, held
+        else:
+            run = IdleRun()
+        if now_ms is not None:
+            run.now_ms = now_ms
         try:
             found = self._function(run, values)
         except GIVEN_UP as error:

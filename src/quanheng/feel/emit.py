@@ -11,7 +11,7 @@ import ast
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from quanheng.feel import inline, operators, py, tree
+from quanheng.feel import emit_lists, inline, operators, py, tree
 from quanheng.feel.emit_builtin import builtin_call
 from quanheng.feel.float_code import on_floats
 from quanheng.feel.inline import nullable
@@ -355,7 +355,7 @@ class Emitter:
         return py.both(*guards, py.compare(sides[0], (op, sides[1])))
 
 
-_VALUES = {
+_VALUES: dict[type[tree.Node], Callable[..., ast.expr]] = {
     tree.Const: lambda self, node: self.const(node.value),
     tree.Name: lambda self, node: self.name(node),
     tree.Unknown: lambda self, node: self.operator("unknown_name", node, py.const(node.name)),
@@ -378,7 +378,7 @@ _VALUES = {
     ),
     tree.Test: Emitter.tested,
     tree.In: Emitter.membership,
-    tree.Listed: lambda self, node: self.operator("listed", node, self.value(node.value), py.const(node.name)),
+    tree.Listed: emit_lists.listed,
     tree.Let: lambda self, node: self.let(node, self.value(node.result)),
     tree.If: Emitter.branch,
     tree.For: Emitter.loop,

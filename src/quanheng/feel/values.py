@@ -7,7 +7,7 @@ one context object that is passed explicitly, so a caller's own decimal context 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from decimal import ROUND_HALF_EVEN as _HALF_EVEN
 from decimal import Clamped, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from reprlib import Repr
@@ -70,6 +70,18 @@ Membership = Callable[[str, str], bool]
 """Is (name of a list, value) on the list, as of the moment of the run? Given from outside, like the time."""
 
 
+class _Every:
+    """Holds every name."""
+
+    __slots__ = ()
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+EVERY: Container[str] = _Every()
+
+
 class Run(list[tuple[int, str]]):
     """One evaluation: the list of (place index, cause) found so far, and the work done."""
 
@@ -77,6 +89,8 @@ class Run(list[tuple[int, str]]):
     spent: int = 0
     now_ms: int | None = None
     lists: Membership | None = None
+    held: Container[str] = EVERY
+    """Names of the lists that hold something: of another one the answer is known without asking."""
 
     @classmethod
     def at(cls, now_ms: int | None) -> Run:
@@ -102,6 +116,13 @@ class Run(list[tuple[int, str]]):
         """Count a text that is built or searched."""
         if length > TEXT_FREE:
             self.spend(length // TEXT_UNIT)
+
+
+class IdleRun(Run):
+    """A run where no list holds anything: nothing need be set."""
+
+    lists: Membership | None = staticmethod(lambda name, value: False)
+    held: Container[str] = frozenset()
 
 
 class TooMuchWork(Exception):

@@ -97,3 +97,19 @@ def _hash_pieces(
         _call(update, at, before, prefix.shape[0])
         _call(update, at, from_ + starts[i], starts[i + 1] - starts[i])
         _call(end, to + 32 * i, at, 0)
+
+
+def prefixed(base: Any, text: str) -> Any:
+    """A copy of the hasher `base` fed with a length-prefixed text, so that ("a", "bc") and ("ab", "c") differ."""
+    hasher = base.copy()
+    raw = text.encode()
+    hasher.update(len(raw).to_bytes(4, "little") + raw)
+    return hasher
+
+
+def digest_with(base: Any, text: str) -> bytes:
+    """The digest of the hasher `base` fed with a text."""
+    hasher = base.copy()
+    hasher.update(text.encode("utf-8", "surrogatepass"))
+    digest: bytes = hasher.digest()
+    return digest

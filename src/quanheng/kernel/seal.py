@@ -24,6 +24,7 @@ from quanheng.kernel.checkpoint import Signer
 from quanheng.kernel.erasure import erasing, truncate_wal
 from quanheng.kernel.errors import ConfigurationError, DataErased, LogError, SealBroken
 from quanheng.kernel.files import Files
+from quanheng.kernel.hashing import digest_with, prefixed
 from quanheng.kernel.wal import connect_durably
 
 NO_SUBJECT = bytes(16)
@@ -103,16 +104,19 @@ class KeyRing:
         _check_master(connection, master, folder)
         return cls(folder, master, connection, created, DEVELOPMENT_MARK in files.names(folder))
 
+    def pseudonyms(self, entity: str, ids: Sequence[str]) -> list[bytes]:
+        """Those of many ids at once; they do not push the ones asked for lately out of memory."""
+        base = prefixed(self._pseudonym_base, entity)
+        return [digest_with(base, id) for id in ids]
+
     def pseudonym(self, entity: str, id: str) -> bytes:
         """The 16-byte pseudonym of `id` among `entity`: keyed BLAKE2b, the same for ever under one ring."""
         found = self._pseudonyms.get((entity, id))
         if found is None:
             base = self._entities.get(entity)
             if base is None:
-                base = self._entities[entity] = _prefixed(self._pseudonym_base, entity)
-            hasher = base.copy()
-            hasher.update(id.encode("utf-8", "surrogatepass"))
-            found = hasher.digest()
+                base = self._entities[entity] = prefixed(self._pseudonym_base, entity)
+            found = digest_with(base, id)
             if len(self._pseudonyms) >= PSEUDONYMS_CACHED_MAX:
                 self._pseudonyms.clear()
             self._pseudonyms[entity, id] = found
@@ -122,7 +126,7 @@ class KeyRing:
         """The 16-byte key of request `id` of `client`: keyed BLAKE2b."""
         base = self._clients.get(client)
         if base is None:
-            base = self._clients[client] = _prefixed(self._request_base, client)
+            base = self._clients[client] = prefixed(self._request_base, client)
         hasher = base.copy()
         hasher.update(id.encode("utf-8", "surrogatepass"))
         return hasher.digest()  # type: ignore[no-any-return]
@@ -342,14 +346,6 @@ def _transaction(connection: Any) -> Iterator[Callable[..., Any]]:
 
 def _derive(master: bytes, purpose: bytes) -> bytes:
     return blake2b(b"quanheng ring v1", key=master, person=purpose, digest_size=32).digest()
-
-
-def _prefixed(base: Any, text: str) -> Any:
-    """`base` fed with a length-prefixed text, so that ("a", "bc") and ("ab", "c") differ."""
-    hasher = base.copy()
-    raw = text.encode()
-    hasher.update(len(raw).to_bytes(4, "little") + raw)
-    return hasher
 
 
 def _parse_master(raw: bytes, folder: Path) -> bytes:

@@ -255,6 +255,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[SourceDeclaration, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     policies: Mapping[str, bytes] = {}
+    library: Mapping[str, bytes] = {}
+    """DMN files of required packs that policies may import."""
     models: tuple[ModelDeclaration, ...] = ()
     weights: Mapping[str, bytes] = {}
     reasons: tuple[Reason, ...] = ()

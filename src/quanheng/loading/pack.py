@@ -20,13 +20,14 @@ from quanheng.loading.checks.mappings import check_mappings
 from quanheng.loading.checks.models import check_models
 from quanheng.loading.checks.names import check_names, is_declaration
 from quanheng.loading.checks.parameters import check_parameters
-from quanheng.loading.checks.policies import check_policies, policy_name
+from quanheng.loading.checks.policies import check_policies
 from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
 from quanheng.loading.checks.traffic import check_traffic
 from quanheng.loading.declared import Declared, Entity, Fold, Formula, ModelDeclaration, Parameter
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.notes import Notes
+from quanheng.loading.policies import library_of, policy_name
 from quanheng.loading.toml import read_toml
 
 _FIELD_TYPES = {
@@ -140,7 +141,10 @@ def _check(
     declared_lists = folder.one(LISTS_FILE)
     lists = check_lists(declared_lists, own_name, every_entity, notes) if declared_lists else ()
     names = [one.name for one in lists]
-    flows, returned = check_policies(policies, manifest.flows, sources, manifest.outcomes, names, notes, tables)
+    library = library_of(required)
+    flows, returned = check_policies(
+        policies, library, manifest.flows, sources, manifest.outcomes, names, notes, tables
+    )
     reasons = check_reasons(folder.one("reasons.toml"), notes)
     codes = [reason.code for reason in reasons]
     check_reason_use(codes, returned, notes)
@@ -165,6 +169,7 @@ def _check(
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
         flows=flows, entities=entities, events=events, folds=folds, sources=stateful, formulas=formulas,
         parameters=parameters, policies={policy_name(name): xml for name, xml in policies.items()},
+        library=library,
         models=models, weights=weights, reasons=reasons, lists=lists, cases=cases, mappings=mappings,
         evaluations=evaluations, traffic=traffic,
         readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,

@@ -15,11 +15,11 @@ from quanheng.facts import DECIDED, decode_opinions
 from quanheng.features.fold import EventLayout
 from quanheng.features.fold import Fold as PlanFold
 from quanheng.kernel.errors import InputError, NotFound
+from quanheng.loading.policies import model_of
 from quanheng.past.backtest import names_in
 from quanheng.past.events import EventReader
 from quanheng.past.known import Asker, answers_of, served
 from quanheng.past.lists import PastLists
-from quanheng.past.versions import model_of
 from quanheng.past.window import one_decision
 from quanheng.reading import Reader
 
@@ -80,7 +80,7 @@ def explain_decision(
         said = asker.flow.opinion(judgement)
         return said.outcome, list(said.reasons)
 
-    model = model_of(asker.pack, asker.declared)
+    model = model_of(asker.pack, asker.declared.policy)
     (lists,) = PastLists(reader).at(asker.flow, rows.events, rows.received_ms)
     names = names_in(asker.pack)
     case = Case(model, asker.flow.policy, given, answer, program.outcomes, program.reasons, names, lists)

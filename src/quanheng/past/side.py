@@ -13,11 +13,12 @@ from quanheng.facts import Moments, Opinion, decode_opinions
 from quanheng.feel.values import Membership
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import EVENT, Columns
+from quanheng.loading.policies import model_of
 from quanheng.past.columns import ColumnJudge
 from quanheng.past.events import EventReader
 from quanheng.past.known import Asker, Known, Served
 from quanheng.past.lists import PastLists
-from quanheng.past.versions import Version, model_of
+from quanheng.past.versions import Version
 from quanheng.past.window import PastRows
 from quanheng.program import Flow
 from quanheng.recovery import fact_columns
@@ -84,7 +85,7 @@ class JudgedSide:
         self.new_lists, self.lists = new_lists, dict[str, PastLists]()
         if columns:
             try:
-                self._columns = ColumnJudge(model_of(self.asker.pack, self.asker.declared), self.asker.flow)
+                self._columns = ColumnJudge(model_of(self.asker.pack, self.asker.declared.policy), self.asker.flow)
             except InputError as error:
                 self._why_rows = str(error)
         self._folding = _Folding(self.asker) if rebuilt else None

@@ -9,13 +9,13 @@ from typing import Literal, NamedTuple
 
 from quanheng import __version__
 from quanheng.decisions.backtest.rules import RuleBook, rule_book
-from quanheng.decisions.dmn import Model, read_model
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import DeclarationError, InputError, NotFound, Problem, QuanhengError
 from quanheng.kernel.time import parse_time_ms
 from quanheng.loading.declared import Declared, Flow
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.pack import load_packs
+from quanheng.loading.policies import model_of
 from quanheng.past.window import Activation
 from quanheng.program import Program
 
@@ -237,15 +237,9 @@ def flow_on(declared: Declared, event: str = "") -> Flow:
     )
 
 
-def model_of(declared: Declared, flow: Flow) -> Model:
-    """The DMN model that holds a flow's decision."""
-    lists = [one.name for one in declared.lists]
-    return read_model(declared.policies[flow.policy], f"policies/{flow.policy}.dmn", lists=lists)
-
-
 def book_of(declared: Declared, flow: Flow) -> RuleBook:
     """The rules of every table that the flow's decision needs."""
-    model = model_of(declared, flow)
+    model = model_of(declared, flow.policy)
     target = model.target(flow.decide)
     needed = model.required(target.id) if target is not None else []
-    return rule_book(model.definitions, [model.elements[one].name for one in needed])
+    return rule_book(model.files, [model.elements[one].name for one in needed])

@@ -116,7 +116,7 @@ def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> 
         activate {packs, base, actor, break_glass} | versions {pack} |
         step {step, actor, pack, version, files, base, reason, share_bp} |
         lists {} | list_show {list, limit} | list_find {list, value} |
-        list_change {list, change, values, actor, reason, until_ms, for_ms} |
+        list_change {list, change, values, actor, reason, until_ms, for_ms, first, more} |
         list_judge {first, approved, actor, reason}
     arguments : as listed; `packs` maps a name to {file name: bytes}; `actor` is set by whoever checked the token
 

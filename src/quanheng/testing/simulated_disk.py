@@ -7,8 +7,8 @@ be gone, names removed may be back. Faults are drawn from a seeded generator: a 
 writes (EIO, ENOSPC) and failing syncs, after which, as on Linux, the unwritten data looks clean and is never written
 again.
 
-`connect` gives SQLite connections on the disk, by apsw, with the interface of `sqlite3`; `SimulatedFiles` is the file
-layer of `quanheng.kernel.files` on it.
+`connect` gives SQLite connections on the disk, by apsw, with the interface of `sqlite3`; `SimulatedFiles`, in
+`quanheng.testing.simulated_files`, is the file layer of `quanheng.kernel.files` on it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,9 @@ import itertools
 import random
 import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import apsw
-
-from quanheng.kernel.files import Files
 
 SECTOR_BYTES = 512
 _numbers = itertools.count()
@@ -34,7 +31,7 @@ class PowerLost(OSError):
     """The simulated machine is off; the operation did not happen."""
 
 
-class _File:
+class SimulatedFile:
     """Content as seen now, content surely on the disk, and what was written in between."""
 
     def __init__(self) -> None:
@@ -122,8 +119,8 @@ class SimulatedDisk:
         self.operations = 0
         self.faults = 0
         self.off = False
-        self.seen: dict[str, _File] = {}
-        self.durable: dict[str, _File] = {}
+        self.seen: dict[str, SimulatedFile] = {}
+        self.durable: dict[str, SimulatedFile] = {}
         self._vfs: _Vfs | None = None
         self._connections: dict[str, _Connection] = {}
 
@@ -139,7 +136,7 @@ class SimulatedDisk:
                 if name in self.seen:
                     names[name] = self.seen[name]
         for name, file in names.items():
-            new = _File()
+            new = SimulatedFile()
             new.seen = file.crashed(self.rng, survival)
             new.durable = bytearray(new.seen)
             made.seen[name] = made.durable[name] = new
@@ -303,7 +300,7 @@ class _Vfs(apsw.VFS):
             if not flags[0] & apsw.SQLITE_OPEN_CREATE:
                 raise apsw.CantOpenError
             _named(lambda: self.disk.step(fails=False))
-            self.disk.seen[path] = _File()
+            self.disk.seen[path] = SimulatedFile()
         flags[1] = flags[0]
         journal = bool(flags[0] & (apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_WAL))
         return _VfsFile(self.disk, str(path), journal)
@@ -367,53 +364,3 @@ class _VfsFile:
 
     def xClose(self) -> None:
         return None
-
-
-class SimulatedFiles(Files):
-    """The file layer on a simulated disk. Folders always exist; their names are durable."""
-
-    def __init__(self, disk: SimulatedDisk) -> None:
-        self.disk = disk
-
-    def create(self, path: Path, mode: int) -> Any:
-        self.disk.step()
-        self.disk.seen[str(path)] = _File()
-        return str(path)
-
-    def write(self, handle: Any, data: bytes) -> None:
-        for at in range(0, len(data), 4096):
-            self.disk.write(handle, at, data[at : at + 4096])
-
-    def sync(self, handle: Any) -> None:
-        self.disk.sync(handle)
-
-    def close(self, handle: Any) -> None:
-        return None
-
-    def rewrite(self, path: Path) -> None:
-        if str(path) in self.disk.seen:
-            self.write(str(path), bytes(self.disk.seen[str(path)].seen))
-            self.sync(str(path))
-
-    def rename(self, old: Path, new: Path) -> None:
-        self.disk.step()
-        self.disk.seen[str(new)] = self.disk.seen.pop(str(old))
-
-    def sync_folder(self, folder: Path) -> None:
-        self.disk.sync_names(str(folder))
-
-    def make_folder(self, folder: Path, mode: int = 0o755) -> None:
-        return None
-
-    def read(self, path: Path) -> bytes:
-        if str(path) not in self.disk.seen:
-            raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
-        return bytes(self.disk.seen[str(path)].seen)
-
-    def names(self, folder: Path) -> list[str]:
-        apart = [name.rpartition("/") for name in self.disk.seen]
-        return sorted(leaf for where, _, leaf in apart if where == str(folder) and not leaf.endswith(".part"))
-
-    def remove(self, path: Path) -> None:
-        self.disk.step()
-        self.disk.seen.pop(str(path), None)

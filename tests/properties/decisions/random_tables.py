@@ -24,6 +24,15 @@ TEXT_TESTS = (
 LOGIC_TESTS = ("-", "true", "false", "not(true)", "null", "? = true", "not(?)", "p", "? or n > 3")
 ANY_TESTS = ("-", "1", '"a"', "true", "< 5", "[1..5]", "null", "not(1)", "? = n", "? instance of number", "[1, 2]")
 COLUMNS = (NUMBER_TESTS, NUMBER_TESTS, TEXT_TESTS, LOGIC_TESTS, ANY_TESTS, NUMBER_TESTS)
+DECLARED = {
+    "n": ("[-1..5]", "1, 2, [5..9]", "not(5)", "> 2.5", "abs(?) < 3", "null"),
+    "m": ("[0..9)", "not(null)", "2"),
+    "t": ('"a","b"', 'not("a")', '< "b"', "string length(?) < 2"),
+    "p": ("true", "true, false"),
+    "u": ('1, 2, "a"', "[1..5]", "? instance of number"),
+    "n * 2": ("[0..10]", "not(< 4)"),
+}
+"""Values that an input may be declared to have."""
 CONSTANTS = ('"approve"', '"review"', '"decline"', "1", "2.5", "-3", "null")
 OUTPUTS = (*CONSTANTS, "n", "n + m", "t", "[n, m]", "if p then 1 else n")
 
@@ -35,16 +44,20 @@ VALUES = st.tuples(
 )
 
 
+def input_clause(draw: st.DrawFn, name: str, kind: str) -> str:
+    """A column; one in a few declares its values."""
+    declared = draw(st.sampled_from(DECLARED[name])) if draw(st.integers(0, 5)) == 0 else ""
+    values = f"<inputValues><text>{escape(declared)}</text></inputValues>" if declared else ""
+    reference = f' typeRef="{kind}"' if kind else ""
+    return f"<input><inputExpression{reference}><text>{name}</text></inputExpression>{values}</input>"
+
+
 def _table(draw: st.DrawFn, outputs: Sequence[str], rules: int) -> str:
     policy = draw(st.sampled_from(POLICIES))
     width = draw(st.integers(1, 2))
     alone = policy == "COLLECT" and width == 1
     aggregation = draw(st.sampled_from(["", "SUM", "MIN", "MAX", "COUNT"])) if alone else ""
-    parts = [
-        f'<input><inputExpression typeRef="{kind}"><text>{name}</text></inputExpression></input>'
-        for name, kind in INPUTS
-    ]
-    parts.append("<input><inputExpression><text>n * 2</text></inputExpression></input>")
+    parts = [input_clause(draw, name, kind) for name, kind in (*INPUTS, ("n * 2", ""))]
     default = draw(st.booleans())
     for name in "xy"[:width]:
         parts.append(

@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from random_tables import input_clause
 
 from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.decisions.dmn.judge import judge_model
@@ -92,11 +93,7 @@ def tables(draw: st.DrawFn) -> bytes:
     aggregation = (
         draw(st.sampled_from(["", "SUM", "MIN", "MAX", "COUNT"])) if policy == "COLLECT" and width == 1 else ""
     )
-    inputs = "".join(
-        f'<input><inputExpression typeRef="{kind}"><text>{name}</text></inputExpression></input>'
-        for name, kind in INPUTS
-    )
-    inputs += "<input><inputExpression><text>n * 2</text></inputExpression></input>"
+    inputs = "".join(input_clause(draw, name, kind) for name, kind in (*INPUTS, ("n * 2", "")))
     outputs = ""
     default = draw(st.booleans())
     for name in "xy"[:width]:
@@ -138,3 +135,5 @@ def test_compiled_table_gives_what_the_judge_gives(xml: bytes, rows: list[tuple[
         given_values = {name: value for (name, _), value in zip(INPUTS, row, strict=True)}
         compiled, judged = policy.judge(given_values), judge_model(model, "d", given_values)
         assert repr((compiled.result, compiled.trace)) == repr((judged.result, judged.trace)), policy.source
+        outside = ["must be one of" in str(one) for one in compiled.diagnostics]
+        assert outside == ["must be one of" in str(one) for one in judged.diagnostics]

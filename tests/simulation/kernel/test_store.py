@@ -29,7 +29,8 @@ from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.kernel.seal import KeyRing
 from quanheng.kernel.snapshot import Snapshots
-from quanheng.testing.simulated_disk import PowerLost, SimulatedDisk, SimulatedFiles
+from quanheng.testing.simulated_disk import PowerLost, SimulatedDisk
+from quanheng.testing.simulated_files import SimulatedFiles
 
 SEEDS = 300
 SEEDS_LONG = 20_000

@@ -8,6 +8,7 @@ import pytest
 
 from quanheng.decisions.dmn import Model, compile_decision, read_model
 from quanheng.decisions.dmn.judge import judge_model
+from quanheng.feel.temporal import SECOND, DaysDuration
 
 
 def model_of(
@@ -23,6 +24,9 @@ def model_of(
     extra = f' aggregation="{aggregation}"' if aggregation else ""
     return read_model(
         f"""<definitions xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/" name="t" namespace="t">
+        <itemDefinition name="tGrade"><typeRef>string</typeRef><allowedValues><text>"a","b"</text></allowedValues>
+        </itemDefinition>
+        <itemDefinition name="tGrades" isCollection="true"><typeRef>tGrade</typeRef></itemDefinition>
         <inputData id="n" name="n"><variable name="n" typeRef="number"/></inputData>
         <decision id="d" name="d"><variable name="d"/>
         <informationRequirement><requiredInput href="#n"/></informationRequirement>
@@ -42,6 +46,22 @@ TWO = (
 )
 NUMBERS = [("< 10", "4"), ("> 5", "2.5"), ("7", "9")]
 PAIRS = [("> 0", "1", '"x"'), ("> 1", "2", '"x"'), ("> 2", "2", '"y"'), ("> 3", "3", '"y"')]
+
+SECOND_ALONE = '<output name="a"/><output name="b"><outputValues><text>"y","x"</text></outputValues></output>'
+DAY = 86_400 * SECOND
+
+
+def ranked(values: str, default: str = "") -> str:
+    """An output with priorities."""
+    otherwise = f"<defaultOutputEntry><text>{default}</text></defaultOutputEntry>" if default else ""
+    return f"<output><outputValues><text>{values}</text></outputValues>{otherwise}</output>"
+
+
+def default_of(kind: str, text: str, name: str = "") -> str:
+    """An output of a type, with a default."""
+    named = f' name="{name}"' if name else ""
+    return f'<output{named} typeRef="{kind}"><defaultOutputEntry><text>{text}</text></defaultOutputEntry></output>'
+
 
 # hit policy, aggregation, rules, outputs, input -> result, matched rules
 CASES = [
@@ -79,6 +99,34 @@ CASES = [
     ("COLLECT", "MAX", [("-", '"a"'), ("-", '"c"'), ("-", '"b"')], "<output/>", 0, "c", (1, 2, 3)),
     ("COLLECT", "SUM", [("-", "1"), ("-", "null")], "<output/>", 0, None, (1, 2)),
     ("COLLECT", "MIN", [("-", "1"), ("-", '"a"')], "<output/>", 0, None, (1, 2)),
+    ("COLLECT", "SUM", [("-", '"a"'), ("-", '"b"')], "<output/>", 0, None, (1, 2)),
+    ("COLLECT", "SUM", [("-", '"a"')], "<output/>", 0, None, (1,)),
+    ("COLLECT", "SUM", [("-", "true")], "<output/>", 0, None, (1,)),
+    ("COLLECT", "SUM", [("-", 'duration("P1D")'), ("-", 'duration("PT12H")')], "<output/>", 0, "P1DT12H", (1, 2)),
+    # An output without declared values does not rank; what is not declared, and null, come last.
+    ("PRIORITY", "", PAIRS, SECOND_ALONE, 3, {"a": 2, "b": "y"}, (1, 2, 3)),
+    ("OUTPUT ORDER", "", [*RULES[:2], ("7", "null")], VALUES, 7, ["big", "small", None], (1, 2, 3)),
+    # Priorities that are more than plain literals.
+    ("PRIORITY", "", [("-", "1"), ("-", "-1")], ranked("-1, 0, 1"), 0, -1, (1, 2)),
+    ("PRIORITY", "", [("-", '@"P1D"'), ("-", '@"P2D"')], ranked('@"P2D", @"P1D"'), 0, DaysDuration(2 * DAY), (1, 2)),
+    ("PRIORITY", "", [("-", '"x"'), ("-", "null")], ranked('null, "x"'), 0, None, (1, 2)),
+    ("PRIORITY", "", [("-", '"b"'), ("-", '"a"')], '<output typeRef="tGrade"/>', 0, "a", (1, 2)),
+    ("OUTPUT ORDER", "", [("-", '"b"'), ("-", '"a"')], '<output typeRef="tGrades"/>', 0, ["a", "b"], (1, 2)),
+    # A default is a value of the output's type; where hits are listed it stands for the whole list.
+    ("UNIQUE", "", [("> 5", "1")], default_of("number", "[7]"), 1, 7, ()),
+    ("UNIQUE", "", [("> 5", "1")], default_of("number", '"a"'), 1, None, ()),
+    ("PRIORITY", "", [("> 5", '"x"')], ranked('"x"', '"none"'), 1, "none", ()),
+    ("OUTPUT ORDER", "", [("> 5", '"x"')], ranked('"x"', '["none"]'), 1, ["none"], ()),
+    ("COLLECT", "SUM", [("> 5", "1")], default_of("number", "0"), 1, "0", ()),
+    (
+        "UNIQUE",
+        "",
+        [("> 5", "1", "2")],
+        f'<output name="a"/>{default_of("number", "3", "b")}',
+        1,
+        {"a": None, "b": 3},
+        (),
+    ),
 ]
 
 
@@ -110,6 +158,11 @@ def test_a_broken_hit_policy_is_null_and_says_which_rules(
     policy: str, rules: list[tuple[str, ...]], cause: str
 ) -> None:
     assert [one.cause for one in compile_decision(model_of(policy, rules), "d")([7]).diagnostics] == [cause]
+
+
+def test_a_sum_of_texts_says_so() -> None:
+    model = model_of("COLLECT", [("-", "1"), ("-", '"a"')], "<output/>", "SUM")
+    assert [one.cause for one in compile_decision(model, "d")([0]).diagnostics] == ["SUM cannot add string"]
 
 
 def test_min_of_different_kinds_says_so() -> None:

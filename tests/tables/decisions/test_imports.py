@@ -113,7 +113,17 @@ def test_a_model_that_is_not_at_hand_is_a_problem() -> None:
 def test_a_circle_is_a_problem() -> None:
     b = file("urn:b", "", m="urn:m")
     m = file("urn:m", decision("d", lit("1")), b="urn:b")
-    assert "models import each other in a circle; was urn:m -> urn:b" in problems(m, b=b, m=m)[0]
+    circle = "b.dmn: import m: models import each other in a circle; was urn:m -> urn:b -> urn:m; allowed: urn:b, urn:m"
+    assert problems(m, b=b, m=m) == [f"{circle}. Put what both need into a third file."]
+
+
+def test_a_namespace_of_two_files_is_a_problem() -> None:
+    m = file("urn:m", wanting("d", "a.greeting", "decision urn:a#greeting"), a="urn:a")
+    assert problems(m, a=A, b=A)[0] == (
+        "main.dmn: import a: several files have the namespace that is imported; was a.dmn, b.dmn; allowed: urn:a. "
+        "Give each file a namespace of its own."
+    )
+    assert both(of(m, strict=False, a=A, b=A), "d", {"person": ANN})[0].result == "hello Ann"  # the kit takes the first
 
 
 def test_too_many_imports_are_a_problem() -> None:

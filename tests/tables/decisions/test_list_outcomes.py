@@ -7,6 +7,7 @@ import pytest
 
 from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.decisions.dmn.judge import judge_model
+from quanheng.decisions.lists import Lists
 from quanheng.kernel.errors import DeclarationError
 
 HELD = {"blocked": {"d1", ""}, "seen": {"d2"}, "empty": set()}
@@ -136,3 +137,30 @@ def test_a_variable_named_list_goes_first():
     xml = MODEL.format(kind="string", box=LITERAL.format('device in list("blocked")')).replace('"device"', '"list"')
     with pytest.raises(DeclarationError, match="the name 'device' is not known here"):
         read_model(xml.encode(), "m.dmn", lists=HELD)
+
+
+class Asked:
+    """Lists of which it is known which hold something, as the platform gives them; the others are not asked."""
+
+    held = frozenset(name for name, values in HELD.items() if values)
+
+    def __call__(self, name: str, value: str) -> bool:
+        assert name in self.held
+        return held(name, value)
+
+
+@pytest.mark.parametrize(("text", "device", "result"), [one for one in EXPRESSIONS if "empty" not in one[0]])
+def test_an_expression_where_it_is_known_which_lists_hold_something(text, device, result):
+    assert both(LITERAL.format(text), device, lists=Asked()) == (result, [])
+
+
+@pytest.mark.parametrize(("device", "result"), [("d1", False), (None, None)])
+def test_an_empty_list_is_not_asked(device, result):
+    text = 'device in list("empty")'
+    policy = compile_decision(model(LITERAL.format(text)), "d")
+    assert policy.judge({"device": device}, None, Asked()).result is result
+    nobody = Lists().at(0, {})({name: (f"p.{name}", "text") for name in HELD})
+    assert (nobody.held, policy.judge({"device": device}, None, nobody).result) == (frozenset(), result)
+    asked = compile_decision(model(LITERAL.format(text), "Any"), "d")
+    assert asked.judge({"device": 5}, None, nobody).result is None
+    assert asked.judge({"device": ["d1"]}, None, nobody).result is False

@@ -128,8 +128,33 @@ def test_allowed_values_of_types_and_columns_are_respected() -> None:
     )
     assert [one.severity for one in check_model(read_model(model_of(N, declared), "p.dmn"))] == ["note"]
     wrong = declared.replace("[0..10]", "[0..")
-    message = "the values declared for the column 'n' do not parse, and are not used by the check"
-    assert message in str(check_model(read_model(model_of(N, wrong), "p.dmn")))
+    assert texts(check_model(read_model(model_of(N, wrong), "p.dmn")), "values") == [
+        (
+            "problem: p.dmn: line 1, d: the values declared for the column 'n' cannot be read as tests, so they are "
+            "not enforced. Correct <inputValues>."
+        )
+    ]
+
+
+def test_an_output_that_is_not_declared_is_named() -> None:
+    columns, rules = N, [("< 3", '"approve"'), ("3", '"refuse"'), ("4", '"refuse"'), ("> 4", "null")]
+    body = table("PRIORITY", columns, rules).replace(
+        "<output/>", '<output><outputValues><text>"decline", "approve"</text></outputValues></output>'
+    )
+    assert texts(check_model(read_model(model_of(columns, body), "p.dmn")), "values") == [
+        (
+            'warning: p.dmn: line 1, d: rules 2 and 3 give "refuse", which the output does not declare: it comes '
+            "after all that are declared. Correct the rule, or add the value to <outputValues>."
+        )
+    ]
+    unique = body.replace("PRIORITY", "UNIQUE").replace("<output>", '<output name="o">').replace('"approve"', '"app')
+    unique = unique.replace('<text>"app</text></outputEntry>', '<text>"approve"</text></outputEntry>')
+    assert texts(check_model(read_model(model_of(columns, unique), "p.dmn")), "values") == [
+        (
+            "warning: p.dmn: line 1, d: the values declared for the output 'o' cannot be read as tests, so they are "
+            "not used by the check. Correct <outputValues>."
+        )
+    ]
 
 
 def test_rules_behind_one_that_always_holds() -> None:

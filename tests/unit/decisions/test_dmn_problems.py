@@ -263,4 +263,4 @@ def test_a_business_knowledge_model_with_a_table() -> None:
 def test_an_import_of_another_language_is_a_problem_that_says_so() -> None:
     found = of_model('<import name="other" namespace="urn:other" importType="x"/>', decision(literal("n")))
     message = "p.dmn: import other: an import that is no DMN model is not read; was x. "
-    assert found == [message + "Hand the imported file over with the model, or put its elements into this file."]
+    assert found == [message + "Put its elements into a DMN file."]

@@ -51,10 +51,10 @@ def test_commas_in_texts_and_brackets_do_not_split():
 def test_the_book_of_a_model_holds_the_rules_that_are_asked_for():
     xml = next(content for name, content in starter_files("p").items() if name.endswith(".dmn"))
     definitions = read_model(xml, "p.dmn").definitions
-    assert [(one.table, one.number) for one in rule_book(definitions)] == [
+    assert [(one.table, one.number) for one in rule_book([definitions])] == [
         ("decline_reasons", 1), ("review_reasons", 1), ("review_reasons", 2),
     ]  # fmt: skip
-    book = rule_book(definitions, ["decline_reasons"])
+    book = rule_book([definitions], ["decline_reasons"])
     assert [one.text for one in book] == ['amount_minor: > amount_max_minor -> "amount_over_limit"']
     assert book.find("review_reasons", 7) == Rule("review_reasons", 7, (), (), "")
 

@@ -229,11 +229,11 @@ def test_a_reason_of_an_expression_is_said_to_be_so(engine):
     reply = decide(engine, LIMIT_MINOR + 700, customer="twelve")
     found = explain_decision(engine.reader, reply.decision)
     asker = Asker(engine.state.program, "shop", "shop.request")
-    from quanheng.past.versions import model_of
+    from quanheng.loading.policies import model_of
 
     given = {change.name: 1 for change in changeable_inputs(asker)}
     case = Case(
-        model_of(asker.pack, asker.declared), asker.flow.policy, given, lambda _: ("decline", ["own"]), ["approve", "decline"],
+        model_of(asker.pack, asker.declared.policy), asker.flow.policy, given, lambda _: ("decline", ["own"]), ["approve", "decline"],
         {"own": {"en": "Own.", "zh": "自有。"}}, {},
     )  # fmt: skip
     own = explain(case)
@@ -247,9 +247,9 @@ def test_the_search_ends_with_its_budget(engine):
     reply = decide(engine, LIMIT_MINOR + 700, customer="thirteen")
     found = explain_decision(engine.reader, reply.decision)
     asker = Asker(engine.state.program, "shop", "shop.request")
-    from quanheng.past.versions import model_of
+    from quanheng.loading.policies import model_of
 
-    model, policy = model_of(asker.pack, asker.declared), asker.flow.policy
+    model, policy = model_of(asker.pack, asker.declared.policy), asker.flow.policy
     given = dict.fromkeys((one.name for one in policy.inputs), 5) | {"amount_minor": 9, "amount_max_minor": 5}
     case = Case(
         model,

@@ -6,16 +6,17 @@ from __future__ import annotations
 import json
 import random
 
+import msgspec
 import pytest
 from shop import DAY_MS, T0, HandClock
 from test_governing import drafted, take
 
 from quanheng import recovery
-from quanheng.decisions.lists import CHANGE_ENTRIES_MAX, ListVerdict
+from quanheng.decisions.lists import CHANGE_ENTRIES_MAX, ListEvent, ListVerdict, entity_of
 from quanheng.engine import Engine
 from quanheng.events.intake import Request
 from quanheng.follower import write_snapshot
-from quanheng.kernel.errors import InputError, NotFound, NotPermitted
+from quanheng.kernel.errors import DeclarationError, InputError, NotFound, NotPermitted
 from quanheng.listing import AskedChange, history
 from quanheng.loading.files import read_pack
 from quanheng.loading.find import read_packs
@@ -24,6 +25,7 @@ from quanheng.past.backtest import Settings, backtest
 from quanheng.past.explaining import explain_decision
 from quanheng.past.versions import Asked
 from quanheng.replay import replay
+from quanheng.state import LIST_CHANGED
 
 
 def opened(folder, clock=None, **options) -> Engine:
@@ -169,7 +171,7 @@ def test_with_four_eyes_a_change_waits_for_another_person(engine):
     assert engine.lists.sizes()["waiting"] == [
         {
             "offset": done["offset"], "list": "card_fraud.blocked_devices", "change": "add", "entries": 1,
-            "actor": "ann", "reason": "stolen", "until": "2026-07-14T10:00:00.000Z",
+            "complete": True, "actor": "ann", "reason": "stolen", "until": "2026-07-14T10:00:00.000Z",
         }
     ]  # fmt: skip
     assert engine.lists.entries(str(done["offset"]))["shown"] == [{"value": "d1"}]
@@ -319,3 +321,131 @@ def test_an_explanation_knows_the_lists_of_then(engine):
     found = explain_decision(engine.reader, declined.decision)
     assert found.outcome == "decline"
     assert next(one.code for one in found.reasons) == "device_blocked"
+
+
+# Parts of one change
+
+
+def part(engine, *values, first=None, more=True, **told):
+    return change(engine, *values, first=first, more=more, **told)
+
+
+def test_a_change_in_parts_waits_as_one_and_is_approved_once_all_have_come(engine):
+    engine.four_eyes = True
+    first = part(engine, "d1", "d2", for_ms=DAY_MS, reason="stolen")["offset"]
+    assert not listed(engine, "p1", "d1")  # A decision between the parts.
+    assert part(engine, "d3", first=first)["offset"] == first
+    [waiting] = engine.lists.sizes()["waiting"]
+    assert (waiting["offset"], waiting["entries"], waiting["complete"]) == (first, 3, False)
+    with pytest.raises(InputError, match=r"the change is not complete: parts of it have not come.* if it was broken off"):
+        engine.lists.judge(ListVerdict(first, True, "bob"))
+    part(engine, "d4", first=first, more=False)
+    engine.lists.judge(ListVerdict(first, True, "bob"))
+    assert [listed(engine, f"q{device}", device) for device in ("d1", "d3", "d4", "d5")] == [True, True, True, False]
+    found = engine.lists.find("blocked_devices", "d4")
+    assert (found["reason"], found["until"]) == ("stolen", "2026-01-16T10:00:00.000Z")  # As its first part has it.
+    assert engine.state.digest() == fresh(engine)
+
+
+def test_a_change_that_was_broken_off_can_be_rejected(engine):
+    engine.four_eyes = True
+    first = part(engine, "d1")["offset"]
+    engine.lists.judge(ListVerdict(first, False, "bob", "the file broke off"))
+    assert engine.lists.sizes()["waiting"] == []
+    with pytest.raises(InputError, match="there is no change to go on with"):
+        part(engine, "d2", first=first)
+
+
+def test_only_an_open_change_of_the_same_person_and_list_goes_on(engine):
+    first = part(engine, "d1")["offset"]
+    reply = pay(engine, "p2")
+    for told in (
+        {"first": first, "actor": "bob"},
+        {"first": first, "change": "remove"},
+        {"first": first, "name": "watched_terminals"},
+        {"first": reply.offset},
+        {"first": 10_000},
+        {"first": change(engine, "d7")["offset"]},
+    ):
+        with pytest.raises(InputError, match=r"there is no change to go on with.*of which more was announced"):
+            part(engine, "d2", **told)
+    assert part(engine, "d2", first=first, more=False)["waiting"] is False
+
+
+def test_a_change_in_parts_comes_into_force_as_one(engine):
+    """Also where nobody else is asked: with its last part, in the same durable batch."""
+    first = part(engine, "d1", reason="stolen")["offset"]
+    assert part(engine, "d2", first=first)["waiting"] is True
+    assert not listed(engine, "p1", "d1")
+    assert part(engine, "d3", first=first, more=False)["waiting"] is False
+    assert [listed(engine, f"q{device}", device) for device in ("d1", "d2", "d3")] == [True, True, True]
+    assert engine.lists.sizes()["waiting"] == []
+    told = [(one["change"], one["of"]) for one in history(engine.reader)]
+    assert told == [("add", first)] * 3 + [("approve", first)]
+    assert engine.state.digest() == fresh(engine)
+
+
+# What a list is of
+
+
+def of_texts():
+    files = dict(read_packs()["card_fraud"].files)
+    files["lists.toml"] = files["lists.toml"].replace(b'of      = "party.device"', b'of      = "text"')
+    return read_pack(files, "card_fraud")
+
+
+def test_what_a_list_is_of_stays_while_it_holds_entries_or_changes_wait(engine, clock):
+    change(engine, "d1", for_ms=DAY_MS)
+    told = (
+        "card_fraud/lists.toml: list.blocked_devices.of: the list holds entries, or changes of it wait, so what it is "
+        "of stays as it is; was text; allowed: party.device. Declare a list of another name; or remove its entries and "
+        "judge the changes that wait first."
+    )
+    with pytest.raises(DeclarationError) as caught:
+        engine.activate([of_texts()])
+    assert [str(one) for one in caught.value.problems] == [told]
+    change(engine, "d1", change="remove")
+    proposed = engine.propose([of_texts()])  # Nothing hinders it now; then a change comes in between.
+    engine.four_eyes = True
+    waiting = change(engine, "d2")
+    engine.four_eyes = False
+    with pytest.raises(DeclarationError, match="what it is of stays as it is"):
+        engine.put_in_force(proposed)
+    engine.lists.judge(ListVerdict(waiting["offset"], False, "bob", "no"))
+    prepared = engine.lists.prepare(AskedChange("blocked_devices", "add", ["d3"], "ann"))
+    engine.put_in_force(proposed)
+    with pytest.raises(InputError, match="other packs were put in force meanwhile"):
+        engine.lists.change(prepared, False)
+    change(engine, "d1")
+    assert listed(engine, "p1", "d1")
+    assert engine.state.digest() == fresh(engine)
+
+
+def test_entries_that_have_expired_do_not_hold_a_list_to_what_it_is_of(engine, clock):
+    change(engine, "d1", for_ms=DAY_MS)
+    clock.now_ms += 2 * DAY_MS
+    pay(engine, "p1")
+    engine.activate([of_texts()])
+    assert engine.lists.sizes()["lists"][0]["of"] == "text"
+
+
+def test_texts_of_a_list_that_no_person_stands_behind_are_sealed_together(engine):
+    engine.activate([of_texts()])
+    done = change(engine, "d1", "d2", "d3")
+    record = engine.log.record(done["offset"])
+    assert record.payload.count(b"d1") == 0
+    assert [one["value"] for one in engine.lists.entries("blocked_devices")["shown"]] == ["d1", "d2", "d3"]
+    change(engine, "d2", change="remove")
+    assert [one["value"] for one in engine.lists.entries("blocked_devices")["shown"]] == ["d1", "d3"]
+
+
+def test_texts_that_were_sealed_one_by_one_are_still_read(engine):
+    """As lists of texts were kept at first."""
+    engine.activate([of_texts()])
+    name, ring = "card_fraud.blocked_devices", engine.ring
+    key, shared = ring.pseudonym(entity_of(name, "text"), "d9"), ring.pseudonym("list", name)
+    [text] = ring.seal_many([shared], [name.encode() + b"\0" + key], [b"d9"])
+    sealed = msgspec.Raw(msgspec.json.encode([b"l" + text]))
+    engine.writer.record(LIST_CHANGED, ListEvent(name, "text", "add", engine.state.head, key, "ann", sealed=sealed))
+    assert [one["value"] for one in engine.lists.entries("blocked_devices")["shown"]] == ["d9"]
+    assert listed(engine, "p1", "d9")

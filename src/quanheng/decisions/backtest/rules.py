@@ -67,16 +67,16 @@ class RuleBook:
         return self.rules.get((table, number)) or Rule(table, number, (), (), "")
 
 
-def rule_book(definitions: Definitions, wanted: Sequence[str] | None = None) -> RuleBook:
+def rule_book(files: Sequence[Definitions], wanted: Sequence[str] | None = None) -> RuleBook:
     """The rules of a model's decisions that are tables.
 
     Parameters
     ----------
-    definitions : of a checked model
+    files : of a checked model; of decisions with one name, traces mean that of the first file
     wanted : names of decisions; default: all
     """
     rules = []
-    for decision in definitions.decisions:
+    for decision in (one for definitions in reversed(files) for one in definitions.decisions):
         table = decision.expression
         if not isinstance(table, Table) or (wanted is not None and decision.name not in wanted):
             continue

@@ -19,13 +19,15 @@ Kind = Literal[
     "redundant",
     "unused",
     "empty",
+    "values",
     "undecided",
     "limit",
 ]
 """overlap, conflict : UNIQUE rules that hold together; ANY rules that hold together and differ
 gap : an input that no rule covers; never, masked : a rule that no input satisfies, or that others always hide
 duplicate, redundant : a rule that is there twice, or changes nothing; unused : a column that no rule tests
-empty : a table without a rule; undecided : what could not be checked; limit : where the search stopped"""
+empty : a table without a rule; values : declared values that cannot be read, or that a rule's output is not among
+undecided : what could not be checked; limit : where the search stopped"""
 Severity = Literal["problem", "warning", "note"]
 LISTED_MAX = 8
 """Rules, or stretches of rules, that one sentence names."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,8 +13,9 @@ from quanheng.decisions.dmn import model as m
 from quanheng.decisions.dmn.build import Model
 from quanheng.decisions.dmn.tables import TableNode
 from quanheng.feel import tree
+from quanheng.feel.judge import Judge
+from quanheng.feel.operators import single
 from quanheng.feel.parser import Parser
-from quanheng.feel.scope import Variable
 from quanheng.feel.types import ANY, ContextType, FeelType
 from quanheng.kernel.errors import ExpressionError
 
@@ -117,7 +118,7 @@ class Grid:
         self.everything = (1 << self.count) - 1
         self.doubts: list[Doubt] = []
         self.strange: list[str] = []
-        """Columns whose declared values do not parse."""
+        """Columns whose declared values cannot be read."""
         by_slot: dict[int, list[int]] = {}
         for column, clause in enumerate(node.inputs):
             by_slot.setdefault(clause.slot, []).append(column)
@@ -139,7 +140,7 @@ class Grid:
                     if id(test) not in known:
                         known[id(test)] = reading.condition(test)
                     tests[number].append((column, known[id(test)]))
-        allowed = [*source.allowed, *(one for column in columns if (one := self._declared(slot, column, source.type)))]
+        allowed = [*source.allowed, *(one for column in columns if (one := self._declared(slot, column)))]
         try:
             axis = axes.Axis(source.type, [*known.values(), *allowed])
         except axes.Undecidable:
@@ -177,20 +178,24 @@ class Grid:
         for number, row in enumerate(tests):
             self.doubts += [Doubt(number, column, why) for column, one in row if (why := c.unclear(one))]
 
-    def _declared(self, slot: int, column: int, kind: FeelType) -> c.Condition | None:
+    def _declared(self, slot: int, column: int) -> c.Condition | None:
         """What <inputValues> of a column says; null is never excluded by it."""
-        text = self.box.inputs[column].allowed
-        if not text:
+        allowed = self.node.inputs[column].allowed
+        if allowed is None:
+            if self.box.inputs[column].allowed not in ("", "-"):
+                self.strange.append(self.box.inputs[column].label)
             return None
+        return c.Reading({slot}).condition(allowed)
+
+    def tests(self, text: str) -> Callable[[object], bool] | None:
+        """Whether a value passes unary tests; None for no tests, and for what cannot be read as such."""
         scope = self.model.scope.inner()
-        scope.bind("?", kind, slot)
         try:
-            parser = Parser(text, scope, "", self.model.strict, self.model.types.known)
-            node = parser.unary_tests(Variable("?", slot, kind))
+            subject = scope.bind("?", ANY)
+            node = Parser(text, scope, "", self.model.strict, self.model.types.known).unary_tests(subject)
         except ExpressionError:
-            self.strange.append(self.box.inputs[column].label)
             return None
-        return c.Either((c.Compared("=", None), c.Reading({slot}).condition(node)))
+        return (lambda value: single(Judge().value(node, {subject.slot: value})) is True) if text else None
 
     # -- what findings need
 

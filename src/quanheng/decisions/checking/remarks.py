@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from quanheng.decisions.checking import conditions as c
 from quanheng.decisions.checking.findings import Finding, Kind, Severity, listed
 from quanheng.decisions.checking.grid import Grid
+from quanheng.feel.constants import constant_of
 from quanheng.feel.literals import literal
 from quanheng.feel.operators import equal
 
@@ -30,7 +30,7 @@ class Table:
             self._twins[key] = self._twins.get(key, 0) | 1 << rule
 
     def _given(self, rule: int) -> tuple[object, ...] | None:
-        found = [c.constant_of(one) for one in self.grid.node.rules[rule].outputs]
+        found = [constant_of(one) for one in self.grid.node.rules[rule].outputs]
         return tuple(value for value, _ in found) if all(known for _, known in found) else None
 
     def _key(self, rule: int) -> object:
@@ -83,8 +83,9 @@ def plain(table: Table) -> Iterator[Finding]:
             message = f"no rule tests the column {clause.label!r}"
             yield table.finding("unused", "note", message, "Remove the column, or write its tests.")
     for label in grid.strange:
-        message = f"the values declared for the column {label!r} do not parse, and are not used by the check"
-        yield table.finding("undecided", "warning", message, "Correct <inputValues>.")
+        message = f"the values declared for the column {label!r} cannot be read as tests, so they are not enforced"
+        yield table.finding("values", "problem", message, "Correct <inputValues>.")
+    yield from _undeclared(table)
     if grid.doubts:
         yield _doubts(table)
     for rule in range(grid.count):
@@ -95,6 +96,29 @@ def plain(table: Table) -> Iterator[Finding]:
             ]
             message = f"rule {rule + 1} can never hold: no value that is allowed satisfies {' and '.join(texts)}"
             yield table.finding("never", "warning", message, "Correct the cell, or remove the rule.", [rule])
+
+
+def _undeclared(table: Table) -> Iterator[Finding]:
+    """Rules that give a constant that their output does not declare: under PRIORITY it comes after all that are."""
+    grid = table.grid
+    last = table.policy in ("PRIORITY", "OUTPUT ORDER")
+    for output, clause in enumerate(grid.box.outputs):
+        name = f"the output {clause.name!r}" if clause.name else "the output"
+        test = grid.tests(clause.allowed)
+        if clause.allowed and test is None:
+            message = f"the values declared for {name} cannot be read as tests, so they are not used by the check"
+            yield table.finding("values", "warning", message, "Correct <outputValues>.")
+        rules: dict[str, list[int]] = {}
+        for rule, given in enumerate(table.outputs):
+            value = None if given is None else given[output]
+            if test is not None and value is not None and not test(value):
+                rules.setdefault(grid.box.rules[rule].outputs[output], []).append(rule)
+        for text, those in rules.items():
+            gives = f"rule {those[0] + 1} gives" if len(those) == 1 else f"rules {listed([n + 1 for n in those])} give"
+            message = f"{gives} {text}, which {name} does not declare"
+            message += ": it comes after all that are declared" if last else ""
+            cure = "Correct the rule, or add the value to <outputValues>."
+            yield table.finding("values", "warning", message, cure, those)
 
 
 def _doubts(table: Table) -> Finding:

@@ -12,6 +12,7 @@ from quanheng.decisions.dmn.model import Decision, InputData
 from quanheng.decisions.dmn.tables import TableNode
 from quanheng.decisions.dmn.types import Constraint
 from quanheng.feel import tree
+from quanheng.feel.constants import constant_of
 from quanheng.feel.types import ANY, ContextType, FeelType
 
 MULTIPLE = frozenset({"COLLECT", "RULE ORDER", "OUTPUT ORDER"})
@@ -102,7 +103,7 @@ class Sources:
             return None if then is None or otherwise is None else (*then, *otherwise)
         if isinstance(node, TableNode):
             return self._table_results(node, names)
-        value, known = c.constant_of(node) if not names else (None, False)
+        value, known = constant_of(node) if not names else (None, False)
         return (value,) if known and not isinstance(value, list | dict) else None
 
     def _table_results(self, node: TableNode, names: Sequence[str]) -> tuple[object, ...] | None:

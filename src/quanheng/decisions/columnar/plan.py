@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from quanheng.decisions.dmn.allowed import AllowedNode, unwrapped
 from quanheng.decisions.dmn.build import Model
-from quanheng.decisions.dmn.index import KINDS, Index, index_of, silent
+from quanheng.decisions.dmn.index import KINDS, Column, Index, Usable, column_of, index_of, silent
 from quanheng.decisions.dmn.model import Decision, InputData, Knowledge, Service
 from quanheng.decisions.dmn.table_code import constant_row
 from quanheng.decisions.dmn.tables import TableNode, free_slots
@@ -38,6 +38,8 @@ class TablePlan:
     """A table over columns: `index` places the inputs, `tests` are the conditions between variables.
 
     tests : each distinct condition with the positions of the rules that ask it
+    limits : inputs that constants limit: rules are let through where a value is among those declared
+    limiting : other conditions that an input must meet
     computed : inputs that are expressions, by slot; row code computes them
     rows : the outputs of each rule, constants; `default` where none matches
     checked : row code checks the result: its declared type, its allowed values
@@ -47,6 +49,8 @@ class TablePlan:
     checked: bool
     index: Index
     tests: tuple[tuple[tree.Node, tuple[int, ...]], ...]
+    limits: tuple[Column, ...]
+    limiting: tuple[tree.Node, ...]
     computed: tuple[tuple[int, tree.Node], ...]
     rows: tuple[object, ...]
     default: object
@@ -109,7 +113,8 @@ def _table(name: str, node: tree.Node, modes: list[Mode]) -> TablePlan | None:
         modes.append(Mode(name, "", "rows", "an expression, not a table"))
         return None
     index = index_of(inner)
-    kept = [*_loud(inner, index), *_varying(inner)]
+    limits, limiting = _limits(inner)
+    kept = [*_loud(inner, index, limiting), *_varying(inner)]
     if kept:
         modes.append(Mode(name, "", "rows", "it has cells or outputs that columns do not offer"))
         modes += [Mode(name, part, "rows", why) for part, why in kept]
@@ -125,12 +130,26 @@ def _table(name: str, node: tree.Node, modes: list[Mode]) -> TablePlan | None:
     default = constant_row(inner, inner.defaults) if inner.defaults else (None,)
     assert default is not None
     distinct = tuple((test, tuple(positions)) for test, positions in tests.values())
-    return TablePlan(inner, bool(checks), index, distinct, computed, rows, default[0])
+    return TablePlan(inner, bool(checks), index, distinct, limits, limiting, computed, rows, default[0])
 
 
-def _loud(node: TableNode, index: Index) -> list[tuple[str, str]]:
-    """Cells that neither the index nor a comparison of columns answers."""
+def _limits(node: TableNode) -> tuple[tuple[Column, ...], tuple[tree.Node, ...]]:
+    """The declared values of inputs: as places among constants, and the conditions that are no such."""
+    placed, others = [], []
+    for clause in node.inputs:
+        if clause.allowed is not None:
+            cell = Usable(clause.slot, clause.type).cell(clause.allowed)
+            if cell is None:
+                others.append(clause.allowed)
+            else:
+                placed.append(column_of(clause.slot, clause.type, [(0, cell)], 1))
+    return tuple(placed), tuple(others)
+
+
+def _loud(node: TableNode, index: Index, limiting: Sequence[tree.Node]) -> list[tuple[str, str]]:
+    """Cells and limits that neither the index nor a comparison of columns answers."""
     found = [test for rest in index.rests for test in rest.tests if not _comparable(test)]
+    found += [test for test in limiting if not _comparable(test)]
     distinct = {id(test): test for test in found}.values()
     return [(_title(test, "a cell"), "neither a constant nor a comparison of inputs") for test in distinct]
 

@@ -21,6 +21,10 @@ OnList = Callable[[str, Known], Mask]
 """Which rows of a column of texts are on the list of that name, each row at its own moment."""
 
 
+REFUSED = -1
+"""Stands for a set of hits where an input is outside its declared values: no rule is asked."""
+
+
 class Unfit(Exception):
     """Internal: the columns of this frame cannot be compared exactly, so row code judges the table."""
 
@@ -46,18 +50,33 @@ def evaluate(
     for test, positions in plan.tests:
         asking = sum(1 << (len(plan.rows) - 1 - position) for position in positions)
         parts.append((tests.decided(test)[0].astype(np.uint8), [every & ~asking, every]))
-    combined = combine([(codes, len(rules)) for codes, rules in parts], rows)
+    limits = limits_of(plan, known, tests)
+    combined = combine([(codes, len(rules)) for codes, rules in [*parts, *limits]], rows)
     sets = [every] * len(combined.rows)
     for codes, rules in parts:
         shown = codes[combined.rows].tolist()
         sets = [one & rules[code] for one, code in zip(sets, shown, strict=True)]
+    for codes, within in limits:
+        shown = codes[combined.rows].tolist()
+        sets = [one if within[code] else REFUSED for one, code in zip(sets, shown, strict=True)]
     return concluded(plan, combined.codes, sets)
+
+
+def limits_of(plan: TablePlan, known: KnownSlots, tests: Tests) -> list[tuple[Codes, list[int]]]:
+    """Per limit of an input its codes, and by code whether the value is among those declared (1) or not (0)."""
+    found = []
+    for column in plan.limits:
+        places = known[column.slot].places(column)
+        if places is None:
+            raise Unfit
+        found.append(places)
+    return found + [(tests.decided(test)[0].astype(np.uint8), [0, 1]) for test in plan.limiting]
 
 
 def concluded(plan: TablePlan, codes: Codes, sets: list[int]) -> tuple[Values, Coded]:
     """Sets of hits to results: what many combinations have in common is concluded once."""
     if plan.node.policy == "FIRST":
-        sets = [one and 1 << (one.bit_length() - 1) for one in sets]
+        sets = [1 << (one.bit_length() - 1) if one > 0 else one for one in sets]
     number: dict[int, int] = {}
     again = np.array([number.setdefault(one, len(number)) for one in sets], dtype=np.int64)
     results, matched = [], []
@@ -71,6 +90,8 @@ def concluded(plan: TablePlan, codes: Codes, sets: list[int]) -> tuple[Values, C
 
 def conclusion(plan: TablePlan, hits: int) -> tuple[object, tuple[int, ...]]:
     """(result, matched rules) of one set of hits, as the hit policy has it."""
+    if hits == REFUSED:
+        return None, ()
     node: TableNode = plan.node
     positions = list(each_rule(hits, len(plan.rows)))
     rules = [position + 1 for position in positions]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from quanheng.decisions.dmn import model as m
 from quanheng.decisions.dmn.allowed import AllowedNode
-from quanheng.decisions.dmn.tables import RuleNode, TableInputNode, TableNode
+from quanheng.decisions.dmn.table_boxes import TableBoxes
 from quanheng.decisions.dmn.types import TypeTable
 from quanheng.feel import check, tree
 from quanheng.feel.functions.registry import accepts
@@ -26,10 +26,8 @@ from quanheng.feel.types import (
 )
 from quanheng.kernel.errors import ExpressionError, Problem
 
-MULTIPLE = frozenset({"COLLECT", "RULE ORDER", "OUTPUT ORDER"})
 
-
-class BoxBuilder:
+class BoxBuilder(TableBoxes):
     """Builds the tree of one element; `name` is the element's."""
 
     def __init__(
@@ -224,152 +222,6 @@ class BoxBuilder:
             copied = slot is not None and tree.keeps(body, slot)
             return tree.For(ListType(body.type), 0, iterators, body, slot, copied)
         return tree.Quantified(BOOLEAN, 0, box.kind == "every", iterators, body)
-
-    # -- tables
-
-    def table(self, box: m.Table, part: str) -> tree.Node:
-        inputs: list[TableInputNode] = []
-        subjects: list[Variable] = []
-        for clause in box.inputs:
-            node, subject = self.clause(clause)
-            inputs.append(node)
-            subjects.append(subject)
-        kinds = [self.output_kind(box, output) for output in box.outputs]
-        rules = tuple(self.rule(number, rule, subjects, box, kinds) for number, rule in enumerate(box.rules, 1))
-        names = tuple(output.name for output in box.outputs) if len(box.outputs) > 1 else ()
-        defaults = [output.default for output in box.outputs]
-        default_nodes: tuple[tree.Node, ...] = ()
-        if any(defaults):
-            pairs = zip(defaults, box.outputs, strict=True)
-            default_nodes = tuple(self.parse(text or "null", output.at, "default output") for text, output in pairs)
-        ranks = tuple(self.ranks(box, output, kind) for output, kind in zip(box.outputs, kinds, strict=True))
-        kind = self.table_kind(box, names, rules, default_nodes)
-        return TableNode(
-            kind,
-            0,
-            part or self.name,
-            box.hit_policy,
-            box.aggregation,
-            tuple(inputs),
-            rules,
-            names,
-            default_nodes,
-            ranks,
-        )
-
-    def clause(self, clause: m.TableInput) -> tuple[TableInputNode, Variable]:
-        """The value a column tests: a variable that exists already, or a new one."""
-        node = self.parse(clause.expression, clause.at, f"input {clause.label!r}")
-        declared = self.kind(clause.type_ref, clause.at)
-        value = self.typed(node, declared, clause.at, f"the input {clause.label!r}")
-        if isinstance(value, tree.Name):
-            return TableInputNode(value.type, 0, value.slot, None), Variable("?", value.slot, value.type)
-        variable = Variable("?", self.scope.new_slot(), value.type)
-        return TableInputNode(value.type, 0, variable.slot, value), variable
-
-    def rule(
-        self, number: int, rule: m.TableRule, subjects: Sequence[Variable], box: m.Table, kinds: Sequence[FeelType]
-    ) -> RuleNode:
-        tests, columns = [], []
-        for column, (text, subject) in enumerate(zip(rule.tests, subjects, strict=False)):
-            test = self.cell(text, subject, rule.at, f"rule {number}, {box.inputs[column].label!r}")
-            if not (isinstance(test, tree.Const) and test.value is True):
-                tests.append(test)
-                columns.append(column)
-        outputs = []
-        for text, output, kind in zip(rule.outputs, box.outputs, kinds, strict=False):
-            what = f"rule {number}, output {output.name!r}" if output.name else f"rule {number}, output"
-            if not text:
-                self.problem(rule.at, f"{what} is empty", "", "an expression", "Write null where no value is meant.")
-            outputs.append(self.typed(self.parse(text or "null", rule.at, what), kind, rule.at, what))
-        return RuleNode(ANY, 0, number, tuple(tests), tuple(columns), tuple(outputs))
-
-    def cell(self, text: str, subject: Variable, at: int, part: str) -> tree.Node:
-        """One input entry; equal texts over equal columns share one tree."""
-        key = (text, subject.type, subject.slot)
-        if key in self._cells:
-            return self._cells[key]
-        scope = self.scope.inner()
-        scope.bind("?", subject.type, subject.slot)
-        try:
-            parser = Parser(text, scope, self.part(part), self.strict, self.types.known)
-            node = parser.unary_tests(subject)
-        except ExpressionError as error:
-            node = self.failed(error, at, text)
-        if not isinstance(node, tree.Const):
-            node = tree.Sourced(node.type, node.at, node, self.part(part), text)
-        self._cells[key] = node
-        return node
-
-    def output_kind(self, box: m.Table, output: m.TableOutput) -> FeelType:
-        """Declared type of one output: its own, else what the table's type says about it."""
-        kind = self.kind(output.type_ref, output.at)
-        whole = self.kind(box.type_ref, box.at)
-        if kind == ANY and output.name and len(box.outputs) > 1:
-            inner = whole.item if isinstance(whole, ListType) else whole
-            kind = (inner.field(output.name) if isinstance(inner, ContextType) else None) or ANY
-        # An output that is declared as a list in a table that lists its hits: the type is that of the whole result.
-        if isinstance(kind, ListType) and box.hit_policy in MULTIPLE and len(box.outputs) == 1:
-            return ANY
-        return kind
-
-    def ranks(self, box: m.Table, output: m.TableOutput, kind: FeelType) -> tuple[object, ...]:
-        """The declared values of an output, highest priority first."""
-        if box.hit_policy not in ("PRIORITY", "OUTPUT ORDER"):
-            return ()
-        constraint = self.types.constraint(output.type_ref)
-        test: tree.Node | None = constraint.test if constraint is not None else None
-        if output.allowed:
-            test = self.cell(output.allowed, Variable("?", self.scope.new_slot(), kind), output.at, "output values")
-        values = tuple(value for part in _alternatives(test) for value in _constant(part))
-        if self.strict and not values and not any(one.allowed for one in box.outputs):
-            self.problem(
-                output.at,
-                f"the hit policy {box.hit_policy} needs the output values in order of priority",
-                "",
-                "",
-                'Add <outputValues><text>"decline","review","approve"</text></outputValues>.',
-            )
-        return values
-
-    @staticmethod
-    def table_kind(
-        box: m.Table, names: tuple[str, ...], rules: tuple[RuleNode, ...], defaults: tuple[tree.Node, ...]
-    ) -> FeelType:
-        rows = [rule.outputs for rule in rules] + ([defaults] if defaults and box.hit_policy not in MULTIPLE else [])
-        columns = [join(*(row[i].type for row in rows if len(row) > i)) for i in range(len(box.outputs))]
-        kind: FeelType = ANY
-        if names:
-            kind = ContextType(tuple(zip(names, (ANY if one == NULL else one for one in columns), strict=True)))
-        elif columns:
-            kind = ANY if columns[0] == NULL else columns[0]
-        if box.aggregation == "COUNT":
-            return NUMBER
-        if box.hit_policy in MULTIPLE and not box.aggregation:
-            return (
-                join(ListType(kind), defaults[0].type)
-                if defaults and not names
-                else ANY
-                if defaults
-                else ListType(kind)
-            )
-        return kind
-
-
-def _alternatives(test: tree.Node | None) -> tuple[tree.Node, ...]:
-    if isinstance(test, tree.Sourced):
-        return _alternatives(test.value)
-    if isinstance(test, tree.Or):
-        return test.parts
-    return () if test is None else (test,)
-
-
-def _constant(test: tree.Node) -> tuple[object, ...]:
-    if isinstance(test, tree.Compare) and test.op == "=" and isinstance(test.right, tree.Const):
-        return (test.right.value,)
-    if isinstance(test, tree.Test) and isinstance(test.against, tree.Const):
-        return (test.against.value,)
-    return ()
 
 
 _BUILDERS: dict[type[m.Boxed], str] = {

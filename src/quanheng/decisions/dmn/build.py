@@ -45,6 +45,13 @@ class Model:
     """The name under which a caller gives each input, by element id."""
 
     @property
+    def files(self) -> tuple[Definitions, ...]:
+        """The file itself, then every file that it imports, directly or not, as far as elements of it are known."""
+        imported = {id(one.definitions): one.definitions for one in self.origins.values()}
+        imported.pop(id(self.definitions), None)
+        return (self.definitions, *imported.values())
+
+    @property
     def decisions(self) -> tuple[str, ...]:
         """Names of the decisions, in the order of the file."""
         return tuple(one.name for one in self.definitions.decisions)

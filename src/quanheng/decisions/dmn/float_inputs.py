@@ -11,8 +11,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from quanheng.decisions.dmn.build import Model
 from quanheng.decisions.dmn.model import InputData
+from quanheng.decisions.dmn.tables import TableInputNode
 from quanheng.decisions.policy import PolicyInput
-from quanheng.feel import py
+from quanheng.feel import py, tree
 from quanheng.feel.floats import FloatUses, float_uses
 from quanheng.feel.types import NUMBER
 from quanheng.kernel.errors import InputError
@@ -49,8 +50,17 @@ class FloatSlots:
 
 
 def float_inputs(model: Model, target: str, names: Collection[str]) -> FloatSlots:
-    """Look at what the decision with the id `target` requires. An input with allowed values stays exact."""
+    """Look at what the decision with the id `target` requires. An input with allowed values stays exact, and so does one
+    whose values a table declares: a refusal shows the value.
+    """
     needed = model.required(target)
+    trees = [model.trees[one] for one in needed if not isinstance(model.elements[one], InputData)]
+    declared = {
+        node.slot
+        for one in trees
+        for node in tree.walk(one)
+        if isinstance(node, TableInputNode) and node.allowed is not None
+    }
     slots = {
         model.variables[one.id].slot: ""
         for one in model.inputs()
@@ -58,8 +68,8 @@ def float_inputs(model: Model, target: str, names: Collection[str]) -> FloatSlot
         and model.input_names[one.id] in names
         and model.variables[one.id].type is NUMBER
         and model.constraint(one) is None
+        and model.variables[one.id].slot not in declared
     }
-    trees = [model.trees[one] for one in needed if not isinstance(model.elements[one], InputData)]
     return FloatSlots(slots, float_uses(trees, slots))
 
 

@@ -12,6 +12,11 @@ from quanheng.feel.limits import LIMITS
 from quanheng.feel.scope import Scope
 from quanheng.kernel.errors import Problem
 
+_CURE_MISSING = "Hand the imported file over with the model (in a pack: policies/ of it or of a pack it requires)."
+_CURE_CIRCLE = "Put what both need into a third file."
+_CURE_SEVERAL = "Give each file a namespace of its own."
+_CURE_KIND = "Put its elements into a DMN file."
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -40,7 +45,7 @@ class Gatherer:
         self.files, self.problems, self.strict, self.root = files, problems, strict, root
         self.origins: dict[str, Origin] = {}
         self._open: list[str] = []
-        self._read: dict[str, Definitions] | None = None
+        self._read: dict[str, list[Definitions]] | None = None
 
     def origin(self, definitions: Definitions) -> Origin:
         """The origin of a file, after those it imports."""
@@ -58,27 +63,31 @@ class Gatherer:
     def imported(self, definitions: Definitions, one: Import) -> Origin | None:
         if one.kind and one.kind not in NAMESPACES:
             if self.strict:
-                self.problem(definitions, one, "an import that is no DMN model is not read", one.kind)
+                self.problem(definitions, one, "an import that is no DMN model is not read", one.kind, _CURE_KIND)
             return None
         if one.namespace in self.origins:
             return self.origins[one.namespace]
         if one.namespace in self._open:
-            self.problem(definitions, one, "models import each other in a circle", " -> ".join(self._open))
+            circle = " -> ".join([*self._open[self._open.index(one.namespace) :], one.namespace])
+            self.problem(definitions, one, "models import each other in a circle", circle, _CURE_CIRCLE)
             return None
-        found = self.available().get(one.namespace)
-        if found is None or len(self.origins) + len(self._open) > LIMITS.model_imports:
-            what = (
-                "the imported model is not at hand"
-                if found is None
-                else f"more than {LIMITS.model_imports} models are imported"
-            )
-            self.problem(definitions, one, what, one.namespace)
+        found = self.available().get(one.namespace, [])
+        if not found:
+            self.problem(definitions, one, "the imported model is not at hand", one.namespace, _CURE_MISSING)
             return None
-        origin = self.origin(found)
+        if len(found) > 1 and self.strict:
+            where = ", ".join(other.where for other in found)
+            self.problem(definitions, one, "several files have the namespace that is imported", where, _CURE_SEVERAL)
+            return None
+        if len(self.origins) + len(self._open) > LIMITS.model_imports:
+            what = f"more than {LIMITS.model_imports} models are imported"
+            self.problem(definitions, one, what, one.namespace, "Import fewer.")
+            return None
+        origin = self.origin(found[0])
         self.origins[one.namespace] = origin
         return origin
 
-    def available(self) -> dict[str, Definitions]:
+    def available(self) -> dict[str, list[Definitions]]:
         """The files at hand by namespace; those that are no models are passed over unless they are asked for."""
         if self._read is None:
             self._read = {}
@@ -86,11 +95,10 @@ class Gatherer:
                 reader = Reader(where, qualified=True)
                 definitions = reader.read(xml)
                 if definitions is not None and not reader.problems:
-                    self._read.setdefault(definitions.namespace, definitions)
+                    self._read.setdefault(definitions.namespace, []).append(definitions)
         return self._read
 
-    def problem(self, definitions: Definitions, one: Import, message: str, found: str) -> None:
-        cure = "Hand the imported file over with the model, or put its elements into this file."
+    def problem(self, definitions: Definitions, one: Import, message: str, found: str, cure: str) -> None:
         known = ", ".join([*self.available()][:20])
         self.problems.append(
             Problem(definitions.where, f"import {one.name or one.namespace}", message, found, known, cure)

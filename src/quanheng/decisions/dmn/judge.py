@@ -26,6 +26,10 @@ def table(self: feel.Judge, node: tables.TableNode, env: feel.Variables) -> tabl
     for clause in node.inputs:
         if clause.value is not None:
             env[clause.slot] = self.value(clause.value, env)
+    for clause in node.inputs:
+        if clause.allowed is not None and single(self.value(clause.allowed, env)) is not True:
+            refuse(self.run, self.at(node), env[clause.slot], clause.title, clause.words)
+            return None, ()
     rules: list[int] = []
     outputs: list[object] = []
     for rule in node.rules:

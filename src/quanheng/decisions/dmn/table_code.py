@@ -88,6 +88,7 @@ class TableEmitter:
         """Statements that return (result, matched), or the result alone, from the variables in scope."""
         computed = [clause for clause in self.node.inputs if clause.value is not None]
         statements = [py.assign(f"v{clause.slot}", self.emitter.value(clause.value)) for clause in computed]  # type: ignore[arg-type]
+        statements += self.refusals()
         self.names = ["run", *variables, *(f"v{clause.slot}" for clause in computed)]
         index = index_for(self.node)
         first = self.node.policy == "FIRST"
@@ -99,6 +100,17 @@ class TableEmitter:
         return py.give(result if self.alone else py.sequence([result, matched]))
 
     # -- parts
+
+    def refusals(self) -> list[ast.stmt]:
+        """An input outside its declared values is a mistake of the caller: null, and no rule is asked."""
+        statements: list[ast.stmt] = []
+        for clause in self.node.inputs:
+            if clause.allowed is not None:
+                place, value = self.emitter.place(self.node), py.name(f"v{clause.slot}")
+                told = py.call("refuse", _RUN, place, value, py.const(clause.title), py.const(clause.words))
+                nothing = self.give(_NONE, py.sequence([]))
+                statements.append(py.when(py.negated(self.emitter.truth(clause.allowed)), [py.do(told), nothing]))
+        return statements
 
     def condition(self, tests: Sequence[tree.Node]) -> ast.expr:
         parts = [self.emitter.truth(test) for test in tests]

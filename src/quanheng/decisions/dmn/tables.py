@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from quanheng.feel import tree
 from quanheng.feel.operators import add, equal, order
+from quanheng.feel.temporal import DaysDuration, YearsDuration
 from quanheng.feel.values import Run, kind_name
 
 Matched = tuple[object, tuple[int, ...]]
@@ -16,11 +18,19 @@ Matched = tuple[object, tuple[int, ...]]
 class TableInputNode(tree.Node):
     """`value` is computed once and held in `slot`; None where the slot is a variable of its own already.
 
-    `type` is the static type of what is tested.
+    `type` is the static type of what is tested. `allowed` is a condition on it, true where the value is among
+    <inputValues> or null; None where nothing is declared. `label` and `words` are what the author calls both.
     """
 
     slot: int
     value: tree.Node | None
+    allowed: tree.Node | None = None
+    label: str = ""
+    words: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"the input {self.label!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +92,16 @@ def same_output(run: Run, at: int, rules: list[int], outputs: list[object]) -> M
     return None, tuple(rules)
 
 
+_ADDED = (int, Decimal, DaysDuration, YearsDuration, type(None))
+
+
 def aggregate(run: Run, at: int, kind: str, rules: list[int], outputs: list[object]) -> object:
     """SUM, MIN, MAX, COUNT of the outputs of a COLLECT table."""
     if kind == "COUNT":
         return len(outputs)
+    if kind == "SUM" and (strange := next((one for one in outputs if one.__class__ not in _ADDED), None)) is not None:
+        run.append((at, f"SUM cannot add {kind_name(strange)}"))
+        return None
     result = outputs[0]
     for other in outputs[1:]:
         if kind == "SUM":

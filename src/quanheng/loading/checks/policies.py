@@ -9,13 +9,14 @@ import msgspec
 from lxml import etree
 
 from quanheng.decisions.checking import check_model
-from quanheng.decisions.dmn import Model, compile_decision, read_model
+from quanheng.decisions.dmn import Model, compile_decision
 from quanheng.feel.scope import ANY_NAME
 from quanheng.kernel.errors import DeclarationError
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import FlowDraft
 from quanheng.loading.declared import Flow
 from quanheng.loading.notes import Notes, Words
+from quanheng.loading.policies import policy_name, read_policy
 
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _WHOLE_TEXT = re.compile(rf"\s*({_TEXT})\s*")
@@ -42,6 +43,7 @@ class Outline(msgspec.Struct, frozen=True):
 
 def check_policies(
     files: Mapping[str, bytes],
+    library: Mapping[str, bytes],
     drafts: Sequence[FlowDraft],
     sources: Mapping[str, Mapping[str, str]],
     outcomes: Sequence[str],
@@ -54,6 +56,7 @@ def check_policies(
     Parameters
     ----------
     files : XML by file name, "policies/authorise.dmn"
+    library : files of required packs that they may import, by name
     drafts : the flows of pack.toml
     sources : per event that is decided: name → FEEL type of everything an input may ask for
     outcomes : outcomes of the pack
@@ -78,7 +81,7 @@ def check_policies(
                     of="outcome",
                 )
         reasons |= {code: (file, key) for code, key in outline.reasons.items()}
-    models = {file: _model(files[file], file, lists, notes) for file in outlines}
+    models = {file: _model(file, files, library, lists, notes) for file in outlines}
     if tables:
         for model in models.values():
             _check_tables(model, notes)
@@ -137,9 +140,11 @@ def _literals(name: str, text: str, key: str, outcomes: dict[str, str], reasons:
         target.setdefault(literal[1:-1], key)
 
 
-def _model(xml: bytes, file: str, lists: Collection[str], notes: Notes) -> Model | None:
+def _model(
+    file: str, files: Mapping[str, bytes], library: Mapping[str, bytes], lists: Collection[str], notes: Notes
+) -> Model | None:
     try:
-        return read_model(xml, file, lists=ANY_NAME if notes.doubted("list") else lists)
+        return read_policy(file, files, library, ANY_NAME if notes.doubted("list") else lists)
     except DeclarationError as error:
         notes.extend(error.problems)
     return None
@@ -213,8 +218,3 @@ def _check_inputs(model: Model, draft: FlowDraft, file: str, sources: Mapping[st
                 known=sources[one.name],
                 cure=f'Write typeRef="{sources[one.name]}".',
             )
-
-
-def policy_name(file: str) -> str:
-    """ "policies/authorise.dmn" → "authorise"."""
-    return file.removeprefix("policies/").removesuffix(".dmn")
