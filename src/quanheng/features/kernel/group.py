@@ -247,7 +247,7 @@ def _compile(source):
     """The entries, with `source` as a closure cell: part of the key of numba's cache."""
 
     @njit(nogil=True, cache=True, boundscheck=False)
-    def run(words, arena, control, types, times, keys, numbers, mask, out, steps, pairs):
+    def run(words, arena, control, float_plan, types, times, keys, numbers, mask, out, steps, pairs):
         """Apply events and read vectors; DONE, or GROW (enlarge the arena and call again), or BAD_*."""
         P, A, X = pointer(words), pointer(arena), pointer(control)
         X[X_SOURCE], X[X_EVENTS_N], A[A_SIZE] = source, len(times), len(arena)
@@ -259,8 +259,8 @@ def _compile(source):
                 return bad
         if len(times) >= LARGE and X[X_PEEK] == 0:
             return events_by_key(
-                P, A, X, pointer(types), pointer(times), pointer(keys), pointer(numbers), pointer(mask), pointer(out),
-                pointer(steps), pointer(pairs),
+                P, A, X, pointer(float_plan), pointer(types), pointer(times), pointer(keys), pointer(numbers),
+                pointer(mask), pointer(out), pointer(steps), pointer(pairs),
             )  # fmt: skip
         return events(
             P, A, X, pointer(types), pointer(times), pointer(keys), pointer(numbers), pointer(mask), pointer(out),
