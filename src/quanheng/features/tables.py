@@ -159,7 +159,8 @@ class Encoder:
         outs = self._outs(table)
         record[w.T_WIDTH], record[w.T_OUTS] = len(outs), self.put(outs)
         record[w.T_FOLDS_N] = len(table.folds)
-        record[w.T_FOLDS] = self.put([item for n in table.folds for item in (n, outs.index(self._first(n)))])
+        record[w.T_FOLDS] = self.put(table.folds)
+        record[w.T_FIRSTS] = self.put([outs.index(self._first(number)) for number in table.folds])
         record[w.T_VALUES_N], record[w.T_VALUES] = len(sources), self.put(sources)
         record[w.T_STATE] = self.state_words
         record[w.T_SETS_AT], record[w.T_BASE_AT], record[w.T_BOUND_WORDS] = sets_at, base_at, bound_words
@@ -197,7 +198,7 @@ class Encoder:
             kind, argument = w.LAST_KEY if value in self.layouts[table.of].keys else w.LAST, places[value]
         elif fold.fold == "distinct":
             kind, argument = w.DISTINCT, table.sets.index((*edges, value))
-        return [kind, first, argument, self._outs(table).index(first)]
+        return [kind, first, argument, self._outs(table).index(first), number, table.folds.index(number)]
 
     def _first(self, number: int) -> int:
         """First column of a fold."""

@@ -16,7 +16,7 @@ from quanheng.features.kernel.pointers import fetch
 from quanheng.features.kernel.read import read_columns
 from quanheng.features.kernel.runs import EVENT_MASK, fold_run
 from quanheng.features.kernel.scratch import counts_of, locals_of, places_of, rows_of, run_of
-from quanheng.features.kernel.spread import spread
+from quanheng.features.kernel.spread import fixed_rows, row_to_floats, spread
 from quanheng.features.kernel.step import apply
 from quanheng.features.kernel.words import (
     C_PLACE,
@@ -31,7 +31,6 @@ from quanheng.features.kernel.words import (
     I_SLOT,
     K_BOUNDS,
     K_CAPACITY,
-    K_HEAD,
     K_RING,
     K_TAIL,
     O_INSERTS,
@@ -50,6 +49,7 @@ from quanheng.features.kernel.words import (
     S_STAMP,
     T_BOUND_WORDS,
     T_BOUNDS_N,
+    T_FOLDS_N,
     T_PLAIN,
     T_STATE,
     T_STRIDE,
@@ -58,6 +58,7 @@ from quanheng.features.kernel.words import (
     X_ALONE,
     X_CHUNK,
     X_EVENTS_N,
+    X_FLOATS,
     X_KEY,
     X_KEY_1,
     X_KEY_2,
@@ -71,8 +72,10 @@ from quanheng.features.kernel.words import (
     X_STAGE,
     X_STEP,
     X_TABLE,
+    X_WIDTH,
 )
 
+_FETCH = 64  # Most words that are fetched at a boundary.
 _FAR, _NEAR = 8, 4  # How many pairs ahead inputs and slots, and rows, are fetched.
 
 
@@ -92,7 +95,7 @@ def pair_up(P, A, X, codes, keys, mask, out, pairs, first, last):
     repeated as it is.
     """
     table_n, size, pairs_n, keys_n, last_code = X[X_TABLE], X[X_SIZE], 0, np.int64(0), np.int64(-1)
-    table, width = P[P[P_TABLES] + table_n], P[P[P[P_TABLES] + table_n] + T_WIDTH]
+    table, width = P[P[P_TABLES] + table_n], X[X_WIDTH]
     state, op, reads, inserts = P[table + T_STATE], np.int64(0), False, False
     places, locals_, counts = places_of(pairs, size), locals_of(pairs, size), counts_of(pairs, size)
     A[state + S_STAMP] += 1
@@ -132,9 +135,9 @@ def pair_up(P, A, X, codes, keys, mask, out, pairs, first, last):
 
 
 @njit(nogil=True, error_model="numpy")
-def sort_pairs(P, X, pairs, pairs_n, keys_n):
+def sort_pairs(X, pairs, pairs_n, keys_n):
     """Put the pairs of a key side by side, in log order. Afterwards counts hold where each key ends."""
-    size, width = X[X_SIZE], P[P[P[P_TABLES] + X[X_TABLE]] + T_WIDTH]
+    size, width = X[X_SIZE], X[X_WIDTH]
     places, locals_, counts = places_of(pairs, size), locals_of(pairs, size), counts_of(pairs, size)
     total = np.int32(0)
     for number in range(keys_n):
@@ -151,7 +154,7 @@ def sort_pairs(P, X, pairs, pairs_n, keys_n):
 
 
 @njit(nogil=True, error_model="numpy")
-def fold_pairs(P, A, X, times, keys, numbers, undo, pairs):
+def fold_pairs(P, A, X, F, times, keys, numbers, undo, pairs):
     """Fold and read the pairs, key by key. False to grow first (X_KEY, X_PAIR, X_ALONE and X_STAGE say where)."""
     table, size = P[P[P_TABLES] + X[X_TABLE]], X[X_SIZE]
     counts, scratch, rows = counts_of(pairs, size), run_of(pairs, size), rows_of(P, pairs, size)
@@ -162,13 +165,13 @@ def fold_pairs(P, A, X, times, keys, numbers, undo, pairs):
     while pair < pairs_n:
         slot = (pairs[pair] >> PAIR_SLOT) << 3
         if last < pairs_n:  # The next key: its rows are fetched one key ahead, its slot two.
-            fetch_run(P, A, table, (pairs[last] >> PAIR_SLOT) << 3)
             after = np.int64(counts[key + 1])
+            fetch_run(P, A, table, (pairs[last] >> PAIR_SLOT) << 3, after - last)
             if after < pairs_n:
                 fetch_slot(P, A, table, (pairs[after] >> PAIR_SLOT) << 3)
         while pair < last:
             if plain and alone == 0:
-                done = fold_run(P, A, X, table, slot, times, keys, numbers, rows, pairs, pair, last, scratch)
+                done = fold_run(P, A, X, F, table, slot, times, keys, numbers, rows, pairs, pair, last, scratch)
                 if done > 0:
                     pair += done
                     continue
@@ -176,7 +179,7 @@ def fold_pairs(P, A, X, times, keys, numbers, undo, pairs):
                     X[X_KEY], X[X_PAIR], X[X_ALONE] = key, pair, 0
                     return False
                 alone = -2 - done
-            if not fold_pair(P, A, X, table, times, keys, numbers, rows, undo, pairs, pair):
+            if not fold_pair(P, A, X, F, table, times, keys, numbers, rows, undo, pairs, pair):
                 X[X_KEY], X[X_PAIR], X[X_ALONE] = key, pair, alone
                 return False
             pair += 1
@@ -189,29 +192,28 @@ def fold_pairs(P, A, X, times, keys, numbers, undo, pairs):
 
 
 @njit(nogil=True, error_model="numpy")
-def fetch_run(P, A, table, slot):
-    """Fetch the rows that a run of a key will touch: two lines at each boundary and behind the last row."""
+def fetch_run(P, A, table, slot, pairs_n):
+    """Fetch the rows that the pairs of a key will touch: as many at each boundary, and behind the last row."""
     stride, ring, mask = P[table + T_STRIDE], A[slot + K_RING], A[slot + K_CAPACITY] - 1
     if mask < 0:
         return
-    fetch(A, ring + (A[slot + K_HEAD] & mask) * stride)
-    bound = slot + K_BOUNDS
+    words, bound = min(pairs_n * stride + 8, _FETCH), slot + K_BOUNDS
     for _ in range(P[table + T_BOUNDS_N]):
         row = ring + (A[bound] & mask) * stride
-        fetch(A, row)
-        fetch(A, row + 8)
+        for word in range(0, words, 8):
+            fetch(A, row + word)
         bound += P[table + T_BOUND_WORDS]
     row = ring + (A[slot + K_TAIL] & mask) * stride
-    fetch(A, row)
-    fetch(A, row + 8)
+    for word in range(0, words, 8):
+        fetch(A, row + word)
 
 
 @njit(nogil=True, error_model="numpy")
-def fold_pair(P, A, X, table, times, keys, numbers, rows, undo, pairs, pair):
+def fold_pair(P, A, X, F, table, times, keys, numbers, rows, undo, pairs, pair):
     """Fold and read one pair. False to grow first (X_STAGE says where to go on)."""
     word = pairs[pair]
     slot, event = (word >> PAIR_SLOT) << 3, X[X_CHUNK] + ((word >> PAIR_EVENT) & EVENT_MASK)
-    at = (ROWS_FIRST + pair) * P[table + T_WIDTH]
+    at = (ROWS_FIRST + pair) * X[X_WIDTH]
     if pair + _FAR < X[X_PAIRS_N]:
         fetch_pair(P, A, X, table, times, numbers, pairs, pair)
     if X[X_STAGE] == 0:
@@ -219,8 +221,11 @@ def fold_pair(P, A, X, table, times, keys, numbers, rows, undo, pairs, pair):
         if word & PAIR_INSERT != 0 and not apply(P, A, X, table, slot, times[event], keys, numbers, event, undo):
             return False
     X[X_STAGE] = 1
-    if word & PAIR_READ != 0 and not read_columns(P, A, X, table, slot, times[event], X[X_OWN], rows, at):
-        return False
+    if word & PAIR_READ != 0:
+        if not read_columns(P, A, X, table, slot, times[event], X[X_OWN], rows, at):
+            return False
+        if X[X_FLOATS] != 0:
+            row_to_floats(P, F, table, rows, at)
     X[X_STAGE] = 0
     return True
 
@@ -246,13 +251,16 @@ def events_by_key(P, A, X, F, codes, times, keys, numbers, mask, out, undo, pair
     while first < X[X_EVENTS_N]:
         last = min(first + X[X_SIZE], X[X_EVENTS_N])
         while X[X_TABLE] < P[P_TABLES_N]:
+            table = P[P[P_TABLES] + X[X_TABLE]]
+            X[X_WIDTH] = P[table + T_FOLDS_N] if X[X_FLOATS] != 0 else P[table + T_WIDTH]
             if X[X_PAIRS_N] < 0:
                 keys_n = pair_up(P, A, X, codes, keys, mask, out, pairs, first, last)
                 if keys_n < 0:
                     X[X_PAIRS_N] = -1
                     return GROW
-                sort_pairs(P, X, pairs, X[X_PAIRS_N], keys_n)
-            if not fold_pairs(P, A, X, times, keys, numbers, undo, pairs):
+                sort_pairs(X, pairs, X[X_PAIRS_N], keys_n)
+                fixed_rows(P, X, F, table, rows_of(P, pairs, X[X_SIZE]))
+            if not fold_pairs(P, A, X, F, times, keys, numbers, undo, pairs):
                 return GROW
             if X[X_READ] != READ_NONE:
                 spread(P, X, F, out, pairs, first, last)

@@ -14,20 +14,27 @@ import numpy as np
 from numba import njit
 
 from quanheng.features.kernel.bounds import evict
+from quanheng.features.kernel.floats import mean_of, number_of
 from quanheng.features.kernel.parts import part
+from quanheng.features.kernel.pointers import offset
 from quanheng.features.kernel.ring import ring_reserve
 from quanheng.features.kernel.words import (
     C_ARG,
+    C_FLOAT,
+    C_FOLD,
     C_KIND,
     C_PLACE,
     C_WORDS,
     COUNT,
     G_BOUNDS,
+    G_COUNT,
+    G_HELD,
     G_KNOWN,
     G_OWN,
     G_PASSED,
     G_SUMS,
     G_TIME,
+    G_TOTAL,
     G_ZEROS,
     K_BOUNDS,
     K_CAPACITY,
@@ -57,7 +64,6 @@ from quanheng.features.kernel.words import (
     T_SUMS_N,
     T_VALUES,
     T_VALUES_N,
-    T_WIDTH,
     T_WINDOWS,
     T_WINDOWS_N,
     W_COLUMNS,
@@ -67,9 +73,11 @@ from quanheng.features.kernel.words import (
     W_WITHOUT,
     W_WORDS,
     X_CHUNK,
+    X_FLOATS,
     X_KEYS_N,
     X_NUMBERS_N,
     X_READ,
+    X_WIDTH,
 )
 
 _LOW_HALF = np.int64(0xFFFFFFFF)
@@ -233,48 +241,94 @@ def window_sum(A, high, low, history):
     return total - less, (rest >> 32) - np.int64(np.uint64(total) < np.uint64(less)), rest & _LOW_HALF
 
 
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def difference(G, target, held, high, low, count):
+    """What a window holds at each moment: at its start, and what has passed its two boundaries since."""
+    for place in range(count):
+        G[target + place] = held + G[high + place] - G[low + place]
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def without_own(A, table_ring, value_n, G, count):
+    """Leave out the event being decided: the last row known at its moment."""
+    ring, mask, stride = table_ring
+    for place in range(count):
+        if G[G_OWN + place] != 0:
+            value = A[ring + ((G[G_KNOWN + place] - 1) & mask) * stride + 1 + value_n]
+            if value != NULL:
+                G[G_COUNT + place] -= 1
+                G[G_TOTAL + place] -= value
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def to_floats(F, fold, kind, G, count):
+    """The raw column in G as the bits of floats, where the total was; in whole vectors, past the last pair."""
+    numbers, divisor, empty = offset(G, G_TOTAL, np.float64), F[4 * fold + 2], F[4 * fold + 3]
+    if kind == MEAN:
+        for place in range((count + 7) & -8):
+            numbers[place] = mean_of(G[G_TOTAL + place], G[G_COUNT + place], divisor, empty)
+    else:
+        for place in range((count + 7) & -8):
+            numbers[place] = number_of(G[G_TOTAL + place], kind == COUNT, divisor, empty)
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def write_column(P, F, column, G, out, at, width, floats, count):
+    """A column from G to the rows."""
+    kind = P[column + C_KIND]
+    if floats:
+        to_floats(F, P[column + C_FOLD], kind, G, count)
+        at += P[column + C_FLOAT]
+        for place in range(count):
+            out[at + place * width] = G[G_TOTAL + place]
+    else:
+        at += P[column + C_PLACE]
+        for place in range(count):
+            out[at + place * width] = G[G_TOTAL + place]
+        if kind == MEAN:
+            for place in range(count):
+                out[at + 1 + place * width] = G[G_COUNT + place]
+
+
 @njit(nogil=True, error_model="numpy")
-def write_windows(P, A, table, slot, out, at, G, count):
+def write_windows(P, A, X, F, table, slot, out, at, G, count):
     """The columns of all pairs of a run. False to go one by one: a window holds too much for one word."""
-    ring, stride, mask = A[slot + K_RING], P[table + T_STRIDE], A[slot + K_CAPACITY] - 1
-    window, width = P[table + T_WINDOWS], P[table + T_WIDTH]
+    table_ring = (A[slot + K_RING], A[slot + K_CAPACITY] - 1, P[table + T_STRIDE])
+    window, width, floats = P[table + T_WINDOWS], X[X_WIDTH], X[X_FLOATS] != 0
     for _ in range(P[table + T_WINDOWS_N]):
         low, high, without = P[window + W_LOW], P[window + W_HIGH], P[window + W_WITHOUT]
-        history = low == 0
+        history, known = low == 0, A[slot + high]
         behind, before = G_BOUNDS + (high - K_BOUNDS) * RUN, G_BOUNDS + (low - K_BOUNDS) * RUN
-        known = A[slot + high]
         if history:
             before = np.int64(G_ZEROS)
         else:
             known -= A[slot + low]
+        difference(G, G_HELD, known, behind, before, count)
+        if without != 0:
+            for place in range(count):
+                G[G_HELD + place] -= G[G_OWN + place]
         column = P[window + W_COLUMNS]
         for _ in range(P[window + W_COLUMNS_N]):
-            target, argument = at + P[column + C_PLACE], P[column + C_ARG]
             if P[column + C_KIND] == COUNT:
                 for place in range(count):
-                    own = without & G[G_OWN + place]
-                    out[target + place * width] = known + G[behind + place] - G[before + place] - own
+                    G[G_TOTAL + place] = G[G_HELD + place]
             else:
+                argument = P[column + C_ARG]
                 held, limb, nulls = window_sum(A, slot + high + argument, slot + low + argument, history)
                 if limb != held >> 63 or held >= _HELD or held < -_HELD:
                     return False
                 sums, less = behind + argument * RUN, before if history else before + argument * RUN
+                difference(G, G_TOTAL, held, sums, less, count)
+                difference(G, G_COUNT, known - nulls, behind, before, count)
                 none, less_none = sums + RUN, less if history else less + RUN
-                mean = P[column + C_KIND] == MEAN
                 for place in range(count):
-                    total = held + G[sums + place] - G[less + place]
-                    empty = nulls + G[none + place] - G[less_none + place]
-                    rows = known + G[behind + place] - G[before + place]
-                    if without & G[G_OWN + place] != 0:
-                        value = A[ring + ((G[G_KNOWN + place] - 1) & mask) * stride + 1 + (argument >> 1)]
-                        rows -= 1
-                        if value == NULL:
-                            empty -= 1
-                        else:
-                            total -= value
-                    out[target + place * width] = total if rows != empty else np.int64(NULL)
-                    if mean:
-                        out[target + place * width + 1] = rows - empty
+                    G[G_COUNT + place] -= G[none + place] - G[less_none + place]
+                if without != 0:
+                    without_own(A, table_ring, argument >> 1, G, count)
+                for place in range(count):
+                    if G[G_COUNT + place] == 0:
+                        G[G_TOTAL + place] = NULL
+            write_column(P, F, column, G, out, at, width, floats, count)
             column += C_WORDS
         window += W_WORDS
     return True
@@ -291,7 +345,7 @@ def let_go(P, A, table, slot):
 
 
 @part()
-def fold_run(P, A, X, table, slot, times, keys, numbers, out, pairs, first, last, G):
+def fold_run(P, A, X, F, table, slot, times, keys, numbers, out, pairs, first, last, G):
     """Fold and read the run that begins at a pair; its key ends before `last`.
 
     The pairs done; -1 if the arena must grow; -2 - n if the next n pairs are to be done one by one.
@@ -304,8 +358,8 @@ def fold_run(P, A, X, table, slot, times, keys, numbers, out, pairs, first, last
         return np.int64(-1)
     append_rows(P, A, X, table, slot, keys, numbers, pairs, first, count, G)
     if X[X_READ] != READ_NONE:
-        at = (ROWS_FIRST + first) * P[table + T_WIDTH]
-        if not bounds_at(P, A, table, slot, G, count) or not write_windows(P, A, table, slot, out, at, G, count):
+        at = (ROWS_FIRST + first) * X[X_WIDTH]
+        if not bounds_at(P, A, table, slot, G, count) or not write_windows(P, A, X, F, table, slot, out, at, G, count):
             A[slot + K_TAIL], A[slot + K_NEWEST] = tail, newest
             return -2 - count
         move_bounds(P, A, table, slot, G, count)

@@ -1,8 +1,9 @@
-"""From rows in the order of keys to the vectors of a chunk in the order of the log, as raw integers or as floats.
+"""From rows in the order of keys to the vectors of a chunk in the order of the log.
 
-What is folded key by key lies in rows one behind the other (a row is the columns of one table for one pair). Each event
-has the place of its row. A block of events is taken at a time: its rows stay in the first-level cache while one column
-after the other is written, so memory is read at random once a row and written in order.
+What is folded key by key lies in rows one behind the other: a row is what one table gives for one pair, raw integers or
+the bits of floats. Each event has the place of its row. A block of events is taken at a time: its rows stay in the
+first-level cache while one column after the other is written, so memory is read at random once a row and written in
+order.
 """
 
 import numpy as np
@@ -18,6 +19,8 @@ from quanheng.features.kernel.words import (
     NULL,
     OVERFLOW,
     P_TABLES,
+    ROWS_FIRST,
+    T_FIRSTS,
     T_FOLDS,
     T_FOLDS_N,
     T_OUTS,
@@ -25,60 +28,60 @@ from quanheng.features.kernel.words import (
     UNREAD_ROW,
     X_COLUMN,
     X_FLOATS,
-    X_OVERFLOWS,
     X_ROW,
     X_SIZE,
     X_TABLE,
+    X_WIDTH,
 )
 
 _BLOCK = 64
 
 
 @njit(nogil=True, error_model="numpy")
-def spread_raw(P, X, table, rows, places, out, at, count):
-    """A block of raw columns. `at`: where the first event of the block has its vector."""
-    row, column = X[X_ROW], X[X_COLUMN]
-    for own in range(P[table + T_WIDTH]):
-        target = at + P[P[table + T_OUTS] + own] * column
-        for event in range(count):
-            out[target + event * row] = rows[np.int64(places[event]) + own]
+def row_to_floats(P, F, table, rows, at):
+    """Raw columns of a row to the bits of floats, in place: no fold stands behind its first column.
 
-
-@njit(nogil=True, error_model="numpy")
-def spread_floats(P, X, F, table, rows, places, out, at, count):
-    """A block of float columns; a sum that does not fit is left as the word OVERFLOW for the caller to find."""
-    row, column, numbers, meta = X[X_ROW], X[X_COLUMN], offset(out, 0, np.float64), P[table + T_FOLDS]
-    for _ in range(P[table + T_FOLDS_N]):
-        fold, own = P[meta], P[meta + 1]
+    A sum that does not fit stays the word OVERFLOW for the caller to find.
+    """
+    numbers = offset(rows, 0, np.float64)
+    for fold_n in range(P[table + T_FOLDS_N]):
+        fold, raw = P[P[table + T_FOLDS] + fold_n], at + P[P[table + T_FIRSTS] + fold_n]
         kind, divisor, empty = np.int64(F[4 * fold + 1]), F[4 * fold + 2], F[4 * fold + 3]
-        target = at + fold * column
-        if kind == IS_MEAN:
-            for event in range(count):
-                place = np.int64(places[event]) + own
-                numbers[target + event * row] = mean_of(rows[place], rows[place + 1], divisor, empty)
+        if rows[raw] == OVERFLOW:
+            rows[at + fold_n] = OVERFLOW
+        elif kind == IS_MEAN:
+            numbers[at + fold_n] = mean_of(rows[raw], rows[raw + 1], divisor, empty)
         else:
-            for event in range(count):
-                place = np.int64(places[event]) + own
-                numbers[target + event * row] = number_of(rows[place], kind == COUNTS, divisor, empty)
-        if X[X_OVERFLOWS] != 0:
-            for event in range(count):
-                if rows[np.int64(places[event]) + own] == OVERFLOW:
-                    out[target + event * row] = OVERFLOW
-        meta += 2
+            numbers[at + fold_n] = number_of(rows[raw], kind == COUNTS, divisor, empty)
 
 
 @part()
 def spread(P, X, F, out, pairs, first, last):
     """The columns of one table for the events first..last-1 of the group."""
     size, table = X[X_SIZE], P[P[P_TABLES] + X[X_TABLE]]
-    places, rows, width = places_of(pairs, size), rows_of(P, pairs, size), P[table + T_WIDTH]
-    write_empty(P, X, table, rows, EMPTY_ROW * width, False)
-    for own in range(width):
-        rows[UNREAD_ROW * width + own] = NULL
+    places, rows, width = places_of(pairs, size), rows_of(P, pairs, size), X[X_WIDTH]
+    outs, row, column = P[table + T_OUTS], X[X_ROW], X[X_COLUMN]
+    if X[X_FLOATS] != 0:
+        outs = P[table + T_FOLDS]
     for start in range(first, last, _BLOCK):
-        count, block = min(_BLOCK, last - start), offset(places, start - first, np.int32)
-        if X[X_FLOATS] != 0:
-            spread_floats(P, X, F, table, rows, block, out, start * X[X_ROW], count)
-        else:
-            spread_raw(P, X, table, rows, block, out, start * X[X_ROW], count)
+        block, count = offset(places, start - first, np.int32), min(_BLOCK, last - start)
+        for own in range(width):
+            at = start * row + P[outs + own] * column
+            for event in range(count):
+                out[at + event * row] = rows[np.int64(block[event]) + own]
     return 0
+
+
+@njit(nogil=True, error_model="numpy")
+def fixed_rows(P, X, F, table, rows):
+    """The rows of events without a pair: of a key never seen, and of no vector."""
+    width, spare = X[X_WIDTH], ROWS_FIRST * X[X_WIDTH]
+    for row in (UNREAD_ROW, EMPTY_ROW):
+        for column in range(P[table + T_WIDTH]):
+            rows[spare + column] = NULL
+        if row == EMPTY_ROW:
+            write_empty(P, X, table, rows, spare, False)
+        if X[X_FLOATS] != 0:
+            row_to_floats(P, F, table, rows, spare)
+        for column in range(width):
+            rows[row * width + column] = rows[spare + column]

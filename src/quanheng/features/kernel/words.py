@@ -60,15 +60,16 @@ T_WIDTH = 20  # Columns of the table.
 T_PLAIN = 21  # 1: only counts, sums and means, so that a run of events can be folded at once.
 T_OUTS = 22  # Offset of the numbers of its columns in a vector.
 T_FOLDS_N = 23
-T_FOLDS = 24  # Offset of (number of the fold, its first column within the table).
-T_WORDS = 25
+T_FOLDS = 24  # Offset of the numbers of its folds.
+T_FIRSTS = 25  # Offset of the first column of each within the table.
+T_WORDS = 26
 
 # Window: a span between two boundaries, and the columns read over it. Boundaries by their offset in a slot; low 0 = all
 # history. W_WITHOUT: the event being decided is left out.
 W_LOW, W_HIGH, W_WITHOUT, W_COLUMNS_N, W_COLUMNS, W_WORDS = 0, 1, 2, 3, 4, 5
 # Column operation. C_OUT: number of the column in a vector, C_PLACE: within the table. C_ARG: offset of the sum in a
-# boundary, number of the tree or counting hash, or place in a row.
-C_KIND, C_OUT, C_ARG, C_PLACE, C_WORDS = 0, 1, 2, 3, 4
+# boundary, number of the tree or counting hash, or place in a row. C_FOLD: number of the fold, C_FLOAT: in the table.
+C_KIND, C_OUT, C_ARG, C_PLACE, C_FOLD, C_FLOAT, C_WORDS = 0, 1, 2, 3, 4, 5, 6
 COUNT, SUM, MEAN, EXTREME, DISTINCT, LAST, LAST_KEY, SINCE = 0, 1, 2, 3, 4, 5, 6, 7
 
 # Arena header.
@@ -104,7 +105,8 @@ X_CHECKED = 24
 X_PLAN, X_ARENA, X_CODE, X_TIME, X_KEYS, X_NUMBERS, X_OUT = 25, 26, 27, 28, 29, 30, 31  # The call for one event.
 X_PLACE, X_STEP = 18, 19  # Which word of a column operation says where it is written, and words between columns.
 X_FLOATS = 32  # 1: a large group is written as floats.
-X_SIZE, X_ALONE = 33, 34  # Of a large group: room of the scratch in events; pairs to be done one by one.
+# Of a large group: room of the scratch in events; pairs to be done one by one; words of a row in key order.
+X_SIZE, X_ALONE, X_WIDTH = 33, 34, 37
 X_WORDS = 40
 # Behind the control words, per event looked ahead at and operation: hash, first and second half of the key, slot.
 Y_HASH, Y_KEY_1, Y_KEY_2, Y_SLOT, Y_WORDS = 0, 1, 2, 3, 4
@@ -120,9 +122,11 @@ RUN = 64  # Most pairs of a run.
 RUN_ROOM = 16  # Rows of free room a ring is given for a run.
 PASSED = 256  # Most rows that pass a boundary within a run.
 SMALL = 1 << 47  # Numbers below it, PASSED times, fit one word whatever the window held before.
-# Scratch of a run: moments, rows known, whether the event is put in, zeros; then times and sums of the rows that pass a
-# boundary; then per boundary its places and, per summed value, its sums and nulls.
-G_TIME, G_KNOWN, G_OWN, G_ZEROS, G_PASSED = 0, RUN, 2 * RUN, 3 * RUN, 4 * RUN
+# Scratch of a run: moments, rows known, whether the event is put in, zeros, then what a window holds: rows, numbers and
+# their sum; then times and sums of the rows that pass a boundary; then per boundary its places and, per summed value,
+# its sums and nulls.
+G_TIME, G_KNOWN, G_OWN, G_ZEROS, G_HELD, G_COUNT, G_TOTAL = 0, RUN, 2 * RUN, 3 * RUN, 4 * RUN, 5 * RUN, 6 * RUN
+G_PASSED = 7 * RUN
 G_SUMS = G_PASSED + PASSED + 8
 G_BOUNDS = G_SUMS + PASSED + 8
 LARGE = 4096  # Events from which a group is large.
