@@ -21,6 +21,8 @@ from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.kernel.errors import InputError
 
+_ROOM_WORDS, _ROOM_MOST = 8, 1 << 27  # Of the arena at first, per event and at most (1 GB, of which only what is used).
+
 Progress = Callable[[int, int], None]
 
 
@@ -64,7 +66,7 @@ def backfill(
     InputError : a column is missing or has a type that is not allowed
     FeatureOverflow : a sum does not fit 64 bits; `event` is the row in the frame
     """
-    state = FeatureState(plan) if state is None else state
+    state = FeatureState(plan, min(len(events) * _ROOM_WORDS, _ROOM_MOST)) if state is None else state
     reader = _Reader(plan, events, type, time, dict(columns or {}))
     total, width = len(events), len(plan.folds) if values == "float" else len(plan.columns)
     result = zeroed(width * total).view(np.float64 if values == "float" else np.int64).reshape(width, total)

@@ -50,11 +50,12 @@ class FeatureState:
     Parameters
     ----------
     plan : the compiled folds
+    room_words : how large the arena is at first. What is not used costs no memory; growing copies it
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, room_words: int = 0) -> None:
         self.plan = plan
-        self._arena = zeroed(max(_ARENA_FIRST, 2 * plan.state_words))
+        self._arena = zeroed(max(_ARENA_FIRST, 2 * plan.state_words, room_words))
         self._arena[w.A_USED] = (plan.state_words + 7) // 8 * 8
         self._control = np.zeros(_control_words(plan), dtype=np.int64)
         self._undo = np.zeros(0, dtype=np.int64)

@@ -29,6 +29,7 @@ from quanheng.features.kernel.words import (
     I_LOCAL,
     I_NUMBER,
     I_SLOT,
+    I_WORDS,
     K_BOUNDS,
     K_CAPACITY,
     K_RING,
@@ -46,6 +47,8 @@ from quanheng.features.kernel.words import (
     READ_NONE,
     ROWS_FIRST,
     RUN,
+    S_INDEX,
+    S_MASK,
     S_STAMP,
     T_BOUND_WORDS,
     T_BOUNDS_N,
@@ -73,8 +76,14 @@ from quanheng.features.kernel.words import (
     X_STEP,
     X_TABLE,
     X_WIDTH,
+    Y_HASH,
+    Y_KEY_1,
+    Y_KEY_2,
+    Y_SLOT,
+    Y_WORDS,
 )
 
+_KEYS_AHEAD = 16  # Events whose key is computed and fetched ahead; a power of two.
 _FETCH = 64  # Most words that are fetched at a boundary.
 _FAR, _NEAR = 8, 4  # How many pairs ahead inputs and slots, and rows, are fetched.
 
@@ -86,39 +95,66 @@ def record_of(P, codes, event):
     return P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
 
 
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def is_read(P, X, record, mask, event):
+    """Whether the vector of an event is asked for."""
+    if record == 0 or P[record + E_DECIDES] == 0 or X[X_READ] == READ_NONE:
+        return False
+    return X[X_READ] == READ_ALL or mask[event] != 0
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def key_ahead(P, A, X, state, op, keys, event, G):
+    """Compute the key of an event, remember it and fetch its index entry."""
+    place = (event & (_KEYS_AHEAD - 1)) * Y_WORDS
+    G[place + Y_SLOT] = -1
+    if key_of(P, op, keys, event, X):
+        hashed = hash_key(X[X_KEY_1], X[X_KEY_2])
+        G[place + Y_HASH], G[place + Y_SLOT] = hashed, 0
+        G[place + Y_KEY_1], G[place + Y_KEY_2] = X[X_KEY_1], X[X_KEY_2]
+        fetch(A, A[state + S_INDEX] + I_WORDS * (hashed & A[state + S_MASK]))
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def operation_of(P, codes, event, table_n):
+    """What an event does to a table; 0 for nothing."""
+    record = record_of(P, codes, event)
+    return P[P[record + E_BY_TABLE] + table_n] if record != 0 else np.int64(0)
+
+
 @part()
-def pair_up(P, A, X, codes, keys, mask, out, pairs, first, last):
+def pair_up(P, A, X, codes, keys, mask, pairs, first, last):
     """A pair (PAIR_...) for every event of a chunk that touches the table, in log order; makes new slots.
 
     Beside it, the number of its key among those of the chunk and how many pairs each key has; and the place of the row
     of every event that gets no pair. Keys of the chunk, or -1 to grow first: nothing was folded, so that the pass is
     repeated as it is.
     """
-    table_n, size, pairs_n, keys_n, last_code = X[X_TABLE], X[X_SIZE], 0, np.int64(0), np.int64(-1)
-    table, width = P[P[P_TABLES] + table_n], X[X_WIDTH]
-    state, op, reads, inserts = P[table + T_STATE], np.int64(0), False, False
+    table_n, size, pairs_n, keys_n = X[X_TABLE], X[X_SIZE], 0, np.int64(0)
+    table, width, G = P[P[P_TABLES] + table_n], X[X_WIDTH], run_of(pairs, X[X_SIZE])
+    state, ahead = P[table + T_STATE], first
     places, locals_, counts = places_of(pairs, size), locals_of(pairs, size), counts_of(pairs, size)
     A[state + S_STAMP] += 1
     stamp = A[state + S_STAMP] << I_NUMBER
     for event in range(first, last):
-        code = np.int64(codes[event])
-        if code != last_code or event == first:
-            record, last_code = record_of(P, codes, event), code
-            op = P[P[record + E_BY_TABLE] + table_n] if record != 0 else np.int64(0)
-            reads = record != 0 and P[record + E_DECIDES] != 0 and X[X_READ] != READ_NONE
-            inserts = op != 0 and P[op + O_INSERTS] != 0
-        wanted = reads and (X[X_READ] == READ_ALL or mask[event] != 0)
+        while ahead < min(event + _KEYS_AHEAD, last):
+            op = operation_of(P, codes, ahead, table_n)
+            if op != 0:
+                key_ahead(P, A, X, state, op, keys, ahead, G)
+            ahead += 1
+        op, wanted = operation_of(P, codes, event, table_n), is_read(P, X, record_of(P, codes, event), mask, event)
+        inserts = op != 0 and P[op + O_INSERTS] != 0
         places[event - first] = (EMPTY_ROW if wanted else UNREAD_ROW) * width
-        if not (wanted or inserts) or not key_of(P, op, keys, event, X):
+        place = (event & (_KEYS_AHEAD - 1)) * Y_WORDS
+        if not (wanted or inserts) or G[place + Y_SLOT] < 0:
             continue
-        hashed = hash_key(X[X_KEY_1], X[X_KEY_2])
-        entry = find_entry(A, state, X[X_KEY_1], X[X_KEY_2], hashed)
+        entry = find_entry(A, state, G[place + Y_KEY_1], G[place + Y_KEY_2], G[place + Y_HASH])
         if entry == 0 or A[entry + I_SLOT] == 0:
             if not inserts:
                 continue
-            if make_slot(P, A, table, X[X_KEY_1], X[X_KEY_2]) == 0:
+            if make_slot(P, A, table, G[place + Y_KEY_1], G[place + Y_KEY_2]) == 0:
                 return -1
-            entry = find_entry(A, state, X[X_KEY_1], X[X_KEY_2], hashed)
+            entry = find_entry(A, state, G[place + Y_KEY_1], G[place + Y_KEY_2], G[place + Y_HASH])
         number = A[entry + I_LOCAL] - stamp
         if number < 0:
             number = keys_n
@@ -127,8 +163,8 @@ def pair_up(P, A, X, codes, keys, mask, out, pairs, first, last):
             keys_n += 1
         counts[number] += 1
         locals_[pairs_n] = number
-        place = ((A[entry + I_SLOT] >> 3) << PAIR_SLOT) | ((event - first) << PAIR_EVENT)
-        pairs[size + pairs_n] = place | (PAIR_READ if wanted else 0) | (PAIR_INSERT if inserts else 0)
+        word = ((A[entry + I_SLOT] >> 3) << PAIR_SLOT) | ((event - first) << PAIR_EVENT)
+        pairs[size + pairs_n] = word | (PAIR_READ if wanted else 0) | (PAIR_INSERT if inserts else 0)
         pairs_n += 1
     X[X_PAIRS_N] = pairs_n
     return keys_n
@@ -167,6 +203,7 @@ def fold_pairs(P, A, X, F, times, keys, numbers, undo, pairs):
         if last < pairs_n:  # The next key: its rows are fetched one key ahead, its slot two.
             after = np.int64(counts[key + 1])
             fetch_run(P, A, table, (pairs[last] >> PAIR_SLOT) << 3, after - last)
+            fetch_inputs(X, times, numbers, pairs, last, min(after, last + RUN))
             if after < pairs_n:
                 fetch_slot(P, A, table, (pairs[after] >> PAIR_SLOT) << 3)
         while pair < last:
@@ -206,6 +243,16 @@ def fetch_run(P, A, table, slot, pairs_n):
     row = ring + (A[slot + K_TAIL] & mask) * stride
     for word in range(0, words, 8):
         fetch(A, row + word)
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def fetch_inputs(X, times, numbers, pairs, first, last):
+    """Fetch times and numbers of pairs to come."""
+    chunk, numbers_n = X[X_CHUNK], X[X_NUMBERS_N]
+    for pair in range(first, last):
+        event = chunk + ((pairs[pair] >> PAIR_EVENT) & EVENT_MASK)
+        fetch(times, event)
+        fetch(numbers, event * numbers_n)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -254,7 +301,7 @@ def events_by_key(P, A, X, F, codes, times, keys, numbers, mask, out, undo, pair
             table = P[P[P_TABLES] + X[X_TABLE]]
             X[X_WIDTH] = P[table + T_FOLDS_N] if X[X_FLOATS] != 0 else P[table + T_WIDTH]
             if X[X_PAIRS_N] < 0:
-                keys_n = pair_up(P, A, X, codes, keys, mask, out, pairs, first, last)
+                keys_n = pair_up(P, A, X, codes, keys, mask, pairs, first, last)
                 if keys_n < 0:
                     X[X_PAIRS_N] = -1
                     return GROW
