@@ -156,6 +156,8 @@ class Encoder:
         record[w.T_WINDOWS] = self.put([item for window in windows for item in window])
         record[w.T_BASE_ON] = int(table.base)
         record[w.T_PLAIN] = int(all(self.folds[number].fold in _PLAIN for number in table.folds))
+        record[w.T_RECORD] = 1 + record[w.T_STRIDE] * record[w.T_PLAIN]
+        self.words[w.P_RECORD_MAX] = max(self.words[w.P_RECORD_MAX], record[w.T_RECORD])
         outs = self._outs(table)
         record[w.T_WIDTH], record[w.T_OUTS] = len(outs), self.put(outs)
         record[w.T_FOLDS_N] = len(table.folds)

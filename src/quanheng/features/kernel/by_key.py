@@ -15,7 +15,7 @@ from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.pointers import fetch
 from quanheng.features.kernel.read import read_columns
 from quanheng.features.kernel.runs import EVENT_MASK, fold_run
-from quanheng.features.kernel.scratch import counts_of, locals_of, places_of, rows_of, run_of
+from quanheng.features.kernel.scratch import counts_of, locals_of, places_of, records_of, rows_of, run_of
 from quanheng.features.kernel.spread import fixed_rows, row_to_floats, spread
 from quanheng.features.kernel.step import apply
 from quanheng.features.kernel.words import (
@@ -54,8 +54,11 @@ from quanheng.features.kernel.words import (
     T_BOUNDS_N,
     T_FOLDS_N,
     T_PLAIN,
+    T_RECORD,
     T_STATE,
     T_STRIDE,
+    T_VALUES,
+    T_VALUES_N,
     T_WIDTH,
     UNREAD_ROW,
     X_ALONE,
@@ -65,6 +68,7 @@ from quanheng.features.kernel.words import (
     X_KEY,
     X_KEY_1,
     X_KEY_2,
+    X_KEYS_N,
     X_NUMBERS_N,
     X_OWN,
     X_PAIR,
@@ -164,29 +168,47 @@ def pair_up(P, A, X, codes, keys, mask, pairs, first, last):
         counts[number] += 1
         locals_[pairs_n] = number
         word = ((A[entry + I_SLOT] >> 3) << PAIR_SLOT) | ((event - first) << PAIR_EVENT)
-        pairs[size + pairs_n] = word | (PAIR_READ if wanted else 0) | (PAIR_INSERT if inserts else 0)
+        pairs[pairs_n] = word | (PAIR_READ if wanted else 0) | (PAIR_INSERT if inserts else 0)
         pairs_n += 1
     X[X_PAIRS_N] = pairs_n
     return keys_n
 
 
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def write_row(P, X, table, times, keys, numbers, event, records, at):
+    """The row that an event puts into the ring: its time and values."""
+    records[at] = times[event]
+    for value_n in range(P[table + T_VALUES_N]):
+        source = P[P[table + T_VALUES] + value_n]
+        if source >= 0:
+            records[at + 1 + value_n] = numbers[event * X[X_NUMBERS_N] + source]
+        else:
+            records[at + 1 + value_n] = np.int64(keys[event * X[X_KEYS_N] * 2 - source - 1])
+
+
 @njit(nogil=True, error_model="numpy")
-def sort_pairs(X, pairs, pairs_n, keys_n):
-    """Put the pairs of a key side by side, in log order. Afterwards counts hold where each key ends."""
-    size, width = X[X_SIZE], X[X_WIDTH]
+def sort_pairs(P, X, times, keys, numbers, pairs, pairs_n, keys_n):
+    """Put the pairs of a key side by side, in log order, as records. Afterwards counts hold where each key ends.
+
+    Inputs are so read in order; who folds a key finds them beside its pairs.
+    """
+    size, width, chunk, table = X[X_SIZE], X[X_WIDTH], X[X_CHUNK], P[P[P_TABLES] + X[X_TABLE]]
     places, locals_, counts = places_of(pairs, size), locals_of(pairs, size), counts_of(pairs, size)
+    records, words = records_of(P, pairs, size), P[table + T_RECORD]
     total = np.int32(0)
     for number in range(keys_n):
         count = counts[number]
         counts[number] = total
         total += count
     for pair in range(pairs_n):
-        word, number = pairs[size + pair], locals_[pair]
-        target = counts[number]
+        word, number = pairs[pair], locals_[pair]
+        target, event = np.int64(counts[number]), (word >> PAIR_EVENT) & EVENT_MASK
         counts[number] = target + 1
-        pairs[target] = word
+        records[target * words] = word
+        if words > 1:
+            write_row(P, X, table, times, keys, numbers, chunk + event, records, target * words + 1)
         if word & PAIR_READ != 0:
-            places[(word >> PAIR_EVENT) & EVENT_MASK] = (ROWS_FIRST + target) * width
+            places[event] = (ROWS_FIRST + target) * width
 
 
 @njit(nogil=True, error_model="numpy")
@@ -194,21 +216,21 @@ def fold_pairs(P, A, X, F, times, keys, numbers, undo, pairs):
     """Fold and read the pairs, key by key. False to grow first (X_KEY, X_PAIR, X_ALONE and X_STAGE say where)."""
     table, size = P[P[P_TABLES] + X[X_TABLE]], X[X_SIZE]
     counts, scratch, rows = counts_of(pairs, size), run_of(pairs, size), rows_of(P, pairs, size)
+    records, words = records_of(P, pairs, size), P[table + T_RECORD]
     key, pair, alone = X[X_KEY], X[X_PAIR], X[X_ALONE]  # Pairs to be done one by one before the next run is tried.
     plain, pairs_n, last = P[table + T_PLAIN] != 0, X[X_PAIRS_N], np.int64(counts[key])
     for place in range(RUN):
         scratch[G_ZEROS + place] = 0
     while pair < pairs_n:
-        slot = (pairs[pair] >> PAIR_SLOT) << 3
+        slot = (records[pair * words] >> PAIR_SLOT) << 3
         if last < pairs_n:  # The next key: its rows are fetched one key ahead, its slot two.
             after = np.int64(counts[key + 1])
-            fetch_run(P, A, table, (pairs[last] >> PAIR_SLOT) << 3, after - last)
-            fetch_inputs(X, times, numbers, pairs, last, min(after, last + RUN))
+            fetch_run(P, A, table, (records[last * words] >> PAIR_SLOT) << 3, after - last)
             if after < pairs_n:
-                fetch_slot(P, A, table, (pairs[after] >> PAIR_SLOT) << 3)
+                fetch_slot(P, A, table, (records[after * words] >> PAIR_SLOT) << 3)
         while pair < last:
             if plain and alone == 0:
-                done = fold_run(P, A, X, F, table, slot, times, keys, numbers, rows, pairs, pair, last, scratch)
+                done = fold_run(P, A, X, F, table, slot, rows, records, pair, last, scratch)
                 if done > 0:
                     pair += done
                     continue
@@ -216,7 +238,7 @@ def fold_pairs(P, A, X, F, times, keys, numbers, undo, pairs):
                     X[X_KEY], X[X_PAIR], X[X_ALONE] = key, pair, 0
                     return False
                 alone = -2 - done
-            if not fold_pair(P, A, X, F, table, times, keys, numbers, rows, undo, pairs, pair):
+            if not fold_pair(P, A, X, F, table, times, keys, numbers, rows, undo, records, pair):
                 X[X_KEY], X[X_PAIR], X[X_ALONE] = key, pair, alone
                 return False
             pair += 1
@@ -245,24 +267,14 @@ def fetch_run(P, A, table, slot, pairs_n):
         fetch(A, row + word)
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def fetch_inputs(X, times, numbers, pairs, first, last):
-    """Fetch times and numbers of pairs to come."""
-    chunk, numbers_n = X[X_CHUNK], X[X_NUMBERS_N]
-    for pair in range(first, last):
-        event = chunk + ((pairs[pair] >> PAIR_EVENT) & EVENT_MASK)
-        fetch(times, event)
-        fetch(numbers, event * numbers_n)
-
-
 @njit(nogil=True, error_model="numpy")
-def fold_pair(P, A, X, F, table, times, keys, numbers, rows, undo, pairs, pair):
+def fold_pair(P, A, X, F, table, times, keys, numbers, rows, undo, records, pair):
     """Fold and read one pair. False to grow first (X_STAGE says where to go on)."""
-    word = pairs[pair]
+    word, words = records[pair * P[table + T_RECORD]], P[table + T_RECORD]
     slot, event = (word >> PAIR_SLOT) << 3, X[X_CHUNK] + ((word >> PAIR_EVENT) & EVENT_MASK)
     at = (ROWS_FIRST + pair) * X[X_WIDTH]
     if pair + _FAR < X[X_PAIRS_N]:
-        fetch_pair(P, A, X, table, times, numbers, pairs, pair)
+        fetch_pair(P, A, X, table, times, numbers, records, words, pair)
     if X[X_STAGE] == 0:
         X[X_OWN] = -1
         if word & PAIR_INSERT != 0 and not apply(P, A, X, table, slot, times[event], keys, numbers, event, undo):
@@ -278,16 +290,16 @@ def fold_pair(P, A, X, F, table, times, keys, numbers, rows, undo, pairs, pair):
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
-def fetch_pair(P, A, X, table, times, numbers, pairs, pair):
+def fetch_pair(P, A, X, table, times, numbers, records, words, pair):
     """Fetch inputs of a pair ahead, and slot and rows of a key that begins there."""
-    later = X[X_CHUNK] + ((pairs[pair + _FAR] >> PAIR_EVENT) & EVENT_MASK)
+    later = X[X_CHUNK] + ((records[(pair + _FAR) * words] >> PAIR_EVENT) & EVENT_MASK)
     fetch(times, later)
     fetch(numbers, later * X[X_NUMBERS_N])
-    slot = pairs[pair + _FAR] >> PAIR_SLOT
-    if slot != pairs[pair + _FAR - 1] >> PAIR_SLOT:
+    slot = records[(pair + _FAR) * words] >> PAIR_SLOT
+    if slot != records[(pair + _FAR - 1) * words] >> PAIR_SLOT:
         fetch_slot(P, A, table, slot << 3)
-    slot = pairs[pair + _NEAR] >> PAIR_SLOT
-    if slot != pairs[pair + _NEAR - 1] >> PAIR_SLOT:
+    slot = records[(pair + _NEAR) * words] >> PAIR_SLOT
+    if slot != records[(pair + _NEAR - 1) * words] >> PAIR_SLOT:
         fetch_rows(P, A, table, slot << 3)
 
 
@@ -305,7 +317,7 @@ def events_by_key(P, A, X, F, codes, times, keys, numbers, mask, out, undo, pair
                 if keys_n < 0:
                     X[X_PAIRS_N] = -1
                     return GROW
-                sort_pairs(X, pairs, X[X_PAIRS_N], keys_n)
+                sort_pairs(P, X, times, keys, numbers, pairs, X[X_PAIRS_N], keys_n)
                 fixed_rows(P, X, F, table, rows_of(P, pairs, X[X_SIZE]))
             if not fold_pairs(P, A, X, F, times, keys, numbers, undo, pairs):
                 return GROW

@@ -60,10 +60,9 @@ from quanheng.features.kernel.words import (
     T_BOUNDS,
     T_BOUNDS_N,
     T_KEEP,
+    T_RECORD,
     T_STRIDE,
     T_SUMS_N,
-    T_VALUES,
-    T_VALUES_N,
     T_WINDOWS,
     T_WINDOWS_N,
     W_COLUMNS,
@@ -72,10 +71,7 @@ from quanheng.features.kernel.words import (
     W_LOW,
     W_WITHOUT,
     W_WORDS,
-    X_CHUNK,
     X_FLOATS,
-    X_KEYS_N,
-    X_NUMBERS_N,
     X_READ,
     X_WIDTH,
 )
@@ -87,22 +83,22 @@ _LEAST = 3  # Pairs from which a run is worth its start.
 
 
 @njit(nogil=True, error_model="numpy")
-def run_length(A, X, slot, times, pairs, first, last, G):
+def run_length(A, slot, records, words, first, last, G):
     """Pairs from `first` on that come in order; their moments, and the rows known at each, go to G.
 
     0 if too few. The length ends where the ring is full, but never below RUN_ROOM for that reason.
     """
-    latest, chunk = max(A[slot + K_NEWEST], A[slot + K_MOMENT]), X[X_CHUNK]
+    latest, at = max(A[slot + K_NEWEST], A[slot + K_MOMENT]), first * words
     rows, room = A[slot + K_TAIL], max(A[slot + K_HEAD] + A[slot + K_CAPACITY], A[slot + K_TAIL] + RUN_ROOM)
     count = min(RUN, last - first)
     for place in range(count):
-        word = pairs[first + place]
-        time, own = times[chunk + ((word >> PAIR_EVENT) & EVENT_MASK)], word & PAIR_INSERT
+        time, own = records[at + 1], records[at] & PAIR_INSERT
         if time < latest or rows == room:
             count = place
             break
         latest = time
         rows += own
+        at += words
         G[G_TIME + place] = time
         G[G_OWN + place] = own
         G[G_KNOWN + place] = rows
@@ -110,23 +106,18 @@ def run_length(A, X, slot, times, pairs, first, last, G):
 
 
 @njit(nogil=True, error_model="numpy")
-def append_rows(P, A, X, table, slot, keys, numbers, pairs, first, count, G):
+def append_rows(P, A, table, slot, records, first, count):
     """Put the rows of a run behind the ring's last; room is there."""
     stride, mask, ring = P[table + T_STRIDE], A[slot + K_CAPACITY] - 1, A[slot + K_RING]
-    tail, chunk, keys_n, numbers_n = A[slot + K_TAIL], X[X_CHUNK], 2 * X[X_KEYS_N], X[X_NUMBERS_N]
-    values, values_n, newest = P[table + T_VALUES], P[table + T_VALUES_N], A[slot + K_NEWEST]
-    for pair in range(first, first + count):
-        if pairs[pair] & PAIR_INSERT != 0:
-            event = chunk + ((pairs[pair] >> PAIR_EVENT) & EVENT_MASK)
+    tail, newest, at = A[slot + K_TAIL], A[slot + K_NEWEST], first * (1 + stride)
+    for _ in range(count):
+        if records[at] & PAIR_INSERT != 0:
             row = ring + (tail & mask) * stride
-            A[row] = newest = G[G_TIME + pair - first]
-            for value_n in range(values_n):
-                source = P[values + value_n]
-                if source >= 0:
-                    A[row + 1 + value_n] = numbers[event * numbers_n + source]
-                else:
-                    A[row + 1 + value_n] = np.int64(keys[event * keys_n - source - 1])
+            newest = records[at + 1]
+            for word in range(stride):
+                A[row + word] = records[at + 1 + word]
             tail += 1
+        at += 1 + stride
     A[slot + K_TAIL], A[slot + K_NEWEST] = tail, newest
 
 
@@ -174,7 +165,7 @@ def sums_at(A, position, value_n, rows, ring, mask, stride, G, places, target, c
     for place in range(count):
         G[target + place] = G[G_SUMS + G[places + place]]
     if nulls == 0:
-        for place in range(count):
+        for place in range(whole(count)):
             G[target + RUN + place] = 0
         return bits < SMALL
     nulls = np.int64(0)
@@ -242,9 +233,16 @@ def window_sum(A, high, low, history):
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
+def whole(count):
+    """Places up to the end of a vector of eight: loops over whole vectors leave no rest, and what one writes the next
+    reads without waiting for single words."""
+    return (count + 7) & -8
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def difference(G, target, held, high, low, count):
     """What a window holds at each moment: at its start, and what has passed its two boundaries since."""
-    for place in range(count):
+    for place in range(whole(count)):
         G[target + place] = held + G[high + place] - G[low + place]
 
 
@@ -265,10 +263,10 @@ def to_floats(F, fold, kind, G, count):
     """The raw column in G as the bits of floats, where the total was; in whole vectors, past the last pair."""
     numbers, divisor, empty = offset(G, G_TOTAL, np.float64), F[4 * fold + 2], F[4 * fold + 3]
     if kind == MEAN:
-        for place in range((count + 7) & -8):
+        for place in range(whole(count)):
             numbers[place] = mean_of(G[G_TOTAL + place], G[G_COUNT + place], divisor, empty)
     else:
-        for place in range((count + 7) & -8):
+        for place in range(whole(count)):
             numbers[place] = number_of(G[G_TOTAL + place], kind == COUNT, divisor, empty)
 
 
@@ -305,12 +303,12 @@ def write_windows(P, A, X, F, table, slot, out, at, G, count):
             known -= A[slot + low]
         difference(G, G_HELD, known, behind, before, count)
         if without != 0:
-            for place in range(count):
+            for place in range(whole(count)):
                 G[G_HELD + place] -= G[G_OWN + place]
         column = P[window + W_COLUMNS]
         for _ in range(P[window + W_COLUMNS_N]):
             if P[column + C_KIND] == COUNT:
-                for place in range(count):
+                for place in range(whole(count)):
                     G[G_TOTAL + place] = G[G_HELD + place]
             else:
                 argument = P[column + C_ARG]
@@ -321,13 +319,13 @@ def write_windows(P, A, X, F, table, slot, out, at, G, count):
                 difference(G, G_TOTAL, held, sums, less, count)
                 difference(G, G_COUNT, known - nulls, behind, before, count)
                 none, less_none = sums + RUN, less if history else less + RUN
-                for place in range(count):
+                for place in range(whole(count)):
                     G[G_COUNT + place] -= G[none + place] - G[less_none + place]
                 if without != 0:
                     without_own(A, table_ring, argument >> 1, G, count)
-                for place in range(count):
-                    if G[G_COUNT + place] == 0:
-                        G[G_TOTAL + place] = NULL
+                for place in range(whole(count)):
+                    total = G[G_TOTAL + place]
+                    G[G_TOTAL + place] = total if G[G_COUNT + place] != 0 else np.int64(NULL)
             write_column(P, F, column, G, out, at, width, floats, count)
             column += C_WORDS
         window += W_WORDS
@@ -345,18 +343,18 @@ def let_go(P, A, table, slot):
 
 
 @part()
-def fold_run(P, A, X, F, table, slot, times, keys, numbers, out, pairs, first, last, G):
+def fold_run(P, A, X, F, table, slot, out, records, first, last, G):
     """Fold and read the run that begins at a pair; its key ends before `last`.
 
     The pairs done; -1 if the arena must grow; -2 - n if the next n pairs are to be done one by one.
     """
-    count = run_length(A, X, slot, times, pairs, first, last, G)
+    count = run_length(A, slot, records, P[table + T_RECORD], first, last, G)
     if count == 0:
         return np.int64(-3)
     tail, newest = A[slot + K_TAIL], A[slot + K_NEWEST]
     if not ring_reserve(P, A, table, slot, G[G_KNOWN + count - 1] - tail):
         return np.int64(-1)
-    append_rows(P, A, X, table, slot, keys, numbers, pairs, first, count, G)
+    append_rows(P, A, table, slot, records, first, count)
     if X[X_READ] != READ_NONE:
         at = (ROWS_FIRST + first) * X[X_WIDTH]
         if not bounds_at(P, A, table, slot, G, count) or not write_windows(P, A, X, F, table, slot, out, at, G, count):

@@ -27,7 +27,8 @@ P_NUMBERS_N = 6
 P_OPS_N = 7  # Most operations of one event type.
 P_WIDTH_MAX = 8  # Most columns of a table.
 P_RUN_WORDS = 9  # Words of the scratch of a run.
-P_HEADER = 10
+P_RECORD_MAX = 10  # Most words of a record.
+P_HEADER = 11
 
 # Type record: what one event type does.
 # E_BY_TABLE: offset of a list, per table the operation of this type or 0.
@@ -62,7 +63,8 @@ T_OUTS = 22  # Offset of the numbers of its columns in a vector.
 T_FOLDS_N = 23
 T_FOLDS = 24  # Offset of the numbers of its folds.
 T_FIRSTS = 25  # Offset of the first column of each within the table.
-T_WORDS = 26
+T_RECORD = 26  # Words of a record: a pair, and behind it the row it puts in where the table is plain.
+T_WORDS = 27
 
 # Window: a span between two boundaries, and the columns read over it. Boundaries by their offset in a slot; low 0 = all
 # history. W_WITHOUT: the event being decided is left out.
@@ -114,7 +116,7 @@ READ_NONE, READ_ALL, READ_MASK = 0, 1, 2
 DONE, GROW, BAD_TIME, BAD_NUMBER = 0, 1, 2, 3
 U_WORDS = 5  # Undo row: table, slot, position, newest before, whether the slot is new.
 
-CHUNK = 1 << 17  # Events of a large group that are sorted by key at once.
+CHUNK = 1 << 18  # Events of a large group that are sorted by key at once.
 # Pair: slot / 8, event within the chunk, whether it is read, whether it is put in.
 PAIR_SLOT, PAIR_EVENT, PAIR_READ, PAIR_INSERT = 24, 2, 2, 1  # Shift, shift, bit, bit.
 EMPTY_ROW, UNREAD_ROW, ROWS_FIRST = 0, 1, 2  # Rows in key order: of a key never seen, of no vector, of the first pair.
