@@ -355,14 +355,16 @@ def fold_run(P, A, X, F, table, slot, out, records, first, last, G):
     if not ring_reserve(P, A, table, slot, G[G_KNOWN + count - 1] - tail):
         return np.int64(-1)
     append_rows(P, A, table, slot, records, first, count)
-    if X[X_READ] != READ_NONE:
-        at = (ROWS_FIRST + first) * X[X_WIDTH]
-        if not bounds_at(P, A, table, slot, G, count) or not write_windows(P, A, X, F, table, slot, out, at, G, count):
-            A[slot + K_TAIL], A[slot + K_NEWEST] = tail, newest
-            return -2 - count
-        move_bounds(P, A, table, slot, G, count)
+    # Also where nothing is read: whoever reads next would else wait until the boundaries have caught up.
+    done = bounds_at(P, A, table, slot, G, count)
+    if done and X[X_READ] != READ_NONE:
+        done = write_windows(P, A, X, F, table, slot, out, (ROWS_FIRST + first) * X[X_WIDTH], G, count)
+    if not done:
+        A[slot + K_TAIL], A[slot + K_NEWEST] = tail, newest
+        return -2 - count
+    move_bounds(P, A, table, slot, G, count)
     if A[slot + K_TAIL] != tail:
-        if X[X_READ] == READ_NONE or P[table + T_BASE_ON] != 0:
+        if P[table + T_BASE_ON] != 0:
             evict(P, A, table, slot, A[slot + K_NEWEST] - P[table + T_KEEP], A[slot + K_TAIL] - 1)
         else:
             let_go(P, A, table, slot)
