@@ -194,7 +194,6 @@ class FeatureState:
         control, plan = self._control, self.plan
         control[w.X_READ] = w.READ_ALL if read is True else w.READ_NONE if read is False else w.READ_MASK
         control[w.X_ROW], control[w.X_COLUMN] = out.strides[0] >> 3, out.strides[1] >> 3
-        control[w.X_PLACE], control[w.X_STEP] = w.C_OUT, out.strides[1] >> 3
         mask = self._no_mask if read is True or read is False else np.asarray(read, dtype=np.uint8)
         flat = _flat(out)
         if len(times) >= w.LARGE:

@@ -27,6 +27,7 @@ from quanheng.features.kernel.words import (
     AHEAD,
     BAD_NUMBER,
     BAD_TIME,
+    C_OUT,
     D_BLOCK,
     D_ENTRIES,
     D_WORDS,
@@ -86,12 +87,14 @@ from quanheng.features.kernel.words import (
     X_OVERFLOWS,
     X_OWN,
     X_PEEK,
+    X_PLACE,
     X_PLAN,
     X_READ,
     X_ROW,
     X_SLOT,
     X_SOURCE,
     X_STAGE,
+    X_STEP,
     X_TIME,
     X_UNDO,
     X_WORDS,
@@ -252,6 +255,7 @@ def _compile(source):
         P, A, X = pointer(words), pointer(arena), pointer(control)
         X[X_SOURCE], X[X_EVENTS_N], A[A_SIZE] = source, len(times), len(arena)
         X[X_KEYS_N], X[X_NUMBERS_N] = keys.shape[1], numbers.shape[1]
+        X[X_PLACE], X[X_STEP] = C_OUT, X[X_COLUMN]
         if X[X_CHECKED] == 0:
             bad = check(pointer(times), pointer(numbers), X)
             X[X_CHECKED] = 1
