@@ -7,7 +7,7 @@ A row sees exactly the rows before it in the frame: order the frame by when each
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -15,12 +15,13 @@ import polars as pl
 
 from quanheng.features.arena import zeroed
 from quanheng.features.fold import EventLayout
-from quanheng.features.kernel.floats import transpose
 from quanheng.features.kernel.hashing import hash_integers
 from quanheng.features.kernel.words import CHUNK, NULL
 from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.kernel.errors import InputError
+
+_ROOM_WORDS, _ROOM_MOST = 8, 1 << 27  # Of the arena at first, per event and at most (1 GB, of which only what is used).
 
 Progress = Callable[[int, int], None]
 
@@ -65,43 +66,32 @@ def backfill(
     InputError : a column is missing or has a type that is not allowed
     FeatureOverflow : a sum does not fit 64 bits; `event` is the row in the frame
     """
-    state, order = FeatureState(plan) if state is None else state, plan.grouped()
+    state = FeatureState(plan, min(len(events) * _ROOM_WORDS, _ROOM_MOST)) if state is None else state
     reader = _Reader(plan, events, type, time, dict(columns or {}))
     total, width = len(events), len(plan.folds) if values == "float" else len(plan.columns)
     result = zeroed(width * total).view(np.float64 if values == "float" else np.int64).reshape(width, total)
-    raw = zeroed(min(chunk_rows, total) * len(plan.columns)).reshape(-1, len(plan.columns))
+    run = state.run_floats if values == "float" else state.run
     wanted = reader.decided if read is None else reader.decided & events[read].fill_null(False).to_numpy()
     for first in range(0, total, chunk_rows):
         last = min(first + chunk_rows, total)
-        part = raw[: last - first]
         mask: bool | np.ndarray = True if read is None else wanted[first:last]
         try:
-            state.run(*reader.arrays(first, last), read=mask, out=part, order=order)
+            run(*reader.arrays(first, last), read=mask, out=result[:, first:last].T)
         except FeatureOverflow as overflow:
-            cells = [(event + first, fold) for event, fold in overflow.cells]
-            grouped = _names(order, "raw")
-            places = [grouped.index(name) for name in _names(plan, "raw")]
-            raise FeatureOverflow(cells, overflow.raw[:, places]) from None
-        if values == "float":
-            order.floats(part, result[:, first:last].T)
-        else:
-            transpose(part, result[:, first:last])
+            raise FeatureOverflow([(event + first, fold) for event, fold in overflow.cells], overflow.raw) from None
         if progress is not None:
             progress(last, total)
-    return _frame(plan, order, result, wanted, values)
+    return _frame(plan, result, wanted, values)
 
 
-def _frame(plan: Plan, order: Plan, result: np.ndarray, wanted: np.ndarray, values: str) -> pl.DataFrame:
+def _frame(plan: Plan, result: np.ndarray, wanted: np.ndarray, values: str) -> pl.DataFrame:
     whole = bool(wanted.all())
     rows = np.arange(len(wanted), dtype=np.int64) if whole else np.flatnonzero(wanted)
+    names = plan.names if values == "float" else [column.name for column in plan.columns]
     series = [pl.Series("row", rows)]
-    for name, column in zip(_names(order, values), result, strict=True):
+    for name, column in zip(names, result, strict=True):
         series.append(pl.Series(name, column if whole else column[rows]))
-    return pl.DataFrame(series).select("row", *_names(plan, values))
-
-
-def _names(plan: Plan, values: str) -> Sequence[str]:
-    return plan.names if values == "float" else [column.name for column in plan.columns]
+    return pl.DataFrame(series)
 
 
 class _Reader:

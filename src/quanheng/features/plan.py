@@ -30,6 +30,7 @@ class Plan:
     words : the op tables (kernel/words.py)
     state_words : words of the arena header
     digest : SHA-256 of the declaration and the kernel format, hex
+    float_plan : how raw columns become floats (kernel/floats.py)
     """
 
     layouts: tuple[EventLayout, ...]
@@ -44,7 +45,7 @@ class Plan:
     digest: str
     _scales: tuple[int, ...]
     _first: tuple[int, ...]
-    _float_plan: np.ndarray
+    float_plan: np.ndarray
 
     @staticmethod
     def compile(
@@ -83,7 +84,7 @@ class Plan:
             layouts=tuple(layouts), folds=tuple(folds), decide=tuple(decide), lateness_ms=lateness_ms,
             columns=encoder.columns, names=tuple(fold.name for fold in folds), tables=tuple(tables), words=words,
             state_words=encoder.state_words, digest=_digest(layouts, folds, decide, lateness_ms),
-            _scales=scales, _first=first, _float_plan=_float_plan(folds, first, scales),
+            _scales=scales, _first=first, float_plan=_float_plan(folds, first, scales),
         )  # fmt: skip
 
     def floats(self, raw: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -96,16 +97,8 @@ class Plan:
         """
         if out is None:
             out = np.empty((raw.shape[0], len(self.folds)), dtype=np.float64)
-        floats(self._float_plan, raw, out)
+        floats(self.float_plan, raw, out)
         return out
-
-    def grouped(self) -> Plan:
-        """The same folds with those of one table side by side: other columns over the same state.
-
-        What the kernel writes for one key is then two cache lines of a row, not the whole row.
-        """
-        folds = [self.folds[number] for table in self.tables for number in table.folds]
-        return Plan.compile(self.layouts, folds, self.decide, self.lateness_ms)
 
     def exact(self, raw_row: np.ndarray, fold: int) -> int | Decimal | None:
         """Value of one fold in one raw row without rounding, for policies.

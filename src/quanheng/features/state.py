@@ -16,6 +16,7 @@ import numpy as np
 from quanheng.features.arena import zeroed
 from quanheng.features.kernel import group
 from quanheng.features.kernel import words as w
+from quanheng.features.kernel.scratch import scratch_words
 from quanheng.features.plan import Plan
 from quanheng.kernel.errors import InputError, QuanhengError
 
@@ -49,11 +50,12 @@ class FeatureState:
     Parameters
     ----------
     plan : the compiled folds
+    room_words : how large the arena is at first. What is not used costs no memory; growing copies it
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, room_words: int = 0) -> None:
         self.plan = plan
-        self._arena = zeroed(max(_ARENA_FIRST, 2 * plan.state_words))
+        self._arena = zeroed(max(_ARENA_FIRST, 2 * plan.state_words, room_words))
         self._arena[w.A_USED] = (plan.state_words + 7) // 8 * 8
         self._control = np.zeros(_control_words(plan), dtype=np.int64)
         self._undo = np.zeros(0, dtype=np.int64)
@@ -73,7 +75,6 @@ class FeatureState:
         numbers: np.ndarray,
         read: bool | np.ndarray = True,
         out: np.ndarray | None = None,
-        order: Plan | None = None,
     ) -> np.ndarray:
         """Apply events in log order and read the vector of each decided one at its own moment.
 
@@ -85,7 +86,6 @@ class FeatureState:
         numbers : i8[n, V], padded with NULL
         read : True reads every decided event, False none, an array of n booleans those that are true
         out : i8[n, columns] to write to (any strides of whole words, e.g. Fortran order); made if not given
-        order : `plan.grouped()`, for columns in its order
 
         Returns
         -------
@@ -99,13 +99,41 @@ class FeatureState:
         """
         if out is None:
             out = np.empty((len(times), self._columns_n), dtype=np.int64)
-        control = self._control
-        control[: w.X_WORDS] = 0
-        if read is True:
-            control[w.X_READ] = w.READ_ALL
-        elif read is not False:
-            control[w.X_READ] = w.READ_MASK
-        self._call(order or self.plan, types, times, keys, numbers, read, out)
+        self._control[: w.X_WORDS] = 0
+        self._call(types, times, keys, numbers, read, out)
+        return out
+
+    def run_floats(
+        self,
+        types: np.ndarray,
+        times: np.ndarray,
+        keys: np.ndarray,
+        numbers: np.ndarray,
+        read: bool | np.ndarray = True,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """`run`, with the vectors as `Plan.floats` gives them; a large group never writes the raw ones.
+
+        Parameters
+        ----------
+        types, times, keys, numbers, read : as for `run`
+        out : f8[n, folds] to write to (any strides of whole words); made if not given
+
+        Returns
+        -------
+        f8[n, folds] : rows that are not read hold what an empty window gives
+
+        Raises
+        ------
+        As `run`; the `raw` of a FeatureOverflow has no columns if the group was large.
+        """
+        if out is None:
+            out = np.empty((len(times), len(self.plan.folds)))
+        if len(times) < w.LARGE:
+            return self.plan.floats(self.run(types, times, keys, numbers, read), out)
+        self._control[: w.X_WORDS] = 0
+        self._control[w.X_FLOATS] = 1
+        self._call(types, times, keys, numbers, read, out.view(np.int64))
         return out
 
     def one(self, code: int, time_ms: int, keys: bytes, numbers: Sequence[int]) -> np.ndarray:
@@ -156,32 +184,36 @@ class FeatureState:
         control = self._control
         control[: w.X_WORDS] = 0
         control[w.X_PEEK] = 1
-        control[w.X_READ] = w.READ_ALL if read is True else w.READ_NONE if read is False else w.READ_MASK
         try:
-            self._call(self.plan, types, times, keys, numbers, read, out)
+            self._call(types, times, keys, numbers, read, out)
         finally:
             group.undo(self.plan.words, self._arena, control, self._undo)
         return out
 
-    def _call(self, plan: Plan, types: Any, times: Any, keys: Any, numbers: Any, read: Any, out: np.ndarray) -> None:
-        control = self._control
+    def _call(self, types: Any, times: Any, keys: Any, numbers: Any, read: Any, out: np.ndarray) -> None:
+        control, plan = self._control, self.plan
+        control[w.X_READ] = w.READ_ALL if read is True else w.READ_NONE if read is False else w.READ_MASK
         control[w.X_ROW], control[w.X_COLUMN] = out.strides[0] >> 3, out.strides[1] >> 3
         mask = self._no_mask if read is True or read is False else np.asarray(read, dtype=np.uint8)
         flat = _flat(out)
         if len(times) >= w.LARGE:
-            control[w.X_PAIRS_N] = -1
-            if not len(self._pairs):
-                self._pairs = zeroed(2 * w.CHUNK + w.RUN * w.G_ARRAYS)
+            size = min(len(times) + 1 & -2, w.CHUNK)
+            control[w.X_PAIRS_N], control[w.X_SIZE] = -1, size
+            if len(self._pairs) < scratch_words(plan.words, size):
+                self._pairs = zeroed(scratch_words(plan.words, size))
         while True:
             status = group.run(
-                plan.words, self._arena, control, types, times, keys, numbers, mask, flat, self._undo, self._pairs
-            )
+                plan.words, self._arena, control, plan.float_plan, types, times, keys, numbers, mask, flat, self._undo,
+                self._pairs,
+            )  # fmt: skip
             if status == w.DONE:
                 break
             if status != w.GROW:
                 self._refuse(status, times, numbers)
             self._grow()
         if control[w.X_OVERFLOWS]:
+            if control[w.X_FLOATS]:
+                raise FeatureOverflow(_float_overflows(plan, out), np.empty((len(times), 0), dtype=np.int64))
             raise FeatureOverflow(_overflows(plan, out), out)
 
     def _grow(self) -> None:
@@ -327,6 +359,13 @@ def _overflows(plan: Plan, out: np.ndarray) -> list[tuple[int, str]]:
     return list(zip(events.tolist(), names, strict=True))
 
 
+def _float_overflows(plan: Plan, words: np.ndarray) -> list[tuple[int, str]]:
+    """The same in the words of float columns; they become NaN."""
+    events, folds = np.nonzero(words == w.OVERFLOW)
+    words.view(np.float64)[events, folds] = np.nan
+    return list(zip(events.tolist(), (plan.names[fold] for fold in folds), strict=True))
+
+
 class Desk:
     """The control array of `FeatureState.one`, with room for one event and its vector behind it."""
 
@@ -339,6 +378,7 @@ class Desk:
         self.start = start * 8
         self.pack = struct.Struct(f"<qq{16 * keys_n}s{numbers_n}q").pack_into
         self.words[w.X_READ], self.words[w.X_COLUMN], self.words[w.X_ROW] = w.READ_ALL, 1, len(plan.columns)
+        self.words[w.X_PLACE], self.words[w.X_STEP] = w.C_OUT, 1
         self.words[w.X_KEYS_N], self.words[w.X_NUMBERS_N] = keys_n, numbers_n
         self.words[w.X_CODE], self.words[w.X_TIME], self.words[w.X_KEYS] = start, start + 1, start + 2
         self.words[w.X_NUMBERS] = start + 2 + 2 * keys_n

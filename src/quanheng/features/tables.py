@@ -107,6 +107,9 @@ class Encoder:
         self.words[w.P_TABLES] = self.put(offsets)
         self.words[w.P_TABLES_N] = len(offsets)
         self.words[w.P_COLUMNS_N] = len(self.columns)
+        self.words[w.P_WIDTH_MAX] = max((len(self._outs(table)) for table in tables), default=0)
+        bounds = max((len(table.bounds) * (1 + 2 * table.summed) for table in tables), default=0)
+        self.words[w.P_RUN_WORDS] = w.G_BOUNDS + bounds * w.RUN
         self.words[w.P_KEYS_N] = max((len(layout.keys) for layout in self.layouts.values()), default=0)
         self.words[w.P_NUMBERS_N] = max((len(layout.numbers) for layout in self.layouts.values()), default=0)
         return np.array(self.words, dtype=np.int64)
@@ -151,9 +154,15 @@ class Encoder:
         )
         record[w.T_WINDOWS_N] = len(windows)
         record[w.T_WINDOWS] = self.put([item for window in windows for item in window])
-        record[w.T_FIRST_OUT] = next(i for i, column in enumerate(self.columns) if column.fold == table.folds[0])
         record[w.T_BASE_ON] = int(table.base)
         record[w.T_PLAIN] = int(all(self.folds[number].fold in _PLAIN for number in table.folds))
+        record[w.T_RECORD] = 1 + record[w.T_STRIDE] * record[w.T_PLAIN]
+        self.words[w.P_RECORD_MAX] = max(self.words[w.P_RECORD_MAX], record[w.T_RECORD])
+        outs = self._outs(table)
+        record[w.T_WIDTH], record[w.T_OUTS] = len(outs), self.put(outs)
+        record[w.T_FOLDS_N] = len(table.folds)
+        record[w.T_FOLDS] = self.put(table.folds)
+        record[w.T_FIRSTS] = self.put([outs.index(self._first(number)) for number in table.folds])
         record[w.T_VALUES_N], record[w.T_VALUES] = len(sources), self.put(sources)
         record[w.T_STATE] = self.state_words
         record[w.T_SETS_AT], record[w.T_BASE_AT], record[w.T_BOUND_WORDS] = sets_at, base_at, bound_words
@@ -181,17 +190,26 @@ class Encoder:
 
     def _operation(self, table: Table, number: int, places: Mapping[str, int], edges: tuple[int, int]) -> list[int]:
         """Column operation of one fold: kind, column (a mean writes the next one too), argument."""
-        fold, value = self.folds[number], self.folds[number].value or ""
-        first = next(place for place, column in enumerate(self.columns) if column.fold == number)
+        fold, value, first = self.folds[number], self.folds[number].value or "", self._first(number)
+        kind, argument = w.COUNT if fold.fold == "count" else w.SINCE, 0
         if fold.fold in {"sum", "mean"}:
-            return [w.SUM if fold.fold == "sum" else w.MEAN, first, 1 + 2 * table.values.index(value)]
-        if fold.fold in {"min", "max"}:
-            return [w.EXTREME, first, table.trees.index((value, int(fold.fold == "min")))]
-        if fold.fold == "last":
-            return [w.LAST_KEY if value in self.layouts[table.of].keys else w.LAST, first, places[value]]
-        if fold.fold == "distinct":
-            return [w.DISTINCT, first, table.sets.index((*edges, value))]
-        return [w.COUNT if fold.fold == "count" else w.SINCE, first, 0]
+            kind, argument = w.SUM if fold.fold == "sum" else w.MEAN, 1 + 2 * table.values.index(value)
+        elif fold.fold in {"min", "max"}:
+            kind, argument = w.EXTREME, table.trees.index((value, int(fold.fold == "min")))
+        elif fold.fold == "last":
+            kind, argument = w.LAST_KEY if value in self.layouts[table.of].keys else w.LAST, places[value]
+        elif fold.fold == "distinct":
+            kind, argument = w.DISTINCT, table.sets.index((*edges, value))
+        return [kind, first, argument, self._outs(table).index(first), number, table.folds.index(number)]
+
+    def _first(self, number: int) -> int:
+        """First column of a fold."""
+        return next(place for place, column in enumerate(self.columns) if column.fold == number)
+
+    def _outs(self, table: Table) -> list[int]:
+        """Columns of a table, fold by fold."""
+        own = set(table.folds)
+        return [place for place, column in enumerate(self.columns) if column.fold in own]
 
     def _record(
         self, layout: EventLayout, tables: Sequence[Table], offsets: Sequence[int], decide: Sequence[str]

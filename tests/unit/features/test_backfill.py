@@ -10,7 +10,7 @@ import pytest
 
 from quanheng.features.backfill import backfill
 from quanheng.features.fold import EventLayout, Fold
-from quanheng.features.kernel.words import NULL, UNKNOWN
+from quanheng.features.kernel.words import LARGE, NULL, UNKNOWN
 from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.kernel.errors import InputError
@@ -120,7 +120,7 @@ def test_overflow_names_the_row_of_the_frame():
 
 
 def test_overflow_gives_the_rest_in_the_order_of_the_plan():
-    """The kernel writes the folds of one table side by side; what comes back has the declared order."""
+    """Folds of one table are worked side by side; what comes back has the declared order."""
     folds = [
         Fold("by_card", "pay", ("card",), "sum", "flag", 10),
         Fold("by_shop", "pay", ("shop",), "mean", "amount", 10),
@@ -130,10 +130,8 @@ def test_overflow_gives_the_rest_in_the_order_of_the_plan():
         {"time": [1, 2], "card": [1, 2], "shop": ["a", "a"], "amount": [2**62, 2**62], "flag": [4, 5]}
     )
     plan = Plan.compile([PAY], folds, ["pay"], 0)
-    assert [fold.name for fold in plan.grouped().folds] == ["by_card", "n", "by_shop"]
-    assert plan.grouped().state_words == plan.state_words
     with pytest.raises(FeatureOverflow, match="fold by_shop, event 1 of the group") as raised:
-        backfill(plan, events)
+        backfill(plan, events, values="raw")
     assert raised.value.cells == [(1, "by_shop")]
     assert raised.value.raw.tolist() == [[4, 2**62, 1, 1], [5, UNKNOWN, 2, 1]]
     few = backfill(plan, events.with_columns(amount=pl.lit(7)), values="raw")
@@ -152,3 +150,52 @@ def test_integer_keys_never_collide():
     hash_integers(np.arange(-50_000, 50_000), pairs)
     assert len({tuple(pair) for pair in pairs.tolist()}) == 100_000
     assert not (pairs == 0).all(axis=1).any()
+
+
+@pytest.mark.parametrize("wanted", [1.0, 0.6])
+def test_a_large_frame_gives_the_floats_of_its_raw_columns(wanted):
+    """Late events, keys that are null or new, rows that are not read: the same bits as chunk by chunk."""
+    rng = random.Random(7)
+    events = frame(2 * LARGE).with_columns(wanted=pl.Series([rng.random() < wanted for _ in range(2 * LARGE)]))
+    large, small = FeatureState(PLAN), FeatureState(PLAN)
+    whole = backfill(PLAN, events, read="wanted", state=large)
+    parts = backfill(PLAN, events, read="wanted", state=small, chunk_rows=LARGE - 1)
+    for name in whole.columns:
+        assert whole[name].to_numpy().tobytes() == parts[name].to_numpy().tobytes(), name
+    assert large.digest() == small.digest()
+    raw = backfill(PLAN, events, read="wanted", values="raw")
+    held = (raw["mean.sum"] > UNKNOWN).to_numpy()
+    mean = raw["mean.sum"].to_numpy()[held] / 100 / raw["mean.count"].to_numpy()[held]
+    assert (whole["mean"].to_numpy()[held] == mean).all()
+    assert np.isnan(whole["mean"].to_numpy()[~held]).all()
+
+
+def test_overflow_in_a_large_frame_of_floats_names_its_cells():
+    count = LARGE + 10
+    amounts = [2**62 if row in {4000, 4001} else 1 for row in range(count)]
+    events = pl.DataFrame({
+        "time": range(count), "card": [row % 3 for row in range(count)], "shop": ["a"] * count, "amount": amounts,
+        "flag": [0] * count,
+    })  # fmt: skip
+    folds = [Fold("n", "pay", ("card",), "count", None, 9), Fold("s", "pay", (), "sum", "amount", 3)]
+    plan = Plan.compile([PAY], folds, ["pay"], 0)
+    with pytest.raises(FeatureOverflow, match="fold s, event 4001 of the group") as raised:
+        backfill(plan, events)
+    assert raised.value.cells == [(4001, "s"), (4002, "s")]
+    assert raised.value.raw.shape == (count, 0)
+
+
+def test_a_large_group_fills_the_floats_it_is_given():
+    events, count = frame(LARGE + 1), LARGE + 1
+    state = FeatureState(PLAN)
+    types = np.where(events["type"] == "pay", 1, 2).astype(np.int32)
+    keys = np.ones((count, 2, 2), dtype=np.uint64)
+    numbers = np.ones((count, 2), dtype=np.int64)
+    mask = np.arange(count) % 2 == 0
+    found = state.run_floats(types, events["time"].to_numpy(), keys, numbers, mask)
+    other = FeatureState(PLAN)
+    raw = other.run(types, events["time"].to_numpy(), keys, numbers, mask)
+    assert found.tobytes() == PLAN.floats(raw).tobytes()
+    assert found.shape == (count, 5)
+    few = FeatureState(PLAN).run_floats(types[:50], events["time"].to_numpy()[:50], keys[:50], numbers[:50], mask[:50])
+    assert few.tobytes() == found[:50].tobytes()

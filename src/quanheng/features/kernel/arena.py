@@ -13,6 +13,7 @@ from quanheng.features.kernel.words import (
     D_BLOCK,
     D_ENTRIES,
     D_USED,
+    I_SLOT,
     I_WORDS,
     K_0,
     K_1,
@@ -99,8 +100,9 @@ def give(A, block, free_list):
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
-def find(A, state, first, second, hashed):
-    """Slot of a key in the table whose changing words start at `state`; 0 if there is none.
+def find_entry(A, state, first, second, hashed):
+    """Index entry of a key in the table whose changing words start at `state`, or the empty one where it would stand;
+    0 if there is no index yet.
 
     The index holds whole keys (first, second, slot, spare: half a cache line), so a slot is not read to be found.
     """
@@ -111,10 +113,16 @@ def find(A, state, first, second, hashed):
     place = hashed & mask
     while True:
         entry = block + I_WORDS * place
-        slot = A[entry + 2]
-        if slot == 0 or (A[entry] == first and A[entry + 1] == second):
-            return slot
+        if A[entry + I_SLOT] == 0 or (A[entry] == first and A[entry + 1] == second):
+            return entry
         place = (place + 1) & mask
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def find(A, state, first, second, hashed):
+    """Slot of a key; 0 if there is none."""
+    entry = find_entry(A, state, first, second, hashed)
+    return A[entry + I_SLOT] if entry != 0 else np.int64(0)
 
 
 @njit(nogil=True, error_model="numpy")

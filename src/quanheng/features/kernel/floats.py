@@ -1,34 +1,46 @@
-"""Raw integer columns to float64: scale, divide means, put in `empty`; rows to columns."""
+"""Raw integer columns to float64: scale, divide means, put in `empty`."""
 
 import numpy as np
 from numba import njit
 
 from quanheng.features.kernel.words import UNKNOWN
 
+COUNTS, IS_MEAN = 1, 2  # Kinds of a fold: its zero is "nothing"; it has two raw columns.
 _BLOCK = 128  # Rows that stay in the first-level cache while their columns are written.
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def floats(plan, raw, out):
-    """plan f8[folds, 4]: first raw column, kind (0 plain, 1 count, 2 mean), divisor, value for empty."""
+    """plan f8[folds, 4]: first raw column, kind (0 plain, COUNTS, IS_MEAN), divisor, value for empty."""
     rows = raw.shape[0]
     for start in range(0, rows, _BLOCK):
         stop = min(start + _BLOCK, rows)
         for fold in range(plan.shape[0]):
             column, kind, divisor, empty = int(plan[fold, 0]), int(plan[fold, 1]), plan[fold, 2], plan[fold, 3]
-            if kind == 2:
+            if kind == IS_MEAN:
                 for row in range(start, stop):
-                    total = np.float64(raw[row, column])
-                    if divisor != 1.0:
-                        total /= divisor
-                    mean = total / np.float64(raw[row, column + 1])
-                    out[row, fold] = special(raw[row, column], False, mean, empty)
-            elif divisor == 1.0:
-                for row in range(start, stop):
-                    out[row, fold] = special(raw[row, column], kind == 1, np.float64(raw[row, column]), empty)
+                    out[row, fold] = mean_of(raw[row, column], raw[row, column + 1], divisor, empty)
             else:
                 for row in range(start, stop):
-                    out[row, fold] = special(raw[row, column], False, np.float64(raw[row, column]) / divisor, empty)
+                    out[row, fold] = number_of(raw[row, column], kind == COUNTS, divisor, empty)
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def number_of(value, counts, divisor, empty):
+    """A raw value as float."""
+    number = np.float64(value)
+    if divisor != 1.0:
+        number /= divisor
+    return special(value, counts, number, empty)
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def mean_of(total, count, divisor, empty):
+    """A mean from its sum and its number."""
+    number = np.float64(total)
+    if divisor != 1.0:
+        number /= divisor
+    return special(total, False, number / np.float64(count), empty)
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
@@ -37,13 +49,3 @@ def special(value, counts, number, empty):
     if value <= UNKNOWN:
         return np.nan if value == UNKNOWN else empty
     return empty if counts and value == 0 else number
-
-
-@njit(nogil=True, cache=True)
-def transpose(raw, out):
-    """out[column, row] = raw[row, column], in blocks of rows."""
-    rows = raw.shape[0]
-    for start in range(0, rows, _BLOCK):
-        for column in range(raw.shape[1]):
-            for row in range(start, min(start + _BLOCK, rows)):
-                out[column, row] = raw[row, column]

@@ -27,6 +27,7 @@ from quanheng.features.kernel.words import (
     AHEAD,
     BAD_NUMBER,
     BAD_TIME,
+    C_OUT,
     D_BLOCK,
     D_ENTRIES,
     D_WORDS,
@@ -86,12 +87,14 @@ from quanheng.features.kernel.words import (
     X_OVERFLOWS,
     X_OWN,
     X_PEEK,
+    X_PLACE,
     X_PLAN,
     X_READ,
     X_ROW,
     X_SLOT,
     X_SOURCE,
     X_STAGE,
+    X_STEP,
     X_TIME,
     X_UNDO,
     X_WORDS,
@@ -247,11 +250,12 @@ def _compile(source):
     """The entries, with `source` as a closure cell: part of the key of numba's cache."""
 
     @njit(nogil=True, cache=True, boundscheck=False)
-    def run(words, arena, control, types, times, keys, numbers, mask, out, steps, pairs):
+    def run(words, arena, control, float_plan, types, times, keys, numbers, mask, out, steps, pairs):
         """Apply events and read vectors; DONE, or GROW (enlarge the arena and call again), or BAD_*."""
         P, A, X = pointer(words), pointer(arena), pointer(control)
         X[X_SOURCE], X[X_EVENTS_N], A[A_SIZE] = source, len(times), len(arena)
         X[X_KEYS_N], X[X_NUMBERS_N] = keys.shape[1], numbers.shape[1]
+        X[X_PLACE], X[X_STEP] = C_OUT, X[X_COLUMN]
         if X[X_CHECKED] == 0:
             bad = check(pointer(times), pointer(numbers), X)
             X[X_CHECKED] = 1
@@ -259,8 +263,8 @@ def _compile(source):
                 return bad
         if len(times) >= LARGE and X[X_PEEK] == 0:
             return events_by_key(
-                P, A, X, pointer(types), pointer(times), pointer(keys), pointer(numbers), pointer(mask), pointer(out),
-                pointer(steps), pointer(pairs),
+                P, A, X, pointer(float_plan), pointer(types), pointer(times), pointer(keys), pointer(numbers),
+                pointer(mask), pointer(out), pointer(steps), pointer(pairs),
             )  # fmt: skip
         return events(
             P, A, X, pointer(types), pointer(times), pointer(keys), pointer(numbers), pointer(mask), pointer(out),

@@ -17,7 +17,10 @@ from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 
 _POINTERS = {
-    **dict.fromkeys(("P", "A", "X", "G", "times", "numbers", "out", "undo", "pairs"), types.CPointer(types.int64)),
+    **dict.fromkeys(
+        ("P", "A", "X", "G", "times", "numbers", "out", "undo", "pairs", "records"), types.CPointer(types.int64)
+    ),
+    "F": types.CPointer(types.float64),
     "keys": types.CPointer(types.uint64),
     "codes": types.CPointer(types.int32),
     "mask": types.CPointer(types.uint8),

@@ -10,7 +10,6 @@ from quanheng.features.kernel.ring import extreme, row_at, score
 from quanheng.features.kernel.words import (
     C_ARG,
     C_KIND,
-    C_OUT,
     C_WORDS,
     COUNT,
     D_BLOCK,
@@ -46,9 +45,10 @@ from quanheng.features.kernel.words import (
     W_LOW,
     W_WITHOUT,
     W_WORDS,
-    X_COLUMN,
     X_OVERFLOWS,
+    X_PLACE,
     X_PRESENT,
+    X_STEP,
 )
 
 _LOW_HALF = np.int64(0xFFFFFFFF)
@@ -61,11 +61,11 @@ def write_empty(P, X, table, out, at, unknown):
     for _ in range(P[table + T_WINDOWS_N]):
         column = P[window + W_COLUMNS]
         for _ in range(P[window + W_COLUMNS_N]):
-            kind, place = P[column + C_KIND], at + P[column + C_OUT] * X[X_COLUMN]
+            kind, place = P[column + C_KIND], at + P[column + X[X_PLACE]] * X[X_STEP]
             empty = np.int64(0) if kind == COUNT or kind == DISTINCT else np.int64(NULL)  # noqa: PLR1714, SIM109
             out[place] = UNKNOWN if unknown else empty
             if kind == MEAN:
-                out[place + X[X_COLUMN]] = UNKNOWN if unknown else np.int64(0)
+                out[place + X[X_STEP]] = UNKNOWN if unknown else np.int64(0)
             column += C_WORDS
         window += W_WORDS
 
@@ -177,7 +177,7 @@ def read_columns(P, A, X, table, slot, time, own, out, at):
     bounds_move(P, A, table, slot, time)
     if P[table + T_SETS_N] != 0 and not move_sets(P, A, table, slot):
         return False
-    window, step = P[table + T_WINDOWS], X[X_COLUMN]
+    window, step, word = P[table + T_WINDOWS], X[X_STEP], X[X_PLACE]
     for _ in range(P[table + T_WINDOWS_N]):
         low_bound, high_bound = slot + P[window + W_LOW], slot + P[window + W_HIGH]
         history = P[window + W_LOW] == 0
@@ -190,7 +190,7 @@ def read_columns(P, A, X, table, slot, time, own, out, at):
         column, columns_n = P[window + W_COLUMNS], P[window + W_COLUMNS_N]
         for _ in range(columns_n):
             kind, argument = P[column], P[column + C_ARG]
-            place = at + P[column + C_OUT] * step
+            place = at + P[column + word] * step
             if kind == COUNT:
                 out[place] = high - low
             elif kind == SUM or kind == MEAN:  # noqa: PLR1714, SIM109

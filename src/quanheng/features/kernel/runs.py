@@ -1,30 +1,41 @@
 """A run: events of one key that come in order of time, folded and read together; for counts, sums and means.
 
-In log order one event costs the walk through the operation tables for each of its columns. A run does each step for
-all its events before the next: rows are appended, then one boundary after the other is moved through all moments, then
-one column after the other is written. The answers and the state are the same bits as one event after another.
+In log order one event costs the walk through the operation tables for each of its columns, and how far each boundary
+moves is a guess that the processor loses at every other event. A run does each step for all its events before the
+next. Rows are appended; then, boundary by boundary, the rows that will pass it are summed up once, and where it stands
+at each moment is found by counting, without a branch; then one column after the other is a difference of two arrays.
+The answers and the state are the same bits as one event after another.
 
-Within a run sums are single 64-bit words. That is safe as long as the window sums at its start and all values that
-pass a boundary are small enough; where they are not, nothing is changed and the events are folded one by one.
+Within a run sums are single 64-bit words. That is safe as long as the window sums at its start and all numbers that
+pass a boundary are small enough; where they are not, the run is taken back and its events are folded one by one.
 """
 
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.bounds import evict, sums_add
+from quanheng.features.kernel.bounds import evict
+from quanheng.features.kernel.floats import mean_of, number_of
 from quanheng.features.kernel.parts import part
-from quanheng.features.kernel.pointers import fetch
+from quanheng.features.kernel.pointers import offset
 from quanheng.features.kernel.ring import ring_reserve
 from quanheng.features.kernel.words import (
     C_ARG,
+    C_FLOAT,
+    C_FOLD,
     C_KIND,
-    C_OUT,
+    C_PLACE,
     C_WORDS,
     COUNT,
-    G_AT,
+    G_BOUNDS,
+    G_COUNT,
+    G_HELD,
+    G_KNOWN,
     G_OWN,
-    G_ROWS,
+    G_PASSED,
+    G_SUMS,
     G_TIME,
+    G_TOTAL,
+    G_ZEROS,
     K_BOUNDS,
     K_CAPACITY,
     K_HEAD,
@@ -35,24 +46,23 @@ from quanheng.features.kernel.words import (
     MEAN,
     NULL,
     NUMBER_MAX,
-    NUMBER_MIN,
-    OVERFLOW,
     PAIR_EVENT,
     PAIR_INSERT,
-    PAIR_READ,
     PAIR_SLOT,
+    PASSED,
     READ_NONE,
+    ROWS_FIRST,
     RUN,
     RUN_ROOM,
+    SMALL,
+    T_BASE_ON,
     T_BOUND_WORDS,
     T_BOUNDS,
     T_BOUNDS_N,
-    T_FIRST_OUT,
     T_KEEP,
+    T_RECORD,
     T_STRIDE,
     T_SUMS_N,
-    T_VALUES,
-    T_VALUES_N,
     T_WINDOWS,
     T_WINDOWS_N,
     W_COLUMNS,
@@ -61,83 +71,154 @@ from quanheng.features.kernel.words import (
     W_LOW,
     W_WITHOUT,
     W_WORDS,
-    X_CHUNK,
-    X_COLUMN,
-    X_KEYS_N,
-    X_NUMBERS_N,
-    X_OVERFLOWS,
-    X_PAIRS_N,
+    X_FLOATS,
     X_READ,
-    X_ROW,
+    X_WIDTH,
 )
 
 _LOW_HALF = np.int64(0xFFFFFFFF)
+_HELD = np.int64(1 << 61)  # What a window may hold at the start of a run.
 EVENT_MASK = (1 << (PAIR_SLOT - PAIR_EVENT)) - 1
 _LEAST = 3  # Pairs from which a run is worth its start.
 
 
 @njit(nogil=True, error_model="numpy")
-def run_length(P, A, X, table, times, out, pairs, first, G):
-    """Pairs from `first` on that have one key and come in order; their times and places of output go to G.
+def run_length(A, slot, records, words, first, last, G):
+    """Pairs from `first` on that come in order; their moments, and the rows known at each, go to G.
 
     0 if too few. The length ends where the ring is full, but never below RUN_ROOM for that reason.
     """
-    word = pairs[first]
-    slot, last = (word >> PAIR_SLOT) << 3, min(first + RUN, X[X_PAIRS_N])
-    latest, chunk, row, column = max(A[slot + K_NEWEST], A[slot + K_MOMENT]), X[X_CHUNK], X[X_ROW], X[X_COLUMN]
+    latest, at = max(A[slot + K_NEWEST], A[slot + K_MOMENT]), first * words
     rows, room = A[slot + K_TAIL], max(A[slot + K_HEAD] + A[slot + K_CAPACITY], A[slot + K_TAIL] + RUN_ROOM)
-    fetch_at, pair = P[table + T_FIRST_OUT] * column, first
-    while pair < last:
-        word = pairs[pair]
-        event = chunk + ((word >> PAIR_EVENT) & EVENT_MASK)
-        time = times[event]
-        if (word >> PAIR_SLOT) << 3 != slot or time < latest or rows == room:
+    count = min(RUN, last - first)
+    for place in range(count):
+        time, own = records[at + 1], records[at] & PAIR_INSERT
+        if time < latest or rows == room:
+            count = place
             break
-        latest, own, place = time, word & PAIR_INSERT, pair - first
+        latest = time
         rows += own
-        G[G_TIME * RUN + place] = time
-        G[G_OWN * RUN + place] = own
-        G[G_ROWS * RUN + place] = rows
-        G[G_AT * RUN + place] = event * row if word & PAIR_READ != 0 else np.int64(-1)
-        if word & PAIR_READ != 0:
-            fetch(out, event * row + fetch_at)
-            fetch(out, event * row + fetch_at + 8 * column)
-        pair += 1
-    return pair - first if pair - first >= _LEAST else 0
+        at += words
+        G[G_TIME + place] = time
+        G[G_OWN + place] = own
+        G[G_KNOWN + place] = rows
+    return count if count >= _LEAST else 0
 
 
 @njit(nogil=True, error_model="numpy")
-def append_rows(P, A, X, table, slot, keys, numbers, pairs, first, count, G):
+def append_rows(P, A, table, slot, records, first, count):
     """Put the rows of a run behind the ring's last; room is there."""
     stride, mask, ring = P[table + T_STRIDE], A[slot + K_CAPACITY] - 1, A[slot + K_RING]
-    tail, chunk, keys_n, numbers_n = A[slot + K_TAIL], X[X_CHUNK], 2 * X[X_KEYS_N], X[X_NUMBERS_N]
-    values, values_n, newest = P[table + T_VALUES], P[table + T_VALUES_N], A[slot + K_NEWEST]
-    for pair in range(first, first + count):
-        if pairs[pair] & PAIR_INSERT != 0:
-            event = chunk + ((pairs[pair] >> PAIR_EVENT) & EVENT_MASK)
+    tail, newest, at = A[slot + K_TAIL], A[slot + K_NEWEST], first * (1 + stride)
+    for _ in range(count):
+        if records[at] & PAIR_INSERT != 0:
             row = ring + (tail & mask) * stride
-            A[row] = newest = G[G_TIME * RUN + pair - first]
-            for value_n in range(values_n):
-                source = P[values + value_n]
-                if source >= 0:
-                    A[row + 1 + value_n] = numbers[event * numbers_n + source]
-                else:
-                    A[row + 1 + value_n] = np.int64(keys[event * keys_n - source - 1])
+            newest = records[at + 1]
+            for word in range(stride):
+                A[row + word] = records[at + 1 + word]
             tail += 1
+        at += 1 + stride
     A[slot + K_TAIL], A[slot + K_NEWEST] = tail, newest
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
-def advance(A, bound, edge, known, ring, mask, stride, sums_n):
-    """Move one boundary forward to `edge`, over rows before the position `known`."""
-    position = A[bound]
-    while position < known:
-        row = ring + (position & mask) * stride
-        if A[row] > edge:
+def passing(A, position, edge, tail, ring, mask, stride, G):
+    """Rows from a position on up to `edge`: their number (more than PASSED if too many), their times to G."""
+    rows = np.int64(0)
+    while position + rows < tail and rows <= PASSED:
+        time = A[ring + ((position + rows) & mask) * stride]
+        if time > edge:
             break
-        sums_add(A, bound, row, sums_n)
-        position += 1
-    A[bound] = position
+        G[G_PASSED + rows] = time
+        rows += 1
+    for behind in range(4):
+        G[G_PASSED + rows + behind] = NUMBER_MAX
+    return rows
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def places_at(G, target, distance, count):
+    """How many of the passing rows lie behind the boundary at each moment. Most moments it passes none, one or two."""
+    at = np.int64(G_PASSED)
+    for place in range(count):
+        edge, step = G[G_TIME + place] - distance, np.int64(3)
+        while step == 3:
+            step = np.int64(G[at] <= edge) + np.int64(G[at + 1] <= edge) + np.int64(G[at + 2] <= edge)
+            at += step
+        G[target + place] = at - G_PASSED
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def sums_at(A, position, value_n, rows, ring, mask, stride, G, places, target, count):
+    """Sum and number of nulls of the passing rows behind the boundary at each moment. False: a number is too large."""
+    total, nulls, bits, row_n = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    G[G_SUMS] = 0
+    while row_n < rows:
+        value = A[ring + ((position + row_n) & mask) * stride + 1 + value_n]
+        if value == NULL:
+            nulls += 1
+            value = np.int64(0)
+        bits |= value ^ (value >> 63)
+        total += value
+        row_n += 1
+        G[G_SUMS + row_n] = total
+    for place in range(count):
+        G[target + place] = G[G_SUMS + G[places + place]]
+    if nulls == 0:
+        for place in range(whole(count)):
+            G[target + RUN + place] = 0
+        return bits < SMALL
+    nulls = np.int64(0)
+    for row_n in range(rows):
+        nulls += np.int64(A[ring + ((position + row_n) & mask) * stride + 1 + value_n] == NULL)
+        G[G_SUMS + row_n + 1] = nulls
+    for place in range(count):
+        G[target + RUN + place] = G[G_SUMS + G[places + place]]
+    return bits < SMALL
+
+
+@njit(nogil=True, error_model="numpy")
+def bounds_at(P, A, table, slot, G, count):
+    """Where every boundary stands at each moment, and its sums there, to G. False to go one by one."""
+    stride, mask, ring = P[table + T_STRIDE], A[slot + K_CAPACITY] - 1, A[slot + K_RING]
+    words, sums_n, tail = P[table + T_BOUND_WORDS], P[table + T_SUMS_N], A[slot + K_TAIL]
+    bound, places, last = slot + K_BOUNDS, np.int64(G_BOUNDS), G[G_TIME + count - 1]
+    for bound_n in range(P[table + T_BOUNDS_N]):
+        position, distance = A[bound], P[P[table + T_BOUNDS] + bound_n]
+        if distance == 0:  # All that is known lies behind it: the moments are the newest.
+            rows = tail - position
+            for place in range(count):
+                G[places + place] = G[G_KNOWN + place] - position
+        else:
+            rows = passing(A, position, last - distance, tail, ring, mask, stride, G)
+            if rows <= PASSED:
+                places_at(G, places, distance, count)
+        if rows > PASSED:
+            return False
+        for value_n in range(sums_n):
+            target = places + (1 + 2 * value_n) * RUN
+            if not sums_at(A, position, value_n, rows, ring, mask, stride, G, places, target, count):
+                return False
+        bound += words
+        places += words * RUN
+    return True
+
+
+@njit(nogil=True, error_model="numpy")
+def move_bounds(P, A, table, slot, G, count):
+    """Take the boundaries to the last moment of a run."""
+    words, sums_n, bound, last = P[table + T_BOUND_WORDS], P[table + T_SUMS_N], slot + K_BOUNDS, G_BOUNDS + count - 1
+    for _ in range(P[table + T_BOUNDS_N]):
+        A[bound] += G[last]
+        for value_n in range(sums_n):
+            at, more = bound + 1 + 2 * value_n, G[last + (1 + 2 * value_n) * RUN]
+            total = A[at] + more
+            A[at + 1] += ((more >> 63) + np.int64(np.uint64(total) < np.uint64(more))) << 32
+            A[at + 1] += G[last + (2 + 2 * value_n) * RUN]
+            A[at] = total
+        bound += words
+        last += words * RUN
+    A[slot + K_MOMENT] = G[G_TIME + count - 1]
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
@@ -151,73 +232,140 @@ def window_sum(A, high, low, history):
     return total - less, (rest >> 32) - np.int64(np.uint64(total) < np.uint64(less)), rest & _LOW_HALF
 
 
-@njit(nogil=True, error_model="numpy")
-def read_run(P, A, X, table, slot, out, G, count):
-    """Move the boundaries from moment to moment and write the columns of the pairs that are read."""
-    stride, mask, ring = P[table + T_STRIDE], A[slot + K_CAPACITY] - 1, A[slot + K_RING]
-    words, sums_n, bounds_n = P[table + T_BOUND_WORDS], P[table + T_SUMS_N], P[table + T_BOUNDS_N]
-    distances, windows, windows_n = P[table + T_BOUNDS], P[table + T_WINDOWS], P[table + T_WINDOWS_N]
-    step, overflows = X[X_COLUMN], np.int64(0)
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def whole(count):
+    """Places up to the end of a vector of eight: loops over whole vectors leave no rest, and what one writes the next
+    reads without waiting for single words."""
+    return (count + 7) & -8
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def difference(G, target, held, high, low, count):
+    """What a window holds at each moment: at its start, and what has passed its two boundaries since."""
+    for place in range(whole(count)):
+        G[target + place] = held + G[high + place] - G[low + place]
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def without_own(A, table_ring, value_n, G, count):
+    """Leave out the event being decided: the last row known at its moment."""
+    ring, mask, stride = table_ring
     for place in range(count):
-        time, known, at = G[G_TIME * RUN + place], G[G_ROWS * RUN + place], G[G_AT * RUN + place]
-        bound = slot + K_BOUNDS
-        for bound_n in range(bounds_n):
-            advance(A, bound, time - P[distances + bound_n], known, ring, mask, stride, sums_n)
-            bound += words
-        if at < 0:
-            continue
-        own, window = G[G_OWN * RUN + place], windows
-        for _ in range(windows_n):
-            low, high = P[window + W_LOW], slot + P[window + W_HIGH]
-            history, without = low == 0, own & P[window + W_WITHOUT]
-            low += slot
-            rows = A[high] - without
-            if not history:
-                rows -= A[low]
-            column, columns_n = P[window + W_COLUMNS], P[window + W_COLUMNS_N]
-            for _ in range(columns_n):
-                target = at + P[column + C_OUT] * step
-                if P[column + C_KIND] == COUNT:
-                    out[target] = rows
-                else:
-                    argument = P[column + C_ARG]
-                    total, limb, nulls = window_sum(A, high + argument, low + argument, history)
-                    if without != 0:
-                        value = A[ring + ((known - 1) & mask) * stride + 1 + (argument >> 1)]
-                        if value == NULL:
-                            nulls -= 1
-                        else:
-                            limb -= (value >> 63) + np.int64(np.uint64(total) < np.uint64(value))
-                            total -= value
-                    if rows == nulls:
-                        total = np.int64(NULL)
-                    elif limb != total >> 63 or total < NUMBER_MIN or total > NUMBER_MAX:
-                        overflows += 1
-                        total = np.int64(OVERFLOW)
-                    out[target] = total
-                    if P[column + C_KIND] == MEAN:
-                        out[target + step] = rows - nulls
-                column += C_WORDS
-            window += W_WORDS
-    X[X_OVERFLOWS] += overflows
-    A[slot + K_MOMENT] = G[G_TIME * RUN + count - 1]
+        if G[G_OWN + place] != 0:
+            value = A[ring + ((G[G_KNOWN + place] - 1) & mask) * stride + 1 + value_n]
+            if value != NULL:
+                G[G_COUNT + place] -= 1
+                G[G_TOTAL + place] -= value
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def to_floats(F, fold, kind, G, count):
+    """The raw column in G as the bits of floats, where the total was; in whole vectors, past the last pair."""
+    numbers, divisor, empty = offset(G, G_TOTAL, np.float64), F[4 * fold + 2], F[4 * fold + 3]
+    if kind == MEAN:
+        for place in range(whole(count)):
+            numbers[place] = mean_of(G[G_TOTAL + place], G[G_COUNT + place], divisor, empty)
+    else:
+        for place in range(whole(count)):
+            numbers[place] = number_of(G[G_TOTAL + place], kind == COUNT, divisor, empty)
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def write_column(P, F, column, G, out, at, width, floats, count):
+    """A column from G to the rows."""
+    kind = P[column + C_KIND]
+    if floats:
+        to_floats(F, P[column + C_FOLD], kind, G, count)
+        at += P[column + C_FLOAT]
+        for place in range(count):
+            out[at + place * width] = G[G_TOTAL + place]
+    else:
+        at += P[column + C_PLACE]
+        for place in range(count):
+            out[at + place * width] = G[G_TOTAL + place]
+        if kind == MEAN:
+            for place in range(count):
+                out[at + 1 + place * width] = G[G_COUNT + place]
+
+
+@njit(nogil=True, error_model="numpy")
+def write_windows(P, A, X, F, table, slot, out, at, G, count):
+    """The columns of all pairs of a run. False to go one by one: a window holds too much for one word."""
+    table_ring = (A[slot + K_RING], A[slot + K_CAPACITY] - 1, P[table + T_STRIDE])
+    window, width, floats = P[table + T_WINDOWS], X[X_WIDTH], X[X_FLOATS] != 0
+    for _ in range(P[table + T_WINDOWS_N]):
+        low, high, without = P[window + W_LOW], P[window + W_HIGH], P[window + W_WITHOUT]
+        history, known = low == 0, A[slot + high]
+        behind, before = G_BOUNDS + (high - K_BOUNDS) * RUN, G_BOUNDS + (low - K_BOUNDS) * RUN
+        if history:
+            before = np.int64(G_ZEROS)
+        else:
+            known -= A[slot + low]
+        difference(G, G_HELD, known, behind, before, count)
+        if without != 0:
+            for place in range(whole(count)):
+                G[G_HELD + place] -= G[G_OWN + place]
+        column = P[window + W_COLUMNS]
+        for _ in range(P[window + W_COLUMNS_N]):
+            if P[column + C_KIND] == COUNT:
+                for place in range(whole(count)):
+                    G[G_TOTAL + place] = G[G_HELD + place]
+            else:
+                argument = P[column + C_ARG]
+                held, limb, nulls = window_sum(A, slot + high + argument, slot + low + argument, history)
+                if limb != held >> 63 or held >= _HELD or held < -_HELD:
+                    return False
+                sums, less = behind + argument * RUN, before if history else before + argument * RUN
+                difference(G, G_TOTAL, held, sums, less, count)
+                difference(G, G_COUNT, known - nulls, behind, before, count)
+                none, less_none = sums + RUN, less if history else less + RUN
+                for place in range(whole(count)):
+                    G[G_COUNT + place] -= G[none + place] - G[less_none + place]
+                if without != 0:
+                    without_own(A, table_ring, argument >> 1, G, count)
+                for place in range(whole(count)):
+                    total = G[G_TOTAL + place]
+                    G[G_TOTAL + place] = total if G[G_COUNT + place] != 0 else np.int64(NULL)
+            write_column(P, F, column, G, out, at, width, floats, count)
+            column += C_WORDS
+        window += W_WORDS
+    return True
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def let_go(P, A, table, slot):
+    """What the last row would have let go before it was put in. Boundaries lie behind it, so that it is forgotten."""
+    horizon, stop, stride = A[slot + K_NEWEST] - P[table + T_KEEP], A[slot + K_TAIL] - 1, P[table + T_STRIDE]
+    ring, mask, head = A[slot + K_RING], A[slot + K_CAPACITY] - 1, A[slot + K_HEAD]
+    while head < stop and A[ring + (head & mask) * stride] <= horizon:
+        head += 1
+    A[slot + K_HEAD] = head
 
 
 @part()
-def fold_run(P, A, X, table, times, keys, numbers, out, pairs, first, G):
-    """Fold and read the run that begins at a pair. The pairs done, 0 if there is no run, -1 if the arena must grow."""
-    count = run_length(P, A, X, table, times, out, pairs, first, G)
+def fold_run(P, A, X, F, table, slot, out, records, first, last, G):
+    """Fold and read the run that begins at a pair; its key ends before `last`.
+
+    The pairs done; -1 if the arena must grow; -2 - n if the next n pairs are to be done one by one.
+    """
+    count = run_length(A, slot, records, P[table + T_RECORD], first, last, G)
     if count == 0:
-        return np.int64(0)
-    slot = (pairs[first] >> PAIR_SLOT) << 3
-    tail, keep = A[slot + K_TAIL], P[table + T_KEEP]
-    if G[G_OWN * RUN] != 0:
-        evict(P, A, table, slot, G[G_TIME * RUN] - keep, tail)
-    if not ring_reserve(P, A, table, slot, G[G_ROWS * RUN + count - 1] - tail):
+        return np.int64(-3)
+    tail, newest = A[slot + K_TAIL], A[slot + K_NEWEST]
+    if not ring_reserve(P, A, table, slot, G[G_KNOWN + count - 1] - tail):
         return np.int64(-1)
-    append_rows(P, A, X, table, slot, keys, numbers, pairs, first, count, G)
-    if X[X_READ] != READ_NONE:
-        read_run(P, A, X, table, slot, out, G, count)
-    if A[slot + K_TAIL] != tail:  # What the last row would have let go before it was put in.
-        evict(P, A, table, slot, A[slot + K_NEWEST] - keep, A[slot + K_TAIL] - 1)
+    append_rows(P, A, table, slot, records, first, count)
+    # Also where nothing is read: whoever reads next would else wait until the boundaries have caught up.
+    done = bounds_at(P, A, table, slot, G, count)
+    if done and X[X_READ] != READ_NONE:
+        done = write_windows(P, A, X, F, table, slot, out, (ROWS_FIRST + first) * X[X_WIDTH], G, count)
+    if not done:
+        A[slot + K_TAIL], A[slot + K_NEWEST] = tail, newest
+        return -2 - count
+    move_bounds(P, A, table, slot, G, count)
+    if A[slot + K_TAIL] != tail:
+        if P[table + T_BASE_ON] != 0:
+            evict(P, A, table, slot, A[slot + K_NEWEST] - P[table + T_KEEP], A[slot + K_TAIL] - 1)
+        else:
+            let_go(P, A, table, slot)
     return count

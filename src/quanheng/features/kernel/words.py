@@ -25,7 +25,10 @@ P_COLUMNS_N = 4
 P_KEYS_N = 5  # Widest key row that an operation reads.
 P_NUMBERS_N = 6
 P_OPS_N = 7  # Most operations of one event type.
-P_HEADER = 8
+P_WIDTH_MAX = 8  # Most columns of a table.
+P_RUN_WORDS = 9  # Words of the scratch of a run.
+P_RECORD_MAX = 10  # Most words of a record.
+P_HEADER = 11
 
 # Type record: what one event type does.
 # E_BY_TABLE: offset of a list, per table the operation of this type or 0.
@@ -54,15 +57,21 @@ T_STATE = 16  # Offset in the arena of what changes about the table.
 T_SETS_AT = 17  # Offset in a slot.
 T_BASE_AT = 18
 T_BOUND_WORDS = 19
-T_FIRST_OUT = 20  # First column written.
+T_WIDTH = 20  # Columns of the table.
 T_PLAIN = 21  # 1: only counts, sums and means, so that a run of events can be folded at once.
-T_WORDS = 22
+T_OUTS = 22  # Offset of the numbers of its columns in a vector.
+T_FOLDS_N = 23
+T_FOLDS = 24  # Offset of the numbers of its folds.
+T_FIRSTS = 25  # Offset of the first column of each within the table.
+T_RECORD = 26  # Words of a record: a pair, and behind it the row it puts in where the table is plain.
+T_WORDS = 27
 
 # Window: a span between two boundaries, and the columns read over it. Boundaries by their offset in a slot; low 0 = all
 # history. W_WITHOUT: the event being decided is left out.
 W_LOW, W_HIGH, W_WITHOUT, W_COLUMNS_N, W_COLUMNS, W_WORDS = 0, 1, 2, 3, 4, 5
-# Column operation. C_ARG: offset of the sum in a boundary, number of the tree or counting hash, or place in a row.
-C_KIND, C_OUT, C_ARG, C_WORDS = 0, 1, 2, 3
+# Column operation. C_OUT: number of the column in a vector, C_PLACE: within the table. C_ARG: offset of the sum in a
+# boundary, number of the tree or counting hash, or place in a row. C_FOLD: number of the fold, C_FLOAT: in the table.
+C_KIND, C_OUT, C_ARG, C_PLACE, C_FOLD, C_FLOAT, C_WORDS = 0, 1, 2, 3, 4, 5, 6
 COUNT, SUM, MEAN, EXTREME, DISTINCT, LAST, LAST_KEY, SINCE = 0, 1, 2, 3, 4, 5, 6, 7
 
 # Arena header.
@@ -75,13 +84,15 @@ A_FREE_INDEX = A_FREE_SETS + 2 * SIZES  # The same for blocks of an index.
 A_TABLES = A_FREE_INDEX + SIZES
 
 # What changes about a table (in the arena).
-S_INDEX, S_MASK, S_SLOTS_N, S_FREE_SLOT, S_TOO_LATE, S_FREE_RINGS = 0, 1, 2, 3, 4, 8
+# S_STAMP: how many chunks of large groups it has seen.
+S_INDEX, S_MASK, S_SLOTS_N, S_FREE_SLOT, S_TOO_LATE, S_STAMP, S_FREE_RINGS = 0, 1, 2, 3, 4, 5, 8
 S_WORDS = S_FREE_RINGS + SIZES
 
 # Slot: one key of one table. K_MOMENT: the moment its boundaries stand at.
 K_0, K_1, K_RING, K_CAPACITY, K_HEAD, K_TAIL, K_NEWEST, K_MOMENT, K_BOUNDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 # Boundary: pointer, then (low limb, high limb << 32 | nulls) per summed value.
-I_WORDS = 4  # Entry of an index: key (2), slot, spare.
+I_SLOT, I_LOCAL, I_WORDS = 2, 3, 4  # Entry of an index: key (2), slot, stamp and number of the key in a chunk.
+I_NUMBER = 24  # Bits of that number.
 # Counting hash of a slot.
 D_LOW, D_HIGH, D_BLOCK, D_ENTRIES, D_USED, D_WORDS = 0, 1, 2, 3, 4, 5
 
@@ -90,23 +101,36 @@ X_EVENT, X_OP, X_STAGE, X_OWN, X_READ, X_ROW, X_COLUMN, X_PEEK = 0, 1, 2, 3, 4, 
 X_UNDO, X_BAD, X_OVERFLOWS = 8, 9, 10
 X_SOURCE = 11
 X_KEY_1, X_KEY_2, X_SLOT = 12, 13, 14  # What one step hands to the next.
-X_EVENTS_N, X_KEYS_N, X_NUMBERS_N, X_PRESENT = 15, 16, 17, 18
-X_CHUNK, X_TABLE, X_PAIRS_N, X_PAIR = 20, 21, 22, 23  # Where a large group stands.
+X_EVENTS_N, X_KEYS_N, X_NUMBERS_N, X_PRESENT = 15, 16, 17, 35
+X_CHUNK, X_TABLE, X_PAIRS_N, X_PAIR, X_KEY = 20, 21, 22, 23, 36  # Where a large group stands.
 X_CHECKED = 24
 X_PLAN, X_ARENA, X_CODE, X_TIME, X_KEYS, X_NUMBERS, X_OUT = 25, 26, 27, 28, 29, 30, 31  # The call for one event.
-X_WORDS = 32
+X_PLACE, X_STEP = 18, 19  # Which word of a column operation says where it is written, and words between columns.
+X_FLOATS = 32  # 1: a large group is written as floats.
+# Of a large group: room of the scratch in events; pairs to be done one by one; words of a row in key order.
+X_SIZE, X_ALONE, X_WIDTH = 33, 34, 37
+X_WORDS = 40
 # Behind the control words, per event looked ahead at and operation: hash, first and second half of the key, slot.
 Y_HASH, Y_KEY_1, Y_KEY_2, Y_SLOT, Y_WORDS = 0, 1, 2, 3, 4
 READ_NONE, READ_ALL, READ_MASK = 0, 1, 2
 DONE, GROW, BAD_TIME, BAD_NUMBER = 0, 1, 2, 3
 U_WORDS = 5  # Undo row: table, slot, position, newest before, whether the slot is new.
 
-CHUNK = 1 << 16  # Events of a large group that are sorted by key at once.
-# Pair: slot / 8, event within the chunk, whether it is read, whether it is put in; so it sorts as one number.
+CHUNK = 1 << 18  # Events of a large group that are sorted by key at once.
+# Pair: slot / 8, event within the chunk, whether it is read, whether it is put in.
 PAIR_SLOT, PAIR_EVENT, PAIR_READ, PAIR_INSERT = 24, 2, 2, 1  # Shift, shift, bit, bit.
+EMPTY_ROW, UNREAD_ROW, ROWS_FIRST = 0, 1, 2  # Rows in key order: of a key never seen, of no vector, of the first pair.
 RUN = 64  # Most pairs of a run.
 RUN_ROOM = 16  # Rows of free room a ring is given for a run.
-G_TIME, G_AT, G_ROWS, G_OWN, G_ARRAYS = 0, 1, 2, 3, 4  # Scratch of a run: arrays of RUN words.
+PASSED = 256  # Most rows that pass a boundary within a run.
+SMALL = 1 << 47  # Numbers below it, PASSED times, fit one word whatever the window held before.
+# Scratch of a run: moments, rows known, whether the event is put in, zeros, then what a window holds: rows, numbers and
+# their sum; then times and sums of the rows that pass a boundary; then per boundary its places and, per summed value,
+# its sums and nulls.
+G_TIME, G_KNOWN, G_OWN, G_ZEROS, G_HELD, G_COUNT, G_TOTAL = 0, RUN, 2 * RUN, 3 * RUN, 4 * RUN, 5 * RUN, 6 * RUN
+G_PASSED = 7 * RUN
+G_SUMS = G_PASSED + PASSED + 8
+G_BOUNDS = G_SUMS + PASSED + 8
 LARGE = 4096  # Events from which a group is large.
 AHEAD = 32  # Events whose slots are remembered between looking ahead and being handled; a power of two.
 BRANCH = 16  # Children of a node of the block summaries.
