@@ -50,7 +50,7 @@ class FloatSlots:
 
 
 def float_inputs(model: Model, target: str, names: Collection[str]) -> FloatSlots:
-    """Look at what the decision with the id `target` requires. An input with allowed values stays exact, and so does one
+    """Look at what the decision with the id `target` requires. An input with allowed values stays exact, as does one
     whose values a table declares: a refusal shows the value.
     """
     needed = model.required(target)
