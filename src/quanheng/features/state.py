@@ -29,7 +29,7 @@ class FeatureOverflow(QuanhengError):
     fold : name of the first fold
     event : index of the first event within the group
     cells : every (event, fold name)
-    raw : the raw columns of the whole group, UNKNOWN where a sum does not fit
+    raw : the raw columns of the whole group, UNKNOWN where a sum does not fit; none of a large group of floats
     """
 
     def __init__(self, cells: list[tuple[int, str]], raw: np.ndarray) -> None:
