@@ -19,7 +19,8 @@ def member(run: Run, at: int, base: object, name: str) -> object:
     if base is None:
         return None
     if base.__class__ is list:
-        return [member(run, at, item, name) for item in run.visit(base)]  # type: ignore[arg-type]
+        run.spend(len(base) + 1)  # type: ignore[arg-type]
+        return [member(run, at, item, name) for item in base]  # type: ignore[attr-defined]
     if base.__class__ is Range:
         ends = {
             "start": base.low,

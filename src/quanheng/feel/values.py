@@ -306,7 +306,23 @@ def admit(run: Run, at: int, value: object, kind: FeelType, name: str = "the val
     return result
 
 
-_SHORT = Repr()
+class _Short(Repr):
+    """Values in few words; what FEEL writes in another way than Python in the way of FEEL."""
+
+    def repr_instance(self, x: object, level: int) -> str:
+        return f'@"{x}"' if hasattr(x, "kind_name") else super().repr_instance(x, level)  # type: ignore[no-untyped-call, no-any-return]
+
+    def repr_Decimal(self, x: Decimal, level: int) -> str:
+        return str(x)
+
+    def repr_bool(self, x: bool, level: int) -> str:
+        return "true" if x else "false"
+
+    def repr_NoneType(self, x: None, level: int) -> str:
+        return "null"
+
+
+_SHORT = _Short()
 _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict, _SHORT.maxstring, _SHORT.maxother = 3, 12, 12, 64, 64
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quanheng.feel import inline, tree
 from quanheng.feel.floats import least_above, least_from
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
 from quanheng.feel.values import SMALL, Range
 
@@ -239,6 +240,7 @@ def silent(node: tree.Node) -> bool:
 def index_of(node: TableNode) -> Index:
     """Index a table."""
     usable = [Usable(clause.slot, clause.type) for clause in node.inputs]
+    leave_out_large(node, usable)
     asked: dict[int, list[tuple[int, Cell]]] = {}
     rests: list[Rest] = []
     cells = 0
@@ -265,13 +267,32 @@ class Usable:
 
     def __init__(self, slot: int, kind: FeelType) -> None:
         self.slot, self.kind = slot, kind
+        self.cuts: set[object] = set()
         self._seen: dict[int, Cell | None] = {}
 
     def cell(self, test: tree.Node) -> Cell | None:
         if id(test) not in self._seen:
             cell = Cell(test, frozenset({self.slot}), self.kind)
-            self._seen[id(test)] = cell if self.kind in KINDS and cuts_of(cell, set()) else None
+            self._seen[id(test)] = cell if self.kind in KINDS and cuts_of(cell, self.cuts) else None
         return self._seen[id(test)]
+
+    def leave_out(self) -> None:
+        """No index of this input: each of its cells is asked."""
+        self._seen = dict.fromkeys(self._seen)
+
+
+def leave_out_large(node: TableNode, usable: Sequence[Usable]) -> None:
+    """Inputs, from the left, have an index as long as their bits (rules times places) are within the limit."""
+    for rule in node.rules:
+        for test, number in zip(rule.tests, rule.columns, strict=True):
+            usable[number].cell(test)
+    bits = 0
+    for one in usable:
+        size = len(node.rules) * (2 * len(one.cuts) + 2) if one.cuts else 0
+        if bits + size > LIMITS.table_bits:
+            one.leave_out()
+        else:
+            bits += size
 
 
 def column_cuts(cells: Iterable[Cell]) -> tuple[object, ...]:
