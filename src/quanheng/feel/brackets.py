@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from quanheng.feel.lexer import Token
 
 _NO_START = frozenset(
-    [".", ",", ")", "]", "}", "=", "!=", "and", "or", "then", "else", "between", "in", "return", "satisfies", "instance"]
-)  # fmt: skip
+    (
+        *(".", ",", ")", "]", "}", "=", "!=", "and", "or", "then", "else"),
+        *("between", "in", "return", "satisfies", "instance"),
+    )
+)
 """Tokens that no filter starts with."""
 _CONSTANTS = frozenset(["true", "false", "null"])
 

@@ -160,7 +160,8 @@ class Emitter:
     def tested(self, node: tree.Test) -> ast.expr:
         if (plain := inline.plain_test(node)) is not None:
             return self.same(plain, "=")
-        return self.operator("spanned" if tree.spans(node) else "tested", node, self.value(node.value), self.value(node.against))
+        title = "spanned" if tree.spans(node) else "tested"
+        return self.operator(title, node, self.value(node.value), self.value(node.against))
 
     def membership(self, node: tree.In) -> ast.expr:
         return self.bound(f"v{node.slot}", self.value(node.value), self.value(node.test))

@@ -56,7 +56,8 @@ class Limits:
 LIMITS = Limits()
 """The limits in force."""
 
-_MOST = {"nesting": 80, "chain": 250, "pattern_nesting": 60, "model_nesting": 60, "result_depth": 500, "type_levels": 150}
+_MOST = {"nesting": 80, "chain": 250, "pattern_nesting": 60, "model_nesting": 60, "result_depth": 500,
+         "type_levels": 150}  # fmt: skip
 """Where more would exhaust the stack of the interpreter."""
 
 

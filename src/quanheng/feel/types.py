@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 
 from quanheng.feel.limits import LIMITS
 
-
-SHOWN_MAX = 60
-"""Parts of a type that a message names; of a larger one only the names of its entries."""
+SHOWN_MAX, NAMES_MAX = 60, 12
+"""Parts of a type that a message names; of a larger one only the names of its first entries."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +86,7 @@ class ContextType(FeelType):
 
     def __str__(self) -> str:
         if self.extent[0] > SHOWN_MAX:
-            names = ", ".join(key for key, _ in self.fields[:SHOWN_MAX])
+            names = ", ".join(key for key, _ in self.fields[:NAMES_MAX])
             return f"context<{names}, ...>"
         inner = ", ".join(f"{key}: {kind}" for key, kind in self.fields)
         return f"context<{inner}>" if inner else "context"

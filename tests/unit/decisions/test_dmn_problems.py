@@ -126,8 +126,10 @@ _DOUBLED = "".join(
 )
 CASES.append(
     (
-        f'<itemDefinition name="t0"><itemComponent name="a"><typeRef>number</typeRef></itemComponent>'
-        f"</itemDefinition>{_DOUBLED}",
+        (
+            '<itemDefinition name="t0"><itemComponent name="a"><typeRef>number</typeRef></itemComponent>'
+            f"</itemDefinition>{_DOUBLED}"
+        ),
         f"{P}1, t11: the type is too large, written out; was context<a, b, ...>; allowed: 5000 parts and 100 levels",
     )
 )
