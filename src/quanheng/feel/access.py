@@ -34,6 +34,7 @@ def member(run: Run, at: int, base: object, name: str) -> object:
         value, known = TEMPORAL[0].member(base, name)
         if known:
             return value
+    run.spend(CALL)  # a diagnostic costs more than a visit
     run.append((at, f"{kind_name(base)} has no entry {name!r}"))
     return None
 
