@@ -16,7 +16,6 @@ from quanheng.feel.types import (
     ANY,
     BOOLEAN,
     FUNCTION,
-    NULL,
     NUMBER,
     ContextType,
     FeelType,
