@@ -19,7 +19,8 @@ def member(run: Run, at: int, base: object, name: str) -> object:
     if base is None:
         return None
     if base.__class__ is list:
-        return [member(run, at, item, name) for item in run.visit(base)]  # type: ignore[arg-type]
+        run.spend(len(base) + 1)  # type: ignore[arg-type]
+        return [member(run, at, item, name) for item in base]  # type: ignore[attr-defined]
     if base.__class__ is Range:
         ends = {
             "start": base.low,
@@ -33,6 +34,7 @@ def member(run: Run, at: int, base: object, name: str) -> object:
         value, known = TEMPORAL[0].member(base, name)
         if known:
             return value
+    run.spend(CALL)  # a diagnostic costs more than a visit
     run.append((at, f"{kind_name(base)} has no entry {name!r}"))
     return None
 

@@ -26,35 +26,46 @@ DURATION_MAX = 10**27
 """Nanoseconds of the longest days and time duration."""
 
 
+def _on_calendar(days: int) -> int:
+    if not in_calendar(days):
+        raise OverflowError
+    return days
+
+
 def shifted(value: object, nanos: int) -> object:
-    """A date, time or moment some nanoseconds later."""
+    """A date, time or moment some nanoseconds later; OverflowError beyond the calendar."""
     if isinstance(value, Time):
         return Time((value.nanos + nanos) % DAY, value.offset, value.zone)
     if isinstance(value, Date):
-        days = value.days + nanos // DAY
-        return Date(days) if in_calendar(days) else None
+        return Date(_on_calendar(value.days + nanos // DAY))
     if isinstance(value, DateTime):
         days, rest = divmod(value.days * DAY + value.nanos + nanos, DAY)
-        return DateTime(days, rest, value.offset, value.zone) if in_calendar(days) else None
+        return DateTime(_on_calendar(days), rest, value.offset, value.zone)
     return None
 
 
 def moved(value: object, months: int) -> object:
-    """A date or moment some months later."""
+    """A date or moment some months later; OverflowError beyond the calendar."""
     if not isinstance(value, Date | DateTime):
         return None
     days = add_months(value.days, months)
     if days is None:
-        return None
+        raise OverflowError
     return Date(days) if isinstance(value, Date) else DateTime(days, value.nanos, value.offset, value.zone)
 
 
-def days_duration(nanos: int) -> DaysDuration | None:
-    return DaysDuration(nanos) if abs(nanos) < DURATION_MAX else None
+def days_duration(nanos: int) -> DaysDuration:
+    """A duration; OverflowError beyond the longest."""
+    if abs(nanos) >= DURATION_MAX:
+        raise OverflowError
+    return DaysDuration(nanos)
 
 
-def years_duration(months: int) -> YearsDuration | None:
-    return YearsDuration(months) if abs(months) <= MONTHS_MAX else None
+def years_duration(months: int) -> YearsDuration:
+    """A duration; OverflowError beyond the longest."""
+    if abs(months) > MONTHS_MAX:
+        raise OverflowError
+    return YearsDuration(months)
 
 
 def _sum(left: object, right: object, sign: int) -> object:

@@ -24,6 +24,7 @@ from quanheng.feel.types import (
     FunctionType,
     ListType,
     RangeType,
+    entries_open,
     possible,
 )
 
@@ -153,7 +154,7 @@ def path(base: FeelType, name: str) -> tuple[FeelType, str]:
         if kind is not None:
             return kind, ""
         known = ", ".join(key for key, _ in base.fields)
-        return ANY, f"the context has no entry {name!r}; known: {known}" if base.fields else ""
+        return ANY, "" if entries_open(base) else f"the context has no entry {name!r}; known: {known}"
     if isinstance(base, ListType):
         kind, mistake = path(base.item, name)
         return ListType(kind), mistake

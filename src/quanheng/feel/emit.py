@@ -160,7 +160,8 @@ class Emitter:
     def tested(self, node: tree.Test) -> ast.expr:
         if (plain := inline.plain_test(node)) is not None:
             return self.same(plain, "=")
-        return self.operator("tested", node, self.value(node.value), self.value(node.against))
+        title = "spanned" if tree.spans(node) else "tested"
+        return self.operator(title, node, self.value(node.value), self.value(node.against))
 
     def membership(self, node: tree.In) -> ast.expr:
         return self.bound(f"v{node.slot}", self.value(node.value), self.value(node.test))
@@ -389,7 +390,7 @@ _VALUES: dict[type[tree.Node], Callable[..., ast.expr]] = {
     tree.FunctionOf: Emitter.function_of,
     tree.Cast: Emitter.cast,
     tree.Sourced: lambda self, node: self.within_text(node, lambda: self.value(node.value)),
-    tree.InstanceOf: lambda self, node: py.call("instance", self.value(node.value), self.hoist(node.kind)),
+    tree.InstanceOf: lambda self, node: py.call("instance", _RUN, self.value(node.value), self.hoist(node.kind)),
 }
 
 EXTENSIONS: dict[type[tree.Node], Callable[..., ast.expr]] = {}

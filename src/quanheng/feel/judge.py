@@ -200,7 +200,7 @@ _RULES: dict[type[tree.Node], Rule] = {
     tree.Between: lambda self, node, env: operators.between(
         self.run, self.at(node), self.value(node.value, env), self.value(node.low, env), self.value(node.high, env)
     ),
-    tree.Test: lambda self, node, env: operators.tested(
+    tree.Test: lambda self, node, env: (operators.spanned if tree.spans(node) else operators.tested)(
         self.run, self.at(node), self.value(node.value, env), self.value(node.against, env)
     ),
     tree.Listed: lambda self, node, env: operators.listed(
@@ -215,7 +215,7 @@ _RULES: dict[type[tree.Node], Rule] = {
     tree.Filter: Judge.filter,
     tree.Call: Judge.call,
     tree.FunctionOf: Judge.function_of,
-    tree.InstanceOf: lambda self, node, env: instance(self.value(node.value, env), node.kind),
+    tree.InstanceOf: lambda self, node, env: instance(self.run, self.value(node.value, env), node.kind),
     tree.Cast: lambda self, node, env: admit(
         self.run, self.at(node), self.value(node.value, env), node.type, node.name
     ),

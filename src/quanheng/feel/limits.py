@@ -39,6 +39,12 @@ class Limits:
     """Instructions of one regular expression, repetitions with a count written out."""
     pattern_steps: int = 500_000
     """Steps of one search."""
+    type_parts: int = 5_000
+    """Parts of one declared type, written out: types used within types count each time."""
+    type_levels: int = 100
+    """Types inside each other."""
+    table_bits: int = 1_000_000_000
+    """Bits of the index of one decision table: its rules times the places that its constants make."""
     model_bytes: int = 20_000_000
     """Bytes of one DMN file."""
     model_nesting: int = 40
@@ -50,7 +56,8 @@ class Limits:
 LIMITS = Limits()
 """The limits in force."""
 
-_MOST = {"nesting": 80, "chain": 250, "pattern_nesting": 60, "model_nesting": 60, "result_depth": 500}
+_MOST = {"nesting": 80, "chain": 250, "pattern_nesting": 60, "model_nesting": 60, "result_depth": 500,
+         "type_levels": 150}  # fmt: skip
 """Where more would exhaust the stack of the interpreter."""
 
 

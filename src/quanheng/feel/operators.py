@@ -350,6 +350,11 @@ def tested(run: Run, at: int, value: object, against: object) -> bool | None:
     return equals(run, at, value, against)
 
 
+def spanned(run: Run, at: int, value: object, against: object) -> bool | None:
+    """`tested` against a range that is written out: null where its ends make no range."""
+    return None if against is None else tested(run, at, value, against)
+
+
 def _among(run: Run, at: int, value: object, items: list[object]) -> bool:
     if value.__class__ is list and equal(value, items, run):
         return True

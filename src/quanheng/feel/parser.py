@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from decimal import DecimalException
 
 from quanheng.feel import check
+from quanheng.feel.brackets import closing, ends_range
 from quanheng.feel.lexer import Token, fail, string_value, tokens_of
 from quanheng.feel.limits import LIMITS
 from quanheng.feel.parts import CompoundParts
@@ -45,26 +46,6 @@ from quanheng.kernel.errors import ExpressionError
 _BINARY = {"or": 1, "and": 2, "+": 4, "-": 4, "*": 5, "/": 5, "**": 6}
 _COMPARE = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _COMPARISON, _POSTFIX = 3, 9
-_NO_START = frozenset(
-    [
-        ".",
-        ",",
-        ")",
-        "]",
-        "}",
-        "=",
-        "!=",
-        "and",
-        "or",
-        "then",
-        "else",
-        "between",
-        "in",
-        "return",
-        "satisfies",
-        "instance",
-    ]
-)
 
 
 class Parser(CompoundParts, UnaryParts, ReferenceParts):
@@ -194,15 +175,10 @@ class Parser(CompoundParts, UnaryParts, ReferenceParts):
         if text == "(":
             return self.call(left)
         if text == "[":
-            return None if self.closes_range() else self.filter(left)
+            return None if ends_range(self.tokens, self.at) else self.filter(left)
         if text == ".":
             return self.path(left)
         return None
-
-    def closes_range(self) -> bool:
-        """`[1..5[` ends with a '[' that nothing which could be a filter follows."""
-        following = self.tokens[self.at + 1]
-        return following.kind == "end" or following.text in _NO_START
 
     def arithmetic(self, op: str, left: Node, at: int, binding: int) -> Node:
         right = self.expression(binding)
@@ -252,19 +228,8 @@ class Parser(CompoundParts, UnaryParts, ReferenceParts):
 
     def is_test_list(self) -> bool:
         """Is the '(' ahead the start of `(test, test)`, or of a range such as `(1..5)`, `(1+2)*3`?"""
-        depth, at = 0, self.at
-        while True:
-            token = self.tokens[at]
-            if token.kind == "end":
-                return False
-            if token.kind == "op":
-                depth += (token.text in "([{") - (token.text in ")]}")
-                if token.text == ".." and depth == 1:
-                    return False
-                if depth == 0:
-                    after = self.tokens[at + 1]
-                    return after.text not in ("+", "-", "*", "/", "**", ".", "[", "(")
-            at += 1
+        end, is_range = closing(self.tokens, self.at)
+        return end >= 0 and not is_range and self.tokens[end + 1].text not in ("+", "-", "*", "/", "**", ".", "[", "(")
 
     def instance_of(self, left: Node) -> Node:
         at = self.next().start

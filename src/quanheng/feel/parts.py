@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from quanheng.feel import check
 from quanheng.feel.lexer import fail, string_value
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.scope import Scope, Variable
 from quanheng.feel.tree import (
     And,
@@ -41,6 +42,7 @@ from quanheng.feel.types import (
     FunctionType,
     ListType,
     RangeType,
+    is_vast,
     join,
 )
 
@@ -300,8 +302,11 @@ class CompoundParts:
     def type_name(self) -> FeelType:
         """A type after `instance of` or in a parameter."""
         self.deeper()
-        kind = self.read_type()
+        at, kind = self.token.start, self.read_type()
         self.depth -= 1
+        if is_vast(kind):
+            most = f"{LIMITS.type_parts} parts and {LIMITS.type_levels} levels"
+            raise fail("the type is too large", self.text, at, self.where, str(kind)[:60], most, "Split it.")
         return kind
 
     def read_type(self) -> FeelType:

@@ -9,7 +9,18 @@ from quanheng.feel import check
 from quanheng.feel.functions import SIGNATURES, signature_for
 from quanheng.feel.scope import Scope, Spellings, Variable
 from quanheng.feel.tree import Builtin, Call, Filter, Member, Name, Node, Path, Unknown
-from quanheng.feel.types import ANY, BOOLEAN, FUNCTION, NULL, NUMBER, ContextType, FeelType, FunctionType, ListType
+from quanheng.feel.types import (
+    ANY,
+    BOOLEAN,
+    FUNCTION,
+    NULL,
+    NUMBER,
+    ContextType,
+    FeelType,
+    FunctionType,
+    ListType,
+    entries_open,
+)
 
 if TYPE_CHECKING:
     from quanheng.feel.lexer import Token
@@ -185,7 +196,7 @@ class ReferenceParts:
         outer, self.scope = self.scope, self.scope.inner()
         item_type = base.type.item if isinstance(base.type, ListType) else base.type
         item = self.scope.bind("item", item_type)
-        if item_type in (ANY, NULL) or (isinstance(item_type, ContextType) and not item_type.fields):
+        if entries_open(item_type):
             self.scope.item = item
         if isinstance(item_type, ContextType):
             for name, entry_type in item_type.fields:

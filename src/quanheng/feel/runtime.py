@@ -31,11 +31,11 @@ def items_of(run: Run, value: object) -> list[object]:
     return items
 
 
-def instance(value: object, kind: FeelType) -> bool:
+def instance(run: Run, value: object, kind: FeelType) -> bool:
     """`value instance of kind`: null is an instance of Null only."""
     if value is None:
         return kind == NULL
-    return kind != NULL and fits(value, kind)
+    return kind != NULL and fits(value, kind, run)
 
 
 def unknown_name(run: Run, at: int, name: str) -> None:
@@ -48,7 +48,7 @@ def fail(run: Run, at: int, cause: str) -> None:
 
 _OPERATORS = (
     "add", "subtract", "multiply", "divide", "power", "negate", "equals", "differs", "less", "less_equal", "greater",
-    "greater_equal", "conjunction", "disjunction", "negation", "single", "tested", "between", "make_range",
+    "greater_equal", "conjunction", "disjunction", "negation", "single", "tested", "spanned", "between", "make_range",
     "open_range", "point_range", "listed",
 )  # fmt: skip
 _ACCESS = (

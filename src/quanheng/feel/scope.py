@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from quanheng.feel.lexer import Token, tokens_of
-from quanheng.feel.types import ANY, ContextType, FeelType, ListType
+from quanheng.feel.types import ANY, ContextType, FeelType, ListType, held
 from quanheng.kernel.errors import ExpressionError
 
 
@@ -83,6 +83,8 @@ class Scope:
         self._counter: list[int] = parent._counter if parent else [0]
         self.members: Spellings = parent.members if parent else Spellings()
         """Names of entries seen anywhere in the model: they help to read `a.first name` where a has no known type."""
+        self._remembered: dict[int, ContextType] = parent._remembered if parent else {}
+        """Types whose entries are among `members`, by identity: types share parts, each is looked through once."""
         self.lists: Collection[str] | None = parent.lists if parent else None
         """Names that `list("name")` may ask for; None where that extension is not known."""
 
@@ -102,6 +104,7 @@ class Scope:
 
     def bind(self, name: str, kind: FeelType, slot: int | None = None) -> Variable:
         """Declare a name on this level; an earlier one of the same name on this level is replaced."""
+        kind = held(kind)
         variable = Variable(name, self.new_slot() if slot is None else slot, kind)
         self.variables[name] = variable
         self.spellings.add(name)
@@ -112,7 +115,8 @@ class Scope:
         """Keep the names of entries of `kind` for reading values whose type is unknown."""
         while isinstance(kind, ListType):
             kind = kind.item
-        if isinstance(kind, ContextType):
+        if isinstance(kind, ContextType) and id(kind) not in self._remembered:
+            self._remembered[id(kind)] = kind
             for name, inner in kind.fields:
                 self.members.add(name)
                 self.remember(inner)

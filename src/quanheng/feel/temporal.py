@@ -214,6 +214,8 @@ def parse_date(text: str) -> Date | None:
     if match is None:
         return None
     year = int(match[2]) * (-1 if match[1] else 1)
+    if match[1] and not year:
+        return None  # there is no year -0
     days = days_of(year, int(match[3]), int(match[4]))
     return None if days is None else Date(days)
 

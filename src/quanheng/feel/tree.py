@@ -295,6 +295,11 @@ def uses(node: Node, slot: int) -> bool:
     return any(isinstance(part, Name) and part.slot == slot for part in walk(node))
 
 
+def spans(node: Test) -> bool:
+    """True where the test is a range that is written out, which is null where an end is."""
+    return isinstance(node.against, RangeOf)
+
+
 _READERS = frozenset({"count", "sum", "min", "max", "mean", "median", "product", "stddev", "list contains"})
 
 

@@ -7,7 +7,12 @@ on, so a value enters an expression only through `admit` (values.py), which turn
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from quanheng.feel.limits import LIMITS
+
+SHOWN_MAX, NAMES_MAX = 60, 12
+"""Parts of a type that a message names; of a larger one only the names of its first entries."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,9 +58,24 @@ class RangeType(FeelType):
 
 @dataclass(frozen=True, slots=True)
 class ContextType(FeelType):
-    """A context; `fields` are the entries known to exist, others may exist too."""
+    """A context; `fields` are the entries known to exist, others may exist too.
+
+    `mixed` where the type is what several contexts with different entries have in common.
+    """
 
     fields: tuple[tuple[str, FeelType], ...] = ()
+    mixed: bool = field(default=False, compare=False)
+    extent: tuple[int, int] = field(default=(1, 1), init=False, compare=False)
+    """As `extent_of` has it: kept, because types share their parts, and twice the parts at each level add up."""
+
+    def __post_init__(self) -> None:
+        if self.fields:
+            inner = [extent_of(kind) for _, kind in self.fields]
+            both = 1 + sum(parts for parts, _ in inner), 1 + max(levels for _, levels in inner)
+            object.__setattr__(self, "extent", both)
+
+    def __hash__(self) -> int:
+        return hash(tuple(name for name, _ in self.fields))
 
     def field(self, name: str) -> FeelType | None:
         """Type of one entry, None if the entry is not known."""
@@ -65,6 +85,9 @@ class ContextType(FeelType):
         return None
 
     def __str__(self) -> str:
+        if self.extent[0] > SHOWN_MAX:
+            names = ", ".join(key for key, _ in self.fields[:NAMES_MAX])
+            return f"context<{names}, ...>"
         inner = ", ".join(f"{key}: {kind}" for key, kind in self.fields)
         return f"context<{inner}>" if inner else "context"
 
@@ -132,6 +155,38 @@ ORDERED = frozenset({NUMBER, STRING}) | TEMPORAL | DURATIONS
 """Types whose values have an order (`<` and ranges)."""
 
 
+def extent_of(kind: FeelType) -> tuple[int, int]:
+    """Parts of a type, written out, and levels of it."""
+    if isinstance(kind, ContextType):
+        return kind.extent
+    inner: tuple[FeelType, ...] = ()
+    if isinstance(kind, ListType | RangeType):
+        inner = (kind.item,)
+    elif isinstance(kind, FunctionType):
+        inner = (kind.result, *(one for _, one in kind.parameters))
+    parts, levels = 1, 1
+    for one in inner:
+        more, below = extent_of(one)
+        parts, levels = parts + more, max(levels, below + 1)
+    return parts, levels
+
+
+def is_vast(kind: FeelType) -> bool:
+    """True beyond the limits of one type."""
+    parts, levels = extent_of(kind)
+    return parts > LIMITS.type_parts or levels > LIMITS.type_levels
+
+
+def held(kind: FeelType) -> FeelType:
+    """The type itself, or Any where it is beyond the limits: less is known of such values, nothing else changes."""
+    return ANY if is_vast(kind) else kind
+
+
+def entries_open(kind: FeelType) -> bool:
+    """True when a value of that type may have entries that its type does not name, and nobody declared which."""
+    return kind in (ANY, NULL) or (isinstance(kind, ContextType) and (kind.mixed or not kind.fields))
+
+
 def flat(kind: FeelType) -> bool:
     """True when a value of that type is single, or a list of such values."""
     if isinstance(kind, ListType):
@@ -184,15 +239,22 @@ def join(*kinds: FeelType) -> FeelType:
     """The narrowest type that holds the values of all `kinds`."""
     result: FeelType = NULL
     for kind in kinds:
-        if conforms(kind, result):
+        if kind is result:
             continue
-        if conforms(result, kind):
-            result = kind
+        if isinstance(kind, ContextType) and isinstance(result, ContextType):
+            result = _shared(result, kind)
         elif isinstance(kind, ListType) and isinstance(result, ListType):
-            result = ListType(join(kind.item, result.item))
-        elif isinstance(kind, ContextType) and isinstance(result, ContextType):
-            both = [(n, join(k, t)) for n, k in kind.fields if (t := result.field(n)) is not None]
-            result = ContextType(tuple(both))
+            result = ListType(join(result.item, kind.item))
+        elif conforms(kind, result):
+            continue
+        elif conforms(result, kind):
+            result = kind
         else:
             return ANY
     return result
+
+
+def _shared(one: ContextType, other: ContextType) -> ContextType:
+    """The entries that two contexts have in common."""
+    both = tuple((name, join(kind, also)) for name, kind in one.fields if (also := other.field(name)) is not None)
+    return ContextType(both, one.mixed or other.mixed or not len(one.fields) == len(both) == len(other.fields))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quanheng.feel import check
+from quanheng.feel.brackets import closing
 from quanheng.feel.lexer import string_value
 from quanheng.feel.scope import Scope, Variable
 from quanheng.feel.tree import (
@@ -12,6 +13,7 @@ from quanheng.feel.tree import (
     Between,
     Compare,
     Const,
+    If,
     In,
     InstanceOf,
     Listed,
@@ -60,11 +62,11 @@ class UnaryParts:
             return Const(BOOLEAN, token.start, True)
         if self.is_negated():
             self.at += 2
-            inner = self.positive_tests(variable)
+            inner = self.positive_tests(variable, True)
             self.expects(")", " to close 'not('")
             node: Node = Not(BOOLEAN, token.start, inner)
         else:
-            node = self.positive_tests(variable)
+            node = self.positive_tests(variable, True)
         if self.token.kind != "end":
             raise self.unexpected("',' and a further test, or the end of the cell")
         return node
@@ -73,24 +75,18 @@ class UnaryParts:
         """`not( ... )` spans the whole cell; `not(a) and b` is an ordinary condition."""
         if not (self.sees("not") and self.tokens[self.at + 1].text == "("):
             return False
-        depth = 0
-        for index in range(self.at + 1, len(self.tokens)):
-            token = self.tokens[index]
-            if token.kind == "op":
-                depth += (token.text in "([{") - (token.text in ")]}")
-                if depth <= 0:
-                    return self.tokens[index + 1].kind == "end"
-        return False
+        end, _ = closing(self.tokens, self.at + 1)
+        return end >= 0 and self.tokens[end + 1].kind == "end"
 
-    def positive_tests(self, variable: Variable) -> Node:
+    def positive_tests(self, variable: Variable, cell: bool = False) -> Node:
         at = self.token.start
-        tests = [self.positive_test(variable)]
+        tests = [self.positive_test(variable, cell=cell)]
         while self.takes(","):
-            tests.append(self.positive_test(variable))
+            tests.append(self.positive_test(variable, cell=cell))
         return tests[0] if len(tests) == 1 else Or(BOOLEAN, at, tuple(tests))
 
-    def positive_test(self, variable: Variable, power: int = 0) -> Node:
-        """One test: `< 5`, `[1..5]`, a value, or a condition over `?`."""
+    def positive_test(self, variable: Variable, power: int = 0, cell: bool = False) -> Node:
+        """One test: `< 5`, `[1..5]`, a value, or a condition over `?`; in a cell also a condition that needs no `?`."""
         token = self.token
         subject = Name(variable.type, token.start, "?", variable.slot)
         if token.text in _COMPARE and token.kind == "op":
@@ -102,11 +98,23 @@ class UnaryParts:
         if self.asks_list():
             return self.listed(subject)
         node = self.expression(power)
+        kind = check.unwrapped(node.type)
         if uses(node, variable.slot):
-            kind = check.unwrapped(node.type)
             if isinstance(node, _CONDITIONS) or kind in (BOOLEAN, ANY):
                 return node
+        elif cell and (isinstance(node, _CONDITIONS) or (kind == BOOLEAN and not isinstance(node, Const))):
+            return self.condition(subject, node)
         return self.tested(subject, node)
+
+    def condition(self, subject: Name, node: Node) -> Node:
+        """A test that does not speak of `?`: a value that is boolean must equal it, for others it must be true."""
+        kind = check.unwrapped(subject.type)
+        if kind == BOOLEAN:
+            return self.tested(subject, node)
+        if kind not in (ANY, NULL):
+            return node
+        boolean = InstanceOf(BOOLEAN, node.at, subject, BOOLEAN)
+        return If(BOOLEAN, node.at, boolean, Test(BOOLEAN, node.at, subject, node), node)
 
     def asks_list(self) -> bool:
         """Is `list(` ahead, where packs' lists are known? A variable of that name goes first."""

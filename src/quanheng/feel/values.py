@@ -40,6 +40,8 @@ INTEGER_MAX = 10**DIGITS
 """Integers at or beyond this are rounded to 34 digits."""
 SMALL = 16
 """Items that a function may visit without counting them: no more work than the call itself."""
+NESTED = 5
+"""Work of looking into one list that holds lists or contexts, beside its items."""
 TEXT_FREE, TEXT_UNIT = 1024, 64
 """Texts up to TEXT_FREE characters are not counted as work; longer ones count once for each TEXT_UNIT."""
 
@@ -268,7 +270,7 @@ def fits(value: object, kind: FeelType, run: Run | None = None) -> bool:
 def _all_fit(items: list[object], kind: FeelType, run: Run | None) -> bool:
     """`fits` for every item; classes that settle it are compared without a call for each."""
     if run is not None:
-        run.visit(items) if isinstance(kind, Simple) else run.spend(len(items))
+        run.visit(items) if isinstance(kind, Simple) else run.spend(len(items) + NESTED)
     settled = CLASSES.get(kind, ()) if kind is not NUMBER else (int,)
     return all(item.__class__ in settled or fits(item, kind, run) for item in items)
 
@@ -306,7 +308,23 @@ def admit(run: Run, at: int, value: object, kind: FeelType, name: str = "the val
     return result
 
 
-_SHORT = Repr()
+class _Short(Repr):
+    """Values in few words; what FEEL writes in another way than Python in the way of FEEL."""
+
+    def repr_instance(self, x: object, level: int) -> str:
+        return f'@"{x}"' if hasattr(x, "kind_name") else super().repr_instance(x, level)  # type: ignore[no-untyped-call, no-any-return]
+
+    def repr_Decimal(self, x: Decimal, level: int) -> str:
+        return str(x)
+
+    def repr_bool(self, x: bool, level: int) -> str:
+        return "true" if x else "false"
+
+    def repr_NoneType(self, x: None, level: int) -> str:
+        return "null"
+
+
+_SHORT = _Short()
 _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict, _SHORT.maxstring, _SHORT.maxother = 3, 12, 12, 64, 64
 
 

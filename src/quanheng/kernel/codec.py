@@ -37,7 +37,7 @@ def decode_json(data: bytes | str) -> Any:
     """
     try:
         return _json_decoder.decode(data)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InputError("not valid JSON", found=str(error)) from error
 
 
@@ -60,7 +60,7 @@ def decode_pack(data: bytes) -> Any:
     """
     try:
         return _pack_decoder.decode(data)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InputError("not valid MessagePack", found=str(error)) from error
 
 

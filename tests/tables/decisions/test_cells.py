@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from test_model_parts import both, data, decision, model_of, rule, table
 
-from quanheng.feel import compile_expression
+from quanheng.decisions.dmn.allowed import unwrapped
+from quanheng.decisions.dmn.index import index_of
+from quanheng.feel import compile_expression, limits
 
 # type, cell, inputs that match, inputs that do not
 CELLS = [
@@ -35,6 +39,15 @@ CELLS = [
     ("number", "? in [1..3]", ["2"], ["4"]),
     ("number", "? between 1 and 3", ["2"], ["4"]),
     ("number", "not(? > 3)", ["3"], ["4", "null"]),
+    ("number", "not(]1..5[)", ["1", "5"], ["2", "null"]),
+    ("number", "not([1..5[, 7)", ["5", "8"], ["1", "7", "null"]),
+    ("number", "1 < 2", ["1", "null"], []),
+    ("number", "1 > 2, 5", ["5"], ["1"]),
+    ("number", "not(1 > 2)", ["1", "null"], []),
+    ("number", "odd(3)", ["1"], []),
+    ("string", "1 + 1 = 2", ['"a"'], []),
+    ("boolean", "1 < 2", ["true"], ["false"]),
+    ("boolean", "1 > 2", ["false"], ["true"]),
     ("number", "odd(?)", ["3"], ["4"]),
     ("number", "odd(?), 4", ["3", "4"], ["6"]),
     ("number", "1 + 1", ["2"], ["1"]),
@@ -76,6 +89,7 @@ CELLS = [
     ("Any", "count(?) > 1", ["[1, 2]"], ["[1]"]),
     ("Any", "list contains(?, 1)", ["[1, 2]"], ["[2]"]),
     ("Any", "some x in ? satisfies x > 1", ["[1, 2]"], ["[1]"]),
+    ("Any", "1 < 2", ["1", "true", "[1]"], ["false"]),
     ("Any", "?.x = 1", ["{x: 1}"], ["{x: 2}", "{y: 1}"]),
     ("Any", "{x: 1}", ["{x: 1}"], ["{x: 2}"]),
 ]
@@ -91,3 +105,17 @@ def test_cell(cell: tuple[str, str, list[str], list[str]], typed: bool) -> None:
         for value in values:
             given = compile_expression(value, {})()
             assert both(model, "d", {"n": given})[0].result == expected, f"{text} with {value}"
+
+
+def test_a_table_beyond_the_limit_of_its_index_answers_the_same() -> None:
+    rules = "".join(rule(f"[{i}..{i + 2})", str(i)) for i in range(40))
+    model = model_of(data("n", "number") + decision("d", table(rules, "COLLECT"), "n"), strict=True)
+    values = [*range(-1, 43), Decimal("3.5"), None]
+    indexed = [both(model, "d", {"n": value})[0].result for value in values]
+    limits.configure(table_bits=1_000)
+    try:
+        assert [both(model, "d", {"n": value})[0].result for value in values] == indexed
+        assert index_of(unwrapped(model.trees["d"])[0]).cells == 0  # type: ignore[arg-type]
+    finally:
+        limits.configure(table_bits=1_000_000_000)
+    assert index_of(unwrapped(model.trees["d"])[0]).cells == 40  # type: ignore[arg-type]

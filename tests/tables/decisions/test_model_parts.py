@@ -417,6 +417,25 @@ CASES = [
         {},
         1,
     ),
+    (
+        "a function in a context calls itself",
+        decision(
+            "d",
+            "<context>"
+            + entry("f", f'<functionDefinition><formalParameter name="n"/>{lit("if n = 0 then 1 else n * f(n - 1)")}'
+            "</functionDefinition>")
+            + entry("", lit("f(5)"))
+            + "</context>",
+        ),
+        {},
+        120,
+    ),
+    (
+        "a boxed filter of items with different entries",
+        decision("d", f"<filter><in>{lit('[{x: 1, y: 2}, {y: 3}]')}</in><match>{lit('x = 1')}</match></filter>"),
+        {},
+        [{"x": 1, "y": 2}],
+    ),
     # names
     (
         "names with signs",

@@ -20,8 +20,17 @@ LONG = "a text would be longer than 1000000 characters"
 TIMES = "needs too many steps for a text of"
 DOUBLED = "a0: [1], " + ", ".join(f"a{i}: [a{i - 1}, a{i - 1}]" for i in range(1, 60))
 AGAIN = "b0: [1], " + ", ".join(f"b{i}: [b{i - 1}, b{i - 1}]" for i in range(1, 60))
+VAST = "a0: {x: 1}, " + ", ".join(f"a{i}: {{x: a{i - 1}, y: a{i - 1}}}" for i in range(1, 60))
+"""Its type, written out, has more parts than there are grains of sand."""
+LONG_LIST = "l: for i in 1..99999 return true"
 
 BOMBS = [
+    (f"{{{DOUBLED}, r: a59.x}}.r", WORK),
+    (f"{{{DOUBLED}, r: a40 instance of {'list<' * 41}number{'>' * 41}}}.r", WORK),
+    (f"{{{LONG_LIST}, r: for i in 1..99999 return all(l)}}.r", WORK),
+    (f"{{{LONG_LIST}, r: for i in 1..99999 return any(l)}}.r", WORK),
+    (f"{{{VAST}}}.a59", "the result has more than 1000000 values or 200 levels"),
+    (f"{{{VAST}, r: a59 + 1}}.r", "cannot add context {'x': {'x': {'x': {...}, 'y': {...}}, 'y': {'x': {...}, '... and number 1"),
     ("for i in 1..1000000000 return i", WORK),
     ("some i in 1..1000000000 satisfies i = 5", WORK),
     ("for i in [1..1000000000] return i", WORK),
@@ -44,8 +53,10 @@ BOMBS = [
     ("9999999 ** 9999999", "the number is too large"),
     ("1e6144 * 10", "the number is too large"),
     ("modulo(1e6000, 3e-6000)", "the number is too large"),
-    ('@"P1D" * 1e6000', "cannot multiply days and time duration"),
-    ('@"999999999-12-31" + @"P1D"', "cannot add date"),
+    ('@"P1D" * 1e6000', "the date or duration is out of range"),
+    ('@"999999999-12-31" + @"P1D"', "the date or duration is out of range"),
+    ('@"P999999999Y" + @"P1M"', "the date or duration is out of range"),
+    ('years and months duration(@"-999999999-01-01", @"999999999-01-01")', "the duration is out of range"),
     ('matches("' + "a" * 100_000 + 'b", "(a*)*c")', TIMES),
     ('matches("' + "a" * 5_000 + '", "(.*)(.*)(.*)(.*)\\1x")', TIMES),
     ('matches("a", "((((((((((a{9}){9}){9}){9}){9}){9}){9}){9}){9}){9})")', "needs more than 10000 steps, written out"),
@@ -83,6 +94,7 @@ REFUSED = [
     ('"' + "a" * 50_000, "a string is not closed"),
     ("1 " * 50_000, "does not parse"),
     ("1e99999999999", "the number is too large"),
+    ("1 instance of context<" + ", ".join(f"a{i}: Any" for i in range(5_000)) + ">", "the type is too large"),
 ]  # fmt: skip
 
 
@@ -160,3 +172,25 @@ def test_a_limit_that_is_not_one(change: dict[str, int], message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         limits.configure(**change)
     assert str(caught.value).startswith(message)
+
+
+def test_types_that_double_are_found_out_in_time() -> None:
+    start = time.monotonic()
+    entries = ", ".join(f"a{i}: {{x: a{i - 1}, y: a{i - 1}}}" for i in range(1, 500))
+    assert compile_expression(f"{{a0: {{x: 1}}, {entries}}}.a0", {})() == {"x": 1}
+    with pytest.raises(ExpressionError, match=r"cannot add context<x, y, \.\.\.> and number"):
+        compile_expression(f"{{{VAST.partition(', a11')[0]}, r: a10 + 1}}.r", {})
+    assert time.monotonic() - start < SECONDS
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ('@"P1D" + 1', 'cannot add days and time duration @"P1D" and number 1'),
+        ('[@"2026-01-31", 1.50, true, null] + 1', 'cannot add list [@"2026-01-31", 1.50, true, null] and number 1'),
+        ('abs(@"10:00:00Z")', "abs(): 'n' must be years and months duration, was time @\"10:00:00Z\""),
+    ],
+)
+def test_values_in_messages_are_written_as_in_feel(text: str, cause: str) -> None:
+    outcome = compile_expression(text, {}, strict=False).evaluate({})
+    assert [found.cause for found in outcome.diagnostics] == [cause]

@@ -119,6 +119,22 @@ CASES = [
 ]
 
 
+_DOUBLED = "".join(
+    f'<itemDefinition name="t{i}"><itemComponent name="a"><typeRef>t{i - 1}</typeRef></itemComponent>'
+    f'<itemComponent name="b"><typeRef>t{i - 1}</typeRef></itemComponent></itemDefinition>'
+    for i in range(1, 60)
+)
+CASES.append(
+    (
+        (
+            '<itemDefinition name="t0"><itemComponent name="a"><typeRef>number</typeRef></itemComponent>'
+            f"</itemDefinition>{_DOUBLED}"
+        ),
+        f"{P}1, t11: the type is too large, written out; was context<a, b, ...>; allowed: 5000 parts and 100 levels",
+    )
+)
+
+
 @pytest.mark.parametrize(("parts", "message"), CASES, ids=[message[7:60] for _, message in CASES])
 def test_problem(parts: str, message: str) -> None:
     found = of_model(parts)

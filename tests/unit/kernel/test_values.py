@@ -195,6 +195,8 @@ def test_messages_about_codecs():
         codec.decode_json(b"{x}")
     with pytest.raises(InputError, match="not valid JSON"):
         codec.decode_json(b'"\xff"')
+    with pytest.raises(InputError, match="not valid JSON; was maximum recursion depth"):
+        codec.decode_json(b"[" * 100_000)
     with pytest.raises(InputError, match="not valid MessagePack; was"):
         codec.decode_pack(b"\xc1")
 

@@ -17,7 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quanheng.decisions.columnar.coded import WHOLE, Coded, Codes, coded_list
-from quanheng.decisions.dmn.index import Column, Placed, float_steps, whole_steps
+from quanheng.decisions.dmn.index import Column
+from quanheng.decisions.dmn.lookup import Placed, float_steps, whole_steps
 from quanheng.feel.floats import decimal_of, float_of
 from quanheng.feel.temporal import Date
 from quanheng.feel.types import BOOLEAN, DATE, NUMBER, STRING, FeelType

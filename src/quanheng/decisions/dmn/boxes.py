@@ -15,13 +15,14 @@ from quanheng.feel.scope import Scope, Variable
 from quanheng.feel.types import (
     ANY,
     BOOLEAN,
-    NULL,
+    FUNCTION,
     NUMBER,
     ContextType,
     FeelType,
     FunctionType,
     ListType,
     conforms,
+    entries_open,
     join,
 )
 from quanheng.kernel.errors import ExpressionError, Problem
@@ -110,11 +111,13 @@ class BoxBuilder(TableBoxes):
             if not entry.name:
                 result = self.boxed(entry.value, part)
                 break
+            recursive = isinstance(entry.value, m.BoxedFunction)  # a function may call itself
+            slot = self.scope.bind(entry.name, FUNCTION).slot if recursive else None
             value = self.boxed(entry.value, entry.name)
             value = self.declared(value, entry.type_ref, entry.value.at, entry.name)
             keys.append(entry.name)
             values.append(value)
-            slots.append(self.scope.bind(entry.name, value.type).slot)
+            slots.append(self.scope.bind(entry.name, value.type, slot).slot)
             self.scope.members.add(entry.name)
         self.scope = outer
         if result is not None:
@@ -200,7 +203,7 @@ class BoxBuilder(TableBoxes):
         if isinstance(item_type, ContextType):
             for name, kind in item_type.fields:
                 self.scope.bind_entry(name, kind, item)
-        if item_type in (ANY, NULL):
+        if entries_open(item_type):
             self.scope.item = item
         match = self.boxed(box.match, part)
         self.scope = outer

@@ -11,13 +11,12 @@ string, boolean). What else a rule asks (`> limit`, functions) stays a condition
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from quanheng.feel import inline, tree
-from quanheng.feel.floats import least_above, least_from
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
 from quanheng.feel.values import SMALL, Range
 
@@ -239,6 +238,7 @@ def silent(node: tree.Node) -> bool:
 def index_of(node: TableNode) -> Index:
     """Index a table."""
     usable = [Usable(clause.slot, clause.type) for clause in node.inputs]
+    leave_out_large(node, usable)
     asked: dict[int, list[tuple[int, Cell]]] = {}
     rests: list[Rest] = []
     cells = 0
@@ -265,13 +265,32 @@ class Usable:
 
     def __init__(self, slot: int, kind: FeelType) -> None:
         self.slot, self.kind = slot, kind
+        self.cuts: set[object] = set()
         self._seen: dict[int, Cell | None] = {}
 
     def cell(self, test: tree.Node) -> Cell | None:
         if id(test) not in self._seen:
             cell = Cell(test, frozenset({self.slot}), self.kind)
-            self._seen[id(test)] = cell if self.kind in KINDS and cuts_of(cell, set()) else None
+            self._seen[id(test)] = cell if self.kind in KINDS and cuts_of(cell, self.cuts) else None
         return self._seen[id(test)]
+
+    def leave_out(self) -> None:
+        """No index of this input: each of its cells is asked."""
+        self._seen = dict.fromkeys(self._seen)
+
+
+def leave_out_large(node: TableNode, usable: Sequence[Usable]) -> None:
+    """Inputs, from the left, have an index as long as their bits (rules times places) are within the limit."""
+    for rule in node.rules:
+        for test, number in zip(rule.tests, rule.columns, strict=True):
+            usable[number].cell(test)
+    bits = 0
+    for one in usable:
+        size = len(node.rules) * (2 * len(one.cuts) + 2) if one.cuts else 0
+        if bits + size > LIMITS.table_bits:
+            one.leave_out()
+        else:
+            bits += size
 
 
 def column_cuts(cells: Iterable[Cell]) -> tuple[object, ...]:
@@ -324,73 +343,3 @@ def swept(by_region: dict[int, int], places: int) -> list[int]:
         current ^= switch
         found.append(current)
     return found
-
-
-# -- run time
-
-
-class Placed:
-    """Looks up values that are not whole numbers: decimals, texts, null."""
-
-    __slots__ = ("cuts", "null", "rules")
-
-    def __init__(self, column: Column) -> None:
-        cuts: tuple[Any, ...] = column.cuts
-        self.cuts: list[Any] = [Decimal(cut) for cut in cuts] if column.kind is NUMBER else list(cuts)
-        self.rules, self.null = column.rules[:-1], column.rules[-1]
-
-    def __call__(self, value: Any) -> int:
-        if value is None:
-            return self.null
-        cuts = self.cuts
-        at = bisect_left(cuts, value)
-        return self.rules[2 * at + 1 if at < len(cuts) and cuts[at] == value else 2 * at]
-
-
-def whole_steps(column: Column) -> tuple[list[int], list[int]]:
-    """Bounds and rules for whole numbers: `rules[bisect_right(bounds, value)]`; neighbours that agree are one."""
-    bounds: list[int] = []
-    rules = [column.rules[0]]
-    for index, cut in enumerate(column.cuts):
-        exact = cut == int(cut)  # type: ignore[call-overload]
-        least = int(cut) if exact else int(Decimal(cut).to_integral_value("ROUND_CEILING"))  # type: ignore[call-overload, arg-type]
-        steps = [(least, column.rules[2 * index + 1])] if exact else []
-        steps.append((least + 1 if exact else least, column.rules[2 * index + 2]))
-        for bound, those in steps:
-            if bounds and bounds[-1] == bound:  # constants with no whole number between them
-                rules[-1] = those
-            elif rules[-1] != those:
-                bounds.append(bound)
-                rules.append(those)
-    return bounds, rules
-
-
-def float_steps(column: Column) -> tuple[list[float], list[int]]:
-    """Bounds and rules for declared floats: `rules[bisect_right(bounds, value)]`; neighbours that agree are one."""
-    bounds: list[float] = []
-    rules = [column.rules[0]]
-    for index, cut in enumerate(column.cuts):
-        here, above = least_from(cut), least_above(cut)  # type: ignore[arg-type]
-        for bound, those in ((here, column.rules[2 * index + 1]), (above, column.rules[2 * index + 2])):
-            if bounds and bounds[-1] == bound:  # no float stands for the constant, or for what lies between two
-                rules[-1] = those
-            elif rules[-1] != those:
-                bounds.append(bound)
-                rules.append(those)
-    return bounds, rules
-
-
-def sided(column: Column) -> tuple[bool, list[Decimal], list[int]] | None:
-    """Bounds and rules for decimals where every bound lies on the same side of its constant; else None.
-
-    The flag tells that it lies before it (`>=`, `<`): `rules[bisect_right(bounds, value)]`, otherwise `bisect_left`.
-    """
-    steps: list[tuple[bool, object, int]] = []
-    for index, cut in enumerate(column.cuts):
-        below, here, above = column.rules[2 * index : 2 * index + 3]
-        steps += [(True, cut, here)] if below != here else []
-        steps += [(False, cut, above)] if here != above else []
-    if len({before for before, _, _ in steps}) != 1:
-        return None
-    bounds = [Decimal(cut) for _, cut, _ in steps]  # type: ignore[arg-type]
-    return steps[0][0], bounds, [column.rules[0], *(rules for _, _, rules in steps)]

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from quanheng.decisions.dmn.hits import Conclusions, Hits, disjoint, each_rule, settles
-from quanheng.decisions.dmn.index import Column, Index, Placed, float_steps, index_of, sided, whole_steps
+from quanheng.decisions.dmn.index import Column, Index, index_of
+from quanheng.decisions.dmn.lookup import Placed, float_steps, sided, whole_steps
 from quanheng.decisions.dmn.tables import (
     TableNode,
     aggregate,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from quanheng.decisions.dmn.model import Definitions, Element, ItemDefinition
 from quanheng.feel import tree
+from quanheng.feel.limits import LIMITS
 from quanheng.feel.parser import Parser
 from quanheng.feel.scope import Scope
-from quanheng.feel.types import ANY, BY_NAME, ContextType, FeelType, FunctionType, ListType
+from quanheng.feel.types import ANY, BY_NAME, ContextType, FeelType, FunctionType, ListType, is_vast
 from quanheng.kernel.errors import ExpressionError, Problem
 
 
@@ -96,6 +97,10 @@ class TypeTable:
             return ANY
         self._open.add(name)
         kind, constraint = self.definition(self._items[name])
+        if is_vast(kind):
+            most = f"{LIMITS.type_parts} parts and {LIMITS.type_levels} levels"
+            self.problem(self._items[name], "the type is too large, written out", str(kind)[:60], most, "Split it.")
+            kind, constraint = ANY, None
         self._open.discard(name)
         self._done.add(name)
         self.known[name] = kind

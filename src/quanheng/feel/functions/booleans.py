@@ -18,7 +18,7 @@ def logical_not(run: Run, at: int, negand: object) -> bool | None:
 
 
 def _values(run: Run, at: int, name: str, first: object, rest: tuple[object, ...]) -> list[object]:
-    items = first if isinstance(first, list) and not rest else [first, *rest]
+    items = run.visit(first) if isinstance(first, list) and not rest else [first, *rest]
     for item in items:
         if item is not None and item.__class__ is not bool:
             run.append((at, f"{name}() takes booleans, one was {kind_name(item)}"))

@@ -154,19 +154,24 @@ def years_itself(_run: Run, _at: int, value: YearsDuration) -> YearsDuration:
     return value
 
 
-def _months_between(start: Date | DateTime, end: Date | DateTime) -> YearsDuration | None:
+def _months_between(start: Date | DateTime, end: Date | DateTime) -> YearsDuration:
     if end.days < start.days:
-        reverse = _months_between(end, start)
-        return None if reverse is None else YearsDuration(-reverse.months)
+        return YearsDuration(-_months_between(end, start).months)
     (year, month, day), (year2, month2, day2) = civil(start.days), civil(end.days)
     return years_duration((year2 - year) * 12 + month2 - month - (day2 < day))
 
 
+def _between(run: Run, at: int, start: Date | DateTime, end: Date | DateTime) -> YearsDuration | None:
+    try:
+        return _months_between(start, end)
+    except OverflowError:
+        run.append((at, "years and months duration(): the duration is out of range"))
+        return None
+
+
 for _first in ("date", "date and time"):
     for _second in ("date", "date and time"):
-        builtin(f"years and months duration(from: {_first}, to: {_second}): years and months duration")(
-            lambda _run, _at, start, end: _months_between(start, end)
-        )
+        builtin(f"years and months duration(from: {_first}, to: {_second}): years and months duration")(_between)
 
 
 def _day_of_week(days: int) -> str:
