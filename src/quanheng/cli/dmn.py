@@ -12,6 +12,7 @@ from quanheng.kernel.errors import DeclarationError, InputError, NotFound
 
 if TYPE_CHECKING:
     from quanheng.decisions.checking import Finding
+    from quanheng.decisions.dmn.build import Model
     from quanheng.kernel.errors import Problem
 
 Out = Annotated[Path | None, cyclopts.Parameter(alias="-o")]
@@ -59,15 +60,26 @@ def check(*files: Path, json: Json = False) -> int:
 def _findings(file: Path) -> list[dict[str, object]]:
     """What is wrong with one file: that it does not load, or else what the checks find."""
     from quanheng.decisions.checking import check_model
-    from quanheng.decisions.dmn import read_model
-    from quanheng.feel.scope import ANY_NAME
 
     try:
-        xml = _bytes(file)
-        model = read_model(xml, str(file), files=_beside(file, xml), lists=ANY_NAME)
+        model = model_in(file)
     except DeclarationError as error:
         return [_mistake(one) for one in error.problems]
     return [_found(one) for one in check_model(model)]
+
+
+def model_in(file: Path) -> Model:
+    """The model of a file, which may import those beside it and ask any list.
+
+    Raises
+    ------
+    NotFound : there is no such file; DeclarationError : what is wrong with it
+    """
+    from quanheng.decisions.dmn import read_model
+    from quanheng.feel.scope import ANY_NAME
+
+    xml = _bytes(file)
+    return read_model(xml, str(file), files=_beside(file, xml), lists=ANY_NAME)
 
 
 def _mistake(problem: Problem) -> dict[str, object]:

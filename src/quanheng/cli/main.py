@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import cyclopts
 
 from quanheng import __version__
-from quanheng.cli import bench, demo, dmn, explain, ingest, keep, lists, logs, models, packs, run, serve, steps
+from quanheng.cli import bench, demo, dmn_evaluate, explain, ingest, keep, lists, logs, models, packs, run, serve, steps
 from quanheng.kernel.errors import InputError, QuanhengError
 
 ABOUT = """Decide events in real time, durably, with reasons. 权衡:实时决策,持久记录,附带理由。
@@ -47,7 +47,7 @@ for command in (
     bench.bench,
 ):
     app.command(command)
-for group in (packs.app, steps.POLICY, lists.app, logs.app, keep.app, dmn.app):
+for group in (packs.app, steps.POLICY, lists.app, logs.app, keep.app, dmn_evaluate.DMN):
     app.command(group)
 
 
