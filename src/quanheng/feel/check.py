@@ -188,5 +188,10 @@ def item_of(kind: FeelType) -> FeelType:
     return kind
 
 
+def between(first: FeelType, last: FeelType) -> FeelType:
+    """Type of the variable of a loop from one value to another: integers, or dates day by day."""
+    return NUMBER if NUMBER in (first, last) else DATE if DATE in (first, last) else ANY
+
+
 def callable_result(kind: FeelType) -> FeelType:
     return kind.result if isinstance(kind, FunctionType) else ANY

@@ -36,7 +36,6 @@ from quanheng.feel.types import (
     BY_NAME,
     FUNCTION,
     NULL,
-    NUMBER,
     ContextType,
     FeelType,
     FunctionType,
@@ -229,7 +228,8 @@ class CompoundParts:
             source = self.expression()
             to = self.expression() if self.takes("..") else None
             self.scope = self.scope.inner()
-            variable = self.scope.bind(name, NUMBER if to is not None else check.item_of(source.type))
+            kind = check.item_of(source.type) if to is None else check.between(source.type, to.type)
+            variable = self.scope.bind(name, kind)
             found.append(Iterator_(ANY, source.at, variable.slot, source, to))
             if not self.takes(","):
                 return tuple(found)

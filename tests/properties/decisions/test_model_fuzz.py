@@ -95,6 +95,14 @@ def test_any_model_is_refused_or_has_one_result(seed: int) -> None:
     assert differing(xml) == [], xml
 
 
+def test_a_type_without_a_name_is_nobodys_type() -> None:
+    """Found by a seed: its allowed texts were asked of every value without a type, lists among them."""
+    xml = MODEL.replace("<itemDefinition", '<itemDefinition name=""><typeRef>string</typeRef><allowedValues><text>"A"</text></allowedValues></itemDefinition><itemDefinition', 1)  # fmt: skip
+    assert xml != MODEL
+    assert differing(xml) == []
+    assert differing(mutated(random.Random(1282549))) == []
+
+
 @pytest.mark.long
 @settings(max_examples=100_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**63))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +24,7 @@ from quanheng.kernel.errors import (
 from quanheng.loading import load_packs
 from quanheng.loading.find import find_packs
 from quanheng.server import config as configuration
+from quanheng.server.lock import FolderLock
 from quanheng.server.opening import activate
 
 
@@ -95,8 +95,12 @@ def test_a_start_without_any_pack(tmp_path):
 def test_a_running_server_is_not_asked_without_a_token(tmp_path, monkeypatch):
     monkeypatch.delenv("QUANHENG_TOKEN", raising=False)
     config = configuration.read(None, {"storage.data": str(tmp_path / "data"), "storage.keys": str(tmp_path / "keys")})
+    monkeypatch.setattr(admin, "socket_path", lambda config: tmp_path)  # There is one: whoever owns the folder serves.
+    (tmp_path / "data").mkdir()
+    lock = FolderLock(tmp_path / "data")
     with pytest.raises(NotAuthenticated, match="there is no token to ask with"):
-        asyncio.run(admin._ask_server(config, "tokens", {}))
+        admin.administer(config, "tokens", {})
+    lock.close()
 
 
 def test_a_model_is_written_to_a_folder_only(monkeypatch):

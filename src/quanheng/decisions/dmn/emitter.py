@@ -36,9 +36,11 @@ def overworked() -> None:
 
 
 def texts_of(constraint: Constraint) -> frozenset[str | None] | None:
-    """The texts (and null) that a constraint allows, where it is a list of texts and no more; else None."""
+    """The texts (and null) that a constraint allows, where it is a list of texts about a text; else None."""
     if constraint.test is None or constraint.each is not None or constraint.entries:
         return None
+    if any(isinstance(one, tree.Name) and one.type != STRING for one in tree.walk(constraint.test)):
+        return None  # Of a wider type: such a value may be a list, which no set takes.
     found: set[str | None] = {None}
     waiting = [constraint.test]
     while waiting:

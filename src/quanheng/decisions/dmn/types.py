@@ -42,7 +42,7 @@ class TypeTable:
     ) -> None:
         """`imported` are the tables of imported models, by the name of the import."""
         self.where, self.problems, self.scope, self.strict = definitions.where, problems, scope, strict
-        self._items = {item.name: item for item in definitions.items}
+        self._items = {item.name: item for item in definitions.items if item.name}  # No reference means a nameless one.
         self._open: set[str] = set()
         self._done: set[str] = set()
         self.known: dict[str, FeelType] = {}
@@ -53,8 +53,8 @@ class TypeTable:
                 self.known[title] = table.named(own)
                 if own in table.constraints:
                     self.constraints[title] = table.constraints[own]
-        for item in definitions.items:
-            self.named(item.name)
+        for name in self._items:
+            self.named(name)
 
     def problem(self, element: Element, message: str, found: str, known: str, cure: str) -> None:
         problem = Problem(self.where, f"line {element.at}, {element.name}", message, found, known, cure)
