@@ -26,6 +26,8 @@ WORDS = [
     ("]1..2[", "“Amount” is above 1 and below 2", "“金额”高于1且低于2"),
     ('"web", "chip"', '“Amount” is "web" or "chip"', '“金额”为"web"或为"chip"'),
     ('not("a", "b")', '“Amount” is not "a" or "b"', '“金额”并非为"a"或为"b"'),
+    ('list("blocked")', "“Amount” is on the list blocked", "“金额”在名单blocked中"),
+    ('not(list("blocked"))', "“Amount” is not on the list blocked", "“金额”并非在名单blocked中"),
     ("? * 2 > 5", "“Amount”: ? * 2 > 5", "“金额”: ? * 2 > 5"),
 ]
 

@@ -129,6 +129,7 @@ def _same_tests(one: Rule, other: Rule) -> bool:
 
 _COMPARED = re.compile(r"(<=|>=|!=|<|>|=)\s*(.+)", re.DOTALL)
 _RANGE = re.compile(r"([\[(\]])\s*(.+?)\s*\.\.\s*(.+?)\s*([\])\[])", re.DOTALL)
+_LISTED = re.compile(r'(?:in\s+)?list\s*\(\s*"([^"\\]+)"\s*\)')
 _NEGATED = re.compile(r"not\s*\((.*)\)", re.DOTALL)
 _SIGNS = {
     "en": {"<": "below {}", "<=": "at most {}", ">": "above {}", ">=": "at least {}", "=": "{}", "!=": "not {}"},
@@ -162,6 +163,9 @@ def _part(test: str, language: str, names: Names) -> str | None:
         low = signs[">=" if found[1] == "[" else ">"].format(called(found[2]))
         high = signs["<=" if found[4] == "]" else "<"].format(called(found[3]))
         return f"{low} and {high}" if language == "en" else f"{low}且{high}"
+    if found := _LISTED.fullmatch(test):
+        listed = _called(found[1], language, names)
+        return f"on the list {listed}" if language == "en" else f"在名单{listed}中"
     if "?" in test:
         return None
     return signs["="].format(called(test))
