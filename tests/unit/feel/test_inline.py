@@ -70,6 +70,8 @@ def test_null_where_a_function_takes_none(text: str, given: dict[str, object], e
         ("reverse(t)", TEXTS),
         ("min(t, s)", ANY),
         ("min(t)", STRING),
+        ("for i in u..u return i", LIST),
+        ("for i in 1..u return i", ListType(NUMBER)),
     ],
 )
 def test_the_type_of_a_list_function_holds_all_it_can_give(text: str, kind: FeelType) -> None:

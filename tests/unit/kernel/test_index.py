@@ -157,6 +157,7 @@ class Gate:
 
     def __init__(self, *arguments, **options):
         self._db = sqlite3.connect(*arguments, **options)
+        self.fails = False
         self.rows, self.waits, self.may_go = False, threading.Event(), threading.Event()
         self.may_go.set()
 
@@ -165,6 +166,8 @@ class Gate:
             self.waits.set()
             assert self.may_go.wait(30)
             self.rows = False
+            if self.fails:
+                raise sqlite3.OperationalError("the disk is full")
         return self._db.execute(sql, *values)
 
     def executemany(self, sql, rows):
@@ -233,6 +236,34 @@ def test_whoever_adds_much_more_than_the_disk_takes_waits_for_it(tmp_path, small
         assert not adder.is_alive()
     assert index.lookup(list(some(0, 150))) == some(0, 150)
     index.close()
+
+
+def test_a_run_that_fails_while_somebody_waits_for_it_is_not_written_over_by_the_next(tmp_path, small, monkeypatch):
+    monkeypatch.setattr("quanheng.kernel.index.BEHIND_MAX", 100)
+    told = []
+
+    def adds() -> None:
+        try:
+            index.add(some(149, 1).items(), 150)
+        except LogError as error:
+            told.append(str(error))
+
+    with gated(tmp_path / "index.db") as index:
+        index.add(some(0, 50).items(), 50)
+        assert index._db.waits.wait(30)
+        index.add(some(50, 99).items(), 149)
+        adder = threading.Thread(target=adds)
+        adder.start()
+        index._db.fails = True
+        index._db.may_go.set()
+        adder.join(30)
+        assert "the disk is full" in told[0]
+        assert index.lookup(list(some(0, 150))) == some(0, 150)
+        index._db.fails = False
+    index.close()
+    again = RequestIndex(tmp_path / "index.db")
+    assert again.lookup(list(some(0, 150))) == some(0, 150)
+    again.close()
 
 
 def test_a_run_that_cannot_be_written_beside_is_told_to_the_next_who_adds_and_lost_to_nobody(tmp_path, small):
