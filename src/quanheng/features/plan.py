@@ -11,8 +11,10 @@ from decimal import Context, Decimal
 import numpy as np
 
 from quanheng.features.fold import EventLayout, Fold, check_folds
-from quanheng.features.kernel.floats import floats
+from quanheng.features.formulas import rounded
+from quanheng.features.kernel.floats import COUNTS, IS_FLOAT, IS_MEAN, floats
 from quanheng.features.kernel.words import FORMAT, NULL, TIME_MAX, UNKNOWN
+from quanheng.features.kinds import KINDS, Kind
 from quanheng.features.tables import Column, Encoder, Table, collect
 from quanheng.kernel.errors import DeclarationError, Problem
 
@@ -30,6 +32,7 @@ class Plan:
     words : the op tables (kernel/words.py)
     state_words : words of the arena header
     digest : SHA-256 of the declaration and the kernel format, hex
+    scales : decimal places of the raw columns of each fold
     float_plan : how raw columns become floats (kernel/floats.py)
     """
 
@@ -43,7 +46,7 @@ class Plan:
     words: np.ndarray
     state_words: int
     digest: str
-    _scales: tuple[int, ...]
+    scales: tuple[int, ...]
     _first: tuple[int, ...]
     float_plan: np.ndarray
 
@@ -84,7 +87,7 @@ class Plan:
             layouts=tuple(layouts), folds=tuple(folds), decide=tuple(decide), lateness_ms=lateness_ms,
             columns=encoder.columns, names=tuple(fold.name for fold in folds), tables=tuple(tables), words=words,
             state_words=encoder.state_words, digest=_digest(layouts, folds, decide, lateness_ms),
-            _scales=scales, _first=first, float_plan=_float_plan(folds, first, scales),
+            scales=scales, _first=first, float_plan=_float_plan(folds, first, scales),
         )  # fmt: skip
 
     def floats(self, raw: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -103,24 +106,36 @@ class Plan:
     def exact(self, raw_row: np.ndarray, fold: int) -> int | Decimal | None:
         """Value of one fold in one raw row without rounding, for policies.
 
-        int for counts, times and unscaled fields, Decimal for scaled fields and means (a mean is divided with 34
-        digits), None for null and for "not known".
+        int for counts, times and unscaled fields, Decimal for scaled fields, quotients (divided with 34 digits) and
+        floats (rounded to their declared decimals), None for null and for "not known".
         """
         value = int(raw_row[self._first[fold]])
         declared = self.folds[fold]
         if value == UNKNOWN:
             return None
-        if value == NULL or (value == 0 and declared.fold in {"count", "distinct"}):
+        kind = KINDS[declared.fold]
+        if value == NULL or (value == 0 and counts_events(kind)):
             return declared.empty_value
-        scale = self._scales[fold]
-        if declared.fold == "mean":
+        scale = self.scales[fold]
+        if kind.answers == "float":
+            return rounded(float(raw_row[self._first[fold]].view(np.float64)), declared.decimals)
+        if kind.answers == "quotient":
             return _EXACT.divide(Decimal(value).scaleb(-scale, _EXACT), Decimal(int(raw_row[self._first[fold] + 1])))
         return Decimal(value).scaleb(-scale) if scale else value
 
 
+def counts_events(kind: Kind) -> bool:
+    """Whether a 0 of this kind says that the window holds nothing, so that `empty` stands for it."""
+    return kind.answers in {"count", "flag"} and kind.zero
+
+
 def _scale(layout: EventLayout, fold: Fold) -> int:
-    scaled = fold.fold in {"sum", "mean", "min", "max", "last"} and fold.value in layout.numbers
-    return layout.scale(fold.value or "") if scaled else 0
+    if fold.value not in layout.numbers or KINDS[fold.fold].answers not in {"value", "key", "quotient"}:
+        return 0
+    scale = layout.scale(fold.value)
+    if fold.fold == "ratio":
+        return scale - layout.scale(fold.other or "")
+    return scale if fold.fold not in {"change", "top_share"} else 0
 
 
 def _check_layouts(layouts: Sequence[EventLayout], lateness_ms: int, file: str) -> list[Problem]:
@@ -154,10 +169,11 @@ def _digest(layouts: Sequence[EventLayout], folds: Sequence[Fold], decide: Seque
 
 
 def _float_plan(folds: Sequence[Fold], first: Sequence[int], scales: Sequence[int]) -> np.ndarray:
-    """f8[folds, 4]: first raw column, kind (0 plain, 1 count, 2 mean), divisor, value for empty."""
+    """f8[folds, 4]: first raw column, kind (kernel/floats.py), divisor, value for empty."""
     rows = []
     for fold, column, scale in zip(folds, first, scales, strict=True):
-        kind = 2 if fold.fold == "mean" else int(fold.fold in {"count", "distinct"})
+        kind = KINDS[fold.fold]
+        shape = {"quotient": IS_MEAN, "float": IS_FLOAT}.get(kind.answers, COUNTS if counts_events(kind) else 0)
         empty = fold.empty_value
-        rows.append((column, kind, 10.0**scale, float("nan") if empty is None else float(empty)))
+        rows.append((column, shape, 10.0**scale, float("nan") if empty is None else float(empty)))
     return np.array(rows, dtype=np.float64).reshape(len(folds), 4)

@@ -10,6 +10,7 @@ import numpy as np
 
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
+from quanheng.features.kinds import KINDS
 
 Words = np.ndarray
 _PLAIN = {"count", "sum", "mean"}  # Folds that need the boundaries of a window and nothing between them.
@@ -75,10 +76,8 @@ def columns_of(folds: Sequence[Fold]) -> tuple[Column, ...]:
     """Raw columns in the order of the folds; a mean has two."""
     columns: list[Column] = []
     for number, fold in enumerate(folds):
-        if fold.fold == "mean":
-            columns += [Column(f"{fold.name}.sum", number, "sum"), Column(f"{fold.name}.count", number, "count")]
-        else:
-            columns.append(Column(fold.name, number, ""))
+        parts = KINDS[fold.fold].parts
+        columns += [Column(f"{fold.name}.{part}" if part else fold.name, number, part) for part in parts]
     return tuple(columns)
 
 

@@ -24,7 +24,6 @@ Basis = Literal[
 ]
 """The closed list of legal bases (GDPR article 6, PIPL article 13). Only consent can be withdrawn."""
 
-FoldKind = Literal["count", "sum", "mean", "min", "max", "distinct", "last", "time_since"]
 ParameterValueType = int | Decimal | bool | str | tuple[int | Decimal | bool | str, ...]
 
 
@@ -79,17 +78,34 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fold(msgspec.Struct, frozen=True, kw_only=True):
-    """An aggregate over past events. `window_ms` None = all history; `empty` None = null."""
+    """An aggregate over past events, as `features.fold.Fold` explains it. `window_ms` None = all history."""
 
     name: str
     of: str
     by: tuple[str, ...]
-    fold: FoldKind
+    fold: str
     value: str = ""
     window_ms: int | None = None
     delay_ms: int = 0
     current: Literal["in", "out"] = "in"
     empty: int | Decimal | None = None
+    where: str = ""
+    since: str = ""
+    zone: str = "UTC"
+    last: int | None = None
+    gap_ms: int | None = None
+    match: tuple[str, ...] = ()
+    through: str = ""
+    age_ms_max: int | None = None
+    other: str = ""
+    half_life_ms: int | None = None
+    per_ms: int | None = None
+    nth: int | None = None
+    quantile: Decimal | None = None
+    accuracy: Decimal | None = None
+    exact_max: int | None = None
+    calendar: str = ""
+    decimals: int = 4
     title: Title = Title()
 
 

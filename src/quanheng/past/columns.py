@@ -16,7 +16,8 @@ from quanheng.decisions.dmn import Model
 from quanheng.decisions.policy import Judgement
 from quanheng.features.formulas import rounded
 from quanheng.features.kernel.words import NULL, UNKNOWN
-from quanheng.features.plan import Plan
+from quanheng.features.kinds import KINDS
+from quanheng.features.plan import Plan, counts_events
 from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
 from quanheng.past.known import Known, answers_of
 from quanheng.past.lists import PastLists
@@ -134,16 +135,14 @@ def input_column(known: Known, name: str, kind: FeelType) -> pl.Series:
 
 
 def _whole_fold(plan: Plan, fold: int, raw: NDArray[np.int64]) -> pl.Series | None:
-    """A fold that gives whole numbers; None for means, scaled values and a fractional value for empty."""
+    """A fold that gives whole numbers; None for quotients, floats, scaled values and a fractional value for empty."""
     declared = plan.folds[fold]
-    layout = next(one for one in plan.layouts if one.name == declared.of)
-    scaled = declared.value in layout.numbers and layout.scale(declared.value or "")
-    empty = declared.empty_value
-    if declared.fold == "mean" or scaled or isinstance(empty, Decimal):
+    kind, empty = KINDS[declared.fold], declared.empty_value
+    if kind.answers in ("quotient", "float") or plan.scales[fold] or isinstance(empty, Decimal):
         return None
     first = next(index for index, column in enumerate(plan.columns) if column.fold == fold)
     values = raw[:, first]
-    nothing = (values == NULL) | ((values == 0) & (declared.fold in ("count", "distinct")))
+    nothing = (values == NULL) | ((values == 0) & counts_events(kind))
     missing = (values == UNKNOWN) | (nothing if empty is None else np.zeros(len(values), bool))
     if empty is not None:
         values = np.where(nothing & (values != UNKNOWN), empty, values)

@@ -14,6 +14,7 @@ from quanheng.events.schema import FieldDeclaration
 from quanheng.facts import DECIDED, decode_opinions
 from quanheng.features.fold import EventLayout
 from quanheng.features.fold import Fold as PlanFold
+from quanheng.features.kinds import KINDS
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.loading.policies import model_of
 from quanheng.past.backtest import names_in
@@ -143,10 +144,12 @@ def _field(name: str, field: FieldDeclaration) -> tuple[Changeable | None, bool]
 
 
 def _fold(name: str, fold: PlanFold, layouts: dict[str, EventLayout]) -> Changeable:
-    layout = layouts[fold.of]
-    scale = layout.scale(fold.value) if fold.value in layout.numbers and fold.value is not None else 0
-    low = 0 if fold.fold in ("count", "distinct", "time_since") else None
-    return Changeable(name, _step(0 if fold.fold in ("count", "distinct", "time_since") else scale), low)
+    kind, layout = KINDS[fold.fold], layouts[fold.of]
+    if kind.answers == "float":
+        return Changeable(name, _step(fold.decimals))
+    scaled = kind.answers in ("value", "key", "quotient") and fold.value in layout.numbers
+    scale = layout.scale(fold.value) if scaled and fold.value is not None else 0
+    return Changeable(name, _step(scale), None if scaled else 0)
 
 
 def _parameter(name: str, value: object) -> Changeable | None:

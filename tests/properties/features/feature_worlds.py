@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from quanheng.features.fold import KINDS, EventLayout, Fold
+from quanheng.features.fold import BUILT, EventLayout, Fold
 from quanheng.features.kernel.words import NULL
 from quanheng.testing.slow_features import Event
 
@@ -23,12 +23,12 @@ BY = {
 PLAIN = ("count", "sum", "mean")  # Tables of these alone are folded in runs.
 
 
-def random_folds(rng: random.Random, count: int, allowed: Sequence[str] = KINDS) -> list[Fold]:
+def random_folds(rng: random.Random, count: int, allowed: Sequence[str] = BUILT) -> list[Fold]:
     """Folds of the allowed kinds over the three event types."""
     folds = []
     for number in range(count):
         of = rng.choice([PAYMENT, PAYMENT, REPORT, LOGIN])
-        kinds = KINDS if of.numbers else ("count", "time_since", "distinct", "last")
+        kinds = BUILT if of.numbers else ("count", "time_since", "distinct", "last")
         fold = rng.choice([kind for kind in kinds if kind in allowed])
         values = list(of.numbers) + (list(of.keys) if fold in {"distinct", "last"} else [])
         folds.append(

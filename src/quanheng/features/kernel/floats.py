@@ -5,14 +5,15 @@ from numba import njit
 
 from quanheng.features.kernel.words import UNKNOWN
 
-COUNTS, IS_MEAN = 1, 2  # Kinds of a fold: its zero is "nothing"; it has two raw columns.
+# Kinds of a fold: its zero is "nothing"; it has two raw columns that are divided; its column has the bits of a float.
+COUNTS, IS_MEAN, IS_FLOAT = 1, 2, 3
 _BLOCK = 128  # Rows that stay in the first-level cache while their columns are written.
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def floats(plan, raw, out):
-    """plan f8[folds, 4]: first raw column, kind (0 plain, COUNTS, IS_MEAN), divisor, value for empty."""
-    rows = raw.shape[0]
+    """plan f8[folds, 4]: first raw column, kind (0 plain, or one of these), divisor, value for empty."""
+    rows, bits = raw.shape[0], raw.view(np.float64)
     for start in range(0, rows, _BLOCK):
         stop = min(start + _BLOCK, rows)
         for fold in range(plan.shape[0]):
@@ -20,6 +21,9 @@ def floats(plan, raw, out):
             if kind == IS_MEAN:
                 for row in range(start, stop):
                     out[row, fold] = mean_of(raw[row, column], raw[row, column + 1], divisor, empty)
+            elif kind == IS_FLOAT:
+                for row in range(start, stop):
+                    out[row, fold] = special(raw[row, column], False, bits[row, column], empty)
             else:
                 for row in range(start, stop):
                     out[row, fold] = number_of(raw[row, column], kind == COUNTS, divisor, empty)
@@ -45,7 +49,10 @@ def mean_of(total, count, divisor, empty):
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def special(value, counts, number, empty):
-    """`number`, unless the raw value says that it is not known or that there is nothing."""
+    """`number`, unless the raw value says that it is not known or that there is nothing.
+
+    The bits of a float are never one of these words: they are those of -0.0 and of denormal numbers next to it.
+    """
     if value <= UNKNOWN:
         return np.nan if value == UNKNOWN else empty
     return empty if counts and value == 0 else number

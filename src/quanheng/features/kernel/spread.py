@@ -9,7 +9,7 @@ order.
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.floats import COUNTS, IS_MEAN, mean_of, number_of
+from quanheng.features.kernel.floats import COUNTS, IS_FLOAT, IS_MEAN, mean_of, number_of, special
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.pointers import offset
 from quanheng.features.kernel.read import write_empty
@@ -51,6 +51,8 @@ def row_to_floats(P, F, table, rows, at):
             rows[at + fold_n] = OVERFLOW
         elif kind == IS_MEAN:
             numbers[at + fold_n] = mean_of(rows[raw], rows[raw + 1], divisor, empty)
+        elif kind == IS_FLOAT:
+            numbers[at + fold_n] = special(rows[raw], False, numbers[raw], empty)
         else:
             numbers[at + fold_n] = number_of(rows[raw], kind == COUNTS, divisor, empty)
 

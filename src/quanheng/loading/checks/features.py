@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import get_args
 
 from quanheng.events.schema import NUMBER_KINDS, EventDeclaration, FieldDeclaration
+from quanheng.features.fold import BUILT
+from quanheng.features.kinds import KINDS
 from quanheng.loading.checks.expressions import names_used
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
-from quanheng.loading.declared import Fold, FoldKind, Formula, SourceDeclaration
+from quanheng.loading.declared import Fold, Formula, SourceDeclaration
 from quanheng.loading.find import find_sources, load_source
 from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import DOTTED_NAME, NAME, Table
 
 FILE = "features.toml"
-FOLD_KINDS: tuple[str, ...] = get_args(FoldKind)
-WITHOUT_VALUE = frozenset({"count", "time_since"})
-EMPTY_ZERO = frozenset({"count", "sum", "distinct"})
-KEY_VALUES = frozenset({"distinct", "last"})
+FOLD_KINDS: tuple[str, ...] = BUILT
+WITHOUT_VALUE = frozenset(name for name, kind in KINDS.items() if kind.reads == "nothing")
+EMPTY_ZERO = frozenset(name for name, kind in KINDS.items() if kind.zero)
+KEY_VALUES = frozenset(name for name, kind in KINDS.items() if kind.reads == "number or key")
 FEATURES_MAX = 1000
 WINDOW_MS_MAX = 10 * 366 * 86_400_000
 KEYS_MAX = 4
