@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from quanheng.decisions.backtest import charts
 from quanheng.decisions.backtest.money import amount, amounts
-from quanheng.decisions.backtest.parts import Cell, both, chip, count, legend, percent, rule, section, table, tspans
-from quanheng.decisions.backtest.style import CSS, SCRIPT
 from quanheng.kernel.time import format_time
+from quanheng.report import charts
+from quanheng.report.parts import Cell, both, chip, count, legend, percent, rule, section, table, tspans
+from quanheng.report.style import CSS, SCRIPT
 
 Report = Mapping[str, Any]
 CHANGES_MAX = 25
