@@ -104,7 +104,7 @@ def readable(folds: Mapping[str, Fold], fold: Fold, layout: EventLayout) -> bool
 def key_fields(folds: Mapping[str, Fold], fold: Fold) -> str:
     """The key fields that a decided event must have, for messages."""
     seen: set[str] = set()
-    while fold.through in folds and fold.through not in seen:
+    while fold.through is not None and fold.through in folds and fold.through not in seen:
         seen.add(fold.through)
         fold = folds[fold.through]
     return ", ".join(fold.match or fold.by)
