@@ -8,10 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from quanheng.features.kinds import KINDS
+from quanheng.features.windows import check_keys, check_windows, key_fields, readable
 from quanheng.kernel.errors import Problem
 
 WINDOW_MAX_MS = 2**60
-BUILT = ("count", "sum", "mean", "min", "max", "distinct", "last", "time_since")
+BUILT = (
+    "count", "sum", "mean", "min", "max", "range", "distinct", "last", "time_since", "first", "nth_last", "last_time",
+    "first_time", "time_since_first", "seen",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Fold:
         on until the moment t-delay if that is no further behind its last event; else the window is empty
     match : key fields of the decided event that stand for `by`, one for one; empty = those of the same name
     through : name of a `last` fold over a key field: what it answers is the key, in place of a field of the event
-    age_ms_max : null where the newest event of the window is older than this at the moment of decision
+    age_ms_max : null, not `empty`, where the newest event of the window is older than this at the moment of decision
     other : second number field: the denominator of `ratio`, the longitude of `distance` and `speed`
     half_life_ms : after which a decayed fold counts an event half
     per_ms : unit of time of a `trend`: its answer is in units of the value per so many ms
@@ -121,18 +125,21 @@ def check_folds(
         if name not in layouts
     ]
     seen: set[str] = set()
+    named = {fold.name: fold for fold in folds}
     for fold in folds:
         where = f"fold {fold.name}"
         if fold.name in seen:
             cure = "Rename one of the two."
             problems.append(Problem(file, where, "the name is used twice", repr(fold.name), "", cure))
         seen.add(fold.name)
-        problems += [Problem(file, where, *rest) for rest in _check(layouts, fold)]
-        reads = [name for name in decide if name in layouts and set(fold.by) <= set(layouts[name].keys)]
+        problems += [
+            Problem(file, where, *rest) for rest in [*_check(layouts, fold), *check_keys(layouts, folds, fold)]
+        ]
+        reads = [name for name in decide if name in layouts and readable(named, fold, layouts[name])]
         if not reads and fold.of in layouts and set(fold.by) <= set(layouts[fold.of].keys):
             problems.append(
                 Problem(
-                    file, where, "no event that is decided has these key fields", ", ".join(fold.by),
+                    file, where, "no event that is decided has these key fields", key_fields(named, fold),
                     "; ".join(f"{name}: {', '.join(layouts[name].keys)}" for name in decide if name in layouts),
                     "Fold by keys that a decided event carries, or remove the fold.",
                 )
@@ -162,7 +169,7 @@ def _check(layouts: Mapping[str, EventLayout], fold: Fold) -> list[tuple[str, st
             found.append(("no such key field", repr(key), ", ".join(layout.keys), "Fold by a key field of the event."))
     if len(set(fold.by)) != len(fold.by):
         found.append(("a key field is named twice in `by`", ", ".join(fold.by), "", "Name it once."))
-    return found + _check_value(layout, fold)
+    return found + check_windows(fold) + _check_value(layout, fold)
 
 
 def _check_value(layout: EventLayout, fold: Fold) -> list[tuple[str, str, str, str]]:

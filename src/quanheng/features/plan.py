@@ -16,6 +16,7 @@ from quanheng.features.kernel.floats import COUNTS, IS_FLOAT, IS_MEAN, floats
 from quanheng.features.kernel.words import FORMAT, NULL, TIME_MAX, UNKNOWN
 from quanheng.features.kinds import KINDS, Kind
 from quanheng.features.tables import Column, Encoder, Table, collect
+from quanheng.features.zones import zone_words
 from quanheng.kernel.errors import DeclarationError, Problem
 
 _EXACT = Context(prec=34)  # IEEE 754 decimal128, as FEEL.
@@ -163,6 +164,7 @@ def _digest(layouts: Sequence[EventLayout], folds: Sequence[Fold], decide: Seque
         "folds": [asdict(fold) for fold in folds],
         "decide": list(decide),
         "lateness_ms": lateness_ms,
+        "zones": {fold.zone: zone_words(fold.zone) for fold in folds if fold.since is not None},  # Their rules change.
     }
     text = json.dumps(declaration, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -129,7 +129,7 @@ class FeatureState:
         """
         if out is None:
             out = np.empty((len(times), len(self.plan.folds)))
-        if len(times) < w.LARGE:
+        if len(times) < w.LARGE or self.plan.words[w.P_ORDERED]:
             return self.plan.floats(self.run(types, times, keys, numbers, read), out)
         self._control[: w.X_WORDS] = 0
         self._control[w.X_FLOATS] = 1
@@ -196,7 +196,7 @@ class FeatureState:
         control[w.X_ROW], control[w.X_COLUMN] = out.strides[0] >> 3, out.strides[1] >> 3
         mask = self._no_mask if read is True or read is False else np.asarray(read, dtype=np.uint8)
         flat = _flat(out)
-        if len(times) >= w.LARGE:
+        if len(times) >= w.LARGE and not plan.words[w.P_ORDERED]:
             size = min(len(times) + 1 & -2, w.CHUNK)
             control[w.X_PAIRS_N], control[w.X_SIZE] = -1, size
             if len(self._pairs) < scratch_words(plan.words, size):
@@ -332,7 +332,7 @@ class FeatureState:
         words, counts = self.plan.words, {}
         for number, table in enumerate(self.plan.tables):
             state = int(words[words[words[w.P_TABLES] + number] + w.T_STATE])
-            counts[f"{table.of} by {', '.join(table.by)}"] = int(self._arena[state + w.S_SLOTS_N])
+            counts[table.title] = int(self._arena[state + w.S_SLOTS_N])
         return counts
 
     @property

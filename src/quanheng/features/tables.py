@@ -11,9 +11,17 @@ import numpy as np
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
 from quanheng.features.kinds import KINDS
+from quanheng.features.ways import encoded_ages, encoded_edges, operations, place_answers
+from quanheng.features.windows import Edge, depth, edge_of, is_history, reach_ms, rows_kept
 
 Words = np.ndarray
 _PLAIN = {"count", "sum", "mean"}  # Folds that need the boundaries of a window and nothing between them.
+_FLIPS = {"max": (0,), "min": (1,), "range": (0, 1)}  # Trees of a kind, by what turns a value into a score.
+_ROWS = {
+    "first": w.FIRST, "nth_last": w.NTH_LAST, "first_time": w.FIRST_TIME, "last_time": w.LAST_TIME,
+    "time_since_first": w.SINCE_FIRST, "seen": w.SEEN,
+}  # fmt: skip
+_FIRST = {"first", "first_time", "time_since_first"}
 
 
 class Column(NamedTuple):
@@ -26,10 +34,16 @@ class Column(NamedTuple):
 
 @dataclass(slots=True)
 class Table:
-    """One (event type, key): what its ring holds and what is read from it."""
+    """One (event type, key, way to the key that is read): what its ring holds and what is read from it.
+
+    match : key fields of the decided event that stand for `by`; empty = the same
+    through : the fold whose answer is the key; None = the key lies in the decided event
+    """
 
     of: str
     by: tuple[str, ...]
+    match: tuple[str, ...] = ()
+    through: str | None = None
     folds: list[int] = field(default_factory=list)
     bounds: list[int] = field(default_factory=list)
     values: list[str] = field(default_factory=list)  # Summed number fields first.
@@ -37,34 +51,62 @@ class Table:
     trees: list[tuple[str, int]] = field(default_factory=list)
     sets: list[tuple[int, int, str]] = field(default_factory=list)  # Low bound (-1: all history), high bound, field.
     base: bool = False
+    edges: list[Edge] = field(default_factory=list)  # Low boundaries that are no distances; numbered behind `bounds`.
+    keep_rows: int = 0
+    first: bool = False  # The base keeps the first row.
+
+    @property
+    def bounds_n(self) -> int:
+        """How many boundaries a slot has."""
+        return len(self.bounds) + len(self.edges)
+
+    @property
+    def title(self) -> str:
+        """For people: what is folded by what."""
+        way = f" read by {', '.join(self.match)}" if self.match else f" read through {self.through}"
+        return f"{self.of} by {', '.join(self.by)}" + (way if self.match or self.through else "")
 
 
 def collect(folds: Sequence[Fold]) -> list[Table]:
-    """Group folds into tables. Order of key fields does not matter: they are sorted."""
-    tables: dict[tuple[str, tuple[str, ...]], Table] = {}
+    """Group folds into tables. Order of key fields does not matter: they are sorted.
+
+    A table that is read through a fold stands behind that of the fold.
+    """
+    tables: dict[tuple[object, ...], Table] = {}
     for number, fold in enumerate(folds):
-        by = tuple(sorted(fold.by))
-        tables.setdefault((fold.of, by), Table(fold.of, by)).folds.append(number)
+        pairs = sorted(zip(fold.by, fold.match or fold.by, strict=True))
+        by, match = tuple(one for one, _ in pairs), tuple(other for _, other in pairs)
+        key = (fold.of, by, () if match == by else match, fold.through)
+        tables.setdefault(key, Table(*key)).folds.append(number)  # type: ignore[arg-type]
     for table in tables.values():
         own = [folds[number] for number in table.folds]
         table.bounds = sorted({edge for fold in own for edge in _edges(fold)})
+        table.edges = _unique(edge_of(fold) for fold in own)
         summed = _unique(fold.value for fold in own if fold.fold in {"sum", "mean"})
         table.summed = len(summed)
         table.values = _unique([*summed, *(fold.value for fold in own)])
-        table.trees = _unique((fold.value, int(fold.fold == "min")) for fold in own if fold.fold in {"min", "max"})
-        table.base = any(fold.window_ms is None for fold in own)
+        table.trees = _unique((fold.value, flip) for fold in own for flip in _FLIPS.get(fold.fold, ()))
+        table.base = any(is_history(fold) for fold in own)
+        table.first = any(is_history(fold) and fold.fold in _FIRST for fold in own)
+        table.keep_rows = max(rows_kept(fold) for fold in own)
         table.sets = _unique((*span(table, fold), fold.value) for fold in own if fold.fold == "distinct")
-    return list(tables.values())
+    named = {fold.name: fold for fold in folds}
+    return sorted(tables.values(), key=lambda table: depth(named, folds[table.folds[0]]))
 
 
 def span(table: Table, fold: Fold) -> tuple[int, int]:
     """Numbers of the low and high boundary of a fold's window; low is -1 for all history."""
-    high = table.bounds.index(fold.delay_ms)
+    high, edge = table.bounds.index(fold.delay_ms), edge_of(fold)
+    if edge is not None:
+        return len(table.bounds) + table.edges.index(edge), high
     return (-1 if fold.window_ms is None else table.bounds.index(fold.delay_ms + fold.window_ms)), high
 
 
 def _edges(fold: Fold) -> tuple[int, ...]:
-    return (fold.delay_ms,) if fold.window_ms is None else (fold.delay_ms, fold.delay_ms + fold.window_ms)
+    """Distances of the boundaries that are distances."""
+    if fold.window_ms is None or edge_of(fold) is not None:
+        return (fold.delay_ms,)
+    return (fold.delay_ms, fold.delay_ms + fold.window_ms)
 
 
 def _unique(items) -> list:  # type: ignore[no-untyped-def]
@@ -88,6 +130,9 @@ class Encoder:
         self.layouts, self.folds = layouts, folds
         self.columns = columns_of(folds)
         self.words: list[int] = [0] * w.P_HEADER
+        self.zones: dict[str, int] = {}
+        self.through = _unique(fold.through for fold in folds)  # Folds whose whole keys are asked for.
+        self.answers: list[tuple[int, int]] = []  # Words that say where such a key goes, and which.
         self.state_words = w.A_TABLES
 
     def put(self, items: Sequence[int]) -> int:
@@ -103,11 +148,12 @@ class Encoder:
         codes = max(records, default=-1) + 1
         self.words[w.P_CODES] = codes
         self.words[w.P_MAP] = self.put([records.get(code, 0) for code in range(codes)])
+        place_answers(self)
         self.words[w.P_TABLES] = self.put(offsets)
         self.words[w.P_TABLES_N] = len(offsets)
         self.words[w.P_COLUMNS_N] = len(self.columns)
         self.words[w.P_WIDTH_MAX] = max((len(self._outs(table)) for table in tables), default=0)
-        bounds = max((len(table.bounds) * (1 + 2 * table.summed) for table in tables), default=0)
+        bounds = max((table.bounds_n * (1 + 2 * table.summed) for table in tables), default=0)
         self.words[w.P_RUN_WORDS] = w.G_BOUNDS + bounds * w.RUN
         self.words[w.P_KEYS_N] = max((len(layout.keys) for layout in self.layouts.values()), default=0)
         self.words[w.P_NUMBERS_N] = max((len(layout.numbers) for layout in self.layouts.values()), default=0)
@@ -135,16 +181,24 @@ class Encoder:
         sources, places = self._sources(table), self._places(table)
         keys = self.layouts[table.of].keys
         bound_words = 1 + 2 * table.summed
-        sets_at = w.K_BOUNDS + len(table.bounds) * bound_words
+        sessions_at = w.K_BOUNDS + table.bounds_n * bound_words
+        sets_at = sessions_at + 2 * len(table.edges)
         base_at = sets_at + w.D_WORDS * len(table.sets)
-        base_words = 1 + len(sources) + len(table.trees) if table.base else 0
+        row_words = 1 + len(sources)
+        base_words = row_words * (2 if table.first else 1) + len(table.trees) if table.base else 0
         windows = self._windows(table, places, bound_words)
         record = [0] * w.T_WORDS
         record[w.T_SLOT] = -(-(base_at + base_words) // 8) * 8  # Whole cache lines.
-        record[w.T_STRIDE] = 1 + len(sources)
+        record[w.T_STRIDE] = row_words
         record[w.T_SUMS_N] = table.summed
-        record[w.T_BOUNDS_N], record[w.T_BOUNDS] = len(table.bounds), self.put(table.bounds)
-        record[w.T_KEEP], record[w.T_LATE] = table.bounds[-1] + lateness_ms, lateness_ms
+        record[w.T_BOUNDS_N], record[w.T_BOUNDS] = table.bounds_n, self.put(table.bounds)
+        record[w.T_TIMED_N], record[w.T_EDGES_N] = len(table.bounds), len(table.edges)
+        record[w.T_EDGES] = self.put(encoded_edges(self, table, bound_words, sessions_at))
+        record[w.T_KEEP] = max(table.bounds[-1], *map(reach_ms, table.edges), 0) + lateness_ms
+        record[w.T_LATE], record[w.T_KEEP_ROWS] = lateness_ms, table.keep_rows
+        record[w.T_BASE_FIRST] = base_at + row_words + len(table.trees) if table.first else 0
+        aged = self._aged(table, bound_words)
+        record[w.T_AGES_N], record[w.T_AGES] = len(aged), encoded_ages(self, aged)
         record[w.T_TREES_N] = len(table.trees)
         record[w.T_TREES] = self.put([item for value, flip in table.trees for item in (places[value], flip)])
         record[w.T_SETS_N] = len(table.sets)
@@ -154,7 +208,8 @@ class Encoder:
         record[w.T_WINDOWS_N] = len(windows)
         record[w.T_WINDOWS] = self.put([item for window in windows for item in window])
         record[w.T_BASE_ON] = int(table.base)
-        record[w.T_PLAIN] = int(all(self.folds[number].fold in _PLAIN for number in table.folds))
+        plain = all(self.folds[number].fold in _PLAIN for number in table.folds)
+        record[w.T_PLAIN] = int(plain and not table.edges and not aged)
         record[w.T_RECORD] = 1 + record[w.T_STRIDE] * record[w.T_PLAIN]
         self.words[w.P_RECORD_MAX] = max(self.words[w.P_RECORD_MAX], record[w.T_RECORD])
         outs = self._outs(table)
@@ -167,6 +222,17 @@ class Encoder:
         record[w.T_SETS_AT], record[w.T_BASE_AT], record[w.T_BOUND_WORDS] = sets_at, base_at, bound_words
         self.state_words += w.S_WORDS
         return self.put(record)
+
+    def _aged(self, table: Table, bound_words: int) -> list[tuple[int, int, int, int, int]]:
+        """Folds with a largest age, as `encoded_ages` takes them."""
+        outs, aged = self._outs(table), []
+        for number in table.folds:
+            if self.folds[number].age_ms_max is not None:
+                low, high = span(table, self.folds[number])
+                low_at = 0 if low < 0 else w.K_BOUNDS + low * bound_words
+                first = self._first(number)
+                aged.append((number, low_at, w.K_BOUNDS + high * bound_words, first, outs.index(first)))
+        return aged
 
     def _windows(self, table: Table, places: Mapping[str, int], bound_words: int) -> list[list[int]]:
         """Windows with their columns: low bound, high bound, without the current event, columns."""
@@ -195,6 +261,14 @@ class Encoder:
             kind, argument = w.SUM if fold.fold == "sum" else w.MEAN, 1 + 2 * table.values.index(value)
         elif fold.fold in {"min", "max"}:
             kind, argument = w.EXTREME, table.trees.index((value, int(fold.fold == "min")))
+        elif fold.fold == "range":
+            kind, argument = w.RANGE, self.put([table.trees.index((value, flip)) for flip in _FLIPS["range"]])
+        elif fold.fold in _ROWS or fold.name in self.through:
+            kind = _ROWS.get(fold.fold, w.LAST_THROUGH)
+            key = int(value in self.layouts[table.of].keys)
+            argument = self.put([places.get(value, 0), fold.nth or 1, key, 0])
+            if fold.name in self.through:
+                self.answers.append((argument + w.L_THROUGH, self.through.index(fold.name)))
         elif fold.fold == "last":
             kind, argument = w.LAST_KEY if value in self.layouts[table.of].keys else w.LAST, places[value]
         elif fold.fold == "distinct":
@@ -221,12 +295,13 @@ class Encoder:
             inserts = table.of == layout.name
             by_table.append(len(ops) if inserts or decides else -1)
             if inserts or decides:
-                has = set(table.by) <= set(layout.keys)
-                members = self.put([layout.keys.index(key) for key in table.by] if has else [])
-                ops.append([offset, int(inserts), int(decides), len(table.by) if has else -1, members])
+                ops += operations(self, layout, table, offset, (inserts, decides))
         if not ops and not decides:
             return 0
         self.words[w.P_OPS_N] = max(self.words[w.P_OPS_N], len(ops))
         at = self.put([item for op in ops for item in op])
+        for op_n, op in enumerate(ops):
+            if op[w.O_SPECIAL] & w.THROUGH:
+                self.answers.append((at + op_n * w.O_WORDS + w.O_THROUGH, op[w.O_THROUGH]))
         of_table = self.put([0 if op < 0 else at + op * w.O_WORDS for op in by_table])
         return self.put([len(ops), at, int(decides), of_table])

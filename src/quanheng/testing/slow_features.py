@@ -7,6 +7,9 @@ It states the law in the fewest lines:
   key, which is counted.
 * A vector at time t holds the events with the same key and t-delay-window < time <= t-delay that were applied until
   then; with current = "out" not the event being decided, but others of the same time.
+* Windows of other kinds: slow_windows.py. A fold whose newest event is older than `age_ms_max` is UNKNOWN.
+* The key is that of `by`; what is read may lie under other fields of the decided event (`match`), or under the key that
+  another fold answers at that moment (`through`).
 * A moment more than `lateness_ms` behind the newest event of its key is UNKNOWN.
 * Null values are passed over by sum, mean, min, max and distinct. `last` takes the last event by (time, arrival).
 """
@@ -20,6 +23,8 @@ import numpy as np
 
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel.words import NULL, NUMBER_MAX, NUMBER_MIN, UNKNOWN
+from quanheng.features.kinds import KINDS
+from quanheng.testing.slow_windows import stale, window_of
 
 Key = tuple[int, int]
 
@@ -77,14 +82,25 @@ class SlowFeatures:
             columns += self._read(layout, fold, number, event)
         return columns
 
-    def _key(self, layout: EventLayout, fold: Fold, event: Event) -> tuple[Key, ...] | None:
-        if not set(fold.by) <= set(layout.keys):
+    def _key(self, layout: EventLayout, fields: Sequence[str], event: Event) -> tuple[Key, ...] | None:
+        if not set(fields) <= set(layout.keys):
             return None
-        key = tuple(event.keys[layout.keys.index(name)] for name in fold.by)
+        key = tuple(event.keys[layout.keys.index(name)] for name in fields)
         return None if (0, 0) in key else key
 
+    def _read_key(self, layout: EventLayout, fold: Fold, event: Event) -> tuple[Key, ...] | int | None:
+        """Key that is read; None if there is none, UNKNOWN if it is not known."""
+        if fold.through is None:
+            return self._key(layout, fold.match or fold.by, event)
+        number = next(place for place, one in enumerate(self.folds) if one.name == fold.through)
+        window = self._window(layout, number, event)
+        if isinstance(window, int):
+            return window
+        value = window[-1].value if window else None
+        return (value,) if isinstance(value, tuple) else None
+
     def _apply(self, layout: EventLayout, fold: Fold, number: int, event: Event) -> None:
-        key = self._key(layout, fold, event)
+        key = self._key(layout, fold.by, event)
         if key is None:
             return
         newest = self.newest[number].get(key)
@@ -101,30 +117,31 @@ class SlowFeatures:
             value = None if pair == (0, 0) else pair
         self.kept[number].setdefault(key, []).append(Kept(event.time_ms, self.arrived, value))
 
-    def _read(self, layout: EventLayout, fold: Fold, number: int, event: Event) -> list[int]:
-        key = self._key(layout, fold, event)
-        events = [] if key is None else self.kept[number].get(key, [])
+    def _window(self, layout: EventLayout, number: int, event: Event) -> list[Kept] | int:
+        """The rows that a fold reads; UNKNOWN if they are not known."""
+        fold = self.folds[number]
+        key = self._read_key(layout, fold, event)
+        if isinstance(key, int):
+            return key
         newest = None if key is None else self.newest[number].get(key)
-        parts = 2 if fold.fold == "mean" else 1
         if newest is not None and event.time_ms < newest - self.lateness_ms:
-            return [UNKNOWN] * parts
-        last = event.time_ms - fold.delay_ms
-        first = -(2**100) if fold.window_ms is None else last - fold.window_ms
-        window = sorted(
-            one
-            for one in (one._replace(value=None) if fold.fold == "count" else one for one in events)
-            if first < one.time_ms <= last and not (fold.current == "out" and one.arrival == self.arrived)
-        )
+            return UNKNOWN
+        rows = [] if key is None else self.kept[number].get(key, [])
+        window = window_of(fold, rows, event.time_ms, self.arrived)
+        return UNKNOWN if stale(fold, window, event.time_ms) else window
+
+    def _read(self, layout: EventLayout, fold: Fold, number: int, event: Event) -> list[int]:
+        window = self._window(layout, number, event)
+        if isinstance(window, int):
+            return [window] * len(KINDS[fold.fold].parts)
         return _aggregate(fold, window, event.time_ms)
 
 
 def _aggregate(fold: Fold, window: list[Kept], time_ms: int) -> list[int]:
     if fold.fold == "count":
         return [len(window)]
-    if fold.fold == "time_since":
-        return [time_ms - window[-1].time_ms if window else NULL]
-    if fold.fold == "last":
-        return [_number(window[-1].value) if window else NULL]
+    if fold.fold in ROW_KINDS:
+        return [_of_rows(fold, window, time_ms)]
     values = [one.value for one in window if one.value is not None]
     if fold.fold == "distinct":
         return [len(set(values))]
@@ -134,7 +151,27 @@ def _aggregate(fold: Fold, window: list[Kept], time_ms: int) -> list[int]:
         if numbers and not NUMBER_MIN <= total <= NUMBER_MAX:
             raise SlowOverflow(fold.name)
         return [total] if fold.fold == "sum" else [total, len(numbers)]
+    if fold.fold == "range" and numbers:
+        if max(numbers) - min(numbers) > NUMBER_MAX:
+            raise SlowOverflow(fold.name)
+        return [max(numbers) - min(numbers)]
     return [(min(numbers) if fold.fold == "min" else max(numbers)) if numbers else NULL]
+
+
+ROW_KINDS = ("time_since", "last", "first", "nth_last", "first_time", "last_time", "time_since_first", "seen")
+
+
+def _of_rows(fold: Fold, window: list[Kept], time_ms: int) -> int:
+    """Folds that read one row."""
+    if fold.fold == "seen":
+        return int(len(window) > 0)
+    nth = fold.nth or 1
+    if len(window) < nth:
+        return NULL
+    row = window[0] if "first" in fold.fold else window[-nth]
+    if fold.fold in {"time_since", "time_since_first"}:
+        return time_ms - row.time_ms
+    return row.time_ms if fold.fold.endswith("_time") else _number(row.value)
 
 
 def _number(value: int | Key | None) -> int:

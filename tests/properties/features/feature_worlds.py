@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from quanheng.features.fold import BUILT, EventLayout, Fold
 from quanheng.features.kernel.words import NULL
+from quanheng.features.kinds import KINDS
 from quanheng.testing.slow_features import Event
 
 PAYMENT = EventLayout("payment", 1, ("customer", "terminal", "device"), ("amount", "flag"))
@@ -28,19 +29,19 @@ def random_folds(rng: random.Random, count: int, allowed: Sequence[str] = BUILT)
     folds = []
     for number in range(count):
         of = rng.choice([PAYMENT, PAYMENT, REPORT, LOGIN])
-        kinds = BUILT if of.numbers else ("count", "time_since", "distinct", "last")
-        fold = rng.choice([kind for kind in kinds if kind in allowed])
-        values = list(of.numbers) + (list(of.keys) if fold in {"distinct", "last"} else [])
+        fold = rng.choice([kind for kind in allowed if of.numbers or KINDS[kind].reads != "number"])
+        values = list(of.numbers) + (list(of.keys) if KINDS[fold].reads == "number or key" else [])
         folds.append(
             Fold(
                 name=f"f{number}",
                 of=of.name,
                 by=rng.choice(BY[of.name]),
                 fold=fold,
-                value=None if fold in {"count", "time_since"} else rng.choice(values),
+                value=None if KINDS[fold].reads == "nothing" else rng.choice(values),
                 window_ms=rng.choice([None, 1, 3, 10, 25, 60]),
                 delay_ms=rng.choice([0, 0, 0, 1, 7, 20]),
                 current=rng.choice(["in", "out"]),
+                nth=rng.randrange(1, 6) if fold == "nth_last" else None,
             )
         )
     return folds

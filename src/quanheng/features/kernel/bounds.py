@@ -11,6 +11,7 @@ from numba import njit, types
 from quanheng.features.kernel.arena import set_add, set_remove, set_reserve
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import row_at, score
+from quanheng.features.kernel.sessions import sessions_forget, sessions_open
 from quanheng.features.kernel.words import (
     D_HIGH,
     D_LOW,
@@ -23,15 +24,19 @@ from quanheng.features.kernel.words import (
     K_TAIL,
     NULL,
     T_BASE_AT,
+    T_BASE_FIRST,
     T_BASE_ON,
     T_BOUND_WORDS,
     T_BOUNDS,
     T_BOUNDS_N,
+    T_EDGES_N,
+    T_KEEP_ROWS,
     T_SETS,
     T_SETS_AT,
     T_SETS_N,
     T_STRIDE,
     T_SUMS_N,
+    T_TIMED_N,
     T_TREES,
     T_TREES_N,
 )
@@ -67,9 +72,9 @@ def sums_remove(A, bound, row, sums_n):
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def bounds_move(P, A, table, slot, time):
-    """Move every boundary to the moment `time`: forward, or back for a moment before the last one."""
+    """Move every boundary that is a distance to the moment `time`: forward, or back for an earlier moment."""
     stride, sums_n, words = P[table + T_STRIDE], P[table + T_SUMS_N], P[table + T_BOUND_WORDS]
-    distances, bounds_n = P[table + T_BOUNDS], P[table + T_BOUNDS_N]
+    distances, bounds_n = P[table + T_BOUNDS], P[table + T_TIMED_N]
     tail, ring, mask = A[slot + K_TAIL], A[slot + K_RING], A[slot + K_CAPACITY] - 1
     bound, back = slot + K_BOUNDS, time < A[slot + K_MOMENT]
     A[slot + K_MOMENT] = time
@@ -111,6 +116,8 @@ def bounds_insert(P, A, table, slot, position):
             sums_add(A, bound, row, P[table + T_SUMS_N])
             A[bound] += 1
         bound += words
+    if P[table + T_EDGES_N] != 0:
+        sessions_open(P, A, table, slot, position)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -123,6 +130,8 @@ def bounds_remove(P, A, table, slot, position):
             sums_remove(A, bound, row, P[table + T_SUMS_N])
             A[bound] -= 1
         bound += words
+    if P[table + T_EDGES_N] != 0:
+        sessions_forget(P, A, table, slot, position)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -242,12 +251,15 @@ def sets_evict(P, A, table, slot, head):
 
 @njit(nogil=True, error_model="numpy")
 def base_add(P, A, table, slot, row):
-    """The base keeps the last row let go, and the best score of each tree over all rows let go."""
+    """The base keeps of all rows let go the last, the first where asked for, and the best score of each tree."""
     stride = P[table + T_STRIDE]
     base = slot + P[table + T_BASE_AT]
     first = A[slot + K_HEAD] == 0
     for word in range(stride):
         A[base + word] = A[row + word]
+    if first and P[table + T_BASE_FIRST] != 0:
+        for word in range(stride):
+            A[slot + P[table + T_BASE_FIRST] + word] = A[row + word]
     for tree in range(P[table + T_TREES_N]):
         meta = P[table + T_TREES] + 2 * tree
         value = score(A[row + 1 + P[meta]], P[meta + 1])
@@ -258,16 +270,17 @@ def base_add(P, A, table, slot, row):
 @part()
 def evict(P, A, table, slot, horizon, stop):
     """Let go of rows before the position `stop` that lie at or before `horizon`, folding them into the base where a
-    window is all history.
+    window is all history. A table may keep some rows more than their time asks for.
 
     False if the arena must grow; what was let go until then stays so (call again).
     """
     stride, sums_n, words = P[table + T_STRIDE], P[table + T_SUMS_N], P[table + T_BOUND_WORDS]
-    while A[slot + K_HEAD] < stop:
+    keep = P[table + T_KEEP_ROWS]
+    while A[slot + K_HEAD] + keep < stop:
         head = A[slot + K_HEAD]
-        row = row_at(A, slot, stride, head)
-        if A[row] > horizon:
+        if A[row_at(A, slot, stride, head + keep)] > horizon:
             return True
+        row = row_at(A, slot, stride, head)
         if P[table + T_SETS_N] != 0 and not sets_evict(P, A, table, slot, head):
             return False
         bound = slot + K_BOUNDS

@@ -16,6 +16,7 @@ from quanheng.features.kernel.bounds import (
     sets_remove,
 )
 from quanheng.features.kernel.by_key import events_by_key
+from quanheng.features.kernel.elsewhere import look_elsewhere
 from quanheng.features.kernel.parts import SOURCE, part
 from quanheng.features.kernel.pointers import at_address, offset, pointer
 from quanheng.features.kernel.read import read_columns, write_empty
@@ -50,17 +51,20 @@ from quanheng.features.kernel.words import (
     NUMBER_MIN,
     O_INSERTS,
     O_READS,
+    O_SPECIAL,
     O_TABLE,
     O_WORDS,
     P_CODES,
     P_COLUMNS_N,
     P_MAP,
     P_OPS_N,
+    P_ORDERED,
     READ_ALL,
     READ_NONE,
     S_FREE_RINGS,
     SIZES,
     T_BASE_AT,
+    T_BASE_FIRST,
     T_BASE_ON,
     T_SETS,
     T_SETS_AT,
@@ -142,7 +146,10 @@ def events(P, A, X, codes, times, keys, numbers, mask, out, undo):
             op = P[record + E_OPS] + op_n * O_WORDS
             table = P[op + O_TABLE]
             wanted = reads and P[op + O_READS] != 0
-            if stage == 0 and (wanted or P[op + O_INSERTS] != 0):
+            if stage == 0 and P[op + O_SPECIAL] != 0:
+                if wanted:
+                    look_elsewhere(P, A, X, op, remembered + op_n * Y_WORDS)
+            elif stage == 0 and (wanted or P[op + O_INSERTS] != 0):
                 slot = seek(P, A, X, table, remembered + op_n * Y_WORDS)
                 X[X_OWN], X[X_SLOT] = -1, max(slot, 0)
                 inserts = slot >= 0 and P[op + O_INSERTS] != 0
@@ -150,8 +157,8 @@ def events(P, A, X, codes, times, keys, numbers, mask, out, undo):
                     X[X_EVENT], X[X_OP], X[X_STAGE] = event, op_n, 0
                     return GROW
             if wanted:
-                if X[X_SLOT] == 0:
-                    write_empty(P, X, table, out, at, False)
+                if X[X_SLOT] <= 0:
+                    write_empty(P, X, table, out, at, X[X_SLOT] < 0)
                 elif not read_columns(P, A, X, table, X[X_SLOT], times[event], X[X_OWN], out, at):
                     X[X_EVENT], X[X_OP], X[X_STAGE] = event, op_n, 1
                     return GROW
@@ -232,7 +239,7 @@ def _export(P, A, table, slots, slots_n, out, room):
             for word in range(2 * sums_n):
                 out[need + 1 + word] = A[slot + K_BOUNDS + 1 + word]
         need += words
-        words = stride + P[table + T_TREES_N]
+        words = stride + P[table + T_TREES_N] + (stride if P[table + T_BASE_FIRST] != 0 else 0)  # One behind the other.
         if need + words <= room:
             for word in range(words):
                 out[need + word] = A[slot + P[table + T_BASE_AT] + word]
@@ -261,7 +268,7 @@ def _compile(source):
             X[X_CHECKED] = 1
             if bad != DONE:
                 return bad
-        if len(times) >= LARGE and X[X_PEEK] == 0:
+        if len(times) >= LARGE and X[X_PEEK] == 0 and P[P_ORDERED] == 0:
             return events_by_key(
                 P, A, X, pointer(float_plan), pointer(types), pointer(times), pointer(keys), pointer(numbers),
                 pointer(mask), pointer(out), pointer(steps), pointer(pairs),

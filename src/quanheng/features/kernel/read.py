@@ -5,8 +5,9 @@ from numba import njit
 
 from quanheng.features.kernel.arena import set_place
 from quanheng.features.kernel.bounds import bounds_move, set_move
+from quanheng.features.kernel.edges import ages, edges_move, read_edge
 from quanheng.features.kernel.parts import part
-from quanheng.features.kernel.ring import extreme, row_at, score
+from quanheng.features.kernel.ring import read_extreme, row_at
 from quanheng.features.kernel.words import (
     C_ARG,
     C_KIND,
@@ -17,25 +18,31 @@ from quanheng.features.kernel.words import (
     D_WORDS,
     DISTINCT,
     EXTREME,
+    FIRST,
     K_BOUNDS,
     K_HEAD,
     K_NEWEST,
+    L_THROUGH,
     LAST,
     LAST_KEY,
+    LAST_THROUGH,
     MEAN,
     NULL,
     NUMBER_MAX,
     NUMBER_MIN,
     OVERFLOW,
+    RANGE,
+    SEEN,
     SUM,
+    T_AGES_N,
     T_BASE_AT,
     T_BOUND_WORDS,
+    T_EDGES_N,
     T_LATE,
     T_SETS,
     T_SETS_AT,
     T_SETS_N,
     T_STRIDE,
-    T_TREES,
     T_WINDOWS,
     T_WINDOWS_N,
     UNKNOWN,
@@ -62,10 +69,12 @@ def write_empty(P, X, table, out, at, unknown):
         column = P[window + W_COLUMNS]
         for _ in range(P[window + W_COLUMNS_N]):
             kind, place = P[column + C_KIND], at + P[column + X[X_PLACE]] * X[X_STEP]
-            empty = np.int64(0) if kind == COUNT or kind == DISTINCT else np.int64(NULL)  # noqa: PLR1714, SIM109
+            empty = np.int64(0) if kind == COUNT or kind == DISTINCT or kind == SEEN else np.int64(NULL)  # noqa: PLR1714, SIM109
             out[place] = UNKNOWN if unknown else empty
             if kind == MEAN:
                 out[place + X[X_STEP]] = UNKNOWN if unknown else np.int64(0)
+            elif kind == LAST_THROUGH:
+                X[P[P[column + C_ARG] + L_THROUGH] + 2] = 2 if unknown else 0
             column += C_WORDS
         window += W_WORDS
 
@@ -126,18 +135,6 @@ def read_distinct(P, A, table, slot, set_n, own):
 
 
 @njit(nogil=True, error_model="numpy")
-def read_extreme(P, A, table, slot, tree, low, high):
-    """min or max over positions low..high-1, through the base for what has left the ring."""
-    head = A[slot + K_HEAD]
-    best = extreme(P, A, table, slot, tree, max(low, head), high)
-    if low < head:
-        best = max(best, A[slot + P[table + T_BASE_AT] + P[table + T_STRIDE] + tree])
-    if best == NULL:
-        return best
-    return score(best, P[P[table + T_TREES] + 2 * tree + 1])
-
-
-@njit(nogil=True, error_model="numpy")
 def read_last(P, A, table, slot, kind, value_n, position, time):
     """Value of the last row of a window, or ms since it."""
     row = slot + P[table + T_BASE_AT]
@@ -175,6 +172,8 @@ def read_columns(P, A, X, table, slot, time, own, out, at):
         write_empty(P, X, table, out, at, True)
         return True
     bounds_move(P, A, table, slot, time)
+    if P[table + T_EDGES_N] != 0:
+        edges_move(P, A, table, slot, time, own)
     if P[table + T_SETS_N] != 0 and not move_sets(P, A, table, slot):
         return False
     window, step, word = P[table + T_WINDOWS], X[X_STEP], X[X_PLACE]
@@ -198,8 +197,12 @@ def read_columns(P, A, X, table, slot, time, own, out, at):
                 read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, rows, without, out, place)
                 if kind == MEAN:
                     out[place + step] = X[X_PRESENT]
+            elif FIRST <= kind <= RANGE:
+                out[place] = read_edge(P, A, X, table, slot, kind, argument, low, high, time)
             else:
                 out[place] = read_other(P, A, table, slot, kind, argument, low, high, without, time)
             column += C_WORDS
         window += W_WORDS
+    if P[table + T_AGES_N] != 0:
+        ages(P, A, X, table, slot, time, own, out, at)
     return True

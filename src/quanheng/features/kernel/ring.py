@@ -22,6 +22,7 @@ from quanheng.features.kernel.words import (
     NULL,
     RING_FIRST,
     S_FREE_RINGS,
+    T_BASE_AT,
     T_STATE,
     T_STRIDE,
     T_TREES,
@@ -216,3 +217,15 @@ def extreme_range(P, A, table, slot, tree, first, stop):
         nodes += level
         level, first, stop = level >> _SHIFT, first >> _SHIFT, stop >> _SHIFT
     return best
+
+
+@njit(nogil=True, error_model="numpy")
+def read_extreme(P, A, table, slot, tree, low, high):
+    """min or max over positions low..high-1, through the base for what has left the ring."""
+    head = A[slot + K_HEAD]
+    best = extreme(P, A, table, slot, tree, max(low, head), high)
+    if low < head:
+        best = max(best, A[slot + P[table + T_BASE_AT] + P[table + T_STRIDE] + tree])
+    if best == NULL:
+        return best
+    return score(best, P[P[table + T_TREES] + 2 * tree + 1])

@@ -7,7 +7,7 @@ Numbers in a row lie in [NUMBER_MIN, NUMBER_MAX]; NULL means "no value", UNKNOWN
 any more, or the sum does not fit": neither can be mistaken for a number.
 """
 
-FORMAT = 1  # Raised when a dump of an earlier kernel can no longer be read.
+FORMAT = 2  # Raised when a dump of an earlier kernel can no longer be read.
 
 NULL = -(2**63)
 UNKNOWN = NULL + 1
@@ -28,13 +28,17 @@ P_OPS_N = 7  # Most operations of one event type.
 P_WIDTH_MAX = 8  # Most columns of a table.
 P_RUN_WORDS = 9  # Words of the scratch of a run.
 P_RECORD_MAX = 10  # Most words of a record.
-P_HEADER = 11
+P_ORDERED = 11  # 1: some fold reads a table under another key than it is put in by: only in log order.
+P_HEADER = 12
 
 # Type record: what one event type does.
 # E_BY_TABLE: offset of a list, per table the operation of this type or 0.
 E_OPS_N, E_OPS, E_DECIDES, E_BY_TABLE = 0, 1, 2, 3
 # Operation: one table touched by an event type.
-O_TABLE, O_INSERTS, O_READS, O_KEYS_N, O_KEYS, O_WORDS = 0, 1, 2, 3, 4, 5
+# O_SPECIAL: bits; such an operation only reads. FOLLOWS: the one before it puts the same event into the same table,
+# under another key. THROUGH: the key is the answer of a fold, which lies at O_THROUGH in the control words (else 0).
+O_TABLE, O_INSERTS, O_READS, O_KEYS_N, O_KEYS, O_SPECIAL, O_THROUGH, O_WORDS = 0, 1, 2, 3, 4, 5, 6, 7
+FOLLOWS, THROUGH = 1, 2
 
 # Table record: one (event type, key) pair.
 T_SLOT = 0  # Words of a slot.
@@ -64,7 +68,14 @@ T_FOLDS_N = 23
 T_FOLDS = 24  # Offset of the numbers of its folds.
 T_FIRSTS = 25  # Offset of the first column of each within the table.
 T_RECORD = 26  # Words of a record: a pair, and behind it the row it puts in where the table is plain.
-T_WORDS = 27
+T_TIMED_N = 27  # The first so many boundaries are distances (T_BOUNDS); the others are edges.
+T_EDGES_N = 28
+T_EDGES = 29  # Offset of the edges (Q_...).
+T_KEEP_ROWS = 30  # Rows that a ring keeps beyond those it keeps for their time.
+T_BASE_FIRST = 31  # Offset in a slot of the first row ever let go; 0: none is kept.
+T_AGES_N = 32
+T_AGES = 33  # Offset of the folds with a largest age (J_...).
+T_WORDS = 34
 
 # Window: a span between two boundaries, and the columns read over it. Boundaries by their offset in a slot; low 0 = all
 # history. W_WITHOUT: the event being decided is left out.
@@ -73,6 +84,17 @@ W_LOW, W_HIGH, W_WITHOUT, W_COLUMNS_N, W_COLUMNS, W_WORDS = 0, 1, 2, 3, 4, 5
 # boundary, number of the tree or counting hash, or place in a row. C_FOLD: number of the fold, C_FLOAT: in the table.
 C_KIND, C_OUT, C_ARG, C_PLACE, C_FOLD, C_FLOAT, C_WORDS = 0, 1, 2, 3, 4, 5, 6
 COUNT, SUM, MEAN, EXTREME, DISTINCT, LAST, LAST_KEY, SINCE = 0, 1, 2, 3, 4, 5, 6, 7
+FIRST, NTH_LAST, FIRST_TIME, LAST_TIME, SINCE_FIRST, SEEN, LAST_THROUGH, RANGE = 10, 11, 12, 13, 14, 15, 16, 17
+# What C_ARG of these points to in the plan: place in a row, which from the last, whether it is a key, and where in the
+# control words the whole key goes, with 0 (none), 1 (there) or 2 (not known) behind it. RANGE: numbers of two trees.
+L_PLACE, L_NTH, L_KEY, L_THROUGH, L_WORDS = 0, 1, 2, 3, 4
+# Edge: a low boundary (windows.Edge). Q_AT, Q_HIGH: offsets in a slot of itself and its high boundary. -1 = none, but
+# Q_LAST: 0. Q_SESSION: offset in a slot of the start of the session, and of the position up to which it is known.
+Q_AT, Q_HIGH, Q_DELAY, Q_WINDOW, Q_UNIT, Q_ZONE, Q_LAST, Q_GAP, Q_WITHOUT, Q_SESSION = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+Q_WORDS = 10
+# Fold with a largest age: boundaries as of a window, ms, its columns (in a vector, within the table) and their number,
+# and where in the control words its whole key goes (0: nowhere).
+J_LOW, J_HIGH, J_WITHOUT, J_AGE, J_OUT, J_PLACE, J_PARTS, J_THROUGH, J_WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 
 # Arena header.
 A_USED = 0
