@@ -8,11 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from quanheng.features.decay import decay_tables
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
 from quanheng.features.kinds import KINDS
+from quanheng.features.marks import MARKED, Marks, reach_ms
 
 Words = np.ndarray
+_SUMMED = {"sum", "mean", "ratio", "change"}
 _PLAIN = {"count", "sum", "mean"}  # Folds that need the boundaries of a window and nothing between them.
 
 
@@ -48,23 +51,27 @@ def collect(folds: Sequence[Fold]) -> list[Table]:
     for table in tables.values():
         own = [folds[number] for number in table.folds]
         table.bounds = sorted({edge for fold in own for edge in _edges(fold)})
-        summed = _unique(fold.value for fold in own if fold.fold in {"sum", "mean"})
+        summed = _unique(
+            value for fold in own if fold.fold in _SUMMED for value in (fold.value, fold.other) if value is not None
+        )
         table.summed = len(summed)
         table.values = _unique([*summed, *(fold.value for fold in own)])
         table.trees = _unique((fold.value, int(fold.fold == "min")) for fold in own if fold.fold in {"min", "max"})
-        table.base = any(fold.window_ms is None for fold in own)
+        table.base = any(reach_ms(fold) is None for fold in own)
         table.sets = _unique((*span(table, fold), fold.value) for fold in own if fold.fold == "distinct")
     return list(tables.values())
 
 
 def span(table: Table, fold: Fold) -> tuple[int, int]:
     """Numbers of the low and high boundary of a fold's window; low is -1 for all history."""
-    high = table.bounds.index(fold.delay_ms)
-    return (-1 if fold.window_ms is None else table.bounds.index(fold.delay_ms + fold.window_ms)), high
+    high, reach = table.bounds.index(fold.delay_ms), reach_ms(fold)
+    return (-1 if reach is None else table.bounds.index(fold.delay_ms + reach)), high
 
 
 def _edges(fold: Fold) -> tuple[int, ...]:
-    return (fold.delay_ms,) if fold.window_ms is None else (fold.delay_ms, fold.delay_ms + fold.window_ms)
+    reach = reach_ms(fold)
+    edges = (fold.delay_ms,) if reach is None else (fold.delay_ms, fold.delay_ms + reach)
+    return (*edges, fold.delay_ms + 2 * reach) if fold.fold == "change" and reach is not None else edges
 
 
 def _unique(items) -> list:  # type: ignore[no-untyped-def]
@@ -88,6 +95,8 @@ class Encoder:
         self.layouts, self.folds = layouts, folds
         self.columns = columns_of(folds)
         self.words: list[int] = [0] * w.P_HEADER
+        if any(fold.half_life_ms is not None for fold in folds):
+            self.words[w.P_DECAY] = self.put(np.array(decay_tables(), dtype=np.uint64).view(np.int64).tolist())
         self.state_words = w.A_TABLES
 
     def put(self, items: Sequence[int]) -> int:
@@ -138,9 +147,12 @@ class Encoder:
         sets_at = w.K_BOUNDS + len(table.bounds) * bound_words
         base_at = sets_at + w.D_WORDS * len(table.sets)
         base_words = 1 + len(sources) + len(table.trees) if table.base else 0
-        windows = self._windows(table, places, bound_words)
+        own = [self.folds[number] for number in table.folds]
+        self.marks = Marks(own, [span(table, fold) for fold in own], base_at + base_words)
         record = [0] * w.T_WORDS
-        record[w.T_SLOT] = -(-(base_at + base_words) // 8) * 8  # Whole cache lines.
+        record[w.T_MARKS_N], record[w.T_MARKS] = self.marks.write(self, places, bound_words)
+        windows = self._windows(table, places, bound_words)
+        record[w.T_SLOT] = -(-self.marks.end // 8) * 8  # Whole cache lines.
         record[w.T_STRIDE] = 1 + len(sources)
         record[w.T_SUMS_N] = table.summed
         record[w.T_BOUNDS_N], record[w.T_BOUNDS] = len(table.bounds), self.put(table.bounds)
@@ -188,7 +200,7 @@ class Encoder:
         ]
 
     def _operation(self, table: Table, number: int, places: Mapping[str, int], edges: tuple[int, int]) -> list[int]:
-        """Column operation of one fold: kind, column (a mean writes the next one too), argument."""
+        """Column operation of one fold: kind, column (a quotient writes the next one too), argument. A ratio has two."""
         fold, value, first = self.folds[number], self.folds[number].value or "", self._first(number)
         kind, argument = w.COUNT if fold.fold == "count" else w.SINCE, 0
         if fold.fold in {"sum", "mean"}:
@@ -199,7 +211,17 @@ class Encoder:
             kind, argument = w.LAST_KEY if value in self.layouts[table.of].keys else w.LAST, places[value]
         elif fold.fold == "distinct":
             kind, argument = w.DISTINCT, table.sets.index((*edges, value))
-        return [kind, first, argument, self._outs(table).index(first), number, table.folds.index(number)]
+        elif fold.fold in MARKED:
+            kind, argument = self.marks.operation(self, fold, edges)
+        elif fold.fold == "change":
+            before = table.bounds.index(fold.delay_ms + 2 * (fold.window_ms or 0))
+            sums = -1 if fold.value is None else 1 + 2 * table.values.index(value)
+            kind, argument = w.CHANGE, self.put([sums, w.K_BOUNDS + before * (1 + 2 * table.summed)])
+        place, own = self._outs(table).index(first), table.folds.index(number)
+        if fold.fold != "ratio":
+            return [kind, first, argument, place, number, own]
+        sums, others = (1 + 2 * table.values.index(name or "") for name in (value, fold.other))
+        return [w.SUM, first, sums, place, number, own, w.SUM, first + 1, others, place + 1, number, own]
 
     def _first(self, number: int) -> int:
         """First column of a fold."""

@@ -20,6 +20,8 @@ import numpy as np
 
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel.words import NULL, NUMBER_MAX, NUMBER_MIN, UNKNOWN
+from quanheng.features.kinds import KINDS
+from quanheng.testing.slow_moments import MARKED, Own, Point, marked
 
 Key = tuple[int, int]
 
@@ -43,6 +45,7 @@ class Kept(NamedTuple):
     time_ms: int
     arrival: int
     value: int | Key | None
+    other: int | None = None
 
 
 class SlowFeatures:
@@ -99,23 +102,69 @@ class SlowFeatures:
         elif fold.value is not None:
             pair = event.keys[layout.keys.index(fold.value)]
             value = None if pair == (0, 0) else pair
-        self.kept[number].setdefault(key, []).append(Kept(event.time_ms, self.arrived, value))
+        other = event.numbers[layout.numbers.index(fold.other)] if fold.other is not None else NULL
+        kept = Kept(event.time_ms, self.arrived, value, None if other == NULL else other)
+        self.kept[number].setdefault(key, []).append(kept)
 
     def _read(self, layout: EventLayout, fold: Fold, number: int, event: Event) -> list[int]:
         key = self._key(layout, fold, event)
         events = [] if key is None else self.kept[number].get(key, [])
         newest = None if key is None else self.newest[number].get(key)
-        parts = 2 if fold.fold == "mean" else 1
+        parts = len(KINDS[fold.fold].parts)
         if newest is not None and event.time_ms < newest - self.lateness_ms:
             return [UNKNOWN] * parts
         last = event.time_ms - fold.delay_ms
         first = -(2**100) if fold.window_ms is None else last - fold.window_ms
-        window = sorted(
-            one
-            for one in (one._replace(value=None) if fold.fold == "count" else one for one in events)
-            if first < one.time_ms <= last and not (fold.current == "out" and one.arrival == self.arrived)
-        )
+        window = self._window(fold, events, first, last)
+        if fold.fold == "change":
+            return _change(fold, window, self._window(fold, events, 2 * first - last, first))
+        if fold.fold in MARKED:
+            of = next(one for one in self.layouts.values() if one.name == fold.of)
+            scale = of.scale(fold.value) if fold.value is not None else 0
+            points = [Point(one.time_ms, one.value if isinstance(one.value, int) else None) for one in window]
+            return [marked(fold, scale, points, last, _own(layout, fold.value, scale, event))]
         return _aggregate(fold, window, event.time_ms)
+
+    def _window(self, fold: Fold, events: Sequence[Kept], first: int, last: int) -> list[Kept]:
+        return sorted(
+            (
+                one
+                for one in events
+                if first < one.time_ms <= last and not (fold.current == "out" and one.arrival == self.arrived)
+            ),
+            key=lambda one: (one.time_ms, one.arrival),
+        )
+
+
+def _own(layout: EventLayout, value: str | None, scale: int, event: Event) -> Own | None:
+    """The decided event's own value of that name."""
+    if value is None or value not in layout.numbers:
+        return None
+    number = event.numbers[layout.numbers.index(value)]
+    more = scale - layout.scale(value)
+    return None if number == NULL else Own(number, 10 ** max(more, 0), 10 ** max(-more, 0))
+
+
+def _sum(fold: Fold, numbers: Sequence[int | Key | None]) -> int | None:
+    """Sum of what is not null; None if all is."""
+    values = [value for value in numbers if isinstance(value, int)]
+    return _fits(fold, sum(values)) if values else None
+
+
+def _fits(fold: Fold, number: int) -> int:
+    if not NUMBER_MIN <= number <= NUMBER_MAX:
+        raise SlowOverflow(fold.name)
+    return number
+
+
+def _change(fold: Fold, now: Sequence[Kept], earlier: Sequence[Kept]) -> list[int]:
+    if fold.value is None:
+        return [len(now) - len(earlier), len(earlier)] if earlier else [NULL, 0]
+    values = [one.value for one in earlier if isinstance(one.value, int)]
+    if not values:
+        return [NULL, 0]
+    more = sum(one.value for one in now if isinstance(one.value, int)) - sum(values)
+    return [_fits(fold, more), _fits(fold, sum(values))]
 
 
 def _aggregate(fold: Fold, window: list[Kept], time_ms: int) -> list[int]:
@@ -129,11 +178,13 @@ def _aggregate(fold: Fold, window: list[Kept], time_ms: int) -> list[int]:
     if fold.fold == "distinct":
         return [len(set(values))]
     numbers = [value for value in values if isinstance(value, int)]
-    if fold.fold in {"sum", "mean"}:
-        total = sum(numbers) if numbers else NULL
-        if numbers and not NUMBER_MIN <= total <= NUMBER_MAX:
-            raise SlowOverflow(fold.name)
-        return [total] if fold.fold == "sum" else [total, len(numbers)]
+    if fold.fold in {"sum", "mean", "ratio"}:
+        total = _sum(fold, values)
+        raw = NULL if total is None else total
+        if fold.fold == "ratio":
+            other = _sum(fold, [one.other for one in window])
+            return [raw, NULL if other is None else other]
+        return [raw] if fold.fold == "sum" else [raw, len(numbers)]
     return [(min(numbers) if fold.fold == "min" else max(numbers)) if numbers else NULL]
 
 

@@ -5,12 +5,15 @@ from numba import njit
 
 from quanheng.features.kernel.arena import set_place
 from quanheng.features.kernel.bounds import bounds_move, set_move
+from quanheng.features.kernel.marks import marks_move
+from quanheng.features.kernel.moments import read_change, read_marks
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import extreme, row_at, score
 from quanheng.features.kernel.words import (
     C_ARG,
     C_KIND,
     C_WORDS,
+    CHANGE,
     COUNT,
     D_BLOCK,
     D_USED,
@@ -31,6 +34,7 @@ from quanheng.features.kernel.words import (
     T_BASE_AT,
     T_BOUND_WORDS,
     T_LATE,
+    T_MARKS_N,
     T_SETS,
     T_SETS_AT,
     T_SETS_N,
@@ -64,7 +68,7 @@ def write_empty(P, X, table, out, at, unknown):
             kind, place = P[column + C_KIND], at + P[column + X[X_PLACE]] * X[X_STEP]
             empty = np.int64(0) if kind == COUNT or kind == DISTINCT else np.int64(NULL)  # noqa: PLR1714, SIM109
             out[place] = UNKNOWN if unknown else empty
-            if kind == MEAN:
+            if kind == MEAN or kind == CHANGE:  # noqa: PLR1714
                 out[place + X[X_STEP]] = UNKNOWN if unknown else np.int64(0)
             column += C_WORDS
         window += W_WORDS
@@ -177,6 +181,8 @@ def read_columns(P, A, X, table, slot, time, own, out, at):
     bounds_move(P, A, table, slot, time)
     if P[table + T_SETS_N] != 0 and not move_sets(P, A, table, slot):
         return False
+    if P[table + T_MARKS_N] != 0:
+        marks_move(P, A, table, slot)
     window, step, word = P[table + T_WINDOWS], X[X_STEP], X[X_PLACE]
     for _ in range(P[table + T_WINDOWS_N]):
         low_bound, high_bound = slot + P[window + W_LOW], slot + P[window + W_HIGH]
@@ -198,8 +204,13 @@ def read_columns(P, A, X, table, slot, time, own, out, at):
                 read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, rows, without, out, place)
                 if kind == MEAN:
                     out[place + step] = X[X_PRESENT]
-            else:
+            elif kind < CHANGE:
                 out[place] = read_other(P, A, table, slot, kind, argument, low, high, without, time)
+            elif kind == CHANGE:
+                stride = P[table + T_STRIDE]
+                read_change(P, A, X, slot, stride, argument, low_bound, high_bound, without, out, place)
+            else:
+                out[place] = read_marks(P, A, X, slot, P[table + T_STRIDE], kind, argument, without, time)
             column += C_WORDS
         window += W_WORDS
     return True

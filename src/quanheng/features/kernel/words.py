@@ -28,7 +28,8 @@ P_OPS_N = 7  # Most operations of one event type.
 P_WIDTH_MAX = 8  # Most columns of a table.
 P_RUN_WORDS = 9  # Words of the scratch of a run.
 P_RECORD_MAX = 10  # Most words of a record.
-P_HEADER = 11
+P_DECAY = 11  # Offset of three tables of powers of two; 0: no fold decays.
+P_HEADER = 12
 
 # Type record: what one event type does.
 # E_BY_TABLE: offset of a list, per table the operation of this type or 0.
@@ -64,7 +65,9 @@ T_FOLDS_N = 23
 T_FOLDS = 24  # Offset of the numbers of its folds.
 T_FIRSTS = 25  # Offset of the first column of each within the table.
 T_RECORD = 26  # Words of a record: a pair, and behind it the row it puts in where the table is plain.
-T_WORDS = 27
+T_MARKS_N = 27
+T_MARKS = 28  # Offset of marks: sums of more than values, at some boundaries.
+T_WORDS = 29
 
 # Window: a span between two boundaries, and the columns read over it. Boundaries by their offset in a slot; low 0 = all
 # history. W_WITHOUT: the event being decided is left out.
@@ -73,6 +76,8 @@ W_LOW, W_HIGH, W_WITHOUT, W_COLUMNS_N, W_COLUMNS, W_WORDS = 0, 1, 2, 3, 4, 5
 # boundary, number of the tree or counting hash, or place in a row. C_FOLD: number of the fold, C_FLOAT: in the table.
 C_KIND, C_OUT, C_ARG, C_PLACE, C_FOLD, C_FLOAT, C_WORDS = 0, 1, 2, 3, 4, 5, 6
 COUNT, SUM, MEAN, EXTREME, DISTINCT, LAST, LAST_KEY, SINCE = 0, 1, 2, 3, 4, 5, 6, 7
+# Of the difference of a window to the one before it; then those that read marks, from VARIANCE on.
+CHANGE, VARIANCE, STDDEV, SKEW, ZSCORE, TREND, DECAYED, DECAYED_MEAN = 40, 41, 42, 43, 44, 45, 46, 47
 
 # Arena header.
 A_USED = 0
@@ -109,9 +114,12 @@ X_PLACE, X_STEP = 18, 19  # Which word of a column operation says where it is wr
 X_FLOATS = 32  # 1: a large group is written as floats.
 # Of a large group: room of the scratch in events; pairs to be done one by one; words of a row in key order.
 X_SIZE, X_ALONE, X_WIDTH = 33, 34, 37
-X_WORDS = 40
+# Addresses of the type codes and numbers of the call, and the event that is read: for folds that look at its own value.
+X_CODES_AT, X_NUMBERS_AT, X_DECIDED = 44, 45, 46
+X_WORDS = 48
 # Behind the control words, per event looked ahead at and operation: hash, first and second half of the key, slot.
 Y_HASH, Y_KEY_1, Y_KEY_2, Y_SLOT, Y_WORDS = 0, 1, 2, 3, 4
+LIMBS = 64  # Words behind them that answers are combined in.
 READ_NONE, READ_ALL, READ_MASK = 0, 1, 2
 DONE, GROW, BAD_TIME, BAD_NUMBER = 0, 1, 2, 3
 U_WORDS = 5  # Undo row: table, slot, position, newest before, whether the slot is new.
@@ -135,3 +143,16 @@ LARGE = 4096  # Events from which a group is large.
 AHEAD = 32  # Events whose slots are remembered between looking ahead and being handled; a power of two.
 BRANCH = 16  # Children of a node of the block summaries.
 RING_FIRST = 4  # Rows of a new ring.
+
+# Mark: offsets in a slot of its boundary and of itself, its accumulators, its words. In a slot: pointer, accumulators.
+N_BOUND, N_AT, N_ACCUMULATORS_N, N_ACCUMULATORS, N_SIZE, N_WORDS = 0, 1, 2, 3, 4, 5
+# Accumulator: kind, place of its value in a row (-1: none), offset in a slot, what of its kind it holds, half-life.
+M_KIND, M_PLACE, M_AT, M_LEVEL, M_HALF_LIFE, M_WORDS = 0, 1, 2, 3, 4, 5
+M_POWERS, M_TREND, M_DECAY = 0, 1, 2
+M_SUMS, M_ONES = 1, 2  # Levels of a decay: weights times values, weights alone.
+# What a column that reads marks needs: offsets in a slot of its accumulators, and of a low one that stands further back
+# or not (0: none) with the pointers of both marks; the accumulator (for what is common); 10^decimals of the answer;
+# then what the kind needs: ms behind the moment, unit of time, list of the decided types.
+R_HIGH, R_LOW, R_NEAR, R_LOW_AT, R_NEAR_AT, R_ACCUMULATOR, R_UNIT, R_MORE, R_WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+# Of a decided type, where its own value is asked for: its number (-1: none), factors that bring both to one scale.
+V_NUMBER, V_OWN, V_OTHERS, V_WORDS = 0, 1, 2, 3
