@@ -23,9 +23,16 @@ MARKED = frozenset(_KINDS)
 
 def reach_ms(fold: Fold) -> int | None:
     """How far the window of a fold reaches back: a decayed one 64 half-lives at most; None = all history."""
-    if fold.fold not in _DECAYED or fold.half_life_ms is None:
+    if fold.fold not in _DECAYED or fold.half_life_ms is None or near_ms(fold) is not None:
         return fold.window_ms
     return min(HALF_LIVES * fold.half_life_ms, fold.window_ms or 2**63)
+
+
+def near_ms(fold: Fold) -> int | None:
+    """Behind the moment: where a decayed fold begins whose window is not of time alone, if that is further on."""
+    if fold.fold not in _DECAYED or fold.half_life_ms is None or {fold.since, fold.last, fold.gap_ms} == {None}:
+        return None
+    return fold.delay_ms + HALF_LIVES * fold.half_life_ms
 
 
 class Accumulator(NamedTuple):
@@ -67,11 +74,11 @@ class Marks:
     Parameters
     ----------
     folds : folds of the table
-    spans : numbers of the low (-1: all history) and high boundary of each
+    spans : numbers of the low (-1: all history), high and near boundary (-1: none, see `near_ms`) of each
     start : where marks begin in a slot
     """
 
-    def __init__(self, folds: Sequence[Fold], spans: Sequence[tuple[int, int]], start: int) -> None:
+    def __init__(self, folds: Sequence[Fold], spans: Sequence[tuple[int, int, int]], start: int) -> None:
         self.levels: dict[Accumulator, int] = {}
         held: dict[int, dict[Accumulator, None]] = {}
         for fold, edges in zip(folds, spans, strict=True):
@@ -94,6 +101,8 @@ class Marks:
 
     def write(self, writer: Writer, places: Mapping[str, int], bound_words: int) -> tuple[int, int]:
         """Put the marks into the plan: their number and offset. `places` : word of each value in a row."""
+        if not self.at:
+            return 0, 0
         marks: list[int] = []
         ends = [*list(self.at.values())[1:], self.end]
         for (bound, at), end in zip(self.at.items(), ends, strict=True):
@@ -105,9 +114,9 @@ class Marks:
             marks += (w.K_BOUNDS + bound * bound_words, at, len(own), self.offsets[bound, own[0]], end - at)
         return len(self.at), writer.put(marks)
 
-    def operation(self, writer: Writer, fold: Fold, edges: tuple[int, int], near: int = -1) -> tuple[int, int]:
-        """Kind and argument of a column. `near` : a boundary that stands in for the low one where it is further on."""
-        (low, high), (accumulator, _) = edges, accumulator_of(fold)
+    def operation(self, writer: Writer, fold: Fold, edges: tuple[int, int, int]) -> tuple[int, int]:
+        """Kind and argument of a column. `edges` : as in `spans`; the near boundary stands in where it is further on."""
+        (low, high, near), (accumulator, _) = edges, accumulator_of(fold)
         layout = writer.layouts[fold.of]
         scale = 0 if fold.value is None or fold.fold in {"skew", "zscore"} else layout.scale(fold.value)
         unit = float(10 ** (2 * scale if fold.fold == "variance" else scale))
@@ -131,15 +140,12 @@ class Marks:
 
     @staticmethod
     def _decided(writer: Writer, fold: Fold) -> int:
-        """By type code: which number of a decided event is compared, and the factors that bring both to one scale."""
+        """The event types that have the field: code, which of their numbers it is, and the factors that bring both to
+        one scale; -1 ends the list."""
         value, own = fold.value or "", writer.layouts[fold.of].scale(fold.value or "")
-        codes = {layout.code: layout for layout in writer.layouts.values()}
         items: list[int] = []
-        for code in range(max(codes) + 1):
-            layout = codes.get(code)
-            if layout is None or value not in layout.numbers:
-                items += (-1, 1, 1)
-            else:
+        for layout in writer.layouts.values():
+            if value in layout.numbers:
                 more = own - layout.scale(value)
-                items += (layout.numbers.index(value), 10 ** max(more, 0), 10 ** max(-more, 0))
-        return writer.put(items)
+                items += (layout.code, layout.numbers.index(value), 10 ** max(more, 0), 10 ** max(-more, 0))
+        return writer.put([*items, -1])

@@ -12,7 +12,7 @@ from quanheng.features.decay import decay_tables
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
 from quanheng.features.kinds import KINDS
-from quanheng.features.marks import MARKED, Marks, reach_ms
+from quanheng.features.marks import MARKED, Marks, near_ms, reach_ms
 
 Words = np.ndarray
 _SUMMED = {"sum", "mean", "ratio", "change"}
@@ -68,10 +68,18 @@ def span(table: Table, fold: Fold) -> tuple[int, int]:
     return (-1 if reach is None else table.bounds.index(fold.delay_ms + reach)), high
 
 
+def near(table: Table, fold: Fold) -> int:
+    """Number of the boundary that stands in for the low one where it is further on; -1: none."""
+    distance = near_ms(fold)
+    return -1 if distance is None else table.bounds.index(distance)
+
+
 def _edges(fold: Fold) -> tuple[int, ...]:
-    reach = reach_ms(fold)
-    edges = (fold.delay_ms,) if reach is None else (fold.delay_ms, fold.delay_ms + reach)
-    return (*edges, fold.delay_ms + 2 * reach) if fold.fold == "change" and reach is not None else edges
+    reach, further = reach_ms(fold), near_ms(fold)
+    edges = [fold.delay_ms]
+    if reach is not None:
+        edges += [fold.delay_ms + reach * times for times in ((1, 2) if fold.fold == "change" else (1,))]
+    return (*edges, further) if further is not None else tuple(edges)
 
 
 def _unique(items) -> list:  # type: ignore[no-untyped-def]
@@ -148,7 +156,7 @@ class Encoder:
         base_at = sets_at + w.D_WORDS * len(table.sets)
         base_words = 1 + len(sources) + len(table.trees) if table.base else 0
         own = [self.folds[number] for number in table.folds]
-        self.marks = Marks(own, [span(table, fold) for fold in own], base_at + base_words)
+        self.marks = Marks(own, [(*span(table, fold), near(table, fold)) for fold in own], base_at + base_words)
         record = [0] * w.T_WORDS
         record[w.T_MARKS_N], record[w.T_MARKS] = self.marks.write(self, places, bound_words)
         windows = self._windows(table, places, bound_words)
@@ -212,7 +220,7 @@ class Encoder:
         elif fold.fold == "distinct":
             kind, argument = w.DISTINCT, table.sets.index((*edges, value))
         elif fold.fold in MARKED:
-            kind, argument = self.marks.operation(self, fold, edges)
+            kind, argument = self.marks.operation(self, fold, (*edges, near(table, fold)))
         elif fold.fold == "change":
             before = table.bounds.index(fold.delay_ms + 2 * (fold.window_ms or 0))
             sums = -1 if fold.value is None else 1 + 2 * table.values.index(value)

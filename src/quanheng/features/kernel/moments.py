@@ -51,6 +51,7 @@ from quanheng.features.kernel.words import (
     SKEW,
     STDDEV,
     TREND,
+    V_CODE,
     V_NUMBER,
     V_OTHERS,
     V_OWN,
@@ -118,9 +119,11 @@ def skew(X, s, n):
 def zscore(P, X, s, n, types):
     """(n x - Σx) / √(n (n Σx² - (Σx)²) / (n - 1)) for the own value x of the event being decided. -0.0: null."""
     code = np.int64(offset(at_address(X[X_CODES_AT]), 0, np.int32)[X[X_DECIDED]])
-    own = types + V_WORDS * code
-    if P[own + V_NUMBER] < 0:
-        return -0.0
+    own = types
+    while P[own + V_CODE] != code:
+        if P[own + V_CODE] < 0:
+            return -0.0
+        own += V_WORDS
     x = at_address(X[X_NUMBERS_AT])[X[X_DECIDED] * X[X_NUMBERS_N] + P[own + V_NUMBER]]
     spread_of(X, s, n)
     if x == NULL or is_zero(X, s + _SPREAD, 5):
