@@ -115,7 +115,7 @@ class Marks:
         return len(self.at), writer.put(marks)
 
     def operation(self, writer: Writer, fold: Fold, edges: tuple[int, int, int]) -> tuple[int, int]:
-        """Kind and argument of a column. `edges` : as in `spans`; the near boundary stands in where it is further on."""
+        """Kind and argument of a column. `edges` : as in `spans`; the near one stands in where it is further on."""
         (low, high, near), (accumulator, _) = edges, accumulator_of(fold)
         layout = writer.layouts[fold.of]
         scale = 0 if fold.value is None or fold.fold in {"skew", "zscore"} else layout.scale(fold.value)

@@ -208,7 +208,7 @@ class Encoder:
         ]
 
     def _operation(self, table: Table, number: int, places: Mapping[str, int], edges: tuple[int, int]) -> list[int]:
-        """Column operation of one fold: kind, column (a quotient writes the next one too), argument. A ratio has two."""
+        """Column operation of one fold: kind, column (a quotient writes two), argument, .... A ratio has two."""
         fold, value, first = self.folds[number], self.folds[number].value or "", self._first(number)
         kind, argument = w.COUNT if fold.fold == "count" else w.SINCE, 0
         if fold.fold in {"sum", "mean"}:

@@ -8,7 +8,7 @@ It states the law in the fewest lines:
 * A vector at time t holds the events with the same key and t-delay-window < time <= t-delay that were applied until
   then; with current = "out" not the event being decided, but others of the same time.
 * A moment more than `lateness_ms` behind the newest event of its key is UNKNOWN.
-* Null values are passed over by sum, mean, min, max and distinct. `last` takes the last event by (time, arrival).
+* Null values are passed over by all folds that read a value but one. `last` takes the last event by (time, arrival).
 """
 
 from __future__ import annotations

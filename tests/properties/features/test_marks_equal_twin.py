@@ -132,8 +132,8 @@ def test_an_outlier_that_came_and_went_leaves_no_trace(outlier):
 @given(SEEDS)
 def test_moderate_numbers_agree_with_statistics_and_numpy(seed):
     rng = random.Random(seed)
-    folds = every_kind(None if rng.random() < 0.5 else 10**6, current="out")[:5] + [every_kind(10**6)[6]]
-    plan = Plan.compile([PAY], [one for one in folds if one.fold != "ratio"], ["pay"], 0)
+    folds = [*every_kind(None if rng.random() < 0.5 else 10**6, current="out")[:4], every_kind(10**6)[6]]
+    plan = Plan.compile([PAY], folds, ["pay"], 0)
     times = sorted(rng.sample(range(10**5), 30))
     values = [rng.randrange(-(10**5), 10**5) for _ in times]
     floats = plan.floats(raw_of(plan, [pay(time, value) for time, value in zip(times, values, strict=True)]))[-1]

@@ -95,7 +95,10 @@ def test_the_ring_turns_bits_and_zero_has_one_form():
     rng = random.Random(4)
     A, total, puts = array([0] * 4, [0] * 4, [0] * 4, [0] * 4), 0, []
     for _ in range(300):
-        size, turn = rng.getrandbits(rng.choice([1, 60, 97])), rng.choice([0, 63, 64, 255, -1, rng.randrange(-9999, 9999)])
+        size, turn = (
+            rng.getrandbits(rng.choice([1, 60, 97])),
+            rng.choice([0, 63, 64, 255, -1, rng.randrange(-9999, 9999)]),
+        )
         low, high, grows = np.uint64(size & (2**64 - 1)), np.uint64(size >> 64), rng.random() < 0.5
         limbs.ring_put(A, 0, low, high, turn, grows)
         total += (size if grows else -size) * pow(2, turn % 256, RING)

@@ -3,7 +3,8 @@
 What the answer is made of is combined in whole numbers first (n Σx² - (Σx)² and the like, up to 320 bits), then rounded
 once to the nearest float64, and few floating point operations follow: all of them are those of IEEE 754 that round
 correctly, in the order written here, so that a plain program gives the same bits (testing/slow_moments.py).
-Combinations are below 2^319 for up to 2^42 rows: n² Σx³ < 2^(3 x 42 + 3 x 63), (n Σtx - Σt Σx) per < 2^(2 x 42 + 61 + 63 + 1 + 60).
+With up to 2^42 rows combinations stay below 2^319: n² Σx³ < 2^(3 x 42 + 3 x 63), and (n Σtx - Σt Σx) per is below
+2^(2 x 42 + 61 + 63 + 1 + 60).
 
 Sources of the formulas: sample variance and least squares, any textbook; skewness G1: D. N. Joanes and C. A. Gill,
 "Comparing measures of sample skewness and kurtosis", The Statistician 47 (1998), 183-189.
@@ -184,11 +185,11 @@ def read_marks(P, A, X, slot, stride, kind, argument, without, time):
     if without >= 0:
         row_in(P, A, X, accumulator, row_at(A, slot, stride, without), s, 0)
     n, unit, more = X[s], float_of(P[argument + R_UNIT]), P[argument + R_MORE]
-    if kind == DECAYED or kind == DECAYED_MEAN:  # noqa: PLR1714
+    if kind == DECAYED or kind == DECAYED_MEAN:  # noqa: PLR1714, SIM109
         return bits_of(decayed(P, X, s, accumulator, kind, unit, time - more)) if n > 0 else np.int64(NULL)
     if n < 2 or (kind == SKEW and n < 3):
         return np.int64(NULL)
-    if kind == VARIANCE or kind == STDDEV:  # noqa: PLR1714
+    if kind == VARIANCE or kind == STDDEV:  # noqa: PLR1714, SIM109
         return bits_of(variance(X, s, n, kind, unit))
     if kind == TREND:
         return bits_of(trend(X, s, n, unit, more))

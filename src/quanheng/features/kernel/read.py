@@ -68,7 +68,7 @@ def write_empty(P, X, table, out, at, unknown):
             kind, place = P[column + C_KIND], at + P[column + X[X_PLACE]] * X[X_STEP]
             empty = np.int64(0) if kind == COUNT or kind == DISTINCT else np.int64(NULL)  # noqa: PLR1714, SIM109
             out[place] = UNKNOWN if unknown else empty
-            if kind == MEAN or kind == CHANGE:  # noqa: PLR1714
+            if kind == MEAN or kind == CHANGE:  # noqa: PLR1714, SIM109
                 out[place + X[X_STEP]] = UNKNOWN if unknown else np.int64(0)
             column += C_WORDS
         window += W_WORDS

@@ -154,6 +154,6 @@ M_SUMS, M_ONES = 1, 2  # Levels of a decay: weights times values, weights alone.
 # or not (0: none) with the pointers of both marks; the accumulator (for what is common); 10^decimals of the answer;
 # then what the kind needs: ms behind the moment, unit of time, list of event types.
 R_HIGH, R_LOW, R_NEAR, R_LOW_AT, R_NEAR_AT, R_ACCUMULATOR, R_UNIT, R_MORE, R_WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
-# Of an event type with a field whose own value is asked for: its code (-1: end of the list), which number of it, factors
-# that bring the own value and the others to one scale.
+# Of an event type with a field whose own value is asked for: its code (-1: end of the list), which number of it, and
+# factors that bring the own value and the others to one scale.
 V_CODE, V_NUMBER, V_OWN, V_OTHERS, V_WORDS = 0, 1, 2, 3, 4
