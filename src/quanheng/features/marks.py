@@ -12,7 +12,7 @@ from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
 
 _POWERS = {"variance": 2, "stddev": 2, "zscore": 2, "skew": 3}
-_DECAYED = {"decayed_count": w.M_ONES, "decayed_sum": w.M_SUMS, "decayed_mean": w.M_SUMS | w.M_ONES}
+_DECAYED = {"decayed_count": w.H_ONES, "decayed_sum": w.H_SUMS, "decayed_mean": w.H_SUMS | w.H_ONES}
 _KINDS = {
     "variance": w.VARIANCE, "stddev": w.STDDEV, "skew": w.SKEW, "zscore": w.ZSCORE, "trend": w.TREND,
     "decayed_count": w.DECAYED, "decayed_sum": w.DECAYED, "decayed_mean": w.DECAYED_MEAN,
@@ -21,7 +21,7 @@ MARKED = frozenset(_KINDS)
 """Kinds of folds that are read from marks."""
 
 
-def reach_ms(fold: Fold) -> int | None:
+def span_ms(fold: Fold) -> int | None:
     """How far the window of a fold reaches back: a decayed one 64 half-lives at most; None = all history."""
     if fold.fold not in _DECAYED or fold.half_life_ms is None or near_ms(fold) is not None:
         return fold.window_ms
@@ -46,17 +46,17 @@ class Accumulator(NamedTuple):
 def accumulator_of(fold: Fold) -> tuple[Accumulator, int]:
     """What a fold sums, and which level of it."""
     if fold.fold in _POWERS:
-        return Accumulator(w.M_POWERS, fold.value, 0), _POWERS[fold.fold]
+        return Accumulator(w.H_POWERS, fold.value, 0), _POWERS[fold.fold]
     if fold.fold == "trend":
-        return Accumulator(w.M_TREND, fold.value, 0), 0
-    return Accumulator(w.M_DECAY, fold.value, fold.half_life_ms or 0), _DECAYED[fold.fold]
+        return Accumulator(w.H_TREND, fold.value, 0), 0
+    return Accumulator(w.H_DECAY, fold.value, fold.half_life_ms or 0), _DECAYED[fold.fold]
 
 
 def words_of(kind: int, level: int) -> int:
     """Words of an accumulator."""
-    if kind == w.M_POWERS:
+    if kind == w.H_POWERS:
         return 10 if level == 3 else 6
-    return 11 if kind == w.M_TREND else 9 if level == w.M_SUMS | w.M_ONES else 5
+    return 11 if kind == w.H_TREND else 9 if level == w.H_SUMS | w.H_ONES else 5
 
 
 class Writer(Protocol):
@@ -127,15 +127,15 @@ class Marks:
             more = fold.per_ms or 0
         elif fold.fold == "zscore":
             more = self._decided(writer, fold)
-        record = [0] * w.R_WORDS
-        record[w.R_HIGH] = self.places[high, accumulator]
-        record[w.R_ACCUMULATOR] = self.offsets[high, accumulator]
+        record = [0] * w.Z_WORDS
+        record[w.Z_HIGH] = self.places[high, accumulator]
+        record[w.Z_ACCUMULATOR] = self.offsets[high, accumulator]
         if low >= 0:
-            record[w.R_LOW], record[w.R_LOW_AT] = self.places[low, accumulator], self.at[low]
+            record[w.Z_LOW], record[w.Z_LOW_AT] = self.places[low, accumulator], self.at[low]
         if near >= 0:
-            record[w.R_NEAR], record[w.R_NEAR_AT] = self.places[near, accumulator], self.at[near]
-        record[w.R_UNIT] = int(np.array(unit).view(np.int64))
-        record[w.R_MORE] = more
+            record[w.Z_NEAR], record[w.Z_NEAR_AT] = self.places[near, accumulator], self.at[near]
+        record[w.Z_UNIT] = int(np.array(unit).view(np.int64))
+        record[w.Z_MORE] = more
         return _KINDS[fold.fold], writer.put(record)
 
     @staticmethod

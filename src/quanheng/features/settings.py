@@ -17,7 +17,7 @@ _RANGES = {"half_life_ms": HALF_LIFE_MAX_MS, "per_ms": PER_MAX_MS}
 
 
 def check_settings(layout: EventLayout, fold: Fold) -> list[Found]:
-    """(message, found, known, cure) of each problem of `other`, `half_life_ms`, `per_ms` and the window of `change`."""
+    """(message, found, known, cure) of each problem of `half_life_ms`, `per_ms`, `other` and the window of `change`."""
     kind = KINDS[fold.fold]
     found = _check_other(layout.numbers, fold)
     for name, most in _RANGES.items():
@@ -34,15 +34,15 @@ def check_settings(layout: EventLayout, fold: Fold) -> list[Found]:
 
 
 def _check_other(numbers: Sequence[str], fold: Fold) -> list[Found]:
-    if not KINDS[fold.fold].other:
-        if fold.other is None:
+    if fold.fold != "ratio":
+        if fold.other is None or KINDS[fold.fold].other:
             return []
         return [(f"{fold.fold} takes no `other`", repr(fold.other), "", "Remove it.")]
     if fold.other is None:
-        return [(f"{fold.fold} needs `other`", "none", ", ".join(numbers), "Add a second number field.")]
+        return [("ratio needs `other`", "none", ", ".join(numbers), "Add a second number field.")]
     if fold.other not in numbers:
         cure = "Use a number field of the event."
-        return [(f"{fold.fold} cannot read `other`", repr(fold.other), ", ".join(numbers), cure)]
+        return [("ratio cannot read `other`", repr(fold.other), ", ".join(numbers), cure)]
     return []
 
 

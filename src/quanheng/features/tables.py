@@ -12,7 +12,7 @@ from quanheng.features.decay import decay_tables
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
 from quanheng.features.kinds import KINDS
-from quanheng.features.marks import MARKED, Marks, near_ms, reach_ms
+from quanheng.features.marks import MARKED, Marks, near_ms, span_ms
 
 Words = np.ndarray
 _SUMMED = {"sum", "mean", "ratio", "change"}
@@ -57,14 +57,14 @@ def collect(folds: Sequence[Fold]) -> list[Table]:
         table.summed = len(summed)
         table.values = _unique([*summed, *(fold.value for fold in own)])
         table.trees = _unique((fold.value, int(fold.fold == "min")) for fold in own if fold.fold in {"min", "max"})
-        table.base = any(reach_ms(fold) is None for fold in own)
+        table.base = any(span_ms(fold) is None for fold in own)
         table.sets = _unique((*span(table, fold), fold.value) for fold in own if fold.fold == "distinct")
     return list(tables.values())
 
 
 def span(table: Table, fold: Fold) -> tuple[int, int]:
     """Numbers of the low and high boundary of a fold's window; low is -1 for all history."""
-    high, reach = table.bounds.index(fold.delay_ms), reach_ms(fold)
+    high, reach = table.bounds.index(fold.delay_ms), span_ms(fold)
     return (-1 if reach is None else table.bounds.index(fold.delay_ms + reach)), high
 
 
@@ -75,7 +75,7 @@ def near(table: Table, fold: Fold) -> int:
 
 
 def _edges(fold: Fold) -> tuple[int, ...]:
-    reach, further = reach_ms(fold), near_ms(fold)
+    reach, further = span_ms(fold), near_ms(fold)
     edges = [fold.delay_ms]
     if reach is not None:
         edges += [fold.delay_ms + reach * times for times in ((1, 2) if fold.fold == "change" else (1,))]

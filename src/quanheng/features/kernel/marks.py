@@ -23,18 +23,18 @@ from quanheng.features.kernel.limbs import difference, mul_high, put, ring_diffe
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import row_at
 from quanheng.features.kernel.words import (
+    H_AT,
+    H_DECAY,
+    H_HALF_LIFE,
+    H_KIND,
+    H_LEVEL,
+    H_ONES,
+    H_PLACE,
+    H_POWERS,
+    H_SUMS,
+    H_WORDS,
     K_CAPACITY,
     K_RING,
-    M_AT,
-    M_DECAY,
-    M_HALF_LIFE,
-    M_KIND,
-    M_LEVEL,
-    M_ONES,
-    M_PLACE,
-    M_POWERS,
-    M_SUMS,
-    M_WORDS,
     N_ACCUMULATORS,
     N_ACCUMULATORS_N,
     N_AT,
@@ -75,24 +75,24 @@ def weight(P, time, half_life):
 @part(types.void)
 def row_in(P, A, B, accumulator, row, at, adds):
     """Let a row of A into the accumulator at B[at...], or take it out (`adds` 0)."""
-    place, value = P[accumulator + M_PLACE], np.int64(1)
+    place, value = P[accumulator + H_PLACE], np.int64(1)
     if place >= 0:
         value = A[row + 1 + place]
         if value == NULL:
             return
     B[at] += 1 if adds != 0 else -1
-    kind, level, size, grows = P[accumulator + M_KIND], P[accumulator + M_LEVEL], size_of(value), adds != 0
-    if kind == M_DECAY:
-        turn, mantissa = weight(P, A[row], P[accumulator + M_HALF_LIFE])
-        if level & M_SUMS != 0:
+    kind, level, size, grows = P[accumulator + H_KIND], P[accumulator + H_LEVEL], size_of(value), adds != 0
+    if kind == H_DECAY:
+        turn, mantissa = weight(P, A[row], P[accumulator + H_HALF_LIFE])
+        if level & H_SUMS != 0:
             ring_put(B, at + 1, size * mantissa, mul_high(size, mantissa), turn, grows != (value < 0))
             at += 4
-        if level & M_ONES != 0:
+        if level & H_ONES != 0:
             ring_put(B, at + 1, mantissa, _ZERO, turn, grows)
         return
     put(B, at + 1, 2, size, _ZERO, _ZERO, grows != (value < 0))
     low, high = size * size, mul_high(size, size)
-    if kind == M_POWERS:
+    if kind == H_POWERS:
         put(B, at + 3, 3, low, high, _ZERO, grows)
         if level == 3:
             middle, top = high * size + mul_high(low, size), mul_high(high, size)
@@ -108,14 +108,14 @@ def row_in(P, A, B, accumulator, row, at, adds):
 @part(types.void)
 def window_of(P, A, X, accumulator, high, low, at):
     """What lies between two accumulators of a kind, to X[at...]; low 0 stands for the beginning."""
-    kind, level = P[accumulator + M_KIND], P[accumulator + M_LEVEL]
+    kind, level = P[accumulator + H_KIND], P[accumulator + H_LEVEL]
     difference(A, high, low, X, at, 1)
-    if kind == M_DECAY:
-        for word in range(1, 9 if level == M_SUMS | M_ONES else 5, 4):
+    if kind == H_DECAY:
+        for word in range(1, 9 if level == H_SUMS | H_ONES else 5, 4):
             ring_difference(A, high + word, low + word, X, at + word)
         return
     difference(A, high + 1, low + 1 if low != 0 else low, X, at + 1, 2)
-    if kind == M_POWERS:
+    if kind == H_POWERS:
         difference(A, high + 3, low + 3 if low != 0 else low, X, at + 3, 3)
         if level == 3:
             difference(A, high + 6, low + 6 if low != 0 else low, X, at + 6, 4)
@@ -130,8 +130,8 @@ def mark_row(P, A, slot, mark, row, adds):
     """Let a row into all accumulators of a mark, or take it out."""
     accumulator = P[mark + N_ACCUMULATORS]
     for _ in range(P[mark + N_ACCUMULATORS_N]):
-        row_in(P, A, A, accumulator, row, slot + P[accumulator + M_AT], adds)
-        accumulator += M_WORDS
+        row_in(P, A, A, accumulator, row, slot + P[accumulator + H_AT], adds)
+        accumulator += H_WORDS
 
 
 @part(types.void)

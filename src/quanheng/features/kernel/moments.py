@@ -35,20 +35,12 @@ from quanheng.features.kernel.words import (
     AHEAD,
     DECAYED,
     DECAYED_MEAN,
-    M_HALF_LIFE,
+    H_HALF_LIFE,
     NULL,
     NUMBER_MAX,
     NUMBER_MIN,
     OVERFLOW,
     P_OPS_N,
-    R_ACCUMULATOR,
-    R_HIGH,
-    R_LOW,
-    R_LOW_AT,
-    R_MORE,
-    R_NEAR,
-    R_NEAR_AT,
-    R_UNIT,
     SKEW,
     STDDEV,
     TREND,
@@ -66,6 +58,14 @@ from quanheng.features.kernel.words import (
     X_STEP,
     X_WORDS,
     Y_WORDS,
+    Z_ACCUMULATOR,
+    Z_HIGH,
+    Z_LOW,
+    Z_LOW_AT,
+    Z_MORE,
+    Z_NEAR,
+    Z_NEAR_AT,
+    Z_UNIT,
     ZSCORE,
 )
 
@@ -164,7 +164,7 @@ def trend(X, s, n, unit, per_ms):
 @njit(nogil=True, error_model="numpy")
 def decayed(P, X, s, accumulator, kind, unit, moment):
     """Σ of x 2^-((T - t) / h), of 2^-((T - t) / h), or the one over the other, T = `moment`."""
-    turn, mantissa = weight(P, moment, P[accumulator + M_HALF_LIFE])
+    turn, mantissa = weight(P, moment, P[accumulator + H_HALF_LIFE])
     turn = _HALF_LIVES - turn  # Brings the oldest weight that a window may hold to 2^0.
     value = ring_to_float(X, s + 1, s + _X, turn)
     if kind == DECAYED_MEAN:
@@ -177,14 +177,14 @@ def decayed(P, X, s, accumulator, kind, unit, moment):
 @part()
 def read_marks(P, A, X, slot, stride, kind, argument, without, time):
     """One answer as the bits of a float64; NULL (the bits of -0.0) where there is none."""
-    s, accumulator = X_WORDS + AHEAD * Y_WORDS * P[P_OPS_N], P[argument + R_ACCUMULATOR]
-    low, near = P[argument + R_LOW], P[argument + R_NEAR]
-    if near != 0 and (low == 0 or A[slot + P[argument + R_NEAR_AT]] > A[slot + P[argument + R_LOW_AT]]):
+    s, accumulator = X_WORDS + AHEAD * Y_WORDS * P[P_OPS_N], P[argument + Z_ACCUMULATOR]
+    low, near = P[argument + Z_LOW], P[argument + Z_NEAR]
+    if near != 0 and (low == 0 or A[slot + P[argument + Z_NEAR_AT]] > A[slot + P[argument + Z_LOW_AT]]):
         low = near
-    window_of(P, A, X, accumulator, slot + P[argument + R_HIGH], slot + low if low != 0 else low, s)
+    window_of(P, A, X, accumulator, slot + P[argument + Z_HIGH], slot + low if low != 0 else low, s)
     if without >= 0:
         row_in(P, A, X, accumulator, row_at(A, slot, stride, without), s, 0)
-    n, unit, more = X[s], float_of(P[argument + R_UNIT]), P[argument + R_MORE]
+    n, unit, more = X[s], float_of(P[argument + Z_UNIT]), P[argument + Z_MORE]
     if kind == DECAYED or kind == DECAYED_MEAN:  # noqa: PLR1714, SIM109
         return bits_of(decayed(P, X, s, accumulator, kind, unit, time - more)) if n > 0 else np.int64(NULL)
     if n < 2 or (kind == SKEW and n < 3):

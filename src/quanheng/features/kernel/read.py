@@ -18,6 +18,7 @@ from quanheng.features.kernel.words import (
     D_BLOCK,
     D_USED,
     D_WORDS,
+    DECAYED_MEAN,
     DISTINCT,
     EXTREME,
     K_BOUNDS,
@@ -204,13 +205,13 @@ def read_columns(P, A, X, table, slot, time, own, out, at):
                 read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, rows, without, out, place)
                 if kind == MEAN:
                     out[place + step] = X[X_PRESENT]
-            elif kind < CHANGE:
-                out[place] = read_other(P, A, table, slot, kind, argument, low, high, without, time)
+            elif CHANGE < kind <= DECAYED_MEAN:
+                out[place] = read_marks(P, A, X, slot, P[table + T_STRIDE], kind, argument, without, time)
             elif kind == CHANGE:
                 stride = P[table + T_STRIDE]
                 read_change(P, A, X, slot, stride, argument, low_bound, high_bound, without, out, place)
             else:
-                out[place] = read_marks(P, A, X, slot, P[table + T_STRIDE], kind, argument, without, time)
+                out[place] = read_other(P, A, table, slot, kind, argument, low, high, without, time)
             column += C_WORDS
         window += W_WORDS
     return True

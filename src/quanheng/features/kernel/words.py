@@ -76,8 +76,8 @@ W_LOW, W_HIGH, W_WITHOUT, W_COLUMNS_N, W_COLUMNS, W_WORDS = 0, 1, 2, 3, 4, 5
 # boundary, number of the tree or counting hash, or place in a row. C_FOLD: number of the fold, C_FLOAT: in the table.
 C_KIND, C_OUT, C_ARG, C_PLACE, C_FOLD, C_FLOAT, C_WORDS = 0, 1, 2, 3, 4, 5, 6
 COUNT, SUM, MEAN, EXTREME, DISTINCT, LAST, LAST_KEY, SINCE = 0, 1, 2, 3, 4, 5, 6, 7
-# Of the difference of a window to the one before it; then those that read marks, from VARIANCE on.
-CHANGE, VARIANCE, STDDEV, SKEW, ZSCORE, TREND, DECAYED, DECAYED_MEAN = 40, 41, 42, 43, 44, 45, 46, 47
+# The difference of a window to the one before it; then those that read marks, up to DECAYED_MEAN.
+CHANGE, VARIANCE, STDDEV, SKEW, ZSCORE, TREND, DECAYED, DECAYED_MEAN = 20, 21, 22, 23, 24, 25, 26, 27
 
 # Arena header.
 A_USED = 0
@@ -147,13 +147,13 @@ RING_FIRST = 4  # Rows of a new ring.
 # Mark: offsets in a slot of its boundary and of itself, its accumulators, its words. In a slot: pointer, accumulators.
 N_BOUND, N_AT, N_ACCUMULATORS_N, N_ACCUMULATORS, N_SIZE, N_WORDS = 0, 1, 2, 3, 4, 5
 # Accumulator: kind, place of its value in a row (-1: none), offset in a slot, what of its kind it holds, half-life.
-M_KIND, M_PLACE, M_AT, M_LEVEL, M_HALF_LIFE, M_WORDS = 0, 1, 2, 3, 4, 5
-M_POWERS, M_TREND, M_DECAY = 0, 1, 2
-M_SUMS, M_ONES = 1, 2  # Levels of a decay: weights times values, weights alone.
+H_KIND, H_PLACE, H_AT, H_LEVEL, H_HALF_LIFE, H_WORDS = 0, 1, 2, 3, 4, 5
+H_POWERS, H_TREND, H_DECAY = 0, 1, 2
+H_SUMS, H_ONES = 1, 2  # Levels of a decay: weights times values, weights alone.
 # What a column that reads marks needs: offsets in a slot of its accumulators, and of a low one that stands further back
 # or not (0: none) with the pointers of both marks; the accumulator (for what is common); 10^decimals of the answer;
 # then what the kind needs: ms behind the moment, unit of time, list of event types.
-R_HIGH, R_LOW, R_NEAR, R_LOW_AT, R_NEAR_AT, R_ACCUMULATOR, R_UNIT, R_MORE, R_WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+Z_HIGH, Z_LOW, Z_NEAR, Z_LOW_AT, Z_NEAR_AT, Z_ACCUMULATOR, Z_UNIT, Z_MORE, Z_WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 # Of an event type with a field whose own value is asked for: its code (-1: end of the list), which number of it, and
 # factors that bring the own value and the others to one scale.
 V_CODE, V_NUMBER, V_OWN, V_OTHERS, V_WORDS = 0, 1, 2, 3, 4
