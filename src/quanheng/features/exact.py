@@ -42,7 +42,11 @@ class ExactColumns:
         if kind.answers == "quotient":
             counts: list[int] = raw[:, self._first[fold] + 1].tolist()
             return [
-                None if value == UNKNOWN else empty if value == NULL else _DIVIDE(Decimal(value), count)
+                None
+                if UNKNOWN in {value, count}
+                else empty
+                if value == NULL or count in {0, NULL}
+                else _DIVIDE(Decimal(value), count)
                 for value, count in zip(values, counts, strict=True)
             ]
         if counts_events(kind):

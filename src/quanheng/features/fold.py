@@ -8,13 +8,15 @@ from decimal import Decimal
 from typing import Any
 
 from quanheng.features.kinds import KINDS
+from quanheng.features.settings import check_settings
 from quanheng.features.windows import check_keys, check_windows, key_fields, readable
 from quanheng.kernel.errors import Problem
 
 WINDOW_MAX_MS = 2**60
 BUILT = (
     "count", "sum", "mean", "min", "max", "range", "distinct", "last", "time_since", "first", "nth_last", "last_time",
-    "first_time", "time_since_first", "seen",
+    "first_time", "time_since_first", "seen", "variance", "stddev", "skew", "zscore", "ratio", "change", "trend",
+    "decayed_count", "decayed_sum", "decayed_mean",
 )  # fmt: skip
 
 
@@ -169,7 +171,8 @@ def _check(layouts: Mapping[str, EventLayout], fold: Fold) -> list[tuple[str, st
             found.append(("no such key field", repr(key), ", ".join(layout.keys), "Fold by a key field of the event."))
     if len(set(fold.by)) != len(fold.by):
         found.append(("a key field is named twice in `by`", ", ".join(fold.by), "", "Name it once."))
-    return found + check_windows(fold) + _check_value(layout, fold)
+    found += check_windows(fold) + _check_value(layout, fold)
+    return found + (check_settings(layout, fold) if fold.fold in KINDS else [])
 
 
 def _check_value(layout: EventLayout, fold: Fold) -> list[tuple[str, str, str, str]]:
@@ -180,6 +183,8 @@ def _check_value(layout: EventLayout, fold: Fold) -> list[tuple[str, str, str, s
             return []
         return [(f"{fold.fold} takes no value", repr(fold.value), "", "Remove `value`.")]
     known = layout.numbers + (layout.keys if KINDS[fold.fold].reads == "number or key" else ())
+    if fold.value is None and KINDS[fold.fold].reads == "number or nothing":
+        return []
     if fold.value is None:
         return [(f"{fold.fold} needs a value", "none", ", ".join(known), "Add `value`.")]
     if fold.value not in known:

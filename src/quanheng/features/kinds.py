@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Reads = Literal["nothing", "number", "key", "number or key"]
+Reads = Literal["nothing", "number", "key", "number or key", "number or nothing"]
 Answers = Literal["count", "value", "ms", "quotient", "float", "key", "flag", "calendar"]
 
 
 class Kind(NamedTuple):
     """One kind of fold.
 
-    reads : what `value` may name; "nothing" = it takes no `value`
+    reads : what `value` may name; "nothing" = it takes no `value`; "number or nothing" = it counts events without one
     answers : the unit of the answer and its raw columns
         count, flag, ms, calendar : one whole number
         value : one number in the scale of the field that it reads
@@ -57,7 +57,7 @@ KINDS: dict[str, Kind] = {
     "skew": Kind("number", "float"),
     "zscore": Kind("number", "float"),
     "ratio": Kind("number", "quotient", ("over", "under"), other=True),
-    "change": Kind("number", "quotient", ("more", "before")),
+    "change": Kind("number or nothing", "quotient", ("more", "before")),
     "trend": Kind("number", "float", needs=("per_ms",)),
     "decayed_count": Kind("nothing", "float", zero=True, needs=("half_life_ms",)),
     "decayed_sum": Kind("number", "float", zero=True, needs=("half_life_ms",)),

@@ -12,13 +12,14 @@ import numpy as np
 
 from quanheng.features.fold import EventLayout, Fold, check_folds
 from quanheng.features.formulas import rounded
-from quanheng.features.kernel.floats import COUNTS, IS_FLOAT, IS_MEAN, floats
+from quanheng.features.kernel.floats import COUNTS, IS_FLOAT, IS_MEAN, IS_QUOTIENT, floats
 from quanheng.features.kernel.words import FORMAT, NULL, TIME_MAX, UNKNOWN
 from quanheng.features.kinds import KINDS, Kind
 from quanheng.features.tables import Column, Encoder, Table, collect
 from quanheng.features.zones import zone_words
 from quanheng.kernel.errors import DeclarationError, Problem
 
+SCALE_MAX = 18  # Decimal places of a field: 10^18 fits a word.
 _EXACT = Context(prec=34)  # IEEE 754 decimal128, as FEEL.
 
 
@@ -121,7 +122,10 @@ class Plan:
         if kind.answers == "float":
             return rounded(float(raw_row[self._first[fold]].view(np.float64)), declared.decimals)
         if kind.answers == "quotient":
-            return _EXACT.divide(Decimal(value).scaleb(-scale, _EXACT), Decimal(int(raw_row[self._first[fold] + 1])))
+            under = int(raw_row[self._first[fold] + 1])
+            if under in {0, NULL, UNKNOWN}:
+                return None if under == UNKNOWN else declared.empty_value
+            return _EXACT.divide(Decimal(value).scaleb(-scale, _EXACT), Decimal(under))
         return Decimal(value).scaleb(-scale) if scale else value
 
 
@@ -154,6 +158,9 @@ def _check_layouts(layouts: Sequence[EventLayout], lateness_ms: int, file: str) 
             problems.append(
                 Problem(file, layout.name, "one scale per number", str(len(layout.scales)), str(len(layout.numbers)))
             )
+        if any(not 0 <= scale <= SCALE_MAX for scale in layout.scales):
+            found = ", ".join(str(scale) for scale in layout.scales)
+            problems.append(Problem(file, layout.name, "a scale is out of range", found, f"0 to {SCALE_MAX}"))
     return problems
 
 
@@ -171,11 +178,14 @@ def _digest(layouts: Sequence[EventLayout], folds: Sequence[Fold], decide: Seque
 
 
 def _float_plan(folds: Sequence[Fold], first: Sequence[int], scales: Sequence[int]) -> np.ndarray:
-    """f8[folds, 4]: first raw column, kind (kernel/floats.py), divisor, value for empty."""
+    """f8[folds, 4]: first raw column, kind (kernel/floats.py), divisor (below zero: factor), value for empty."""
     rows = []
     for fold, column, scale in zip(folds, first, scales, strict=True):
         kind = KINDS[fold.fold]
-        shape = {"quotient": IS_MEAN, "float": IS_FLOAT}.get(kind.answers, COUNTS if counts_events(kind) else 0)
+        shape = {"quotient": IS_QUOTIENT, "float": IS_FLOAT}.get(kind.answers, COUNTS if counts_events(kind) else 0)
+        if fold.fold == "mean":  # Its number is zero only where its sum is null.
+            shape = IS_MEAN
         empty = fold.empty_value
-        rows.append((column, shape, 10.0**scale, float("nan") if empty is None else float(empty)))
+        divisor = float(10**scale) if scale >= 0 else -float(10**-scale)
+        rows.append((column, shape, divisor, float("nan") if empty is None else float(empty)))
     return np.array(rows, dtype=np.float64).reshape(len(folds), 4)

@@ -347,8 +347,8 @@ class FeatureState:
 
 
 def _control_words(plan: Plan) -> int:
-    """Control words, and room to remember the keys of the events looked ahead at."""
-    return w.X_WORDS + w.AHEAD * w.Y_WORDS * int(plan.words[w.P_OPS_N])
+    """Control words, room to remember the keys of the events looked ahead at, and to combine answers in."""
+    return w.X_WORDS + w.AHEAD * w.Y_WORDS * int(plan.words[w.P_OPS_N]) + w.LIMBS
 
 
 def _overflows(plan: Plan, out: np.ndarray) -> list[tuple[int, str]]:
@@ -356,7 +356,7 @@ def _overflows(plan: Plan, out: np.ndarray) -> list[tuple[int, str]]:
     events, columns = np.nonzero(out == w.OVERFLOW)
     out[events, columns] = w.UNKNOWN
     names = [plan.names[plan.columns[column].fold] for column in columns]
-    return list(zip(events.tolist(), names, strict=True))
+    return list(dict.fromkeys(zip(events.tolist(), names, strict=True)))
 
 
 def _float_overflows(plan: Plan, words: np.ndarray) -> list[tuple[int, str]]:

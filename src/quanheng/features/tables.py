@@ -8,13 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from quanheng.features.decay import decay_tables
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
 from quanheng.features.kinds import KINDS
+from quanheng.features.marks import MARKED, Marks, near_ms, span_ms
 from quanheng.features.ways import encoded_ages, encoded_edges, operations, place_answers
 from quanheng.features.windows import Edge, depth, edge_of, is_history, reach_ms, rows_kept
 
 Words = np.ndarray
+_SUMMED = {"sum", "mean", "ratio", "change"}
 _PLAIN = {"count", "sum", "mean"}  # Folds that need the boundaries of a window and nothing between them.
 _FLIPS = {"max": (0,), "min": (1,), "range": (0, 1)}  # Trees of a kind, by what turns a value into a score.
 _ROWS = {
@@ -82,11 +85,13 @@ def collect(folds: Sequence[Fold]) -> list[Table]:
         own = [folds[number] for number in table.folds]
         table.bounds = sorted({edge for fold in own for edge in _edges(fold)})
         table.edges = _unique(edge_of(fold) for fold in own)
-        summed = _unique(fold.value for fold in own if fold.fold in {"sum", "mean"})
+        summed = _unique(
+            value for fold in own if fold.fold in _SUMMED for value in (fold.value, fold.other) if value is not None
+        )
         table.summed = len(summed)
         table.values = _unique([*summed, *(fold.value for fold in own)])
         table.trees = _unique((fold.value, flip) for fold in own for flip in _FLIPS.get(fold.fold, ()))
-        table.base = any(is_history(fold) for fold in own)
+        table.base = any(is_history(fold) and span_ms(fold) is None for fold in own)
         table.first = any(is_history(fold) and fold.fold in _FIRST for fold in own)
         table.keep_rows = max(rows_kept(fold) for fold in own)
         table.sets = _unique((*span(table, fold), fold.value) for fold in own if fold.fold == "distinct")
@@ -96,17 +101,25 @@ def collect(folds: Sequence[Fold]) -> list[Table]:
 
 def span(table: Table, fold: Fold) -> tuple[int, int]:
     """Numbers of the low and high boundary of a fold's window; low is -1 for all history."""
-    high, edge = table.bounds.index(fold.delay_ms), edge_of(fold)
+    high, edge, reach = table.bounds.index(fold.delay_ms), edge_of(fold), span_ms(fold)
     if edge is not None:
         return len(table.bounds) + table.edges.index(edge), high
-    return (-1 if fold.window_ms is None else table.bounds.index(fold.delay_ms + fold.window_ms)), high
+    return (-1 if reach is None else table.bounds.index(fold.delay_ms + reach)), high
+
+
+def near(table: Table, fold: Fold) -> int:
+    """Number of the boundary that stands in for the low one where it is further on; -1: none."""
+    distance = near_ms(fold)
+    return -1 if distance is None else table.bounds.index(distance)
 
 
 def _edges(fold: Fold) -> tuple[int, ...]:
     """Distances of the boundaries that are distances."""
-    if fold.window_ms is None or edge_of(fold) is not None:
-        return (fold.delay_ms,)
-    return (fold.delay_ms, fold.delay_ms + fold.window_ms)
+    reach, further = (span_ms(fold) if edge_of(fold) is None else None), near_ms(fold)
+    edges = [fold.delay_ms]
+    if reach is not None:
+        edges += [fold.delay_ms + reach * times for times in ((1, 2) if fold.fold == "change" else (1,))]
+    return (*edges, further) if further is not None else tuple(edges)
 
 
 def _unique(items) -> list:  # type: ignore[no-untyped-def]
@@ -133,6 +146,8 @@ class Encoder:
         self.zones: dict[str, int] = {}
         self.through = _unique(fold.through for fold in folds)  # Folds whose whole keys are asked for.
         self.answers: list[tuple[int, int]] = []  # Words that say where such a key goes, and which.
+        if any(fold.half_life_ms is not None for fold in folds):
+            self.words[w.P_DECAY] = self.put(np.array(decay_tables(), dtype=np.uint64).view(np.int64).tolist())
         self.state_words = w.A_TABLES
 
     def put(self, items: Sequence[int]) -> int:
@@ -186,9 +201,12 @@ class Encoder:
         base_at = sets_at + w.D_WORDS * len(table.sets)
         row_words = 1 + len(sources)
         base_words = row_words * (2 if table.first else 1) + len(table.trees) if table.base else 0
-        windows = self._windows(table, places, bound_words)
+        own = [self.folds[number] for number in table.folds]
+        self.marks = Marks(own, [(*span(table, fold), near(table, fold)) for fold in own], base_at + base_words)
         record = [0] * w.T_WORDS
-        record[w.T_SLOT] = -(-(base_at + base_words) // 8) * 8  # Whole cache lines.
+        record[w.T_MARKS_N], record[w.T_MARKS] = self.marks.write(self, places, bound_words)
+        windows = self._windows(table, places, bound_words)
+        record[w.T_SLOT] = -(-self.marks.end // 8) * 8  # Whole cache lines.
         record[w.T_STRIDE] = row_words
         record[w.T_SUMS_N] = table.summed
         record[w.T_BOUNDS_N], record[w.T_BOUNDS] = table.bounds_n, self.put(table.bounds)
@@ -254,7 +272,7 @@ class Encoder:
         ]
 
     def _operation(self, table: Table, number: int, places: Mapping[str, int], edges: tuple[int, int]) -> list[int]:
-        """Column operation of one fold: kind, column (a mean writes the next one too), argument."""
+        """Column operation of one fold: kind, column (a quotient writes two), argument, .... A ratio has two."""
         fold, value, first = self.folds[number], self.folds[number].value or "", self._first(number)
         kind, argument = w.COUNT if fold.fold == "count" else w.SINCE, 0
         if fold.fold in {"sum", "mean"}:
@@ -273,7 +291,17 @@ class Encoder:
             kind, argument = w.LAST_KEY if value in self.layouts[table.of].keys else w.LAST, places[value]
         elif fold.fold == "distinct":
             kind, argument = w.DISTINCT, table.sets.index((*edges, value))
-        return [kind, first, argument, self._outs(table).index(first), number, table.folds.index(number)]
+        elif fold.fold in MARKED:
+            kind, argument = self.marks.operation(self, fold, (*edges, near(table, fold)))
+        elif fold.fold == "change":
+            before = table.bounds.index(fold.delay_ms + 2 * (fold.window_ms or 0))
+            sums = -1 if fold.value is None else 1 + 2 * table.values.index(value)
+            kind, argument = w.CHANGE, self.put([sums, w.K_BOUNDS + before * (1 + 2 * table.summed)])
+        place, own = self._outs(table).index(first), table.folds.index(number)
+        if fold.fold != "ratio":
+            return [kind, first, argument, place, number, own]
+        sums, others = (1 + 2 * table.values.index(name or "") for name in (value, fold.other))
+        return [w.SUM, first, sums, place, number, own, w.SUM, first + 1, others, place + 1, number, own]
 
     def _first(self, number: int) -> int:
         """First column of a fold."""

@@ -11,19 +11,23 @@ It states the law in the fewest lines:
 * The key is that of `by`; what is read may lie under other fields of the decided event (`match`), or under the key that
   another fold answers at that moment (`through`).
 * A moment more than `lateness_ms` behind the newest event of its key is UNKNOWN.
-* Null values are passed over by sum, mean, min, max and distinct. `last` takes the last event by (time, arrival).
+* Null values are passed over by all folds that read a value but one. `last` takes the last event by (time, arrival).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from quanheng.features.decay import HALF_LIVES
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel.words import NULL, NUMBER_MAX, NUMBER_MIN, UNKNOWN
 from quanheng.features.kinds import KINDS
+from quanheng.features.windows import edge_of
+from quanheng.testing.slow_moments import MARKED, Own, Point, marked
 from quanheng.testing.slow_windows import stale, window_of
 
 Key = tuple[int, int]
@@ -48,6 +52,7 @@ class Kept(NamedTuple):
     time_ms: int
     arrival: int
     value: int | Key | None
+    other: int | None = None
 
 
 class SlowFeatures:
@@ -115,7 +120,9 @@ class SlowFeatures:
         elif fold.value is not None:
             pair = event.keys[layout.keys.index(fold.value)]
             value = None if pair == (0, 0) else pair
-        self.kept[number].setdefault(key, []).append(Kept(event.time_ms, self.arrived, value))
+        other = event.numbers[layout.numbers.index(fold.other)] if fold.other is not None else NULL
+        kept = Kept(event.time_ms, self.arrived, value, None if other == NULL else other)
+        self.kept[number].setdefault(key, []).append(kept)
 
     def _window(self, layout: EventLayout, number: int, event: Event) -> list[Kept] | int:
         """The rows that a fold reads; UNKNOWN if they are not known."""
@@ -128,13 +135,58 @@ class SlowFeatures:
             return UNKNOWN
         rows = [] if key is None else self.kept[number].get(key, [])
         window = window_of(fold, rows, event.time_ms, self.arrived)
+        if fold.half_life_ms is not None and edge_of(fold) is None:  # Its window is no longer than 64 half-lives.
+            first = event.time_ms - fold.delay_ms - HALF_LIVES * fold.half_life_ms
+            window = [row for row in window if row.time_ms > first]
         return UNKNOWN if stale(fold, window, event.time_ms) else window
 
     def _read(self, layout: EventLayout, fold: Fold, number: int, event: Event) -> list[int]:
         window = self._window(layout, number, event)
         if isinstance(window, int):
             return [window] * len(KINDS[fold.fold].parts)
+        if fold.fold == "change":
+            key = self._read_key(layout, fold, event)
+            rows = [] if key is None or isinstance(key, int) else self.kept[number].get(key, [])
+            before = replace(fold, delay_ms=fold.delay_ms + (fold.window_ms or 0))
+            return _change(fold, window, window_of(before, rows, event.time_ms, self.arrived))
+        if fold.fold in MARKED:
+            of = next(one for one in self.layouts.values() if one.name == fold.of)
+            scale = of.scale(fold.value) if fold.value is not None else 0
+            points = [Point(one.time_ms, one.value if isinstance(one.value, int) else None) for one in window]
+            last = event.time_ms - fold.delay_ms
+            return [marked(fold, scale, points, last, _own(layout, fold.value, scale, event))]
         return _aggregate(fold, window, event.time_ms)
+
+
+def _own(layout: EventLayout, value: str | None, scale: int, event: Event) -> Own | None:
+    """The decided event's own value of that name."""
+    if value is None or value not in layout.numbers:
+        return None
+    number = event.numbers[layout.numbers.index(value)]
+    more = scale - layout.scale(value)
+    return None if number == NULL else Own(number, 10 ** max(more, 0), 10 ** max(-more, 0))
+
+
+def _sum(fold: Fold, numbers: Sequence[int | Key | None]) -> int | None:
+    """Sum of what is not null; None if all is."""
+    values = [value for value in numbers if isinstance(value, int)]
+    return _fits(fold, sum(values)) if values else None
+
+
+def _fits(fold: Fold, number: int) -> int:
+    if not NUMBER_MIN <= number <= NUMBER_MAX:
+        raise SlowOverflow(fold.name)
+    return number
+
+
+def _change(fold: Fold, now: Sequence[Kept], earlier: Sequence[Kept]) -> list[int]:
+    if fold.value is None:
+        return [len(now) - len(earlier), len(earlier)] if earlier else [NULL, 0]
+    values = [one.value for one in earlier if isinstance(one.value, int)]
+    if not values:
+        return [NULL, 0]
+    more = sum(one.value for one in now if isinstance(one.value, int)) - sum(values)
+    return [_fits(fold, more), _fits(fold, sum(values))]
 
 
 def _aggregate(fold: Fold, window: list[Kept], time_ms: int) -> list[int]:
@@ -146,15 +198,15 @@ def _aggregate(fold: Fold, window: list[Kept], time_ms: int) -> list[int]:
     if fold.fold == "distinct":
         return [len(set(values))]
     numbers = [value for value in values if isinstance(value, int)]
-    if fold.fold in {"sum", "mean"}:
-        total = sum(numbers) if numbers else NULL
-        if numbers and not NUMBER_MIN <= total <= NUMBER_MAX:
-            raise SlowOverflow(fold.name)
-        return [total] if fold.fold == "sum" else [total, len(numbers)]
+    if fold.fold in {"sum", "mean", "ratio"}:
+        total = _sum(fold, values)
+        raw = NULL if total is None else total
+        if fold.fold == "ratio":
+            other = _sum(fold, [one.other for one in window])
+            return [raw, NULL if other is None else other]
+        return [raw] if fold.fold == "sum" else [raw, len(numbers)]
     if fold.fold == "range" and numbers:
-        if max(numbers) - min(numbers) > NUMBER_MAX:
-            raise SlowOverflow(fold.name)
-        return [max(numbers) - min(numbers)]
+        return [_fits(fold, max(numbers) - min(numbers))]
     return [(min(numbers) if fold.fold == "min" else max(numbers)) if numbers else NULL]
 
 

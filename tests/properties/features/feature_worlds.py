@@ -10,8 +10,8 @@ from quanheng.features.kernel.words import NULL
 from quanheng.features.kinds import KINDS
 from quanheng.testing.slow_features import Event
 
-PAYMENT = EventLayout("payment", 1, ("customer", "terminal", "device"), ("amount", "flag"))
-REPORT = EventLayout("report", 7, ("terminal", "customer"), ("weight",))
+PAYMENT = EventLayout("payment", 1, ("customer", "terminal", "device"), ("amount", "flag"), (2, 0))
+REPORT = EventLayout("report", 7, ("terminal", "customer"), ("weight", "amount"), (0, 3))
 LOGIN = EventLayout("login", 3, ("customer",), ())
 LAYOUTS = (PAYMENT, REPORT, LOGIN)
 BY = {
@@ -30,18 +30,24 @@ def random_folds(rng: random.Random, count: int, allowed: Sequence[str] = BUILT)
     for number in range(count):
         of = rng.choice([PAYMENT, PAYMENT, REPORT, LOGIN])
         fold = rng.choice([kind for kind in allowed if of.numbers or KINDS[kind].reads != "number"])
-        values = list(of.numbers) + (list(of.keys) if KINDS[fold].reads == "number or key" else [])
+        kind = KINDS[fold]
+        values: list[str | None] = [*of.numbers, *(of.keys if kind.reads == "number or key" else ())]
+        if kind.reads == "number or nothing":
+            values.append(None)
         folds.append(
             Fold(
                 name=f"f{number}",
                 of=of.name,
                 by=rng.choice(BY[of.name]),
                 fold=fold,
-                value=None if KINDS[fold].reads == "nothing" else rng.choice(values),
-                window_ms=rng.choice([None, 1, 3, 10, 25, 60]),
+                value=None if kind.reads == "nothing" else rng.choice(values),
+                window_ms=rng.choice([1, 3, 10, 25] if fold == "change" else [None, 1, 3, 10, 25, 60]),
                 delay_ms=rng.choice([0, 0, 0, 1, 7, 20]),
                 current=rng.choice(["in", "out"]),
                 nth=rng.randrange(1, 6) if fold == "nth_last" else None,
+                other=rng.choice(of.numbers) if kind.other else None,
+                half_life_ms=rng.choice([1, 2, 7, 3000, 2**52]) if "half_life_ms" in kind.needs else None,
+                per_ms=rng.choice([1, 1000, 2**60]) if "per_ms" in kind.needs else None,
             )
         )
     return folds

@@ -7,18 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from feature_worlds import random_folds
+from feature_worlds import LAYOUTS, random_folds
 
-from quanheng.features.fold import BUILT, EventLayout, Fold
+from quanheng.features.fold import BUILT, Fold
 from quanheng.features.kernel.words import NULL
 from quanheng.features.kinds import STARTS
 from quanheng.testing.slow_features import Event
 
 HOUR = 3_600_000
-PAYMENT = EventLayout("payment", 1, ("customer", "terminal", "device"), ("amount", "flag"))
-REPORT = EventLayout("report", 7, ("terminal", "customer"), ("weight",))
-LOGIN = EventLayout("login", 3, ("customer",), ())
-LAYOUTS = (PAYMENT, REPORT, LOGIN)
 
 # Zone and a moment close to a change of its clocks.
 MOMENTS = [
@@ -44,6 +40,9 @@ def random_windows(rng: random.Random, folds: Sequence[Fold], zone: str, unit_ms
     for fold in folds:
         window_ms = None if fold.window_ms is None else fold.window_ms * unit_ms
         one = replace(fold, window_ms=window_ms, delay_ms=fold.delay_ms * unit_ms)
+        if fold.fold == "change":  # It compares two windows of time.
+            made.append(one)
+            continue
         if rng.random() < 0.5:
             one = replace(one, since=rng.choice(STARTS[:2] if rng.random() < 0.7 else STARTS), zone=zone)
         if rng.random() < 0.35:

@@ -28,6 +28,30 @@ def compiled(*folds, layouts=(PAY, OTHER), decide=("pay",), lateness_ms=0):
         (Fold("f", "pay", ("card",), "count", window_ms=0), "`window` is out of range; was 0 ms"),
         (Fold("f", "pay", ("card",), "count", delay_ms=-1), "`delay` is out of range; was -1 ms"),
         (Fold("f", "pay", ("card",), "count", current="maybe"), "`current` is neither in nor out; was 'maybe'"),
+        (
+            Fold("f", "pay", ("card",), "ratio", "amount"),
+            "ratio needs `other`; was none; allowed: amount. Add a second",
+        ),
+        (Fold("f", "pay", ("card",), "ratio", "amount", other="card"), "ratio cannot read `other`; was 'card'"),
+        (
+            Fold("f", "pay", ("card",), "sum", "amount", other="amount"),
+            "sum takes no `other`; was 'amount'. Remove it.",
+        ),
+        (Fold("f", "pay", ("card",), "trend", "amount"), f"trend needs `per_ms`; was none; allowed: 1 to {2**60} ms"),
+        (Fold("f", "pay", ("card",), "trend", "amount", per_ms=0), "`per_ms` is out of range; was 0 ms"),
+        (Fold("f", "pay", ("card",), "sum", "amount", per_ms=5), "sum takes no `per_ms`; was 5. Remove it."),
+        (
+            Fold("f", "pay", ("card",), "decayed_count"),
+            f"decayed_count needs `half_life_ms`; was none; allowed: 1 to {2**52}",
+        ),
+        (Fold("f", "pay", ("card",), "decayed_count", half_life_ms=2**52 + 1), "`half_life_ms` is out of range"),
+        (Fold("f", "pay", ("card",), "count", half_life_ms=1), "count takes no `half_life_ms`"),
+        (Fold("f", "pay", ("card",), "change", "amount"), "change needs a window; was all history"),
+        (
+            Fold("f", "pay", ("card",), "change", "amount", 5, last=3, gap_ms=2),
+            "change compares two windows of time; was `last`, `gap_ms`. Declare `window` alone.",
+        ),
+        (Fold("f", "pay", ("card",), "change", "card", 5), "change cannot read this field; was 'card'"),
         (Fold("f", "other", ("desk",), "count"), "no event that is decided has these key fields; was desk"),
     ],
 )
@@ -52,6 +76,8 @@ def test_all_problems_are_reported_at_once():
         assert part in text
     with pytest.raises(DeclarationError, match="the type code is out of range; was 65536"):
         compiled(layouts=(EventLayout("wide", 65536, (), ()),), decide=())
+    with pytest.raises(DeclarationError, match="a scale is out of range; was 19; allowed: 0 to 18"):
+        compiled(layouts=(EventLayout("fine", 1, (), ("x",), (19,)),), decide=())
 
 
 def test_columns_names_and_digest():

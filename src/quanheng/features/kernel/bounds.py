@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit, types
 
 from quanheng.features.kernel.arena import set_add, set_remove, set_reserve
+from quanheng.features.kernel.marks import marks_evict
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import row_at, score
 from quanheng.features.kernel.sessions import sessions_forget, sessions_open
@@ -31,6 +32,7 @@ from quanheng.features.kernel.words import (
     T_BOUNDS_N,
     T_EDGES_N,
     T_KEEP_ROWS,
+    T_MARKS_N,
     T_SETS,
     T_SETS_AT,
     T_SETS_N,
@@ -289,6 +291,8 @@ def evict(P, A, table, slot, horizon, stop):
                 sums_add(A, bound, row, sums_n)
                 A[bound] += 1
             bound += words
+        if P[table + T_MARKS_N] != 0:
+            marks_evict(P, A, table, slot, head)
         if P[table + T_BASE_ON] != 0:
             base_add(P, A, table, slot, row)
         A[slot + K_HEAD] = head + 1

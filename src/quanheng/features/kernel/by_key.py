@@ -63,6 +63,7 @@ from quanheng.features.kernel.words import (
     UNREAD_ROW,
     X_ALONE,
     X_CHUNK,
+    X_DECIDED,
     X_EVENTS_N,
     X_FLOATS,
     X_KEY,
@@ -281,6 +282,7 @@ def fold_pair(P, A, X, F, table, times, keys, numbers, rows, undo, records, pair
             return False
     X[X_STAGE] = 1
     if word & PAIR_READ != 0:
+        X[X_DECIDED] = event
         if not read_columns(P, A, X, table, slot, times[event], X[X_OWN], rows, at):
             return False
         if X[X_FLOATS] != 0:

@@ -5,8 +5,9 @@ from numba import njit
 
 from quanheng.features.kernel.words import UNKNOWN
 
-# Kinds of a fold: its zero is "nothing"; it has two raw columns that are divided; its column has the bits of a float.
-COUNTS, IS_MEAN, IS_FLOAT = 1, 2, 3
+# Kinds of a fold: its zero is "nothing"; it has two raw columns that are divided; its column has the bits of a float;
+# it has two raw columns of which the second may be null or zero.
+COUNTS, IS_MEAN, IS_FLOAT, IS_QUOTIENT = 1, 2, 3, 4
 _BLOCK = 128  # Rows that stay in the first-level cache while their columns are written.
 
 
@@ -24,6 +25,9 @@ def floats(plan, raw, out):
             elif kind == IS_FLOAT:
                 for row in range(start, stop):
                     out[row, fold] = special(raw[row, column], False, bits[row, column], empty)
+            elif kind == IS_QUOTIENT:
+                for row in range(start, stop):
+                    out[row, fold] = quotient_of(raw[row, column], raw[row, column + 1], divisor, empty)
             else:
                 for row in range(start, stop):
                     out[row, fold] = number_of(raw[row, column], kind == COUNTS, divisor, empty)
@@ -45,6 +49,18 @@ def mean_of(total, count, divisor, empty):
     if divisor != 1.0:
         number /= divisor
     return special(total, False, number / np.float64(count), empty)
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def quotient_of(over, under, divisor, empty):
+    """One raw value over another: nothing where one of them is nothing or would divide by zero. A divisor below zero
+    says to multiply instead: its power of ten is negative."""
+    if over <= UNKNOWN or under <= UNKNOWN or under == 0:
+        return np.nan if over == UNKNOWN or under == UNKNOWN else empty  # noqa: PLR1714
+    number = np.float64(over) / np.float64(under)
+    if divisor < 0.0:
+        return number * -divisor
+    return number / divisor if divisor != 1.0 else number
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)

@@ -17,8 +17,9 @@ from quanheng.features.kernel.bounds import (
 )
 from quanheng.features.kernel.by_key import events_by_key
 from quanheng.features.kernel.elsewhere import look_elsewhere
+from quanheng.features.kernel.marks import marks_export, marks_remove
 from quanheng.features.kernel.parts import SOURCE, part
-from quanheng.features.kernel.pointers import at_address, offset, pointer
+from quanheng.features.kernel.pointers import address, at_address, offset, pointer
 from quanheng.features.kernel.read import read_columns, write_empty
 from quanheng.features.kernel.ring import ring_close, row_at
 from quanheng.features.kernel.step import apply, seek
@@ -66,6 +67,7 @@ from quanheng.features.kernel.words import (
     T_BASE_AT,
     T_BASE_FIRST,
     T_BASE_ON,
+    T_MARKS_N,
     T_SETS,
     T_SETS_AT,
     T_SETS_N,
@@ -79,12 +81,15 @@ from quanheng.features.kernel.words import (
     X_BAD,
     X_CHECKED,
     X_CODE,
+    X_CODES_AT,
     X_COLUMN,
+    X_DECIDED,
     X_EVENT,
     X_EVENTS_N,
     X_KEYS,
     X_KEYS_N,
     X_NUMBERS,
+    X_NUMBERS_AT,
     X_NUMBERS_N,
     X_OP,
     X_OUT,
@@ -142,6 +147,7 @@ def events(P, A, X, codes, times, keys, numbers, mask, out, undo):
             for column in range(P[P_COLUMNS_N]):
                 out[at + column * X[X_COLUMN]] = NULL
         ops_n = P[record + E_OPS_N] if record != 0 else np.int64(0)
+        X[X_DECIDED] = event
         while op_n < ops_n:
             op = P[record + E_OPS] + op_n * O_WORDS
             table = P[op + O_TABLE]
@@ -176,6 +182,8 @@ def _undo(P, A, X, undo):
         newest = undo[step * U_WORDS + 3]
         bounds_remove(P, A, table, slot, position)
         sets_remove(P, A, table, slot, position)
+        if P[table + T_MARKS_N] != 0:
+            marks_remove(P, A, table, slot, position)
         ring_close(P, A, table, slot, position)
         A[slot + K_NEWEST] = newest
         if newest == NULL:  # The dry run made this slot.
@@ -250,6 +258,7 @@ def _export(P, A, table, slots, slots_n, out, room):
                     set_move(P, A, table, slot, set_n, 0, head)  # Only lets go, so it never needs to grow.
                     out[need], out[need + 1] = set_sums(P, A, table, slot, set_n)
                 need += 2
+        need = marks_export(P, A, table, slot, out, need, room)
     return need
 
 
@@ -263,6 +272,7 @@ def _compile(source):
         X[X_SOURCE], X[X_EVENTS_N], A[A_SIZE] = source, len(times), len(arena)
         X[X_KEYS_N], X[X_NUMBERS_N] = keys.shape[1], numbers.shape[1]
         X[X_PLACE], X[X_STEP] = C_OUT, X[X_COLUMN]
+        X[X_CODES_AT], X[X_NUMBERS_AT] = address(pointer(types)), address(pointer(numbers))
         if X[X_CHECKED] == 0:
             bad = check(pointer(times), pointer(numbers), X)
             X[X_CHECKED] = 1
@@ -298,6 +308,7 @@ def _compile(source):
         P, A = at_address(X[X_PLAN]), at_address(X[X_ARENA])
         times, numbers = offset(X, X[X_TIME], np.int64), offset(X, X[X_NUMBERS], np.int64)
         X[X_SOURCE] = source
+        X[X_CODES_AT], X[X_NUMBERS_AT] = address(offset(X, X[X_CODE], np.int32)), address(numbers)
         if X[X_CHECKED] == 0:
             X[X_EVENT], X[X_OP], X[X_STAGE], X[X_PEEK], X[X_OVERFLOWS], X[X_EVENTS_N] = 0, 0, 0, 0, 0, 1
             bad = check(times, numbers, X)

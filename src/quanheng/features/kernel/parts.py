@@ -18,7 +18,7 @@ from numba.core.ccallback import CFunc
 
 _POINTERS = {
     **dict.fromkeys(
-        ("P", "A", "X", "G", "times", "numbers", "out", "undo", "pairs", "records"), types.CPointer(types.int64)
+        ("P", "A", "B", "X", "G", "times", "numbers", "out", "undo", "pairs", "records"), types.CPointer(types.int64)
     ),
     "F": types.CPointer(types.float64),
     "keys": types.CPointer(types.uint64),

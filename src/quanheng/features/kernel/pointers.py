@@ -26,6 +26,16 @@ def at_address(typing_context, address):
 
 
 @intrinsic
+def address(typing_context, words):
+    """The address that `at_address` takes."""
+
+    def lower(context, builder, signature, arguments):
+        return builder.ptrtoint(arguments[0], ir.IntType(64))
+
+    return types.int64(words), lower
+
+
+@intrinsic
 def offset(typing_context, words, at, like):
     """Pointer to words[at], with the element type of `like` (int32, int64 or uint64)."""
     result = types.CPointer(like.dtype)

@@ -6,16 +6,20 @@ from numba import njit
 from quanheng.features.kernel.arena import set_place
 from quanheng.features.kernel.bounds import bounds_move, set_move
 from quanheng.features.kernel.edges import ages, edges_move, read_edge
+from quanheng.features.kernel.marks import marks_move
+from quanheng.features.kernel.moments import read_change, read_marks
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import read_extreme, row_at
 from quanheng.features.kernel.words import (
     C_ARG,
     C_KIND,
     C_WORDS,
+    CHANGE,
     COUNT,
     D_BLOCK,
     D_USED,
     D_WORDS,
+    DECAYED_MEAN,
     DISTINCT,
     EXTREME,
     FIRST,
@@ -39,6 +43,7 @@ from quanheng.features.kernel.words import (
     T_BOUND_WORDS,
     T_EDGES_N,
     T_LATE,
+    T_MARKS_N,
     T_SETS,
     T_SETS_AT,
     T_SETS_N,
@@ -71,7 +76,7 @@ def write_empty(P, X, table, out, at, unknown):
             kind, place = P[column + C_KIND], at + P[column + X[X_PLACE]] * X[X_STEP]
             empty = np.int64(0) if kind == COUNT or kind == DISTINCT or kind == SEEN else np.int64(NULL)  # noqa: PLR1714, SIM109
             out[place] = UNKNOWN if unknown else empty
-            if kind == MEAN:
+            if kind == MEAN or kind == CHANGE:  # noqa: PLR1714, SIM109
                 out[place + X[X_STEP]] = UNKNOWN if unknown else np.int64(0)
             elif kind == LAST_THROUGH:
                 X[P[P[column + C_ARG] + L_THROUGH] + 2] = 2 if unknown else 0
@@ -176,6 +181,8 @@ def read_columns(P, A, X, table, slot, time, own, out, at):
         edges_move(P, A, table, slot, time, own)
     if P[table + T_SETS_N] != 0 and not move_sets(P, A, table, slot):
         return False
+    if P[table + T_MARKS_N] != 0:
+        marks_move(P, A, table, slot)
     window, step, word = P[table + T_WINDOWS], X[X_STEP], X[X_PLACE]
     for _ in range(P[table + T_WINDOWS_N]):
         low_bound, high_bound = slot + P[window + W_LOW], slot + P[window + W_HIGH]
@@ -199,6 +206,11 @@ def read_columns(P, A, X, table, slot, time, own, out, at):
                     out[place + step] = X[X_PRESENT]
             elif FIRST <= kind <= RANGE:
                 out[place] = read_edge(P, A, X, table, slot, kind, argument, low, high, time)
+            elif CHANGE < kind <= DECAYED_MEAN:
+                out[place] = read_marks(P, A, X, slot, P[table + T_STRIDE], kind, argument, without, time)
+            elif kind == CHANGE:
+                stride = P[table + T_STRIDE]
+                read_change(P, A, X, slot, stride, argument, low_bound, high_bound, without, out, place)
             else:
                 out[place] = read_other(P, A, table, slot, kind, argument, low, high, without, time)
             column += C_WORDS

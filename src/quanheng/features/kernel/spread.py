@@ -9,7 +9,16 @@ order.
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.floats import COUNTS, IS_FLOAT, IS_MEAN, mean_of, number_of, special
+from quanheng.features.kernel.floats import (
+    COUNTS,
+    IS_FLOAT,
+    IS_MEAN,
+    IS_QUOTIENT,
+    mean_of,
+    number_of,
+    quotient_of,
+    special,
+)
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.pointers import offset
 from quanheng.features.kernel.read import write_empty
@@ -53,6 +62,11 @@ def row_to_floats(P, F, table, rows, at):
             numbers[at + fold_n] = mean_of(rows[raw], rows[raw + 1], divisor, empty)
         elif kind == IS_FLOAT:
             numbers[at + fold_n] = special(rows[raw], False, numbers[raw], empty)
+        elif kind == IS_QUOTIENT:
+            if rows[raw + 1] == OVERFLOW:
+                rows[at + fold_n] = OVERFLOW
+            else:
+                numbers[at + fold_n] = quotient_of(rows[raw], rows[raw + 1], divisor, empty)
         else:
             numbers[at + fold_n] = number_of(rows[raw], kind == COUNTS, divisor, empty)
 

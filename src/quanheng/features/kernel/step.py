@@ -10,6 +10,7 @@ from quanheng.features.kernel.bounds import (
     sets_insert,
     sets_reserve,
 )
+from quanheng.features.kernel.marks import marks_insert
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import ring_open, ring_reserve, row_at, trees_append, trees_rebuild
 from quanheng.features.kernel.words import (
@@ -19,6 +20,7 @@ from quanheng.features.kernel.words import (
     S_TOO_LATE,
     T_KEEP,
     T_LATE,
+    T_MARKS_N,
     T_SETS_N,
     T_STATE,
     T_STRIDE,
@@ -75,6 +77,8 @@ def insert(P, A, X, table, slot, time, keys, numbers, event):
     if not in_order:
         bounds_insert(P, A, table, slot, position)
         sets_insert(P, A, table, slot, position)
+        if P[table + T_MARKS_N] != 0:
+            marks_insert(P, A, table, slot, position)
     X[X_OWN] = position
     return True
 

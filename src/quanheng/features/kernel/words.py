@@ -29,7 +29,8 @@ P_WIDTH_MAX = 8  # Most columns of a table.
 P_RUN_WORDS = 9  # Words of the scratch of a run.
 P_RECORD_MAX = 10  # Most words of a record.
 P_ORDERED = 11  # 1: some fold reads a table under another key than it is put in by: only in log order.
-P_HEADER = 12
+P_DECAY = 12  # Offset of three tables of powers of two; 0: no fold decays.
+P_HEADER = 13
 
 # Type record: what one event type does.
 # E_BY_TABLE: offset of a list, per table the operation of this type or 0.
@@ -75,7 +76,9 @@ T_KEEP_ROWS = 30  # Rows that a ring keeps beyond those it keeps for their time.
 T_BASE_FIRST = 31  # Offset in a slot of the first row ever let go; 0: none is kept.
 T_AGES_N = 32
 T_AGES = 33  # Offset of the folds with a largest age (J_...).
-T_WORDS = 34
+T_MARKS_N = 34
+T_MARKS = 35  # Offset of marks: sums of more than values, at some boundaries.
+T_WORDS = 36
 
 # Window: a span between two boundaries, and the columns read over it. Boundaries by their offset in a slot; low 0 = all
 # history. W_WITHOUT: the event being decided is left out.
@@ -95,6 +98,8 @@ Q_WORDS = 10
 # Fold with a largest age: boundaries as of a window, ms, its columns (in a vector, within the table) and their number,
 # and where in the control words its whole key goes (0: nowhere).
 J_LOW, J_HIGH, J_WITHOUT, J_AGE, J_OUT, J_PLACE, J_PARTS, J_THROUGH, J_WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+# The difference of a window to the one before it; then those that read marks, up to DECAYED_MEAN.
+CHANGE, VARIANCE, STDDEV, SKEW, ZSCORE, TREND, DECAYED, DECAYED_MEAN = 20, 21, 22, 23, 24, 25, 26, 27
 
 # Arena header.
 A_USED = 0
@@ -131,9 +136,12 @@ X_PLACE, X_STEP = 18, 19  # Which word of a column operation says where it is wr
 X_FLOATS = 32  # 1: a large group is written as floats.
 # Of a large group: room of the scratch in events; pairs to be done one by one; words of a row in key order.
 X_SIZE, X_ALONE, X_WIDTH = 33, 34, 37
-X_WORDS = 40
+# Addresses of the type codes and numbers of the call, and the event that is read: for folds that look at its own value.
+X_CODES_AT, X_NUMBERS_AT, X_DECIDED = 44, 45, 46
+X_WORDS = 48
 # Behind the control words, per event looked ahead at and operation: hash, first and second half of the key, slot.
 Y_HASH, Y_KEY_1, Y_KEY_2, Y_SLOT, Y_WORDS = 0, 1, 2, 3, 4
+LIMBS = 64  # Words behind them that answers are combined in.
 READ_NONE, READ_ALL, READ_MASK = 0, 1, 2
 DONE, GROW, BAD_TIME, BAD_NUMBER = 0, 1, 2, 3
 U_WORDS = 5  # Undo row: table, slot, position, newest before, whether the slot is new.
@@ -157,3 +165,17 @@ LARGE = 4096  # Events from which a group is large.
 AHEAD = 32  # Events whose slots are remembered between looking ahead and being handled; a power of two.
 BRANCH = 16  # Children of a node of the block summaries.
 RING_FIRST = 4  # Rows of a new ring.
+
+# Mark: offsets in a slot of its boundary and of itself, its accumulators, its words. In a slot: pointer, accumulators.
+N_BOUND, N_AT, N_ACCUMULATORS_N, N_ACCUMULATORS, N_SIZE, N_WORDS = 0, 1, 2, 3, 4, 5
+# Accumulator: kind, place of its value in a row (-1: none), offset in a slot, what of its kind it holds, half-life.
+H_KIND, H_PLACE, H_AT, H_LEVEL, H_HALF_LIFE, H_WORDS = 0, 1, 2, 3, 4, 5
+H_POWERS, H_TREND, H_DECAY = 0, 1, 2
+H_SUMS, H_ONES = 1, 2  # Levels of a decay: weights times values, weights alone.
+# What a column that reads marks needs: offsets in a slot of its accumulators, and of a low one that stands further back
+# or not (0: none) with the pointers of both marks; the accumulator (for what is common); 10^decimals of the answer;
+# then what the kind needs: ms behind the moment, unit of time, list of event types.
+Z_HIGH, Z_LOW, Z_NEAR, Z_LOW_AT, Z_NEAR_AT, Z_ACCUMULATOR, Z_UNIT, Z_MORE, Z_WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+# Of an event type with a field whose own value is asked for: its code (-1: end of the list), which number of it, and
+# factors that bring the own value and the others to one scale.
+V_CODE, V_NUMBER, V_OWN, V_OTHERS, V_WORDS = 0, 1, 2, 3, 4
