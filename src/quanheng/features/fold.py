@@ -8,10 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from quanheng.features.kinds import KINDS
+from quanheng.features.structure_checks import check_structures
 from quanheng.kernel.errors import Problem
 
 WINDOW_MAX_MS = 2**60
-BUILT = ("count", "sum", "mean", "min", "max", "distinct", "last", "time_since")
+BUILT = (
+    "count", "sum", "mean", "min", "max", "distinct", "last", "time_since", "streak", "top", "top_share", "entropy",
+    "percentile", "distance", "speed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,7 @@ def _check(layouts: Mapping[str, EventLayout], fold: Fold) -> list[tuple[str, st
             found.append(("no such key field", repr(key), ", ".join(layout.keys), "Fold by a key field of the event."))
     if len(set(fold.by)) != len(fold.by):
         found.append(("a key field is named twice in `by`", ", ".join(fold.by), "", "Name it once."))
-    return found + _check_value(layout, fold)
+    return found + _check_value(layout, fold) + check_structures(layout, fold)
 
 
 def _check_value(layout: EventLayout, fold: Fold) -> list[tuple[str, str, str, str]]:

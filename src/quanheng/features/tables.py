@@ -11,8 +11,18 @@ import numpy as np
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
 from quanheng.features.kinds import KINDS
+from quanheng.features.structures import (
+    PLACES,
+    ROWS_OF_PLACES,
+    Structure,
+    column_of,
+    encoded,
+    structures_of,
+    words_of,
+)
 
 Words = np.ndarray
+_TREES = {"max": w.MAXIMUM, "min": w.MINIMUM, "streak": w.BREAKS}
 _PLAIN = {"count", "sum", "mean"}  # Folds that need the boundaries of a window and nothing between them.
 
 
@@ -35,7 +45,8 @@ class Table:
     values: list[str] = field(default_factory=list)  # Summed number fields first.
     summed: int = 0
     trees: list[tuple[str, int]] = field(default_factory=list)
-    sets: list[tuple[int, int, str]] = field(default_factory=list)  # Low bound (-1: all history), high bound, field.
+    sets: dict[Structure, int] = field(default_factory=dict)  # Each with its kind.
+    keep_rows: int = 0
     base: bool = False
 
 
@@ -50,10 +61,12 @@ def collect(folds: Sequence[Fold]) -> list[Table]:
         table.bounds = sorted({edge for fold in own for edge in _edges(fold)})
         summed = _unique(fold.value for fold in own if fold.fold in {"sum", "mean"})
         table.summed = len(summed)
-        table.values = _unique([*summed, *(fold.value for fold in own)])
-        table.trees = _unique((fold.value, int(fold.fold == "min")) for fold in own if fold.fold in {"min", "max"})
+        table.values = _unique([*summed, *(name for fold in own for name in (fold.value, fold.other))])
+        table.trees = _unique((fold.value, _TREES[fold.fold]) for fold in own if fold.fold in _TREES)
         table.base = any(fold.window_ms is None for fold in own)
-        table.sets = _unique((*span(table, fold), fold.value) for fold in own if fold.fold == "distinct")
+        table.sets = structures_of((fold, span(table, fold)) for fold in own)
+        if any(fold.fold in PLACES and fold.window_ms is None for fold in own):
+            table.keep_rows = ROWS_OF_PLACES
     return list(tables.values())
 
 
@@ -136,7 +149,7 @@ class Encoder:
         keys = self.layouts[table.of].keys
         bound_words = 1 + 2 * table.summed
         sets_at = w.K_BOUNDS + len(table.bounds) * bound_words
-        base_at = sets_at + w.D_WORDS * len(table.sets)
+        base_at = sets_at + sum(words_of(kind) for kind in table.sets.values())
         base_words = 1 + len(sources) + len(table.trees) if table.base else 0
         windows = self._windows(table, places, bound_words)
         record = [0] * w.T_WORDS
@@ -148,9 +161,8 @@ class Encoder:
         record[w.T_TREES_N] = len(table.trees)
         record[w.T_TREES] = self.put([item for value, flip in table.trees for item in (places[value], flip)])
         record[w.T_SETS_N] = len(table.sets)
-        record[w.T_SETS] = self.put(
-            [item for low, high, value in table.sets for item in (low, high, places[value], 2 if value in keys else 1)]
-        )
+        record[w.T_SETS] = self.put(encoded(table.sets, sets_at, places, keys, self.put))
+        record[w.T_KEEP_ROWS] = table.keep_rows
         record[w.T_WINDOWS_N] = len(windows)
         record[w.T_WINDOWS] = self.put([item for window in windows for item in window])
         record[w.T_BASE_ON] = int(table.base)
@@ -164,7 +176,7 @@ class Encoder:
         record[w.T_FIRSTS] = self.put([outs.index(self._first(number)) for number in table.folds])
         record[w.T_VALUES_N], record[w.T_VALUES] = len(sources), self.put(sources)
         record[w.T_STATE] = self.state_words
-        record[w.T_SETS_AT], record[w.T_BASE_AT], record[w.T_BOUND_WORDS] = sets_at, base_at, bound_words
+        record[w.T_BASE_AT], record[w.T_BOUND_WORDS] = base_at, bound_words
         self.state_words += w.S_WORDS
         return self.put(record)
 
@@ -191,14 +203,18 @@ class Encoder:
         """Column operation of one fold: kind, column (a mean writes the next one too), argument."""
         fold, value, first = self.folds[number], self.folds[number].value or "", self._first(number)
         kind, argument = w.COUNT if fold.fold == "count" else w.SINCE, 0
-        if fold.fold in {"sum", "mean"}:
+        read = column_of(fold, edges, table.sets, places, self.layouts[table.of], self.put)
+        if read is not None:
+            kind, argument = read
+        elif fold.fold in {"sum", "mean"}:
             kind, argument = w.SUM if fold.fold == "sum" else w.MEAN, 1 + 2 * table.values.index(value)
-        elif fold.fold in {"min", "max"}:
-            kind, argument = w.EXTREME, table.trees.index((value, int(fold.fold == "min")))
+        elif fold.fold in _TREES:
+            kind = w.STREAK if fold.fold == "streak" else w.EXTREME
+            argument = table.trees.index((value, _TREES[fold.fold]))
         elif fold.fold == "last":
             kind, argument = w.LAST_KEY if value in self.layouts[table.of].keys else w.LAST, places[value]
         elif fold.fold == "distinct":
-            kind, argument = w.DISTINCT, table.sets.index((*edges, value))
+            kind, argument = w.DISTINCT, [*table.sets].index(Structure(*edges, value, 0))
         return [kind, first, argument, self._outs(table).index(first), number, table.folds.index(number)]
 
     def _first(self, number: int) -> int:

@@ -8,7 +8,8 @@ It states the law in the fewest lines:
 * A vector at time t holds the events with the same key and t-delay-window < time <= t-delay that were applied until
   then; with current = "out" not the event being decided, but others of the same time.
 * A moment more than `lateness_ms` behind the newest event of its key is UNKNOWN.
-* Null values are passed over by sum, mean, min, max and distinct. `last` takes the last event by (time, arrival).
+* Null values are passed over by all folds over values but three: `last` takes the last event by (time, arrival), null
+  ends a streak, and a place with a null has no distance.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import numpy as np
 
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel.words import NULL, NUMBER_MAX, NUMBER_MIN, UNKNOWN
+from quanheng.features.kinds import KINDS
+from quanheng.testing.slow_structures import places_answer, streak, values_answer
 
 Key = tuple[int, int]
 
@@ -43,6 +46,7 @@ class Kept(NamedTuple):
     time_ms: int
     arrival: int
     value: int | Key | None
+    other: int | None = None
 
 
 class SlowFeatures:
@@ -99,13 +103,17 @@ class SlowFeatures:
         elif fold.value is not None:
             pair = event.keys[layout.keys.index(fold.value)]
             value = None if pair == (0, 0) else pair
-        self.kept[number].setdefault(key, []).append(Kept(event.time_ms, self.arrived, value))
+        other: int | None = None
+        if fold.other is not None:
+            field = event.numbers[layout.numbers.index(fold.other)]
+            other = None if field == NULL else field
+        self.kept[number].setdefault(key, []).append(Kept(event.time_ms, self.arrived, value, other))
 
     def _read(self, layout: EventLayout, fold: Fold, number: int, event: Event) -> list[int]:
         key = self._key(layout, fold, event)
         events = [] if key is None else self.kept[number].get(key, [])
         newest = None if key is None else self.newest[number].get(key)
-        parts = 2 if fold.fold == "mean" else 1
+        parts = len(KINDS[fold.fold].parts)
         if newest is not None and event.time_ms < newest - self.lateness_ms:
             return [UNKNOWN] * parts
         last = event.time_ms - fold.delay_ms
@@ -115,6 +123,10 @@ class SlowFeatures:
             for one in (one._replace(value=None) if fold.fold == "count" else one for one in events)
             if first < one.time_ms <= last and not (fold.current == "out" and one.arrival == self.arrived)
         )
+        if fold.fold in {"distance", "speed"}:
+            of = next(one for one in self.layouts.values() if one.name == fold.of)
+            rows = [(one.time_ms, one.value if isinstance(one.value, int) else None, one.other) for one in window]
+            return places_answer(fold, rows, (of.scale(fold.value or ""), of.scale(fold.other or "")))
         return _aggregate(fold, window, event.time_ms)
 
 
@@ -125,9 +137,11 @@ def _aggregate(fold: Fold, window: list[Kept], time_ms: int) -> list[int]:
         return [time_ms - window[-1].time_ms if window else NULL]
     if fold.fold == "last":
         return [_number(window[-1].value) if window else NULL]
+    if fold.fold == "streak":
+        return [streak([one.value for one in window])]
     values = [one.value for one in window if one.value is not None]
-    if fold.fold == "distinct":
-        return [len(set(values))]
+    if fold.fold in {"distinct", "top", "top_share", "entropy", "percentile"}:
+        return values_answer(fold, values)
     numbers = [value for value in values if isinstance(value, int)]
     if fold.fold in {"sum", "mean"}:
         total = sum(numbers) if numbers else NULL

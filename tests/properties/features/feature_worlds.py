@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
 
 from quanheng.features.fold import BUILT, EventLayout, Fold
 from quanheng.features.kernel.words import NULL
+from quanheng.features.kinds import KINDS
 from quanheng.testing.slow_features import Event
 
 PAYMENT = EventLayout("payment", 1, ("customer", "terminal", "device"), ("amount", "flag"))
@@ -23,24 +26,37 @@ BY = {
 PLAIN = ("count", "sum", "mean")  # Tables of these alone are folded in runs.
 
 
+def settings(rng: random.Random, fold: str, window_ms: int | None) -> dict[str, Any]:
+    """Settings of some kinds."""
+    if fold == "percentile":
+        quantile = rng.choice(["0.5", "0.9", "1", "0.000001", "0.25"])
+        return {"quantile": Decimal(quantile), "accuracy": rng.choice([None, Decimal("0.2"), Decimal("0.05")])}
+    if fold == "distinct" and window_ms is None:
+        return {"exact_max": rng.choice([None, 1, 2, 3, 5, 9])}
+    return {}
+
+
 def random_folds(rng: random.Random, count: int, allowed: Sequence[str] = BUILT) -> list[Fold]:
     """Folds of the allowed kinds over the three event types."""
     folds = []
     for number in range(count):
         of = rng.choice([PAYMENT, PAYMENT, REPORT, LOGIN])
-        kinds = BUILT if of.numbers else ("count", "time_since", "distinct", "last")
-        fold = rng.choice([kind for kind in kinds if kind in allowed])
-        values = list(of.numbers) + (list(of.keys) if fold in {"distinct", "last"} else [])
+        kinds = [kind for kind in allowed if of.numbers or (KINDS[kind].reads != "number" and not KINDS[kind].other)]
+        fold = rng.choice(kinds)
+        values = list(of.numbers) + (list(of.keys) if KINDS[fold].reads == "number or key" else [])
+        window_ms = rng.choice([None, 1, 3, 10, 25, 60])
         folds.append(
             Fold(
                 name=f"f{number}",
                 of=of.name,
                 by=rng.choice(BY[of.name]),
                 fold=fold,
-                value=None if fold in {"count", "time_since"} else rng.choice(values),
-                window_ms=rng.choice([None, 1, 3, 10, 25, 60]),
+                value=None if KINDS[fold].reads == "nothing" else rng.choice(values),
+                window_ms=window_ms,
                 delay_ms=rng.choice([0, 0, 0, 1, 7, 20]),
                 current=rng.choice(["in", "out"]),
+                other=rng.choice(of.numbers) if KINDS[fold].other else None,
+                **settings(rng, fold, window_ms),
             )
         )
     return folds
