@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal
@@ -15,7 +16,7 @@ from fractions import Fraction
 from functools import cache
 
 from quanheng.features.fold import Fold
-from quanheng.features.kernel.words import NULL
+from quanheng.features.kernel.words import NULL, NUMBER_MAX
 
 Value = int | tuple[int, int]
 Place = tuple[int, int | None, int | None]  # Time in ms, latitude, longitude.
@@ -87,15 +88,21 @@ def log2_of(count: int) -> int:
 
 
 def in_bucket(value: int, accuracy: Fraction) -> int:
-    """The answer that stands for a value: buckets are built one behind the other until one holds it."""
-    if value < 0:
-        return -in_bucket(-value, accuracy)
-    edge, answer, last = 0, 0, 0
-    while value > last:
-        edge = last + 1
-        answer = math.floor(edge * (1 + accuracy))
-        last = math.floor(answer / (1 - accuracy))
-    return min(answer, 2**63 - 2)
+    """The answer that stands for a value."""
+    lasts, answers = _buckets(accuracy)
+    answer = answers[bisect_left(lasts, abs(value))]
+    return answer if value >= 0 else -answer
+
+
+@cache
+def _buckets(accuracy: Fraction) -> tuple[list[int], list[int]]:
+    """Last member and answer of each bucket from that of 0 on, built one behind the other."""
+    lasts, answers = [0], [0]
+    while lasts[-1] < NUMBER_MAX:
+        answer = math.floor((lasts[-1] + 1) * (1 + accuracy))
+        answers.append(min(answer, NUMBER_MAX))
+        lasts.append(math.floor(answer / (1 - accuracy)))
+    return lasts, answers
 
 
 def estimated(distinct: Iterable[Value]) -> int:
