@@ -67,7 +67,10 @@ def words_of(kind: int) -> int:
 
 
 def encoded(
-    kinds: Mapping[Structure, int], at: int, places: Mapping[str, int], keys: Sequence[str],
+    kinds: Mapping[Structure, int],
+    at: int,
+    places: Mapping[str, int],
+    keys: Sequence[str],
     put: Callable[[Sequence[int]], int],
 ) -> list[int]:
     """The structures of a table as words (M_...).
@@ -79,7 +82,7 @@ def encoded(
     places : word of each value in a row
     keys : values that are keys
     put : appends words to the plan and gives their offset
-    """  # fmt: skip
+    """
     words: list[int] = []
     for structure, kind in kinds.items():
         argument = 0
@@ -96,10 +99,14 @@ def encoded(
 
 
 def column_of(
-    fold: Fold, edges: tuple[int, int], kinds: Mapping[Structure, int], places: Mapping[str, int], layout: EventLayout,
+    fold: Fold,
+    edges: tuple[int, int],
+    kinds: Mapping[Structure, int],
+    places: Mapping[str, int],
+    layout: EventLayout,
     put: Callable[[Sequence[int]], int],
 ) -> tuple[int, int] | None:
-    """(C_KIND, C_ARG) of a fold that `read_structure` reads; None for all others."""  # fmt: skip
+    """(C_KIND, C_ARG) of a fold that `read_structure` reads; None for all others."""
     if fold.fold in PLACES:
         latitude, longitude = fold.value or "", fold.other or ""
         units = [10 ** layout.scale(latitude), 10 ** layout.scale(longitude)]

@@ -110,5 +110,3 @@ def percentile_of(P, A, meta, counted, millionths, own, value):
         place += step
     bucket, answers = A[place], at + B_EDGES + P[at + B_COUNT] + 1
     return P[answers + bucket] if bucket >= 0 else -P[answers - bucket]
-
-
