@@ -81,7 +81,7 @@ def encoded(
     at : where they begin in a slot; they lie one behind the other
     places : word of each value in a row
     keys : values that are keys
-    put : appends words to the plan and gives their offset
+    put : gives the offset of words in the plan
     """
     words: list[int] = []
     for structure, kind in kinds.items():

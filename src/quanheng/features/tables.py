@@ -102,12 +102,20 @@ class Encoder:
         self.columns = columns_of(folds)
         self.words: list[int] = [0] * w.P_HEADER
         self.state_words = w.A_TABLES
+        self._shared: dict[tuple[int, ...], int] = {}
 
     def put(self, items: Sequence[int]) -> int:
         """Append words; their offset."""
         offset = len(self.words)
         self.words += [int(item) for item in items]
         return offset
+
+    def shared(self, items: Sequence[int]) -> int:
+        """Offset of words that are read only and may serve many: appended once."""
+        words = tuple(items)
+        if words not in self._shared:
+            self._shared[words] = self.put(words)
+        return self._shared[words]
 
     def encode(self, tables: Sequence[Table], decide: Sequence[str], lateness_ms: int) -> Words:
         """The plan as one array."""
@@ -161,7 +169,7 @@ class Encoder:
         record[w.T_TREES_N] = len(table.trees)
         record[w.T_TREES] = self.put([item for value, flip in table.trees for item in (places[value], flip)])
         record[w.T_SETS_N] = len(table.sets)
-        record[w.T_SETS] = self.put(encoded(table.sets, sets_at, places, keys, self.put))
+        record[w.T_SETS] = self.put(encoded(table.sets, sets_at, places, keys, self.shared))
         record[w.T_KEEP_ROWS] = table.keep_rows
         record[w.T_WINDOWS_N] = len(windows)
         record[w.T_WINDOWS] = self.put([item for window in windows for item in window])
@@ -203,7 +211,7 @@ class Encoder:
         """Column operation of one fold: kind, column (a mean writes the next one too), argument."""
         fold, value, first = self.folds[number], self.folds[number].value or "", self._first(number)
         kind, argument = w.COUNT if fold.fold == "count" else w.SINCE, 0
-        read = column_of(fold, edges, table.sets, places, self.layouts[table.of], self.put)
+        read = column_of(fold, edges, table.sets, places, self.layouts[table.of], self.shared)
         if read is not None:
             kind, argument = read
         elif fold.fold in {"sum", "mean"}:

@@ -114,6 +114,18 @@ def test_structures_equal_twin(seed):
     assert single.digest() == grouped.digest(), f"seed={seed}"
 
 
+def test_large_groups_of_floats_are_the_raw_columns_of_single_events():
+    rng = random.Random(17)
+    folds = [random_fold(rng, number) for number in range(40)]
+    plan = Plan.compile([PAY, ASK], folds, ["pay", "ask"], 20)
+    arrays = as_arrays(random_stream(rng, w.LARGE + 300, 20), 2, 3)
+    single, large = FeatureState(plan), FeatureState(plan)
+    raw = np.concatenate([single.run(*(part[row : row + 1] for part in arrays)) for row in range(len(arrays[0]))])
+    assert np.array_equal(large.run_floats(*arrays), plan.floats(raw), equal_nan=True)
+    assert large.digest() == single.digest()
+    assert {fold.fold for fold in folds} == {*NUMBERS, *BOTH, "distance", "speed"}
+
+
 def test_long_windows_hold_the_same_as_the_twin():
     """Counts beyond the table of logarithms, streaks over many levels of the tree, rings that wrap."""
     rng = random.Random(5)

@@ -122,3 +122,8 @@ def test_folds_over_the_same_values_share_a_structure():
     folds = [Fold(kind, "pay", ("card",), kind, "amount", 1000) for kind in kinds]
     quarters = [replace(percentile(one), name=f"q{one}", window_ms=1000) for one in ("0.25", "0.75")]
     assert len(compiled(*folds, *quarters).tables[0].sets) == 2
+
+
+def test_tables_of_a_plan_are_written_once():
+    windows = [replace(percentile("0.5"), name=f"q{days}", window_ms=days) for days in range(1, 31)]
+    assert len(compiled(*windows).words) < len(compiled(windows[0]).words) + 1000
