@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Context, Decimal
 from functools import lru_cache
 
-from quanheng.features.kernel.words import LOGARITHMS, NUMBER_MAX
+from quanheng.features.kernel.words import LOGARITHMS, NUMBER_MAX, NUMBER_MIN
 
 _DIGITS = Context(prec=40)
 
@@ -29,7 +29,7 @@ def buckets(accuracy: Decimal) -> tuple[tuple[int, ...], tuple[int, ...]]:
     while edge <= NUMBER_MAX:
         answer = edge + edge * part // whole
         edges.append(edge)
-        answers.append(min(answer, NUMBER_MAX))
+        answers.append(min(answer, -NUMBER_MIN))  # So that it is a number with either sign.
         edge = answer * whole // (whole - part) + 1
     return tuple(edges), tuple(answers)
 

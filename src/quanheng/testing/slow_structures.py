@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import cache
 
 from quanheng.features.fold import Fold
-from quanheng.features.kernel.words import NULL, NUMBER_MAX
+from quanheng.features.kernel.words import NULL, NUMBER_MAX, NUMBER_MIN
 
 Value = int | tuple[int, int]
 Place = tuple[int, int | None, int | None]  # Time in ms, latitude, longitude.
@@ -100,7 +100,7 @@ def _buckets(accuracy: Fraction) -> tuple[list[int], list[int]]:
     lasts, answers = [0], [0]
     while lasts[-1] < NUMBER_MAX:
         answer = math.floor((lasts[-1] + 1) * (1 + accuracy))
-        answers.append(min(answer, NUMBER_MAX))
+        answers.append(min(answer, -NUMBER_MIN))
         lasts.append(math.floor(answer / (1 - accuracy)))
     return lasts, answers
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from quanheng.features.fold import EventLayout, Fold
-from quanheng.features.kernel.words import NULL
+from quanheng.features.kernel.words import NULL, NUMBER_MIN
 from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureState
 from quanheng.testing.slow_features import Event, as_arrays
@@ -127,3 +127,12 @@ def test_top_of_a_key_is_the_smallest_of_equals_as_unsigned():
     events = [Event(1, time, ((1, 1), shop), (0, 0, 0)) for time, shop in enumerate(shops)]
     raw = FeatureState(plan).run(*as_arrays(events, 2, 3))
     assert raw[:, 0].tolist() == [(2**63 + 5) >> 11, 2**52, 2**51, 2**51]
+
+
+def test_a_percentile_of_the_smallest_numbers_is_a_number():
+    """The answer of the outermost bucket was the mark of a sum that does not fit."""
+    fold = Fold("half", "pay", ("card",), "percentile", "amount", quantile=Decimal("0.5"))
+    plan = Plan.compile([PAY], [fold], ["pay"], 0)
+    events = [Event(1, time, ((1, 1), (1, 1)), (NUMBER_MIN, 0, 0)) for time in range(3)]
+    raw = FeatureState(plan).run(*as_arrays(events, 2, 3))
+    assert raw[:, 0].tolist() == [NUMBER_MIN] * 3
