@@ -12,8 +12,9 @@ together below 2^-31. Each c weighs c/n in the sum, so |error of H| < 2 * 2^-31 
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
+from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.words import D_SUM, D_SUM_HIGH, D_TOTAL, LOGARITHMS, M_ARGUMENT
 
 _PER_LN2 = 24204406  # 2^24 / ln 2, rounded.
@@ -51,7 +52,7 @@ def term_change(P, at, before, after):
     return after * log2_fixed(P, at, after) - before * log2_fixed(P, at, before)
 
 
-@njit(nogil=True, error_model="numpy")
+@part(types.void)
 def entropy_change(P, A, meta, counted, before, after):
     """A count has changed."""
     change = term_change(P, P[meta + M_ARGUMENT], before, after)

@@ -16,7 +16,9 @@ as IEEE 754 says, in one order: the same bits on every machine, which the functi
 import math
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+
+from quanheng.features.kernel.parts import part
 
 RADIUS_M = 6_371_008.8
 _RADIANS = math.pi / 180
@@ -37,7 +39,7 @@ def series(coefficients, x):
     return total
 
 
-@njit(nogil=True, error_model="numpy")
+@part(types.float64)
 def sine(degrees):
     """|sin| of an angle from -180 to 180 degrees."""
     degrees = abs(degrees)

@@ -67,7 +67,7 @@ def read_places(P, A, table, slot, kind, argument, low, high, out, place):
 def read_values(P, A, meta, counted, kind, argument, own, first, second, out, place, step):
     """The columns of a fold over values; `own`: without one row of the value (first, second)."""
     if kind == ESTIMATE:
-        out[place] = bounded_read(P, A, meta, counted, own, first, second)
+        out[place] = bounded_read(P, A, meta, counted, np.int64(own), first, second)
         return
     width, total = P[meta + M_VALUE_WORDS] + 1, A[counted + D_TOTAL] - np.int64(own)
     out[place] = NULL
@@ -76,7 +76,7 @@ def read_values(P, A, meta, counted, kind, argument, own, first, second, out, pl
     if total <= 0:
         return
     if kind == PERCENTILE:
-        out[place] = percentile_of(P, A, meta, counted, P[argument + 1], own, first)
+        out[place] = percentile_of(P, A, meta, counted, P[argument + 1], np.int64(own), first)
         return
     entry, block = np.int64(-1), A[counted + D_BLOCK]
     if own:

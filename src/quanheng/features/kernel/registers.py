@@ -13,7 +13,7 @@ have been let go, the hash of values is never asked again and is given up.
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from quanheng.features.kernel.arena import (
     clear,
@@ -27,6 +27,7 @@ from quanheng.features.kernel.arena import (
     set_reserve,
     take,
 )
+from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.words import (
     A_FREE_REGISTERS,
     D_BLOCK,
@@ -98,7 +99,7 @@ def rank_without(A, counted, code):
     return code & 63
 
 
-@njit(nogil=True, error_model="numpy")
+@part(types.void)
 def code_add(A, counted, code):
     """A row with this code comes in; room is there."""
     registers = A[counted + D_REGISTERS]
@@ -107,7 +108,7 @@ def code_add(A, counted, code):
         show(A, registers, code >> 6, code & 63)
 
 
-@njit(nogil=True, error_model="numpy")
+@part(types.void)
 def code_remove(A, counted, code):
     """A row with this code goes."""
     last = A[set_place(A, counted + D_CODES, 2, code, code) + 1] == 1
@@ -116,21 +117,17 @@ def code_remove(A, counted, code):
         show(A, A[counted + D_REGISTERS], code >> 6, rank_without(A, counted, code))
 
 
-@njit(nogil=True, error_model="numpy")
-def bounded_reserve(P, A, meta, counted):
-    """Room for one more value; registers where the hash may come to hold too many. False if the arena must grow."""
-    width, most = P[meta + M_VALUE_WORDS] + 1, P[meta + M_ARGUMENT]
-    if A[counted + D_GONE] <= most:
-        if not set_reserve(A, counted, width, 0):
-            return False
-        if A[counted + D_USED] < most and A[counted + D_REGISTERS] == 0:
-            return True
-        if A[counted + D_CODES + D_ENTRIES] == 0 and not registers_make(A, counted, width):
-            return False
-    return set_reserve(A, counted + D_CODES, 2, 0) != 0
+@part(types.void)
+def gone_add(A, registers, code):
+    """A value has been let go."""
+    number, rank = code >> 6, code & 63
+    if rank > register(A, registers + R_GONE, number):
+        set_register(A, registers + R_GONE, number, rank)
+    if rank > register(A, registers + R_SEEN, number):
+        show(A, registers, number, rank)
 
 
-@njit(nogil=True, error_model="numpy")
+@part()
 def registers_make(A, counted, width):
     """Make the registers from the hash of values; False if the arena must grow."""
     if A[counted + D_REGISTERS] == 0:
@@ -163,17 +160,21 @@ def registers_make(A, counted, width):
     return True
 
 
-@njit(nogil=True, error_model="numpy")
-def gone_add(A, registers, code):
-    """A value has been let go."""
-    number, rank = code >> 6, code & 63
-    if rank > register(A, registers + R_GONE, number):
-        set_register(A, registers + R_GONE, number, rank)
-    if rank > register(A, registers + R_SEEN, number):
-        show(A, registers, number, rank)
+@part()
+def bounded_reserve(P, A, meta, counted):
+    """Room for one more value; registers where the hash may come to hold too many. False if the arena must grow."""
+    width, most = P[meta + M_VALUE_WORDS] + 1, P[meta + M_ARGUMENT]
+    if A[counted + D_GONE] <= most:
+        if not set_reserve(A, counted, width, 0):
+            return False
+        if A[counted + D_USED] < most and A[counted + D_REGISTERS] == 0:
+            return True
+        if A[counted + D_CODES + D_ENTRIES] == 0 and not registers_make(A, counted, width):
+            return False
+    return set_reserve(A, counted + D_CODES, 2, 0) != 0
 
 
-@njit(nogil=True, error_model="numpy")
+@part(types.void)
 def bounded_count(P, A, meta, counted, first, second, adds):
     """A row comes in (room is there) or goes."""
     width = P[meta + M_VALUE_WORDS] + 1
@@ -183,13 +184,14 @@ def bounded_count(P, A, meta, counted, first, second, adds):
         else:
             set_remove(A, counted, width, first, second)
     if A[counted + D_CODES + D_ENTRIES] != 0:
+        code = code_of(first, second, width)
         if adds:
-            code_add(A, counted, code_of(first, second, width))
+            code_add(A, counted, code)
         else:
-            code_remove(A, counted, code_of(first, second, width))
+            code_remove(A, counted, code)
 
 
-@njit(nogil=True, error_model="numpy")
+@part(types.void)
 def bounded_let_go(P, A, meta, counted, first, second):
     """A row that is counted is let go: it can no longer be taken out."""
     width, most = P[meta + M_VALUE_WORDS] + 1, P[meta + M_ARGUMENT]
@@ -205,38 +207,6 @@ def bounded_let_go(P, A, meta, counted, first, second):
     if A[counted + D_GONE] > most and A[counted + D_BLOCK] != 0:
         give(A, A[counted + D_BLOCK], free_sets(width) + log2(A[counted + D_ENTRIES]))
         A[counted + D_BLOCK], A[counted + D_ENTRIES], A[counted + D_USED] = 0, 0, 0
-
-
-@njit(nogil=True, error_model="numpy")
-def bounded_read(P, A, meta, counted, own, first, second):
-    """How many distinct values; `own`: without a row of this value."""
-    width, most, used = P[meta + M_VALUE_WORDS] + 1, P[meta + M_ARGUMENT], A[counted + D_USED]
-    if A[counted + D_GONE] <= most:
-        if own and A[set_place(A, counted, width, first, second) + width - 1] == 1:
-            used -= 1
-        if used <= most:
-            return used
-    registers = A[counted + D_REGISTERS]
-    code = code_of(first, second, width)
-    if not own or A[set_place(A, counted + D_CODES, 2, code, code) + 1] != 1:
-        return estimate(A, registers + R_HISTOGRAM)
-    seen, without = register(A, registers + R_SEEN, code >> 6), rank_without(A, counted, code)
-    show(A, registers, code >> 6, without)
-    answer = estimate(A, registers + R_HISTOGRAM)
-    show(A, registers, code >> 6, seen)
-    return answer
-
-
-@njit(nogil=True, error_model="numpy")
-def estimate(A, histogram):
-    """Number of distinct values, rounded, from how many registers show each rank. Square roots and the four basic
-    operations alone, each rounded as IEEE 754 says: the same bits everywhere."""
-    size = np.float64(REGISTERS)
-    total = size * tau(1.0 - np.float64(A[histogram + RANK_MAX]) / size)
-    for rank in range(RANK_MAX - 1, 0, -1):
-        total = 0.5 * (total + np.float64(A[histogram + rank]))
-    total += size * sigma(np.float64(A[histogram]) / size)
-    return np.int64(_ALPHA * size * size / total + 0.5)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -263,3 +233,36 @@ def tau(x):
         before = total
         total -= (1.0 - x) * (1.0 - x) * weight
     return total / 3.0
+
+
+@njit(nogil=True, error_model="numpy")
+def estimate(A, histogram):
+    """Number of distinct values, rounded, from how many registers show each rank. Square roots and the four basic
+    operations alone, each rounded as IEEE 754 says: the same bits everywhere."""
+    size = np.float64(REGISTERS)
+    total = size * tau(1.0 - np.float64(A[histogram + RANK_MAX]) / size)
+    for rank in range(RANK_MAX - 1, 0, -1):
+        total = 0.5 * (total + np.float64(A[histogram + rank]))
+    total += size * sigma(np.float64(A[histogram]) / size)
+    return np.int64(_ALPHA * size * size / total + 0.5)
+
+
+@part()
+def bounded_read(P, A, meta, counted, own, first, second):
+    """How many distinct values; `own`: without a row of this value."""
+    width, most, used = P[meta + M_VALUE_WORDS] + 1, P[meta + M_ARGUMENT], A[counted + D_USED]
+    if A[counted + D_GONE] <= most:
+        if own and A[set_place(A, counted, width, first, second) + width - 1] == 1:
+            used -= 1
+        if used <= most:
+            return used
+    registers = A[counted + D_REGISTERS]
+    code = code_of(first, second, width)
+    alone = own != 0 and A[set_place(A, counted + D_CODES, 2, code, code) + 1] == 1
+    seen = register(A, registers + R_SEEN, code >> 6)
+    if alone:
+        show(A, registers, code >> 6, rank_without(A, counted, code))
+    answer = estimate(A, registers + R_HISTOGRAM)
+    if alone:
+        show(A, registers, code >> 6, seen)
+    return answer

@@ -7,9 +7,10 @@ A count can go down again, and the content does not depend on the order of arriv
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 from quanheng.features.kernel.arena import copy, free_sets, give, log2, take
+from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.words import (
     B_COUNT,
     B_EDGES,
@@ -54,7 +55,7 @@ def place_of(A, counted, bucket):
     return low
 
 
-@njit(nogil=True, error_model="numpy")
+@part()
 def sketch_reserve(A, counted):
     """Room for one more bucket; False if the arena must grow."""
     room, used = A[counted + D_ENTRIES], A[counted + D_USED]
@@ -71,7 +72,7 @@ def sketch_reserve(A, counted):
     return True
 
 
-@njit(nogil=True, error_model="numpy")
+@part(types.void)
 def sketch_count(P, A, meta, counted, value, step):
     """Count a number once more (step 1, room is there) or once less (-1)."""
     bucket = bucket_of(P, P[meta + M_ARGUMENT], value)
@@ -90,7 +91,7 @@ def sketch_count(P, A, meta, counted, value, step):
     A[counted + D_USED] = used + 1
 
 
-@njit(nogil=True, error_model="numpy")
+@part()
 def percentile_of(P, A, meta, counted, millionths, own, value):
     """Answer of the bucket of the value of rank ceil(q * n), counted from the smallest; `own`: one of `value` is left
     out. At least one value is left."""

@@ -7,6 +7,7 @@ over from the end, and the first that holds a 1 is gone down into: O(32 log16 n)
 import numpy as np
 from numba import njit
 
+from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import score, tree_words
 from quanheng.features.kernel.words import (
     BREAKS,
@@ -22,7 +23,7 @@ from quanheng.features.kernel.words import (
 _SHIFT = 4  # log2(BRANCH)
 
 
-@njit(nogil=True, error_model="numpy")
+@part()
 def last_break(P, A, table, slot, tree, first, stop):
     """Last physical row of first..stop-1 that ends a streak; -1 if there is none."""
     stride, capacity, ring = P[table + T_STRIDE], A[slot + K_CAPACITY], A[slot + K_RING]

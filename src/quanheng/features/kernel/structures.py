@@ -56,9 +56,9 @@ def structure_reserve(P, A, meta, counted):
     """Room for one more value; False if the arena must grow."""
     kind, width = P[meta + M_KIND], P[meta + M_VALUE_WORDS] + 1
     if kind == SKETCH:
-        return sketch_reserve(A, counted)
+        return sketch_reserve(A, counted) != 0
     if kind == BOUNDED:
-        return bounded_reserve(P, A, meta, counted)
+        return bounded_reserve(P, A, meta, counted) != 0
     if kind & HASH_TOP == 0:
         return set_reserve(A, counted, width, 0) != 0
     before = A[counted + D_BLOCK]

@@ -7,8 +7,9 @@ that changes plays its way up again: O(log distinct).
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
+from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.words import D_BLOCK, D_ENTRIES
 
 
@@ -39,7 +40,7 @@ def winner(A, block, entries, width, node):
     return one
 
 
-@njit(nogil=True, error_model="numpy")
+@part(types.void)
 def top_rebuild(A, counted, width):
     """Play the whole tournament anew, after the hash has moved."""
     block, entries = A[counted + D_BLOCK], A[counted + D_ENTRIES]
@@ -47,7 +48,7 @@ def top_rebuild(A, counted, width):
         A[block + entries * width + node] = winner(A, block, entries, width, node)
 
 
-@njit(nogil=True, error_model="numpy")
+@part(types.void)
 def top_touch(A, counted, width, entry, alone):
     """The count of an entry has changed, or what stands there. `alone`: no other entry has, so that the way up may end
     at a node that another entry goes on winning."""
