@@ -9,14 +9,16 @@ from typing import Any
 
 from quanheng.features.kinds import KINDS
 from quanheng.features.settings import check_settings
+from quanheng.features.structure_checks import check_structures
 from quanheng.features.windows import check_keys, check_windows, key_fields, readable
 from quanheng.kernel.errors import Problem
 
 WINDOW_MAX_MS = 2**60
 BUILT = (
     "count", "sum", "mean", "min", "max", "range", "distinct", "last", "time_since", "first", "nth_last", "last_time",
-    "first_time", "time_since_first", "seen", "variance", "stddev", "skew", "zscore", "ratio", "change", "trend",
-    "decayed_count", "decayed_sum", "decayed_mean",
+    "first_time", "time_since_first", "seen", "streak", "variance", "stddev", "skew", "zscore", "ratio", "change",
+    "trend", "decayed_count", "decayed_sum", "decayed_mean", "top", "top_share", "entropy", "percentile", "distance",
+    "speed",
 )  # fmt: skip
 
 
@@ -172,7 +174,9 @@ def _check(layouts: Mapping[str, EventLayout], fold: Fold) -> list[tuple[str, st
     if len(set(fold.by)) != len(fold.by):
         found.append(("a key field is named twice in `by`", ", ".join(fold.by), "", "Name it once."))
     found += check_windows(fold) + _check_value(layout, fold)
-    return found + (check_settings(layout, fold) if fold.fold in KINDS else [])
+    if fold.fold in KINDS:
+        found += check_settings(layout, fold) + check_structures(layout, fold)
+    return found
 
 
 def _check_value(layout: EventLayout, fold: Fold) -> list[tuple[str, str, str, str]]:

@@ -13,13 +13,24 @@ from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
 from quanheng.features.kinds import KINDS
 from quanheng.features.marks import MARKED, Marks, near_ms, span_ms
+from quanheng.features.structures import (
+    PLACES,
+    ROWS_OF_PLACES,
+    Structure,
+    column_of,
+    encoded,
+    structures_of,
+    words_of,
+)
 from quanheng.features.ways import encoded_ages, encoded_edges, operations, place_answers
 from quanheng.features.windows import Edge, depth, edge_of, is_history, reach_ms, rows_kept
 
 Words = np.ndarray
 _SUMMED = {"sum", "mean", "ratio", "change"}
 _PLAIN = {"count", "sum", "mean"}  # Folds that need the boundaries of a window and nothing between them.
-_FLIPS = {"max": (0,), "min": (1,), "range": (0, 1)}  # Trees of a kind, by what turns a value into a score.
+_TREES = {
+    "max": (w.MAXIMUM,), "min": (w.MINIMUM,), "range": (w.MAXIMUM, w.MINIMUM), "streak": (w.BREAKS,),
+}  # fmt: skip
 _ROWS = {
     "first": w.FIRST, "nth_last": w.NTH_LAST, "first_time": w.FIRST_TIME, "last_time": w.LAST_TIME,
     "time_since_first": w.SINCE_FIRST, "seen": w.SEEN,
@@ -52,10 +63,10 @@ class Table:
     values: list[str] = field(default_factory=list)  # Summed number fields first.
     summed: int = 0
     trees: list[tuple[str, int]] = field(default_factory=list)
-    sets: list[tuple[int, int, str]] = field(default_factory=list)  # Low bound (-1: all history), high bound, field.
+    sets: dict[Structure, int] = field(default_factory=dict)  # Each with its kind.
+    keep_rows: int = 0
     base: bool = False
     edges: list[Edge] = field(default_factory=list)  # Low boundaries that are no distances; numbered behind `bounds`.
-    keep_rows: int = 0
     first: bool = False  # The base keeps the first row.
 
     @property
@@ -89,12 +100,13 @@ def collect(folds: Sequence[Fold]) -> list[Table]:
             value for fold in own if fold.fold in _SUMMED for value in (fold.value, fold.other) if value is not None
         )
         table.summed = len(summed)
-        table.values = _unique([*summed, *(fold.value for fold in own)])
-        table.trees = _unique((fold.value, flip) for fold in own for flip in _FLIPS.get(fold.fold, ()))
+        table.values = _unique([*summed, *(name for fold in own for name in (fold.value, fold.other))])
+        table.trees = _unique((fold.value, flip) for fold in own for flip in _TREES.get(fold.fold, ()))
         table.base = any(is_history(fold) and span_ms(fold) is None for fold in own)
         table.first = any(is_history(fold) and fold.fold in _FIRST for fold in own)
-        table.keep_rows = max(rows_kept(fold) for fold in own)
-        table.sets = _unique((*span(table, fold), fold.value) for fold in own if fold.fold == "distinct")
+        places = any(fold.fold in PLACES and is_history(fold) for fold in own)
+        table.keep_rows = max(ROWS_OF_PLACES if places else 0, *map(rows_kept, own), 0)
+        table.sets = structures_of((fold, span(table, fold)) for fold in own)
     named = {fold.name: fold for fold in folds}
     return sorted(tables.values(), key=lambda table: depth(named, folds[table.folds[0]]))
 
@@ -149,12 +161,20 @@ class Encoder:
         if any(fold.half_life_ms is not None for fold in folds):
             self.words[w.P_DECAY] = self.put(np.array(decay_tables(), dtype=np.uint64).view(np.int64).tolist())
         self.state_words = w.A_TABLES
+        self._shared: dict[tuple[int, ...], int] = {}
 
     def put(self, items: Sequence[int]) -> int:
         """Append words; their offset."""
         offset = len(self.words)
         self.words += [int(item) for item in items]
         return offset
+
+    def shared(self, items: Sequence[int]) -> int:
+        """Offset of words that are read only and may serve many: appended once."""
+        words = tuple(items)
+        if words not in self._shared:
+            self._shared[words] = self.put(words)
+        return self._shared[words]
 
     def encode(self, tables: Sequence[Table], decide: Sequence[str], lateness_ms: int) -> Words:
         """The plan as one array."""
@@ -198,7 +218,7 @@ class Encoder:
         bound_words = 1 + 2 * table.summed
         sessions_at = w.K_BOUNDS + table.bounds_n * bound_words
         sets_at = sessions_at + 2 * len(table.edges)
-        base_at = sets_at + w.D_WORDS * len(table.sets)
+        base_at = sets_at + sum(words_of(kind) for kind in table.sets.values())
         row_words = 1 + len(sources)
         base_words = row_words * (2 if table.first else 1) + len(table.trees) if table.base else 0
         own = [self.folds[number] for number in table.folds]
@@ -220,9 +240,7 @@ class Encoder:
         record[w.T_TREES_N] = len(table.trees)
         record[w.T_TREES] = self.put([item for value, flip in table.trees for item in (places[value], flip)])
         record[w.T_SETS_N] = len(table.sets)
-        record[w.T_SETS] = self.put(
-            [item for low, high, value in table.sets for item in (low, high, places[value], 2 if value in keys else 1)]
-        )
+        record[w.T_SETS] = self.put(encoded(table.sets, sets_at, places, keys, self.shared))
         record[w.T_WINDOWS_N] = len(windows)
         record[w.T_WINDOWS] = self.put([item for window in windows for item in window])
         record[w.T_BASE_ON] = int(table.base)
@@ -237,7 +255,7 @@ class Encoder:
         record[w.T_FIRSTS] = self.put([outs.index(self._first(number)) for number in table.folds])
         record[w.T_VALUES_N], record[w.T_VALUES] = len(sources), self.put(sources)
         record[w.T_STATE] = self.state_words
-        record[w.T_SETS_AT], record[w.T_BASE_AT], record[w.T_BOUND_WORDS] = sets_at, base_at, bound_words
+        record[w.T_BASE_AT], record[w.T_BOUND_WORDS] = base_at, bound_words
         self.state_words += w.S_WORDS
         return self.put(record)
 
@@ -275,12 +293,16 @@ class Encoder:
         """Column operation of one fold: kind, column (a quotient writes two), argument, .... A ratio has two."""
         fold, value, first = self.folds[number], self.folds[number].value or "", self._first(number)
         kind, argument = w.COUNT if fold.fold == "count" else w.SINCE, 0
-        if fold.fold in {"sum", "mean"}:
+        read = column_of(fold, edges, table.sets, places, self.layouts[table.of], self.shared)
+        if read is not None:
+            kind, argument = read
+        elif fold.fold in {"sum", "mean"}:
             kind, argument = w.SUM if fold.fold == "sum" else w.MEAN, 1 + 2 * table.values.index(value)
-        elif fold.fold in {"min", "max"}:
-            kind, argument = w.EXTREME, table.trees.index((value, int(fold.fold == "min")))
+        elif fold.fold in {"min", "max", "streak"}:
+            kind = w.STREAK if fold.fold == "streak" else w.EXTREME
+            argument = table.trees.index((value, _TREES[fold.fold][0]))
         elif fold.fold == "range":
-            kind, argument = w.RANGE, self.put([table.trees.index((value, flip)) for flip in _FLIPS["range"]])
+            kind, argument = w.RANGE, self.put([table.trees.index((value, flip)) for flip in _TREES["range"]])
         elif fold.fold in _ROWS or fold.name in self.through:
             kind = _ROWS.get(fold.fold, w.LAST_THROUGH)
             key = int(value in self.layouts[table.of].keys)
@@ -290,7 +312,7 @@ class Encoder:
         elif fold.fold == "last":
             kind, argument = w.LAST_KEY if value in self.layouts[table.of].keys else w.LAST, places[value]
         elif fold.fold == "distinct":
-            kind, argument = w.DISTINCT, table.sets.index((*edges, value))
+            kind, argument = w.DISTINCT, [*table.sets].index(Structure(*edges, value, 0))
         elif fold.fold in MARKED:
             kind, argument = self.marks.operation(self, fold, (*edges, near(table, fold)))
         elif fold.fold == "change":

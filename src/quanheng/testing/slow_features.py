@@ -11,7 +11,8 @@ It states the law in the fewest lines:
 * The key is that of `by`; what is read may lie under other fields of the decided event (`match`), or under the key that
   another fold answers at that moment (`through`).
 * A moment more than `lateness_ms` behind the newest event of its key is UNKNOWN.
-* Null values are passed over by all folds that read a value but one. `last` takes the last event by (time, arrival).
+* Null values are passed over by all folds over values but few: `last`, `first` and `nth_last` take an event by (time,
+  arrival) whatever its value, null ends a streak, and a place with a null has no distance.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from quanheng.features.kernel.words import NULL, NUMBER_MAX, NUMBER_MIN, UNKNOWN
 from quanheng.features.kinds import KINDS
 from quanheng.features.windows import edge_of
 from quanheng.testing.slow_moments import MARKED, Own, Point, marked
+from quanheng.testing.slow_structures import places_answer, streak, values_answer
 from quanheng.testing.slow_windows import stale, window_of
 
 Key = tuple[int, int]
@@ -149,12 +151,15 @@ class SlowFeatures:
             rows = [] if key is None or isinstance(key, int) else self.kept[number].get(key, [])
             before = replace(fold, delay_ms=fold.delay_ms + (fold.window_ms or 0))
             return _change(fold, window, window_of(before, rows, event.time_ms, self.arrived))
+        of = next(one for one in self.layouts.values() if one.name == fold.of)
         if fold.fold in MARKED:
-            of = next(one for one in self.layouts.values() if one.name == fold.of)
             scale = of.scale(fold.value) if fold.value is not None else 0
             points = [Point(one.time_ms, one.value if isinstance(one.value, int) else None) for one in window]
             last = event.time_ms - fold.delay_ms
             return [marked(fold, scale, points, last, _own(layout, fold.value, scale, event))]
+        if fold.fold in {"distance", "speed"}:
+            places = [(one.time_ms, one.value if isinstance(one.value, int) else None, one.other) for one in window]
+            return places_answer(fold, places, (of.scale(fold.value or ""), of.scale(fold.other or "")))
         return _aggregate(fold, window, event.time_ms)
 
 
@@ -194,9 +199,11 @@ def _aggregate(fold: Fold, window: list[Kept], time_ms: int) -> list[int]:
         return [len(window)]
     if fold.fold in ROW_KINDS:
         return [_of_rows(fold, window, time_ms)]
+    if fold.fold == "streak":
+        return [streak([one.value for one in window])]
     values = [one.value for one in window if one.value is not None]
-    if fold.fold == "distinct":
-        return [len(set(values))]
+    if fold.fold in {"distinct", "top", "top_share", "entropy", "percentile"}:
+        return values_answer(fold, values)
     numbers = [value for value in values if isinstance(value, int)]
     if fold.fold in {"sum", "mean", "ratio"}:
         total = _sum(fold, values)

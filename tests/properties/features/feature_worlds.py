@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
 
 from quanheng.features.fold import BUILT, EventLayout, Fold
 from quanheng.features.kernel.words import NULL
@@ -24,16 +26,28 @@ BY = {
 PLAIN = ("count", "sum", "mean")  # Tables of these alone are folded in runs.
 
 
+def settings(rng: random.Random, fold: str, window_ms: int | None) -> dict[str, Any]:
+    """Settings of some kinds."""
+    if fold == "percentile":
+        quantile = rng.choice(["0.5", "0.9", "1", "0.000001", "0.25"])
+        return {"quantile": Decimal(quantile), "accuracy": rng.choice([None, Decimal("0.2"), Decimal("0.05")])}
+    if fold == "distinct" and window_ms is None:
+        return {"exact_max": rng.choice([None, 1, 2, 3, 5, 9])}
+    return {}
+
+
 def random_folds(rng: random.Random, count: int, allowed: Sequence[str] = BUILT) -> list[Fold]:
     """Folds of the allowed kinds over the three event types."""
     folds = []
     for number in range(count):
         of = rng.choice([PAYMENT, PAYMENT, REPORT, LOGIN])
-        fold = rng.choice([kind for kind in allowed if of.numbers or KINDS[kind].reads != "number"])
+        kinds = [kind for kind in allowed if of.numbers or (KINDS[kind].reads != "number" and not KINDS[kind].other)]
+        fold = rng.choice(kinds)
         kind = KINDS[fold]
         values: list[str | None] = [*of.numbers, *(of.keys if kind.reads == "number or key" else ())]
         if kind.reads == "number or nothing":
             values.append(None)
+        window_ms = rng.choice([1, 3, 10, 25] if fold == "change" else [None, 1, 3, 10, 25, 60])
         folds.append(
             Fold(
                 name=f"f{number}",
@@ -41,13 +55,14 @@ def random_folds(rng: random.Random, count: int, allowed: Sequence[str] = BUILT)
                 by=rng.choice(BY[of.name]),
                 fold=fold,
                 value=None if kind.reads == "nothing" else rng.choice(values),
-                window_ms=rng.choice([1, 3, 10, 25] if fold == "change" else [None, 1, 3, 10, 25, 60]),
+                window_ms=window_ms,
                 delay_ms=rng.choice([0, 0, 0, 1, 7, 20]),
                 current=rng.choice(["in", "out"]),
                 nth=rng.randrange(1, 6) if fold == "nth_last" else None,
                 other=rng.choice(of.numbers) if kind.other else None,
                 half_life_ms=rng.choice([1, 2, 7, 3000, 2**52]) if "half_life_ms" in kind.needs else None,
                 per_ms=rng.choice([1, 1000, 2**60]) if "per_ms" in kind.needs else None,
+                **settings(rng, fold, window_ms),
             )
         )
     return folds

@@ -40,7 +40,7 @@ def random_windows(rng: random.Random, folds: Sequence[Fold], zone: str, unit_ms
     for fold in folds:
         window_ms = None if fold.window_ms is None else fold.window_ms * unit_ms
         one = replace(fold, window_ms=window_ms, delay_ms=fold.delay_ms * unit_ms)
-        if fold.fold == "change":  # It compares two windows of time.
+        if fold.fold == "change" or fold.exact_max is not None:  # Of a window of time alone, and of all history.
             made.append(one)
             continue
         if rng.random() < 0.5:

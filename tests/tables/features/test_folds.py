@@ -39,6 +39,15 @@ time_since    - in   5 | -  -  -  -  -  7
 distinct     10 in   0 | 1  2  2  1  2  3
 distinct     10 out  0 | 0  1  2  0  2  2
 distinct      - in   0 | 1  2  2  1  2  3
+streak       10 in   0 | 1  2  0  1  1  2
+streak        - out  0 | 0  1  2  0  0  1
+streak        - in   2 | 0  1  1  0  1  1
+top          10 in   0 | 5 -3 -3  7  5 -3
+top          10 out  0 | -  5 -3  - -3 -3
+top_share    10 in   0 | 1/1  1/2  1/2  1/1  2/3  1/3
+top_share    10 out  0 | -/0  1/1  1/2  -/0  1/2  1/2
+percentile   10 in   0 | 5 -3 -3  7  5  5
+percentile    - out  0 | -  5 -3  - -3  5
 """
 ROWS = TABLE.strip().splitlines()
 
@@ -67,7 +76,10 @@ def test_table(line):
     declared, expected = line.split("|")
     kind, window, current, delay = declared.split()
     value = None if kind in {"count", "time_since"} else "amount"
-    fold = Fold("f", "pay", ("card",), kind, value, None if window == "-" else int(window), int(delay), current)
+    fold = Fold(
+        "f", "pay", ("card",), kind, value, None if window == "-" else int(window), int(delay), current,
+        quantile=Decimal("0.5") if kind == "percentile" else None,
+    )  # fmt: skip
     found = rows_of(Plan.compile([PAY, REPORT], [fold], ["pay"], lateness_ms=100))
     assert [text(row) for row in found] == expected.split()
 

@@ -1,5 +1,8 @@
 """Declarations that are wrong: every problem at once, each with what was found, what is known, and the cure."""
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
 from quanheng.features.fold import EventLayout, Fold
@@ -8,6 +11,14 @@ from quanheng.kernel.errors import DeclarationError
 
 PAY = EventLayout("pay", 1, ("card",), ("amount",))
 OTHER = EventLayout("other", 2, ("card", "desk"), ())
+
+
+HALF = Decimal("0.5")
+
+
+def percentile(quantile, accuracy="0.01"):
+    more = {"quantile": Decimal(quantile), "accuracy": Decimal(accuracy)}
+    return Fold("f", "pay", ("card",), "percentile", "amount", **more)
 
 
 def compiled(*folds, layouts=(PAY, OTHER), decide=("pay",), lateness_ms=0):
@@ -52,6 +63,33 @@ def compiled(*folds, layouts=(PAY, OTHER), decide=("pay",), lateness_ms=0):
             "change compares two windows of time; was `last`, `gap_ms`. Declare `window` alone.",
         ),
         (Fold("f", "pay", ("card",), "change", "card", 5), "change cannot read this field; was 'card'"),
+        (Fold("f", "pay", ("card",), "top"), "top needs a value; was none; allowed: amount, card"),
+        (Fold("f", "pay", ("card",), "count", quantile=HALF), "count takes no `quantile`; was 0.5; allowed: perc"),
+        (Fold("f", "pay", ("card",), "max", "amount", accuracy=HALF), "max takes no `accuracy`; was 0.5"),
+        (Fold("f", "pay", ("card",), "top", "amount", exact_max=3), "top takes no `exact_max`; was 3"),
+        (
+            Fold("f", "pay", ("card",), "percentile", "amount"),
+            "percentile needs a quantile; was none; allowed: above 0, at most 1. Add `quantile`.",
+        ),
+        (percentile("0"), "`quantile` is out of range; was 0; allowed: above 0, at most 1"),
+        (percentile("1.1"), "`quantile` is out of range; was 1.1"),
+        (percentile("0.1234567"), "`quantile` has too many decimals; was 0.1234567; allowed: at most 6 decimals"),
+        (percentile("0.5", "0.0009"), "`accuracy` is out of range; was 0.0009; allowed: 0.001 to 0.2"),
+        (percentile("0.5", "0.21"), "`accuracy` is out of range; was 0.21"),
+        (
+            Fold("f", "pay", ("card",), "distinct", "amount", 1000, exact_max=9),
+            "`exact_max` is for all history; was window; allowed: no window. Remove `exact_max`: over a window",
+        ),
+        (Fold("f", "pay", ("card",), "distinct", "amount", last=5, exact_max=9), "is for all history; was last"),
+        (Fold("f", "pay", ("card",), "distinct", "amount", exact_max=0), "`exact_max` is out of range; was 0"),
+        (
+            Fold("f", "pay", ("card",), "distance", "amount"),
+            "distance needs a second field; was none; allowed: amount. Name the longitude in `other`",
+        ),
+        (
+            Fold("f", "pay", ("card",), "speed", "amount", other="card"),
+            "speed cannot read this field as `other`; was 'card'; allowed: amount. Use a number field.",
+        ),
         (Fold("f", "other", ("desk",), "count"), "no event that is decided has these key fields; was desk"),
     ],
 )
@@ -96,3 +134,22 @@ def test_folds_that_share_a_ring_share_a_table_and_edges():
         Fold("c", "pay", ("card",), "sum", "amount", 10, 10),
     )
     assert [(table.bounds, table.values) for table in plan.tables] == [([0, 10, 20], ["amount"])]
+
+
+def test_degrees_with_too_many_decimals():
+    layout = EventLayout("pay", 1, ("card",), ("latitude", "longitude"), (16, 6))
+    fold = Fold("f", "pay", ("card",), "distance", "latitude", other="longitude")
+    with pytest.raises(DeclarationError, match="degrees have too many decimals; was 16 of latitude; allowed: at"):
+        compiled(fold, layouts=[layout])
+
+
+def test_folds_over_the_same_values_share_a_structure():
+    kinds = ("distinct", "top", "top_share", "entropy")
+    folds = [Fold(kind, "pay", ("card",), kind, "amount", 1000) for kind in kinds]
+    quarters = [replace(percentile(one), name=f"q{one}", window_ms=1000) for one in ("0.25", "0.75")]
+    assert len(compiled(*folds, *quarters).tables[0].sets) == 2
+
+
+def test_tables_of_a_plan_are_written_once():
+    windows = [replace(percentile("0.5"), name=f"q{days}", window_ms=days) for days in range(1, 31)]
+    assert len(compiled(*windows).words) < len(compiled(windows[0]).words) + 1000

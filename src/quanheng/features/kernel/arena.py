@@ -209,14 +209,23 @@ def set_place(A, counted, width, first, second):
         entry = (entry + 1) & mask
 
 
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def free_sets(words):
+    """Free lists of hash blocks with so many words an entry."""
+    return A_FREE_SETS + (words - 2) * SIZES
+
+
 @part()
-def set_reserve(A, counted, width, more):
-    """Make room for `more` distinct values in a counting hash, at most 3/4 full; False if the arena must grow."""
+def set_reserve(A, counted, width, tree):
+    """Make room for one more distinct value in a counting hash, at most 3/4 full; False if the arena must grow.
+
+    `tree` words an entry lie behind the entries; they are left to the caller.
+    """
     entries = A[counted + D_ENTRIES]
-    if (A[counted + D_USED] + more) * 4 <= entries * 3:
+    if (A[counted + D_USED] + 1) * 4 <= entries * 3:
         return True
     wider = 4 if entries == 0 else entries * 2
-    block = take(A, wider * width, A_FREE_SETS + (width - 2) * SIZES + log2(wider))
+    block = take(A, wider * (width + tree), free_sets(width + tree) + log2(wider))
     if block == 0:
         return False
     clear(A, block, wider * width)
@@ -229,7 +238,7 @@ def set_reserve(A, counted, width, more):
             if A[source + width - 1] != 0:
                 place = set_place(A, counted, width, A[source], A[source + width - 2])
                 copy(A, place, source, width)
-        give(A, old, A_FREE_SETS + (width - 2) * SIZES + log2(entries))
+        give(A, old, free_sets(width + tree) + log2(entries))
     return True
 
 

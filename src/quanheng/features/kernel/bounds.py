@@ -13,16 +13,24 @@ from quanheng.features.kernel.marks import marks_evict
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import row_at, score
 from quanheng.features.kernel.sessions import sessions_forget, sessions_open
+from quanheng.features.kernel.structures import structure_let_go, structure_reserve, structure_row
 from quanheng.features.kernel.words import (
+    BOUNDED,
+    BREAKS,
     D_HIGH,
     D_LOW,
-    D_WORDS,
     K_BOUNDS,
     K_CAPACITY,
     K_HEAD,
     K_MOMENT,
     K_RING,
     K_TAIL,
+    M_AT,
+    M_KIND,
+    M_LOW,
+    M_PLACE,
+    M_VALUE_WORDS,
+    M_WORDS,
     NULL,
     T_BASE_AT,
     T_BASE_FIRST,
@@ -34,7 +42,6 @@ from quanheng.features.kernel.words import (
     T_KEEP_ROWS,
     T_MARKS_N,
     T_SETS,
-    T_SETS_AT,
     T_SETS_N,
     T_STRIDE,
     T_SUMS_N,
@@ -136,36 +143,52 @@ def bounds_remove(P, A, table, slot, position):
         sessions_forget(P, A, table, slot, position)
 
 
-@njit(nogil=True, error_model="numpy")
-def set_words(P, table, set_n):
-    """Words of an entry of a counting hash: the value (1, or 2 for a key) and its count."""
-    return P[P[table + T_SETS] + 4 * set_n + 3] + 1
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def room(P, A, meta, counted):
+    """Room for one more value in a structure; False if the arena must grow."""
+    if P[meta + M_KIND] == 0:
+        return set_reserve(A, counted, P[meta + M_VALUE_WORDS] + 1, 0) != 0
+    return structure_reserve(P, A, meta, counted) != 0
 
 
 @part(types.void)
 def set_row(P, A, table, slot, set_n, position, adds):
-    """Count the value of a row once more or once less; null counts as nothing."""
-    meta = P[table + T_SETS] + 4 * set_n
-    place = row_at(A, slot, P[table + T_STRIDE], position) + 1 + P[meta + 2]
-    width = P[meta + 3] + 1
+    """Let the value of a row into a structure, or out of it; null counts as nothing."""
+    meta = P[table + T_SETS] + M_WORDS * set_n
+    place = row_at(A, slot, P[table + T_STRIDE], position) + 1 + P[meta + M_PLACE]
+    width = P[meta + M_VALUE_WORDS] + 1
     first, second = A[place], A[place + width - 2]
     if (width == 2 and first == NULL) or (width == 3 and first == 0 and second == 0):
         return
-    counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
-    if adds:
+    counted = slot + P[meta + M_AT]
+    if P[meta + M_KIND] != 0:
+        structure_row(P, A, meta, counted, first, second, adds)
+    elif adds:
         set_add(A, counted, width, first, second)
     else:
         set_remove(A, counted, width, first, second)
 
 
+@part(types.void)
+def set_let_go(P, A, table, slot, set_n, position):
+    """The row at a position, which a bounded structure holds, leaves the ring."""
+    meta = P[table + T_SETS] + M_WORDS * set_n
+    place = row_at(A, slot, P[table + T_STRIDE], position) + 1 + P[meta + M_PLACE]
+    width = P[meta + M_VALUE_WORDS] + 1
+    first, second = A[place], A[place + width - 2]
+    if (width == 2 and first == NULL) or (width == 3 and first == 0 and second == 0):
+        return
+    structure_let_go(P, A, meta, slot + P[meta + M_AT], first, second)
+
+
 @part()
 def set_move(P, A, table, slot, set_n, low, high):
-    """Make a counting hash hold exactly positions low..high-1; False if the arena must grow (call again then).
+    """Make a structure hold exactly positions low..high-1; False if the arena must grow (call again then).
 
-    All-history hashes pass low = 0 and never let a row go at that end.
+    All-history structures pass low = 0 and never let a row go at that end.
     """
-    counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
-    width = set_words(P, table, set_n)
+    meta = P[table + T_SETS] + M_WORDS * set_n
+    counted = slot + P[meta + M_AT]
     if low >= A[counted + D_HIGH]:  # Nothing in common: empty it before filling it.
         while A[counted + D_LOW] < A[counted + D_HIGH]:
             set_row(P, A, table, slot, set_n, A[counted + D_LOW], False)
@@ -183,12 +206,12 @@ def set_move(P, A, table, slot, set_n, low, high):
         set_row(P, A, table, slot, set_n, A[counted + D_LOW], False)
         A[counted + D_LOW] += 1
     while A[counted + D_LOW] > low:
-        if not set_reserve(A, counted, width, 1):
+        if not room(P, A, meta, counted):
             return False
         A[counted + D_LOW] -= 1
         set_row(P, A, table, slot, set_n, A[counted + D_LOW], True)
     while A[counted + D_HIGH] < high:
-        if not set_reserve(A, counted, width, 1):
+        if not room(P, A, meta, counted):
             return False
         set_row(P, A, table, slot, set_n, A[counted + D_HIGH], True)
         A[counted + D_HIGH] += 1
@@ -197,19 +220,19 @@ def set_move(P, A, table, slot, set_n, low, high):
 
 @njit(nogil=True, error_model="numpy")
 def sets_reserve(P, A, table, slot):
-    """Room for one more value in every counting hash; False if the arena must grow."""
+    """Room for one more value in every structure; False if the arena must grow."""
     for set_n in range(P[table + T_SETS_N]):
-        counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
-        if not set_reserve(A, counted, set_words(P, table, set_n), 1):
+        meta = P[table + T_SETS] + M_WORDS * set_n
+        if not room(P, A, meta, slot + P[meta + M_AT]):
             return False
     return True
 
 
 @njit(nogil=True, error_model="numpy")
 def sets_insert(P, A, table, slot, position):
-    """A row was put at a position: hashes whose span it fell into count it, those behind it move up."""
+    """A row was put at a position: structures whose span it fell into count it, those behind it move up."""
     for set_n in range(P[table + T_SETS_N]):
-        counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
+        counted = slot + P[P[table + T_SETS] + M_WORDS * set_n + M_AT]
         if position < A[counted + D_HIGH]:
             A[counted + D_HIGH] += 1
             if position < A[counted + D_LOW]:
@@ -222,7 +245,7 @@ def sets_insert(P, A, table, slot, position):
 def sets_remove(P, A, table, slot, position):
     """The row at a position is about to be removed: the inverse of `sets_insert`."""
     for set_n in range(P[table + T_SETS_N]):
-        counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
+        counted = slot + P[P[table + T_SETS] + M_WORDS * set_n + M_AT]
         if position < A[counted + D_HIGH]:
             if position < A[counted + D_LOW]:
                 A[counted + D_LOW] -= 1
@@ -233,15 +256,18 @@ def sets_remove(P, A, table, slot, position):
 
 @njit(nogil=True, error_model="numpy")
 def sets_evict(P, A, table, slot, head):
-    """Let the row at the head go from hashes over a window, into those over all history; False to grow first."""
+    """Let the row at the head go from structures over a window, into those over all history; False to grow first."""
     if not sets_reserve(P, A, table, slot):
         return False
     for set_n in range(P[table + T_SETS_N]):
-        counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
-        if P[P[table + T_SETS] + 4 * set_n] < 0:
+        meta = P[table + T_SETS] + M_WORDS * set_n
+        counted = slot + P[meta + M_AT]
+        if P[meta + M_LOW] < 0:
             if A[counted + D_HIGH] == head:
                 set_row(P, A, table, slot, set_n, head, True)
                 A[counted + D_HIGH] += 1
+            if P[meta + M_KIND] == BOUNDED:
+                set_let_go(P, A, table, slot, set_n, head)
         elif A[counted + D_LOW] == head:
             if A[counted + D_HIGH] > head:
                 set_row(P, A, table, slot, set_n, head, False)
@@ -253,7 +279,7 @@ def sets_evict(P, A, table, slot, head):
 
 @njit(nogil=True, error_model="numpy")
 def base_add(P, A, table, slot, row):
-    """The base keeps of all rows let go the last, the first where asked for, and the best score of each tree."""
+    """The base keeps of all rows let go the last, the first where asked for, the best score of each tree, streaks."""
     stride = P[table + T_STRIDE]
     base = slot + P[table + T_BASE_AT]
     first = A[slot + K_HEAD] == 0
@@ -265,7 +291,9 @@ def base_add(P, A, table, slot, row):
     for tree in range(P[table + T_TREES_N]):
         meta = P[table + T_TREES] + 2 * tree
         value = score(A[row + 1 + P[meta]], P[meta + 1])
-        if first or value > A[base + stride + tree]:
+        if P[meta + 1] == BREAKS:
+            A[base + stride + tree] = (A[base + stride + tree] + 1) * (1 - value)
+        elif first or value > A[base + stride + tree]:
             A[base + stride + tree] = value
 
 

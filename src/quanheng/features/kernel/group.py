@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from quanheng.features.kernel.ahead import fetch_ahead, fetch_first
-from quanheng.features.kernel.arena import drop_slot, give, hash_key, log2, mix
+from quanheng.features.kernel.arena import drop_slot, give, log2
 from quanheng.features.kernel.bounds import (
     bounds_move,
     bounds_remove,
@@ -23,16 +23,13 @@ from quanheng.features.kernel.pointers import address, at_address, offset, point
 from quanheng.features.kernel.read import read_columns, write_empty
 from quanheng.features.kernel.ring import ring_close, row_at
 from quanheng.features.kernel.step import apply, seek
+from quanheng.features.kernel.structures import structure_sums, structures_free
 from quanheng.features.kernel.words import (
-    A_FREE_SETS,
     A_SIZE,
     AHEAD,
     BAD_NUMBER,
     BAD_TIME,
     C_OUT,
-    D_BLOCK,
-    D_ENTRIES,
-    D_WORDS,
     DONE,
     E_DECIDES,
     E_OPS,
@@ -47,6 +44,8 @@ from quanheng.features.kernel.words import (
     K_RING,
     K_TAIL,
     LARGE,
+    M_LOW,
+    M_WORDS,
     NULL,
     NUMBER_MAX,
     NUMBER_MIN,
@@ -63,13 +62,11 @@ from quanheng.features.kernel.words import (
     READ_ALL,
     READ_NONE,
     S_FREE_RINGS,
-    SIZES,
     T_BASE_AT,
     T_BASE_FIRST,
     T_BASE_ON,
     T_MARKS_N,
     T_SETS,
-    T_SETS_AT,
     T_SETS_N,
     T_STATE,
     T_STRIDE,
@@ -109,8 +106,6 @@ from quanheng.features.kernel.words import (
     X_WORDS,
     Y_WORDS,
 )
-
-_SEED_1, _SEED_2 = np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344)  # Digits of pi.
 
 
 @njit(nogil=True, error_model="numpy")
@@ -196,27 +191,8 @@ def slot_free(P, A, table, slot):
     """Give back all blocks of an empty slot, and the slot."""
     if A[slot + K_CAPACITY] != 0:
         give(A, A[slot + K_RING], P[table + T_STATE] + S_FREE_RINGS + log2(A[slot + K_CAPACITY]))
-    for set_n in range(P[table + T_SETS_N]):
-        counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
-        entries, width = A[counted + D_ENTRIES], P[P[table + T_SETS] + 4 * set_n + 3] + 1
-        if entries != 0:
-            give(A, A[counted + D_BLOCK], A_FREE_SETS + (width - 2) * SIZES + log2(entries))
+    structures_free(P, A, table, slot)
     drop_slot(P, A, table, slot)
-
-
-@njit(nogil=True, error_model="numpy")
-def set_sums(P, A, table, slot, set_n):
-    """Two sums over the mixed entries of a counting hash: the same for the same content, whatever its order."""
-    counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
-    width = P[P[table + T_SETS] + 4 * set_n + 3] + 1
-    one, two = np.uint64(0), np.uint64(0)
-    for entry in range(A[counted + D_ENTRIES]):
-        place = A[counted + D_BLOCK] + entry * width
-        if A[place + width - 1] != 0:
-            mixed = np.uint64(hash_key(A[place], A[place + width - 2])) + np.uint64(A[place + width - 1]) * _SEED_1
-            one += mix(mixed ^ _SEED_2)
-            two += mix(mixed ^ _SEED_1)
-    return np.int64(one), np.int64(two)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -253,10 +229,10 @@ def _export(P, A, table, slots, slots_n, out, room):
                 out[need + word] = A[slot + P[table + T_BASE_AT] + word]
         need += words
         for set_n in range(P[table + T_SETS_N]):
-            if P[P[table + T_SETS] + 4 * set_n] < 0:
+            if P[P[table + T_SETS] + M_WORDS * set_n + M_LOW] < 0:
                 if need + 2 <= room:
                     set_move(P, A, table, slot, set_n, 0, head)  # Only lets go, so it never needs to grow.
-                    out[need], out[need + 1] = set_sums(P, A, table, slot, set_n)
+                    out[need], out[need + 1] = structure_sums(P, A, table, slot, set_n)
                 need += 2
         need = marks_export(P, A, table, slot, out, need, room)
     return need

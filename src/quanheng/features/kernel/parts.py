@@ -21,6 +21,7 @@ _POINTERS = {
         ("P", "A", "B", "X", "G", "times", "numbers", "out", "undo", "pairs", "records"), types.CPointer(types.int64)
     ),
     "F": types.CPointer(types.float64),
+    "degrees": types.float64,
     "keys": types.CPointer(types.uint64),
     "codes": types.CPointer(types.int32),
     "mask": types.CPointer(types.uint8),
@@ -44,7 +45,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
 
 def part(result=types.int64):
-    """Compile a function as a part. The names of its arguments give their types: words, keys, or one int64."""
+    """Compile a function as a part. The names of its arguments give their types: words, keys, degrees, or one int64."""
 
     def compiled(function):
         names = function.__code__.co_varnames[: function.__code__.co_argcount]

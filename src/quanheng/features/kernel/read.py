@@ -9,6 +9,7 @@ from quanheng.features.kernel.edges import ages, edges_move, read_edge
 from quanheng.features.kernel.marks import marks_move
 from quanheng.features.kernel.moments import read_change, read_marks
 from quanheng.features.kernel.parts import part
+from quanheng.features.kernel.read_structures import read_structure
 from quanheng.features.kernel.ring import read_extreme, row_at
 from quanheng.features.kernel.words import (
     C_ARG,
@@ -18,9 +19,8 @@ from quanheng.features.kernel.words import (
     COUNT,
     D_BLOCK,
     D_USED,
-    D_WORDS,
-    DECAYED_MEAN,
     DISTINCT,
+    ESTIMATE,
     EXTREME,
     FIRST,
     K_BOUNDS,
@@ -30,13 +30,19 @@ from quanheng.features.kernel.words import (
     LAST,
     LAST_KEY,
     LAST_THROUGH,
+    M_AT,
+    M_HIGH,
+    M_LOW,
+    M_PLACE,
+    M_VALUE_WORDS,
+    M_WORDS,
     MEAN,
     NULL,
     NUMBER_MAX,
     NUMBER_MIN,
     OVERFLOW,
-    RANGE,
     SEEN,
+    STREAK,
     SUM,
     T_AGES_N,
     T_BASE_AT,
@@ -45,11 +51,12 @@ from quanheng.features.kernel.words import (
     T_LATE,
     T_MARKS_N,
     T_SETS,
-    T_SETS_AT,
     T_SETS_N,
     T_STRIDE,
     T_WINDOWS,
     T_WINDOWS_N,
+    TOP,
+    TOP_SHARE,
     UNKNOWN,
     W_COLUMNS,
     W_COLUMNS_N,
@@ -64,6 +71,7 @@ from quanheng.features.kernel.words import (
 )
 
 _LOW_HALF = np.int64(0xFFFFFFFF)
+_ZERO = (COUNT, DISTINCT, ESTIMATE, SEEN, STREAK)  # What says 0 where there is nothing.
 
 
 @njit(nogil=True, error_model="numpy")
@@ -74,9 +82,9 @@ def write_empty(P, X, table, out, at, unknown):
         column = P[window + W_COLUMNS]
         for _ in range(P[window + W_COLUMNS_N]):
             kind, place = P[column + C_KIND], at + P[column + X[X_PLACE]] * X[X_STEP]
-            empty = np.int64(0) if kind == COUNT or kind == DISTINCT or kind == SEEN else np.int64(NULL)  # noqa: PLR1714, SIM109
+            empty = np.int64(0) if kind in _ZERO else np.int64(NULL)
             out[place] = UNKNOWN if unknown else empty
-            if kind == MEAN or kind == CHANGE:  # noqa: PLR1714, SIM109
+            if kind == MEAN or kind == CHANGE or kind == TOP_SHARE:  # noqa: PLR1714, SIM109
                 out[place + X[X_STEP]] = UNKNOWN if unknown else np.int64(0)
             elif kind == LAST_THROUGH:
                 X[P[P[column + C_ARG] + L_THROUGH] + 2] = 2 if unknown else 0
@@ -86,12 +94,12 @@ def write_empty(P, X, table, out, at, unknown):
 
 @njit(nogil=True, error_model="numpy")
 def move_sets(P, A, table, slot):
-    """Bring the counting hashes to where the boundaries stand; False to grow first."""
+    """Bring the structures to where the boundaries stand; False to grow first."""
     words, bounds = P[table + T_BOUND_WORDS], slot + K_BOUNDS
     for set_n in range(P[table + T_SETS_N]):
-        meta = P[table + T_SETS] + 4 * set_n
-        low = np.int64(0) if P[meta] < 0 else A[bounds + P[meta] * words]
-        if not set_move(P, A, table, slot, set_n, low, A[bounds + P[meta + 1] * words]):
+        meta = P[table + T_SETS] + M_WORDS * set_n
+        low = np.int64(0) if P[meta + M_LOW] < 0 else A[bounds + P[meta + M_LOW] * words]
+        if not set_move(P, A, table, slot, set_n, low, A[bounds + P[meta + M_HIGH] * words]):
             return False
     return True
 
@@ -126,12 +134,13 @@ def read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, row
 @njit(nogil=True, error_model="numpy")
 def read_distinct(P, A, table, slot, set_n, own):
     """Distinct values of a window; without the event being decided if no other row has its value."""
-    counted = slot + P[table + T_SETS_AT] + D_WORDS * set_n
+    meta = P[table + T_SETS] + M_WORDS * set_n
+    counted = slot + P[meta + M_AT]
     used = A[counted + D_USED]
     if own < 0 or A[counted + D_BLOCK] == 0:
         return used
-    meta = P[table + T_SETS] + 4 * set_n
-    place, width = row_at(A, slot, P[table + T_STRIDE], own) + 1 + P[meta + 2], P[meta + 3] + 1
+    place = row_at(A, slot, P[table + T_STRIDE], own) + 1 + P[meta + M_PLACE]
+    width = P[meta + M_VALUE_WORDS] + 1
     first, second = A[place], A[place + width - 2]
     if (width == 2 and first == NULL) or (width == 3 and first == 0 and second == 0):
         return used
@@ -170,7 +179,7 @@ def read_other(P, A, table, slot, kind, argument, low, high, without, time):
 def read_columns(P, A, X, table, slot, time, own, out, at):
     """Write the columns of one key as of `time`; `own` is the position of the event being decided, or -1.
 
-    False if a counting hash needs room: call again after growth.
+    False if a structure needs room: call again after growth.
     """
     newest = A[slot + K_NEWEST]
     if newest != NULL and time < newest - P[table + T_LATE]:
@@ -204,13 +213,15 @@ def read_columns(P, A, X, table, slot, time, own, out, at):
                 read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, rows, without, out, place)
                 if kind == MEAN:
                     out[place + step] = X[X_PRESENT]
-            elif FIRST <= kind <= RANGE:
-                out[place] = read_edge(P, A, X, table, slot, kind, argument, low, high, time)
-            elif CHANGE < kind <= DECAYED_MEAN:
+            elif kind >= TOP:
+                read_structure(P, A, table, slot, kind, argument, low, high, without, out, place, step)
+            elif kind > CHANGE:
                 out[place] = read_marks(P, A, X, slot, P[table + T_STRIDE], kind, argument, without, time)
             elif kind == CHANGE:
                 stride = P[table + T_STRIDE]
                 read_change(P, A, X, slot, stride, argument, low_bound, high_bound, without, out, place)
+            elif kind >= FIRST:
+                out[place] = read_edge(P, A, X, table, slot, kind, argument, low, high, time)
             else:
                 out[place] = read_other(P, A, table, slot, kind, argument, low, high, without, time)
             column += C_WORDS

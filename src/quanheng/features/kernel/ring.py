@@ -15,6 +15,7 @@ from quanheng.features.kernel.arena import copy, give, log2, take
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.words import (
     BRANCH,
+    BREAKS,
     K_CAPACITY,
     K_HEAD,
     K_RING,
@@ -50,10 +51,15 @@ def tree_words(capacity):
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def score(value, flip):
-    """What trees compare: v for max, ~v for min (reverses the order and cannot overflow); NULL loses to all."""
-    if flip == 0 or value == NULL:
+    """What trees compare: v for max, ~v for min (reverses the order and cannot overflow); NULL loses to all.
+
+    flip 2 (BREAKS): 1 for what ends a streak, zero or null, else 0.
+    """
+    if flip == 0:
         return value
-    return ~value
+    if flip == BREAKS:
+        return np.int64(value == 0 or value == NULL)  # noqa: PLR1714
+    return value if value == NULL else ~value
 
 
 @njit(nogil=True, error_model="numpy")

@@ -52,15 +52,15 @@ T_LATE = 6  # ms an event may be late.
 T_TREES_N = 7
 T_TREES = 8  # Offset of (value, flip) pairs: running extremes kept over blocks of the ring.
 T_SETS_N = 9
-T_SETS = 10  # Offset of (low bound, high bound, value, words of value): counting hashes.
+T_SETS = 10  # Offset of the structures over windows (M_...).
 T_WINDOWS_N = 11
 T_WINDOWS = 12  # Offset of windows.
 T_BASE_ON = 13  # 1: some window is all history, so what leaves the ring is folded into the base.
 T_VALUES_N = 14
 T_VALUES = 15  # Offset of value sources: >= 0 a number, < 0 half of a key.
 T_STATE = 16  # Offset in the arena of what changes about the table.
-T_SETS_AT = 17  # Offset in a slot.
-T_BASE_AT = 18
+T_KEEP_ROWS = 17  # Rows that a ring keeps beyond those it keeps for their time.
+T_BASE_AT = 18  # Offset in a slot.
 T_BOUND_WORDS = 19
 T_WIDTH = 20  # Columns of the table.
 T_PLAIN = 21  # 1: only counts, sums and means, so that a run of events can be folded at once.
@@ -72,13 +72,24 @@ T_RECORD = 26  # Words of a record: a pair, and behind it the row it puts in whe
 T_TIMED_N = 27  # The first so many boundaries are distances (T_BOUNDS); the others are edges.
 T_EDGES_N = 28
 T_EDGES = 29  # Offset of the edges (Q_...).
-T_KEEP_ROWS = 30  # Rows that a ring keeps beyond those it keeps for their time.
-T_BASE_FIRST = 31  # Offset in a slot of the first row ever let go; 0: none is kept.
-T_AGES_N = 32
-T_AGES = 33  # Offset of the folds with a largest age (J_...).
-T_MARKS_N = 34
-T_MARKS = 35  # Offset of marks: sums of more than values, at some boundaries.
-T_WORDS = 36
+T_BASE_FIRST = 30  # Offset in a slot of the first row ever let go; 0: none is kept.
+T_AGES_N = 31
+T_AGES = 32  # Offset of the folds with a largest age (J_...).
+T_MARKS_N = 33
+T_MARKS = 34  # Offset of marks: sums of more than values, at some boundaries.
+T_WORDS = 35
+
+# Structure: what is kept about the values between two boundaries: counting hash, sketch, registers. M_LOW: number of
+# the low bound, -1 = all history. M_PLACE, M_VALUE_WORDS: the value in a row. M_AT: offset in a slot. M_ARGUMENT:
+# offset of its table in the plan; of a bounded one, how many distinct values it holds exactly.
+M_LOW, M_HIGH, M_PLACE, M_VALUE_WORDS, M_KIND, M_AT, M_ARGUMENT, M_WORDS = 0, 1, 2, 3, 4, 5, 6, 7
+# Kinds: a counting hash is 0 and bits for what it keeps beside the counts.
+HASH_TOP, HASH_ENTROPY, SKETCH, BOUNDED = 1, 2, 4, 8
+MILLIONTHS = 1_000_000  # A quantile is so many of them.
+LOGARITHMS = 2048  # Logarithms of a table of an entropy.
+# Table of a sketch: buckets, values up to which each is a bucket of its own; then edges and answers from bucket 0 on.
+B_COUNT, B_EXACT, B_EDGES = 0, 1, 2
+MAXIMUM, MINIMUM, BREAKS = 0, 1, 2  # Kinds of trees over a ring (`flip`).
 
 # Window: a span between two boundaries, and the columns read over it. Boundaries by their offset in a slot; low 0 = all
 # history. W_WITHOUT: the event being decided is left out.
@@ -100,14 +111,17 @@ Q_WORDS = 10
 J_LOW, J_HIGH, J_WITHOUT, J_AGE, J_OUT, J_PLACE, J_PARTS, J_THROUGH, J_WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 # The difference of a window to the one before it; then those that read marks, up to DECAYED_MEAN.
 CHANGE, VARIANCE, STDDEV, SKEW, ZSCORE, TREND, DECAYED, DECAYED_MEAN = 20, 21, 22, 23, 24, 25, 26, 27
+# Columns from TOP on are read by `read_structure`.
+TOP, TOP_SHARE, ENTROPY, PERCENTILE, ESTIMATE, STREAK, DISTANCE, SPEED = 40, 41, 42, 43, 44, 45, 46, 47
 
 # Arena header.
 A_USED = 0
 A_NEED = 1  # Words of the block that did not fit, when the kernel asks for growth.
 A_SIZE = 2  # Words of the whole arena.
-A_FREE_SETS = 8  # Heads of the free lists of hash blocks: by width (2 or 3 words), then by log2 of entries.
+A_FREE_REGISTERS = 7  # Head of the free list of register blocks.
+A_FREE_SETS = 8  # Heads of the free lists of hash blocks: by words an entry (2 to 4), then by log2 of entries.
 SIZES = 44  # Most doublings of one block.
-A_FREE_INDEX = A_FREE_SETS + 2 * SIZES  # The same for blocks of an index.
+A_FREE_INDEX = A_FREE_SETS + 3 * SIZES  # The same for blocks of an index.
 A_TABLES = A_FREE_INDEX + SIZES
 
 # What changes about a table (in the arena).
@@ -120,8 +134,13 @@ K_0, K_1, K_RING, K_CAPACITY, K_HEAD, K_TAIL, K_NEWEST, K_MOMENT, K_BOUNDS = 0, 
 # Boundary: pointer, then (low limb, high limb << 32 | nulls) per summed value.
 I_SLOT, I_LOCAL, I_WORDS = 2, 3, 4  # Entry of an index: key (2), slot, stamp and number of the key in a chunk.
 I_NUMBER = 24  # Bits of that number.
-# Counting hash of a slot.
+# Structure of a slot: positions it holds, block, room and use of it; and, of those that are more than a counting hash,
+# how many values it holds, and the sum of an entropy in two limbs.
 D_LOW, D_HIGH, D_BLOCK, D_ENTRIES, D_USED, D_WORDS = 0, 1, 2, 3, 4, 5
+D_TOTAL, D_SUM, D_SUM_HIGH = 5, 6, 7
+# Of a bounded one: distinct values let go, registers, and a second counting hash, of the codes of kept rows.
+D_GONE, D_REGISTERS, D_CODES = 5, 6, 7
+R_HISTOGRAM, R_SEEN, R_GONE, R_WORDS = 0, 64, 64 + 512, 64 + 1024  # Block of registers: 2 x 4096 bytes in words.
 
 # Control words of a call.
 X_EVENT, X_OP, X_STAGE, X_OWN, X_READ, X_ROW, X_COLUMN, X_PEEK = 0, 1, 2, 3, 4, 5, 6, 7
