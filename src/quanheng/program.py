@@ -146,10 +146,10 @@ class Program:
         self.types = {
             event.name: EventType(event, codes[event.name]) for pack in packs.values() for event in pack.events
         }
-        self.widths = {one.code: (len(one.key_fields), len(one.number_fields)) for one in self.types.values()}
+        self.widths = {one.code: (len(one.key_fields), len(one.header_fields)) for one in self.types.values()}
         self.keys_max = max((len(one.key_fields) for one in self.types.values()), default=0) or 1
         # A decision's header has numbers too, and the log is read in one width.
-        self.numbers_max = max([DECISION_NUMBERS, *(len(one.number_fields) for one in self.types.values())])
+        self.numbers_max = max([DECISION_NUMBERS, *(len(one.header_fields) for one in self.types.values())])
         self.outcomes = _common_outcomes(packs)
         self.severity = {outcome: rank for rank, outcome in enumerate(self.outcomes)}
         self.reasons = {
@@ -160,8 +160,7 @@ class Program:
             name for name in self.types if any(flow.when == name for pack in packs.values() for flow in pack.flows)
         ]
         self.layouts = tuple(
-            EventLayout(one.name, one.code, one.key_fields, one.number_fields, one.scales)
-            for one in self.types.values()
+            layout_of(one.declaration, one.code) for one in self.types.values()
         )
         self.sources = tuple((pack.name, one) for pack in self.packs.values() for one in pack.sources)
         self.new_sources()  # Settings that do not fit are refused here, before anything is in force.

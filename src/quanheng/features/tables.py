@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from quanheng.features.calendars import Calendars, weekend_bits
+from quanheng.features.conditions import ASKED, Condition, conditions_of, words_of
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
-from quanheng.features.kinds import KINDS
+from quanheng.features.kinds import CALENDAR_KINDS, KINDS
+from quanheng.features.zones import zone_words
 
 Words = np.ndarray
 _PLAIN = {"count", "sum", "mean"}  # Folds that need the boundaries of a window and nothing between them.
@@ -26,10 +29,12 @@ class Column(NamedTuple):
 
 @dataclass(slots=True)
 class Table:
-    """One (event type, key): what its ring holds and what is read from it."""
+    """One (event type, key, condition): what its ring holds and what is read from it."""
 
     of: str
     by: tuple[str, ...]
+    where: str | None = None
+    condition: Condition | None = None
     folds: list[int] = field(default_factory=list)
     bounds: list[int] = field(default_factory=list)
     values: list[str] = field(default_factory=list)  # Summed number fields first.
@@ -39,12 +44,15 @@ class Table:
     base: bool = False
 
 
-def collect(folds: Sequence[Fold]) -> list[Table]:
-    """Group folds into tables. Order of key fields does not matter: they are sorted."""
-    tables: dict[tuple[str, tuple[str, ...]], Table] = {}
-    for number, fold in enumerate(folds):
-        by = tuple(sorted(fold.by))
-        tables.setdefault((fold.of, by), Table(fold.of, by)).folds.append(number)
+def collect(folds: Sequence[Fold], layouts: Mapping[str, EventLayout]) -> list[Table]:
+    """Group folds into tables. Order of key fields does not matter: they are sorted. Folds of a calendar kind have
+    none."""
+    tables: dict[tuple[str, tuple[str, ...], Condition | None], Table] = {}
+    for number, (fold, condition) in enumerate(zip(folds, conditions_of(layouts, folds), strict=True)):
+        if fold.fold not in CALENDAR_KINDS:
+            by = tuple(sorted(fold.by))
+            table = tables.setdefault((fold.of, by, condition), Table(fold.of, by, fold.where, condition))
+            table.folds.append(number)
     for table in tables.values():
         own = [folds[number] for number in table.folds]
         table.bounds = sorted({edge for fold in own for edge in _edges(fold)})
@@ -84,8 +92,9 @@ def columns_of(folds: Sequence[Fold]) -> tuple[Column, ...]:
 class Encoder:
     """Writes the flat plan. Offsets are known as soon as a part is appended."""
 
-    def __init__(self, layouts: Mapping[str, EventLayout], folds: Sequence[Fold]) -> None:
-        self.layouts, self.folds = layouts, folds
+    def __init__(self, layouts: Mapping[str, EventLayout], folds: Sequence[Fold], calendars: Calendars) -> None:
+        self.layouts, self.folds, self.calendars = layouts, folds, calendars
+        self._put: dict[tuple[int, ...], int] = {}
         self.columns = columns_of(folds)
         self.words: list[int] = [0] * w.P_HEADER
         self.state_words = w.A_TABLES
@@ -96,10 +105,38 @@ class Encoder:
         self.words += [int(item) for item in items]
         return offset
 
+    def once(self, items: Sequence[int]) -> int:
+        """Offset of these words; written at the first use."""
+        key = tuple(items)
+        if key not in self._put:
+            self._put[key] = self.put(key)
+        return self._put[key]
+
+    def clock(self, zone: str, calendar: str | None) -> int:
+        """Offset of a clock (kernel/clock.py)."""
+        days = self.calendars[calendar] if calendar else None
+        offset = 0 if days is None else self.once(days.words())
+        return self.once((self.once(zone_words(zone)), offset, weekend_bits(days)))
+
+    def _asked(self, number: int) -> list[int]:
+        """The record of a fold of a calendar kind (Q_...)."""
+        fold = self.folds[number]
+        clock = self.clock(fold.zone, fold.calendar)
+        return [self._first(number), number, self.layouts[fold.of].code, ASKED[fold.fold], clock]
+
+    def _condition(self, table: Table) -> int:
+        """Offset of the condition of a table, 0 for none."""
+        if table.condition is None:
+            return 0
+        zone = table.condition.zone
+        return self.once(words_of(table.condition, self.clock(zone, table.condition.calendar) if zone else 0))
+
     def encode(self, tables: Sequence[Table], decide: Sequence[str], lateness_ms: int) -> Words:
         """The plan as one array."""
         offsets = [self._table(table, lateness_ms) for table in tables]
         records = {layout.code: self._record(layout, tables, offsets, decide) for layout in self.layouts.values()}
+        asked = [self._asked(number) for number, fold in enumerate(self.folds) if fold.fold in CALENDAR_KINDS]
+        self.words[w.P_ASKED_N], self.words[w.P_ASKED] = len(asked), self.put([word for one in asked for word in one])
         codes = max(records, default=-1) + 1
         self.words[w.P_CODES] = codes
         self.words[w.P_MAP] = self.put([records.get(code, 0) for code in range(codes)])
@@ -223,7 +260,8 @@ class Encoder:
             if inserts or decides:
                 has = set(table.by) <= set(layout.keys)
                 members = self.put([layout.keys.index(key) for key in table.by] if has else [])
-                ops.append([offset, int(inserts), int(decides), len(table.by) if has else -1, members])
+                where = self._condition(table) if inserts else 0
+                ops.append([offset, int(inserts), int(decides), len(table.by) if has else -1, members, where])
         if not ops and not decides:
             return 0
         self.words[w.P_OPS_N] = max(self.words[w.P_OPS_N], len(ops))

@@ -3,7 +3,7 @@
 It states the law in the fewest lines:
 
 * Events are taken in log order. The one being decided is applied first.
-* An event goes into a fold unless a key of it is null, or it is later than `lateness_ms` behind the newest event of its
+* An event goes into a fold unless its condition (`where`) is not true of it, a key of it is null, or it is later than `lateness_ms` behind the newest event of its
   key, which is counted.
 * A vector at time t holds the events with the same key and t-delay-window < time <= t-delay that were applied until
   then; with current = "out" not the event being decided, but others of the same time.
@@ -18,8 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from quanheng.features.calendars import Calendars
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel.words import NULL, NUMBER_MAX, NUMBER_MIN, UNKNOWN
+from quanheng.features.kinds import CALENDAR_KINDS
+from quanheng.testing.slow_conditions import asked, true_of
 
 Key = tuple[int, int]
 
@@ -49,8 +52,14 @@ class SlowFeatures:
     """Folds over plain lists. Same answers as FeatureState, thousands of times slower."""
 
     def __init__(
-        self, layouts: Sequence[EventLayout], folds: Sequence[Fold], decide: Sequence[str], lateness_ms: int
+        self,
+        layouts: Sequence[EventLayout],
+        folds: Sequence[Fold],
+        decide: Sequence[str],
+        lateness_ms: int,
+        calendars: Calendars | None = None,
     ) -> None:
+        self.calendars = calendars or {}
         self.layouts = {layout.code: layout for layout in layouts}
         self.folds, self.decide, self.lateness_ms = tuple(folds), frozenset(decide), lateness_ms
         self.kept: list[dict[tuple[Key, ...], list[Kept]]] = [{} for _ in folds]
@@ -63,7 +72,9 @@ class SlowFeatures:
         layout = self.layouts.get(event.code)
         self.arrived += 1
         for number, fold in enumerate(self.folds):
-            if layout is not None and fold.of == layout.name:
+            if layout is None or fold.of != layout.name or fold.fold in CALENDAR_KINDS:
+                continue
+            if true_of(layout, fold, event.time_ms, event.numbers, self.calendars):
                 self._apply(layout, fold, number, event)
 
     def run(self, event: Event) -> list[int] | None:
@@ -102,6 +113,10 @@ class SlowFeatures:
         self.kept[number].setdefault(key, []).append(Kept(event.time_ms, self.arrived, value))
 
     def _read(self, layout: EventLayout, fold: Fold, number: int, event: Event) -> list[int]:
+        if fold.fold in CALENDAR_KINDS:
+            calendar = self.calendars[fold.calendar] if fold.calendar else None
+            answer = asked(fold.fold, event.time_ms, fold.zone, calendar) if fold.of == layout.name else None
+            return [NULL if answer is None else answer]
         key = self._key(layout, fold, event)
         events = [] if key is None else self.kept[number].get(key, [])
         newest = None if key is None else self.newest[number].get(key)

@@ -28,13 +28,15 @@ P_OPS_N = 7  # Most operations of one event type.
 P_WIDTH_MAX = 8  # Most columns of a table.
 P_RUN_WORDS = 9  # Words of the scratch of a run.
 P_RECORD_MAX = 10  # Most words of a record.
-P_HEADER = 11
+P_ASKED = 11  # Offset of the columns that only ask the clock (kernel/clock.py, Q_...).
+P_ASKED_N = 12
+P_HEADER = 13
 
 # Type record: what one event type does.
 # E_BY_TABLE: offset of a list, per table the operation of this type or 0.
 E_OPS_N, E_OPS, E_DECIDES, E_BY_TABLE = 0, 1, 2, 3
-# Operation: one table touched by an event type.
-O_TABLE, O_INSERTS, O_READS, O_KEYS_N, O_KEYS, O_WORDS = 0, 1, 2, 3, 4, 5
+# Operation: one table touched by an event type. O_WHERE: offset of the condition for putting in, 0 = none.
+O_TABLE, O_INSERTS, O_READS, O_KEYS_N, O_KEYS, O_WHERE, O_WORDS = 0, 1, 2, 3, 4, 5, 6
 
 # Table record: one (event type, key) pair.
 T_SLOT = 0  # Words of a slot.
