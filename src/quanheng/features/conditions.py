@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quanheng.features.kernel import clock as c
 from quanheng.features.kernel.words import NULL, NUMBER_MAX, NUMBER_MIN
 from quanheng.feel import tree
 from quanheng.feel.lexer import fail
 from quanheng.feel.parser import parse
-from quanheng.feel.types import BOOLEAN, NULL as NULL_TYPE, NUMBER, STRING, FeelType
+from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
+from quanheng.feel.types import NULL as NULL_TYPE
 from quanheng.kernel.errors import ExpressionError
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ def compile_condition(
     if writer.asks & DAYS_OFF and not calendar:
         what = "a condition that asks for days off needs a calendar"
         asked = ", ".join(sorted(writer.asks & DAYS_OFF))
-        raise fail(what, text, 0, where, asked, "`calendar` of the fold", 'Add `calendar = "china"` or one of the pack.')
+        raise fail(
+            what, text, 0, where, asked, "`calendar` of the fold", 'Add `calendar = "china"` or one of the pack.'
+        )
     return Condition(tuple(writer.made), zone, calendar if calendar and writer.asks & {*DAYS_OFF, "weekend"} else "")
 
 
@@ -148,7 +151,7 @@ class _Writer:
         self.asks: set[str] = set()
         self.depth = 0
         self.bound: dict[int, tree.Node] = {}  # What `?` of an `in` stands for.
-        self.rules: dict[type[tree.Node], Callable[[tree.Node], int]] = {
+        self.rules: dict[type[tree.Node], Callable[[Any], int]] = {
             tree.Const: self.constant, tree.Name: self.name, tree.Arithmetic: self.arithmetic,
             tree.Negate: self.negate, tree.Compare: self.compare, tree.Between: self.between, tree.Test: self.test,
             tree.And: self.logic, tree.Or: self.logic, tree.Not: self.negation, tree.Call: self.negation,
@@ -188,7 +191,7 @@ class _Writer:
 
     # -- values
 
-    def constant(self, node: tree.Const) -> int:  # type: ignore[override]
+    def constant(self, node: tree.Const) -> int:
         value = node.value
         if value is None or isinstance(value, bool):
             self.emit(c.PUSH, NULL if value is None else int(value))
@@ -206,7 +209,7 @@ class _Writer:
         self.emit(c.PUSH, int(number))
         return scale
 
-    def name(self, node: tree.Name) -> int:  # type: ignore[override]
+    def name(self, node: tree.Name) -> int:
         if node.name in self.layout.numbers:
             self.emit(c.FIELD, self.layout.numbers.index(node.name))
             return self.layout.scale(node.name)
@@ -214,7 +217,7 @@ class _Writer:
         self.emit(c.ASK, ASKED[node.name])
         return 0
 
-    def arithmetic(self, node: tree.Arithmetic) -> int:  # type: ignore[override]
+    def arithmetic(self, node: tree.Arithmetic) -> int:
         if node.op not in _ARITHMETIC or node.type != NUMBER:
             raise self.refuse(node, f"{node.op}" if node.type == NUMBER else f"{node.op} between texts or times")
         left = self.put(node.left)
@@ -240,14 +243,14 @@ class _Writer:
                 f"at most {SCALE_MAX}", "Multiply fields of fewer decimal places.",
             )  # fmt: skip
 
-    def negate(self, node: tree.Negate) -> int:  # type: ignore[override]
+    def negate(self, node: tree.Negate) -> int:
         scale = self.put(node.value)
         self.emit(c.NEGATE, takes=1)
         return scale
 
     # -- comparisons
 
-    def compare(self, node: tree.Compare) -> int:  # type: ignore[override]
+    def compare(self, node: tree.Compare) -> int:
         self.compared(node, node.op, node.left, node.right)
         return 0
 
@@ -285,20 +288,20 @@ class _Writer:
             self.put(right)
         self.emit(_COMPARE[op], takes=2)
 
-    def between(self, node: tree.Between) -> int:  # type: ignore[override]
+    def between(self, node: tree.Between) -> int:
         self.compared(node, ">=", node.value, node.low)
         self.compared(node, "<=", node.value, node.high)
         self.emit(c.AND, takes=2)
         return 0
 
-    def test(self, node: tree.Test) -> int:  # type: ignore[override]
+    def test(self, node: tree.Test) -> int:
         """A value in a list of values that are no constants: it equals one."""
         if self.kind(node.against) not in (NUMBER, STRING, BOOLEAN, NULL_TYPE):
             raise self.refuse(node, "this after `in`")
         self.compared(node, "=", node.value, node.against)
         return 0
 
-    def membership(self, node: tree.In) -> int:  # type: ignore[override]
+    def membership(self, node: tree.In) -> int:
         self.bound[node.slot] = self.resolved(node.value)
         self.truth(node.test)
         return 0
@@ -311,14 +314,14 @@ class _Writer:
             raise self.refuse(node, f"a {node.type} as a condition")
         self.put(node)
 
-    def logic(self, node: tree.And | tree.Or) -> int:  # type: ignore[override]
+    def logic(self, node: tree.And | tree.Or) -> int:
         self.truth(node.parts[0])
         for part in node.parts[1:]:
             self.truth(part)
             self.emit(c.AND if isinstance(node, tree.And) else c.OR, takes=2)
         return 0
 
-    def negation(self, node: tree.Not | tree.Call) -> int:  # type: ignore[override]
+    def negation(self, node: tree.Not | tree.Call) -> int:
         if isinstance(node, tree.Call):
             if not isinstance(node.function, tree.Builtin) or node.function.name != "not" or len(node.arguments) != 1:
                 name = node.function.name if isinstance(node.function, tree.Builtin) else "a function"

@@ -237,7 +237,9 @@ def _check_value(layout: EventLayout, fold: Fold) -> list[tuple[str, str, str, s
         known += choices
     elif fold.value in choices and kind.reads == "number or key":
         cure = "Fold it with distinct, top_share or entropy, or name the choice in `where`."
-        return [(f"{fold.fold} would answer a choice, and answers are numbers", repr(fold.value), ", ".join(known), cure)]
+        return [
+            (f"{fold.fold} would answer a choice, and answers are numbers", repr(fold.value), ", ".join(known), cure)
+        ]
     if fold.value is None:
         return [(f"{fold.fold} needs a value", "none", ", ".join(known), "Add `value`.")]
     if fold.value not in known:

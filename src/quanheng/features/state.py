@@ -15,8 +15,8 @@ import numpy as np
 
 from quanheng.features.arena import flat_of, zeroed
 from quanheng.features.kernel import group
-from quanheng.features.kernel.asked import ask, ask_one
 from quanheng.features.kernel import words as w
+from quanheng.features.kernel.asked import ask, ask_one
 from quanheng.features.kernel.clock import STACK_MAX
 from quanheng.features.kernel.scratch import scratch_words
 from quanheng.features.plan import Plan

@@ -12,6 +12,7 @@ FIRST_YEAR, HORIZON_YEAR = 1840, 2200
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+
 @lru_cache(maxsize=64)
 def zone_words(name: str) -> tuple[int, ...]:
     """A time zone as the kernel reads it (kernel/calendar.py).

@@ -119,7 +119,9 @@ def _arithmetic(op: str, left: Value, right: Value) -> Value:
     if op == "*":
         return _fits(left.units * right.units, left.scale + right.scale)
     scale = max(left.scale, right.scale)
-    raised = [one if one.scale == scale else _fits(one.units * 10 ** (scale - one.scale), scale) for one in (left, right)]
+    raised = [
+        one if one.scale == scale else _fits(one.units * 10 ** (scale - one.scale), scale) for one in (left, right)
+    ]
     if None in raised:
         return None
     one, other = (number.units for number in raised if number is not None)

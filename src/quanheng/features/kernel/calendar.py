@@ -28,6 +28,8 @@ from quanheng.features.kernel.clock import (
 from quanheng.features.kernel.words import NULL
 
 DAY_MS = np.int64(86_400_000)
+
+
 @njit(nogil=True, error_model="numpy")
 def zone_local(P, zone, time):
     """Local time (ms since 1970-01-01 there) of a moment; `zone` as features/zones.py writes it."""

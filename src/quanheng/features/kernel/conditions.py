@@ -17,7 +17,6 @@ from quanheng.features.kernel.clock import (
     EQUAL,
     FIELD,
     GREATER,
-    GREATER_EQUAL,
     I_FIRST,
     I_OP,
     I_SECOND,
