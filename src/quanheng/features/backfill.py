@@ -48,8 +48,8 @@ def backfill(
     type : column with the names (or codes) of the event types; may be missing if the plan has one layout
     time : column with the time that places the event: integer ms UTC, or Datetime (naive = UTC)
     columns : name of the column for each key or number field; default: the field's own name. Keys: integers, strings
-        (both hashed to 128 bits) or Binary of 16 bytes (taken as they are: pseudonyms). Choices: texts. Numbers: integers, booleans,
-        Decimal (scaled by the layout); floats are refused, because they would not be exact
+        (both hashed to 128 bits) or Binary of 16 bytes (taken as they are: pseudonyms). Choices: texts. Numbers:
+        integers, booleans, Decimal (scaled by the layout); floats are refused, because they would not be exact
     values : "float" = one Float64 column per fold as `Plan.floats`; "raw" = Int64 columns as `FeatureState.run`, with
         its NULL (-2**63) and UNKNOWN
     read : Boolean column of the rows whose vector is wanted; default: every decided event

@@ -275,7 +275,7 @@ class _Writer:
         if isinstance(right, tree.Const) and isinstance(right.value, str):
             if right.value not in choices:
                 raise fail(
-                    f"{left.name} has no such choice", self.text, right.at, self.where, repr(right.value),
+                    f"{left.name} has no such choice", self.text, right.at, self.where, right.value,
                     ", ".join(choices), "Use one of its choices.",
                 )  # fmt: skip
             self.emit(c.PUSH, choices.index(right.value))

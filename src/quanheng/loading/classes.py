@@ -18,7 +18,7 @@ def highest_class(classes: Iterable[str]) -> str:
 
 
 def fields_read(fold: Fold, event: EventDeclaration) -> tuple[str, ...]:
-    """Fields of its event that a fold reads: value, other, keys, those of its condition, and the time that places it."""
+    """Fields of its event that a fold reads: value, other, keys, those of its condition, and its time."""
     names = {fold.value, fold.other, *fold.by, event.time}
     if fold.where and fold.fold not in CALENDAR_KINDS:
         names.update(fields_of(layout_of(event, 0), fold.where))

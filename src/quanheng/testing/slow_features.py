@@ -3,8 +3,8 @@
 It states the law in the fewest lines:
 
 * Events are taken in log order. The one being decided is applied first.
-* An event goes into a fold unless its condition (`where`) is not true of it, a key of it is null, or it is later than `lateness_ms` behind the newest event of its
-  key, which is counted.
+* An event goes into a fold unless its condition (`where`) is not true of it, a key of it is null, or it is later than
+  `lateness_ms` behind the newest event of its key that was folded, which is counted.
 * A vector at time t holds the events with the same key and t-delay-window < time <= t-delay that were applied until
   then; with current = "out" not the event being decided, but others of the same time.
 * A moment more than `lateness_ms` behind the newest event of its key is UNKNOWN.

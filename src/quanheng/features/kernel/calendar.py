@@ -71,15 +71,15 @@ def of_moment(P, asked, clock, time):
     """One answer about a moment, by a clock (kernel/clock.py). NULL where its calendar does not cover the day."""
     local = zone_local(P, P[clock + CLOCK_ZONE], time)
     day = local // DAY_MS
-    if asked == HOUR or asked == NIGHT:  # noqa: PLR1714 - numba reads two comparisons faster than a membership
+    if asked == HOUR or asked == NIGHT:  # noqa: PLR1714, SIM109
         hour = (local - day * DAY_MS) // 3_600_000
         if asked == HOUR:
             return hour
         return np.int64(hour >= NIGHT_FROM or hour < NIGHT_TO)
-    if asked == WEEKDAY or asked == WEEKEND:  # noqa: PLR1714
+    if asked == WEEKDAY or asked == WEEKEND:  # noqa: PLR1714, SIM109
         weekday = (day + 3) % 7  # The first day was a Thursday.
         return weekday + 1 if asked == WEEKDAY else (P[clock + CLOCK_WEEKEND] >> weekday) & 1
-    if asked == MONTH_DAY or asked == MONTH:  # noqa: PLR1714
+    if asked == MONTH_DAY or asked == MONTH:  # noqa: PLR1714, SIM109
         _, month, day_of_month = civil(day)
         return month if asked == MONTH else day_of_month
     code = day_code(P, P[clock + CLOCK_DAYS], day) if P[clock + CLOCK_DAYS] != 0 else np.int64(NOT_COVERED)

@@ -3,7 +3,7 @@
 # What is asked of a moment.
 HOUR, WEEKDAY, MONTH_DAY, MONTH, WEEKEND, NIGHT, HOLIDAY, WORKDAY = 0, 1, 2, 3, 4, 5, 6, 7
 NIGHT_FROM, NIGHT_TO = 22, 6  # Hours [22, 24) and [0, 6).
-# Codes of the days of a calendar, 2 bits each: not covered, workday, day off, day off that the calendar declares (a holiday).
+# Codes of the days of a calendar, 2 bits each; DECLARED is a day off that the calendar names, a holiday.
 NOT_COVERED, WORK, OFF, DECLARED = 0, 1, 2, 3
 DAYS_IN_WORD = 31
 

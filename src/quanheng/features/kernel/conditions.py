@@ -50,7 +50,7 @@ def power_of_ten(exponent):
 @njit(nogil=True, error_model="numpy")
 def added(a, b):
     """a + b; NULL where one is null or the sum does not fit."""
-    if a == NULL or b == NULL:
+    if a == NULL or b == NULL:  # noqa: PLR1714
         return np.int64(NULL)
     total = a + b  # Wraps where it does not fit; then its sign differs from both.
     if ((a ^ total) & (b ^ total)) < 0 or total > _MOST or total < -_MOST:
@@ -61,7 +61,7 @@ def added(a, b):
 @njit(nogil=True, error_model="numpy")
 def multiplied(a, b):
     """a x b; NULL where one is null or the product does not fit."""
-    if a == NULL or b == NULL:
+    if a == NULL or b == NULL:  # noqa: PLR1714
         return np.int64(NULL)
     if b == 0:
         return np.int64(0)
@@ -89,10 +89,10 @@ def order_of_raised(a, b, shift):
 @njit(nogil=True, error_model="numpy")
 def compared(op, a, b, shift):
     """One comparison."""
-    if op == EQUAL or op == DIFFERENT:  # noqa: PLR1714 - numba reads two comparisons faster than a membership
-        same = a == b if a == NULL or b == NULL else order_of(a, b, shift) == 0
+    if op == EQUAL or op == DIFFERENT:  # noqa: PLR1714, SIM109
+        same = a == b if a == NULL or b == NULL else order_of(a, b, shift) == 0  # noqa: PLR1714
         return np.int64(same == (op == EQUAL))
-    if a == NULL or b == NULL:
+    if a == NULL or b == NULL:  # noqa: PLR1714
         return np.int64(NULL)
     order = order_of(a, b, shift)
     if op == LESS:
@@ -109,7 +109,7 @@ def both(a, b):
     """a and b: false if one is false, true if both are, else null."""
     if a == 0 or b == 0:
         return np.int64(0)
-    return np.int64(NULL) if a == NULL or b == NULL else np.int64(1)
+    return np.int64(NULL) if a == NULL or b == NULL else np.int64(1)  # noqa: PLR1714
 
 
 @njit(nogil=True, error_model="numpy")
@@ -117,7 +117,7 @@ def either(a, b):
     """a or b: true if one is true, false if both are false, else null."""
     if a == 1 or b == 1:
         return np.int64(1)
-    return np.int64(NULL) if a == NULL or b == NULL else np.int64(0)
+    return np.int64(NULL) if a == NULL or b == NULL else np.int64(0)  # noqa: PLR1714
 
 
 @njit(nogil=True, error_model="numpy")
@@ -164,7 +164,7 @@ def holds(P, X, condition, time, numbers, event):
         elif op == ASK:
             top += 1
             stack[top] = of_moment(P, first, P[at + I_SECOND], time)
-        elif op == NOT or op == NEGATE or op == TIMES:  # noqa: PLR1714
+        elif op == NOT or op == NEGATE or op == TIMES:  # noqa: PLR1714, SIM109
             stack[top] = unary(op, stack[top], first)
         else:
             top -= 1

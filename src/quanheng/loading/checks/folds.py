@@ -145,7 +145,7 @@ def _check_settings(table: Table, fold: Fold) -> None:
         cure = "Keep `window` for a moving window, `since` for one that begins with a day, week, month …"
         table.problem("since", "a window begins in one way", found=Words("`window` and `since`"), cure=cure)
     if table.has("zone") and not fold.since and not fold.where:
-        cure = "Remove `zone`, or say `since`."
+        cure = "Remove `zone`, or say `since` or `where`."
         table.problem("zone", "nothing here asks for a time zone", found=fold.zone, cure=cure)
 
 
