@@ -331,7 +331,7 @@ def take(data: bytes) -> EventFact:
 def in_plain_steps(row: Row) -> tuple[int, bytes, bytes]:
     """Time, subject and tail of a row, as the generated taker must give them."""
     keys = [NO_KEY if key is None else Pseudonyms(key[0])[key[1]] for key in row.keys]
-    return row.time_ms, Pseudonyms(row.subject[0])[row.subject[1]], b"".join(keys) + struct.pack("<6q", *row.numbers)
+    return row.time_ms, Pseudonyms(row.subject[0])[row.subject[1]], b"".join(keys) + struct.pack("<7q", *row.numbers)
 
 
 @settings(max_examples=300, deadline=None)
