@@ -106,8 +106,8 @@ def check_layouts(state: State, program: Program) -> None:
                     "the log holds events of this type, to which keys, numbers and choices may only be appended",
                     ", ".join(now),
                     ", ".join(was) + ", then new ones",
-                    "Keep fields, entities, scales and choices as they were, in order, and give a number or choice field"
-                    " that comes later `appended = true`; or declare another event.",
+                    "Keep fields, entities, scales and choices as they were, in order, and give a number or choice"
+                    " field that comes later `appended = true`; or declare another event.",
                 )
             )
     problems += _lists_of_something_else(state, program)

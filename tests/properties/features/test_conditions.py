@@ -1,4 +1,4 @@
-"""`where`: the machine of the kernel == its slow twin == the FEEL judge, on random conditions, rows, nulls, extremes."""
+"""`where`: the machine of the kernel == its slow twin == the FEEL judge, with nulls and extremes."""
 
 from __future__ import annotations
 
@@ -61,9 +61,11 @@ def boolean(rng, depth=3):
     op = rng.choice(["=", "!=", "<", "<=", ">", ">="])
     return rng.choice(
         [
-            f"{a} {op} {b}", f"{a} between {b} and {c}", f"{a} in ({b}, {c})", f"{a} in [{b}..{c}]", f"{a} in (> {b}, {c})",
+            f"{a} {op} {b}", f"{a} between {b} and {c}", f"{a} in ({b}, {c})", f"{a} in [{b}..{c}]",
+            f"{a} in (> {b}, {c})",
             f"{a} in ]0..{c}[", f"{a} = null", f"null != {a}", "vip", "vip = true", "vip = null", "vip != false",
-            'channel = "web"', 'channel != "chip"', 'channel in ("web", "stripe")', "channel = before", "channel = null",
+            'channel = "web"', 'channel != "chip"', 'channel in ("web", "stripe")', "channel = before",
+            "channel = null",
             '"web" = channel', "night", "weekend", "holiday", "workday", "holiday = null", "true", "false", "null",
             'not(channel in ("chip"))', "channel in (before, \"chip\")",
         ]
@@ -152,7 +154,9 @@ def test_large_groups_equal_single_events(seed):
             where=rng.choice([None, "vip", "night or units > 3", 'channel in ("web", "chip")', "not(workday)"]),
         )
         for place, kind in enumerate(kinds * 2)
-    ] + [Fold("hour", "pay", (), "hour", zone=zone), Fold("free", "pay", (), "holiday", zone=zone, calendar="days")]  # fmt: skip
+    ]  # fmt: skip
+    folds.append(Fold("hour", "pay", (), "hour", zone=zone))
+    folds.append(Fold("free", "pay", (), "holiday", zone=zone, calendar="days"))
     plan = Plan.compile([PAY], folds, ["pay"], 10**8, calendars={"days": DAYS})
     clock, events = moment(rng), []
     for _ in range(w.LARGE + 300):
