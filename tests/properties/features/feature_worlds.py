@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from quanheng.features.fold import BUILT, EventLayout, Fold
 from quanheng.features.kernel.words import NULL
+from quanheng.features.kinds import CALENDAR_KINDS
 from quanheng.testing.slow_features import Event
 
 PAYMENT = EventLayout("payment", 1, ("customer", "terminal", "device"), ("amount", "flag"))
@@ -29,7 +30,7 @@ def random_folds(rng: random.Random, count: int, allowed: Sequence[str] = BUILT)
     for number in range(count):
         of = rng.choice([PAYMENT, PAYMENT, REPORT, LOGIN])
         kinds = BUILT if of.numbers else ("count", "time_since", "distinct", "last")
-        fold = rng.choice([kind for kind in kinds if kind in allowed])
+        fold = rng.choice([kind for kind in kinds if kind in allowed and kind not in CALENDAR_KINDS])
         values = list(of.numbers) + (list(of.keys) if fold in {"distinct", "last"} else [])
         folds.append(
             Fold(
