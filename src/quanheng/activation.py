@@ -90,26 +90,26 @@ def in_force_of(reader: Reader, program: Program) -> Activated:
 def check_layouts(state: State, program: Program) -> None:
     """Refuse a program that would read events or lists of the log otherwise.
 
-    Events of the log are read again by position, so key and number fields may only be appended. Entries of lists are
-    known as pseudonyms of one entity.
+    Events of the log are read again by position, so key, number and choice fields may only be appended, and choices to
+    their lists. Entries of lists are known as pseudonyms of one entity.
     """
     problems = []
     for name, old in state.program.types.items():
         new = program.types.get(name)
         if new is None or not state.events[old.code]:
             continue
-        for was, now in zip(old.layout(), new.layout(), strict=True):
-            if now[: len(was)] != was:
-                problems.append(
-                    Problem(
-                        "events.toml",
-                        f'event."{name}".fields',
-                        "the log holds events of this type, to which key and number fields may only be appended",
-                        ", ".join(now),
-                        ", ".join(was) + ", then new ones",
-                        "Keep fields, entities and scales as they were, in their order; or declare another event.",
-                    )
+        for was, now in old.moved(new):
+            problems.append(
+                Problem(
+                    "events.toml",
+                    f'event."{name}".fields',
+                    "the log holds events of this type, to which keys, numbers and choices may only be appended",
+                    ", ".join(now),
+                    ", ".join(was) + ", then new ones",
+                    "Keep fields, entities, scales and choices as they were, in order, and give a number or choice"
+                    " field that comes later `appended = true`; or declare another event.",
                 )
+            )
     problems += _lists_of_something_else(state, program)
     if problems:
         raise DeclarationError("the packs are not activated", problems)

@@ -92,9 +92,7 @@ def _draft(state: State, reader: Reader, asked: Asked) -> Moving:
     return Moving(move, None)
 
 
-def composed(
-    state: State, reader: Reader, pack: str, base: str, files: Mapping[str, bytes | None]
-) -> PackFiles:
+def composed(state: State, reader: Reader, pack: str, base: str, files: Mapping[str, bytes | None]) -> PackFiles:
     """The content that is meant: `files`, laid over those of the version `base` where one is named.
 
     Raises

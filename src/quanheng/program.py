@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -18,15 +19,17 @@ from quanheng.events.intake import EventFact
 from quanheng.events.schema import NO_KEY, EventType
 from quanheng.facts import DECIDED, DECISION_NUMBERS, FAILED, LATE, Moments, Opinion
 from quanheng.features.exact import ExactColumns
-from quanheng.features.fold import EventLayout, Fold
+from quanheng.features.fold import Fold, layout_of
 from quanheng.features.formulas import Formulas
 from quanheng.features.plan import Plan
+from quanheng.features.reach import reaches
 from quanheng.features.source import Batch, SourceColumn, StatefulSource
 from quanheng.kernel.codec import canonical_json
 from quanheng.kernel.errors import DeclarationError, Problem
 from quanheng.known import ExactColumn, FixedSource, Known, ListsNow, Scope, bounds_as_floats, certain, parameter_getter
 from quanheng.loading.declared import Declared, ListDeclaration
 from quanheng.loading.declared import Flow as DeclaredFlow
+from quanheng.loading.declared import Fold as DeclaredFold
 from quanheng.loading.policies import model_of, policy_file
 from quanheng.models.serving import load_model
 
@@ -146,10 +149,10 @@ class Program:
         self.types = {
             event.name: EventType(event, codes[event.name]) for pack in packs.values() for event in pack.events
         }
-        self.widths = {one.code: (len(one.key_fields), len(one.number_fields)) for one in self.types.values()}
+        self.widths = {one.code: (len(one.key_fields), len(one.header_fields)) for one in self.types.values()}
         self.keys_max = max((len(one.key_fields) for one in self.types.values()), default=0) or 1
         # A decision's header has numbers too, and the log is read in one width.
-        self.numbers_max = max([DECISION_NUMBERS, *(len(one.number_fields) for one in self.types.values())])
+        self.numbers_max = max([DECISION_NUMBERS, *(len(one.header_fields) for one in self.types.values())])
         self.outcomes = _common_outcomes(packs)
         self.severity = {outcome: rank for rank, outcome in enumerate(self.outcomes)}
         self.reasons = {
@@ -159,10 +162,7 @@ class Program:
         deciding = [
             name for name in self.types if any(flow.when == name for pack in packs.values() for flow in pack.flows)
         ]
-        self.layouts = tuple(
-            EventLayout(one.name, one.code, one.key_fields, one.number_fields, one.scales)
-            for one in self.types.values()
-        )
+        self.layouts = tuple(layout_of(one.declaration, one.code) for one in self.types.values())
         self.sources = tuple((pack.name, one) for pack in self.packs.values() for one in pack.sources)
         self.new_sources()  # Settings that do not fit are refused here, before anything is in force.
         self.plan = self._plan(deciding)
@@ -173,8 +173,9 @@ class Program:
             self._compile_flows(name)
 
     def _plan(self, deciding: Sequence[str]) -> Plan:
-        folds = [Fold.of_pack(fold, f"{pack.name}.{fold.name}") for pack in self.packs.values() for fold in pack.folds]
-        return Plan.compile(self.layouts, folds, deciding, LATENESS_MS)
+        folds = [compiled_fold(pack, fold) for pack in self.packs.values() for fold in pack.folds]
+        calendars = {f"{pack.name}.{name}": one for pack in self.packs.values() for name, one in pack.calendars.items()}
+        return Plan.compile(self.layouts, folds, deciding, LATENESS_MS, calendars=calendars)
 
     def new_sources(self) -> list[StatefulSource]:
         """The sources with state of all packs, in order, each with nothing folded yet."""
@@ -200,7 +201,8 @@ class Program:
     def _scope(self, pack: Declared, event_type: EventType) -> Scope:
         positions = {name: index for index, name in enumerate(self.plan.names)}
         fields = tuple(event_type.declaration.fields)
-        folds = {fold.name: positions[f"{pack.name}.{fold.name}"] for fold in pack.folds if set(fold.by) <= set(fields)}
+        asked = [fold for fold in pack.folds if reaches(fold, pack.folds, event_type.name, event_type.key_fields)]
+        folds = {fold.name: positions[f"{pack.name}.{fold.name}"] for fold in asked}
         declared = [(one.name, one.feel, one.decimals, one.uses) for one in pack.formulas]
         answers = self._answers(pack.name)
         formulas = Formulas(declared, [*folds, *event_type.number_fields, *answers])
@@ -338,6 +340,14 @@ class Program:
             f"{pack} {one.name} {one.version} {canonical_json(one.settings).decode()}" for pack, one in self.sources
         ]
         return hashlib.sha256("\n".join([self.plan.digest, *shapes]).encode()).hexdigest()
+
+
+def compiled_fold(pack: Declared, fold: DeclaredFold) -> Fold:
+    """A fold under the name of its pack: so are its calendar and the fold that it goes `through`."""
+    made = Fold.of_pack(fold, f"{pack.name}.{fold.name}")
+    through = f"{pack.name}.{made.through}" if made.through else None
+    calendar = f"{pack.name}.{made.calendar}" if made.calendar else None
+    return replace(made, through=through, calendar=calendar)
 
 
 def _columns(pack: Declared, scope: Scope) -> list[SourceColumn]:

@@ -26,7 +26,7 @@ MAX_NUMBER = 2**62
 """Largest absolute header number: leaves room for sums of two without overflow."""
 
 KEYS_MAX, NUMBERS_MAX = 16, 32
-"""Widest header: no event type may declare more key or number fields."""
+"""Widest header: no event type may declare more key fields, or more number and choice fields."""
 
 TEXT_LENGTH_MAX = 1024
 KEY_LENGTH_MAX = 256
@@ -37,10 +37,14 @@ PASSED_MAX, PASSED_LENGTH_MAX = 256, 8
 
 FieldKind = Literal["key", "text", "choice", "integer", "decimal", "boolean", "time"]
 NUMBER_KINDS: frozenset[str] = frozenset({"integer", "decimal", "boolean", "time"})
+"""Fields that are numbers to formulas and models. A header holds them, and behind them choices, as places in lists."""
 
 
 class FieldDeclaration(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type", "data_class": "class"}):
-    """One field of an event as `events.toml` declares it (`type` there is `kind` here)."""
+    """One field of an event as `events.toml` declares it (`type` there is `kind` here).
+
+    appended : a number or choice field that came after the log held such events: it stands behind the others in headers
+    """
 
     kind: FieldKind
     entity: str = ""
@@ -53,6 +57,7 @@ class FieldDeclaration(msgspec.Struct, frozen=True, kw_only=True, rename={"kind"
     pattern: str = ""
     length_max: int = TEXT_LENGTH_MAX
     choices: tuple[str, ...] = ()
+    appended: bool = False
     title: Mapping[str, str] = {}
 
 
@@ -72,7 +77,8 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     time_ms : where the event is placed in windows
     subject : field value of the subject with its entity, or None (payload stays in clear)
     keys : (entity, id) per key field in declared order; None where absent
-    numbers : scaled int64 per number field in declared order; NULL where absent
+    numbers : int64 per field of the header (`header_fields`): scaled numbers, and of a choice field the place of its
+        value in the list, from 0; NULL where absent
     values : all fields by name, as FEEL sees them (int, Decimal, str, bool, None)
     """
 
@@ -97,19 +103,32 @@ class EventType:
         fields = declaration.fields
         self.key_fields = tuple(name for name, field in fields.items() if field.kind == "key")
         self.number_fields = tuple(name for name, field in fields.items() if field.kind in NUMBER_KINDS)
-        self.scales = tuple(fields[name].scale if fields[name].kind == "decimal" else 0 for name in self.number_fields)
+        self.header_fields = header_fields(declaration)
+        self.scales = tuple(fields[name].scale if fields[name].kind == "decimal" else 0 for name in self.header_fields)
         self.entities = tuple(fields[name].entity for name in self.key_fields)
         self.subject = (declaration.subject, fields[declaration.subject].entity) if declaration.subject else None
         self._checks = {name: _check_of(self.name, name, field) for name, field in fields.items() if _is_checked(field)}
         self.passed = {name: _passed(fields[name]) for name in self._checks}
         self._decoder = msgspec.json.Decoder(_struct(declaration))
 
-    def layout(self) -> tuple[list[str], list[str]]:
-        """Key fields with their entities, and number fields with their scales, in the order of the log's headers."""
+    def layout(self) -> tuple[list[str], ...]:
+        """Key fields with their entities, number fields with their scales and choice fields, in the order of the log's
+        headers; then the choices of each choice field. To each of these lists a later version may append."""
+        fields = self.declaration.fields
+        choices = [name for name in self.header_fields if fields[name].kind == "choice"]
         return (
             [f"{name} ({entity})" for name, entity in zip(self.key_fields, self.entities, strict=True)],
-            [f"{name} (scale {scale})" for name, scale in zip(self.number_fields, self.scales, strict=True)],
+            [
+                f"{name} (choice)" if name in choices else f"{name} (scale {scale})"
+                for name, scale in zip(self.header_fields, self.scales, strict=True)
+            ],
+            *([f"{name}: {choice}" for choice in fields[name].choices] for name in choices),
         )
+
+    def moved(self, later: EventType) -> list[tuple[list[str], list[str]]]:
+        """Where a later version of this type would read headers otherwise: what stands there, and what it says."""
+        pairs = zip(self.layout(), later.layout(), strict=False)
+        return [(was, now) for was, now in pairs if now[: len(was)] != was]
 
     def read(self, data: bytes) -> Row:
         """Check the JSON object `data` and return its row, in plain steps; intake does the same generated.
@@ -126,7 +145,10 @@ class EventType:
             None if values[name] is None else (entity, values[name])
             for name, entity in zip(self.key_fields, self.entities, strict=True)
         ]
-        numbers = [_number(values[name], scale) for name, scale in zip(self.number_fields, self.scales, strict=True)]
+        numbers = [
+            _number(field.choices.index(value) if isinstance(value, str) else value, field.scale)
+            for value, field in ((values[name], self.declaration.fields[name]) for name in self.header_fields)
+        ]
         subject = (self.subject[1], values[self.subject[0]]) if self.subject else None
         return Row(values[self.declaration.time], subject, tuple(keys), tuple(numbers), values)
 
@@ -169,6 +191,21 @@ class EventType:
                 if len(passed) > PASSED_MAX:
                     passed.intersection_update((None,))
                 passed.add(value)
+
+
+def header_fields(declaration: EventDeclaration) -> tuple[str, ...]:
+    """Fields that a header holds as numbers, in its order: number fields, choice fields, then those appended later.
+
+    Choices stand behind numbers because logs from before they were kept hold none: there they are null.
+    """
+    fields = declaration.fields
+    kept = {name: field for name, field in fields.items() if field.kind in NUMBER_KINDS or field.kind == "choice"}
+    first = [name for name, field in kept.items() if not field.appended]
+    return (
+        *(name for name in first if kept[name].kind != "choice"),
+        *(name for name in first if kept[name].kind == "choice"),
+        *(name for name, field in kept.items() if field.appended),
+    )
 
 
 def scaled(value: Decimal, scale: int) -> int:

@@ -32,20 +32,26 @@ def compile_taker(event_type: EventType, pseudonyms: Callable[[str], Mapping[str
     # Field names were checked to be plain identifiers; everything else enters as a value of the scope.
     of = {name: f"getattr(f, {name!r})" if iskeyword(name) else f"f.{name}" for name in declared}
     keys: list[str] = []
-    numbers: list[str] = []
+    numbers: dict[str, str] = {}
     for place, (name, field) in enumerate(declared.items()):
         if field.kind == "key":
             scope[f"known{place}"] = pseudonyms(field.entity)
             text, empty = f"known{place}[{of[name]}]", "NO_KEY"
         elif field.kind in NUMBER_KINDS:
             text, empty = f"scaled({of[name]}, {field.scale})" if field.kind == "decimal" else of[name], "NULL"
+        elif field.kind == "choice":
+            scope[f"places{place}"] = {choice: at for at, choice in enumerate(field.choices)}
+            text, empty = f"places{place}[{of[name]}]", "NULL"
         else:
             continue
         if field.optional:
             text = f"({text} if {of[name]} is not None else {empty})"
         if name == event_type.declaration.subject:
             text = f"(subject := {text})"
-        (keys if field.kind == "key" else numbers).append(text)
+        if field.kind == "key":
+            keys.append(text)
+        else:
+            numbers[name] = text
     unchecked = []
     for place, (name, passed) in enumerate(event_type.passed.items()):
         scope[f"passed{place}"] = passed
@@ -56,7 +62,7 @@ def compile_taker(event_type: EventType, pseudonyms: Callable[[str], Mapping[str
         f"    if {' or '.join(unchecked) or False}:",
         "        check(f)",
         "    subject = NO_KEY",
-        f"    tail = pack({', '.join([*keys, *numbers])})",
+        f"    tail = pack({', '.join([*keys, *(numbers[name] for name in event_type.header_fields)])})",
         f"    time_ms = {of[event_type.declaration.time]}",
         "    return make(code, time_ms, received_ms, subject, request_key, tail, payload, f, request)",
     ]
@@ -66,4 +72,4 @@ def compile_taker(event_type: EventType, pseudonyms: Callable[[str], Mapping[str
 
 def tail_format(event_type: EventType) -> str:
     """How the keys and numbers of a header follow each other (`struct`)."""
-    return "<" + "16s" * len(event_type.key_fields) + f"{len(event_type.number_fields)}q"
+    return "<" + "16s" * len(event_type.key_fields) + f"{len(event_type.header_fields)}q"

@@ -17,3 +17,11 @@ def zeroed(words: int) -> np.ndarray:
     memory = mmap.mmap(-1, words * 8, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(memory, dtype=np.int64)
+
+
+def flat_of(out: np.ndarray) -> np.ndarray:
+    """One-dimensional window over the memory of a two-dimensional array."""
+    if out.flags.c_contiguous:
+        return out.reshape(-1)
+    extent = 1 + sum((size - 1) * (stride >> 3) for size, stride in zip(out.shape, out.strides, strict=True))
+    return np.lib.stride_tricks.as_strided(out, shape=(max(extent, 0),), strides=(8,))

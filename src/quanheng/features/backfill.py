@@ -7,7 +7,7 @@ A row sees exactly the rows before it in the frame: order the frame by when each
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -48,8 +48,8 @@ def backfill(
     type : column with the names (or codes) of the event types; may be missing if the plan has one layout
     time : column with the time that places the event: integer ms UTC, or Datetime (naive = UTC)
     columns : name of the column for each key or number field; default: the field's own name. Keys: integers, strings
-        (both hashed to 128 bits) or Binary of 16 bytes (taken as they are: pseudonyms). Numbers: integers, booleans,
-        Decimal (scaled by the layout); floats are refused, because they would not be exact
+        (both hashed to 128 bits) or Binary of 16 bytes (taken as they are: pseudonyms). Choices: texts. Numbers:
+        integers, booleans, Decimal (scaled by the layout); floats are refused, because they would not be exact
     values : "float" = one Float64 column per fold as `Plan.floats`; "raw" = Int64 columns as `FeatureState.run`, with
         its NULL (-2**63) and UNKNOWN
     read : Boolean column of the rows whose vector is wanted; default: every decided event
@@ -183,7 +183,9 @@ class _Reader:
 
     def _number(self, layout: EventLayout, field: str, first: int, last: int) -> np.ndarray:
         column = self.columns[field].slice(first, last - first)
-        scale = layout.scale(field)
+        scale, choices = layout.scale(field), dict(layout.choices).get(field)
+        if choices is not None and column.dtype in (pl.String, pl.Categorical, pl.Enum):
+            return places_of(column, choices)
         if isinstance(column.dtype, pl.Decimal) and column.dtype.scale <= scale:
             column = (column * 10**scale).cast(pl.Int64)
         elif isinstance(column.dtype, pl.Datetime):
@@ -195,6 +197,25 @@ class _Reader:
         column = column.cast(pl.Int64)
         values: np.ndarray = (column.fill_null(NULL) if column.null_count() else column).to_numpy()
         return values
+
+
+def places_of(column: pl.Series, choices: Sequence[str]) -> np.ndarray:
+    """Choices as their places in the list, as headers hold them (NULL where there is none).
+
+    Raises
+    ------
+    InputError : a text that is no choice
+    """
+    texts = column.cast(pl.String)
+    places = texts.replace_strict(list(choices), range(len(choices)), default=None, return_dtype=pl.Int64)
+    if places.null_count() != texts.null_count():
+        strange = texts.filter(places.is_null() & texts.is_not_null())[0]
+        raise InputError(
+            "the column holds a text that is none of the choices", where=f"column {column.name}", found=repr(strange),
+            allowed=", ".join(choices), cure="Correct the rows, or declare the choice.",
+        )  # fmt: skip
+    found: np.ndarray = places.fill_null(NULL).to_numpy()
+    return found
 
 
 def _hash(column: pl.Series, field: str, pairs: np.ndarray) -> None:

@@ -7,18 +7,23 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
-from quanheng.features.kinds import KINDS
+from quanheng.events.schema import EventDeclaration, header_fields
+from quanheng.features.calendars import Calendars
+from quanheng.features.conditions import compile_condition, problem_of
+from quanheng.features.kinds import CALENDAR_KINDS, KINDS
+from quanheng.features.reach import reaches
 from quanheng.features.settings import check_settings
 from quanheng.features.structure_checks import check_structures
-from quanheng.features.windows import check_keys, check_windows, key_fields, readable
-from quanheng.kernel.errors import Problem
+from quanheng.features.windows import check_keys, check_windows, key_fields
+from quanheng.features.zones import is_zone
+from quanheng.kernel.errors import ExpressionError, Problem
 
 WINDOW_MAX_MS = 2**60
 BUILT = (
     "count", "sum", "mean", "min", "max", "range", "distinct", "last", "time_since", "first", "nth_last", "last_time",
     "first_time", "time_since_first", "seen", "streak", "variance", "stddev", "skew", "zscore", "ratio", "change",
     "trend", "decayed_count", "decayed_sum", "decayed_mean", "top", "top_share", "entropy", "percentile", "distance",
-    "speed",
+    "speed", *CALENDAR_KINDS,
 )  # fmt: skip
 
 
@@ -30,6 +35,8 @@ class EventLayout:
     keys : names of the key columns, in the order of the record (16-byte pseudonyms; all zeros = null)
     numbers : names of the number columns, in the order of the record (scaled int64; NULL = -2**63)
     scales : decimal places of each number column; empty = all are integers
+    choices : number columns that hold the place (from 0) of a choice in a list, with the list
+    flags : number columns that hold true (1) or false (0)
     """
 
     name: str
@@ -37,10 +44,32 @@ class EventLayout:
     keys: tuple[str, ...]
     numbers: tuple[str, ...]
     scales: tuple[int, ...] = ()
+    choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    flags: tuple[str, ...] = ()
+
+    @property
+    def amounts(self) -> tuple[str, ...]:
+        """Number columns that can be summed and compared: all but choices."""
+        choices = {name for name, _ in self.choices}
+        return tuple(name for name in self.numbers if name not in choices)
 
     def scale(self, number: str) -> int:
         """Decimal places of a number column."""
         return self.scales[self.numbers.index(number)] if self.scales else 0
+
+
+def layout_of(declaration: EventDeclaration, code: int) -> EventLayout:
+    """The layout of an event type, as headers hold it."""
+    fields, numbers = declaration.fields, header_fields(declaration)
+    return EventLayout(
+        declaration.name,
+        code,
+        tuple(name for name, field in fields.items() if field.kind == "key"),
+        numbers,
+        tuple(fields[name].scale if fields[name].kind == "decimal" else 0 for name in numbers),
+        tuple((name, tuple(fields[name].choices)) for name in numbers if fields[name].kind == "choice"),
+        tuple(name for name in numbers if fields[name].kind == "boolean"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +137,9 @@ class Fold:
         """The fold that a pack declares (`loading.declared.Fold`), with the name of its column."""
         values: dict[str, Any] = {one: getattr(declared, one) for one in _SETTINGS}
         values.update({one: None for one, value in values.items() if value == ""})
+        pack, dot, _ = name.rpartition(".")
+        if values["through"] is not None:
+            values["through"] = f"{pack}{dot}{values['through']}"
         return cls(name=name, **values)
 
     @property
@@ -120,7 +152,11 @@ _SETTINGS = tuple(one.name for one in fields(Fold) if one.name != "name")
 
 
 def check_folds(
-    layouts: Mapping[str, EventLayout], folds: Sequence[Fold], decide: Iterable[str], file: str
+    layouts: Mapping[str, EventLayout],
+    folds: Sequence[Fold],
+    decide: Iterable[str],
+    file: str,
+    calendars: Calendars | None = None,
 ) -> list[Problem]:
     """Every problem of the declared folds; empty if they can be compiled."""
     problems = [
@@ -136,11 +172,17 @@ def check_folds(
             cure = "Rename one of the two."
             problems.append(Problem(file, where, "the name is used twice", repr(fold.name), "", cure))
         seen.add(fold.name)
-        problems += [
-            Problem(file, where, *rest) for rest in [*_check(layouts, fold), *check_keys(layouts, folds, fold)]
+        wrong = [
+            *_check(layouts, fold),
+            *check_keys(layouts, folds, fold),
+            *_check_time(layouts, fold, calendars or {}),
         ]
-        reads = [name for name in decide if name in layouts and readable(named, fold, layouts[name])]
-        if not reads and fold.of in layouts and set(fold.by) <= set(layouts[fold.of].keys):
+        problems += [Problem(file, where, *rest) for rest in wrong]
+        reads = [name for name in decide if name in layouts and reaches(fold, folds, name, layouts[name].keys)]
+        if not reads and fold.fold in CALENDAR_KINDS:
+            cure = "Ask it of an event that is decided."
+            problems.append(Problem(file, where, "this event is not decided", fold.of, ", ".join(decide), cure))
+        elif not reads and fold.of in layouts and set(fold.by) <= set(layouts[fold.of].keys):
             problems.append(
                 Problem(
                     file, where, "no event that is decided has these key fields", key_fields(named, fold),
@@ -179,6 +221,27 @@ def _check(layouts: Mapping[str, EventLayout], fold: Fold) -> list[tuple[str, st
     return found
 
 
+def _check_time(
+    layouts: Mapping[str, EventLayout], fold: Fold, calendars: Calendars
+) -> list[tuple[str, str, str, str]]:
+    """(message, found, known, cure) of zone, calendar and condition."""
+    found: list[tuple[str, str, str, str]] = []
+    if not is_zone(fold.zone):
+        found.append(("no such time zone", repr(fold.zone), "an IANA name", 'Write one such as "Asia/Shanghai".'))
+    if fold.calendar is not None and fold.calendar not in calendars:
+        found.append(("no such calendar", repr(fold.calendar), ", ".join(calendars), "Declare it in calendars/."))
+    if fold.fold in {"holiday", "workday"} and fold.calendar is None:
+        found.append((f"{fold.fold} needs a calendar", "none", ", ".join(calendars), "Add `calendar`."))
+    if fold.fold in CALENDAR_KINDS and (fold.by or fold.where):
+        found.append((f"{fold.fold} asks for the time alone", "by, where", "of, zone", "Remove `by` and `where`."))
+    elif fold.where and fold.of in layouts:
+        try:
+            compile_condition(layouts[fold.of], fold.where, fold.zone, fold.calendar)
+        except ExpressionError as error:
+            found.append(problem_of(error))
+    return found
+
+
 def _check_value(layout: EventLayout, fold: Fold) -> list[tuple[str, str, str, str]]:
     if fold.fold not in KINDS:
         return []
@@ -186,9 +249,18 @@ def _check_value(layout: EventLayout, fold: Fold) -> list[tuple[str, str, str, s
         if fold.value is None:
             return []
         return [(f"{fold.fold} takes no value", repr(fold.value), "", "Remove `value`.")]
-    known = layout.numbers + (layout.keys if KINDS[fold.fold].reads == "number or key" else ())
-    if fold.value is None and KINDS[fold.fold].reads == "number or nothing":
+    kind = KINDS[fold.fold]
+    choices = tuple(name for name, _ in layout.choices)
+    known = layout.amounts + (layout.keys if kind.reads == "number or key" else ())
+    if fold.value is None and kind.reads == "number or nothing":
         return []
+    if kind.counts_choices:
+        known += choices
+    elif fold.value in choices and kind.reads == "number or key":
+        cure = "Fold it with distinct, top_share or entropy, or name the choice in `where`."
+        return [
+            (f"{fold.fold} would answer a choice, and answers are numbers", repr(fold.value), ", ".join(known), cure)
+        ]
     if fold.value is None:
         return [(f"{fold.fold} needs a value", "none", ", ".join(known), "Add `value`.")]
     if fold.value not in known:

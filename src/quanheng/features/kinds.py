@@ -32,6 +32,11 @@ class Kind(NamedTuple):
     needs: tuple[str, ...] = ()
     may: tuple[str, ...] = ()
 
+    @property
+    def counts_choices(self) -> bool:
+        """Whether `value` may name a choice field: the answer is then a number, and no choice."""
+        return self.reads == "number or key" and self.answers in {"count", "quotient", "float"}
+
 
 _QUOTIENT = ("sum", "count")
 
@@ -72,12 +77,15 @@ KINDS: dict[str, Kind] = {
     "weekday": Kind("nothing", "calendar"),
     "month_day": Kind("nothing", "calendar"),
     "month": Kind("nothing", "calendar"),
-    "weekend": Kind("nothing", "calendar"),
+    "weekend": Kind("nothing", "calendar", may=("calendar",)),
     "night": Kind("nothing", "calendar"),
-    "holiday": Kind("nothing", "calendar"),
-    "workday": Kind("nothing", "calendar"),
+    "holiday": Kind("nothing", "calendar", needs=("calendar",)),
+    "workday": Kind("nothing", "calendar", needs=("calendar",)),
 }
 """Every kind by name, in the order of the reference."""
+
+CALENDAR_KINDS = tuple(name for name, kind in KINDS.items() if kind.answers == "calendar")
+"""Kinds that ask for the time of the decided event alone: no window, no key, no state."""
 
 STARTS = ("day", "week", "month", "quarter", "year")
 """What `since` may name: the window begins where this day, week (Monday), … began in the zone of the fold."""

@@ -10,6 +10,7 @@ from decimal import Context, Decimal
 
 import numpy as np
 
+from quanheng.features.calendars import Calendars
 from quanheng.features.fold import EventLayout, Fold, check_folds
 from quanheng.features.formulas import rounded
 from quanheng.features.kernel.floats import COUNTS, IS_FLOAT, IS_MEAN, IS_QUOTIENT, floats
@@ -59,6 +60,7 @@ class Plan:
         decide: Sequence[str],
         lateness_ms: int,
         *,
+        calendars: Calendars | None = None,
         file: str = "features.toml",
     ) -> Plan:
         """Compile folds.
@@ -69,6 +71,7 @@ class Plan:
         folds : in the order of their columns
         decide : names of the event types that are decided: each gets a vector at its own moment
         lateness_ms : how far behind the newest event of its key an event is still put in its place
+        calendars : days off, by the names that folds use
         file : named in problems
 
         Raises
@@ -76,11 +79,12 @@ class Plan:
         DeclarationError : with every problem found
         """
         by_name = {layout.name: layout for layout in layouts}
-        problems = check_folds(by_name, folds, decide, file) + _check_layouts(layouts, lateness_ms, file)
+        calendars = calendars or {}
+        problems = check_folds(by_name, folds, decide, file, calendars) + _check_layouts(layouts, lateness_ms, file)
         if problems:
             raise DeclarationError("the folds cannot be compiled", problems)
-        encoder = Encoder(by_name, folds)
-        tables = collect(folds)
+        encoder = Encoder(by_name, folds, calendars)
+        tables = collect(folds, by_name)
         words = encoder.encode(tables, decide, lateness_ms)
         owners = [column.fold for column in encoder.columns]
         first = tuple(owners.index(number) for number in range(len(folds)))
@@ -88,7 +92,7 @@ class Plan:
         return Plan(
             layouts=tuple(layouts), folds=tuple(folds), decide=tuple(decide), lateness_ms=lateness_ms,
             columns=encoder.columns, names=tuple(fold.name for fold in folds), tables=tuple(tables), words=words,
-            state_words=encoder.state_words, digest=_digest(layouts, folds, decide, lateness_ms),
+            state_words=encoder.state_words, digest=_digest(layouts, folds, decide, lateness_ms, calendars),
             scales=scales, _first=first, float_plan=_float_plan(folds, first, scales),
         )  # fmt: skip
 
@@ -164,14 +168,18 @@ def _check_layouts(layouts: Sequence[EventLayout], lateness_ms: int, file: str) 
     return problems
 
 
-def _digest(layouts: Sequence[EventLayout], folds: Sequence[Fold], decide: Sequence[str], lateness_ms: int) -> str:
+def _digest(
+    layouts: Sequence[EventLayout], folds: Sequence[Fold], decide: Sequence[str], lateness_ms: int, calendars: Calendars
+) -> str:
+    used = sorted({fold.calendar for fold in folds if fold.calendar})
     declaration = {
         "format": FORMAT,
         "layouts": [asdict(layout) for layout in layouts],
         "folds": [asdict(fold) for fold in folds],
         "decide": list(decide),
         "lateness_ms": lateness_ms,
-        "zones": {fold.zone: zone_words(fold.zone) for fold in folds if fold.since is not None},  # Their rules change.
+        "zones": {fold.zone: zone_words(fold.zone) for fold in folds},  # Their rules change.
+        "calendars": [[name, calendars[name].weekend, calendars[name].words()] for name in used],
     }
     text = json.dumps(declaration, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -19,7 +19,7 @@ _RANGES = {"half_life_ms": HALF_LIFE_MAX_MS, "per_ms": PER_MAX_MS}
 def check_settings(layout: EventLayout, fold: Fold) -> list[Found]:
     """(message, found, known, cure) of each problem of `half_life_ms`, `per_ms`, `other` and the window of `change`."""
     kind = KINDS[fold.fold]
-    found = _check_other(layout.numbers, fold)
+    found = _check_other(layout.amounts, fold)
     for name, most in _RANGES.items():
         value, known = getattr(fold, name), f"1 to {most} ms"
         if name in kind.needs and value is None:

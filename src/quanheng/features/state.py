@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from quanheng.features.arena import zeroed
+from quanheng.features.arena import flat_of, zeroed
 from quanheng.features.kernel import group
 from quanheng.features.kernel import words as w
+from quanheng.features.kernel.asked import ask, ask_one
+from quanheng.features.kernel.clock import STACK_MAX
 from quanheng.features.kernel.scratch import scratch_words
 from quanheng.features.plan import Plan
 from quanheng.kernel.errors import InputError, QuanhengError
@@ -164,6 +166,8 @@ class FeatureState:
                 self._refuse(status & 15, np.array([time_ms]), np.array([numbers]))
             self._grow()
             status = group.one(desk.words)
+        if desk.asks:
+            ask_one(self.plan.words, desk.out, code, time_ms)
         return desk.out
 
     def peek(
@@ -195,7 +199,7 @@ class FeatureState:
         control[w.X_READ] = w.READ_ALL if read is True else w.READ_NONE if read is False else w.READ_MASK
         control[w.X_ROW], control[w.X_COLUMN] = out.strides[0] >> 3, out.strides[1] >> 3
         mask = self._no_mask if read is True or read is False else np.asarray(read, dtype=np.uint8)
-        flat = _flat(out)
+        flat = flat_of(out)
         if len(times) >= w.LARGE and not plan.words[w.P_ORDERED]:
             size = min(len(times) + 1 & -2, w.CHUNK)
             control[w.X_PAIRS_N], control[w.X_SIZE] = -1, size
@@ -211,6 +215,8 @@ class FeatureState:
             if status != w.GROW:
                 self._refuse(status, times, numbers)
             self._grow()
+        if plan.words[w.P_ASKED_N]:
+            ask(plan.words, plan.float_plan, control, types, times, mask, flat)
         if control[w.X_OVERFLOWS]:
             if control[w.X_FLOATS]:
                 raise FeatureOverflow(_float_overflows(plan, out), np.empty((len(times), 0), dtype=np.int64))
@@ -347,8 +353,9 @@ class FeatureState:
 
 
 def _control_words(plan: Plan) -> int:
-    """Control words, room to remember the keys of the events looked ahead at, and to combine answers in."""
-    return w.X_WORDS + w.AHEAD * w.Y_WORDS * int(plan.words[w.P_OPS_N]) + w.LIMBS
+    """Control words, room to remember the keys of the events looked ahead at, and scratch: to combine answers in, or
+    the stack of a condition."""
+    return w.X_WORDS + w.AHEAD * w.Y_WORDS * int(plan.words[w.P_OPS_N]) + max(w.LIMBS, STACK_MAX)
 
 
 def _overflows(plan: Plan, out: np.ndarray) -> list[tuple[int, str]]:
@@ -384,16 +391,9 @@ class Desk:
         self.words[w.X_NUMBERS] = start + 2 + 2 * keys_n
         self.words[w.X_OUT] = start + 2 + 2 * keys_n + numbers_n
         self.words[w.X_PLAN] = plan.words.ctypes.data
+        self.asks = bool(plan.words[w.P_ASKED_N])
 
     def place(self, arena: np.ndarray) -> None:
         """The arena lies here now."""
         arena[w.A_SIZE] = len(arena)
         self.words[w.X_ARENA] = arena.ctypes.data
-
-
-def _flat(out: np.ndarray) -> np.ndarray:
-    """One-dimensional window over the memory of a two-dimensional array."""
-    if out.flags.c_contiguous:
-        return out.reshape(-1)
-    extent = 1 + sum((size - 1) * (stride >> 3) for size, stride in zip(out.shape, out.strides, strict=True))
-    return np.lib.stride_tricks.as_strided(out, shape=(max(extent, 0),), strides=(8,))

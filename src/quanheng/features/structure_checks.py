@@ -65,11 +65,11 @@ def _check_bounded(fold: Fold, exact_max: int) -> list[Wrong]:
 
 
 def _check_places(layout: EventLayout, fold: Fold) -> list[Wrong]:
-    known = ", ".join(layout.numbers)
+    known = ", ".join(layout.amounts)
     if fold.other is None:
         cure = "Name the longitude in `other`; `value` is the latitude."
         return [(f"{fold.fold} needs a second field", "none", known, cure)]
-    if fold.other not in layout.numbers:
+    if fold.other not in layout.amounts:
         return [(f"{fold.fold} cannot read this field as `other`", repr(fold.other), known, "Use a number field.")]
     return [
         (
@@ -77,5 +77,5 @@ def _check_places(layout: EventLayout, fold: Fold) -> list[Wrong]:
             "Declare fewer: 7 decimals of a degree are a centimetre.",
         )
         for name in (fold.value, fold.other)
-        if name in layout.numbers and layout.scale(name) > _DEGREE_DECIMALS_MAX
+        if name in layout.amounts and layout.scale(name) > _DEGREE_DECIMALS_MAX
     ]  # fmt: skip

@@ -8,10 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from quanheng.features.calendars import Calendars, weekend_bits
+from quanheng.features.conditions import ASKED, Condition, conditions_of
+from quanheng.features.conditions import words_of as condition_words
 from quanheng.features.decay import decay_tables
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
-from quanheng.features.kinds import KINDS
+from quanheng.features.kinds import CALENDAR_KINDS, KINDS
 from quanheng.features.marks import MARKED, Marks, near_ms, span_ms
 from quanheng.features.structures import (
     PLACES,
@@ -24,6 +27,7 @@ from quanheng.features.structures import (
 )
 from quanheng.features.ways import encoded_ages, encoded_edges, operations, place_answers
 from quanheng.features.windows import Edge, depth, edge_of, is_history, reach_ms, rows_kept
+from quanheng.features.zones import zone_words
 
 Words = np.ndarray
 _SUMMED = {"sum", "mean", "ratio", "change"}
@@ -48,16 +52,19 @@ class Column(NamedTuple):
 
 @dataclass(slots=True)
 class Table:
-    """One (event type, key, way to the key that is read): what its ring holds and what is read from it.
+    """One (event type, key, way to the key that is read, condition): what its ring holds and what is read from it.
 
     match : key fields of the decided event that stand for `by`; empty = the same
     through : the fold whose answer is the key; None = the key lies in the decided event
+    where, condition : which events are put in, as declared and as compiled; None = all
     """
 
     of: str
     by: tuple[str, ...]
     match: tuple[str, ...] = ()
     through: str | None = None
+    where: str | None = None
+    condition: Condition | None = None
     folds: list[int] = field(default_factory=list)
     bounds: list[int] = field(default_factory=list)
     values: list[str] = field(default_factory=list)  # Summed number fields first.
@@ -78,20 +85,25 @@ class Table:
     def title(self) -> str:
         """For people: what is folded by what."""
         way = f" read by {', '.join(self.match)}" if self.match else f" read through {self.through}"
-        return f"{self.of} by {', '.join(self.by)}" + (way if self.match or self.through else "")
+        where = f" where {self.where}" if self.where else ""
+        return f"{self.of} by {', '.join(self.by)}" + (way if self.match or self.through else "") + where
 
 
-def collect(folds: Sequence[Fold]) -> list[Table]:
-    """Group folds into tables. Order of key fields does not matter: they are sorted.
+def collect(folds: Sequence[Fold], layouts: Mapping[str, EventLayout]) -> list[Table]:
+    """Group folds into tables. Order of key fields does not matter: they are sorted. Folds of a calendar kind have
+    none.
 
     A table that is read through a fold stands behind that of the fold.
     """
     tables: dict[tuple[object, ...], Table] = {}
-    for number, fold in enumerate(folds):
+    for number, (fold, condition) in enumerate(zip(folds, conditions_of(layouts, folds), strict=True)):
+        if fold.fold in CALENDAR_KINDS:
+            continue
         pairs = sorted(zip(fold.by, fold.match or fold.by, strict=True))
         by, match = tuple(one for one, _ in pairs), tuple(other for _, other in pairs)
-        key = (fold.of, by, () if match == by else match, fold.through)
-        tables.setdefault(key, Table(*key)).folds.append(number)  # type: ignore[arg-type]
+        way = (() if match == by else match), fold.through
+        table = tables.setdefault((fold.of, by, *way, condition), Table(fold.of, by, *way, fold.where, condition))
+        table.folds.append(number)
     for table in tables.values():
         own = [folds[number] for number in table.folds]
         table.bounds = sorted({edge for fold in own for edge in _edges(fold)})
@@ -151,17 +163,16 @@ def columns_of(folds: Sequence[Fold]) -> tuple[Column, ...]:
 class Encoder:
     """Writes the flat plan. Offsets are known as soon as a part is appended."""
 
-    def __init__(self, layouts: Mapping[str, EventLayout], folds: Sequence[Fold]) -> None:
-        self.layouts, self.folds = layouts, folds
+    def __init__(self, layouts: Mapping[str, EventLayout], folds: Sequence[Fold], calendars: Calendars) -> None:
+        self.layouts, self.folds, self.calendars = layouts, folds, calendars
+        self._put: dict[tuple[int, ...], int] = {}
         self.columns = columns_of(folds)
         self.words: list[int] = [0] * w.P_HEADER
-        self.zones: dict[str, int] = {}
         self.through = _unique(fold.through for fold in folds)  # Folds whose whole keys are asked for.
         self.answers: list[tuple[int, int]] = []  # Words that say where such a key goes, and which.
         if any(fold.half_life_ms is not None for fold in folds):
             self.words[w.P_DECAY] = self.put(np.array(decay_tables(), dtype=np.uint64).view(np.int64).tolist())
         self.state_words = w.A_TABLES
-        self._shared: dict[tuple[int, ...], int] = {}
 
     def put(self, items: Sequence[int]) -> int:
         """Append words; their offset."""
@@ -169,17 +180,39 @@ class Encoder:
         self.words += [int(item) for item in items]
         return offset
 
-    def shared(self, items: Sequence[int]) -> int:
-        """Offset of words that are read only and may serve many: appended once."""
-        words = tuple(items)
-        if words not in self._shared:
-            self._shared[words] = self.put(words)
-        return self._shared[words]
+    def once(self, items: Sequence[int]) -> int:
+        """Offset of words that are read only and may serve many; written at the first use."""
+        key = tuple(items)
+        if key not in self._put:
+            self._put[key] = self.put(key)
+        return self._put[key]
+
+    def clock(self, zone: str, calendar: str | None) -> int:
+        """Offset of a clock (kernel/clock.py)."""
+        days = self.calendars[calendar] if calendar else None
+        offset = 0 if days is None else self.once(days.words())
+        return self.once((self.once(zone_words(zone)), offset, weekend_bits(days)))
+
+    def _asked(self, number: int) -> list[int]:
+        """The record of a fold of a calendar kind (Q_...)."""
+        fold = self.folds[number]
+        clock = self.clock(fold.zone, fold.calendar)
+        return [self._first(number), number, self.layouts[fold.of].code, ASKED[fold.fold], clock]
+
+    def condition(self, table: Table) -> int:
+        """Offset of the condition of a table, 0 for none."""
+        if table.condition is None:
+            return 0
+        zone = table.condition.zone
+        clock = self.clock(zone, table.condition.calendar) if zone else 0
+        return self.once(condition_words(table.condition, clock))
 
     def encode(self, tables: Sequence[Table], decide: Sequence[str], lateness_ms: int) -> Words:
         """The plan as one array."""
         offsets = [self._table(table, lateness_ms) for table in tables]
         records = {layout.code: self._record(layout, tables, offsets, decide) for layout in self.layouts.values()}
+        asked = [self._asked(number) for number, fold in enumerate(self.folds) if fold.fold in CALENDAR_KINDS]
+        self.words[w.P_ASKED_N], self.words[w.P_ASKED] = len(asked), self.put([word for one in asked for word in one])
         codes = max(records, default=-1) + 1
         self.words[w.P_CODES] = codes
         self.words[w.P_MAP] = self.put([records.get(code, 0) for code in range(codes)])
@@ -240,7 +273,7 @@ class Encoder:
         record[w.T_TREES_N] = len(table.trees)
         record[w.T_TREES] = self.put([item for value, flip in table.trees for item in (places[value], flip)])
         record[w.T_SETS_N] = len(table.sets)
-        record[w.T_SETS] = self.put(encoded(table.sets, sets_at, places, keys, self.shared))
+        record[w.T_SETS] = self.put(encoded(table.sets, sets_at, places, keys, self.once))
         record[w.T_WINDOWS_N] = len(windows)
         record[w.T_WINDOWS] = self.put([item for window in windows for item in window])
         record[w.T_BASE_ON] = int(table.base)
@@ -293,7 +326,7 @@ class Encoder:
         """Column operation of one fold: kind, column (a quotient writes two), argument, .... A ratio has two."""
         fold, value, first = self.folds[number], self.folds[number].value or "", self._first(number)
         kind, argument = w.COUNT if fold.fold == "count" else w.SINCE, 0
-        read = column_of(fold, edges, table.sets, places, self.layouts[table.of], self.shared)
+        read = column_of(fold, edges, table.sets, places, self.layouts[table.of], self.once)
         if read is not None:
             kind, argument = read
         elif fold.fold in {"sum", "mean"}:

@@ -31,10 +31,11 @@ def operations(
         encoder.words[w.P_ORDERED] = 1
     answer = encoder.through.index(table.through) if through else 0
     reads = [offset, int(inserts and not split), int(decides), len(members) if has else -1, encoder.put(members)]
-    ops = [[*reads, special, answer]]
+    where = encoder.condition(table) if inserts else 0
+    ops = [[*reads, special, answer, 0 if split else where]]
     if split:
         own = [layout.keys.index(key) for key in table.by]
-        ops.insert(0, [offset, 1, 0, len(own), encoder.put(own), 0, 0])
+        ops.insert(0, [offset, 1, 0, len(own), encoder.put(own), 0, 0, where])
     return ops
 
 
@@ -49,13 +50,6 @@ def place_answers(encoder: Encoder) -> None:
         encoder.words[at] = w.X_WORDS + row * w.Y_WORDS
 
 
-def _zone(encoder: Encoder, name: str) -> int:
-    """Offset of the words of a time zone."""
-    if name not in encoder.zones:
-        encoder.zones[name] = encoder.put(zone_words(name))
-    return encoder.zones[name]
-
-
 def encoded_edges(encoder: Encoder, table: Table, bound_words: int, sessions_at: int) -> list[int]:
     """The words of the edges of a table."""
     words: list[int] = []
@@ -63,7 +57,7 @@ def encoded_edges(encoder: Encoder, table: Table, bound_words: int, sessions_at:
         at, high = len(table.bounds) + place, table.bounds.index(edge.delay_ms)
         words += [
             w.K_BOUNDS + at * bound_words, w.K_BOUNDS + high * bound_words, edge.delay_ms, edge.window_ms,
-            edge.unit, _zone(encoder, edge.zone) if edge.zone else 0, edge.last, edge.gap_ms,
+            edge.unit, encoder.once(zone_words(edge.zone)) if edge.zone else 0, edge.last, edge.gap_ms,
             int(edge.without), sessions_at + 2 * place,
         ]  # fmt: skip
     return words

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from quanheng.features.kinds import KINDS, STARTS
-from quanheng.features.zones import is_zone, zone_words
+from quanheng.features.zones import zone_words
 
 if TYPE_CHECKING:
     from quanheng.features.fold import EventLayout, Fold
@@ -90,17 +90,6 @@ def depth(folds: Mapping[str, Fold], fold: Fold) -> int:
     return 0 if fold.through is None else 1 + depth(folds, folds[fold.through])
 
 
-def readable(folds: Mapping[str, Fold], fold: Fold, layout: EventLayout) -> bool:
-    """Whether a decided event of this type has the key fields by which a fold is read."""
-    for _ in range(len(folds) + 1):  # A circle is no way to a key.
-        if fold.through is None:
-            return set(fold.match or fold.by) <= set(layout.keys)
-        if fold.through not in folds:
-            return False
-        fold = folds[fold.through]
-    return False
-
-
 def key_fields(folds: Mapping[str, Fold], fold: Fold) -> str:
     """The key fields that a decided event must have, for messages."""
     seen: set[str] = set()
@@ -111,12 +100,10 @@ def key_fields(folds: Mapping[str, Fold], fold: Fold) -> str:
 
 
 def check_windows(fold: Fold) -> list[Found]:
-    """(message, found, known, cure) of each problem of `since`, `zone`, `last`, `gap_ms`, `age_ms_max` and `nth`."""
+    """(message, found, known, cure) of each problem of `since`, `last`, `gap_ms`, `age_ms_max` and `nth`."""
     found: list[Found] = []
     if fold.since is not None and fold.since not in STARTS:
         found.append(("`since` names no unit", repr(fold.since), ", ".join(STARTS), "Use one of them."))
-    if fold.since is not None and not is_zone(fold.zone):
-        found.append(("no such time zone", repr(fold.zone), "IANA names", 'Write it as "Asia/Shanghai" or "UTC".'))
     if fold.last is not None and not 1 <= fold.last <= ROWS_MAX:
         found.append(("`last` is out of range", str(fold.last), f"1 to {ROWS_MAX} events", "Choose another."))
     if fold.gap_ms is not None and fold.window_ms is None:

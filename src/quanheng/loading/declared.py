@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from quanheng.events.schema import EventDeclaration
+from quanheng.features.calendars import Calendar
 from quanheng.features.source import SourceColumn, SourceMaker
 from quanheng.kernel.errors import Problem
 from quanheng.loading.traffic.declaration import TrafficDeclaration
@@ -268,6 +269,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[EventDeclaration, ...] = ()
     folds: tuple[Fold, ...] = ()
     formulas: tuple[Formula, ...] = ()
+    calendars: Mapping[str, Calendar] = {}
+    """Calendars that its folds may use, by name: its own, and those that come with Quanheng."""
     sources: tuple[SourceDeclaration, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     policies: Mapping[str, bytes] = {}

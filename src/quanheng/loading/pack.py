@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from quanheng.events.schema import EventDeclaration
+from quanheng.features.reach import reaches
 from quanheng.kernel.errors import DeclarationError, NotFound, Problem
+from quanheng.loading.checks.calendars import check_calendars, shipped_calendars
 from quanheng.loading.checks.cases import Known, check_cases
 from quanheng.loading.checks.evaluations import check_evaluations
 from quanheng.loading.checks.events import check_events
@@ -127,7 +129,10 @@ def _check(
     decided = {flow.when: every_event[flow.when] for flow in manifest.flows if flow.when in every_event}
 
     # What is known about an event: folds, formulas, models, parameters; then who decides with it.
-    folds, stateful, formulas = check_features(folder.one("features.toml"), every_event, list(decided), notes)
+    calendars = {**shipped_calendars(), **check_calendars(folder.within("calendars"), notes)}
+    folds, stateful, formulas = check_features(
+        folder.one("features.toml"), every_event, list(decided), calendars, notes
+    )
     parameters = check_parameters(folder.within("parameters"), notes)
     features = {fold.name for fold in folds} | {formula.name for formula in formulas}
     answers = [column.name for source in stateful for column in source.columns]
@@ -168,6 +173,7 @@ def _check(
         name=own_name, version=manifest.version, kind=manifest.kind, title=manifest.title,
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
         flows=flows, entities=entities, events=events, folds=folds, sources=stateful, formulas=formulas,
+        calendars=calendars,
         parameters=parameters, policies={policy_name(name): xml for name, xml in policies.items()},
         library=library,
         models=models, weights=weights, reasons=reasons, lists=lists, cases=cases, mappings=mappings,
@@ -189,6 +195,7 @@ _DECLARES = {
     "reasons.toml": ("reason",),
     "lists.toml": ("list",),
     "mappings": ("mapping",),
+    "calendars": ("calendar", "feature", "source"),
 }
 """Which kinds of names are in doubt when a file, or a file of a folder, cannot be read."""
 
@@ -250,7 +257,9 @@ def _sources(
     """Everything a policy may ask for when it decides this event, with its FEEL type."""
     fields = event.fields
     found = {name: _FIELD_TYPES[field.kind] for name, field in fields.items()}
-    found |= {fold.name: "number" for fold in folds if set(fold.by) <= set(fields)} | dict.fromkeys(answers, "number")
+    keys = [name for name, field in fields.items() if field.kind == "key"]
+    found |= {fold.name: "number" for fold in folds if reaches(fold, folds, event.name, keys)}
+    found |= dict.fromkeys(answers, "number")
     for formula in formulas:
         if set(formula.uses) <= set(found):
             found[formula.name] = "number"

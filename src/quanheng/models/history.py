@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from quanheng.events.schema import NUMBER_KINDS
-from quanheng.features.fold import EventLayout
+from quanheng.features.backfill import places_of
+from quanheng.features.fold import EventLayout, layout_of
 from quanheng.kernel.errors import InputError, NotFound
 
 if TYPE_CHECKING:
@@ -138,13 +138,7 @@ def _expression(source: ColumnSource, kind: str, rows: pl.DataFrame) -> pl.Expr:
 
 def layouts(events: Sequence[EventDeclaration]) -> tuple[EventLayout, ...]:
     """Layouts of events; the code of a type is its position."""
-    found = []
-    for code, one in enumerate(events):
-        numbers = [name for name, field in one.fields.items() if field.kind in NUMBER_KINDS]
-        scales = tuple(one.fields[name].scale if one.fields[name].kind == "decimal" else 0 for name in numbers)
-        keys = tuple(name for name, field in one.fields.items() if field.kind == "key")
-        found.append(EventLayout(one.name, code, keys, tuple(numbers), scales))
-    return tuple(found)
+    return tuple(layout_of(one, code) for code, one in enumerate(events))
 
 
 def history(frame: pl.DataFrame, events: Sequence[EventDeclaration]) -> History:
@@ -187,7 +181,8 @@ def history(frame: pl.DataFrame, events: Sequence[EventDeclaration]) -> History:
                 keys[rows, column, 0] = np.where(numbered > 0, entity, 0)
         for column, (name, scale) in enumerate(zip(layout.numbers, layout.scales, strict=True)):
             if name in part.columns:
-                numbers[rows, column] = _scaled(part[name], scale)
+                choices = declared.fields[name].choices
+                numbers[rows, column] = places_of(part[name], choices) if choices else _scaled(part[name], scale)
     return History(laid, names, code, times, keys, numbers, arrive.to_numpy(), frame)
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from quanheng.features.fold import Fold
+from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.formulas import Formulas
 from quanheng.features.plan import Plan
+from quanheng.features.reach import reaches
 from quanheng.features.source import Batch, StatefulSource
 from quanheng.features.state import FeatureState
 from quanheng.kernel.errors import InputError
@@ -59,8 +60,8 @@ def vectors(
     InputError : an input is not declared for this event
     """
     layout = next(one for one in history.layouts if one.name == event)
-    formulas, folds, declared_sources = _needed(declared, layout.keys, layout.numbers, inputs)
-    plan = Plan.compile(history.layouts, folds, [event], LATENESS_MS)
+    formulas, folds, declared_sources = _needed(declared, event, layout, inputs)
+    plan = Plan.compile(history.layouts, folds, [event], LATENESS_MS, calendars=declared.calendars)
     state, sources = FeatureState(plan), [one.make(history.layouts, one.settings) for one in declared_sources]
     answer_names = [column.name for one in declared_sources for column in one.columns]
     parts = [np.empty((0, len(inputs)))]
@@ -73,8 +74,9 @@ def vectors(
         answers = _answers(sources, history, part, wanted)
         if len(rows):
             columns = _columns(plan.floats(np.ascontiguousarray(raw[rows])), plan.names)
-            for index, name in enumerate(layout.numbers):
-                columns[name] = _floats(history.numbers[part][rows, index], layout.scale(name))
+            for name in layout.amounts:
+                numbers = history.numbers[part][rows, layout.numbers.index(name)]
+                columns[name] = _floats(numbers, layout.scale(name))
             columns |= _columns(answers, answer_names)
             formulas.compute(columns, len(rows))
             parts.append(np.column_stack([columns[name] for name in inputs]))
@@ -121,10 +123,11 @@ def _floats(numbers: NDArray[np.int64], scale: int) -> NDArray[np.float64]:
 
 
 def _needed(
-    declared: Declared, keys: Sequence[str], numbers: Sequence[str], inputs: Sequence[str]
+    declared: Declared, event: str, layout: EventLayout, inputs: Sequence[str]
 ) -> tuple[Formulas, list[Fold], list[SourceDeclaration]]:
     """Formulas, folds and sources with state that the inputs need: what no input needs is not computed."""
-    usable = {fold.name: fold for fold in declared.folds if set(fold.by) <= set(keys)}
+    folds, numbers = declared.folds, layout.amounts
+    usable = {fold.name: fold for fold in folds if reaches(fold, folds, event, layout.keys)}
     needed = set(inputs)
     for formula in reversed(declared.formulas):  # Declared in an order that can be computed.
         if formula.name in needed:
@@ -142,5 +145,7 @@ def _needed(
             allowed=", ".join(sorted(known)),
             cure="Declare it in features.toml, or take it out of the model's inputs.",
         )
-    folds = [Fold.of_pack(one, one.name) for one in usable.values() if one.name in needed]
-    return formulas, folds, sources
+    while more := {one.through for one in usable.values() if one.name in needed and one.through} - needed:
+        needed |= more
+    chosen_folds = [Fold.of_pack(one, one.name) for one in usable.values() if one.name in needed]
+    return formulas, chosen_folds, sources

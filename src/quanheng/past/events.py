@@ -53,7 +53,7 @@ class TrustedRows(EventRows):
     def __init__(self, event_type: EventType, rows: PastRows, names: Collection[str] = ()) -> None:
         self.refused = set()
         self._rows, self._fields, self._wanted = rows, event_type.declaration.fields, frozenset(names)
-        self._at = {name: at for at, name in enumerate(event_type.number_fields)}
+        self._at = {name: at for at, name in enumerate(event_type.header_fields)}
         self._read: dict[str, Sequence[object]] = {}
 
     def column(self, name: str) -> Sequence[object]:

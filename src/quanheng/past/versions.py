@@ -107,7 +107,6 @@ class Versions:
         self._available = {**available, **stored}
         self._made_of: dict[str, Version] = {}
         self._active = Program(load_packs([pack], self._available, self._available), newest.codes, engine=__version__)
-        self._layouts = {one.name: one.layout() for one in self._active.types.values()}
 
     def find(self, asked: Asked) -> Version:
         """The version that is meant.
@@ -160,13 +159,12 @@ class Versions:
     def _check_layouts(self, program: Program, name: str) -> None:
         """Headers are read by position: a version may only append to what the log holds."""
         problems = []
-        for event, layout in self._layouts.items():
+        for event, active in self._active.types.items():
             other = program.types.get(event)
-            for was, now in zip(layout, other.layout(), strict=True) if other is not None else ():
-                if now[: len(was)] != was:
-                    message = "the log holds events of this type, to which fields may only be appended"
-                    known = ", ".join(was) + ", then new ones"
-                    problems.append(Problem(f"{name}/events.toml", event, message, ", ".join(now), known))
+            for was, now in active.moved(other) if other is not None else ():
+                message = "the log holds events of this type, to which fields and choices may only be appended"
+                known = ", ".join(was) + ", then new ones"
+                problems.append(Problem(f"{name}/events.toml", event, message, ", ".join(now), known))
         if problems:
             raise DeclarationError(f"the version {name!r} cannot read this log", problems)
 

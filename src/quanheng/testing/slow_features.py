@@ -3,8 +3,8 @@
 It states the law in the fewest lines:
 
 * Events are taken in log order. The one being decided is applied first.
-* An event goes into a fold unless a key of it is null, or it is later than `lateness_ms` behind the newest event of its
-  key, which is counted.
+* An event goes into a fold unless its condition (`where`) is not true of it, a key of it is null, or it is later than
+  `lateness_ms` behind the newest event of its key that was folded, which is counted.
 * A vector at time t holds the events with the same key and t-delay-window < time <= t-delay that were applied until
   then; with current = "out" not the event being decided, but others of the same time.
 * Windows of other kinds: slow_windows.py. A fold whose newest event is older than `age_ms_max` is UNKNOWN.
@@ -23,11 +23,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from quanheng.features.calendars import Calendars
 from quanheng.features.decay import HALF_LIVES
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel.words import NULL, NUMBER_MAX, NUMBER_MIN, UNKNOWN
-from quanheng.features.kinds import KINDS
+from quanheng.features.kinds import CALENDAR_KINDS, KINDS
 from quanheng.features.windows import edge_of
+from quanheng.testing.slow_conditions import asked, true_of
 from quanheng.testing.slow_moments import MARKED, Own, Point, marked
 from quanheng.testing.slow_structures import places_answer, streak, values_answer
 from quanheng.testing.slow_windows import stale, window_of
@@ -61,8 +63,14 @@ class SlowFeatures:
     """Folds over plain lists. Same answers as FeatureState, thousands of times slower."""
 
     def __init__(
-        self, layouts: Sequence[EventLayout], folds: Sequence[Fold], decide: Sequence[str], lateness_ms: int
+        self,
+        layouts: Sequence[EventLayout],
+        folds: Sequence[Fold],
+        decide: Sequence[str],
+        lateness_ms: int,
+        calendars: Calendars | None = None,
     ) -> None:
+        self.calendars = calendars or {}
         self.layouts = {layout.code: layout for layout in layouts}
         self.folds, self.decide, self.lateness_ms = tuple(folds), frozenset(decide), lateness_ms
         self.kept: list[dict[tuple[Key, ...], list[Kept]]] = [{} for _ in folds]
@@ -75,7 +83,9 @@ class SlowFeatures:
         layout = self.layouts.get(event.code)
         self.arrived += 1
         for number, fold in enumerate(self.folds):
-            if layout is not None and fold.of == layout.name:
+            if layout is None or fold.of != layout.name or fold.fold in CALENDAR_KINDS:
+                continue
+            if true_of(layout, fold, event.time_ms, event.numbers, self.calendars):
                 self._apply(layout, fold, number, event)
 
     def run(self, event: Event) -> list[int] | None:
@@ -143,6 +153,10 @@ class SlowFeatures:
         return UNKNOWN if stale(fold, window, event.time_ms) else window
 
     def _read(self, layout: EventLayout, fold: Fold, number: int, event: Event) -> list[int]:
+        if fold.fold in CALENDAR_KINDS:
+            calendar = self.calendars[fold.calendar] if fold.calendar else None
+            answer = asked(fold.fold, event.time_ms, fold.zone, calendar) if fold.of == layout.name else None
+            return [NULL if answer is None else answer]
         window = self._window(layout, number, event)
         if isinstance(window, int):
             return [window] * len(KINDS[fold.fold].parts)

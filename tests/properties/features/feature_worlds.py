@@ -9,7 +9,7 @@ from typing import Any
 
 from quanheng.features.fold import BUILT, EventLayout, Fold
 from quanheng.features.kernel.words import NULL
-from quanheng.features.kinds import KINDS
+from quanheng.features.kinds import CALENDAR_KINDS, KINDS
 from quanheng.testing.slow_features import Event
 
 PAYMENT = EventLayout("payment", 1, ("customer", "terminal", "device"), ("amount", "flag"), (2, 0))
@@ -42,7 +42,7 @@ def random_folds(rng: random.Random, count: int, allowed: Sequence[str] = BUILT)
     for number in range(count):
         of = rng.choice([PAYMENT, PAYMENT, REPORT, LOGIN])
         kinds = [kind for kind in allowed if of.numbers or (KINDS[kind].reads != "number" and not KINDS[kind].other)]
-        fold = rng.choice(kinds)
+        fold = rng.choice([kind for kind in kinds if kind not in CALENDAR_KINDS])
         kind = KINDS[fold]
         values: list[str | None] = [*of.numbers, *(of.keys if kind.reads == "number or key" else ())]
         if kind.reads == "number or nothing":

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from quanheng.features.kernel import words as w
 from quanheng.features.plan import Plan
+from quanheng.features.reach import reaches
 from quanheng.features.state import FeatureOverflow, FeatureState
-from quanheng.features.windows import readable
 from quanheng.testing.slow_features import SlowFeatures, SlowOverflow, as_arrays
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -26,8 +26,8 @@ PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # A seed does not shrink
 def world(seed, events_n, folds_n=10):
     rng, folds, events = window_world(seed, events_n, folds_n)
     decide = rng.choice([["payment"], ["payment", "login"], ["report", "payment"]])
-    named, decided = {fold.name: fold for fold in folds}, [one for one in LAYOUTS if one.name in decide]
-    folds = [fold for fold in folds if any(readable(named, fold, one) for one in decided)]
+    decided = [one for one in LAYOUTS if one.name in decide]
+    folds = [fold for fold in folds if any(reaches(fold, folds, one.name, one.keys) for one in decided)]
     lateness = rng.choice([0, 3, 40]) * rng.choice([1, 3_600_000])
     return rng, Plan.compile(LAYOUTS, folds, decide, lateness), events
 

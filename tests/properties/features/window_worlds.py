@@ -31,6 +31,10 @@ MOMENTS = [
     ("America/Juneau", "1867-10-19T00:00"),  # A day is lived twice.
     ("Asia/Gaza", "2024-04-20T00:00"),
 ]  # fmt: skip
+CONDITIONS = {
+    "payment": ("amount > 0", "flag != 0 and amount < 0.05", "hour >= 6 or flag = null", "not(weekend)"),
+    "report": ("weight in (1, 2, 3)", "amount between -0.004 and weight"),
+}
 KEY_FIELDS = {"payment": ("customer", "terminal", "device"), "report": ("terminal", "customer"), "login": ("customer",)}
 
 
@@ -49,6 +53,8 @@ def random_windows(rng: random.Random, folds: Sequence[Fold], zone: str, unit_ms
             one = replace(one, last=rng.choice([1, 2, 3, 7]))
         if rng.random() < 0.5 and one.window_ms is not None:
             one = replace(one, gap_ms=rng.randint(1, min(one.window_ms, 6 * unit_ms)))
+        if rng.random() < 0.25 and fold.of in CONDITIONS:
+            one = replace(one, where=rng.choice(CONDITIONS[fold.of]), zone=zone)
         if rng.random() < 0.25:
             one = replace(one, age_ms_max=rng.choice([0, 1, 3, 12]) * unit_ms)
         if rng.random() < 0.3 and one.by:

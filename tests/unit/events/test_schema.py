@@ -60,7 +60,30 @@ def test_layout_follows_the_declared_order():
     assert PAYMENT.key_fields == ("customer", "device")
     assert PAYMENT.entities == ("party.customer", "party.device")
     assert PAYMENT.number_fields == NUMBERS
-    assert PAYMENT.scales == (0, 0, 0, 2, 4, 0)
+    assert PAYMENT.header_fields == (*NUMBERS, "channel")
+    assert PAYMENT.scales == (0, 0, 0, 2, 4, 0, 0)
+
+
+def test_what_was_appended_stands_behind_choices():
+    fields = {**FIELDS, "late": FieldDeclaration(kind="integer", appended=True)}
+    fields |= {"way": FieldDeclaration(kind="choice", choices=("in", "out"), appended=True)}
+    later = EventType(EventDeclaration(name="test.payment", subject="customer", fields=fields), 16)
+    assert later.header_fields == (*NUMBERS, "channel", "late", "way")
+    assert PAYMENT.moved(later) == []
+    assert later.moved(PAYMENT) != []
+
+
+def test_a_later_version_may_append_choices_and_nothing_else():
+    def with_choices(*choices: str) -> EventType:
+        fields = {**FIELDS, "channel": FieldDeclaration(kind="choice", choices=choices, optional=True)}
+        return EventType(EventDeclaration(name="test.payment", subject="customer", fields=fields), 16)
+
+    assert PAYMENT.moved(with_choices("web", "chip", "cash")) == []
+    moved = PAYMENT.moved(with_choices("chip", "web"))
+    assert moved == [(["channel: web", "channel: chip"], ["channel: chip", "channel: web"])]
+    before = {name: field for name, field in FIELDS.items() if name != "amount_minor"}
+    before["amount_minor"] = FIELDS["amount_minor"]
+    assert PAYMENT.moved(EventType(EventDeclaration(name="test.payment", subject="customer", fields=before), 16)) != []
 
 
 def test_a_row_of_required_fields_only():
@@ -68,7 +91,7 @@ def test_a_row_of_required_fields_only():
     assert row.time_ms == 1_700_000_000_000
     assert row.subject == ("party.customer", "c1")
     assert row.keys == (("party.customer", "c1"), None)
-    assert row.numbers == (1_700_000_000_000, NULL, NULL, NULL, NULL, NULL)
+    assert row.numbers == (1_700_000_000_000, NULL, NULL, NULL, NULL, NULL, NULL)
     assert row.values["rate"] is None
     assert list(row.values) == list(FIELDS)
 
@@ -95,13 +118,15 @@ TAKEN = [
     ('"share": 1', "share", 10_000, Decimal(1)),
     ('"foreign": true', "foreign", 1, True),
     ('"foreign": false', "foreign", 0, False),
+    ('"channel": "web"', "channel", 0, "web"),
+    ('"channel": "chip"', "channel", 1, "chip"),
 ]
 
 
 @pytest.mark.parametrize(("text", "field", "number", "value"), TAKEN, ids=[row[0] for row in TAKEN])
 def test_numbers_are_exact(text, field, number, value):
     row = read(text)
-    assert row.numbers[NUMBERS.index(field)] == number
+    assert row.numbers[PAYMENT.header_fields.index(field)] == number
     assert row.values[field] == value
     assert type(row.values[field]) is type(value)
 
@@ -261,7 +286,7 @@ def test_any_value_in_any_field_is_a_row_or_a_refusal_that_names_the_field(field
         # A lone surrogate, a NaN or an infinity as Python's json writes them is no JSON at all.
         assert refusal.where == f"test.payment.{field}" or "not a JSON object" in str(refusal)
         return
-    assert len(row.numbers) == len(NUMBERS)
+    assert len(row.numbers) == len(PAYMENT.header_fields)
     assert all(-MAX_NUMBER <= number <= MAX_NUMBER or number == NULL for number in row.numbers)
 
 
@@ -306,7 +331,7 @@ def take(data: bytes) -> EventFact:
 def in_plain_steps(row: Row) -> tuple[int, bytes, bytes]:
     """Time, subject and tail of a row, as the generated taker must give them."""
     keys = [NO_KEY if key is None else Pseudonyms(key[0])[key[1]] for key in row.keys]
-    return row.time_ms, Pseudonyms(row.subject[0])[row.subject[1]], b"".join(keys) + struct.pack("<6q", *row.numbers)
+    return row.time_ms, Pseudonyms(row.subject[0])[row.subject[1]], b"".join(keys) + struct.pack("<7q", *row.numbers)
 
 
 @settings(max_examples=300, deadline=None)

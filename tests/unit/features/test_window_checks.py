@@ -20,7 +20,7 @@ def count(**more):
     ("fold", "message"),
     [
         (count(since="hour"), "`since` names no unit; was 'hour'; allowed: day, week, month, quarter, year."),
-        (count(since="day", zone="Mars/Base"), "no such time zone; was 'Mars/Base'; allowed: IANA names."),
+        (count(since="day", zone="Mars/Base"), "no such time zone; was 'Mars/Base'; allowed: an IANA name."),
         (count(since="day", zone="../etc"), "no such time zone; was '../etc'"),
         (count(last=0), "`last` is out of range; was 0; allowed: 1 to 1000000 events."),
         (count(last=10**7), "`last` is out of range; was 10000000"),

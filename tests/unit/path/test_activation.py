@@ -67,7 +67,7 @@ def test_events_that_it_would_read_otherwise_refuse_it_though_they_came_later(en
     other = ("events.toml", "amount_minor = {", 'weight = {type = "integer", optional = true}\namount_minor = {')
     proposal = engine.propose([shop(other)])
     engine.submit([ask("a")])
-    with pytest.raises(DeclarationError, match="to which key and number fields may only be appended"):
+    with pytest.raises(DeclarationError, match="to which keys, numbers and choices may only be appended"):
         engine.put_in_force(proposal)
     assert engine.submit([ask("b")])[0].status == "decided"
 

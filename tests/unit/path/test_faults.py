@@ -71,7 +71,7 @@ def test_fields_of_events_in_the_log_may_only_be_appended(tmp_path):
     line = next(name for name in declaration.fields if name == "amount_minor")
     with pytest.raises(DeclarationError, match="the packs are not activated") as caught:
         engine.activate(packs(("events.toml", f"{line} ", f'weight = {{type = "integer", optional = true}}\n{line} ')))
-    assert "to which key and number fields may only be appended" in str(caught.value)
+    assert "to which keys, numbers and choices may only be appended" in str(caught.value)
     assert "weight (scale 0)" in str(caught.value)
     engine.close()
 

@@ -397,7 +397,7 @@ def test_a_version_that_reads_headers_otherwise_is_refused(history, tmp_path):
         "moved",
         ("events.toml", "amount_minor = {", 'extra = {type = "integer", optional = true}\namount_minor = {'),
     )
-    with pytest.raises(DeclarationError, match="to which fields may only be appended") as refused:
+    with pytest.raises(DeclarationError, match="to which fields and choices may only be appended") as refused:
         run(history, place)
     assert "cannot read this log: 1 problem" in str(refused.value)
 

@@ -10,6 +10,7 @@ from numba import njit
 
 from quanheng.features.kernel.ahead import fetch_rows, fetch_slot
 from quanheng.features.kernel.arena import find_entry, hash_key, make_slot
+from quanheng.features.kernel.conditions import holds
 from quanheng.features.kernel.keys import key_of
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.pointers import fetch
@@ -35,6 +36,7 @@ from quanheng.features.kernel.words import (
     K_RING,
     K_TAIL,
     O_INSERTS,
+    O_WHERE,
     P_CODES,
     P_MAP,
     P_TABLES,
@@ -128,7 +130,7 @@ def operation_of(P, codes, event, table_n):
 
 
 @part()
-def pair_up(P, A, X, codes, keys, mask, pairs, first, last):
+def pair_up(P, A, X, codes, times, keys, numbers, mask, pairs, first, last):
     """A pair (PAIR_...) for every event of a chunk that touches the table, in log order; makes new slots.
 
     Beside it, the number of its key among those of the chunk and how many pairs each key has; and the place of the row
@@ -149,6 +151,8 @@ def pair_up(P, A, X, codes, keys, mask, pairs, first, last):
             ahead += 1
         op, wanted = operation_of(P, codes, event, table_n), is_read(P, X, record_of(P, codes, event), mask, event)
         inserts = op != 0 and P[op + O_INSERTS] != 0
+        if inserts and P[op + O_WHERE] != 0:
+            inserts = holds(P, X, P[op + O_WHERE], times[event], numbers, event) != 0
         places[event - first] = (EMPTY_ROW if wanted else UNREAD_ROW) * width
         place = (event & (_KEYS_AHEAD - 1)) * Y_WORDS
         if not (wanted or inserts) or G[place + Y_SLOT] < 0:
@@ -315,7 +319,7 @@ def events_by_key(P, A, X, F, codes, times, keys, numbers, mask, out, undo, pair
             table = P[P[P_TABLES] + X[X_TABLE]]
             X[X_WIDTH] = P[table + T_FOLDS_N] if X[X_FLOATS] != 0 else P[table + T_WIDTH]
             if X[X_PAIRS_N] < 0:
-                keys_n = pair_up(P, A, X, codes, keys, mask, pairs, first, last)
+                keys_n = pair_up(P, A, X, codes, times, keys, numbers, mask, pairs, first, last)
                 if keys_n < 0:
                     X[X_PAIRS_N] = -1
                     return GROW

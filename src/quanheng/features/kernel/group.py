@@ -16,6 +16,7 @@ from quanheng.features.kernel.bounds import (
     sets_remove,
 )
 from quanheng.features.kernel.by_key import events_by_key
+from quanheng.features.kernel.conditions import holds
 from quanheng.features.kernel.elsewhere import look_elsewhere
 from quanheng.features.kernel.marks import marks_export, marks_remove
 from quanheng.features.kernel.parts import SOURCE, part
@@ -53,6 +54,7 @@ from quanheng.features.kernel.words import (
     O_READS,
     O_SPECIAL,
     O_TABLE,
+    O_WHERE,
     O_WORDS,
     P_CODES,
     P_COLUMNS_N,
@@ -154,6 +156,8 @@ def events(P, A, X, codes, times, keys, numbers, mask, out, undo):
                 slot = seek(P, A, X, table, remembered + op_n * Y_WORDS)
                 X[X_OWN], X[X_SLOT] = -1, max(slot, 0)
                 inserts = slot >= 0 and P[op + O_INSERTS] != 0
+                if inserts and P[op + O_WHERE] != 0:
+                    inserts = holds(P, X, P[op + O_WHERE], times[event], numbers, event) != 0
                 if inserts and not apply(P, A, X, table, slot, times[event], keys, numbers, event, undo):
                     X[X_EVENT], X[X_OP], X[X_STAGE] = event, op_n, 0
                     return GROW

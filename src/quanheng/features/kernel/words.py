@@ -30,15 +30,17 @@ P_RUN_WORDS = 9  # Words of the scratch of a run.
 P_RECORD_MAX = 10  # Most words of a record.
 P_ORDERED = 11  # 1: some fold reads a table under another key than it is put in by: only in log order.
 P_DECAY = 12  # Offset of three tables of powers of two; 0: no fold decays.
-P_HEADER = 13
+P_ASKED = 13  # Offset of the columns that only ask the clock (kernel/clock.py, Q_...).
+P_ASKED_N = 14
+P_HEADER = 15
 
 # Type record: what one event type does.
 # E_BY_TABLE: offset of a list, per table the operation of this type or 0.
 E_OPS_N, E_OPS, E_DECIDES, E_BY_TABLE = 0, 1, 2, 3
-# Operation: one table touched by an event type.
+# Operation: one table touched by an event type. O_WHERE: offset of the condition for putting in, 0 = none.
 # O_SPECIAL: bits; such an operation only reads. FOLLOWS: the one before it puts the same event into the same table,
 # under another key. THROUGH: the key is the answer of a fold, which lies at O_THROUGH in the control words (else 0).
-O_TABLE, O_INSERTS, O_READS, O_KEYS_N, O_KEYS, O_SPECIAL, O_THROUGH, O_WORDS = 0, 1, 2, 3, 4, 5, 6, 7
+O_TABLE, O_INSERTS, O_READS, O_KEYS_N, O_KEYS, O_SPECIAL, O_THROUGH, O_WHERE, O_WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 FOLLOWS, THROUGH = 1, 2
 
 # Table record: one (event type, key) pair.

@@ -85,8 +85,8 @@ def _event(name: str, table: Table, pack: str, entities: Mapping[str, Entity]) -
     if len(outer.values) > FIELDS_MAX:
         outer.problem("", "the event has too many fields", found=len(outer.values), known=f"at most {FIELDS_MAX}")
     keys = sum(field.kind == "key" for field in fields.values())
-    numbers = sum(field.kind in NUMBER_KINDS for field in fields.values())
-    for what, count, most in (("key", keys, KEYS_MAX), ("number", numbers, NUMBERS_MAX)):
+    numbers = sum(field.kind in NUMBER_KINDS or field.kind == "choice" for field in fields.values())
+    for what, count, most in (("key", keys, KEYS_MAX), ("number and choice", numbers, NUMBERS_MAX)):
         if count > most:
             outer.problem("", f"the event has too many {what} fields", found=count, known=f"at most {most}")
     table.done()
@@ -149,6 +149,7 @@ def _field(table: Table, pack: str, entities: Mapping[str, Entity]) -> FieldDecl
     kind = table.choice("type", FIELD_KINDS, default="text")
     data_class = table.choice("class", DATA_CLASSES, required=False)
     optional = table.boolean("optional")
+    appended = kind not in ("key", "text") and table.boolean("appended")
     title = table.title(required=False)
     unit = entity = pattern = ""
     choices: tuple[str, ...] = ()
@@ -186,6 +187,7 @@ def _field(table: Table, pack: str, entities: Mapping[str, Entity]) -> FieldDecl
         pattern=pattern,
         length_max=length_max,
         choices=choices,
+        appended=appended,
         title={"en": title.en, "zh": title.zh} if title.en else {},
     )
 

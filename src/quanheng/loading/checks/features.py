@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Collection, Mapping, Sequence
 
 from quanheng.events.schema import NUMBER_KINDS, EventDeclaration, FieldDeclaration
-from quanheng.features.fold import BUILT
-from quanheng.features.kinds import KINDS
 from quanheng.loading.checks.expressions import names_used
-from quanheng.loading.checks.manifest import NO_SUCH_EVENT
+from quanheng.loading.checks.folds import DECIMALS_MAX, Around, check_keys, read_fold
 from quanheng.loading.declared import Fold, Formula, SourceDeclaration
 from quanheng.loading.find import find_sources, load_source
-from quanheng.loading.notes import Notes, Words
-from quanheng.loading.table import DOTTED_NAME, NAME, Table
+from quanheng.loading.notes import Notes
+from quanheng.loading.table import NAME, Table
 
 FILE = "features.toml"
-FOLD_KINDS: tuple[str, ...] = BUILT
-WITHOUT_VALUE = frozenset(name for name, kind in KINDS.items() if kind.reads == "nothing")
-EMPTY_ZERO = frozenset(name for name, kind in KINDS.items() if kind.zero)
-KEY_VALUES = frozenset(name for name, kind in KINDS.items() if kind.reads == "number or key")
 FEATURES_MAX = 1000
-WINDOW_MS_MAX = 10 * 366 * 86_400_000
-KEYS_MAX = 4
-DECIMALS_MAX = 12
 
 
 def check_features(
-    values: dict[str, object], events: Mapping[str, EventDeclaration], decided: Sequence[str], notes: Notes
+    values: dict[str, object],
+    events: Mapping[str, EventDeclaration],
+    decided: Sequence[str],
+    calendars: Collection[str],
+    notes: Notes,
 ) -> tuple[tuple[Fold, ...], tuple[SourceDeclaration, ...], tuple[Formula, ...]]:
     """Read features.toml.
 
@@ -35,12 +29,15 @@ def check_features(
     ----------
     events : events of this pack and of required packs, by name
     decided : events that a flow of this pack decides
+    calendars : names of calendars that folds may use
     """
+    around = Around(events, decided, calendars)
     top = Table(values, FILE, "", notes)
     seen: dict[str, str] = {}
     folds, sources, formulas = [], [], []
-    for table in top.tables("fold"):
-        fold = _fold(table, events, decided)
+    tables = [(table, read_fold(table, around)) for table in top.tables("fold")]
+    check_keys(tables, around)
+    for table, fold in tables:
         if _unique(table, fold.name, seen, events, decided):
             folds.append(fold)
         if not table.sound:  # Its name may be wrong, or its keys: what reads it would be blamed for that.
@@ -86,88 +83,6 @@ def _unique(
             )
     seen[name] = table.key
     return True
-
-
-def _fold(table: Table, events: Mapping[str, EventDeclaration], decided: Sequence[str]) -> Fold:
-    name = table.text("name", pattern=NAME, wanted='a name such as "customer_count_1d"')
-    kind = table.choice("fold", FOLD_KINDS, default="count")
-    of = table.text("of", pattern=DOTTED_NAME, wanted="the name of an event")
-    by = table.texts("by", least=1)
-    value = ""
-    if table.values.get("fold") not in FOLD_KINDS:
-        table.any("value", required=False)
-    elif kind in WITHOUT_VALUE:
-        if table.has("value"):
-            table.any("value")
-            table.problem(
-                "value", f"a fold of kind {kind} reads no value", found=table.values["value"], cure="Remove `value`."
-            )
-    else:
-        value = table.text("value", wanted="a number field of the event")
-    window_ms = table.duration_ms("window", least_ms=1, most_ms=WINDOW_MS_MAX)
-    delay_ms = table.duration_ms("delay", most_ms=WINDOW_MS_MAX) or 0
-    current = table.choice("current", ("in", "out"), default="in", required=False)
-    empty = table.number("empty", required=False, default=Decimal(0) if kind in EMPTY_ZERO else None)
-    title = table.title(required=False)
-    table.done()
-    if of and of not in events:
-        table.problem("of", NO_SUCH_EVENT, found=of, known=list(events), of="event")
-    elif of:
-        _check_by(table, by, of, events, decided)
-        _check_value(table, kind, value, events[of])
-    if len(by) > KEYS_MAX:
-        table.problem("by", "the list is too long", found=Words(f"{len(by)} entries"), known=f"at most {KEYS_MAX}")
-    return Fold(
-        name=name,
-        of=of,
-        by=by,
-        fold=kind,
-        value=value,
-        window_ms=window_ms,
-        delay_ms=delay_ms,
-        current=current,
-        empty=int(empty) if empty is not None and empty == int(empty) else empty,
-        title=title,
-    )
-
-
-def _check_by(
-    table: Table, by: Sequence[str], of: str, events: Mapping[str, EventDeclaration], decided: Sequence[str]
-) -> None:
-    keys = [name for name, field in events[of].fields.items() if field.kind == "key"]
-    for name in by:
-        if name not in keys:
-            kind = f"a field of type {events[of].fields[name].kind}: {name}" if name in events[of].fields else name
-            table.problem("by", f"a fold is kept by key fields, and {of} has no such key field", found=kind, known=keys)
-    deciding = [events[name] for name in decided if name in events]
-    if deciding and all(name in keys for name in by) and not any(_shares(by, events[of], event) for event in deciding):
-        table.problem(
-            "by",
-            "no decided event has these key fields of the same entity",
-            found=", ".join(by),
-            known=", ".join(event.name for event in deciding),
-            cure="Name the key field alike in both events.",
-        )
-
-
-def _shares(by: Sequence[str], one: EventDeclaration, other: EventDeclaration) -> bool:
-    return all(name in other.fields and other.fields[name].entity == one.fields[name].entity for name in by)
-
-
-def _check_value(table: Table, kind: str, value: str, event: EventDeclaration) -> None:
-    if not value or kind in WITHOUT_VALUE:
-        return
-    allowed = NUMBER_KINDS | {"key"} if kind in KEY_VALUES else NUMBER_KINDS
-    names = [name for name, field in event.fields.items() if field.kind in allowed]
-    if value not in event.fields:
-        table.problem("value", f"{event.name} has no such field", found=value, known=names)
-    elif value not in names:
-        table.problem(
-            "value",
-            f"a fold of kind {kind} cannot read a field of type {event.fields[value].kind}",
-            found=value,
-            known=names,
-        )
 
 
 def _source(table: Table) -> SourceDeclaration | None:

@@ -19,7 +19,14 @@ SINGLE = (
     "README.md",
     "README.zh-CN.md",
 )
-FOLDERS = {"parameters": ".toml", "policies": ".dmn", "models": ".toml", "cases": ".toml", "mappings": ".toml"}
+FOLDERS = {
+    "parameters": ".toml",
+    "policies": ".dmn",
+    "models": ".toml",
+    "cases": ".toml",
+    "mappings": ".toml",
+    "calendars": ".toml",
+}
 LATER = {
     "accounts.toml": "the ledger",
     "processes.toml": "processes and timers",
