@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,16 @@ from typing import Any
 class Files:
     """Durable file operations on the real file system."""
 
-    def write_durably(self, path: Path, data: bytes, mode: int = 0o644) -> None:
-        """Put `data` at `path`, whole or not at all, durable on return: write aside, fsync, rename, fsync folder."""
+    def write_durably(self, path: Path, data: bytes | Iterable[bytes], mode: int = 0o644) -> None:
+        """Put `data` at `path`, whole or not at all, durable on return: write aside, fsync, rename, fsync folder.
+
+        Pieces are written as they come; if they end with an exception, what stands at `path` stays.
+        """
         aside = path.with_name(f".{path.name}.{os.getpid()}.part")
         handle = self.create(aside, mode)
         try:
-            self.write(handle, data)
+            for piece in (data,) if isinstance(data, bytes) else data:
+                self.write(handle, piece)
             self.sync(handle)
         finally:
             self.close(handle)
@@ -79,6 +85,12 @@ class Files:
     def read(self, path: Path) -> bytes:
         """The bytes at `path`; FileNotFoundError if absent."""
         return path.read_bytes()
+
+    def view(self, path: Path) -> bytes | mmap.mmap:
+        """The bytes at `path`, in memory as far as they are looked at; FileNotFoundError if absent."""
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
 
     def names(self, folder: Path) -> list[str]:
         """Sorted names in `folder`, none if it is absent; half-written files (`.part`) are left out."""

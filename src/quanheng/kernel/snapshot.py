@@ -3,13 +3,16 @@
 One file per snapshot: magic, the length of a JSON head, the head (offset, program, and name, type, shape and place of
 each part), the parts, and the SHA-256 of all that. A file that does not match its digest is reported and the older one
 used; a snapshot is never the truth, since the log can rebuild it.
+
+A part may be a `Stream`, which never is in memory as a whole: it is written as it comes, and read as a view of the file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
+from mmap import mmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +27,15 @@ KEPT = 3
 _NAME = re.compile(r"([0-9]{20})-([0-9a-f]{16})\.snapshot")
 _ALIGN = 64
 
-Part = bytes | np.ndarray
+
+class Stream(NamedTuple):
+    """Words that come in pieces. bytes : of all of them, a multiple of 8; pieces : gives them, as often as asked"""
+
+    bytes: int
+    pieces: Callable[[], Iterator[bytes]]
+
+
+Part = bytes | np.ndarray | Stream
 
 
 class Snapshot(NamedTuple):
@@ -62,7 +73,7 @@ class Snapshots:
             if upto is not None and int(name[:20]) > upto:
                 continue
             try:
-                return _decode(self._files.read(self.folder / name), name)
+                return _decode(self._files.view(self.folder / name), name)
             except (LogCorrupt, FileNotFoundError) as error:
                 self.broken.append(str(error))
         return None
@@ -78,32 +89,47 @@ def _tag(program: str) -> str:
     return sha256(program.encode()).hexdigest()[:16]
 
 
-def _encode(offset: int, program: str, parts: Mapping[str, Part]) -> bytes:
+def _encode(offset: int, program: str, parts: Mapping[str, Part]) -> Iterator[bytes]:
+    """The file in pieces, its digest last."""
     heads: dict[str, object] = {}
-    blobs: list[bytes] = []
     at = 0
     for name, part in parts.items():
-        if isinstance(part, np.ndarray):
-            if part.dtype.hasobject:
-                raise InputError("a snapshot part holds Python objects", where=name, found=str(part.dtype))
-            blob = np.ascontiguousarray(part).tobytes()
-            descr = part.dtype.descr if part.dtype.names else part.dtype.str
-            heads[name] = {"at": at, "bytes": len(blob), "type": descr, "shape": list(part.shape)}
-        elif not isinstance(part, bytes):
-            raise InputError("a snapshot part is bytes or an array", where=name, found=type(part).__name__)
-        else:
-            blob = part
-            heads[name] = {"at": at, "bytes": len(blob)}
-        padding = -len(blob) % _ALIGN
-        blobs += [blob, bytes(padding)]
-        at += len(blob) + padding
+        size = part.bytes if isinstance(part, Stream) else part.nbytes if isinstance(part, np.ndarray) else len(part)
+        heads[name] = {"at": at, "bytes": size, **_shape(name, part)}
+        at += size + -size % _ALIGN
     head = canonical_json({"offset": offset, "program": program, "parts": heads})
     head += b" " * (-(len(MAGIC) + 8 + len(head)) % _ALIGN)
-    body = b"".join([MAGIC, len(head).to_bytes(8, "little"), head, *blobs])
-    return body + sha256(body).digest()
+    digest = sha256()
+    for piece in (MAGIC, len(head).to_bytes(8, "little"), head, *map(_pieces, parts.values())):
+        for one in (piece,) if isinstance(piece, bytes) else piece:
+            digest.update(one)
+            yield one
+    yield digest.digest()
 
 
-def _decode(data: bytes, name: str) -> Snapshot:
+def _shape(name: str, part: Part) -> dict[str, object]:
+    """Type and shape of a part as its head says them; bytes have none."""
+    if isinstance(part, Stream):
+        return {"type": "<i8", "shape": [part.bytes // 8], "view": True}
+    if isinstance(part, np.ndarray):
+        if part.dtype.hasobject:
+            raise InputError("a snapshot part holds Python objects", where=name, found=str(part.dtype))
+        return {"type": part.dtype.descr if part.dtype.names else part.dtype.str, "shape": list(part.shape)}
+    if not isinstance(part, bytes):
+        raise InputError("a snapshot part is bytes or an array", where=name, found=type(part).__name__)
+    return {}
+
+
+def _pieces(part: Part) -> Iterator[bytes]:
+    size = 0
+    whole = part.tobytes() if isinstance(part, np.ndarray) else part
+    for piece in whole.pieces() if isinstance(whole, Stream) else (whole,):
+        size += len(piece)
+        yield piece
+    yield bytes(-size % _ALIGN)
+
+
+def _decode(data: bytes | mmap, name: str) -> Snapshot:
     view = memoryview(data)
     if data[:8] != MAGIC or len(data) < 48 or sha256(view[:-32]).digest() != data[-32:]:
         raise LogCorrupt(
@@ -121,7 +147,8 @@ def _decode(data: bytes, name: str) -> Snapshot:
             dtype = np.dtype(
                 [(field[0], field[1], *map(tuple, field[2:])) for field in kind] if isinstance(kind, list) else kind
             )
-            parts[key] = np.frombuffer(view[at : at + size], dtype).reshape(part["shape"]).copy()
+            array = np.frombuffer(view[at : at + size], dtype).reshape(part["shape"])
+            parts[key] = array if part.get("view") else array.copy()
         else:
-            parts[key] = data[at : at + size]
+            parts[key] = bytes(view[at : at + size])
     return Snapshot(head["offset"], head["program"], parts)

@@ -51,6 +51,9 @@ class SimulatedFiles(Files):
             raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
         return bytes(self.disk.seen[str(path)].seen)
 
+    def view(self, path: Path) -> bytes:
+        return self.read(path)
+
     def names(self, folder: Path) -> list[str]:
         apart = [name.rpartition("/") for name in self.disk.seen]
         return sorted(leaf for where, _, leaf in apart if where == str(folder) and not leaf.endswith(".part"))

@@ -135,3 +135,8 @@ LARGE = 4096  # Events from which a group is large.
 AHEAD = 32  # Events whose slots are remembered between looking ahead and being handled; a power of two.
 BRANCH = 16  # Children of a node of the block summaries.
 RING_FIRST = 4  # Rows of a new ring.
+
+# Block that hangs on a slot: offset in the slot of the word that points to it, its words, the head of its free list.
+B_POINTER, B_SIZE, B_FREE, B_WORDS = 0, 1, 2, 3
+# Absent key: number of the table, the key; whether it would be touched is the same for a whole call.
+Q_TABLE, Q_KEY_1, Q_KEY_2, Q_WORDS = 0, 1, 2, 3
