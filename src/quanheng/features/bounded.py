@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections.abc import Iterator, Mapping
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from quanheng.features.arena import Arena
-from quanheng.features.cold import BATCH, COLD, ColdStore, Row, records_of, thaw, unpack
+from quanheng.features.cold import BATCH, COLD, ColdStore, records_of, row_of, thaw, unpack
 from quanheng.features.kernel import cold as kernel
 from quanheng.features.kernel import group
 from quanheng.features.kernel import words as w
@@ -93,7 +94,7 @@ class BoundedState(FeatureState):
             return
         floats, cells = int(control[w.X_FLOATS]), list[tuple[int, str]]()
         edges = np.linspace(0, events_n, -(-events_n // SLICE) + 1).astype(int).tolist()
-        for first, last in zip(edges, edges[1:], strict=False):
+        for first, last in pairwise(edges):
             control[: w.X_WORDS] = 0
             control[w.X_FLOATS] = floats
             rows, mask = slice(first, last), read if isinstance(read, bool) else read[first:last]
@@ -276,7 +277,7 @@ class BoundedState(FeatureState):
         for tables, bodies in unpack(dump[COLD]) if COLD in dump else ():
             for table_n in sorted(set(tables)):
                 own = [body for number, body in zip(tables, bodies, strict=True) if number == table_n]
-                state._store.put(table_n, [Row(*np.frombuffer(body, np.int64, 2).tolist(), body) for body in own])
+                state._store.put(table_n, map(row_of, own))
         state._settle()
         return state
 
@@ -298,8 +299,8 @@ class BoundedState(FeatureState):
         """What the keys of a table mean, in their order, some at a time, through an arena of their own."""
         words, table, slots = self.plan.words, self._table_of(table_n), self._slots(self._state_of(table_n))
         hot = (row for at in range(0, len(slots), BATCH) for row in records_of(self, table_n, slots[at : at + BATCH]))
-        rows, bodies = heapq.merge(hot, self._store.rows(table_n)), list[bytes]()
-        while bodies := [row.body for _, row in zip(range(BATCH), rows, strict=False)]:
+        rows = heapq.merge(hot, self._store.rows(table_n))
+        while bodies := [row.body for row in islice(rows, BATCH)]:
             aside = FeatureState(self.plan)
             thaw(aside, [table_n] * len(bodies), bodies, np.zeros(len(bodies), dtype=np.int64))
             own = aside._slots(self._state_of(table_n))

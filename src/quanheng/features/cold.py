@@ -10,6 +10,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,7 +85,7 @@ class ColdStore:
         self.bytes += sum(len(row.body) for row in rows)
 
     def take(self, wanted: np.ndarray) -> list[tuple[int, bytes]]:
-        """Take out the records of those of the keys (i8[n, Q_WORDS]) that are here, with the numbers of their tables."""
+        """Take out the records of those of the keys (i8[n, Q_WORDS]) that are here: (number of the table, record)."""
         found = []
         for key in self._perhaps(wanted):
             row = self._db.execute(_FIND, key).fetchone()
@@ -112,10 +113,12 @@ class ColdStore:
         return (Row(*row) for row in self._db.execute(_ROWS, (table_n,)))
 
     def parts(self) -> Iterator[bytes]:
-        """All records as a dump keeps them (`COLD`), one after the other."""
+        """All records as a dump keeps them (`COLD`), some at a time."""
         for table_n in range(len(self.counts)):
-            for row in self.rows(table_n):
-                yield np.array([table_n, len(row.body) // 8], dtype=np.int64).tobytes() + row.body
+            rows = self.rows(table_n)
+            while some := list(islice(rows, BATCH)):
+                heads = [np.array([table_n, len(row.body) // 8], dtype=np.int64).tobytes() for row in some]
+                yield b"".join(head + row.body for head, row in zip(heads, some, strict=True))
 
     @property
     def parts_bytes(self) -> int:
@@ -134,10 +137,13 @@ def records_of(state: FeatureState, table_n: int, slots: np.ndarray) -> list[Row
     content = np.empty(kernel.records(words, arena, table, slots, ends, ends[:0]), dtype=np.int64)
     kernel.records(words, arena, table, slots, ends, content)
     starts = np.concatenate(([0], ends[:-1])) if len(ends) else ends
-    return [
-        Row(int(content[start]), int(content[start + 1]), content[start:end].tobytes())
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
-    ]
+    return [row_of(content[at:end].tobytes()) for at, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def row_of(body: bytes) -> Row:
+    """The row of a record, whose first words are the key."""
+    key_1, key_2 = np.frombuffer(body, np.int64, 2).tolist()
+    return Row(key_1, key_2, body)
 
 
 def thaw(state: FeatureState, tables: Sequence[int], bodies: Sequence[bytes], touched: np.ndarray) -> None:

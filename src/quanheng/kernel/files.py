@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+_WRITE_BYTES = 1 << 20
 
 
 class Files:
@@ -20,7 +22,7 @@ class Files:
         aside = path.with_name(f".{path.name}.{os.getpid()}.part")
         handle = self.create(aside, mode)
         try:
-            for piece in (data,) if isinstance(data, bytes) else data:
+            for piece in (data,) if isinstance(data, bytes) else _joined(data):
                 self.write(handle, piece)
             self.sync(handle)
         finally:
@@ -101,3 +103,15 @@ class Files:
     def remove(self, path: Path) -> None:
         """Remove `path` if it is there."""
         path.unlink(missing_ok=True)
+
+
+def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Small pieces joined to larger ones, so that each is worth a call to the system."""
+    waiting, size = list[bytes](), 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _WRITE_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)

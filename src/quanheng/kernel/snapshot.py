@@ -4,7 +4,7 @@ One file per snapshot: magic, the length of a JSON head, the head (offset, progr
 each part), the parts, and the SHA-256 of all that. A file that does not match its digest is reported and the older one
 used; a snapshot is never the truth, since the log can rebuild it.
 
-A part may be a `Stream`, which never is in memory as a whole: it is written as it comes, and read as a view of the file.
+A part may be a `Stream`, which is never in memory as a whole: it is written as it comes and read as a view of the file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
+from itertools import chain
 from mmap import mmap
 from pathlib import Path
 from typing import NamedTuple
@@ -29,13 +30,14 @@ _ALIGN = 64
 
 
 class Stream(NamedTuple):
-    """Words that come in pieces. bytes : of all of them, a multiple of 8; pieces : gives them, as often as asked"""
+    """Words in pieces. size : bytes of all of them, a multiple of 8; pieces : gives them, as often as asked"""
 
-    bytes: int
+    size: int
     pieces: Callable[[], Iterator[bytes]]
 
 
-Part = bytes | np.ndarray | Stream
+Read = bytes | np.ndarray
+Part = Read | Stream
 
 
 class Snapshot(NamedTuple):
@@ -43,7 +45,7 @@ class Snapshot(NamedTuple):
 
     offset: int
     program: str
-    parts: dict[str, Part]
+    parts: dict[str, Read]
 
 
 class Snapshots:
@@ -94,23 +96,23 @@ def _encode(offset: int, program: str, parts: Mapping[str, Part]) -> Iterator[by
     heads: dict[str, object] = {}
     at = 0
     for name, part in parts.items():
-        size = part.bytes if isinstance(part, Stream) else part.nbytes if isinstance(part, np.ndarray) else len(part)
-        heads[name] = {"at": at, "bytes": size, **_shape(name, part)}
+        shape = _shape(name, part)
+        size = len(part) if isinstance(part, bytes) else part.size if isinstance(part, Stream) else part.nbytes
+        heads[name] = {"at": at, "bytes": size, **shape}
         at += size + -size % _ALIGN
     head = canonical_json({"offset": offset, "program": program, "parts": heads})
     head += b" " * (-(len(MAGIC) + 8 + len(head)) % _ALIGN)
     digest = sha256()
-    for piece in (MAGIC, len(head).to_bytes(8, "little"), head, *map(_pieces, parts.values())):
-        for one in (piece,) if isinstance(piece, bytes) else piece:
-            digest.update(one)
-            yield one
+    for piece in chain((MAGIC, len(head).to_bytes(8, "little"), head), *map(_pieces, parts.values())):
+        digest.update(piece)
+        yield piece
     yield digest.digest()
 
 
 def _shape(name: str, part: Part) -> dict[str, object]:
     """Type and shape of a part as its head says them; bytes have none."""
     if isinstance(part, Stream):
-        return {"type": "<i8", "shape": [part.bytes // 8], "view": True}
+        return {"type": "<i8", "shape": [part.size // 8], "view": True}
     if isinstance(part, np.ndarray):
         if part.dtype.hasobject:
             raise InputError("a snapshot part holds Python objects", where=name, found=str(part.dtype))
@@ -126,7 +128,8 @@ def _pieces(part: Part) -> Iterator[bytes]:
     for piece in whole.pieces() if isinstance(whole, Stream) else (whole,):
         size += len(piece)
         yield piece
-    yield bytes(-size % _ALIGN)
+    if size % _ALIGN:
+        yield bytes(-size % _ALIGN)
 
 
 def _decode(data: bytes | mmap, name: str) -> Snapshot:
@@ -139,7 +142,7 @@ def _decode(data: bytes | mmap, name: str) -> Snapshot:
         )
     start = 16 + int.from_bytes(data[8:16], "little")
     head = decode_json(data[16:start])
-    parts: dict[str, Part] = {}
+    parts: dict[str, Read] = {}
     for key, part in head["parts"].items():
         at, size = start + part["at"], part["bytes"]
         if "type" in part:
