@@ -97,9 +97,8 @@ class Engine:
         clock: Clock,
     ) -> None:
         self.folder, self.ring, self.log, self.content, self.snapshots = folder, ring, log, content, snapshots
-        self.index, self.state = index, state
+        self.index, self.state, self.reader = index, state, Reader(log, content, ring)
         self.four_eyes, self._key_destroyed = False, True
-        self.reader = Reader(log, content, ring)
         self.writer = Writer(log, ring, index, self.reader, state, clock)
         self.lists = Listing(self.writer, self.reader)
         self.prepare, self.commit = self.writer.prepare, self.writer.commit
@@ -134,13 +133,11 @@ class Engine:
         LogCorrupt : the end of the log is not what was written
         ConfigurationError : wrong key ring, or a log from the future
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder := Path(folder)).mkdir(parents=True, exist_ok=True)
         ring = KeyRing.open(Path(keys) if keys else folder.with_name(folder.name + "-keys"))
         log = Log.open(store or SqliteLogStore(folder / "log.db"), owner, ring.signer("quanheng/" + folder.name))
         content, snapshots = ContentStore(folder / "content"), Snapshots(folder / "snapshots")
-        memory = memory_of(folder, memory_bytes_max)
-        state = recovery.rebuild(log, content, snapshots, memory=memory, progress=progress)
+        state = recovery.rebuild(log, content, snapshots, memory=memory_of(folder, memory_bytes_max), progress=progress)
         clock = clock or SteadyClock(system_clock_ms, passed_ms, JUMP_MS_MAX)
         begin_after(clock, state.received_ms, log_ahead_ms_max)
         index = open_index(folder / "index.db", log)
