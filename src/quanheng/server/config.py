@@ -94,12 +94,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     server: Server = Server()
     storage: Storage = Storage()
-    features: Features = Features()
     packs: Packs = Packs()
     limits: Limits = Limits()
     logs: Logs = Logs()
     clock: Clock = Clock()
     governance: Governance = Governance()
+    features: Features = Features()
 
 
 # Ranges and choices that a type cannot say: "section.key" -> (lowest, highest) or the words allowed.
