@@ -16,6 +16,7 @@ from quanheng import governing, recovery
 from quanheng.activation import Proposal, check_layouts, in_force_of, propose
 from quanheng.decisions.versions import Move
 from quanheng.facts import events_columns
+from quanheng.features.bounded import memory_of
 from quanheng.indexing import open_index
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import (
@@ -96,9 +97,8 @@ class Engine:
         clock: Clock,
     ) -> None:
         self.folder, self.ring, self.log, self.content, self.snapshots = folder, ring, log, content, snapshots
-        self.index, self.state = index, state
+        self.index, self.state, self.reader = index, state, Reader(log, content, ring)
         self.four_eyes, self._key_destroyed = False, True
-        self.reader = Reader(log, content, ring)
         self.writer = Writer(log, ring, index, self.reader, state, clock)
         self.lists = Listing(self.writer, self.reader)
         self.prepare, self.commit = self.writer.prepare, self.writer.commit
@@ -114,6 +114,7 @@ class Engine:
         clock: Clock | None = None,
         log_ahead_ms_max: int | None = JUMP_MS_MAX,
         owner: str = "engine",
+        memory_bytes_max: int = 0,
         progress: recovery.Progress | None = None,
     ) -> Self:
         """Open the log in `folder` and recover the state: newest snapshot, then the records after it.
@@ -125,18 +126,18 @@ class Engine:
         store : where the log is kept; default SQLite in `folder`
         clock : epoch milliseconds UTC; default the machine's, followed steadily (`kernel.steady`)
         log_ahead_ms_max : how far the newest stamp of the log may be ahead of the clock; None = go on from it
+        memory_bytes_max : bytes of memory for windows, beyond which keys go to disk; 0 = no bound
 
         Raises
         ------
         LogCorrupt : the end of the log is not what was written
         ConfigurationError : wrong key ring, or a log from the future
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder := Path(folder)).mkdir(parents=True, exist_ok=True)
         ring = KeyRing.open(Path(keys) if keys else folder.with_name(folder.name + "-keys"))
         log = Log.open(store or SqliteLogStore(folder / "log.db"), owner, ring.signer("quanheng/" + folder.name))
         content, snapshots = ContentStore(folder / "content"), Snapshots(folder / "snapshots")
-        state = recovery.rebuild(log, content, snapshots, progress=progress)
+        state = recovery.rebuild(log, content, snapshots, memory=memory_of(folder, memory_bytes_max), progress=progress)
         clock = clock or SteadyClock(system_clock_ms, passed_ms, JUMP_MS_MAX)
         begin_after(clock, state.received_ms, log_ahead_ms_max)
         index = open_index(folder / "index.db", log)

@@ -9,14 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
+from quanheng.features.bounded import memory_of
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import LogCorrupt
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.kernel.log.store import LogStore
-from quanheng.kernel.snapshot import Snapshots
+from quanheng.kernel.snapshot import Part, Snapshots
 from quanheng.recovery import Progress, rebuild
 
 
@@ -29,9 +28,16 @@ class Followed(NamedTuple):
 
 
 def write_snapshot(
-    folder: Path, store: LogStore | None = None, *, check: bool = False, progress: Progress | None = None
+    folder: Path,
+    store: LogStore | None = None,
+    *,
+    check: bool = False,
+    memory_bytes_max: int = 0,
+    progress: Progress | None = None,
 ) -> Followed:
     """Fold the committed log of `folder` and write a snapshot of it. Reads the log only; may run beside the writer.
+
+    The windows take at most `memory_bytes_max` bytes of memory (0: no bound); a snapshot holds all keys, cold ones too.
 
     Raises
     ------
@@ -39,11 +45,11 @@ def write_snapshot(
     """
     log = Log.reader(store or SqliteLogStore(folder / "log.db"))
     content, snapshots = ContentStore(folder / "content"), Snapshots(folder / "snapshots")
-    newest = snapshots.newest()
-    state = rebuild(log, content, snapshots, progress=progress)
+    newest, memory = snapshots.newest(), memory_of(folder, memory_bytes_max)
+    state = rebuild(log, content, snapshots, memory=memory, progress=progress)
     digest = state.digest()
     if check:
-        full = rebuild(log, content, None, upto=state.head, progress=progress).digest()
+        full = rebuild(log, content, None, upto=state.head, memory=memory, progress=progress).digest()
         if full != digest:
             raise LogCorrupt(
                 "a snapshot does not equal a full replay",
@@ -56,6 +62,6 @@ def write_snapshot(
     if newest is not None and newest.offset == state.head and newest.parts.get("chain") == chain:
         return Followed(state.head, digest, False)
     kept, arrays = state.keep()
-    parts: dict[str, bytes | np.ndarray] = {"chain": chain, "state": kept, **arrays}
+    parts: dict[str, Part] = {"chain": chain, "state": kept, **arrays}
     snapshots.write(state.head, state.program.digest(), parts)
     return Followed(state.head, digest, True)

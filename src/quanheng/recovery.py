@@ -13,6 +13,7 @@ import numpy as np
 from quanheng import __version__
 from quanheng.events.schema import KEYS_MAX, NUMBERS_MAX, EventDeclaration
 from quanheng.facts import FactColumns
+from quanheng.features.bounded import Memory
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import DeclarationError, InputError, LogCorrupt, Problem
 from quanheng.kernel.log.log import Log
@@ -129,15 +130,16 @@ def rebuild(
     snapshots: Snapshots | None,
     *,
     upto: int | None = None,
+    memory: Memory | None = None,
     progress: Progress | None = None,
 ) -> State:
-    """The state after the first `upto` records (default: all).
+    """The state after the first `upto` records (default: all), with its windows within `memory` if that is given.
 
     A change of packs that changes the folds means the windows hold other things from then on, so they are
     folded again from the beginning of the log under the last plan.
     """
     upto = log.head if upto is None else upto
-    state = _from_snapshot(log, content, snapshots, upto) or State(empty_program())
+    state = _from_snapshot(log, content, snapshots, upto, memory) or State(empty_program(), memory)
     stale = False
     program = state.program
     for first, columns in log.read_columns(state.head, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto):
@@ -194,7 +196,9 @@ def _apply(state: State, columns: Columns, start: int, stop: int, *, windows: bo
         state.apply_windows(facts, int(columns.received_ms[start]))  # One for a batch: a batch is a group.
 
 
-def _from_snapshot(log: Log, content: ContentStore, snapshots: Snapshots | None, upto: int) -> State | None:
+def _from_snapshot(
+    log: Log, content: ContentStore, snapshots: Snapshots | None, upto: int, memory: Memory | None
+) -> State | None:
     """The newest snapshot that this version can read and that was taken of this log; None = fold from the beginning.
 
     A snapshot is derived: one of another timeline (a log restored from a copy has gone on otherwise) or of another
@@ -209,7 +213,8 @@ def _from_snapshot(log: Log, content: ContentStore, snapshots: Snapshots | None,
                 continue
             kept = bytes(parts.pop("state"))
             program = _program_at(log, content, State.activation_of(kept))
-            return State.restore(program, kept, {name: np.asarray(part) for name, part in parts.items()})
+            arrays = {name: np.asarray(part) for name, part in parts.items()}
+            return State.restore(program, kept, arrays, memory)
         except (KeyError, LogCorrupt, InputError, msgspec.DecodeError, msgspec.ValidationError):
             continue
     return None

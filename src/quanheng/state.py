@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from quanheng.decisions.lists import ListEvent, Lists, ListVerdict
 from quanheng.decisions.versions import INSTALLED, Move, Version, Versions
 from quanheng.facts import STATUSES, FactColumns, Moments
-from quanheng.features.state import FeatureOverflow, FeatureState
+from quanheng.features.bounded import Memory, features_of, load_features
+from quanheng.features.state import FeatureOverflow
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.program import Program
@@ -108,6 +109,7 @@ class State:
     Attributes
     ----------
     program : what the active packs compile to
+    memory : the bound of the memory of windows, if there is one
     features : windows of every key
     sources : sources with state, in the program's order
     actors : token digest (hex) → actor
@@ -120,9 +122,9 @@ class State:
     erasures : subject pseudonym (hex) → offset of the newest event that erased it
     """
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.features = FeatureState(program.plan)
+    def __init__(self, program: Program, memory: Memory | None = None) -> None:
+        self.program, self.memory = program, memory
+        self.features = features_of(program.plan, memory)
         self.sources = program.new_sources()
         self.head = 0
         self.received_ms = 0
@@ -189,7 +191,7 @@ class State:
 
     def reset_windows(self) -> None:
         """Forget every window and what sources have folded, under the program's plan."""
-        self.features = FeatureState(self.program.plan)
+        self.features = features_of(self.program.plan, self.memory)
         self.sources = self.program.new_sources()
 
     def peek(self, columns: FactColumns, received_ms: int) -> Moments:
@@ -245,9 +247,10 @@ class State:
         )
         return msgspec.msgpack.encode(kept)
 
-    def keep(self) -> tuple[bytes, dict[str, NDArray]]:
-        """What a snapshot stores: the small folds as bytes, the windows and the state of sources as arrays."""
-        arrays = self.features.dump()
+    def keep(self) -> tuple[bytes, dict[str, Any]]:
+        """What a snapshot stores: the small folds as bytes, the windows and the state of sources as arrays, cold keys
+        as a stream. To be written before the next event is applied."""
+        arrays = self.features.parts()
         for number, source in enumerate(self.sources):
             arrays.update({f"{_SOURCE}{number}.{name}": array for name, array in source.dump().items()})
         if self.sources:
@@ -257,11 +260,13 @@ class State:
         return self._kept(lists), arrays
 
     @classmethod
-    def restore(cls, program: Program, kept: bytes, arrays: dict[str, NDArray]) -> State:
+    def restore(
+        cls, program: Program, kept: bytes, arrays: dict[str, NDArray], memory: Memory | None = None
+    ) -> State:
         """The state that `keep` stored. `program` must be the one that was active then."""
         values = msgspec.msgpack.decode(kept, type=Kept)
-        state = cls(program)
-        state.features = FeatureState.load(program.plan, arrays)
+        state = cls(program, memory)
+        state.features = load_features(program.plan, memory, arrays)
         state._load_sources(arrays)
         state.head, state.received_ms, state.actors = values.head, values.received_ms, values.actors
         for key, count in values.decided.items():

@@ -7,17 +7,17 @@ not call the same `FeatureState` at once. Readers read a dump or ask the writer.
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from quanheng.features.arena import flat_of, zeroed
+from quanheng.features.arena import Arena, flat_of, zeroed
+from quanheng.features.cold import COLD, thaw_all
+from quanheng.features.desk import Desk, control_words
 from quanheng.features.kernel import group
 from quanheng.features.kernel import words as w
 from quanheng.features.kernel.asked import ask, ask_one
-from quanheng.features.kernel.clock import STACK_MAX
 from quanheng.features.kernel.scratch import scratch_words
 from quanheng.features.plan import Plan
 from quanheng.kernel.errors import InputError, QuanhengError
@@ -52,14 +52,15 @@ class FeatureState:
     Parameters
     ----------
     plan : the compiled folds
-    room_words : how large the arena is at first. What is not used costs no memory; growing copies it
+    room_words : how large the arena is at first. What is not used costs no memory
     """
 
     def __init__(self, plan: Plan, room_words: int = 0) -> None:
         self.plan = plan
-        self._arena = zeroed(max(_ARENA_FIRST, 2 * plan.state_words, room_words))
+        self._room = Arena(max(_ARENA_FIRST, 2 * plan.state_words, room_words))
+        self._arena = self._room.words
         self._arena[w.A_USED] = (plan.state_words + 7) // 8 * 8
-        self._control = np.zeros(_control_words(plan), dtype=np.int64)
+        self._control = np.zeros(control_words(plan), dtype=np.int64)
         self._undo = np.zeros(0, dtype=np.int64)
         self._pairs = np.zeros(0, dtype=np.int64)
         self._no_mask = np.zeros(0, dtype=np.uint8)
@@ -224,10 +225,9 @@ class FeatureState:
 
     def _grow(self) -> None:
         used = len(self._arena)
-        wider = zeroed(max(used * 2, used + int(self._arena[w.A_NEED])))
-        wider[:used] = self._arena
-        self._arena = wider
-        self._desk.place(wider)
+        self._room.grow(max(used * 2, used + int(self._arena[w.A_NEED])))
+        self._arena = self._room.words
+        self._desk.place(self._arena)
 
     def _refuse(self, status: int, times: np.ndarray, numbers: np.ndarray) -> None:
         event = int(self._control[w.X_BAD])
@@ -259,6 +259,10 @@ class FeatureState:
             "arena": self._arena[:used].copy(),
         }
 
+    def parts(self) -> dict[str, Any]:
+        """`dump` for a snapshot that is written before the next event is applied."""
+        return dict(self.dump())
+
     @classmethod
     def load(cls, plan: Plan, dump: Mapping[str, np.ndarray]) -> FeatureState:
         """State from a dump of the same plan.
@@ -286,11 +290,11 @@ class FeatureState:
         arena = np.ascontiguousarray(dump["arena"], dtype=np.int64)
         if len(arena) < plan.state_words or int(arena[w.A_USED]) != len(arena):
             raise InputError("the dump is not whole", where="features", found=f"{len(arena)} words", cure=cure)
-        state = cls(plan)
-        state._arena = zeroed(max(len(arena) + len(arena) // 2, _ARENA_FIRST))
+        state = cls(plan, len(arena) + len(arena) // 2)
         state._arena[: len(arena)] = arena
-        state._arena[w.A_SIZE] = len(state._arena)
         state._desk.place(state._arena)
+        if COLD in dump:
+            thaw_all(state, dump[COLD])
         return state
 
     def digest(self) -> str:
@@ -352,12 +356,6 @@ class FeatureState:
         return int(self._arena[w.A_USED]) * 8
 
 
-def _control_words(plan: Plan) -> int:
-    """Control words, room to remember the keys of the events looked ahead at, and scratch: to combine answers in, or
-    the stack of a condition."""
-    return w.X_WORDS + w.AHEAD * w.Y_WORDS * int(plan.words[w.P_OPS_N]) + max(w.LIMBS, STACK_MAX)
-
-
 def _overflows(plan: Plan, out: np.ndarray) -> list[tuple[int, str]]:
     """The cells whose sum does not fit, as (event, fold name); in `out` they become UNKNOWN."""
     events, columns = np.nonzero(out == w.OVERFLOW)
@@ -371,29 +369,3 @@ def _float_overflows(plan: Plan, words: np.ndarray) -> list[tuple[int, str]]:
     events, folds = np.nonzero(words == w.OVERFLOW)
     words.view(np.float64)[events, folds] = np.nan
     return list(zip(events.tolist(), (plan.names[fold] for fold in folds), strict=True))
-
-
-class Desk:
-    """The control array of `FeatureState.one`, with room for one event and its vector behind it."""
-
-    def __init__(self, plan: Plan) -> None:
-        keys_n, numbers_n = int(plan.words[w.P_KEYS_N]), int(plan.words[w.P_NUMBERS_N])
-        start = _control_words(plan)
-        self.words = np.zeros(start + 2 + 2 * keys_n + numbers_n + len(plan.columns), dtype=np.int64)
-        self.out = self.words[len(self.words) - len(plan.columns) :]
-        self.memory = memoryview(self.words).cast("B")  # type: ignore[arg-type]
-        self.start = start * 8
-        self.pack = struct.Struct(f"<qq{16 * keys_n}s{numbers_n}q").pack_into
-        self.words[w.X_READ], self.words[w.X_COLUMN], self.words[w.X_ROW] = w.READ_ALL, 1, len(plan.columns)
-        self.words[w.X_PLACE], self.words[w.X_STEP] = w.C_OUT, 1
-        self.words[w.X_KEYS_N], self.words[w.X_NUMBERS_N] = keys_n, numbers_n
-        self.words[w.X_CODE], self.words[w.X_TIME], self.words[w.X_KEYS] = start, start + 1, start + 2
-        self.words[w.X_NUMBERS] = start + 2 + 2 * keys_n
-        self.words[w.X_OUT] = start + 2 + 2 * keys_n + numbers_n
-        self.words[w.X_PLAN] = plan.words.ctypes.data
-        self.asks = bool(plan.words[w.P_ASKED_N])
-
-    def place(self, arena: np.ndarray) -> None:
-        """The arena lies here now."""
-        arena[w.A_SIZE] = len(arena)
-        self.words[w.X_ARENA] = arena.ctypes.data

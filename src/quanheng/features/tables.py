@@ -194,7 +194,7 @@ class Encoder:
         return self.once((self.once(zone_words(zone)), offset, weekend_bits(days)))
 
     def _asked(self, number: int) -> list[int]:
-        """The record of a fold of a calendar kind (Q_...)."""
+        """The record of a fold of a calendar kind (AT_...)."""
         fold = self.folds[number]
         clock = self.clock(fold.zone, fold.calendar)
         return [self._first(number), number, self.layouts[fold.of].code, ASKED[fold.fold], clock]

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+_WRITE_BYTES = 1 << 20
 
 
 class Files:
     """Durable file operations on the real file system."""
 
-    def write_durably(self, path: Path, data: bytes, mode: int = 0o644) -> None:
-        """Put `data` at `path`, whole or not at all, durable on return: write aside, fsync, rename, fsync folder."""
+    def write_durably(self, path: Path, data: bytes | Iterable[bytes], mode: int = 0o644) -> None:
+        """Put `data` at `path`, whole or not at all, durable on return: write aside, fsync, rename, fsync folder.
+
+        Pieces are written as they come; if they end with an exception, what stands at `path` stays.
+        """
         aside = path.with_name(f".{path.name}.{os.getpid()}.part")
         handle = self.create(aside, mode)
         try:
-            self.write(handle, data)
+            for piece in (data,) if isinstance(data, bytes) else _joined(data):
+                self.write(handle, piece)
             self.sync(handle)
         finally:
             self.close(handle)
@@ -80,6 +88,12 @@ class Files:
         """The bytes at `path`; FileNotFoundError if absent."""
         return path.read_bytes()
 
+    def view(self, path: Path) -> bytes | mmap.mmap:
+        """The bytes at `path`, in memory as far as they are looked at; FileNotFoundError if absent."""
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+
     def names(self, folder: Path) -> list[str]:
         """Sorted names in `folder`, none if it is absent; half-written files (`.part`) are left out."""
         if not folder.is_dir():
@@ -89,3 +103,15 @@ class Files:
     def remove(self, path: Path) -> None:
         """Remove `path` if it is there."""
         path.unlink(missing_ok=True)
+
+
+def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Small pieces joined to larger ones, so that each is worth a call to the system."""
+    waiting, size = list[bytes](), 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _WRITE_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)

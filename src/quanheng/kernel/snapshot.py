@@ -3,13 +3,17 @@
 One file per snapshot: magic, the length of a JSON head, the head (offset, program, and name, type, shape and place of
 each part), the parts, and the SHA-256 of all that. A file that does not match its digest is reported and the older one
 used; a snapshot is never the truth, since the log can rebuild it.
+
+A part may be a `Stream`, which is never in memory as a whole: it is written as it comes and read as a view of the file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
+from itertools import chain
+from mmap import mmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +28,16 @@ KEPT = 3
 _NAME = re.compile(r"([0-9]{20})-([0-9a-f]{16})\.snapshot")
 _ALIGN = 64
 
-Part = bytes | np.ndarray
+
+class Stream(NamedTuple):
+    """Words in pieces. size : bytes of all of them, a multiple of 8; pieces : gives them, as often as asked"""
+
+    size: int
+    pieces: Callable[[], Iterator[bytes]]
+
+
+Read = bytes | np.ndarray
+Part = Read | Stream
 
 
 class Snapshot(NamedTuple):
@@ -32,7 +45,7 @@ class Snapshot(NamedTuple):
 
     offset: int
     program: str
-    parts: dict[str, Part]
+    parts: dict[str, Read]
 
 
 class Snapshots:
@@ -62,7 +75,7 @@ class Snapshots:
             if upto is not None and int(name[:20]) > upto:
                 continue
             try:
-                return _decode(self._files.read(self.folder / name), name)
+                return _decode(self._files.view(self.folder / name), name)
             except (LogCorrupt, FileNotFoundError) as error:
                 self.broken.append(str(error))
         return None
@@ -78,32 +91,48 @@ def _tag(program: str) -> str:
     return sha256(program.encode()).hexdigest()[:16]
 
 
-def _encode(offset: int, program: str, parts: Mapping[str, Part]) -> bytes:
+def _encode(offset: int, program: str, parts: Mapping[str, Part]) -> Iterator[bytes]:
+    """The file in pieces, its digest last."""
     heads: dict[str, object] = {}
-    blobs: list[bytes] = []
     at = 0
     for name, part in parts.items():
-        if isinstance(part, np.ndarray):
-            if part.dtype.hasobject:
-                raise InputError("a snapshot part holds Python objects", where=name, found=str(part.dtype))
-            blob = np.ascontiguousarray(part).tobytes()
-            descr = part.dtype.descr if part.dtype.names else part.dtype.str
-            heads[name] = {"at": at, "bytes": len(blob), "type": descr, "shape": list(part.shape)}
-        elif not isinstance(part, bytes):
-            raise InputError("a snapshot part is bytes or an array", where=name, found=type(part).__name__)
-        else:
-            blob = part
-            heads[name] = {"at": at, "bytes": len(blob)}
-        padding = -len(blob) % _ALIGN
-        blobs += [blob, bytes(padding)]
-        at += len(blob) + padding
+        shape = _shape(name, part)
+        size = len(part) if isinstance(part, bytes) else part.size if isinstance(part, Stream) else part.nbytes
+        heads[name] = {"at": at, "bytes": size, **shape}
+        at += size + -size % _ALIGN
     head = canonical_json({"offset": offset, "program": program, "parts": heads})
     head += b" " * (-(len(MAGIC) + 8 + len(head)) % _ALIGN)
-    body = b"".join([MAGIC, len(head).to_bytes(8, "little"), head, *blobs])
-    return body + sha256(body).digest()
+    digest = sha256()
+    for piece in chain((MAGIC, len(head).to_bytes(8, "little"), head), *map(_pieces, parts.values())):
+        digest.update(piece)
+        yield piece
+    yield digest.digest()
 
 
-def _decode(data: bytes, name: str) -> Snapshot:
+def _shape(name: str, part: Part) -> dict[str, object]:
+    """Type and shape of a part as its head says them; bytes have none."""
+    if isinstance(part, Stream):
+        return {"type": "<i8", "shape": [part.size // 8], "view": True}
+    if isinstance(part, np.ndarray):
+        if part.dtype.hasobject:
+            raise InputError("a snapshot part holds Python objects", where=name, found=str(part.dtype))
+        return {"type": part.dtype.descr if part.dtype.names else part.dtype.str, "shape": list(part.shape)}
+    if not isinstance(part, bytes):
+        raise InputError("a snapshot part is bytes or an array", where=name, found=type(part).__name__)
+    return {}
+
+
+def _pieces(part: Part) -> Iterator[bytes]:
+    size = 0
+    whole = part.tobytes() if isinstance(part, np.ndarray) else part
+    for piece in whole.pieces() if isinstance(whole, Stream) else (whole,):
+        size += len(piece)
+        yield piece
+    if size % _ALIGN:
+        yield bytes(-size % _ALIGN)
+
+
+def _decode(data: bytes | mmap, name: str) -> Snapshot:
     view = memoryview(data)
     if data[:8] != MAGIC or len(data) < 48 or sha256(view[:-32]).digest() != data[-32:]:
         raise LogCorrupt(
@@ -113,7 +142,7 @@ def _decode(data: bytes, name: str) -> Snapshot:
         )
     start = 16 + int.from_bytes(data[8:16], "little")
     head = decode_json(data[16:start])
-    parts: dict[str, Part] = {}
+    parts: dict[str, Read] = {}
     for key, part in head["parts"].items():
         at, size = start + part["at"], part["bytes"]
         if "type" in part:
@@ -121,7 +150,8 @@ def _decode(data: bytes, name: str) -> Snapshot:
             dtype = np.dtype(
                 [(field[0], field[1], *map(tuple, field[2:])) for field in kind] if isinstance(kind, list) else kind
             )
-            parts[key] = np.frombuffer(view[at : at + size], dtype).reshape(part["shape"]).copy()
+            array = np.frombuffer(view[at : at + size], dtype).reshape(part["shape"])
+            parts[key] = array if part.get("view") else array.copy()
         else:
-            parts[key] = data[at : at + size]
+            parts[key] = bytes(view[at : at + size])
     return Snapshot(head["offset"], head["program"], parts)

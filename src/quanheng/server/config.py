@@ -39,6 +39,12 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     snapshot_records: int = 2_000_000
 
 
+class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much memory live features take."""
+
+    memory_bytes_max: int = 0
+
+
 class Packs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which packs are loaded."""
 
@@ -93,6 +99,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logs: Logs = Logs()
     clock: Clock = Clock()
     governance: Governance = Governance()
+    features: Features = Features()
 
 
 # Ranges and choices that a type cannot say: "section.key" -> (lowest, highest) or the words allowed.
@@ -102,6 +109,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "server.links": (1, 16),
     "server.stop_ms_max": (100, 600_000),
     "storage.snapshot_records": (0, 10_000_000_000),
+    "features.memory_bytes_max": (0, 1 << 46),
     "limits.body_bytes_max": (1_024, 1 << 30),
     "limits.pack_bytes_max": (1_024, 1 << 30),
     "limits.events_max": (1, 100_000),

@@ -67,6 +67,7 @@ def open_engine(config: Config, progress: Callable[[int, int], None] | None = No
         store=open_store(config),
         clock=SteadyClock(system_clock_ms, passed_ms, config.clock.jump_ms_max, leapt),
         log_ahead_ms_max=None if config.clock.accept_log_ahead else config.clock.jump_ms_max,
+        memory_bytes_max=config.features.memory_bytes_max,
         progress=progress,
     )
     engine.four_eyes = config.governance.four_eyes

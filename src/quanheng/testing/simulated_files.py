@@ -15,15 +15,19 @@ class SimulatedFiles(Files):
 
     def __init__(self, disk: SimulatedDisk) -> None:
         self.disk = disk
+        self._written: dict[str, int] = {}
 
     def create(self, path: Path, mode: int) -> Any:
         self.disk.step()
         self.disk.seen[str(path)] = SimulatedFile()
+        self._written[str(path)] = 0
         return str(path)
 
     def write(self, handle: Any, data: bytes) -> None:
+        start = self._written[handle]
+        self._written[handle] += len(data)
         for at in range(0, len(data), 4096):
-            self.disk.write(handle, at, data[at : at + 4096])
+            self.disk.write(handle, start + at, data[at : at + 4096])
 
     def sync(self, handle: Any) -> None:
         self.disk.sync(handle)
@@ -33,6 +37,7 @@ class SimulatedFiles(Files):
 
     def rewrite(self, path: Path) -> None:
         if str(path) in self.disk.seen:
+            self._written[str(path)] = 0
             self.write(str(path), bytes(self.disk.seen[str(path)].seen))
             self.sync(str(path))
 
@@ -50,6 +55,9 @@ class SimulatedFiles(Files):
         if str(path) not in self.disk.seen:
             raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
         return bytes(self.disk.seen[str(path)].seen)
+
+    def view(self, path: Path) -> bytes:
+        return self.read(path)
 
     def names(self, folder: Path) -> list[str]:
         apart = [name.rpartition("/") for name in self.disk.seen]

@@ -13,6 +13,8 @@ from quanheng.features.kernel.words import (
     D_BLOCK,
     D_ENTRIES,
     D_USED,
+    I_LOCAL,
+    I_NUMBER,
     I_SLOT,
     I_WORDS,
     K_0,
@@ -24,6 +26,7 @@ from quanheng.features.kernel.words import (
     S_INDEX,
     S_MASK,
     S_SLOTS_N,
+    S_STAMP,
     SIZES,
     T_SLOT,
     T_STATE,
@@ -126,13 +129,13 @@ def find(A, state, first, second, hashed):
 
 
 @njit(nogil=True, error_model="numpy")
-def index_put(A, block, mask, first, second, slot):
-    """Enter a key that is not there yet; the caller has made room."""
+def index_put(A, block, mask, first, second, slot, local):
+    """Enter a key that is not there yet, with when it was touched; the caller has made room."""
     place = hash_key(first, second) & mask
     while A[block + I_WORDS * place + 2] != 0:
         place = (place + 1) & mask
     entry = block + I_WORDS * place
-    A[entry], A[entry + 1], A[entry + 2] = first, second, slot
+    A[entry], A[entry + 1], A[entry + 2], A[entry + I_LOCAL] = first, second, slot, local
 
 
 @njit(nogil=True, error_model="numpy")
@@ -149,7 +152,7 @@ def grow_index(A, state):
     if old != 0:
         for entry in range(old, old + entries * I_WORDS, I_WORDS):
             if A[entry + 2] != 0:
-                index_put(A, block, wider - 1, A[entry], A[entry + 1], A[entry + 2])
+                index_put(A, block, wider - 1, A[entry], A[entry + 1], A[entry + 2], A[entry + I_LOCAL])
         give(A, old, A_FREE_INDEX + log2(entries))
     A[state + S_INDEX] = block
     A[state + S_MASK] = wider - 1
@@ -171,7 +174,8 @@ def make_slot(P, A, table, first, second):
     A[slot + K_1] = second
     A[slot + K_NEWEST] = NULL
     A[slot + K_MOMENT] = NULL
-    index_put(A, A[state + S_INDEX], A[state + S_MASK], first, second, slot)
+    local = (A[state + S_STAMP] << I_NUMBER) - 1  # Before every number of a chunk that begins now.
+    index_put(A, A[state + S_INDEX], A[state + S_MASK], first, second, slot, local)
     A[state + S_SLOTS_N] += 1
     return slot
 

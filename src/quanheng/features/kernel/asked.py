@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 
 from quanheng.features.kernel.calendar import of_moment
-from quanheng.features.kernel.clock import Q_ASKED, Q_CLOCK, Q_CODE, Q_COLUMN, Q_FOLD, Q_WORDS
+from quanheng.features.kernel.clock import AT_ASKED, AT_CLOCK, AT_CODE, AT_COLUMN, AT_FOLD, AT_WORDS
 from quanheng.features.kernel.floats import number_of
 from quanheng.features.kernel.parts import SOURCE
 from quanheng.features.kernel.words import (
@@ -36,13 +36,13 @@ def _compile(source):
         numbers, read, as_floats = out.view(np.float64), control[X_READ], control[X_FLOATS] != 0
         row, column = control[X_ROW], control[X_COLUMN]
         for one in range(words[P_ASKED_N] if source != 0 else 0):
-            at = words[P_ASKED] + one * Q_WORDS
-            fold, asked, clock = words[at + Q_FOLD], words[at + Q_ASKED], words[at + Q_CLOCK]
-            place = (fold if as_floats else words[at + Q_COLUMN]) * column
+            at = words[P_ASKED] + one * AT_WORDS
+            fold, asked, clock = words[at + AT_FOLD], words[at + AT_ASKED], words[at + AT_CLOCK]
+            place = (fold if as_floats else words[at + AT_COLUMN]) * column
             divisor, empty = float_plan[fold, 2], float_plan[fold, 3]
             for event in range(len(types)):
                 value = np.int64(NULL)
-                if types[event] == words[at + Q_CODE] and read != READ_NONE and (read == READ_ALL or mask[event] != 0):
+                if types[event] == words[at + AT_CODE] and read != READ_NONE and (read == READ_ALL or mask[event] != 0):
                     value = of_moment(words, asked, clock, times[event])
                 if as_floats:
                     numbers[place + event * row] = number_of(value, False, divisor, empty)
@@ -53,10 +53,10 @@ def _compile(source):
     def ask_one(words, out, code, time):
         """Write these columns of one event's raw vector."""
         for one in range(words[P_ASKED_N] if source != 0 else 0):
-            at = words[P_ASKED] + one * Q_WORDS
-            asks = code == words[at + Q_CODE]
-            value = of_moment(words, words[at + Q_ASKED], words[at + Q_CLOCK], time) if asks else np.int64(NULL)
-            out[words[at + Q_COLUMN]] = value
+            at = words[P_ASKED] + one * AT_WORDS
+            asks = code == words[at + AT_CODE]
+            value = of_moment(words, words[at + AT_ASKED], words[at + AT_CLOCK], time) if asks else np.int64(NULL)
+            out[words[at + AT_COLUMN]] = value
 
     return ask, ask_one
 

@@ -20,4 +20,4 @@ PUSH, FIELD, ASK, TIMES, ADD, SUBTRACT, MULTIPLY, NEGATE, AND, OR, NOT = 0, 1, 2
 EQUAL, DIFFERENT, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL = 11, 12, 13, 14, 15, 16
 
 # Columns that only ask the clock: number of the raw column, of the fold, type code of the event, what is asked, clock.
-Q_COLUMN, Q_FOLD, Q_CODE, Q_ASKED, Q_CLOCK, Q_WORDS = 0, 1, 2, 3, 4, 5
+AT_COLUMN, AT_FOLD, AT_CODE, AT_ASKED, AT_CLOCK, AT_WORDS = 0, 1, 2, 3, 4, 5

@@ -30,7 +30,7 @@ P_RUN_WORDS = 9  # Words of the scratch of a run.
 P_RECORD_MAX = 10  # Most words of a record.
 P_ORDERED = 11  # 1: some fold reads a table under another key than it is put in by: only in log order.
 P_DECAY = 12  # Offset of three tables of powers of two; 0: no fold decays.
-P_ASKED = 13  # Offset of the columns that only ask the clock (kernel/clock.py, Q_...).
+P_ASKED = 13  # Offset of the columns that only ask the clock (kernel/clock.py, AT_...).
 P_ASKED_N = 14
 P_HEADER = 15
 
@@ -200,3 +200,8 @@ Z_HIGH, Z_LOW, Z_NEAR, Z_LOW_AT, Z_NEAR_AT, Z_ACCUMULATOR, Z_UNIT, Z_MORE, Z_WOR
 # Of an event type with a field whose own value is asked for: its code (-1: end of the list), which number of it, and
 # factors that bring the own value and the others to one scale.
 V_CODE, V_NUMBER, V_OWN, V_OTHERS, V_WORDS = 0, 1, 2, 3, 4
+
+# Block that hangs on a slot: offset in the slot of the word that points to it, its words, the head of its free list.
+B_POINTER, B_SIZE, B_FREE, B_WORDS = 0, 1, 2, 3
+# Absent key: number of the table, the key; whether it would be touched is the same for a whole call.
+ABSENT_TABLE, ABSENT_KEY_1, ABSENT_KEY_2, ABSENT_WORDS = 0, 1, 2, 3
