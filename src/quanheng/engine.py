@@ -18,12 +18,7 @@ from quanheng.decisions.versions import Move
 from quanheng.facts import events_columns
 from quanheng.indexing import open_index
 from quanheng.kernel.content import ContentStore
-from quanheng.kernel.errors import (
-    ConfigurationError,
-    NotAuthenticated,
-    NotFound,
-    NotPermitted,
-)
+from quanheng.kernel.errors import ConfigurationError, NotAuthenticated, NotFound, NotPermitted
 from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
@@ -114,6 +109,7 @@ class Engine:
         clock: Clock | None = None,
         log_ahead_ms_max: int | None = JUMP_MS_MAX,
         owner: str = "engine",
+        far: recovery.Far | None = None,
         progress: recovery.Progress | None = None,
     ) -> Self:
         """Open the log in `folder` and recover the state: newest snapshot, then the records after it.
@@ -125,6 +121,7 @@ class Engine:
         store : where the log is kept; default SQLite in `folder`
         clock : epoch milliseconds UTC; default the machine's, followed steadily (`kernel.steady`)
         log_ahead_ms_max : how far the newest stamp of the log may be ahead of the clock; None = go on from it
+        far : keeps the windows elsewhere than in this process
 
         Raises
         ------
@@ -135,8 +132,8 @@ class Engine:
         folder.mkdir(parents=True, exist_ok=True)
         ring = KeyRing.open(Path(keys) if keys else folder.with_name(folder.name + "-keys"))
         log = Log.open(store or SqliteLogStore(folder / "log.db"), owner, ring.signer("quanheng/" + folder.name))
-        content, snapshots = ContentStore(folder / "content"), Snapshots(folder / "snapshots")
-        state = recovery.rebuild(log, content, snapshots, progress=progress)
+        content = ContentStore(folder / "content")
+        snapshots, state = recovery.recover(folder, log, content, far, progress)
         clock = clock or SteadyClock(system_clock_ms, passed_ms, JUMP_MS_MAX)
         begin_after(clock, state.received_ms, log_ahead_ms_max)
         index = open_index(folder / "index.db", log)

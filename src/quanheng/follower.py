@@ -6,18 +6,21 @@ also tests replay; with `check=True` it folds from the beginning and compares.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from quanheng.features.state import FeatureState
+from quanheng.features.windows import Unfolded
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import LogCorrupt
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.kernel.log.store import LogStore
 from quanheng.kernel.snapshot import Snapshots
-from quanheng.recovery import Progress, rebuild
+from quanheng.recovery import FAR_SNAPSHOTS, Progress, rebuild
 
 
 class Followed(NamedTuple):
@@ -29,21 +32,29 @@ class Followed(NamedTuple):
 
 
 def write_snapshot(
-    folder: Path, store: LogStore | None = None, *, check: bool = False, progress: Progress | None = None
+    folder: Path,
+    store: LogStore | None = None,
+    *,
+    check: bool = False,
+    far: bool = False,
+    progress: Progress | None = None,
 ) -> Followed:
     """Fold the committed log of `folder` and write a snapshot of it. Reads the log only; may run beside the writer.
+
+    far : the windows are kept elsewhere and snapshot themselves; the snapshot holds everything else
 
     Raises
     ------
     LogCorrupt : with `check`, the fold from the beginning differs from the fold from the last snapshot
     """
     log = Log.reader(store or SqliteLogStore(folder / "log.db"))
-    content, snapshots = ContentStore(folder / "content"), Snapshots(folder / "snapshots")
+    content, snapshots = ContentStore(folder / "content"), Snapshots(folder / (FAR_SNAPSHOTS if far else "snapshots"))
     newest = snapshots.newest()
-    state = rebuild(log, content, snapshots, progress=progress)
+    made = partial(rebuild, log, content, progress=progress, make_windows=Unfolded if far else FeatureState)
+    state = made(snapshots)
     digest = state.digest()
     if check:
-        full = rebuild(log, content, None, upto=state.head, progress=progress).digest()
+        full = made(None, upto=state.head).digest()
         if full != digest:
             raise LogCorrupt(
                 "a snapshot does not equal a full replay",

@@ -6,6 +6,7 @@ The engine opens with it, the follower writes snapshots with it, replay rebuilds
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 from quanheng import __version__
 from quanheng.events.schema import KEYS_MAX, NUMBERS_MAX, EventDeclaration
 from quanheng.facts import FactColumns
+from quanheng.features.state import FeatureState
+from quanheng.features.windows import MakeWindows, Unfolded
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import DeclarationError, InputError, LogCorrupt, Problem
 from quanheng.kernel.log.log import Log
@@ -30,6 +33,13 @@ PROGRAMS_KEPT_MAX = 8
 
 Progress = Callable[[int, int], None]
 """(records folded so far, records in all)"""
+
+
+Far = Callable[[Log], MakeWindows]
+"""Keeps windows elsewhere than in the process of the log's writer."""
+
+FAR_SNAPSHOTS = "cluster/sequencer"
+"""Where the snapshots of a state are whose windows are kept elsewhere."""
 
 
 def empty_program() -> Program:
@@ -123,6 +133,19 @@ def _key(activated: Activated, offset: int) -> tuple[object, ...]:
 _programs: dict[tuple[object, ...], Program] = {}
 
 
+def recover(
+    folder: Path, log: Log, content: ContentStore, far: Far | None, progress: Progress | None = None
+) -> tuple[Snapshots, State]:
+    """The state at the end of the log, and the snapshots it begins with; with `far`, the windows recover there."""
+    if far is None:
+        snapshots = Snapshots(folder / "snapshots")
+        return snapshots, rebuild(log, content, snapshots, progress=progress)
+    snapshots = Snapshots(folder / FAR_SNAPSHOTS)
+    state = rebuild(log, content, snapshots, progress=progress, make_windows=Unfolded)
+    state.keep_windows(far(log))
+    return snapshots, state
+
+
 def rebuild(
     log: Log,
     content: ContentStore,
@@ -130,6 +153,7 @@ def rebuild(
     *,
     upto: int | None = None,
     progress: Progress | None = None,
+    make_windows: MakeWindows = FeatureState,
 ) -> State:
     """The state after the first `upto` records (default: all).
 
@@ -137,7 +161,7 @@ def rebuild(
     folded again from the beginning of the log under the last plan.
     """
     upto = log.head if upto is None else upto
-    state = _from_snapshot(log, content, snapshots, upto) or State(empty_program())
+    state = _from_snapshot(log, content, snapshots, upto, make_windows) or State(empty_program(), make_windows)
     stale = False
     program = state.program
     for first, columns in log.read_columns(state.head, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto):
@@ -170,6 +194,10 @@ def rebuild(
 
 def fold_windows(state: State, log: Log, upto: int) -> None:
     """Fold the log from the state's head up to `upto` into windows and sources, and into nothing else."""
+    if not isinstance(state.features, FeatureState):
+        state.features.follow(upto)  # They pass over what they are given again below, for the sources.
+        if not state.sources:
+            state.head = upto
     for first, columns in log.read_columns(state.head, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto):
         state.apply_windows(fact_columns(columns, state.program), int(columns.received_ms[0]))
         state.head = first + len(columns)
@@ -194,7 +222,9 @@ def _apply(state: State, columns: Columns, start: int, stop: int, *, windows: bo
         state.apply_windows(facts, int(columns.received_ms[start]))  # One for a batch: a batch is a group.
 
 
-def _from_snapshot(log: Log, content: ContentStore, snapshots: Snapshots | None, upto: int) -> State | None:
+def _from_snapshot(
+    log: Log, content: ContentStore, snapshots: Snapshots | None, upto: int, make_windows: MakeWindows
+) -> State | None:
     """The newest snapshot that this version can read and that was taken of this log; None = fold from the beginning.
 
     A snapshot is derived: one of another timeline (a log restored from a copy has gone on otherwise) or of another
@@ -209,7 +239,8 @@ def _from_snapshot(log: Log, content: ContentStore, snapshots: Snapshots | None,
                 continue
             kept = bytes(parts.pop("state"))
             program = _program_at(log, content, State.activation_of(kept))
-            return State.restore(program, kept, {name: np.asarray(part) for name, part in parts.items()})
+            arrays = {name: np.asarray(part) for name, part in parts.items()}
+            return State.restore(program, kept, arrays, make_windows)
         except (KeyError, LogCorrupt, InputError, msgspec.DecodeError, msgspec.ValidationError):
             continue
     return None

@@ -15,6 +15,7 @@ from quanheng.decisions.lists import ListEvent, Lists, ListVerdict
 from quanheng.decisions.versions import INSTALLED, Move, Version, Versions
 from quanheng.facts import STATUSES, FactColumns, Moments
 from quanheng.features.state import FeatureOverflow, FeatureState
+from quanheng.features.windows import MakeWindows
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.program import Program
@@ -108,7 +109,7 @@ class State:
     Attributes
     ----------
     program : what the active packs compile to
-    features : windows of every key
+    features : windows of every key, made by `make_windows`: in this process, unless told otherwise
     sources : sources with state, in the program's order
     actors : token digest (hex) → actor
     decided : (event type code, severity, status) → decisions
@@ -120,9 +121,9 @@ class State:
     erasures : subject pseudonym (hex) → offset of the newest event that erased it
     """
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.features = FeatureState(program.plan)
+    def __init__(self, program: Program, make_windows: MakeWindows = FeatureState) -> None:
+        self.program, self.make_windows = program, make_windows
+        self.features = make_windows(program.plan)
         self.sources = program.new_sources()
         self.head = 0
         self.received_ms = 0
@@ -162,7 +163,7 @@ class State:
         if not is_event.all():
             columns = FactColumns(*(column[is_event] for column in columns))
         try:
-            raw = self.features.run(columns.type, columns.time_ms, columns.keys, columns.numbers, read=read)
+            raw = self._run(columns, read)
         except FeatureOverflow as overflow:
             # The events are applied; only the sums that do not fit are unknown, and null to every policy.
             self.overflows += len(overflow.cells)
@@ -172,6 +173,19 @@ class State:
         batch = columns.batch(slice(None), self.head, received_ms)
         answers = [source.apply(batch, read) for source in self.sources]
         return Moments(raw, np.hstack(answers) if read else _no_answers(len(raw)))
+
+    def _run(self, columns: FactColumns, read: bool) -> NDArray[np.int64]:
+        arrays = (columns.type, columns.time_ms, columns.keys, columns.numbers)
+        if isinstance(self.features, FeatureState):
+            return self.features.run(*arrays, read=read)
+        return self.features.run_at(self.head, *arrays, read=read)
+
+    def keep_windows(self, make_windows: MakeWindows) -> None:
+        """Keep windows as `make_windows` says from here on; they fold the log by themselves up to the head."""
+        self.make_windows = make_windows
+        self.features = make_windows(self.program.plan)
+        if not isinstance(self.features, FeatureState):
+            self.features.follow(self.head)
 
     def switch(self, program: Program) -> bool:
         """Put a program in force. True if its folds or sources differ, so that they must be folded again."""
@@ -185,16 +199,26 @@ class State:
         """Put a program in force, with windows and sources that it has folded where they differ."""
         self.program = program
         if folded is not None:
+            self._let_go()
             self.features, self.sources = folded.features, folded.sources
 
     def reset_windows(self) -> None:
         """Forget every window and what sources have folded, under the program's plan."""
-        self.features = FeatureState(self.program.plan)
+        self._let_go()
+        self.features = self.make_windows(self.program.plan)
         self.sources = self.program.new_sources()
+
+    def _let_go(self) -> None:
+        if not isinstance(self.features, FeatureState):
+            self.features.close()
 
     def peek(self, columns: FactColumns, received_ms: int) -> Moments:
         """What `apply` would give, with nothing changed (dry run)."""
-        raw = self.features.peek(columns.type, columns.time_ms, columns.keys, columns.numbers)
+        arrays = (columns.type, columns.time_ms, columns.keys, columns.numbers)
+        if isinstance(self.features, FeatureState):
+            raw = self.features.peek(*arrays)
+        else:
+            raw = self.features.peek_at(self.head, *arrays)
         if not self.sources:
             return Moments(raw, _no_answers(len(raw)))
         batch = columns.batch(slice(None), self.head, received_ms)
@@ -247,7 +271,7 @@ class State:
 
     def keep(self) -> tuple[bytes, dict[str, NDArray]]:
         """What a snapshot stores: the small folds as bytes, the windows and the state of sources as arrays."""
-        arrays = self.features.dump()
+        arrays = self.features.dump() if isinstance(self.features, FeatureState) else {}
         for number, source in enumerate(self.sources):
             arrays.update({f"{_SOURCE}{number}.{name}": array for name, array in source.dump().items()})
         if self.sources:
@@ -257,11 +281,14 @@ class State:
         return self._kept(lists), arrays
 
     @classmethod
-    def restore(cls, program: Program, kept: bytes, arrays: dict[str, NDArray]) -> State:
+    def restore(
+        cls, program: Program, kept: bytes, arrays: dict[str, NDArray], make_windows: MakeWindows = FeatureState
+    ) -> State:
         """The state that `keep` stored. `program` must be the one that was active then."""
         values = msgspec.msgpack.decode(kept, type=Kept)
-        state = cls(program)
-        state.features = FeatureState.load(program.plan, arrays)
+        state = cls(program, make_windows)
+        if isinstance(state.features, FeatureState):
+            state.features = FeatureState.load(program.plan, arrays)
         state._load_sources(arrays)
         state.head, state.received_ms, state.actors = values.head, values.received_ms, values.actors
         for key, count in values.decided.items():
