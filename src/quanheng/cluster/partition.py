@@ -118,6 +118,7 @@ class Partition:
         self._log: Log | None = None
         self._last: tuple[Take, Answer] | None = None
         self._writing: threading.Thread | None = None
+        self._closing = threading.Event()
 
     # -- coming up -----------------------------------------------------------------------------------------------
 
@@ -256,8 +257,8 @@ class Partition:
         until_s = time.monotonic() + DURABLE_S_MAX
         log = open_reader(self.spec.store)
         try:
-            while log.store.head() < head and time.monotonic() < until_s:
-                time.sleep(0.05)
+            while log.store.head() < head and time.monotonic() < until_s and not self._closing.wait(0.05):
+                pass
             for row in log.store.read(head - 1, head, bodies=False):
                 snapshots.write(row.last, self._name(), {"chain": row.digest, **arrays})
         except LogError:  # The sequencer is stopping; the next snapshot is another try.
@@ -287,7 +288,8 @@ class Partition:
         return f"{self.plan.digest} {self.number}/{self.spec.partitions}"
 
     def close(self) -> None:
-        """Let go of the log; a snapshot that is being written is finished."""
+        """Let go of the log; a snapshot that is being written is finished, one that waits for the log is dropped."""
+        self._closing.set()
         if self._writing is not None:
             self._writing.join()
         if self._log is not None:

@@ -189,10 +189,7 @@ class SpreadWindows:
                 why = again.why
                 continue
             if not isinstance(found[-1], Lost):
-                took_s = time.perf_counter() - began_s
-                self.recoveries.append((number, took_s))
-                told = {"partition": number, "recovery_ms": round(1000 * took_s)}
-                self._note("partition_recovered", told)
+                self._recovered(number, began_s)
                 return found[-1]  # type: ignore[no-any-return]
             why = found[-1].why
         raise self._gone(number, why)
@@ -287,6 +284,39 @@ class SpreadWindows:
         told = {"partition": move.partition, "waited_ms": round(1000 * (ended_s - waits_s))}
         self._note("partition_moved", told)
         return True
+
+    def heal(self) -> int:
+        """Bring back partitions that were lost since anybody asked them; how many.
+
+        Raises
+        ------
+        ClusterLost : no machine takes them
+        """
+        with self._lock:
+            if self.closed:
+                return 0
+            found = self.field.answers([slot.hold.ask("figures") for slot in self.slots])
+            lost = [(number, one.why) for number, one in enumerate(found) if isinstance(one, Lost)]
+            for number, why in lost:
+                self._heal(number, why)
+            return len(lost)
+
+    def _heal(self, number: int, why: str) -> None:
+        began_s = time.perf_counter()
+        for _ in range(ATTEMPTS):
+            try:
+                self._resend(self.slots[number], self._revive(number, why))
+            except _LostAgain as again:
+                why = again.why
+                continue
+            self._recovered(number, began_s)
+            return
+        raise self._gone(number, why)
+
+    def _recovered(self, number: int, began_s: float) -> None:
+        took_s = time.perf_counter() - began_s
+        self.recoveries.append((number, took_s))
+        self._note("partition_recovered", {"partition": number, "recovery_ms": round(1000 * took_s)})
 
     def snapshot(self) -> None:
         """Ask every partition for a snapshot. Nobody waits for it."""

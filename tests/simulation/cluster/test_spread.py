@@ -71,6 +71,7 @@ def simulate(seed, folder, groups, *, breaks, big=False):
     append_events(log, waiting.pop(0))
     field.breaks = 0.0
     spread.run_at(head, *as_arrays([], 3, 2))
+    spread.heal()
     assert spread.late == one.late, f"{seed=}"
     again = SpreadWindows(plan, spec, BreakingField(seed, ["z"]), lambda: log.head)
     again.follow(head)  # From snapshots and the log alone, as after a restart of the sequencer.
