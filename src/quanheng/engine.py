@@ -6,7 +6,7 @@ import gc
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -93,6 +93,7 @@ class Engine:
         self.folder, self.ring, self.log, self.content, self.snapshots = folder, ring, log, content, snapshots
         self.index, self.state = index, state
         self.four_eyes, self._key_destroyed = False, True
+        self.on_close: list[Callable[[], None]] = []
         self.reader = Reader(log, content, ring)
         self.writer = Writer(log, ring, index, self.reader, state, clock)
         self.lists = Listing(self.writer, self.reader)
@@ -391,6 +392,8 @@ class Engine:
 
     def close(self) -> None:
         """Flush the index and close every file. Groups in flight must have been committed."""
+        for close in self.on_close:
+            close()
         self.index.close()
         self.log.close()
         self.ring.close()

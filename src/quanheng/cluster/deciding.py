@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import numpy as np
 
-from quanheng import __version__
 from quanheng.cluster.field import Lost
 from quanheng.deciding import decide
 from quanheng.events.intake import EventFact, Request
@@ -23,8 +22,6 @@ from quanheng.known import ListsNow
 from quanheng.program import Program
 from quanheng.recovery import program_of
 from quanheng.state import Activated
-
-PROGRAMS_KEPT_MAX = 4
 
 
 class EventRow(NamedTuple):
@@ -78,9 +75,6 @@ class _Files:
 class Decider:
     """Judges rows that were sent to it. One caller at a time."""
 
-    def __init__(self) -> None:
-        self._types: dict[int, dict[int, Any]] = {}
-
     def judge(self, files: dict[str, dict[str, bytes]], asked: Asked) -> list[Judged]:
         """A decision per row, in order. What `decide` gives, by the same code.
 
@@ -91,8 +85,8 @@ class Decider:
         activated = msgspec.json.decode(asked.activated, type=Activated)
         program = program_of(_Files(files), activated, asked.activation)  # type: ignore[arg-type]
         events = self._events(program, asked.events)
-        columns = FactColumns(*(np.array(column) for column in asked.columns))
-        moments = Moments(*(np.array(part) for part in asked.moments))
+        every = list(range(len(events)))
+        columns, moments = rows_of(asked.columns, every), asked.moments.rows(every)  # What came is read-only memory.
         made = decide(program, events, columns, moments, asked.offset, asked.received_ms)
         return [Judged(None, b"") if one is None else Judged(one.numbers, one.payload) for one in made]
 
@@ -103,9 +97,8 @@ class Decider:
             kind = types[row.code]
             request = Request("", "", kind.name, row.data, row.deadline_ms)
             fields = kind.decode(row.data)
-            events.append(
-                EventFact(row.code, row.time_ms, row.received_ms, row.subject, row.request_key, b"", b"", fields, request)
-            )
+            known = (row.code, row.time_ms, row.received_ms, row.subject, row.request_key)
+            events.append(EventFact(*known, b"", b"", fields, request))
         return events
 
 
@@ -163,7 +156,7 @@ class Deciders:
         asked = [
             Asked(
                 activated, program.activation, [_row(events[row]) for row in cut],
-                FactColumns(*(column[cut] for column in columns)), moments.rows(cut), offset, received_ms,
+                rows_of(columns, cut), moments.rows(cut), offset, received_ms,
             )
             for cut in cuts
         ]  # fmt: skip
@@ -177,18 +170,18 @@ class Deciders:
                 continue
             for row, judged in zip(cut, answer, strict=True):
                 made[row] = _decision(events[row], judged)
-        for row, decision in zip(here, self._judge(program, here, events, columns, moments, offset, received_ms, lists)):
-            made[row] = decision
+        if here:
+            some, those = rows_of(columns, here), [events[row] for row in here]
+            decided = decide(program, those, some, moments.rows(here), offset, received_ms, lists)
+            for row, decision in zip(here, decided, strict=True):
+                made[row] = decision
         return made
 
-    def _judge(
-        self, program: Program, rows: Sequence[int], events: Sequence[EventFact], columns: FactColumns,
-        moments: Moments, offset: int, received_ms: int, lists: ListsNow | None,
-    ) -> list[DecisionFact | None]:  # fmt: skip
-        some = FactColumns(*(column[list(rows)] for column in columns))
-        return decide(
-            program, [events[row] for row in rows], some, moments.rows(rows), offset, received_ms, lists
-        ) if rows else []  # fmt: skip
+
+def rows_of(columns: FactColumns, rows: list[int]) -> FactColumns:
+    """Some rows of columns, copied."""
+    kind, types, times, keys, numbers = columns
+    return FactColumns(kind[rows], types[rows], times[rows], keys[rows], numbers[rows])
 
 
 def _flows(program: Program, code: int) -> list[Any]:
@@ -211,7 +204,3 @@ def _decision(event: EventFact, judged: Judged) -> DecisionFact | None:
         event.code, event.time_ms, event.received_ms, event.subject, judged.numbers, decode_body(judged.payload),
         judged.payload,
     )  # fmt: skip
-
-
-ENGINE = __version__
-"""Deciders and sequencer are of one version: a decision names it, and answers would differ otherwise."""

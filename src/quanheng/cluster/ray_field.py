@@ -33,7 +33,7 @@ def join(address: str) -> None:
     try:
         import ray
     except ImportError:
-        raise MissingExtra("cluster", "serve --cluster") from None
+        raise MissingExtra("ray", "cluster", "spreading over machines (--cluster)") from None
     if ray.is_initialized():
         return
     common = {"log_to_driver": False, "logging_level": "error", "namespace": "quanheng"}

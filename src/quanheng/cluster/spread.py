@@ -66,8 +66,9 @@ class SpreadWindows:
         self.recoveries: list[tuple[int, float]] = []
         self.moves: list[tuple[int, float, float]] = []
         self.closed = False
-        numbers = range(spec.partitions)
-        nodes = {move.partition: move.node for move in even_out(dict.fromkeys(numbers, ""), self._nodes())}
+        numbers = range(spec.partitions if self.shares else 0)  # Where there is no fold, nothing is started.
+        homeless = dict.fromkeys(numbers, "")
+        nodes = {move.partition: move.node for move in even_out(homeless, self._nodes() if homeless else [])}
         self.slots = [Slot(field.start(spec, number, nodes[number])) for number in numbers]
         self._at = 0
 

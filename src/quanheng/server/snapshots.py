@@ -50,7 +50,7 @@ def main() -> None:
 
     os.nice(10)
     config = msgspec.json.decode(sys.argv[1], type=Config)
-    write_snapshot(Path(config.storage.data), open_store(config))
+    write_snapshot(Path(config.storage.data), open_store(config), far=bool(config.cluster.address))
 
 
 if __name__ == "__main__":
