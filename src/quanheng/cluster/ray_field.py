@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,11 +14,14 @@ from quanheng.kernel.errors import ConfigurationError, MissingExtra
 LOCAL = "local"
 OBJECT_STORE_BYTES = 200_000_000
 """Shared memory of a local cluster: groups in flight, nothing that stays."""
+CONNECT_S_MAX = 5.0
 CALL_S_MAX = 60.0
 """How long a partition may take for a call before it counts as lost."""
 OPEN_S_MAX = 3_600.0
 """How long it may take to come up: it folds the log behind its snapshot."""
 _ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray puts an outer address in the place of 127.0.0.1 unless it is told that the cluster is of this machine alone."""
 
 
 def join(address: str) -> None:
@@ -28,7 +32,8 @@ def join(address: str) -> None:
     MissingExtra : Ray is not installed
     ConfigurationError : there is no cluster at that address
     """
-    for name, value in _ENVIRONMENT.items():
+    alone = address == LOCAL or address.startswith(("127.0.0.1:", "localhost:"))
+    for name, value in {**_ENVIRONMENT, **(_LOOPBACK if alone else {})}.items():
         os.environ.setdefault(name, value)
     try:
         import ray
@@ -50,8 +55,9 @@ def join(address: str) -> None:
             cure="Give the address that `ray start --head` told.",
         )  # fmt: skip
     try:
+        socket.create_connection((host, int(port)), CONNECT_S_MAX).close()  # Ray itself would try for minutes.
         ray.init(address=address, **common)
-    except (ConnectionError, RuntimeError, TimeoutError) as error:
+    except (OSError, RuntimeError) as error:
         raise ConfigurationError(
             "no Ray cluster answers at this address", where="--cluster", found=f"{address} ({type(error).__name__})",
             allowed="a cluster of the same Ray and Python versions",
