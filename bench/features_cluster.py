@@ -80,7 +80,7 @@ def _spread(
     """Seconds for all groups but the last, and from the loss of a partition until the last group is answered."""
     log = Log.open(SqliteLogStore(folder / "log.db"), "bench")
     spec = Spec.of(compiled, partitions, f"sqlite:{folder / 'log.db'}", str(folder / "snapshots"))
-    windows = SpreadWindows(compiled, spec, RayField(), lambda: log.head)
+    windows = SpreadWindows(compiled, spec, RayField(), lambda: log.head, seconds=time.perf_counter)
     groups = _groups(arrays)
     for one in windows.figures():  # Actors are up before the clock runs.
         assert one.head == 0

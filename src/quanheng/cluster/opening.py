@@ -53,8 +53,13 @@ class Cluster:
     MissingExtra, ConfigurationError : Ray is not installed, or there is no cluster
     """
 
-    def __init__(self, settings: Settings, note: Callable[[str, dict[str, Any]], None] | None = None) -> None:
-        self.settings, self._note = settings, note or (lambda event, told: None)
+    def __init__(
+        self,
+        settings: Settings,
+        note: Callable[[str, dict[str, Any]], None] | None = None,
+        seconds: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self.settings, self._note, self._seconds = settings, note or (lambda event, told: None), seconds
         join(settings.address)
         self.field = RayField()
         self.deciders: Deciders | None = None
@@ -66,7 +71,7 @@ class Cluster:
 
         def make(plan: Plan) -> SpreadWindows:
             spec = Spec.of(plan, self.settings.partitions, self.settings.store, self.settings.snapshots)
-            return SpreadWindows(plan, spec, self.field, lambda: log.head, self._note)
+            return SpreadWindows(plan, spec, self.field, lambda: log.head, self._note, self._seconds)
 
         return make
 
@@ -95,7 +100,7 @@ class Cluster:
                     kept = engine.log.head
                     windows.snapshot()
             except LogError as error:  # The next group stops the process; until then reads go on.
-                self._note("cluster_lost", {"reason": str(error)})
+                self._note("cluster_lost", {"message": str(error)})
 
     def close(self) -> None:
         """Stop looking, end partitions and deciders, leave the cluster."""

@@ -8,7 +8,6 @@ how it begins, comes back on another machine, and moves.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +29,7 @@ from quanheng.kernel.snapshot import Snapshots
 
 FOLLOW_RECORDS = 50_000
 """Records of the log that are folded at once."""
-DURABLE_S_MAX = 60.0
+LOOK_S, DURABLE_S_MAX = 0.05, 60.0
 """How long a snapshot waits for its last group to be in the log."""
 
 
@@ -254,11 +253,11 @@ class Partition:
         return -1 if newest is None else newest.offset
 
     def _write(self, snapshots: Snapshots, head: int, arrays: dict[str, np.ndarray]) -> None:
-        until_s = time.monotonic() + DURABLE_S_MAX
+        looks = int(DURABLE_S_MAX / LOOK_S)
         log = open_reader(self.spec.store)
         try:
-            while log.store.head() < head and time.monotonic() < until_s and not self._closing.wait(0.05):
-                pass
+            while log.store.head() < head and looks and not self._closing.wait(LOOK_S):
+                looks -= 1
             for row in log.store.read(head - 1, head, bodies=False):
                 snapshots.write(row.last, self._name(), {"chain": row.digest, **arrays})
         except LogError:  # The sequencer is stopping; the next snapshot is another try.

@@ -8,7 +8,6 @@ The one vector it owes is then computed from the same events in the same order, 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -44,6 +43,7 @@ class SpreadWindows:
     ----------
     durable : the log's head: what was sent before it need not be sent again
     note : called with what happened and how long it took, for the log of the process: lost, moved
+    seconds : tells how long things take; nothing else depends on it
 
     Attributes
     ----------
@@ -53,10 +53,11 @@ class SpreadWindows:
 
     def __init__(
         self, plan: Plan, spec: Spec, field: Field, durable: Callable[[], int],
-        note: Callable[[str, dict[str, Any]], None] | None = None,
+        note: Callable[[str, dict[str, Any]], None] | None = None, seconds: Callable[[], float] = lambda: 0.0,
     ) -> None:  # fmt: skip
         self.plan, self.spec, self.field, self._durable = plan, spec, field, durable
         self._note = note or (lambda event, told: None)
+        self._seconds = seconds
         self.shares = shares_of(plan)
         self._checks = FeatureState(Plan.compile(plan.layouts, [], plan.decide, plan.lateness_ms))
         self._empty = [FeatureState(share.plan) for share in self.shares]
@@ -175,7 +176,7 @@ class SpreadWindows:
 
     def _again(self, number: int, what: str, take: Take, why: str) -> Answer:
         """The answer that a lost partition owes, from the one that takes its place."""
-        began_s = time.perf_counter()
+        began_s = self._seconds()
         for _ in range(ATTEMPTS):
             slot = self.slots[number]
             found: list[Any] = []
@@ -198,7 +199,7 @@ class SpreadWindows:
     def _revive(self, number: int, why: str) -> int:
         """Start a lost partition elsewhere; the offset up to which it has folded the log."""
         slot = self.slots[number]
-        self._note("partition_lost", {"partition": number, "reason": why})
+        self._note("partition_lost", {"partition": number, "message": why})
         for _ in range(ATTEMPTS):
             slot.hold.kill()
             nodes = self._nodes()
@@ -259,13 +260,14 @@ class SpreadWindows:
         return [move for move in moves if self._move(move, holders[move.partition])]
 
     def _move(self, move: Move, was: str) -> bool:
-        began_s = time.perf_counter()
+        began_s = self._seconds()
         slot = self.slots[move.partition]
         hold = self.field.start(self.spec, move.partition, move.node)
         opened = self.field.answers([hold.ask("open")])[0]
         with self._lock:
-            waits_s = time.perf_counter()
-            if isinstance(opened, Lost) or self.closed or slot.hold.node != was:  # Lost and healed meanwhile.
+            waits_s = self._seconds()
+            # Healed meanwhile; or put back where it was, as the node it should move to has just gone.
+            if isinstance(opened, Lost) or self.closed or slot.hold.node != was or hold.node == was:
                 hold.kill()
                 return False
             reached = self.field.answers([hold.ask("follow")])[0]
@@ -280,9 +282,9 @@ class SpreadWindows:
                 hold.kill()
                 return False
             old.kill()
-            ended_s = time.perf_counter()
+            ended_s = self._seconds()
         self.moves.append((move.partition, waits_s - began_s, ended_s - waits_s))
-        told = {"partition": move.partition, "waited_ms": round(1000 * (ended_s - waits_s))}
+        told = {"partition": move.partition, "took_ms": round(1000 * (ended_s - waits_s))}
         self._note("partition_moved", told)
         return True
 
@@ -303,7 +305,7 @@ class SpreadWindows:
             return len(lost)
 
     def _heal(self, number: int, why: str) -> None:
-        began_s = time.perf_counter()
+        began_s = self._seconds()
         for _ in range(ATTEMPTS):
             try:
                 self._resend(self.slots[number], self._revive(number, why))
@@ -315,9 +317,9 @@ class SpreadWindows:
         raise self._gone(number, why)
 
     def _recovered(self, number: int, began_s: float) -> None:
-        took_s = time.perf_counter() - began_s
+        took_s = self._seconds() - began_s
         self.recoveries.append((number, took_s))
-        self._note("partition_recovered", {"partition": number, "recovery_ms": round(1000 * took_s)})
+        self._note("partition_recovered", {"partition": number, "took_ms": round(1000 * took_s)})
 
     def snapshot(self) -> None:
         """Ask every partition for a snapshot. Nobody waits for it."""

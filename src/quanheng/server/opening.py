@@ -91,7 +91,7 @@ def open_cluster(config: Config, log: Log) -> Cluster:
     MissingExtra, ConfigurationError : Ray is not installed, or there is no such cluster
     """
     from quanheng.cluster.opening import Cluster, Settings, store_of
-    from quanheng.engine import system_clock_ms
+    from quanheng.engine import passed_ms, system_clock_ms
 
     asked, data = config.cluster, config.storage.data
     settings = Settings(
@@ -103,7 +103,11 @@ def open_cluster(config: Config, log: Log) -> Cluster:
         asked.decide_rows_min,
         config.storage.snapshot_records,
     )
-    return Cluster(settings, lambda event, told: log.write("warning", event, system_clock_ms(), **told))
+
+    def note(event: str, told: dict[str, Any]) -> None:
+        log.write("warning", event, system_clock_ms(), **told)
+
+    return Cluster(settings, note, lambda: passed_ms() / 1000)
 
 
 def open_store(config: Config) -> LogStore:

@@ -220,3 +220,19 @@ def test_a_decider_without_the_packs():
     asked = Asked(json.dumps(packs).encode(), 5, [], nothing, Moments(np.empty((0, 0)), np.empty((0, 0))), 0, 0)
     with pytest.raises(NotFound, match="a pack in force did not come with the decisions to make"):
         Decider().judge({}, asked)
+
+
+def test_what_a_cluster_notes_can_be_logged(tmp_path, capsys):
+    from quanheng.server.logs import Log as ServerLog
+
+    log = ServerLog("info", "core", sys.stdout)
+    windows, field, _ = spread_on(tmp_path, ["a", "b"])
+    windows._note = lambda event, told: log.write("warning", event, 0, **told)
+    windows.run_at(0, *payments((1, 1, 2), (2, 2, 2), (3, 3, 2), (4, 4, 2)))
+    append_events(Log.open(SqliteLogStore(tmp_path / "log.db"), "test"), [Event(1, 1, ((1, 1), (2, 2)), (5,))] * 4)
+    field.alive = ["a", "c"]
+    assert windows.heal() == 1
+    windows.slots[1].hold.node = "a"
+    windows.rebalance()
+    told = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert told == ["partition_lost", "partition_recovered", "partition_moved"]

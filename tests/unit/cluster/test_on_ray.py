@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "path"))
 from shop import HandClock, ask, opened
 
 GROUP = 1_000
-GROUPS = 14
+GROUPS = 11
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ class Twice:
         data = self.folder / "far"
         store = self.dsn or f"sqlite:{data / 'log.db'}"
         settings = Settings(self.address, store, str(self.folder / "partitions"), 2, 2, 300, 0)
-        self.cluster = Cluster(settings)
+        self.cluster = Cluster(settings, seconds=time.perf_counter)
         engine = self._open(data, self.cluster.far)
         self.cluster.attach(engine)
         return engine
@@ -107,13 +107,15 @@ def test_a_cluster_answers_as_one_process_whatever_happens_to_its_nodes(cluster,
         both.groups(1)
 
         cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)  # Killed in mid-stream.
-        both.groups(3)
-        assert len(both.windows.recoveries) == 1
+        both.groups(2)
+        ((_, seconds),) = both.windows.recoveries
+        print(f"recovered in {seconds:.2f} s")
         assert {slot.hold.node for slot in both.windows.slots} == set(both.cluster.field.nodes())
 
         cluster.add_node(**NODE)
         wait_until(lambda: len({slot.hold.node for slot in both.windows.slots}) == 2)
-        assert len(both.windows.moves) == 1
+        ((_, _, waited_s),) = both.windows.moves
+        print(f'decisions waited {waited_s * 1000:.0f} ms for a move')
         both.groups(2)
 
         both.far.close()  # The sequencer starts again: everything comes from the log and the snapshots.
