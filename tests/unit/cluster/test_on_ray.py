@@ -53,7 +53,7 @@ class Twice:
         traffic = self.one.state.program.packs["card_fraud"].traffic
         events = list(Traffic(traffic, seed=7).events(GROUP * GROUPS))
         self.requests = [Request("test", one.id, one.type, json.dumps(one.data).encode()) for one in events]
-        self.clock.now_ms = events[-1].arrive_ms + 1
+        self.clock.now_ms = max(self.clock.now_ms, events[-1].arrive_ms + 1)
         self.done = 0
 
     def _open(self, data: Path, far) -> Engine:
