@@ -151,6 +151,7 @@ def test_deciders_on_the_nodes_give_the_same_bytes(cluster, tmp_path):
         one.close()
 
 
+@pytest.mark.long
 def test_with_the_log_in_postgresql(cluster, tmp_path, postgres_dsn):
     import psycopg
 
