@@ -103,7 +103,7 @@ def _computed(keys_n: int, events: int) -> int:
 
 def recover(quick: bool = False) -> Measured:
     """Events a second until state stands again: the load of a dump through a snapshot file, then a tail of 10 %."""
-    from quanheng.features.bounded import load_features
+    from quanheng.features.bounded import Here
     from quanheng.kernel.snapshot import Snapshots
 
     count = 100_000 if quick else 2_000_000
@@ -120,7 +120,7 @@ def recover(quick: bool = False) -> Measured:
             start = time.perf_counter()
             found = snapshots.newest()
             assert found is not None
-            again = load_features(plan(), memory, {name: np.asarray(part) for name, part in found.parts.items()})
+            again = Here(memory).load(plan(), {name: np.asarray(part) for name, part in found.parts.items()})
             again.run(*given.part(cut, count), read=False)
             seconds.append(time.perf_counter() - start)
             assert again.digest() == state.digest(), "the recovered state differs"

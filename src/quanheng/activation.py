@@ -77,7 +77,7 @@ def propose(
     changes = (hashes, codes, activated.sources, tried) != was
     folded = None
     if fold and changes and program.digest() != in_force.digest():
-        folded = State(program, state.memory)
+        folded = State(program, state.make_windows)
         recovery.fold_windows(folded, log, log.head)
     return Proposal(in_force.activation, activated, program, changes, folded)
 

@@ -6,7 +6,7 @@ import gc
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,15 +16,10 @@ from quanheng import governing, recovery
 from quanheng.activation import Proposal, check_layouts, in_force_of, propose
 from quanheng.decisions.versions import Move
 from quanheng.facts import events_columns
-from quanheng.features.bounded import memory_of
+from quanheng.features.bounded import Here, memory_of
 from quanheng.indexing import open_index
 from quanheng.kernel.content import ContentStore
-from quanheng.kernel.errors import (
-    ConfigurationError,
-    NotAuthenticated,
-    NotFound,
-    NotPermitted,
-)
+from quanheng.kernel.errors import ConfigurationError, NotAuthenticated, NotFound, NotPermitted
 from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
@@ -99,6 +94,8 @@ class Engine:
         self.folder, self.ring, self.log, self.content, self.snapshots = folder, ring, log, content, snapshots
         self.index, self.state, self.reader = index, state, Reader(log, content, ring)
         self.four_eyes, self._key_destroyed = False, True
+        self.on_close: list[Callable[[], None]] = []
+        self.reader = Reader(log, content, ring)
         self.writer = Writer(log, ring, index, self.reader, state, clock)
         self.lists = Listing(self.writer, self.reader)
         self.prepare, self.commit = self.writer.prepare, self.writer.commit
@@ -115,6 +112,7 @@ class Engine:
         log_ahead_ms_max: int | None = JUMP_MS_MAX,
         owner: str = "engine",
         memory_bytes_max: int = 0,
+        far: recovery.Far | None = None,
         progress: recovery.Progress | None = None,
     ) -> Self:
         """Open the log in `folder` and recover the state: newest snapshot, then the records after it.
@@ -127,6 +125,7 @@ class Engine:
         clock : epoch milliseconds UTC; default the machine's, followed steadily (`kernel.steady`)
         log_ahead_ms_max : how far the newest stamp of the log may be ahead of the clock; None = go on from it
         memory_bytes_max : bytes of memory for windows, beyond which keys go to disk; 0 = no bound
+        far : keeps the windows elsewhere than in this process
 
         Raises
         ------
@@ -136,8 +135,8 @@ class Engine:
         (folder := Path(folder)).mkdir(parents=True, exist_ok=True)
         ring = KeyRing.open(Path(keys) if keys else folder.with_name(folder.name + "-keys"))
         log = Log.open(store or SqliteLogStore(folder / "log.db"), owner, ring.signer("quanheng/" + folder.name))
-        content, snapshots = ContentStore(folder / "content"), Snapshots(folder / "snapshots")
-        state = recovery.rebuild(log, content, snapshots, memory=memory_of(folder, memory_bytes_max), progress=progress)
+        content, here = ContentStore(folder / "content"), Here(memory_of(folder, memory_bytes_max))
+        snapshots, state = recovery.recover(folder, log, content, far, here, progress)
         clock = clock or SteadyClock(system_clock_ms, passed_ms, JUMP_MS_MAX)
         begin_after(clock, state.received_ms, log_ahead_ms_max)
         index = open_index(folder / "index.db", log)
@@ -395,6 +394,8 @@ class Engine:
 
     def close(self) -> None:
         """Flush the index and close every file. Groups in flight must have been committed."""
+        for close in self.on_close:
+            close()
         self.index.close()
         self.log.close()
         self.ring.close()

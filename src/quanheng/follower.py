@@ -6,17 +6,19 @@ also tests replay; with `check=True` it folds from the beginning and compares.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from quanheng.features.bounded import memory_of
+from quanheng.features.bounded import Here, memory_of
+from quanheng.features.elsewhere import Unfolded
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import LogCorrupt
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.kernel.log.store import LogStore
 from quanheng.kernel.snapshot import Part, Snapshots
-from quanheng.recovery import Progress, rebuild
+from quanheng.recovery import FAR_SNAPSHOTS, Progress, rebuild
 
 
 class Followed(NamedTuple):
@@ -33,9 +35,12 @@ def write_snapshot(
     *,
     check: bool = False,
     memory_bytes_max: int = 0,
+    far: bool = False,
     progress: Progress | None = None,
 ) -> Followed:
     """Fold the committed log of `folder` and write a snapshot of it. Reads the log only; may run beside the writer.
+
+    far : the windows are kept elsewhere and snapshot themselves; the snapshot holds everything else
 
     The windows take at most `memory_bytes_max` bytes of memory (0: no bound); a snapshot holds all keys, cold ones too.
 
@@ -44,12 +49,14 @@ def write_snapshot(
     LogCorrupt : with `check`, the fold from the beginning differs from the fold from the last snapshot
     """
     log = Log.reader(store or SqliteLogStore(folder / "log.db"))
-    content, snapshots = ContentStore(folder / "content"), Snapshots(folder / "snapshots")
-    newest, memory = snapshots.newest(), memory_of(folder, memory_bytes_max)
-    state = rebuild(log, content, snapshots, memory=memory, progress=progress)
+    content, snapshots = ContentStore(folder / "content"), Snapshots(folder / (FAR_SNAPSHOTS if far else "snapshots"))
+    newest = snapshots.newest()
+    make_windows = Unfolded if far else Here(memory_of(folder, memory_bytes_max))
+    made = partial(rebuild, log, content, progress=progress, make_windows=make_windows)
+    state = made(snapshots)
     digest = state.digest()
     if check:
-        full = rebuild(log, content, None, upto=state.head, memory=memory, progress=progress).digest()
+        full = made(None, upto=state.head).digest()
         if full != digest:
             raise LogCorrupt(
                 "a snapshot does not equal a full replay",

@@ -15,7 +15,7 @@ run side by side because no decision feeds a window: a pack that folds decisions
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -27,6 +27,10 @@ from quanheng.facts import DecisionFact, decisions_columns, events_columns
 if TYPE_CHECKING:
     from quanheng.program import Program
     from quanheng.state import State
+
+
+Decide = Callable[..., "list[DecisionFact | None]"]
+"""`decide`, or what does the same elsewhere."""
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
@@ -66,6 +70,7 @@ def handle(
     seen: Mapping[bytes, int],
     *,
     dry_run: bool = False,
+    judge: Decide = decide,
 ) -> Group:
     """Take one group of requests through the path. Nothing is durable until the engine commits the group.
 
@@ -77,13 +82,14 @@ def handle(
     request_keys : `intake.keys(requests)`
     seen : those of them that were taken before, with the offset of their event
     dry_run : decide as if the events entered, and leave no trace
+    judge : decides, here or elsewhere
     """
     read = intake.read_all(requests, request_keys, received_ms)
     items, events, offsets, head = admit(requests, request_keys, read, seen, state.head, state.program)
     columns = events_columns(events, state.program)
     moments = state.peek(columns, received_ms) if dry_run else state.apply(columns, received_ms)
     lists = state.lists.at(received_ms, intake.pseudonyms)
-    decisions = decide(state.program, events, columns, moments, state.head, received_ms, lists)
+    decisions = judge(state.program, events, columns, moments, state.head, received_ms, lists)
     first = state.head
     if not dry_run:
         state.apply(decisions_columns(decisions), received_ms, read=False)

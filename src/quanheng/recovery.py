@@ -6,6 +6,7 @@ The engine opens with it, the follower writes snapshots with it, replay rebuilds
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -13,7 +14,9 @@ import numpy as np
 from quanheng import __version__
 from quanheng.events.schema import KEYS_MAX, NUMBERS_MAX, EventDeclaration
 from quanheng.facts import FactColumns
-from quanheng.features.bounded import Memory
+from quanheng.features.bounded import HERE, Here
+from quanheng.features.elsewhere import MakeWindows, Unfolded
+from quanheng.features.state import FeatureState
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import DeclarationError, InputError, LogCorrupt, Problem
 from quanheng.kernel.log.log import Log
@@ -31,6 +34,13 @@ PROGRAMS_KEPT_MAX = 8
 
 Progress = Callable[[int, int], None]
 """(records folded so far, records in all)"""
+
+
+Far = Callable[[Log], MakeWindows]
+"""Keeps windows elsewhere than in the process of the log's writer."""
+
+FAR_SNAPSHOTS = "cluster/sequencer"
+"""Where the snapshots of a state are whose windows are kept elsewhere."""
 
 
 def empty_program() -> Program:
@@ -124,22 +134,36 @@ def _key(activated: Activated, offset: int) -> tuple[object, ...]:
 _programs: dict[tuple[object, ...], Program] = {}
 
 
+def recover(
+    folder: Path, log: Log, content: ContentStore, far: Far | None, here: Here = HERE, progress: Progress | None = None
+) -> tuple[Snapshots, State]:
+    """The state at the end of the log, and the snapshots it begins with; with `far`, the windows recover there, else
+    in this process (`here`)."""
+    if far is None:
+        snapshots = Snapshots(folder / "snapshots")
+        return snapshots, rebuild(log, content, snapshots, progress=progress, make_windows=here)
+    snapshots = Snapshots(folder / FAR_SNAPSHOTS)
+    state = rebuild(log, content, snapshots, progress=progress, make_windows=Unfolded)
+    state.keep_windows(far(log))
+    return snapshots, state
+
+
 def rebuild(
     log: Log,
     content: ContentStore,
     snapshots: Snapshots | None,
     *,
     upto: int | None = None,
-    memory: Memory | None = None,
     progress: Progress | None = None,
+    make_windows: MakeWindows = HERE,
 ) -> State:
-    """The state after the first `upto` records (default: all), with its windows within `memory` if that is given.
+    """The state after the first `upto` records (default: all), its windows made by `make_windows`.
 
     A change of packs that changes the folds means the windows hold other things from then on, so they are
     folded again from the beginning of the log under the last plan.
     """
     upto = log.head if upto is None else upto
-    state = _from_snapshot(log, content, snapshots, upto, memory) or State(empty_program(), memory)
+    state = _from_snapshot(log, content, snapshots, upto, make_windows) or State(empty_program(), make_windows)
     stale = False
     program = state.program
     for first, columns in log.read_columns(state.head, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto):
@@ -172,6 +196,10 @@ def rebuild(
 
 def fold_windows(state: State, log: Log, upto: int) -> None:
     """Fold the log from the state's head up to `upto` into windows and sources, and into nothing else."""
+    if not isinstance(state.features, FeatureState):
+        state.features.follow(upto)  # They pass over what they are given again below, for the sources.
+        if not state.sources:
+            state.head = upto
     for first, columns in log.read_columns(state.head, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto):
         state.apply_windows(fact_columns(columns, state.program), int(columns.received_ms[0]))
         state.head = first + len(columns)
@@ -197,7 +225,7 @@ def _apply(state: State, columns: Columns, start: int, stop: int, *, windows: bo
 
 
 def _from_snapshot(
-    log: Log, content: ContentStore, snapshots: Snapshots | None, upto: int, memory: Memory | None
+    log: Log, content: ContentStore, snapshots: Snapshots | None, upto: int, make_windows: MakeWindows
 ) -> State | None:
     """The newest snapshot that this version can read and that was taken of this log; None = fold from the beginning.
 
@@ -214,7 +242,7 @@ def _from_snapshot(
             kept = bytes(parts.pop("state"))
             program = _program_at(log, content, State.activation_of(kept))
             arrays = {name: np.asarray(part) for name, part in parts.items()}
-            return State.restore(program, kept, arrays, memory)
+            return State.restore(program, kept, arrays, make_windows)
         except (KeyError, LogCorrupt, InputError, msgspec.DecodeError, msgspec.ValidationError):
             continue
     return None

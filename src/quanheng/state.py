@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from quanheng.decisions.lists import ListEvent, Lists, ListVerdict
 from quanheng.decisions.versions import INSTALLED, Move, Version, Versions
 from quanheng.facts import STATUSES, FactColumns, Moments
-from quanheng.features.bounded import Memory, features_of, load_features
-from quanheng.features.state import FeatureOverflow
+from quanheng.features.bounded import HERE, Here
+from quanheng.features.elsewhere import MakeWindows
+from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.program import Program
@@ -109,8 +110,7 @@ class State:
     Attributes
     ----------
     program : what the active packs compile to
-    memory : the bound of the memory of windows, if there is one
-    features : windows of every key
+    features : windows of every key, made by `make_windows`: in this process, unless told otherwise
     sources : sources with state, in the program's order
     actors : token digest (hex) → actor
     decided : (event type code, severity, status) → decisions
@@ -122,9 +122,9 @@ class State:
     erasures : subject pseudonym (hex) → offset of the newest event that erased it
     """
 
-    def __init__(self, program: Program, memory: Memory | None = None) -> None:
-        self.program, self.memory = program, memory
-        self.features = features_of(program.plan, memory)
+    def __init__(self, program: Program, make_windows: MakeWindows = HERE) -> None:
+        self.program, self.make_windows = program, make_windows
+        self.features = make_windows(program.plan)
         self.sources = program.new_sources()
         self.head = 0
         self.received_ms = 0
@@ -164,7 +164,7 @@ class State:
         if not is_event.all():
             columns = FactColumns(*(column[is_event] for column in columns))
         try:
-            raw = self.features.run(columns.type, columns.time_ms, columns.keys, columns.numbers, read=read)
+            raw = self._run(columns, read)
         except FeatureOverflow as overflow:
             # The events are applied; only the sums that do not fit are unknown, and null to every policy.
             self.overflows += len(overflow.cells)
@@ -174,6 +174,19 @@ class State:
         batch = columns.batch(slice(None), self.head, received_ms)
         answers = [source.apply(batch, read) for source in self.sources]
         return Moments(raw, np.hstack(answers) if read else _no_answers(len(raw)))
+
+    def _run(self, columns: FactColumns, read: bool) -> NDArray[np.int64]:
+        arrays = (columns.type, columns.time_ms, columns.keys, columns.numbers)
+        if isinstance(self.features, FeatureState):
+            return self.features.run(*arrays, read=read)
+        return self.features.run_at(self.head, *arrays, read=read)
+
+    def keep_windows(self, make_windows: MakeWindows) -> None:
+        """Keep windows as `make_windows` says from here on; they fold the log by themselves up to the head."""
+        self.make_windows = make_windows
+        self.features = make_windows(self.program.plan)
+        if not isinstance(self.features, FeatureState):
+            self.features.follow(self.head)
 
     def switch(self, program: Program) -> bool:
         """Put a program in force. True if its folds or sources differ, so that they must be folded again."""
@@ -187,16 +200,26 @@ class State:
         """Put a program in force, with windows and sources that it has folded where they differ."""
         self.program = program
         if folded is not None:
+            self._let_go()
             self.features, self.sources = folded.features, folded.sources
 
     def reset_windows(self) -> None:
         """Forget every window and what sources have folded, under the program's plan."""
-        self.features = features_of(self.program.plan, self.memory)
+        self._let_go()
+        self.features = self.make_windows(self.program.plan)
         self.sources = self.program.new_sources()
+
+    def _let_go(self) -> None:
+        if not isinstance(self.features, FeatureState):
+            self.features.close()
 
     def peek(self, columns: FactColumns, received_ms: int) -> Moments:
         """What `apply` would give, with nothing changed (dry run)."""
-        raw = self.features.peek(columns.type, columns.time_ms, columns.keys, columns.numbers)
+        arrays = (columns.type, columns.time_ms, columns.keys, columns.numbers)
+        if isinstance(self.features, FeatureState):
+            raw = self.features.peek(*arrays)
+        else:
+            raw = self.features.peek_at(self.head, *arrays)
         if not self.sources:
             return Moments(raw, _no_answers(len(raw)))
         batch = columns.batch(slice(None), self.head, received_ms)
@@ -250,7 +273,7 @@ class State:
     def keep(self) -> tuple[bytes, dict[str, Any]]:
         """What a snapshot stores: the small folds as bytes, the windows and the state of sources as arrays, cold keys
         as a stream. To be written before the next event is applied."""
-        arrays = self.features.parts()
+        arrays = self.features.parts() if isinstance(self.features, FeatureState) else {}
         for number, source in enumerate(self.sources):
             arrays.update({f"{_SOURCE}{number}.{name}": array for name, array in source.dump().items()})
         if self.sources:
@@ -261,12 +284,13 @@ class State:
 
     @classmethod
     def restore(
-        cls, program: Program, kept: bytes, arrays: dict[str, NDArray], memory: Memory | None = None
+        cls, program: Program, kept: bytes, arrays: dict[str, NDArray], make_windows: MakeWindows = HERE
     ) -> State:
         """The state that `keep` stored. `program` must be the one that was active then."""
         values = msgspec.msgpack.decode(kept, type=Kept)
-        state = cls(program, memory)
-        state.features = load_features(program.plan, memory, arrays)
+        state = cls(program, make_windows)
+        if isinstance(make_windows, Here):
+            state.features = make_windows.load(program.plan, arrays)
         state._load_sources(arrays)
         state.head, state.received_ms, state.actors = values.head, values.received_ms, values.actors
         for key, count in values.decided.items():

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from quanheng.deciding import decide
 from quanheng.events.intake import Intake, Refusal, Request, decode_event_body
 from quanheng.events.schema import NO_KEY
 from quanheng.facts import DECISION_NUMBERS
@@ -28,7 +29,7 @@ from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, NONE_16, encode_header
 from quanheng.kernel.seal import KeyRing
 from quanheng.once import UNNAMED, Once
-from quanheng.path import Group, Repeat, Taken, handle
+from quanheng.path import Decide, Group, Repeat, Taken, handle
 from quanheng.reading import Reader
 from quanheng.state import INTAKE_REJECTED, PlatformEvent, State
 
@@ -91,6 +92,7 @@ class Writer:
         self._in_flight: dict[bytes, int] = {}
         self._in_flight_lock = threading.Lock()
         self._recent: dict[int, Recent] = {}
+        self.judge: Decide = decide
 
     def renew_intake(self) -> None:
         """Read requests by the event types of the program now in force."""
@@ -100,7 +102,7 @@ class Writer:
         """Take a group of requests through the main path in memory. Call `commit` with what it returns, in order."""
         received_ms = self.stamp()
         keys = self._intake.keys(requests)
-        group = handle(self.state, self._intake, requests, keys, received_ms, self._seen(keys))
+        group = handle(self.state, self._intake, requests, keys, received_ms, self._seen(keys), judge=self.judge)
         pending = Pending(group.first, received_ms, [], [], [], group)
         self._add_records(pending, group)
         if pending.headers:  # A group that records nothing leaves no trace of its time either.

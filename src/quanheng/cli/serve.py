@@ -8,7 +8,12 @@ from quanheng.cli.common import HERE, Place
 
 
 def serve(
-    *, pack: tuple[str, ...] = (), port: int | None = None, address: str | None = None, place: Place = HERE
+    *,
+    pack: tuple[str, ...] = (),
+    port: int | None = None,
+    address: str | None = None,
+    cluster: str | None = None,
+    place: Place = HERE,
 ) -> int:
     """Serve the HTTP API until interrupted.
 
@@ -24,9 +29,15 @@ def serve(
         Port of the HTTP API (server.port; default 8770).
     address : str
         Address of the HTTP API (server.address; default 127.0.0.1).
+    cluster : str
+        Spread windows and decisions over the Ray cluster at HOST:PORT, or over this machine: local (cluster.address).
     """
+    from quanheng.server.config import widened
     from quanheng.server.opening import open_service
     from quanheng.server.process import serve as serve_process
 
-    config = place.read(packs__load=list(pack) or None, server__port=port, server__address=address)
-    return serve_process(config, open_service, lambda line: print(line, file=sys.stderr, flush=True))
+    config = place.read(
+        packs__load=list(pack) or None, server__port=port, server__address=address,
+        cluster__address=cluster,
+    )  # fmt: skip
+    return serve_process(widened(config), open_service, lambda line: print(line, file=sys.stderr, flush=True))

@@ -332,19 +332,33 @@ def _refused(times: np.ndarray, numbers: np.ndarray) -> bool:
     return bool(((times > w.TIME_MAX) | (times < -w.TIME_MAX)).any() or outside.any())
 
 
-def features_of(plan: Plan, memory: Memory | None) -> FeatureState:
-    """The empty state of a plan, within a bound if there is one."""
-    return FeatureState(plan) if memory is None else BoundedState(plan, memory)
+class Here:
+    """Makes windows in this process.
 
-
-def load_features(plan: Plan, memory: Memory | None, dump: Mapping[str, np.ndarray]) -> FeatureState:
-    """The state of a dump, within a bound if there is one.
-
-    Raises
-    ------
-    As `FeatureState.load`.
+    memory : their bound, if there is one
     """
-    return FeatureState.load(plan, dump) if memory is None else BoundedState.restored(plan, memory, dump)
+
+    def __init__(self, memory: Memory | None = None) -> None:
+        self.memory = memory
+
+    def __call__(self, plan: Plan) -> FeatureState:
+        """The empty state of a plan."""
+        return FeatureState(plan) if self.memory is None else BoundedState(plan, self.memory)
+
+    def load(self, plan: Plan, dump: Mapping[str, np.ndarray]) -> FeatureState:
+        """The state of a dump.
+
+        Raises
+        ------
+        As `FeatureState.load`.
+        """
+        if self.memory is None:
+            return FeatureState.load(plan, dump)
+        return BoundedState.restored(plan, self.memory, dump)
+
+
+HERE = Here()
+"""Without a bound."""
 
 
 def memory_of(folder: Path, bytes_max: int) -> Memory | None:

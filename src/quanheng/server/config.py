@@ -89,6 +89,16 @@ class Governance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     four_eyes: bool = False
 
 
+class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether windows and decisions are spread over a Ray cluster, and how."""
+
+    address: str = ""
+    partitions: int = 4
+    deciders: int = 2
+    decide_rows_min: int = 1_000
+    snapshots: str = ""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be configured, with defaults that work on a laptop."""
 
@@ -100,6 +110,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock: Clock = Clock()
     governance: Governance = Governance()
     features: Features = Features()
+    cluster: Cluster = Cluster()
 
 
 # Ranges and choices that a type cannot say: "section.key" -> (lowest, highest) or the words allowed.
@@ -123,6 +134,9 @@ RANGES: dict[str, tuple[int, int]] = {
     "limits.group_events_max": (1, 100_000),
     "limits.retry_after_s": (1, 3_600),
     "clock.jump_ms_max": (0, 86_400_000),
+    "cluster.partitions": (1, 1_024),
+    "cluster.deciders": (0, 256),
+    "cluster.decide_rows_min": (1, 100_000),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "logs.level": ("debug", "info", "warning", "error"),
@@ -157,6 +171,19 @@ def read(path: Path | None = None, overrides: Mapping[str, object] | None = None
     if findings:
         raise ConfigurationError("; ".join(findings), where=name, cure="See docs/reference/configuration.md.")
     return msgspec.convert(raw, Config)
+
+
+CLUSTER_GROUP_EVENTS = 4_096
+"""Events of a group at most where a cluster folds them and nothing else is configured: a call costs a millisecond."""
+
+
+def widened(config: Config) -> Config:
+    """The configuration with groups that are worth a call to other machines, unless their size is configured."""
+    if not config.cluster.address or config.limits.group_events_max != Limits().group_events_max:
+        return config
+    return msgspec.structs.replace(
+        config, limits=msgspec.structs.replace(config.limits, group_events_max=CLUSTER_GROUP_EVENTS)
+    )
 
 
 def keys() -> dict[str, Any]:

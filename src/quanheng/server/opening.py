@@ -14,6 +14,7 @@ from quanheng.server.logs import Log
 from quanheng.server.process import Opened
 
 if TYPE_CHECKING:
+    from quanheng.cluster.opening import Cluster
     from quanheng.engine import Engine
     from quanheng.kernel.log.store import LogStore
     from quanheng.loading.declared import Declared
@@ -61,17 +62,53 @@ def open_engine(config: Config, progress: Callable[[int, int], None] | None = No
     def leapt(off_ms: int) -> None:
         log.write("warning", "clock_jumped", system_clock_ms(), offset_ms=off_ms)
 
-    engine = Engine.open(
-        Path(config.storage.data),
-        keys=Path(config.storage.keys),
-        store=open_store(config),
-        clock=SteadyClock(system_clock_ms, passed_ms, config.clock.jump_ms_max, leapt),
-        log_ahead_ms_max=None if config.clock.accept_log_ahead else config.clock.jump_ms_max,
-        memory_bytes_max=config.features.memory_bytes_max,
-        progress=progress,
-    )
+    cluster = open_cluster(config, log) if config.cluster.address else None
+    try:
+        engine = Engine.open(
+            Path(config.storage.data),
+            keys=Path(config.storage.keys),
+            store=open_store(config),
+            clock=SteadyClock(system_clock_ms, passed_ms, config.clock.jump_ms_max, leapt),
+            log_ahead_ms_max=None if config.clock.accept_log_ahead else config.clock.jump_ms_max,
+            memory_bytes_max=config.features.memory_bytes_max,
+            far=cluster.far if cluster is not None else None,
+            progress=progress,
+        )
+    except BaseException:
+        if cluster is not None:
+            cluster.close()
+        raise
     engine.four_eyes = config.governance.four_eyes
+    if cluster is not None:
+        cluster.attach(engine)
     return engine
+
+
+def open_cluster(config: Config, log: Log) -> Cluster:
+    """The configured Ray cluster, joined.
+
+    Raises
+    ------
+    MissingExtra, ConfigurationError : Ray is not installed, or there is no such cluster
+    """
+    from quanheng.cluster.opening import Cluster, Settings, store_of
+    from quanheng.engine import passed_ms, system_clock_ms
+
+    asked, data = config.cluster, config.storage.data
+    settings = Settings(
+        asked.address,
+        store_of(config.storage.store, data),
+        str(Path(asked.snapshots or Path(data) / "cluster" / "partitions").absolute()),
+        asked.partitions,
+        asked.deciders,
+        asked.decide_rows_min,
+        config.storage.snapshot_records,
+    )
+
+    def note(event: str, told: dict[str, Any]) -> None:
+        log.write("warning", event, system_clock_ms(), **told)
+
+    return Cluster(settings, note, lambda: passed_ms() / 1000)
 
 
 def open_store(config: Config) -> LogStore:

@@ -50,9 +50,8 @@ def main() -> None:
 
     os.nice(10)
     config = msgspec.json.decode(sys.argv[1], type=Config)
-    write_snapshot(
-        Path(config.storage.data), open_store(config), memory_bytes_max=config.features.memory_bytes_max
-    )
+    far, most = bool(config.cluster.address), config.features.memory_bytes_max
+    write_snapshot(Path(config.storage.data), open_store(config), memory_bytes_max=most, far=far)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quanheng.features.bounded import BoundedState, Memory, load_features
+from quanheng.features.bounded import BoundedState, Here, Memory
 from quanheng.features.fold import Fold
 from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureOverflow, FeatureState
@@ -49,7 +49,7 @@ def simulate(seed, events_n, folder, *, keys, bytes_max, groups=(1, 5, 60, 200, 
             snapshots.write(first, "program", bound.parts())
             kept = snapshots.newest(program="program").parts
             evicted, returned, packed = evicted + bound.evicted, returned + bound.returned, packed + bound.packed
-            bound = load_features(plan, memory, kept)
+            bound = Here(memory).load(plan, kept)
         first += len(events)
     assert bound.digest() == plain.digest(), f"seed={seed}"
     assert bound.late == plain.late

@@ -11,7 +11,7 @@ from shop import ask, opened, shop
 from test_engine import fill
 
 from quanheng import recovery
-from quanheng.features.bounded import BoundedState, memory_of
+from quanheng.features.bounded import BoundedState, Here, memory_of
 from quanheng.follower import write_snapshot
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.log.log import Log
@@ -59,7 +59,7 @@ def test_snapshots_hold_cold_keys_and_are_read_with_and_without_a_bound(tmp_path
     snapshots = Snapshots(tmp_path / "data" / "snapshots")
     assert "cold" in snapshots.newest().parts
     for memory in (None, memory_of(tmp_path / "data", TINY), memory_of(tmp_path / "data", 10 * TINY)):
-        state = recovery.rebuild(log, content, snapshots, memory=memory)
+        state = recovery.rebuild(log, content, snapshots, make_windows=Here(memory))
         assert state.digest() == digest
 
 

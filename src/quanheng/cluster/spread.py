@@ -1,0 +1,376 @@
+"""Windows spread over partitions, as the sequencer sees them: it deals events out, joins answers, and heals.
+
+A group goes to the owners of its entities in one call each. What was sent is kept until the log holds it: a partition
+that is lost begins again elsewhere with its snapshot and the log, and is sent what the log does not hold yet, in order.
+The one vector it owes is then computed from the same events in the same order, so it has the same bits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from quanheng.cluster.field import ClusterLost, Field, Hold, Lost, Move, even_out
+from quanheng.cluster.partition import Answer, Figures, Spec, Take, request
+from quanheng.features.kernel.words import NULL
+from quanheng.features.plan import Plan
+from quanheng.features.shares import Dealt, deal, empty_answers, pieces_for, shares_of
+from quanheng.features.state import FeatureOverflow, FeatureState
+
+ATTEMPTS = 5
+"""How often in a row a partition may be lost before the sequencer gives up."""
+
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+class Slot:
+    """One partition: where it runs, up to where it was sent events, and those that the log may not hold yet."""
+
+    def __init__(self, hold: Hold) -> None:
+        self.hold, self.sent = hold, 0
+        self.unlogged: deque[Take] = deque()
+
+
+class SpreadWindows:
+    """`features.windows.Windows` over the partitions of a field. Calls take turns by a lock.
+
+    Parameters
+    ----------
+    durable : the log's head: what was sent before it need not be sent again
+    note : called with what happened and how long it took, for the log of the process: lost, moved
+    seconds : tells how long things take; nothing else depends on it
+
+    Attributes
+    ----------
+    recoveries : (partition, seconds from the failed call until its answer) of each that came back
+    moves : (partition, seconds beside decisions, seconds in which decisions waited) of each that moved
+    """
+
+    def __init__(
+        self, plan: Plan, spec: Spec, field: Field, durable: Callable[[], int],
+        note: Callable[[str, dict[str, Any]], None] | None = None, seconds: Callable[[], float] = lambda: 0.0,
+    ) -> None:  # fmt: skip
+        self.plan, self.spec, self.field, self._durable = plan, spec, field, durable
+        self._note = note or (lambda event, told: None)
+        self._seconds = seconds
+        self.shares = shares_of(plan)
+        self._checks = FeatureState(Plan.compile(plan.layouts, [], plan.decide, plan.lateness_ms))
+        self._empty = [FeatureState(share.plan) for share in self.shares]
+        self._decided = [layout.code for layout in plan.layouts if layout.name in plan.decide]
+        self._fold_number = {fold.name: number for number, fold in enumerate(plan.folds)}
+        self._lock = threading.RLock()
+        self.recoveries: list[tuple[int, float]] = []
+        self.moves: list[tuple[int, float, float]] = []
+        self.closed = False
+        numbers = range(spec.partitions if self.shares else 0)  # Where there is no fold, nothing is started.
+        homeless = dict.fromkeys(numbers, "")
+        nodes = {move.partition: move.node for move in even_out(homeless, self._nodes() if homeless else [])}
+        self.slots = [Slot(field.start(spec, number, nodes[number])) for number in numbers]
+        self._at = 0
+
+    # -- what State asks -----------------------------------------------------------------------------------------
+
+    def run_at(
+        self, first: int, types: np.ndarray, times: np.ndarray, keys: np.ndarray, numbers: np.ndarray, read: bool = True
+    ) -> np.ndarray:
+        """`FeatureState.run` of the group that begins at the log's offset `first`; what is folded is passed over.
+
+        Raises
+        ------
+        FeatureOverflow, InputError : as `FeatureState.run`
+        ClusterLost : partitions were lost and no machine took them
+        """
+        with self._lock:
+            if first < self._at and not read:
+                return np.empty((0, len(self.plan.columns)), np.int64)
+            return self._ask("take", first, (types, times, keys, numbers), read)
+
+    def peek_at(
+        self, first: int, types: np.ndarray, times: np.ndarray, keys: np.ndarray, numbers: np.ndarray
+    ) -> np.ndarray:
+        """`FeatureState.peek` of a group that would begin at `first`. Raises as `run_at`."""
+        with self._lock:
+            return self._ask("peek", first, (types, times, keys, numbers), True)
+
+    def follow(self, upto: int) -> None:
+        """Let every partition fold the committed log up to `upto`, each by itself and all at once.
+
+        Raises
+        ------
+        ClusterLost : partitions were lost and no machine took them
+        """
+        with self._lock:
+            if upto <= self._at:
+                return
+            what = "open" if self._at == 0 else "follow"
+            tickets = [slot.hold.ask(what, *([] if what == "open" else [upto])) for slot in self.slots]
+            for number, head in enumerate(self.field.answers(tickets)):
+                self.slots[number].sent = self._revive(number, head.why) if isinstance(head, Lost) else head
+            self._at = upto
+
+    def _ask(self, what: str, first: int, arrays: Arrays, read: bool) -> np.ndarray:
+        types, keys = arrays[0], arrays[2]
+        self._checks.run(*arrays, read=False)  # Refuses a time or number out of range before anything is sent.
+        out = np.full((len(types), len(self.plan.columns)), NULL, np.int64)
+        dealt = [deal(share, types, keys, self.spec.partitions) for share in self.shares]
+        if not read:
+            dealt = [one._replace(reads=np.full_like(one.reads, -1)) for one in dealt]
+        asked, rows = self._send(what, first, arrays, dealt)
+        overflows: list[tuple[int, int, str]] = []
+        for number, answer in self._collect(what, asked).items():
+            for piece, raw, cells in zip(rows[number], answer.raw, answer.overflows, strict=True):
+                into = piece.rows[piece.reads]
+                out[into[:, None], self.shares[piece.share].columns[None, :]] = raw
+                overflows += [(int(into[row]), self._fold_number[fold], fold) for row, fold in cells]
+        if read:
+            self._fill_empty(out, arrays, dealt)
+        if what == "take" and len(types):
+            self._at = max(self._at, first + 1)
+        if overflows:
+            overflows.sort(key=lambda cell: cell[:2])
+            raise FeatureOverflow([(row, fold) for row, _, fold in overflows], out)
+        return out
+
+    def _send(self, what: str, first: int, arrays: Arrays, dealt: Sequence[Dealt]) -> tuple[Any, Any]:
+        """Ask every partition that has a part in the group; tickets and pieces by partition."""
+        asked: dict[int, tuple[Any, Take]] = {}
+        rows = {}
+        durable = self._durable()
+        for number, slot in enumerate(self.slots):
+            while slot.unlogged and slot.unlogged[0].first < durable:
+                slot.unlogged.popleft()
+            pieces = pieces_for(self.shares, dealt, arrays[0], number)
+            if not pieces:
+                continue
+            take = request(slot.sent, first, arrays, pieces)
+            if what == "take":
+                slot.sent = first + 1
+                slot.unlogged.append(take)
+            asked[number] = slot.hold.ask(what, take), take
+            rows[number] = pieces
+        return asked, rows
+
+    def _collect(self, what: str, asked: dict[int, tuple[Any, Take]]) -> dict[int, Answer]:
+        found = self.field.answers([ticket for ticket, _ in asked.values()])
+        answers = {}
+        for (number, (_, take)), answer in zip(asked.items(), found, strict=True):
+            answers[number] = self._again(number, what, take, answer.why) if isinstance(answer, Lost) else answer
+        return answers
+
+    def _fill_empty(self, out: np.ndarray, arrays: Arrays, dealt: Sequence[Dealt]) -> None:
+        """Decided rows whose key is null or absent in a share."""
+        decided = np.isin(arrays[0], self._decided)
+        for share, one in zip(self.shares, dealt, strict=True):
+            rows = np.flatnonzero(decided & (one.reads < 0))
+            if len(rows):
+                types, times, keys, numbers = (array[rows] for array in arrays)
+                answers = empty_answers(share, self._empty[share.number], (types, times, keys, numbers))
+                out[rows[:, None], share.columns[None, :]] = answers
+
+    # -- healing -------------------------------------------------------------------------------------------------
+
+    def _again(self, number: int, what: str, take: Take, why: str) -> Answer:
+        """The answer that a lost partition owes, from the one that takes its place."""
+        began_s = self._seconds()
+        for _ in range(ATTEMPTS):
+            slot = self.slots[number]
+            found: list[Any] = []
+            try:
+                reached = self._revive(number, why)
+                if what == "take":
+                    found = self._resend(slot, reached)
+                else:
+                    self._resend(slot, reached)
+                    found = self.field.answers([slot.hold.ask(what, take._replace(after=slot.sent))])
+            except _LostAgain as again:
+                why = again.why
+                continue
+            if not isinstance(found[-1], Lost):
+                self._recovered(number, began_s)
+                return found[-1]  # type: ignore[no-any-return]
+            why = found[-1].why
+        raise self._gone(number, why)
+
+    def _revive(self, number: int, why: str) -> int:
+        """Start a lost partition elsewhere; the offset up to which it has folded the log."""
+        slot = self.slots[number]
+        self._note("partition_lost", {"partition": number, "message": why})
+        for _ in range(ATTEMPTS):
+            slot.hold.kill()
+            nodes = self._nodes()
+            if not nodes:
+                break
+            holders = {n: one.hold.node for n, one in enumerate(self.slots) if n != number}
+            held = [sum(node == one for one in holders.values()) for node in nodes]
+            slot.hold = self.field.start(self.spec, number, nodes[held.index(min(held))])
+            reached = self.field.answers([slot.hold.ask("open")])[0]
+            if not isinstance(reached, Lost):
+                return int(reached)
+            why = reached.why
+        raise self._gone(number, why)
+
+    def _resend(self, slot: Slot, reached: int) -> list[Any]:
+        """Send what the log did not hold when the partition began anew; what it answers, the newest last."""
+        slot.sent = reached
+        answers: list[Any] = []
+        for take in slot.unlogged:
+            if take.first < reached:
+                continue
+            answer = self.field.answers([slot.hold.ask("take", take._replace(after=slot.sent))])[0]
+            if isinstance(answer, Lost):
+                raise _LostAgain(answer.why)
+            slot.sent = take.first + 1
+            answers.append(answer)
+        return answers
+
+    def _gone(self, number: int, why: str) -> ClusterLost:
+        return ClusterLost(
+            "a partition is lost and no machine of the cluster takes it",
+            where=f"partition {number}", found=why, allowed=f"a machine that starts it within {ATTEMPTS} attempts",
+            cure="Bring a machine back, then start again: partitions are rebuilt from the log.",
+        )  # fmt: skip
+
+    def _nodes(self) -> Sequence[str]:
+        nodes = self.field.nodes()
+        if not nodes:
+            raise ClusterLost(
+                "the cluster has no machine that holds partitions", where="cluster", found="no live node",
+                allowed="one or more", cure="Start a node (`ray start --address ...`), then start again.",
+            )  # fmt: skip
+        return nodes
+
+    # -- beside decisions ----------------------------------------------------------------------------------------
+
+    def rebalance(self) -> list[Move]:
+        """Move partitions until machines hold them evenly; call it in a thread of its own. What was moved.
+
+        The new one folds snapshot and log while the old one goes on. Decisions wait only while the new one folds the
+        last groups and takes over; `moves` says how long.
+        """
+        with self._lock:
+            if self.closed:
+                return []
+            holders = {number: slot.hold.node for number, slot in enumerate(self.slots)}
+        moves = even_out(holders, self.field.nodes())
+        return [move for move in moves if self._move(move, holders[move.partition])]
+
+    def _move(self, move: Move, was: str) -> bool:
+        began_s = self._seconds()
+        slot = self.slots[move.partition]
+        hold = self.field.start(self.spec, move.partition, move.node)
+        opened = self.field.answers([hold.ask("open")])[0]
+        with self._lock:
+            waits_s = self._seconds()
+            # Healed meanwhile; or put back where it was, as the node it should move to has just gone.
+            if isinstance(opened, Lost) or self.closed or slot.hold.node != was or hold.node == was:
+                hold.kill()
+                return False
+            reached = self.field.answers([hold.ask("follow")])[0]
+            old, sent = slot.hold, slot.sent
+            if not isinstance(reached, Lost):
+                slot.hold = hold
+                try:
+                    self._resend(slot, int(reached))
+                except _LostAgain:
+                    slot.hold, slot.sent, reached = old, sent, Lost("")
+            if isinstance(reached, Lost):
+                hold.kill()
+                return False
+            old.kill()
+            ended_s = self._seconds()
+        self.moves.append((move.partition, waits_s - began_s, ended_s - waits_s))
+        told = {"partition": move.partition, "took_ms": round(1000 * (ended_s - waits_s))}
+        self._note("partition_moved", told)
+        return True
+
+    def heal(self) -> int:
+        """Bring back partitions that were lost since anybody asked them; how many.
+
+        Raises
+        ------
+        ClusterLost : no machine takes them
+        """
+        with self._lock:
+            if self.closed:
+                return 0
+            found = self.field.answers([slot.hold.ask("figures") for slot in self.slots])
+            lost = [(number, one.why) for number, one in enumerate(found) if isinstance(one, Lost)]
+            for number, why in lost:
+                self._heal(number, why)
+            return len(lost)
+
+    def _heal(self, number: int, why: str) -> None:
+        began_s = self._seconds()
+        for _ in range(ATTEMPTS):
+            try:
+                self._resend(self.slots[number], self._revive(number, why))
+            except _LostAgain as again:
+                why = again.why
+                continue
+            self._recovered(number, began_s)
+            return
+        raise self._gone(number, why)
+
+    def _recovered(self, number: int, began_s: float) -> None:
+        took_s = self._seconds() - began_s
+        self.recoveries.append((number, took_s))
+        self._note("partition_recovered", {"partition": number, "took_ms": round(1000 * took_s)})
+
+    def snapshot(self) -> None:
+        """Ask every partition for a snapshot. Nobody waits for it."""
+        with self._lock:
+            if not self.closed:
+                for slot in self.slots:
+                    slot.hold.ask("snapshot")
+
+    def written(self) -> list[int]:
+        """Wait until snapshots are written; their offsets."""
+        found = self.field.answers([slot.hold.ask("written") for slot in self.slots])
+        return [-1 if isinstance(one, Lost) else int(one) for one in found]
+
+    # -- figures -------------------------------------------------------------------------------------------------
+
+    def figures(self, digest: bool = False) -> list[Figures]:
+        """What each partition says of itself; of a lost one nothing."""
+        with self._lock:
+            found = self.field.answers([slot.hold.ask("figures", digest) for slot in self.slots])
+        return [one for one in found if not isinstance(one, Lost)]
+
+    @property
+    def late(self) -> dict[str, int]:
+        """Per fold, how many events came later than the declared lateness and are not in it."""
+        counts = dict.fromkeys(self.plan.names, 0)
+        for one in self.figures():
+            for name, count in one.late.items():
+                counts[name] += count
+        return counts
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the arenas of all partitions."""
+        return sum(one.memory_bytes for one in self.figures())
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of what the partitions' windows mean; comparable where there are as many partitions."""
+        told = [one.digest for one in self.figures(digest=True)]
+        return sha256("".join([self.plan.digest, *told]).encode()).hexdigest()
+
+    def close(self) -> None:
+        """End every partition."""
+        with self._lock:
+            self.closed = True
+            for slot in self.slots:
+                slot.hold.kill()
+
+
+class _LostAgain(Exception):
+    """A partition that had just begun anew was lost too; `why` is what the field said."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why

@@ -1,0 +1,166 @@
+"""One stream on one process and on a cluster of two nodes, of which one is killed, another joins, and all stop: every
+vector and decision, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from nodes import NODE, two_nodes
+
+pytest.importorskip("ray", reason="the extra `cluster` is not installed")
+
+from quanheng.cluster.opening import Cluster, Settings
+from quanheng.cluster.spread import SpreadWindows
+from quanheng.engine import Engine
+from quanheng.events.intake import Request
+from quanheng.kernel.log.postgres import PostgresLogStore
+from quanheng.loading.files import read_pack
+from quanheng.loading.find import find_packs
+from quanheng.loading.traffic import Traffic
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "path"))
+from shop import HandClock, ask, opened
+
+GROUP = 1_000
+GROUPS = 11
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with two_nodes() as cluster:
+        yield cluster
+
+
+class Twice:
+    """The same requests on one process and on the cluster, by the same clock and the same keys."""
+
+    def __init__(self, folder: Path, address: str, store: str, dsn: str = "") -> None:
+        self.folder, self.address, self.store, self.dsn = folder, address, store, dsn
+        self.clock = HandClock()
+        self.one = self._open(folder / "one", None)
+        packs = find_packs()
+        chosen = [read_pack(packs["party"]), read_pack(packs["card_fraud"])]
+        shutil.copytree(folder / "keys-one", folder / "keys-far")
+        self.one.activate(chosen)
+        self.far = self.open_far()
+        self.far.activate(chosen)
+        traffic = self.one.state.program.packs["card_fraud"].traffic
+        events = list(Traffic(traffic, seed=7).events(GROUP * GROUPS))
+        self.requests = [Request("test", one.id, one.type, json.dumps(one.data).encode()) for one in events]
+        self.clock.now_ms = max(self.clock.now_ms, events[-1].arrive_ms + 1)
+        self.done = 0
+
+    def _open(self, data: Path, far) -> Engine:
+        store = PostgresLogStore(self.dsn, self.store) if far and self.dsn else None
+        return Engine.open(data, keys=self.folder / f"keys-{data.name}", clock=self.clock, far=far, store=store)
+
+    def open_far(self) -> Engine:
+        """The engine on the cluster, opened or opened again."""
+        data = self.folder / "far"
+        store = self.dsn or f"sqlite:{data / 'log.db'}"
+        settings = Settings(self.address, store, str(self.folder / "partitions"), 2, 2, 300, 0)
+        self.cluster = Cluster(settings, seconds=time.perf_counter)
+        engine = self._open(data, self.cluster.far)
+        self.cluster.attach(engine)
+        return engine
+
+    def groups(self, count: int) -> None:
+        """Some groups on both; what they would write is compared before it is sealed."""
+        for _ in range(count):
+            requests = self.requests[self.done : self.done + GROUP]
+            self.done += GROUP
+            mine, theirs = self.one.prepare(requests), self.far.prepare(requests)
+            assert mine.headers == theirs.headers
+            assert mine.payloads == theirs.payloads
+            assert self.one.commit(mine) == self.far.commit(theirs)
+
+    @property
+    def windows(self) -> SpreadWindows:
+        found = self.far.state.features
+        assert isinstance(found, SpreadWindows)
+        return found
+
+
+def wait_until(true, seconds: float = 40.0) -> None:
+    until_s = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until_s
+        time.sleep(0.1)
+
+
+def test_a_cluster_answers_as_one_process_whatever_happens_to_its_nodes(cluster, tmp_path):
+    both = Twice(tmp_path, cluster.address, "")
+    try:
+        both.groups(3)
+        assert both.cluster.deciders.sent == 0  # This pack's policy asks a list, which the sequencer has.
+        wait_until(lambda: len({slot.hold.node for slot in both.windows.slots}) == 2)
+        replies = both.far.dry_run(both.requests[both.done : both.done + 3])
+        assert replies == both.one.dry_run(both.requests[both.done : both.done + 3])
+        both.windows.snapshot()
+        assert min(both.windows.written()) > 0
+        both.groups(1)
+
+        cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)  # Killed in mid-stream.
+        both.groups(2)
+        ((_, seconds),) = both.windows.recoveries
+        print(f"recovered in {seconds:.2f} s")
+        assert {slot.hold.node for slot in both.windows.slots} == set(both.cluster.field.nodes())
+
+        moved = len(both.windows.moves)
+        cluster.add_node(**NODE)
+        wait_until(lambda: len({slot.hold.node for slot in both.windows.slots}) == 2)
+        assert len(both.windows.moves) > moved
+        _, _, waited_s = both.windows.moves[-1]
+        print(f'decisions waited {waited_s * 1000:.0f} ms for a move')
+        both.groups(2)
+
+        both.far.close()  # The sequencer starts again: everything comes from the log and the snapshots.
+        both.far = both.open_far()
+        both.groups(2)
+        late = both.windows.late
+        assert late == both.one.state.features.late
+        assert both.far.state.events == both.one.state.events
+    finally:
+        both.far.close()
+        both.one.close()
+
+
+def test_deciders_on_the_nodes_give_the_same_bytes(cluster, tmp_path):
+    one = opened(tmp_path / "one")
+    shutil.copytree(tmp_path / "one" / "data-keys", tmp_path / "far" / "data-keys")
+    data = tmp_path / "far" / "data"
+    joined = Cluster(Settings(cluster.address, f"sqlite:{data / 'log.db'}", "", 2, 2, 100, 0))
+    far = opened(tmp_path / "far", far=joined.far)
+    joined.attach(far)
+    try:
+        for group in range(3):
+            asked = [ask(f"{group}-{n}", 1_000 * n, customer=f"c{n % 50}") for n in range(1, 401)]
+            mine, theirs = one.prepare(asked), far.prepare(asked)
+            assert mine.headers == theirs.headers
+            assert mine.payloads == theirs.payloads
+            assert one.commit(mine) == far.commit(theirs)
+        assert (joined.deciders.sent, joined.deciders.lost) == (6, 0)
+    finally:
+        far.close()
+        one.close()
+
+
+@pytest.mark.long
+def test_with_the_log_in_postgresql(cluster, tmp_path, postgres_dsn):
+    import psycopg
+
+    schema = f"quanheng_cluster_{uuid.uuid4().hex[:12]}"
+    both = Twice(tmp_path, cluster.address, "quanheng", postgres_dsn + f" options='-c search_path={schema}'")
+    try:
+        both.groups(2)
+    finally:
+        both.far.close()
+        both.one.close()
+        with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+            connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
