@@ -12,7 +12,22 @@ from collections.abc import Sequence
 import cyclopts
 
 from quanheng import __version__
-from quanheng.cli import bench, demo, dmn_evaluate, explain, ingest, keep, lists, logs, models, packs, run, serve, steps
+from quanheng.cli import (
+    bench,
+    demo,
+    dmn_evaluate,
+    explain,
+    features,
+    ingest,
+    keep,
+    lists,
+    logs,
+    models,
+    packs,
+    run,
+    serve,
+    steps,
+)
 from quanheng.kernel.errors import InputError, QuanhengError
 
 ABOUT = """Decide events in real time, durably, with reasons. 权衡:实时决策,持久记录,附带理由。
@@ -47,7 +62,7 @@ for command in (
     bench.bench,
 ):
     app.command(command)
-for group in (packs.app, steps.POLICY, lists.app, logs.app, keep.app, dmn_evaluate.DMN):
+for group in (packs.app, features.app, steps.POLICY, lists.app, logs.app, keep.app, dmn_evaluate.DMN):
     app.command(group)
 
 
@@ -95,7 +110,7 @@ def _command(given: Sequence[str]) -> str:
         if word.startswith("-"):
             break
         words.append(word)
-    known = words if words and words[0] in ("pack", "policy", "list", "dmn", "log", "token") else words[:1]
+    known = words if words and words[0] in ("pack", "features", "policy", "list", "dmn", "log", "token") else words[:1]
     return "".join(f"{word} " for word in known if words and words[0] in app)
 
 

@@ -64,7 +64,7 @@ class Wanted(NamedTuple):
     needed: dict[str, str]
 
 
-class _Kept(msgspec.Struct):
+class Kept(msgspec.Struct):
     """How far a build is: events folded, moments answered, runs of answers, and figures."""
 
     job: str
@@ -164,21 +164,21 @@ class Build:
         self.source.prepare(self.folder / "events", report)
         self.spine.prepare(self.folder / "spine", self.source.size, self.source.last_known_ms)
         resumed = kept.next
-        kept = self._answer(kept, report)
+        kept = self.answer(kept, report)
         self._write(report)
         shutil.rmtree(self.folder)
         return Built(self.spine.rows, self.source.size, kept.own, kept.overflows, resumed)
 
     def _check_names(self) -> None:
         for batch in self.spine.batches():
-            if twice := [name for name in self.wanted.names if name in batch.columns and name not in self.spine.needed]:
+            if twice := [name for name in self.wanted.names if name in batch.columns]:
                 raise InputError(
                     "a column of the spine has the name of a feature", where=str(self.spine.file),
                     found=", ".join(twice), cure="Rename the column, or ask for other features with --features.",
                 )  # fmt: skip
             return
 
-    def _open(self) -> _Kept:
+    def _open(self) -> Kept:
         """What is already done; everything of another build is removed."""
         told = self.spine.file.stat() if self.spine.file.is_file() else None
         parts = [self.wanted.plan.digest, self.wanted.names, self.source.identity, self.spine.columns, self.run_bytes]
@@ -187,24 +187,24 @@ class Build:
         job = hashlib.sha256(repr((parts, formulas)).encode()).hexdigest()
         file = self.folder / "kept.json"
         if file.is_file():
-            kept = msgspec.json.decode(file.read_bytes(), type=_Kept)
+            kept = msgspec.json.decode(file.read_bytes(), type=Kept)
             if kept.job == job:
                 return kept
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        kept = _Kept(job)
+        kept = Kept(job)
         Files().write_durably(file, msgspec.json.encode(kept))
         return kept
 
-    def _answer(self, kept: _Kept, report: Report) -> _Kept:
+    def answer(self, kept: Kept, report: Report) -> Kept:
         """Fold the history, answer the moments, and keep what is done every so many events."""
         answers = Runs(self.folder / "answers", 1 + len(self.wanted.names), 1, self.run_bytes)
         answers.keep(kept.runs)
         state = self._state(kept)
-        moments = _Ahead(self.spine.moments(kept.moments))
+        moments = Ahead(self.spine.moments(kept.moments))
         since = kept.next
         for block in self.source.blocks(kept.next):
-            due = moments.before(self._upto(block))
+            due = moments.before(self.upto(block))
             if len(due) or len(block.types):
                 self._fold(state, block, due, answers, kept)
             kept.moments, kept.next = kept.moments + len(due), block.next
@@ -214,25 +214,25 @@ class Build:
                 self._keep(kept, state, answers)
         rest = moments.before(None)
         if len(rest):
-            self._fold(state, _empty(self.wanted.plan, self.source.size), rest, answers, kept)
+            self._fold(state, no_events(self.wanted.plan, self.source.size), rest, answers, kept)
             kept.moments += len(rest)
         self._keep(kept, state, answers)
         return kept
 
-    def _upto(self, block: Block) -> int:
+    def upto(self, block: Block) -> int:
         """Moments whose place is below this are asked within the block."""
         if self.spine.columns.offset:
             return block.next
         return int(block.known_ms[-1]) if len(block.known_ms) else -(2**63)
 
-    def _state(self, kept: _Kept) -> FeatureState:
+    def _state(self, kept: Kept) -> FeatureState:
         file = self.folder / f"state-{kept.next}.npz"
         if not kept.runs and not file.is_file():
             return FeatureState(self.wanted.plan)
         with np.load(file) as arrays:
             return FeatureState.load(self.wanted.plan, dict(arrays))
 
-    def _keep(self, kept: _Kept, state: FeatureState, answers: Runs) -> None:
+    def _keep(self, kept: Kept, state: FeatureState, answers: Runs) -> None:
         """First the answers and the state, then the file that names them."""
         answers.flush()
         kept.runs = len(answers.files())
@@ -245,21 +245,22 @@ class Build:
             if old != mine:
                 old.unlink()
 
-    def _fold(self, state: FeatureState, block: Block, due: NDArray[np.int64], answers: Runs, kept: _Kept) -> None:
+    def _fold(self, state: FeatureState, block: Block, due: NDArray[np.int64], answers: Runs, kept: Kept) -> None:
         """Run a block with its moments put between its events; keep the answers."""
         axis = block.offsets if self.spine.columns.offset else block.known_ms
         at = np.searchsorted(axis, due[:, 0], side="left" if self.spine.columns.offset else "right")
-        own = self._own(block, due, at)
+        own = self.own(block, due, at)
         keys_n = len(self.layout.keys)
         probes = due[~own]
         places = at[~own]
         wide = block.keys.shape[1], block.numbers.shape[1]
         keys = np.zeros((len(probes), wide[0], 2), np.uint64)
-        keys[:, :keys_n] = np.ascontiguousarray(probes[:, HEAD : HEAD + 2 * keys_n]).view(np.uint64).reshape(-1, keys_n, 2)
+        keys[:, :keys_n] = self.said_keys(probes)
         numbers = np.full((len(probes), wide[1]), NULL, np.int64)
         numbers[:, : len(self.layout.numbers)] = probes[:, HEAD + 2 * keys_n :]
         types = np.insert(block.types, places, np.int32(self.probe))
-        all_keys, all_numbers = np.insert(block.keys, places, keys, axis=0), np.insert(block.numbers, places, numbers, axis=0)
+        all_keys = np.insert(block.keys, places, keys, axis=0)
+        all_numbers = np.insert(block.numbers, places, numbers, axis=0)
         # Where each answer stands: a moment stands where it was put, an event behind the moments put before it.
         rows = np.empty(len(due), np.int64)
         rows[~own] = places + np.arange(len(probes))
@@ -274,19 +275,24 @@ class Build:
             kept.overflows += len(overflow.cells)
         kept.own += int(own.sum())
         if len(due):
-            answers.add(self._columns(raw[rows], all_numbers[rows], due[:, 1]))
+            answers.add(self.columns(raw[rows], all_numbers[rows], due[:, 1]))
 
-    def _own(self, block: Block, due: NDArray[np.int64], at: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def said_keys(self, moments: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """u8[n, K, 2]: the keys that rows of the spine give."""
+        keys_n = len(self.layout.keys)
+        words = np.ascontiguousarray(moments[:, HEAD : HEAD + 2 * keys_n])
+        return words.view(np.uint64).reshape(-1, keys_n, 2)
+
+    def own(self, block: Block, due: NDArray[np.int64], at: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Which moments are events of the block. What a row says of itself must be what the event says."""
         if not self.spine.columns.offset or not len(block.offsets):
             return self._asked(due, np.zeros(len(due), bool))
         event = np.minimum(at, len(block.offsets) - 1)
         own = (block.offsets[event] == due[:, 0]) & (block.types[event] == self.layout.code)
         keys_n = len(self.layout.keys)
-        said = np.ascontiguousarray(due[:, HEAD : HEAD + 2 * keys_n]).view(np.uint64).reshape(-1, keys_n, 2)
-        differs = (due[:, 2] != block.times[event]) | (said != block.keys[event][:, :keys_n]).any(axis=2)[
-            :, [name in self.spine.needed for name in self.layout.keys]
-        ].any(axis=1)
+        asked = [name in self.spine.needed for name in self.layout.keys]
+        unequal = (self.said_keys(due) != block.keys[event][:, :keys_n]).any(axis=2)
+        differs = (due[:, 2] != block.times[event]) | unequal[:, asked].any(axis=1)
         wrong = np.flatnonzero(own & (due[:, 3] == 1) & differs)
         if len(wrong):
             raise InputError(
@@ -306,7 +312,7 @@ class Build:
             )  # fmt: skip
         return own
 
-    def _columns(self, raw: NDArray[np.int64], numbers: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def columns(self, raw: NDArray[np.int64], numbers: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Words (row of the spine, bits of the features) of answered moments."""
         plan = self.wanted.plan
         floats = plan.floats(np.ascontiguousarray(raw))
@@ -326,7 +332,7 @@ class Build:
         parts = self.folder / "parts"
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir()
-        ahead, done = _Ahead(answers.merged()), 0
+        ahead, done = Ahead(answers.merged()), 0
         for number, batch in enumerate(self.spine.batches()):
             done += len(batch)
             words = ahead.before(done)
@@ -344,7 +350,7 @@ class Build:
         Files().sync_folder(self.out.parent)
 
 
-class _Ahead:
+class Ahead:
     """Sorted blocks of rows, taken up to a bound of their first word."""
 
     def __init__(self, blocks: Iterator[NDArray[np.int64]]) -> None:
@@ -365,12 +371,12 @@ class _Ahead:
         return np.concatenate(taken) if taken else np.empty((0, HEAD), np.int64)
 
 
-def _empty(plan: Plan, next_: int) -> Block:
+def no_events(plan: Plan, next_: int) -> Block:
     """No events: for moments after the last one."""
     keys_n = max(len(one.keys) for one in plan.layouts)
     numbers_n = max(len(one.numbers) for one in plan.layouts)
     none = np.empty(0, np.int64)
     return Block(
-        none, none, np.empty(0, np.int32), none, np.empty((0, keys_n, 2), np.uint64), np.empty((0, numbers_n), np.int64),
-        next_,
+        none, none, np.empty(0, np.int32), none, np.empty((0, keys_n, 2), np.uint64),
+        np.empty((0, numbers_n), np.int64), next_,
     )  # fmt: skip

@@ -67,7 +67,11 @@ def keys(column: pl.Series, entity: str, names: Names, where: str) -> NDArray[np
     """
     if not (column.dtype.is_integer() or column.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)):
         raise InputError(
-            "the column cannot be a key", where=where, found=str(column.dtype), allowed="integer, string", cure="Cast it."
+            "the column cannot be a key",
+            where=where,
+            found=str(column.dtype),
+            allowed="integer, string",
+            cure="Cast it.",
         )
     texts = column.cast(pl.String)
     distinct = texts.unique().drop_nulls()
@@ -129,6 +133,3 @@ def lacks(columns: Sequence[str], needed: Mapping[str, str], where: str, cure: s
             "the spine lacks columns", where=where, found=", ".join(columns), allowed=f"also {', '.join(missing)}",
             cure=cure,
         )  # fmt: skip
-
-
-

@@ -9,9 +9,9 @@ Two forms, for the folds of one (event type, key):
   count in later rows with the same key and time, so an undelayed window is said as a RANGE that ends 1 ms before the
   moment, and the rows of the moment's own ms, in the order of the log, are added.
 
-Tables: `events` (_offset, _type, _time, fields) and `moments` (_row, _time, _at, _own, key fields). A moment sees events
-with an offset of at most `_at`; `_own` is the offset of its own event, or -1. Keys are texts, numbers int64. Beside each
-field `f`, `f:53` holds what `last` answers: the number itself, or 53 bits of the key.
+Tables: `events` (_offset, _type, _time, fields) and `moments` (_row, _time, _at, _own, key fields). A moment sees
+events with an offset of at most `_at`; `_own` is the offset of its own event, or -1. Keys are texts, numbers int64.
+Beside each field `f`, `f:53` holds what `last` answers: the number itself, or 53 bits of the key.
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@ from quanheng.kernel.errors import InputError, MissingExtra
 Backend = Literal["duckdb", "pyspark"]
 BACKENDS: tuple[Backend, ...] = ("duckdb", "pyspark")
 
-SAID = frozenset(
-    ("count", "sum", "mean", "min", "max", "range", "distinct", "last", "first")
-    + ("time_since", "time_since_first", "last_time", "first_time", "seen")
-)
+SAID = frozenset({
+    "count", "sum", "mean", "min", "max", "range", "distinct", "last", "first",
+    "time_since", "time_since_first", "last_time", "first_time", "seen",
+})  # fmt: skip
 """Kinds whose raw columns are whole numbers that SQL aggregates exactly."""
 
 _SETTINGS = {

@@ -93,11 +93,14 @@ def _sorted_key(fold: Fold) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(fold.by), tuple(fold.match or fold.by)
 
 
-def sql_text(layouts: Sequence[EventLayout], folds: Sequence[Fold], backend: Backend, in_order: bool) -> list[str]:
+def sql_text(
+    layouts: Sequence[EventLayout], folds: Sequence[Fold], backend: Backend, lateness_ms: int, in_order: bool
+) -> list[str]:
     """The SQL of folds in the engine's own dialect, a statement for each type and key.
 
     Parameters
     ----------
+    lateness_ms : how far behind the newest event of its key an event is still put in its place
     in_order : with RANGE windows, right where no event becomes known after a moment in whose window it lies
 
     Raises
@@ -109,7 +112,7 @@ def sql_text(layouts: Sequence[EventLayout], folds: Sequence[Fold], backend: Bac
     events, moments = empty_tables(layouts)
     texts = []
     for group in tables_of(folds):
-        taken, asked = of_table(events, moments, group, 0)
+        taken, asked = of_table(events, moments, group, lateness_ms)
         form = ranged if in_order and all(one.fold != "distinct" for one in group) else joined
         texts.append(str(ibis.to_sql(form(taken, asked, group), dialect=backend)))
     return texts
@@ -121,7 +124,7 @@ def empty_tables(layouts: Sequence[EventLayout]) -> tuple[Any, Any]:
     event = {"_offset": "int64", "_type": "string", "_time": "int64"}
     moment = {"_row": "int64", "_time": "int64", "_at": "int64", "_own": "int64"}
     for layout in layouts:
-        event |= {name: "string" for name in layout.keys} | {f"{name}:53": "int64" for name in layout.keys}
-        event |= {name: "int64" for name in layout.numbers} | {f"{name}:53": "int64" for name in layout.numbers}
-        moment |= {name: "string" for name in layout.keys}
+        event |= dict.fromkeys(layout.keys, "string") | {f"{name}:53": "int64" for name in layout.keys}
+        event |= dict.fromkeys(layout.numbers, "int64") | {f"{name}:53": "int64" for name in layout.numbers}
+        moment |= dict.fromkeys(layout.keys, "string")
     return ibis.table(event, name="events"), ibis.table(moment, name="moments")
