@@ -201,7 +201,7 @@ class Build:
         answers = Runs(self.folder / "answers", 1 + len(self.wanted.names), 1, self.run_bytes)
         answers.keep(kept.runs)
         state = self._state(kept)
-        moments = Ahead(self.spine.moments(kept.moments))
+        moments = Ahead(self.spine.moments(kept.moments), self.spine.width)
         since = kept.next
         for block in self.source.blocks(kept.next):
             due = moments.before(self.upto(block))
@@ -332,7 +332,7 @@ class Build:
         parts = self.folder / "parts"
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir()
-        ahead, done = Ahead(answers.merged()), 0
+        ahead, done = Ahead(answers.merged(), answers.width), 0
         for number, batch in enumerate(self.spine.batches()):
             done += len(batch)
             words = ahead.before(done)
@@ -353,8 +353,8 @@ class Build:
 class Ahead:
     """Sorted blocks of rows, taken up to a bound of their first word."""
 
-    def __init__(self, blocks: Iterator[NDArray[np.int64]]) -> None:
-        self._blocks = blocks
+    def __init__(self, blocks: Iterator[NDArray[np.int64]], width: int) -> None:
+        self._blocks, self._width = blocks, width
         self._held: NDArray[np.int64] | None = next(blocks, None)
 
     def before(self, bound: int | None) -> NDArray[np.int64]:
@@ -368,7 +368,7 @@ class Ahead:
                 self._held = held[count:]
                 break
             self._held = next(self._blocks, None)
-        return np.concatenate(taken) if taken else np.empty((0, HEAD), np.int64)
+        return np.concatenate(taken) if taken else np.empty((0, self._width), np.int64)
 
 
 def no_events(plan: Plan, next_: int) -> Block:

@@ -42,7 +42,7 @@ class SqlBuild(Build):
             old.unlink()
         kept.own = 0
         self._last_offset = -1
-        moments = Ahead(self.spine.moments(0))
+        moments = Ahead(self.spine.moments(0), self.spine.width)
         for number, block in enumerate(self.source.blocks(0)):
             self._write(folder, number, block, moments.before(self.upto(block)), kept)
             report("tables", block.next, self.source.size)

@@ -59,7 +59,7 @@ class Spine:
         self.file, self.columns, self.event, self.layout = file, columns, event, layout
         self.needed, self.names = needed, names
         self._texts = [*layout.keys]
-        self._width = HEAD + 2 * len(layout.keys) + len(layout.numbers)
+        self.width = HEAD + 2 * len(layout.keys) + len(layout.numbers)
         self._run_bytes = run_bytes
 
     def batches(self) -> Iterator[pl.DataFrame]:
@@ -73,7 +73,7 @@ class Spine:
         ------
         InputError : a column is missing or of another type, a row has no moment, or asks for one after the history
         """
-        self._runs, done = Runs(folder, self._width, 2, self._run_bytes), folder / "done.json"
+        self._runs, done = Runs(folder, self.width, 2, self._run_bytes), folder / "done.json"
         if not done.is_file():
             self._runs.keep(0)
             self.rows = 0
@@ -105,7 +105,7 @@ class Spine:
 
     def _words(self, batch: pl.DataFrame) -> NDArray[np.int64]:
         columns, where = self.columns, str(self.file)
-        words = np.full((len(batch), self._width), NULL, np.int64)
+        words = np.full((len(batch), self.width), NULL, np.int64)
         words[:, 1] = np.arange(self.rows, self.rows + len(batch))
         given = columns.time in batch.columns
         words[:, 3] = given
