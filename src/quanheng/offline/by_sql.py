@@ -44,10 +44,10 @@ class SqlBuild(Build):
         self._last_offset = -1
         moments = Ahead(self.spine.moments(0), self.spine.width)
         for number, block in enumerate(self.source.blocks(0)):
-            self._write(folder, number, block, moments.before(self.upto(block)), kept)
+            self.write_tables(folder, number, block, moments.before(self.upto(block)), kept)
             report("tables", block.next, self.source.size)
         rest = moments.before(None)
-        self._write(folder, 10**6, no_events(self.wanted.plan, self.source.size), rest, kept)
+        self.write_tables(folder, 10**6, no_events(self.wanted.plan, self.source.size), rest, kept)
         connection = connect(self.backend)
         tables = [connection.read_parquet(str(folder / f"{name}-*.parquet")) for name in ("events", "moments")]
         raw, self.by_range = raw_columns(self.wanted.plan, *tables, self.backend)
@@ -62,7 +62,7 @@ class SqlBuild(Build):
         answers.flush()
         return kept
 
-    def _write(self, folder: Path, number: int, block: Block, due: NDArray[np.int64], kept: Kept) -> None:
+    def write_tables(self, folder: Path, number: int, block: Block, due: NDArray[np.int64], kept: Kept) -> None:
         """One block of events and the moments that are asked within it, as files."""
         layouts = [one for one in self.wanted.plan.layouts if one.code != self.probe]
         event_frame(layouts, *block[:1], *block[2:6]).write_parquet(folder / f"events-{number:07d}.parquet")
