@@ -22,7 +22,8 @@ def feature_pages(declared: Declared, values: Mapping[str, NDArray[np.float64]] 
     """
     nodes = lineage(declared)
     pages, lines = {}, []
-    for one in (*declared.folds, *declared.formulas):
+    features: list[Fold | Formula] = [*declared.folds, *declared.formulas]
+    for one in features:
         pages[f"{one.name}.md"] = _page(declared, one, nodes, None if values is None else values.get(one.name))
         lines.append(f"| [`{one.name}`]({one.name}.md) | {nodes[one.name].kind} | {_cell(_said(one, nodes))} |")
     head = [f"# Features of {declared.name} {declared.version}", "", "| feature | | what it is |", "|---|---|---|"]

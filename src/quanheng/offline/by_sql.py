@@ -49,8 +49,9 @@ class SqlBuild(Build):
         rest = moments.before(None)
         self.write_tables(folder, 10**6, no_events(self.wanted.plan, self.source.size), rest, kept)
         connection = connect(self.backend)
-        tables = [connection.read_parquet(str(folder / f"{name}-*.parquet")) for name in ("events", "moments")]
-        raw, self.by_range = raw_columns(self.wanted.plan, *tables, self.backend)
+        events = connection.read_parquet(str(folder / "events-*.parquet"))
+        moments_asked = connection.read_parquet(str(folder / "moments-*.parquet"))
+        raw, self.by_range = raw_columns(self.wanted.plan, events, moments_asked, self.backend)
         report("engine", len(raw), len(raw))
         asked = pl.read_parquet(folder / "moments-*.parquet").sort("_row")
         numbers = np.empty((len(asked), 0), np.int64)
@@ -65,7 +66,8 @@ class SqlBuild(Build):
     def write_tables(self, folder: Path, number: int, block: Block, due: NDArray[np.int64], kept: Kept) -> None:
         """One block of events and the moments that are asked within it, as files."""
         layouts = [one for one in self.wanted.plan.layouts if one.code != self.probe]
-        event_frame(layouts, *block[:1], *block[2:6]).write_parquet(folder / f"events-{number:07d}.parquet")
+        frame = event_frame(layouts, block.offsets, block.types, block.times, block.keys, block.numbers)
+        frame.write_parquet(folder / f"events-{number:07d}.parquet")
         offset = bool(self.spine.columns.offset)
         at = np.searchsorted(block.offsets if offset else block.known_ms, due[:, 0], side="left" if offset else "right")
         own = self.own(block, due, at)

@@ -92,6 +92,7 @@ class FileEvents:
         self._numbers_n = max(len(one.numbers) for one in self.layouts)
         self._width = 5 + 2 * self._keys_n + self._numbers_n
         self._run_bytes = run_bytes
+        self._size, self._last_ms = 0, -(2**62)
 
     def prepare(self, folder: Path, report: Report) -> None:
         """Sort the file into runs: words are when known, rank, row, type, time, keys, numbers."""

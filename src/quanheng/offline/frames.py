@@ -52,7 +52,7 @@ def read_batches(file: Path, texts: Sequence[str] = (), rows: int = BATCH_ROWS) 
         ) from error  # fmt: skip
 
 
-def names_of_files(entity: str, ids: Sequence[str]) -> NDArray[np.uint64]:
+def names_of_files(entity: str, ids: Sequence[str], /) -> NDArray[np.uint64]:
     """Keys of a history in files: a digest of the entity and the id. Equal where the id is equal."""
     digests = b"".join(hashlib.blake2b(f"{entity}\0{one}".encode(), digest_size=16).digest() for one in ids)
     return np.frombuffer(digests, dtype="<u8").reshape(-1, 2)
@@ -79,7 +79,8 @@ def keys(column: pl.Series, entity: str, names: Names, where: str) -> NDArray[np
     if len(distinct):
         table[1:] = names(entity, distinct.to_list())
     places = texts.replace_strict(distinct, range(1, len(distinct) + 1), default=0, return_dtype=pl.UInt32)
-    return table[places.to_numpy()]
+    found: NDArray[np.uint64] = table[places.to_numpy()]
+    return found
 
 
 def times(column: pl.Series, where: str, first_row: int) -> NDArray[np.int64]:

@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-
 from bench.features_backfill import DAY_MS, DAYS, DELAY, ours
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE = Path(os.environ.get("QUANHENG_SHARED", ROOT.parent / "shared")) / "data" / "card_transactions.parquet"
 TIES = 58
-"""Payments of the file that have a later one of the same customer in the same second."""
+"""Payments that share customer and second with another one: 29 pairs, and the first of each pair differs."""
 
 
 class Prefixes:
@@ -61,11 +60,14 @@ def test_the_twelve_aggregates_differ_on_ties_alone(frame):
             with np.errstate(invalid="ignore"):
                 mean = (sums.upto(edges[0]) - sums.upto(edges[1])) / count
             for column, expected in zip(named.format(days, days).split(), (count, mean), strict=True):
-                unequal = ~((mine[column].to_numpy() == expected) | (np.isnan(expected) & np.isnan(mine[column].to_numpy())))
+                found = mine[column].to_numpy()
+                unequal = ~((found == expected) | (np.isnan(expected) & np.isnan(found)))
                 assert not unequal.any() or key == "customer_id", column
                 differ |= unequal
     later = frame.with_row_index().select(pl.col("index") != pl.col("index").max().over("customer_id", "time"))
     assert not (differ & ~later.to_series().to_numpy()).any()
     listed = frame.with_row_index("row").filter(later.to_series()).select("row", "customer_id", "time")
-    assert len(listed) == TIES, listed
+    assert 2 * len(listed) == TIES, listed
+    tied = frame.select(pl.len().over("customer_id", "time") > 1).to_series()
+    assert int(tied.sum()) == TIES
     assert np.array_equal(np.flatnonzero(differ), listed["row"].to_numpy())

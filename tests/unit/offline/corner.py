@@ -52,7 +52,10 @@ MAPPING = FileMapping(
     events=(
         EventMapping(event="sale", fields={name: COLUMN(name) for name in ("at", "buyer", "shop", "amount")}),
         EventMapping(
-            event="complaint", fields={"sold_at": COLUMN("at"), "shop": COLUMN("shop")}, where=("bad", 1), delay_ms=9 * HOUR_MS
+            event="complaint",
+            fields={"sold_at": COLUMN("at"), "shop": COLUMN("shop")},
+            where=("bad", 1),
+            delay_ms=9 * HOUR_MS,
         ),
     ),
 )

@@ -24,11 +24,12 @@ from quanheng.offline.runs import Runs
 from quanheng.offline.spine import SpineColumns
 from quanheng.testing.slow_features import Event, SlowFeatures
 
+PLAIN = SpineColumns("")
 QUIET = lambda *_: None  # noqa: E731
 NAMES = ("count_1h", "mean_out", "shops", "largest", "complaints", "since", "to_mean")
 
 
-def built(folder: Path, spine: pl.DataFrame, columns: SpineColumns = SpineColumns(""), **options) -> pl.DataFrame:
+def built(folder: Path, spine: pl.DataFrame, columns: SpineColumns = PLAIN, **options) -> pl.DataFrame:
     source = FileEvents(folder / "history.parquet", MAPPING, DECLARED.events, options.pop("event_run_bytes", 1 << 20))
     spine.write_parquet(folder / "spine.parquet")
     build = Build(DECLARED, source, folder / "spine.parquet", columns, folder / "out.parquet", **options)
@@ -163,10 +164,10 @@ MOMENT = {"at": [START_MS], "buyer": ["b1"], "shop": ["s1"], "amount": [5]}
         (MOMENT | {"at": [2**62]}, SpineColumns(""), "the moment is out of range"),
         (MOMENT | {"buyer": [float("nan")]}, SpineColumns(""), "the column cannot be a key"),
         (MOMENT | {"amount": [float("nan")]}, SpineColumns(""), "the column does not hold numbers that fit"),
-        (MOMENT | {"at": [START_MS * 2]}, SpineColumns(""), "the row asks for a moment that the history does not reach"),
+        (MOMENT | {"at": [START_MS * 2]}, SpineColumns(""), "the row asks for a moment that the history"),
         (MOMENT | {"o": [10**9]}, SpineColumns("", offset="o"), "the row asks for a moment that the history does not"),
         (MOMENT | {"o": [1.0]}, SpineColumns("", offset="o"), "the column does not hold offsets"),
-        (MOMENT | {"o": [0]}, SpineColumns("", offset="o"), "the row and the event at its offset differ in time or key"),
+        (MOMENT | {"o": [0]}, SpineColumns("", offset="o"), "the row and the event at its offset differ"),
         ({"o": [450]}, SpineColumns("", offset="o"), "no decided event lies at the offset, and the row has no time"),
         (MOMENT | {"shops": [1]}, SpineColumns(""), "a column of the spine has the name of a feature"),
         ({name: [] for name in MOMENT}, SpineColumns(""), "the spine holds no rows"),
@@ -177,7 +178,11 @@ def test_a_spine_that_does_not_fit_is_refused(tmp_path, spine, columns, told):
     past = past_of(tmp_path)
     if told.startswith("no decided event"):
         spine = {"o": [int(past.rows_of("complaint")[0])]}
-    schema = {"at": pl.Int64, "buyer": pl.String, "shop": pl.String, "amount": pl.Int64} if not spine.get("at", [1]) else None
+    schema = (
+        {"at": pl.Int64, "buyer": pl.String, "shop": pl.String, "amount": pl.Int64}
+        if not spine.get("at", [1])
+        else None
+    )
     with pytest.raises(InputError, match=told):
         built(tmp_path, pl.DataFrame(spine, schema=schema, strict=False), columns)
     assert not (tmp_path / "out.parquet").exists()

@@ -23,7 +23,9 @@ pytest.importorskip("ibis", reason="needs the extra `offline`")
 QUIET = lambda *_: None  # noqa: E731
 
 
-@pytest.mark.parametrize("columns", [SpineColumns("", offset="place"), SpineColumns("", known="knows"), SpineColumns("")])
+@pytest.mark.parametrize(
+    "columns", [SpineColumns("", offset="place"), SpineColumns("", known="knows"), SpineColumns("")]
+)
 def test_duckdb_builds_what_the_kernel_builds(tmp_path, columns):
     write_history(tmp_path, 300, seed=9)
     rng = np.random.default_rng(5)
@@ -38,7 +40,8 @@ def test_duckdb_builds_what_the_kernel_builds(tmp_path, columns):
     else:
         at = START_MS + rng.integers(1, 60, 50) * HOUR_MS
         spine = pl.DataFrame({
-            "at": at, "knows": at + rng.integers(0, 3, 50) * HOUR_MS, "buyer": [f"b{one}" for one in rng.integers(0, 6, 50)],
+            "at": at, "knows": at + rng.integers(0, 3, 50) * HOUR_MS,
+            "buyer": [f"b{one}" for one in rng.integers(0, 6, 50)],
             "shop": [f"s{one}" for one in rng.integers(0, 4, 50)], "amount": np.full(50, 7),
         })  # fmt: skip
     spine.write_parquet(tmp_path / "spine.parquet")
@@ -53,7 +56,14 @@ def test_duckdb_builds_what_the_kernel_builds(tmp_path, columns):
 def test_every_setting_that_sql_cannot_say_has_its_reason():
     plain = Fold("f", "sale", ("buyer",), "sum", "amount")
     assert reasons.reason(plain, "duckdb") is None
-    for setting, value in (("where", "amount > 1"), ("since", "day"), ("last", 3), ("gap_ms", 5), ("through", "g"), ("age_ms_max", 1)):
+    for setting, value in (
+        ("where", "amount > 1"),
+        ("since", "day"),
+        ("last", 3),
+        ("gap_ms", 5),
+        ("through", "g"),
+        ("age_ms_max", 1),
+    ):
         fold = Fold("f", "sale", ("buyer",), "sum", "amount", **{setting: value})
         for backend in reasons.BACKENDS:
             assert f"`{setting}`" in str(reasons.reason(fold, backend))
