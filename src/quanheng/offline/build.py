@@ -91,18 +91,14 @@ def wanted(declared: Declared, layouts: Sequence[EventLayout], event: str, names
         )  # fmt: skip
     layout = by_name[event]
     every = _features(declared, layout)
+    _refuse_sources(declared, names)
     if unknown := [name for name in names if name not in every]:
         raise InputError(
             "no such feature", where="--features", found=", ".join(unknown), allowed=", ".join(every),
             cure="Name folds and formulas of features.toml whose fields the event has.",
         )  # fmt: skip
     chosen = tuple(names) or tuple(every)
-    formulas, folds, sources = needed_by(declared, layout.keys, layout.numbers, chosen)
-    if sources:
-        raise InputError(
-            "a training set holds no answers of sources with state", where="--features",
-            found=", ".join(one.name for one in sources), cure="Ask for features that need none.",
-        )  # fmt: skip
+    formulas, folds, _ = needed_by(declared, layout.keys, layout.numbers, chosen)
     code = max(one.code for one in layouts) + 1
     probe = EventLayout(PROBE, code, layout.keys, layout.numbers, layout.scales)
     plan = Plan.compile([*layouts, probe], folds, [event, PROBE], LATENESS_MS)
@@ -111,6 +107,21 @@ def wanted(declared: Declared, layouts: Sequence[EventLayout], event: str, names
     time = next(one.time for one in declared.events if one.name == event)
     needed |= {one: f"read by {uses[one]}" for one in layout.numbers if one in uses and one != time}
     return Wanted(event, chosen, formulas, plan, needed)
+
+
+def _refuse_sources(declared: Declared, names: Sequence[str]) -> None:
+    """Features that need answers of sources with state are refused where they are asked for by name."""
+    needed = set(names)
+    for formula in reversed(declared.formulas):
+        if formula.name in needed:
+            needed |= set(formula.uses)
+    if asked := [one.name for one in declared.sources if needed & {column.name for column in one.columns}]:
+        raise InputError(
+            "a training set holds no answers of sources with state",
+            where="--features",
+            found=", ".join(asked),
+            cure="Ask for features that need none.",
+        )
 
 
 def _decided(declared: Declared) -> str:

@@ -13,9 +13,12 @@ import numpy as np
 import polars as pl
 import pytest
 from corner import DECLARED, HOUR_MS, MAPPING, START_MS, write_history
+from msgspec import structs
 
 from quanheng.features.plan import Plan
+from quanheng.features.source import SourceColumn
 from quanheng.kernel.errors import InputError, NotFound
+from quanheng.loading.declared import Formula, SourceDeclaration
 from quanheng.models.history import history, read_file
 from quanheng.models.vectors import LATENESS_MS, vectors
 from quanheng.offline.build import Build, wanted
@@ -110,7 +113,8 @@ def test_a_killed_build_goes_on_from_its_last_chunk(tmp_path):
         import os, signal, sys
         from pathlib import Path
         sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from corner import DECLARED, MAPPING
+        from msgspec import structs
+from corner import DECLARED, MAPPING
         from quanheng.offline.build import Build
         from quanheng.offline.events import FileEvents
         from quanheng.offline.spine import SpineColumns
@@ -195,6 +199,12 @@ def test_what_is_asked_for_must_be_declared(tmp_path):
         wanted(DECLARED, layouts, "", ["nothing_like_it"])
     with pytest.raises(InputError, match="no such event is declared; was 'gift'"):
         wanted(DECLARED, layouts, "gift", ())
+    column = SourceColumn("risk", "number", 2)
+    kept = SourceDeclaration(name="graph", make=object, version="1", columns=(column,))  # type: ignore[arg-type]
+    uses = Formula(name="more", feel="risk + 1", uses=("risk",))
+    declared = structs.replace(DECLARED, sources=(kept,), formulas=(uses,))
+    with pytest.raises(InputError, match="a training set holds no answers of sources with state"):
+        wanted(declared, layouts, "", ["more"])
     with pytest.raises(NotFound, match="there is no such file"):
         FileEvents(tmp_path / "none.parquet", MAPPING, DECLARED.events)
     (tmp_path / "a.txt").write_text("x")
