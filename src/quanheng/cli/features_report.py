@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import cyclopts
 from cyclopts import Parameter
 
 from quanheng.cli.common import HERE, Json, Place, by_stage, console, progress_bar, reader, show_json
@@ -17,14 +16,9 @@ if TYPE_CHECKING:
     from quanheng.past.window import Progress, Window
     from quanheng.reading import Reader
 
-app = cyclopts.App(
-    name="features",
-    help="What is known of a subject at a moment.\n\nExample: quanheng features report my_pack --save-profile now.json",
-)
 REFERENCE = "FILE.json (a saved profile), FILE.parquet, FILE.csv, or FROM..TO (two moments, an earlier time of the log)"
 
 
-@app.command
 def report(
     pack: str,
     /,

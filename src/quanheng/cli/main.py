@@ -17,7 +17,7 @@ from quanheng.cli import (
     demo,
     dmn_evaluate,
     explain,
-    features_report,
+    features,
     ingest,
     keep,
     lists,
@@ -62,7 +62,7 @@ for command in (
     bench.bench,
 ):
     app.command(command)
-for group in (packs.app, steps.POLICY, lists.app, logs.app, keep.app, dmn_evaluate.DMN, features_report.app):
+for group in (packs.app, features.app, steps.POLICY, lists.app, logs.app, keep.app, dmn_evaluate.DMN):
     app.command(group)
 
 
@@ -110,7 +110,7 @@ def _command(given: Sequence[str]) -> str:
         if word.startswith("-"):
             break
         words.append(word)
-    known = words if words and words[0] in ("pack", "policy", "list", "dmn", "features", "log", "token") else words[:1]
+    known = words if words and words[0] in ("pack", "features", "policy", "list", "dmn", "log", "token") else words[:1]
     return "".join(f"{word} " for word in known if words and words[0] in app)
 
 

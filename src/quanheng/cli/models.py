@@ -61,7 +61,7 @@ def train(
     """
     from quanheng.models.train import train as train_model
 
-    declared, files, folder = _pack(pack, place)
+    declared, files, folder = pack_of(pack, place)
     target = out or folder
     if target is None:
         raise InputError(
@@ -120,7 +120,7 @@ def evaluate(
     """
     from quanheng.models.evaluation import evaluate as run_protocol
 
-    declared, _, _ = _pack(pack, place)
+    declared, _, _ = pack_of(pack, place)
     if not data.is_file():
         raise NotFound("there is no such file", where="--data", found=str(data), cure="Correct the path.")
     with progress_bar() as progress:
@@ -147,7 +147,7 @@ def _show_figures(made: Any) -> None:
         print(f"  {name} {figure.value:.4f} (95 %: {figure.low:.4f} to {figure.high:.4f})")
 
 
-def _pack(name: str, place: Place) -> tuple[Declared, PackFiles, Path | None]:
+def pack_of(name: str, place: Place) -> tuple[Declared, PackFiles, Path | None]:
     """The pack's declaration, files and folder. Missing weights are no hindrance: they are about to be made."""
     from quanheng.loading import check_pack, find_packs, read_pack
     from quanheng.server.opening import available_packs

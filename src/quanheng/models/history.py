@@ -66,7 +66,22 @@ def read_file(file: Path, mapping: FileMapping, events: Mapping[str, EventDeclar
         raise NotFound(
             "there is no such file", where=str(file), cure="Give the path of a .parquet, .csv or .jsonl file."
         )
-    rows = _read(file, _texts(mapping, events))
+    rows = _read(file, texts_of(mapping, events))
+    joined = mapped(rows, file, mapping, events).sort([_ARRIVE, "_delayed", "_rank"], maintain_order=True)
+    return joined.drop("_delayed", "_rank")
+
+
+def mapped(
+    rows: pl.DataFrame, file: Path, mapping: FileMapping, events: Mapping[str, EventDeclaration]
+) -> pl.DataFrame:
+    """The events of rows of a file, type by type: what `read_file` gives before it is put in order of arrival.
+
+    It is in order after a stable sort by `arrive_ms`, `_delayed` and `_rank`.
+
+    Raises
+    ------
+    InputError : the rows lack a column the mapping names
+    """
     wanted = {source.column for one in mapping.events for source in one.fields.values() if source.column}
     wanted |= {one.where[0] for one in mapping.events if one.where}
     if missing := sorted(wanted - set(rows.columns)):
@@ -91,11 +106,10 @@ def read_file(file: Path, mapping: FileMapping, events: Mapping[str, EventDeclar
             pl.lit(rank).alias("_rank"),
         )
         parts.append(part)
-    joined = pl.concat(parts, how="diagonal_relaxed").sort([_ARRIVE, "_delayed", "_rank"], maintain_order=True)
-    return joined.drop("_delayed", "_rank")
+    return pl.concat(parts, how="diagonal_relaxed")
 
 
-def _texts(mapping: FileMapping, events: Mapping[str, EventDeclaration]) -> list[str]:
+def texts_of(mapping: FileMapping, events: Mapping[str, EventDeclaration]) -> list[str]:
     """Columns that hold ids, keys and texts: what looks like a number there is none, and 007 is not 7."""
     sources = [
         source
@@ -182,7 +196,7 @@ def history(frame: pl.DataFrame, events: Sequence[EventDeclaration]) -> History:
         for column, (name, scale) in enumerate(zip(layout.numbers, layout.scales, strict=True)):
             if name in part.columns:
                 choices = declared.fields[name].choices
-                numbers[rows, column] = places_of(part[name], choices) if choices else _scaled(part[name], scale)
+                numbers[rows, column] = places_of(part[name], choices) if choices else scaled(part[name], scale)
     return History(laid, names, code, times, keys, numbers, arrive.to_numpy(), frame)
 
 
@@ -220,7 +234,8 @@ def _dictionaries(frame: pl.DataFrame, events: Sequence[EventDeclaration]) -> di
     return found
 
 
-def _scaled(values: pl.Series, scale: int) -> NDArray[np.int64]:
+def scaled(values: pl.Series, scale: int) -> NDArray[np.int64]:
+    """Whole numbers with the decimal point moved by `scale`; null = NULL."""
     if scale:
         exact = values.cast(pl.Decimal(38, scale))
         values = (exact * 10**scale).cast(pl.Int64)

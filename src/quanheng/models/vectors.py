@@ -60,7 +60,7 @@ def vectors(
     InputError : an input is not declared for this event
     """
     layout = next(one for one in history.layouts if one.name == event)
-    formulas, folds, declared_sources = _needed(declared, event, layout, inputs)
+    formulas, folds, declared_sources = needed_by(declared, event, layout, inputs)
     plan = Plan.compile(history.layouts, folds, [event], LATENESS_MS, calendars=declared.calendars)
     state, sources = FeatureState(plan), [one.make(history.layouts, one.settings) for one in declared_sources]
     answer_names = [column.name for one in declared_sources for column in one.columns]
@@ -76,7 +76,7 @@ def vectors(
             columns = _columns(plan.floats(np.ascontiguousarray(raw[rows])), plan.names)
             for name in layout.amounts:
                 numbers = history.numbers[part][rows, layout.numbers.index(name)]
-                columns[name] = _floats(numbers, layout.scale(name))
+                columns[name] = as_floats(numbers, layout.scale(name))
             columns |= _columns(answers, answer_names)
             formulas.compute(columns, len(rows))
             parts.append(np.column_stack([columns[name] for name in inputs]))
@@ -117,12 +117,13 @@ def _columns(matrix: NDArray[np.float64], names: Sequence[str]) -> dict[str, NDA
     return {name: np.ascontiguousarray(matrix[:, index]) for index, name in enumerate(names)}
 
 
-def _floats(numbers: NDArray[np.int64], scale: int) -> NDArray[np.float64]:
+def as_floats(numbers: NDArray[np.int64], scale: int) -> NDArray[np.float64]:
+    """Numbers of a header as formulas read them; NaN = null."""
     # Division by a power of ten is what `Decimal` to float gives, too: both round the exact quotient once.
     return np.where(numbers == NULL, np.nan, numbers.astype(np.float64) / np.float64(10**scale))
 
 
-def _needed(
+def needed_by(
     declared: Declared, event: str, layout: EventLayout, inputs: Sequence[str]
 ) -> tuple[Formulas, list[Fold], list[SourceDeclaration]]:
     """Formulas, folds and sources with state that the inputs need: what no input needs is not computed."""

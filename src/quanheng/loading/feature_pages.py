@@ -1,0 +1,97 @@
+"""Documentation pages of features in Markdown: what each is in words, its window, class, lineage and statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quanheng.loading.declared import Declared, Fold, Formula, Title
+from quanheng.loading.lineage import Node, lineage, window_text
+
+QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
+
+
+def feature_pages(declared: Declared, values: Mapping[str, NDArray[np.float64]] | None = None) -> dict[str, str]:
+    """File name → text: a page for each fold and formula, and `index.md`.
+
+    Parameters
+    ----------
+    values : f8[n] of each feature over a history (NaN = null), for the statistics
+    """
+    nodes = lineage(declared)
+    pages, lines = {}, []
+    features: list[Fold | Formula] = [*declared.folds, *declared.formulas]
+    for one in features:
+        pages[f"{one.name}.md"] = _page(declared, one, nodes, None if values is None else values.get(one.name))
+        lines.append(f"| [`{one.name}`]({one.name}.md) | {nodes[one.name].kind} | {_cell(_said(one, nodes))} |")
+    head = [f"# Features of {declared.name} {declared.version}", "", "| feature | | what it is |", "|---|---|---|"]
+    pages["index.md"] = "\n".join([*head, *lines]) + "\n"
+    return pages
+
+
+def statistics(values: NDArray[np.float64]) -> dict[str, float]:
+    """Rows, share that is null, mean and quantiles (linear between neighbours); no figure of no values."""
+    held = values[~np.isnan(values)]
+    found: dict[str, float] = {"rows": len(values)}
+    if len(values):
+        found["missing"] = 1 - len(held) / len(values)
+    if len(held):
+        found["mean"] = float(held.mean())
+        found |= {f"q{round(share * 100)}": float(np.quantile(held, share)) for share in QUANTILES}
+    return found
+
+
+def _page(
+    declared: Declared, one: Fold | Formula, nodes: Mapping[str, Node], values: NDArray[np.float64] | None
+) -> str:
+    node = nodes[one.name]
+    lines = [f"# {one.name}", "", _said(one, nodes), ""]
+    if one.title.zh:
+        lines += [one.title.zh, ""]
+    facts = {"kind": node.kind if isinstance(one, Formula) else f"fold `{one.fold}`"}
+    if isinstance(one, Formula):
+        facts["formula"] = f"`{one.feel}`"
+    else:
+        facts |= {"event": f"`{one.of}`", "key": ", ".join(f"`{key}`" for key in one.by) or "none: all events together"}
+        facts["window"] = window_text(one)
+        if one.where:
+            facts["condition"] = f"`{one.where}`"
+    facts["unit"] = _unit(declared, one)
+    facts["class"] = node.data_class or "not declared"
+    lines += ["| | |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in facts.items()), ""]
+    lines += ["## Lineage", ""]
+    lines += [f"- made of `{name}` ({nodes[name].kind}{_class_of(nodes[name])})" for name in node.made_of]
+    lines += [f"- used by `{name}` ({nodes[name].kind})" for name in node.used_by] or ["- used by nothing in this pack"]
+    if values is not None:
+        found = statistics(values)
+        lines += ["", "## Statistics", "", "| | |", "|---|---|"]
+        lines += [f"| {name} | {value:.6g} |" for name, value in found.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _said(one: Fold | Formula, nodes: Mapping[str, Node]) -> str:
+    title: Title = one.title
+    return title.en or nodes[one.name].text
+
+
+def _unit(declared: Declared, one: Fold | Formula) -> str:
+    if isinstance(one, Formula):
+        return f"number with {one.decimals} decimals"
+    from quanheng.features.kinds import KINDS
+
+    answers = KINDS[one.fold].answers
+    event = next(event for event in declared.events if event.name == one.of)
+    field = event.fields.get(one.value)
+    if answers in {"value", "quotient", "float"} and field is not None:
+        return field.unit or field.kind
+    return {"ms": "ms", "count": "events" if one.fold == "count" else "number", "flag": "0 or 1"}.get(answers, answers)
+
+
+def _class_of(node: Node) -> str:
+    return f", {node.data_class}" if node.kind == "field" and node.data_class else ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,55 @@
+"""Lineage both ways, classes that are inherited, pages."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from quanheng.kernel.errors import NotFound
+from quanheng.loading import load_packs
+from quanheng.loading.feature_pages import feature_pages, statistics
+from quanheng.loading.find import read_packs
+from quanheng.loading.lineage import find, lineage
+
+
+@pytest.fixture(scope="module")
+def declared():
+    return load_packs(["card_fraud"], read_packs())["card_fraud"]
+
+
+def test_lineage_goes_both_ways(declared):
+    nodes = lineage(declared)
+    for name, node in nodes.items():
+        assert all(name in nodes[one].used_by for one in node.made_of)
+        assert all(name in nodes[one].made_of for one in node.used_by)
+    share = nodes["terminal_fraud_share_7d"]
+    assert set(share.made_of) == {"terminal_fraud_count_7d", "terminal_count_7d"}
+    assert "fraud_score" in share.used_by
+    assert nodes["fraud_score"].used_by == ("authorise.authorise",)
+    assert "terminal_count_7d" in nodes["card.payment.terminal"].used_by
+
+
+def test_the_class_is_the_strictest_of_what_a_feature_is_made_of(declared):
+    nodes = lineage(declared)
+    assert nodes["terminal_count_7d"].data_class == "internal"
+    assert nodes["customer_count_1d"].data_class == "personal"
+    assert nodes["customer_mean_1d"].data_class == "financial"
+    assert nodes["amount_to_max_settled"].data_class == "financial"
+
+
+def test_an_unknown_name_is_refused_with_what_is_near(declared):
+    with pytest.raises(NotFound, match="the pack has nothing of this name; was 'terminal_c'") as refused:
+        find(lineage(declared), "terminal_c")
+    assert "terminal_count_7d" in str(refused.value)
+
+
+def test_every_feature_has_a_page(declared):
+    values = {"customer_count_1d": np.array([1.0, 2.0, np.nan, 4.0])}
+    pages = feature_pages(declared, values)
+    assert len(pages) == 1 + len(declared.folds) + len(declared.formulas)
+    page = pages["customer_count_1d.md"]
+    assert "| class | personal |" in page
+    assert "| missing | 0.25 |" in page
+    assert "used by `fraud_score` (model)" in page
+    assert "## Statistics" not in pages["customer_count_7d.md"]
+    assert statistics(np.array([])) == {"rows": 0}

@@ -1,0 +1,88 @@
+"""A training set by DuckDB is the kernel's; what SQL cannot say is refused; SQL can be read."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+from corner import DECLARED, HOUR_MS, MAPPING, START_MS, write_history
+
+from quanheng.features.fold import Fold
+from quanheng.features.sql import reasons
+from quanheng.features.sql.run import sql_text
+from quanheng.kernel.errors import InputError, MissingExtra
+from quanheng.models.history import layouts
+from quanheng.offline.build import Build
+from quanheng.offline.by_sql import SqlBuild
+from quanheng.offline.events import FileEvents
+from quanheng.offline.spine import SpineColumns
+
+pytest.importorskip("ibis", reason="needs the extra `offline`")
+QUIET = lambda *_: None  # noqa: E731
+
+
+@pytest.mark.parametrize(
+    "columns", [SpineColumns("", offset="place"), SpineColumns("", known="knows"), SpineColumns("")]
+)
+def test_duckdb_builds_what_the_kernel_builds(tmp_path, columns):
+    write_history(tmp_path, 300, seed=9)
+    rng = np.random.default_rng(5)
+    source = lambda: FileEvents(tmp_path / "history.parquet", MAPPING, DECLARED.events, 4_000)  # noqa: E731
+    if columns.offset:
+        events = pl.read_parquet(tmp_path / "history.parquet")
+        first = source()
+        first.prepare(tmp_path / "sorted", QUIET)
+        types = np.concatenate([block.types for block in first.blocks(0)])
+        spine = pl.DataFrame({"place": np.flatnonzero(types == 0)[::3]})
+        assert len(types) > len(events)
+    else:
+        at = START_MS + rng.integers(1, 60, 50) * HOUR_MS
+        spine = pl.DataFrame({
+            "at": at, "knows": at + rng.integers(0, 3, 50) * HOUR_MS,
+            "buyer": [f"b{one}" for one in rng.integers(0, 6, 50)],
+            "shop": [f"s{one}" for one in rng.integers(0, 4, 50)], "amount": np.full(50, 7),
+        })  # fmt: skip
+    spine.write_parquet(tmp_path / "spine.parquet")
+    files = []
+    for name, kind, more in (("kernel", Build, {}), ("duckdb", SqlBuild, {"engine": "duckdb"})):
+        out = tmp_path / f"{name}.parquet"
+        kind(DECLARED, source(), tmp_path / "spine.parquet", columns, out, **more).run(QUIET)
+        files.append(pl.read_parquet(out))
+    assert files[0].equals(files[1])
+
+
+def test_every_setting_that_sql_cannot_say_has_its_reason():
+    plain = Fold("f", "sale", ("buyer",), "sum", "amount")
+    assert reasons.reason(plain, "duckdb") is None
+    for setting, value in (
+        ("where", "amount > 1"),
+        ("since", "day"),
+        ("last", 3),
+        ("gap_ms", 5),
+        ("through", "g"),
+        ("age_ms_max", 1),
+    ):
+        fold = Fold("f", "sale", ("buyer",), "sum", "amount", **{setting: value})
+        for backend in reasons.BACKENDS:
+            assert f"`{setting}`" in str(reasons.reason(fold, backend))
+        with pytest.raises(InputError, match="SQL cannot say these folds; was f"):
+            reasons.check([fold], "duckdb")
+    assert reasons.reason(Fold("f", "sale", (), "nothing_such"), "duckdb") == "this kind of fold is not built yet"
+
+
+@pytest.mark.parametrize("dialect", reasons.BACKENDS)
+def test_the_sql_has_integer_ranges_and_names_the_folds(dialect):
+    folds = [Fold.of_pack(one, one.name) for one in DECLARED.folds[:2]]
+    [ranged] = sql_text(layouts(DECLARED.events), folds, dialect, 1000, True)
+    assert "RANGE BETWEEN 3599999" in ranged
+    [joined] = sql_text(layouts(DECLARED.events), folds, dialect, 1000, False)
+    assert "count_1h" in joined
+    assert "JOIN" in joined
+
+
+def test_a_missing_extra_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ibis", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'quanheng\[offline\]'"):
+        reasons.import_ibis()
