@@ -12,7 +12,22 @@ from collections.abc import Sequence
 import cyclopts
 
 from quanheng import __version__
-from quanheng.cli import bench, demo, dmn_evaluate, explain, ingest, keep, lists, logs, models, packs, run, serve, steps
+from quanheng.cli import (
+    bench,
+    consume,
+    demo,
+    dmn_evaluate,
+    explain,
+    ingest,
+    keep,
+    lists,
+    logs,
+    models,
+    packs,
+    run,
+    serve,
+    steps,
+)
 from quanheng.kernel.errors import InputError, QuanhengError
 
 ABOUT = """Decide events in real time, durably, with reasons. 权衡:实时决策,持久记录,附带理由。
@@ -38,6 +53,7 @@ for command in (
     serve.serve,
     demo.demo,
     ingest.ingest,
+    consume.consume,
     models.train,
     models.evaluate,
     logs.decision,

@@ -17,6 +17,7 @@ import msgspec
 FIELDS = frozenset(
     {
         "message", "route", "method", "status", "events", "took_ms", "address", "port", "error_class", "offset_ms",
+        "stream",
     }
 )  # fmt: skip
 LEVELS = ("debug", "info", "warning", "error")

@@ -40,7 +40,7 @@ def told(capsys, *arguments):
 
 def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
-        "bench", "decision", "demo", "dmn check", "dmn evaluate", "dmn from-excel", "dmn from-jdm",
+        "bench", "consume", "decision", "demo", "dmn check", "dmn evaluate", "dmn from-excel", "dmn from-jdm",
         "dmn tck", "dmn to-excel", "erase", "evaluate", "explain", "ingest", "list add", "list approve", "list find", "list history",
         "list import", "list reject", "list remove", "list show", "log checkpoint", "log head", "log verify",
         "pack activate", "pack check", "pack list", "pack new", "pack show", "policy accept-glass", "policy approve", "policy backtest",
