@@ -58,8 +58,9 @@ async def _reopened(make: Callable[[], Stream], rest: list[Message], patience_s:
     stream = make()
     await stream.open()
     try:
-        broken = _again(rest, await _all(stream, len(rest), patience_s), "after it was closed and opened")
-        await stream.ack(rest)
+        again = await _all(stream, len(rest), patience_s)
+        broken = _again(rest, again, "after it was closed and opened")
+        await stream.ack(again)
         broken += await _lag(stream, 0, "after all is acknowledged")
     finally:
         await stream.close()
