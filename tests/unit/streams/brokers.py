@@ -9,6 +9,9 @@ import uuid
 
 import pytest
 
+QUICK = {"session.timeout.ms": "6000"}
+"""The mock cluster lets a member that has left go only when its session is over."""
+
 NATS = os.environ.get("QUANHENG_TEST_NATS", "nats://127.0.0.1:4222")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from brokers import NATS, MockKafka, nats_source, needs_nats
+from brokers import NATS, QUICK, MockKafka, nats_source, needs_nats
 
 from quanheng.events.stream import Message, StreamSettings, stream_of
 from quanheng.testing.memory_stream import MemoryBroker, MemoryStream
@@ -87,5 +87,5 @@ def test_kafka_keeps_the_laws():
     pytest.importorskip("confluent_kafka")
     cluster = MockKafka()
     topic, publish = cluster.topic()
-    settings = StreamSettings(broker="kafka", address=cluster.address, source=topic, group="g1")
+    settings = StreamSettings(broker="kafka", address=cluster.address, source=topic, group="g1", options=QUICK)
     assert asyncio.run(check_stream(lambda: stream_of(settings), publish, 30.0)) == []
