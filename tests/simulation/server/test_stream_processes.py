@@ -87,7 +87,7 @@ def settled(folder, port, taken, rejected, seconds=60):
     """The metrics page when so many were taken and nothing is pending; whatever it says after `seconds`."""
     until = time.monotonic() + seconds
     while True:
-        text = got(folder, port, "/v1/metrics")
+        text = got(folder, port, "/metrics")
         pending = metric(text, "quanheng_stream_pending", '{partition="0",stream="requests"}')
         events = metric(text, "quanheng_engine_events", '{key="shop.request"}')
         if (events, metric(text, "quanheng_engine_rejected"), pending) == (taken, rejected, 0) or time.monotonic() > until:
