@@ -64,12 +64,12 @@ class NatsStream:
                 cure="Make it, or correct source in the stream's section.",
             ) from None
         self._explicit = stream.config.retention == RetentionPolicy.WORK_QUEUE
-        info = await self._take_over()
+        info = await self._take_over(stream.state.last_seq + 1)
         self._name, self._next = info.name, info.delivered.consumer_seq + 1
         self._pull = await _confirmed(self._jetstream.pull_subscribe_bind(consumer=info.name, stream=settings.source))
 
-    async def _take_over(self) -> Any:
-        """The durable consumer, with nothing delivered that is not acknowledged."""
+    async def _take_over(self, end: int) -> Any:
+        """The durable consumer, with nothing delivered that is not acknowledged; a first one begins at `end` if new."""
         known = [info for name in self._names if (info := await self._info(name)) is not None]
         for info in known:
             if (info.config.filter_subject or "") != self._settings.subject:
@@ -81,8 +81,9 @@ class NatsStream:
                     cure="Choose another group, or delete the consumer at the broker.",
                 )
         if not known:
-            first = DeliverPolicy.NEW if self._settings.start == "new" else DeliverPolicy.ALL
-            return await self._make(self._names[0], first)
+            if self._settings.start == "new":  # By number, so that it stays there until something is acknowledged.
+                return await self._make(self._names[0], DeliverPolicy.BY_START_SEQUENCE, end)
+            return await self._make(self._names[0], DeliverPolicy.ALL)
         last = max(known, key=lambda info: (info.ack_floor.stream_seq, not info.num_ack_pending))
         others = [info.name for info in known if info is not last]
         if last.num_ack_pending:
@@ -91,7 +92,8 @@ class NatsStream:
                 return await self._make(self._names[0], DeliverPolicy.ALL)
             await self._delete(others)
             other = self._names[last.name == self._names[0]]
-            new = await self._make(other, DeliverPolicy.BY_START_SEQUENCE, last.ack_floor.stream_seq + 1)
+            begin = max(last.ack_floor.stream_seq + 1, last.config.opt_start_seq or 1)
+            new = await self._make(other, DeliverPolicy.BY_START_SEQUENCE, begin)
             await self._delete([last.name])
             return new
         await self._delete(others)

@@ -42,7 +42,7 @@ DATA = b'{"id":"a","n":7}'
         ({"type": "t", "id": "field:n"}, b'{"n":1.5}', {}, "", "t", "field n: the message carries no request id"),
         ({"type": "t", "id": "position"}, b"\xff\x00", {}, "S/0/5", "t", ""),
         ({}, b'{"type":"t","data":{}}', {}, "", "t", "member id: the message carries no request id"),
-        ({}, b"nonsense", {}, "", "", 'the message is no event; was JSON is malformed: invalid character (byte 1); allowed: {"id", "type", "data"}'),
+        ({}, b"nonsense", {}, "", "", 'the message is no event; was JSON is malformed: invalid character (byte 4); allowed: {"id", "type", "data"}'),
         ({}, b'{"id":"a","type":"t","data":{},"x":1}', {}, "", "", 'the message is no event; was Object contains unknown field `x`; allowed: {"id", "type", "data"}'),
         ({"type": "t", "id": "field:n"}, b"[1]", {}, "", "", "the message is no event; was Expected `object`, got `array`; allowed: a JSON object"),
         ({}, b"[" * 100_000, {}, "", "", 'the message is no event; was Expected `object`, got `array`; allowed: {"id", "type", "data"}'),
