@@ -50,7 +50,12 @@ def run(quick: bool = False) -> Measured:
         finally:
             _broker("delete", source)
     middle = sorted(runs, key=lambda one: one["per_s"])[len(runs) // 2]
-    extra = {"runs": runs, "steady_per_s": STEADY_PER_S, "lag_p50_s": steady["ack_p50_s"], "lag_p99_s": steady["ack_p99_s"]}
+    extra = {
+        "runs": runs,
+        "steady_per_s": STEADY_PER_S,
+        "lag_p50_s": steady["ack_p50_s"],
+        "lag_p99_s": steady["ack_p99_s"],
+    }
     return Measured(round(middle["per_s"]), "events/s", {}, extra)
 
 
@@ -71,7 +76,14 @@ def _steady(folder: Path, source: str, messages: Sequence[bytes]) -> dict[str, A
 
 def _consume(folder: Path, *more: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "quanheng.cli", "consume", "bench", "--json", *more]
-    command += ["--config", str(folder / "quanheng.toml"), "--data", str(folder / "data"), "--keys", str(folder / "keys")]
+    command += [
+        "--config",
+        str(folder / "quanheng.toml"),
+        "--data",
+        str(folder / "data"),
+        "--keys",
+        str(folder / "keys"),
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=(folder / "consume.log").open("ab"))
 
 
@@ -91,7 +103,9 @@ def _broker(what: str, source: str, messages: Sequence[bytes] = (), per_s: int =
             for first in range(0, len(messages), size):
                 if per_s:
                     await asyncio.sleep(max(0.0, started_s + first / per_s - time.perf_counter()))
-                await asyncio.gather(*[jetstream.publish(f"{source}.in", one) for one in messages[first : first + size]])
+                await asyncio.gather(
+                    *[jetstream.publish(f"{source}.in", one) for one in messages[first : first + size]]
+                )
         await client.close()
 
     asyncio.run(act())

@@ -4,11 +4,17 @@ Delivery in JetStream is per message: one that is lost on the way comes again af
 order is kept, deliveries are counted: a gap, and every opening with deliveries that were not acknowledged, begins again
 behind the last acknowledged message with a new consumer. The new one is made before the old one is deleted, under the
 other of two names, so that a crash between the two loses no place.
+
+Messages are asked for in runs and arrive on one subscription, where they wait until they are fetched; the client's own
+`fetch` waits for each message by itself, which costs three times as much as all the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+from collections import deque
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
@@ -22,6 +28,8 @@ from quanheng.kernel.errors import ConfigurationError, NotFound
 
 ANSWER_S_MAX = 5.0
 ACK_WAIT_S = 30.0
+RUN_S = 10.0
+"""How long the broker may take to deliver what it was asked for; then it is asked again."""
 
 
 class NatsStream:
@@ -35,9 +43,10 @@ class NatsStream:
         self._names = (settings.group, f"{settings.group}-again")
         self._client: Any = None
         self._jetstream: Any = None
-        self._pull: Any = None
-        self._name = ""
-        self._next = 0
+        self._name, self._inbox = "", ""
+        self._next = self._coming = 0
+        self._arrived: deque[Any] = deque()
+        self._come = asyncio.Event()
         self._explicit = False
 
     async def open(self) -> None:
@@ -47,6 +56,8 @@ class NatsStream:
             nats.connect(
                 settings.address,
                 allow_reconnect=False,  # Whoever reads opens again, behind what was acknowledged.
+                max_reconnect_attempts=1,  # Else the client tries for two minutes before it says anything.
+                reconnect_time_wait=0.05,  # type: ignore[arg-type]
                 connect_timeout=int(ANSWER_S_MAX),
                 name="quanheng",
                 error_cb=_ignored,
@@ -66,7 +77,9 @@ class NatsStream:
         self._explicit = stream.config.retention == RetentionPolicy.WORK_QUEUE
         info = await self._take_over(stream.state.last_seq + 1)
         self._name, self._next = info.name, info.delivered.consumer_seq + 1
-        self._pull = await _confirmed(self._jetstream.pull_subscribe_bind(consumer=info.name, stream=settings.source))
+        self._arrived, self._come, self._coming = deque(), asyncio.Event(), 0
+        self._inbox = self._client.new_inbox()
+        await _confirmed(self._client.subscribe(self._inbox, cb=self._arrive))
 
     async def _take_over(self, end: int) -> Any:
         """The durable consumer, with nothing delivered that is not acknowledged; a first one begins at `end` if new."""
@@ -124,16 +137,16 @@ class NatsStream:
             await _confirmed(self._jetstream.delete_consumer(self._settings.source, name))
 
     async def fetch(self, count_max: int, wait_s: float) -> list[Message]:
-        """The next messages."""
-        try:
-            delivered = await self._pull.fetch(count_max, timeout=wait_s)
-        except (TimeoutError, asyncio.TimeoutError, nats.errors.TimeoutError):
-            self._check_connected()
-            return []
-        except (NatsError, OSError) as error:
-            raise _away(error) from error
+        """The next messages: those that have arrived, or the first that do."""
+        self._check_connected()
+        await self._ask(count_max)
+        if not self._arrived:
+            self._come.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._come.wait(), wait_s)
         messages = []
-        for one in delivered:
+        while self._arrived and len(messages) < count_max:
+            one = self._arrived.popleft()
             about = one.metadata
             if about.sequence.consumer != self._next:
                 raise StreamUnavailable(
@@ -150,6 +163,26 @@ class NatsStream:
                 )
             )
         return messages
+
+    async def _ask(self, count_max: int) -> None:
+        """Ask for as many as were not asked for yet, once half of a run has come."""
+        missing = count_max - self._coming - len(self._arrived)
+        if 2 * missing < count_max:
+            return
+        asked = {"batch": missing, "expires": int(RUN_S * 1e9)}
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._settings.source}.{self._name}"
+        await _confirmed(self._client.publish(subject, json.dumps(asked).encode(), self._inbox))
+        self._coming += missing
+
+    async def _arrive(self, one: Any) -> None:
+        """A message, or the broker's word that a run is over."""
+        headers = one.headers or {}
+        if one.reply:  # Only messages are to be acknowledged.
+            self._coming -= 1
+            self._arrived.append(one)
+        elif headers.get("Status") != "100":  # A heart beat; else what was still asked for does not come.
+            self._coming = max(0, self._coming - int(headers.get("Nats-Pending-Messages", self._coming)))
+        self._come.set()
 
     async def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge; the last one is confirmed by the broker, and with it those before."""
@@ -174,7 +207,9 @@ class NatsStream:
 
     async def lag(self) -> list[Lag]:
         """One row: JetStream has no partitions."""
-        info = await _confirmed(self._jetstream.consumer_info(self._settings.source, self._name))
+        info = await self._info(self._name)
+        if info is None:
+            raise _away(LookupError("the consumer was deleted"))
         acked = info.ack_floor.stream_seq or -1
         return [Lag("0", (info.num_pending or 0) + (info.num_ack_pending or 0), acked)]
 
@@ -191,10 +226,8 @@ class NatsStream:
         """Disconnect."""
         client, self._client = self._client, None
         if client is not None:
-            try:
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
                 await client.close()
-            except (NatsError, OSError, TimeoutError):
-                pass
 
     def _check_connected(self) -> None:
         if self._client is None or not self._client.is_connected:

@@ -124,8 +124,7 @@ class MemoryStream:
         if self._next is None:
             if opening and not self._broker.away:
                 return []
-            raise StreamUnavailable("the broker is away or did not confirm", where="memory", found="a broken connection")
+            raise StreamUnavailable(
+                "the broker is away or did not confirm", where="memory", found="a broken connection"
+            )
         return self._next
-
-
-

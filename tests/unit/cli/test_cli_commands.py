@@ -220,7 +220,7 @@ def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
     assert list(bench.find_benches().benches) == [
         "features.backfill.handbook12", "features.online.p50", "decisions.table20", "decisions.table3700",
         "decisions.compile", "decisions.lending", "decisions.backtest", "decisions.list", "path.inprocess",
-        "path.http.single", "path.http.batch", "path.recover", "decisions.backtest.log", "decisions.shadow",
+        "path.http.single", "path.http.batch", "stream.nats", "path.recover", "decisions.backtest.log", "decisions.shadow",
     ]  # fmt: skip
 
 
