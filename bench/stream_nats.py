@@ -61,11 +61,14 @@ def run(quick: bool = False) -> Measured:
 
 def _steady(folder: Path, source: str, messages: Sequence[bytes]) -> dict[str, Any]:
     """Published at `STEADY_PER_S` while a reader runs; what the reader counted."""
+    opened = (folder / "consume.log").read_text().count("stream_open")
     reader = _consume(folder)
     try:
-        time.sleep(3.0)  # It connects meanwhile.
+        log, until_s = folder / "consume.log", time.monotonic() + 60
+        while log.read_text().count("stream_open") < opened + 1 and time.monotonic() < until_s:
+            time.sleep(0.1)
         _broker("publish", source, messages, STEADY_PER_S)
-        time.sleep(2.0)
+        _broker("drained", source)
     finally:
         reader.send_signal(signal.SIGTERM)
         out, _ = reader.communicate(timeout=30)
@@ -88,7 +91,7 @@ def _consume(folder: Path, *more: str) -> subprocess.Popen[bytes]:
 
 
 def _broker(what: str, source: str, messages: Sequence[bytes] = (), per_s: int = 0) -> None:
-    """Make, fill or delete the stream at the broker."""
+    """Make, fill, wait for or delete the stream at the broker."""
     import nats
 
     async def act() -> None:
@@ -98,6 +101,11 @@ def _broker(what: str, source: str, messages: Sequence[bytes] = (), per_s: int =
             await jetstream.add_stream(name=source, subjects=[f"{source}.in"], storage="file")
         elif what == "delete":
             await jetstream.delete_stream(source)
+        elif what == "drained":
+            info = (await jetstream.consumers_info(source))[0]
+            while info.num_pending or info.num_ack_pending:
+                await asyncio.sleep(0.1)
+                info = await jetstream.consumer_info(source, info.name)
         else:
             started_s, size = time.perf_counter(), 20 if per_s else 500
             for first in range(0, len(messages), size):

@@ -1,7 +1,7 @@
 """Messages of a stream that are no events: recorded once each, with their place, however often they are delivered.
 
 A refused HTTP request is answered, and its caller corrects it. A message has no caller, and the broker delivers it
-again after a crash. So its refusal is in the request index, under its place and content: the second delivery finds it there.
+again after a crash. So its refusal is in the request index, under its place and content: a second delivery finds it.
 """
 
 from __future__ import annotations
@@ -11,29 +11,11 @@ from collections.abc import Sequence
 import msgspec
 
 from quanheng.events.intake import Request
+from quanheng.events.stream import RefusedMessage
 from quanheng.kernel.entries import Entry
 from quanheng.kernel.log.records import EVENT, NO_CAUSE, encode_header
 from quanheng.state import INTAKE_REJECTED, PlatformEvent
 from quanheng.writer import REJECTED_DATA_LENGTH_MAX, Pending, Writer
-
-
-class RefusedMessage(msgspec.Struct, frozen=True):
-    """One message that did not become an event.
-
-    position : place in the stream
-    id, type : what could be read of it; empty = nothing
-    data : its bytes, cut where there are too many to be sent on; `REJECTED_DATA_LENGTH_MAX` of them are kept
-    data_length_bytes, digest : of the whole, before it was cut; SHA-256 in hex
-    error : why
-    """
-
-    position: str
-    id: str
-    type: str
-    data: bytes
-    data_length_bytes: int
-    digest: str
-    error: str
 
 
 def refuse_messages(writer: Writer, client: str, messages: Sequence[RefusedMessage]) -> int:

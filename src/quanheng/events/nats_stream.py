@@ -129,8 +129,7 @@ class NatsStream:
             max_ack_pending=4 * self._settings.batch_events_max,
             filter_subject=self._settings.subject or None,
         )
-        info = await _confirmed(self._jetstream.add_consumer(self._settings.source, config))
-        return info
+        return await _confirmed(self._jetstream.add_consumer(self._settings.source, config))
 
     async def _delete(self, names: Sequence[str]) -> None:
         for name in names:
@@ -144,7 +143,7 @@ class NatsStream:
             self._come.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._come.wait(), wait_s)
-        messages = []
+        messages: list[Message] = []
         while self._arrived and len(messages) < count_max:
             one = self._arrived.popleft()
             about = one.metadata
@@ -240,7 +239,7 @@ async def _confirmed(call: Awaitable[Any]) -> Any:
         return await call
     except NotFoundError:
         raise
-    except (NatsError, OSError, TimeoutError, asyncio.TimeoutError) as error:
+    except (NatsError, OSError, TimeoutError) as error:
         raise _away(error) from error
 
 

@@ -115,6 +115,27 @@ class Stream(Protocol):
 
 
 REQUEST_ID_HEADER = "Quanheng-Request-Id"
+REFUSE_MESSAGES = "refuse_messages"
+"""The operation of the core that records `RefusedMessage`s."""
+
+
+class RefusedMessage(msgspec.Struct, frozen=True):
+    """One message that did not become an event.
+
+    position : place in the stream
+    id, type : what could be read of it; empty = nothing
+    data : its bytes, cut where there are too many to be sent on; the first 4,096 of them are kept
+    data_length_bytes, digest : of the whole, before it was cut; SHA-256 in hex
+    error : why
+    """
+
+    position: str
+    id: str
+    type: str
+    data: bytes
+    data_length_bytes: int
+    digest: str
+    error: str
 
 
 class Read(NamedTuple):

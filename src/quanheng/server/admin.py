@@ -9,17 +9,17 @@ import msgspec
 from quanheng.decisions.lists import ListVerdict
 from quanheng.decisions.versions import STEPS, Move
 from quanheng.engine import KEY_HOLDER
+from quanheng.events.stream import REFUSE_MESSAGES, RefusedMessage
 from quanheng.governing import Asked, composed, shown
 from quanheng.kernel.errors import NotFound
 from quanheng.listing import SHOWN_MAX, AskedChange
 from quanheng.once import UNNAMED, Once, once_of
-from quanheng.refusing import RefusedMessage, refuse_messages
+from quanheng.refusing import refuse_messages
 from quanheng.server.engines import ADMIN, READ, WRITE
 from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED, Activated
 
 AUTHOR, APPROVE = "author", "approve"
 LIST_READS = frozenset({"lists", "list_show", "list_find"})
-REFUSE_MESSAGES = "refuse_messages"
 LONG = frozenset({"activate", "step", "list_change", *LIST_READS})
 """Operations whose beginning takes long; it may run beside groups, in another thread."""
 

@@ -117,12 +117,12 @@ RANGES: dict[str, tuple[int, int]] = {
     "limits.group_events_max": (1, 100_000),
     "limits.retry_after_s": (1, 3_600),
     "clock.jump_ms_max": (0, 86_400_000),
-    "stream.batch_events_max": (1, 10_000),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "logs.level": ("debug", "info", "warning", "error"),
     "logs.access": ("off", "errors", "all"),
 }
+STREAM_RANGES = {"batch_events_max": (1, 10_000)}
 MAY_BE_EMPTY = {"source", "subject", "type", "token_file", "replies"}
 PATTERNS: dict[str, tuple[str, str]] = {
     "storage.store": (r"sqlite|postgres(ql)?://\S+", '"sqlite" or "postgresql://user@host/name"'),
@@ -238,9 +238,10 @@ def _check(section: str, key: str, value: object, types: Mapping[str, Any]) -> s
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         allowed = {int: "a whole number", bool: "true or false"}.get(wanted, "a text")
         return f"{name} was {value!r}; allowed: {allowed}"
-    ranged = re.sub(r"^stream\.\w+", "stream", name)
-    if ranged in RANGES:
-        low, high = RANGES[ranged]
+    ranges = STREAM_RANGES if section.startswith("stream.") else RANGES
+    ranged = key if ranges is STREAM_RANGES else name
+    if ranged in ranges:
+        low, high = ranges[ranged]
         if isinstance(value, int) and not low <= value <= high:
             return f"{name} was {value}; allowed: {low} to {high}"
     if name in CHOICES and value not in CHOICES[name]:

@@ -17,9 +17,8 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from quanheng.events.intake import DATA_BYTES_MAX
-from quanheng.events.stream import Message, Read, Stream, StreamSettings, StreamUnavailable, reader_of
+from quanheng.events.stream import Message, Read, RefusedMessage, Stream, StreamSettings, StreamUnavailable, reader_of
 from quanheng.kernel.errors import Overloaded
-from quanheng.refusing import RefusedMessage
 from quanheng.server.metrics import SECONDS, Histogram
 
 FETCH_WAIT_S = 0.25

@@ -20,11 +20,9 @@ from typing import Any
 
 import msgspec
 
-from quanheng.events.stream import StreamFailed, StreamSettings, stream_of
+from quanheng.events.stream import REFUSE_MESSAGES, RefusedMessage, StreamFailed, StreamSettings, stream_of
 from quanheng.kernel.errors import InputError, NotFound, Overloaded, QuanhengError
-from quanheng.refusing import RefusedMessage
 from quanheng.server import wire
-from quanheng.server.admin import REFUSE_MESSAGES
 from quanheng.server.config import Config, socket_path
 from quanheng.server.consumer import Consumer, Tell
 from quanheng.server.intake import token_digest
@@ -252,7 +250,7 @@ def main() -> int:
     try:
         consume(asked.config, asked.name, Log(asked.config.logs.level, "stream"))
     except QuanhengError as error:
-        print(f"error: stream {asked.name}: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"error: stream {asked.name}: {error}\n")
         return 1
     return 0
 

@@ -1,5 +1,5 @@
-"""Streams under seeded faults: broken connections, lost acknowledgements, late and repeated deliveries, a writer without
-room, readers and writers killed between any two steps. The engine, its log and its index are real.
+"""Streams under seeded faults: broken connections, lost acknowledgements, late and repeated deliveries, a writer
+without room, readers and writers killed between any two steps. The engine, its log and its index are real.
 
 Each message that was acknowledged has exactly one event, or exactly one reject; and what was decided, vectors included,
 equals what direct intake gives for the same requests in the same order.
@@ -23,6 +23,7 @@ from quanheng.kernel.errors import QueueFull
 from quanheng.refusing import refuse_messages
 from quanheng.server.consumer import Consumer, Tell
 from quanheng.testing.memory_stream import MemoryBroker, MemoryStream
+
 sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "path"))
 from shop import T0, HandClock, packs
 
@@ -61,7 +62,12 @@ class EnginePort:
 
 
 def data(chance, number):
-    fields = {"time_ms": T0 - MESSAGES + number, "customer": chance.choice("abcd"), "amount_minor": chance.randrange(1, 900_000), "currency": "EUR"}
+    fields = {
+        "time_ms": T0 - MESSAGES + number,
+        "customer": chance.choice("abcd"),
+        "amount_minor": chance.randrange(1, 900_000),
+        "currency": "EUR",
+    }
     return json.dumps(fields).encode()
 
 
@@ -124,7 +130,9 @@ def decisions(engine, requests):
 
 
 def kinds(engine):
-    events = sum(engine.state.events.get(code, 0) for name, code in engine.state.program.codes.items() if name == "shop.request")
+    events = sum(
+        engine.state.events.get(code, 0) for name, code in engine.state.program.codes.items() if name == "shop.request"
+    )
     return events, engine.state.rejected
 
 

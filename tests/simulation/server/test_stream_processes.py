@@ -1,4 +1,4 @@
-"""A real server, its reader and NATS as processes of their own: killed at seeded moments, everything is on record once."""
+"""A real server, its reader and NATS as processes of their own: killed at seeded moments, all is on record once."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-
-import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "streams"))
 from brokers import NATS, nats_source, needs_nats
@@ -54,7 +52,9 @@ def event(number, amount_minor=20_000):
 
 @contextmanager
 def serving(folder, port):
-    process = subprocess.Popen([sys.executable, "-m", "quanheng.cli", "serve"], cwd=folder, stderr=(folder / "err.txt").open("ab"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "quanheng.cli", "serve"], cwd=folder, stderr=(folder / "err.txt").open("ab")
+    )
     try:
         until = time.monotonic() + 120
         while True:
@@ -90,7 +90,11 @@ def settled(folder, port, taken, rejected, seconds=60):
         text = got(folder, port, "/metrics")
         pending = metric(text, "quanheng_stream_pending", '{partition="0",stream="requests"}')
         events = metric(text, "quanheng_engine_events", '{key="shop.request"}')
-        if (events, metric(text, "quanheng_engine_rejected"), pending) == (taken, rejected, 0) or time.monotonic() > until:
+        if (events, metric(text, "quanheng_engine_rejected"), pending) == (
+            taken,
+            rejected,
+            0,
+        ) or time.monotonic() > until:
             return text
         time.sleep(0.2)
 
@@ -101,7 +105,9 @@ def check(text, taken, rejected):
 
 
 def readers_of(process):
-    found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
+    )
     return [int(line.split()[0]) for line in found.stdout.splitlines() if "quanheng.server.streams" in line]
 
 
@@ -136,5 +142,11 @@ def test_the_reader_and_the_server_may_be_killed_at_any_moment(tmp_path):
             return source
 
     asyncio.run(story())
-    verified = subprocess.run([sys.executable, "-m", "quanheng.cli", "log", "verify"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    verified = subprocess.run(
+        [sys.executable, "-m", "quanheng.cli", "log", "verify"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert verified.returncode == 0, verified.stderr

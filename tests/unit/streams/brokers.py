@@ -92,7 +92,9 @@ class MockKafka:
 
         async def publish(messages, partition=-1):
             for data, headers in messages:
-                producer.produce(name, data, headers=list(headers.items()), partition=max(partition, 0) if partition >= 0 else -1)
+                producer.produce(
+                    name, data, headers=list(headers.items()), partition=max(partition, 0) if partition >= 0 else -1
+                )
             assert producer.flush(20) == 0
 
         return name, publish

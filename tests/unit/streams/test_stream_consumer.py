@@ -20,7 +20,8 @@ from quanheng.events.intake import Request
 from quanheng.events.stream import Message, StreamFailed, StreamSettings, StreamUnavailable, reader_of, stream_of
 from quanheng.kernel.errors import ConfigurationError, MissingExtra, NotFound, QueueFull
 from quanheng.refusing import refuse_messages
-from quanheng.server import admin, config, streams as server_streams, wire
+from quanheng.server import admin, config, wire
+from quanheng.server import streams as server_streams
 from quanheng.server.consumer import BACK_OFF_S_MAX, Consumer, Tell
 from quanheng.server.metrics import Metrics, counted_as
 from quanheng.server.streams import CoreBusy, CorePort, NotTaken, check_streams, settings_of
@@ -103,7 +104,13 @@ def consumer_of(broker, port, waits=None, **settings):
 def test_what_is_no_event_is_a_reject_with_its_place_once(tmp_path):
     engine, broker = opened(tmp_path), MemoryBroker()
     good = ask("r1")
-    bad = [b"nonsense", b'{"id":"r2","type":"no.such","data":{}}', envelope(ask("r3", "much")), envelope(ask("r1", 5)), b"x" * 70_000]
+    bad = [
+        b"nonsense",
+        b'{"id":"r2","type":"no.such","data":{}}',
+        envelope(ask("r3", "much")),
+        envelope(ask("r1", 5)),
+        b"x" * 70_000,
+    ]
     for data in [envelope(good), *bad, envelope(good)]:
         broker.put(data, now_ms=T0 - 1_500)
     consumer = consumer_of(broker, Port(engine))
@@ -132,7 +139,10 @@ def test_a_message_that_is_too_large_is_not_sent_on(tmp_path):
     port = Port(engine)
     asyncio.run(consumer_of(broker, port).run(until_empty=True))
     assert port.sizes == []
-    assert engine.rejects()["items"][0]["error"] == "the message is too large; was 70008 bytes; allowed: at most 65536 bytes"
+    assert (
+        engine.rejects()["items"][0]["error"]
+        == "the message is too large; was 70008 bytes; allowed: at most 65536 bytes"
+    )
     engine.close()
 
 
@@ -186,7 +196,9 @@ def test_a_broker_that_is_away_is_tried_ever_slower(tmp_path):
     broker.put(envelope(ask("r1")))
     consumer = consumer_of(broker, Port(engine), waits)
     told = []
-    consumer._tell = consumer._tell._replace(told=lambda level, word, error: told.append((level, word, str(error or ""))))
+    consumer._tell = consumer._tell._replace(
+        told=lambda level, word, error: told.append((level, word, str(error or "")))
+    )
     sleep = consumer._tell.sleep
 
     async def back(seconds):
@@ -196,7 +208,11 @@ def test_a_broker_that_is_away_is_tried_ever_slower(tmp_path):
     consumer._tell = consumer._tell._replace(sleep=back)
     asyncio.run(consumer.run(until_empty=True))
     assert waits == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, BACK_OFF_S_MAX, BACK_OFF_S_MAX, BACK_OFF_S_MAX]
-    assert told[0] == ("warning", "stream_unavailable", "memory: the broker is away or did not confirm; was a broken connection")
+    assert told[0] == (
+        "warning",
+        "stream_unavailable",
+        "memory: the broker is away or did not confirm; was a broken connection",
+    )
     assert consumer.totals["decided"] == 1
     engine.close()
 
@@ -253,7 +269,11 @@ class Pool:
     [
         (429, CoreBusy, 'the writer has no room or does not answer; was 429 {"error":"why"}. It is asked again.'),
         (503, CoreBusy, "the writer has no room or does not answer; was 503"),
-        (401, NotTaken, 'the writer takes nothing from this stream; was 401 {"error":"why"}. Give the stream a token with the scope ingest: token_file of its section, or QUANHENG_TOKEN.'),
+        (
+            401,
+            NotTaken,
+            'the writer takes nothing from this stream; was 401 {"error":"why"}. Give the stream a token with the scope ingest: token_file of its section, or QUANHENG_TOKEN.',
+        ),
     ],
 )
 def test_answers_of_the_core(status, error, text):
@@ -277,8 +297,14 @@ def configured(tmp_path, text):
         ("[stream.A]", "stream.A is no stream"),
         ("[stream.x]", "stream.x.source was empty; allowed: name of a stream (NATS) or topic (Kafka)"),
         ('[stream.x]\nsource = "S"\nstart = "end"', "stream.x.start was 'end'; allowed: first, new"),
-        ('[stream.x]\nsource = "S"\nid = "key"', "stream.x.id was 'key'; allowed: message, position, header:NAME, field:NAME"),
-        ('[stream.x]\nsource = "S"\ntype = "t"', "stream.x.id was 'message', which needs messages with id, type and data; allowed beside type: position"),
+        (
+            '[stream.x]\nsource = "S"\nid = "key"',
+            "stream.x.id was 'key'; allowed: message, position, header:NAME, field:NAME",
+        ),
+        (
+            '[stream.x]\nsource = "S"\ntype = "t"',
+            "stream.x.id was 'message', which needs messages with id, type and data; allowed beside type: position",
+        ),
         ('[stream.x]\nsource = "S"\nbatch_events_max = 0', "stream.x.batch_events_max was 0; allowed: 1 to 10000"),
         ('[stream.x]\nsource = "S"\noptions = {a = 1}', "stream.x.options was {'a': 1}; allowed: a table of texts"),
         ('[stream.x]\nsorce = "S"', "stream.x.sorce is an unknown key, perhaps 'source'"),
@@ -293,19 +319,29 @@ def test_a_section_that_is_wrong_stops_the_start(section, finding, tmp_path):
 
 def test_what_is_not_there_is_named(tmp_path, monkeypatch):
     unknown = configured(tmp_path, '[stream.x]\nsource = "S"\nbroker = "carrier"')
-    with pytest.raises(ConfigurationError, match="stream broker: no such broker is known; was 'carrier'; allowed: nats, kafka"):
+    with pytest.raises(
+        ConfigurationError, match=r"stream broker: no such broker is known; was 'carrier'; allowed: nats, kafka"
+    ):
         check_streams(unknown)
-    with pytest.raises(NotFound, match=r"\[stream.y\]: the configuration has no such stream; allowed: x. Add the section"):
+    with pytest.raises(
+        NotFound, match=r"\[stream.y\]: the configuration has no such stream; allowed: x. Add the section"
+    ):
         settings_of(unknown, "y")
     lost = StreamSettings(source="S", token_file=str(tmp_path / "none"))
-    with pytest.raises(StreamFailed, match="none: the token of the stream cannot be read; was FileNotFoundError. Correct token_file of its section."):
+    with pytest.raises(
+        StreamFailed,
+        match=r"none: the token of the stream cannot be read; was FileNotFoundError. Correct token_file of its section.",
+    ):
         server_streams._token(unknown, lost)
 
     def gone(name):
         raise ImportError(name)
 
     monkeypatch.setattr(streams, "import_module", gone)
-    with pytest.raises(MissingExtra, match=r"a stream of kafka needs the package 'confluent-kafka', which is not installed. Run: pip install 'quanheng\[stream\]'"):
+    with pytest.raises(
+        MissingExtra,
+        match=r"a stream of kafka needs the package 'confluent-kafka', which is not installed. Run: pip install 'quanheng\[stream\]'",
+    ):
         stream_of(StreamSettings(source="S", broker="kafka"))
 
 
@@ -323,14 +359,16 @@ def test_a_stream_of_another_distribution_is_found(monkeypatch):
 @needs_nats
 def test_nats_tells_what_is_not_there():
     async def story():
-        with pytest.raises(NotFound, match="the broker has no such stream; was 'NO_SUCH'"):
+        with pytest.raises(NotFound, match=r"the broker has no such stream; was 'NO_SUCH'"):
             await stream_of(StreamSettings(address=NATS, source="NO_SUCH")).open()
         async with nats_source() as (source, publish):
             first = stream_of(StreamSettings(address=NATS, source=source, subject=f"{source}.in"))
             await first.open()
             await publish([(b"1", {}), (b"2", {})])
             first._next += 1
-            with pytest.raises(StreamUnavailable, match="the broker's deliveries have a gap; .*was delivery 1; allowed: delivery 2"):
+            with pytest.raises(
+                StreamUnavailable, match=r"the broker's deliveries have a gap; .*was delivery 1; allowed: delivery 2"
+            ):
                 await first.fetch(2, 1.0)
             await first.close()
             await first.open()
@@ -340,10 +378,13 @@ def test_nats_tells_what_is_not_there():
             assert [one.data for one in again] == [b"1", b"2"]
             await first.close()
             other = stream_of(StreamSettings(address=NATS, source=source, subject=f"{source}.other"))
-            with pytest.raises(ConfigurationError, match="the consumer was made for another subject"):
+            with pytest.raises(ConfigurationError, match=r"the consumer was made for another subject"):
                 await other.open()
             await other.close()
-        with pytest.raises(StreamUnavailable, match="NATS: the broker is away or did not confirm; was .*Nothing is lost; it is tried again."):
+        with pytest.raises(
+            StreamUnavailable,
+            match=r"NATS: the broker is away or did not confirm; was .*Nothing is lost; it is tried again.",
+        ):
             await stream_of(StreamSettings(address="nats://127.0.0.1:1", source="S")).open()
 
     asyncio.run(story())
@@ -382,7 +423,9 @@ def test_kafka_new_begins_behind_what_is_there_and_publishes():
 
     async def story():
         await publish([(b"old", {})] * 5)
-        stream = stream_of(StreamSettings(broker="kafka", address=cluster.address, source=topic, group="n", start="new", options=QUICK))
+        stream = stream_of(
+            StreamSettings(broker="kafka", address=cluster.address, source=topic, group="n", start="new", options=QUICK)
+        )
         await stream.open()
         for _ in range(20):
             assert await stream.fetch(10, 0.3) == []
@@ -393,7 +436,9 @@ def test_kafka_new_begins_behind_what_is_there_and_publishes():
         assert (one.data, dict(one.headers)) == (b"1", {"A": "b"})
         await stream.publish(out, [("r1", b"{}")])
         await stream.close()
-        replies = stream_of(StreamSettings(broker="kafka", address=cluster.address, source=out, group="o", options=QUICK))
+        replies = stream_of(
+            StreamSettings(broker="kafka", address=cluster.address, source=out, group="o", options=QUICK)
+        )
         await replies.open()
         (reply,) = await fetched(replies, 1)
         assert (reply.data, dict(reply.headers)) == (b"{}", {"Quanheng-Request-Id": "r1"})
@@ -408,7 +453,7 @@ def test_kafka_tells_what_is_not_there(monkeypatch):
 
     monkeypatch.setattr(kafka_stream, "ANSWER_S_MAX", 1.0)
     away = kafka_stream.KafkaStream(StreamSettings(broker="kafka", address="127.0.0.1:1", source="t"))
-    with pytest.raises(StreamUnavailable, match="Kafka: the broker is away or did not confirm; was "):
+    with pytest.raises(StreamUnavailable, match=r"Kafka: the broker is away or did not confirm; was "):
         asyncio.run(away.open())
     asyncio.run(away.close())
     cluster = MockKafka()
@@ -423,5 +468,7 @@ def test_kafka_tells_what_is_not_there(monkeypatch):
 
     monkeypatch.setattr(kafka_stream, "Consumer", Empty)
     missing = kafka_stream.KafkaStream(StreamSettings(broker="kafka", address=cluster.address, source="t"))
-    with pytest.raises(NotFound, match="the broker has no such topic; was 't'. Make it, or correct source in the stream's section."):
+    with pytest.raises(
+        NotFound, match=r"the broker has no such topic; was 't'. Make it, or correct source in the stream's section."
+    ):
         asyncio.run(missing.open())
