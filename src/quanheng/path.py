@@ -122,7 +122,8 @@ def admit(
             continue
         if isinstance(one, Refusal):
             items.append(one)
-            head += 1  # A refusal is recorded too, so that nothing is lost silently.
+            # A refusal is recorded too, so that nothing is lost silently; that of a message apart, under its place.
+            head += not request.position
             continue
         here[key] = head
         items.append(None)

@@ -197,7 +197,7 @@ class Writer:
         for item in group.items:
             if isinstance(item, Taken):
                 place = item.offset - pending.first + (1 if item.decision is None else 2)
-            elif isinstance(item, Refusal):
+            elif isinstance(item, Refusal) and not item.request.position:
                 self._add_rejected(pending, place, item)
                 place += 1
 
@@ -214,7 +214,7 @@ class Writer:
                 "data_length_bytes": len(request.data),
             }
         )
-        subject = self.ring.pseudonym(*self._subject_of_rejected(request))
+        subject = self.ring.pseudonym(*self.subject_of_rejected(request))
         self.state.apply_platform(PlatformEvent(pending.first + place, INTAKE_REJECTED, b"", received_ms))
         header = encode_header(
             EVENT, INTAKE_REJECTED, received_ms, received_ms, NO_CAUSE, subject, NONE_16, NONE_16, (), (),
@@ -222,7 +222,7 @@ class Writer:
         )  # fmt: skip
         _place(pending, [place], [header], [subject], [payload])
 
-    def _subject_of_rejected(self, request: Request) -> tuple[str, str]:
+    def subject_of_rejected(self, request: Request) -> tuple[str, str]:
         """Who a refused request is about, where that can be read: erasing the subject erases it too."""
         event_type = self.state.program.types.get(request.type)
         subject = event_type.subject if event_type is not None else None

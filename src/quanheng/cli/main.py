@@ -14,6 +14,7 @@ import cyclopts
 from quanheng import __version__
 from quanheng.cli import (
     bench,
+    consume,
     demo,
     dmn_evaluate,
     explain,
@@ -53,6 +54,7 @@ for command in (
     serve.serve,
     demo.demo,
     ingest.ingest,
+    consume.consume,
     models.train,
     models.evaluate,
     logs.decision,

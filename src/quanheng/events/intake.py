@@ -31,6 +31,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     type : event type name
     data : JSON object of the event's fields, UTF-8 bytes
     deadline_ms : epoch milliseconds after which the fall-back outcome is given; 0 = none
+    position : place of the message in a stream, if it came by one: its refusal is recorded apart, once (`refusing`)
     """
 
     client: str
@@ -38,6 +39,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     type: str
     data: bytes
     deadline_ms: int = 0
+    position: str = ""
 
 
 class EventFact(msgspec.Struct, frozen=True, gc=False):

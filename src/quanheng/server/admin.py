@@ -9,11 +9,13 @@ import msgspec
 from quanheng.decisions.lists import ListVerdict
 from quanheng.decisions.versions import STEPS, Move
 from quanheng.engine import KEY_HOLDER
+from quanheng.events.stream import REFUSE_MESSAGES, RefusedMessage
 from quanheng.governing import Asked, composed, shown
 from quanheng.kernel.errors import NotFound
 from quanheng.listing import SHOWN_MAX, AskedChange
 from quanheng.once import UNNAMED, Once, once_of
-from quanheng.server.engines import ADMIN, READ
+from quanheng.refusing import refuse_messages
+from quanheng.server.engines import ADMIN, READ, WRITE
 from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED, Activated
 
 AUTHOR, APPROVE = "author", "approve"
@@ -75,6 +77,10 @@ class Administered(Protocol):
         """Keeps the lists that policies ask."""
 
     @property
+    def writer(self) -> Any:
+        """The one writer of the log."""
+
+    @property
     def four_eyes(self) -> bool:
         """Whether a change of a list waits for another person."""
 
@@ -100,6 +106,7 @@ def names_actor(operation: str, arguments: dict[str, Any]) -> bool:
 
 _SCOPES = {
     "versions": READ,
+    REFUSE_MESSAGES: WRITE,
     **dict.fromkeys(LIST_READS, READ),
     "list_change": AUTHOR,
     "list_judge": APPROVE,
@@ -117,7 +124,8 @@ def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> 
         step {step, actor, pack, version, files, base, reason, share_bp} |
         lists {} | list_show {list, limit} | list_find {list, value} |
         list_change {list, change, values, actor, reason, until_ms, for_ms, first, more} |
-        list_judge {first, approved, actor, reason}
+        list_judge {first, approved, actor, reason} |
+        refuse_messages {messages, actor}
     arguments : as listed; `packs` maps a name to {file name: bytes}; `actor` is set by whoever checked the token
 
     Raises
@@ -199,6 +207,9 @@ def _finish(engine: Administered, operation: str, begun: Any, once: Once) -> dic
             return {"tokens": [{"name": one.name, "scopes": [*one.scopes], "digest": digest} for digest, one in actors]}
         case "erase":
             return {"offset": engine.erase(begun["entity"], begun["id"]), "note": engine.erasure_note()}
+        case "refuse_messages":
+            messages = msgspec.convert(begun["messages"], list[RefusedMessage])
+            return {"recorded": refuse_messages(engine.writer, begun["actor"], messages)}
         case "lists" | "list_show" | "list_find":
             read: dict[str, Any] = begun
             return read

@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from quanheng.events.stream import StreamSettings, check_settings
 from quanheng.kernel.errors import ConfigurationError
 
 FILE_NAME = "quanheng.toml"
@@ -111,6 +112,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     governance: Governance = Governance()
     features: Features = Features()
     cluster: Cluster = Cluster()
+    stream: Mapping[str, StreamSettings] = {}
 
 
 # Ranges and choices that a type cannot say: "section.key" -> (lowest, highest) or the words allowed.
@@ -142,6 +144,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "logs.level": ("debug", "info", "warning", "error"),
     "logs.access": ("off", "errors", "all"),
 }
+STREAM_RANGES = {"batch_events_max": (1, 10_000)}
+MAY_BE_EMPTY = {"source", "subject", "type", "token_file", "replies"}
 PATTERNS: dict[str, tuple[str, str]] = {
     "storage.store": (r"sqlite|postgres(ql)?://\S+", '"sqlite" or "postgresql://user@host/name"'),
 }
@@ -188,12 +192,9 @@ def widened(config: Config) -> Config:
 
 def keys() -> dict[str, Any]:
     """Every key as "section.key" with its default value."""
-    return {
-        f"{section}.{key}": getattr(part, key)
-        for section in Config.__struct_fields__
-        for part in (getattr(Config(), section),)
-        for key in part.__struct_fields__
-    }
+    parts = {section: getattr(Config(), section) for section in Config.__struct_fields__}
+    parts["stream"] = StreamSettings()  # Of each [stream.NAME].
+    return {f"{section}.{key}": getattr(part, key) for section, part in parts.items() for key in part.__struct_fields__}
 
 
 def _load(path: Path | None) -> dict[str, Any]:
@@ -233,12 +234,27 @@ def _findings(raw: dict[str, Any]) -> list[str]:
             found.append(_unknown(f"[{section}]", section, list(sections), "section"))
         elif not isinstance(entries, dict):
             found.append(f"{section} was {entries!r}; allowed: a table [{section}]")
+        elif section == "stream":
+            found += _stream_findings(entries)
         else:
             types = get_type_hints(sections[section])
             for key, value in entries.items():
                 finding = _check(section, key, value, types)
                 if finding:
                     found.append(finding)
+    return found
+
+
+def _stream_findings(streams: Mapping[str, object]) -> list[str]:
+    """Problems of the [stream.NAME] sections."""
+    found: list[str] = []
+    types = get_type_hints(StreamSettings)
+    for name, entries in streams.items():
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or not isinstance(entries, dict):
+            found.append(f"stream.{name} is no stream; allowed: a table [stream.NAME], NAME of a-z, 0-9 and _")
+            continue
+        wrong = [finding for key, value in entries.items() if (finding := _check(f"stream.{name}", key, value, types))]
+        found += wrong or check_settings(name, msgspec.convert(entries, StreamSettings))
     return found
 
 
@@ -251,18 +267,23 @@ def _check(section: str, key: str, value: object, types: Mapping[str, Any]) -> s
         if not isinstance(value, list | tuple) or not all(isinstance(one, get_args(wanted)[0]) for one in value):
             return f"{name} was {value!r}; allowed: a list of texts"
         return ""
+    if get_origin(wanted) is dict:
+        texts = isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+        return "" if texts else f"{name} was {value!r}; allowed: a table of texts"
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         allowed = {int: "a whole number", bool: "true or false"}.get(wanted, "a text")
         return f"{name} was {value!r}; allowed: {allowed}"
-    if name in RANGES:
-        low, high = RANGES[name]
+    ranges = STREAM_RANGES if section.startswith("stream.") else RANGES
+    ranged = key if ranges is STREAM_RANGES else name
+    if ranged in ranges:
+        low, high = ranges[ranged]
         if isinstance(value, int) and not low <= value <= high:
             return f"{name} was {value}; allowed: {low} to {high}"
     if name in CHOICES and value not in CHOICES[name]:
         return f"{name} was {value!r}; allowed: {', '.join(CHOICES[name])}"
     if name in PATTERNS and not re.fullmatch(PATTERNS[name][0], str(value)):
         return f"{name} was {value!r}; allowed: {PATTERNS[name][1]}"
-    if isinstance(value, str) and not value:
+    if isinstance(value, str) and not value and key not in MAY_BE_EMPTY:
         return f"{name} was empty; allowed: a text"
     return ""
 

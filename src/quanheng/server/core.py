@@ -22,7 +22,7 @@ from quanheng.server.answers import STOPPING, OperationFailed, failed, ours, ref
 from quanheng.server.config import Limits
 from quanheng.server.engines import READ, WRITE, Engine, Reply
 from quanheng.server.logs import Log
-from quanheng.server.metrics import EVENTS, SECONDS, Metrics, flatten
+from quanheng.server.metrics import EVENTS, SECONDS, Metrics, counted_as, flatten
 from quanheng.server.operations import Operations
 from quanheng.server.pace import Pace
 
@@ -149,7 +149,11 @@ class Core:
             client = self.engine.authorise(asked.token, WRITE)
             # The edge told the deadline by the machine's clock; the writer compares it with its own stamps.
             deadline_ms = asked.deadline_ms and asked.deadline_ms + self.engine.clock_ahead_ms()
-            requests = [self._request(client, id, type, data, deadline_ms) for id, type, data in asked.events]
+            if asked.positions:
+                pairs = zip(asked.events, asked.positions, strict=True)
+                requests = [self._request(client, *event, deadline_ms, position) for event, position in pairs]
+            else:
+                requests = [self._request(client, id, type, data, deadline_ms) for id, type, data in asked.events]
             if asked.dry_run:
                 replies = self.engine.dry_run(requests)
                 link.answer(number, _answer(replies, asked.single, dry_run=True))
@@ -210,8 +214,8 @@ class Core:
         gauges["quanheng_links", ()] = len(self.links)
         for link in self.links:
             for key, value in link.counters.items():
-                name, _, reason = key.partition("|")
-                gauges[name, (("reason", reason),)] = gauges.get((name, (("reason", reason),)), 0) + value
+                counted = counted_as(key)
+                gauges[counted] = gauges.get(counted, 0) + value
         self.metrics.gauges = gauges
         return self.metrics.text()
 

@@ -18,6 +18,7 @@ FIELDS = frozenset(
     {
         "message", "route", "method", "status", "events", "took_ms", "address", "port", "error_class", "offset_ms",
         "partition",
+        "stream",
     }
 )  # fmt: skip
 LEVELS = ("debug", "info", "warning", "error")

@@ -99,6 +99,15 @@ def flatten(prefix: str, values: Mapping[str, object]) -> dict[tuple[str, Labels
     return gauges
 
 
+def counted_as(key: str) -> tuple[str, Labels]:
+    """Name and labels of what another process counted: "name|reason", or "name|label=value,label=value"."""
+    name, _, rest = key.partition("|")
+    if "=" not in rest:
+        return name, (("reason", rest),)
+    pairs = (pair.partition("=") for pair in rest.split(","))
+    return name, tuple(sorted((label, value) for label, _, value in pairs))
+
+
 def _labels(labels: Labels) -> str:
     if not labels:
         return ""

@@ -25,6 +25,7 @@ from quanheng.server.lock import FolderLock
 from quanheng.server.logs import Log
 from quanheng.server.relief import relieved
 from quanheng.server.snapshots import follow
+from quanheng.server.streams import Readers, check_streams
 from quanheng.server.trials import follow_trials
 
 START_S_MAX = 120.0
@@ -82,6 +83,7 @@ def serve(config: Config, opener: Callable[[Config], Opened], tell: Callable[[st
     sys.setswitchinterval(SWITCH_S)
     try:
         check_address(config)
+        check_streams(config)
         opened = opener(config)
         try:
             with relieved(config), asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -100,6 +102,7 @@ class _Service:
         self._log = Log(config.logs.level, "core")
         self._socket = socket_path(config)
         self._edge: subprocess.Popen[bytes] | None = None
+        self._readers = Readers(config, self._log, clock_ms)
 
     async def run(self) -> int:
         config, loop = self._config, asyncio.get_running_loop()
@@ -120,6 +123,7 @@ class _Service:
             self._edge = self._start_edge()
             edge_end = asyncio.create_task(self._edge_ends())
             await self._ready(running, stopping, edge_end)
+            self._readers.start()
             await asyncio.wait({running, stopping, edge_end}, return_when=asyncio.FIRST_COMPLETED)
             if edge_end.done() and not stopping.done() and not running.done():
                 raise _edge_failed(self._edge)
@@ -178,6 +182,7 @@ class _Service:
         """Stop accepting, finish the group in hand, answer, close."""
         if core.failure:
             await asyncio.sleep(FAIL_ANSWER_S)
+        await self._readers.stop()
         if self._edge and edge_end:
             if self._edge.poll() is None:
                 self._edge.send_signal(signal.SIGTERM)

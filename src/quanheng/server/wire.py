@@ -47,6 +47,7 @@ class Events(msgspec.Struct, array_like=True, frozen=True):
     dry_run : decide without recording
     deadline_ms : moment (UTC) after which nobody waits for the answer; 0 none
     events : (id, type, data as JSON bytes)
+    positions : of messages of a stream, one per event; none if they did not come by one
     """
 
     token: bytes
@@ -54,6 +55,7 @@ class Events(msgspec.Struct, array_like=True, frozen=True):
     dry_run: bool
     deadline_ms: int
     events: list[tuple[str, str, bytes]]
+    positions: list[str] = []
 
 
 class Query(msgspec.Struct, array_like=True, frozen=True):

@@ -40,7 +40,7 @@ def told(capsys, *arguments):
 
 def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
-        "bench", "decision", "demo", "dmn check", "dmn evaluate", "dmn from-excel", "dmn from-jdm",
+        "bench", "consume", "decision", "demo", "dmn check", "dmn evaluate", "dmn from-excel", "dmn from-jdm",
         "dmn tck", "dmn to-excel", "erase", "evaluate", "explain", "features build", "features docs", "features lineage",
         "features list", "features report", "features sql", "ingest", "list add", "list approve", "list find", "list history",
         "list import", "list reject", "list remove", "list show", "log checkpoint", "log head", "log verify",
@@ -223,7 +223,7 @@ def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
         "features.online120.p99", "features.online.vs", "features.hotkey", "features.backfill.wide",
         "features.memory.perkey", "features.recover", "decisions.table20", "decisions.table3700",
         "decisions.compile", "decisions.lending", "decisions.backtest", "decisions.list", "path.inprocess",
-        "path.http.single", "path.http.batch", "path.recover", "decisions.backtest.log", "decisions.shadow",
+        "path.http.single", "path.http.batch", "stream.nats", "path.recover", "decisions.backtest.log", "decisions.shadow",
         "features.cluster",
     ]  # fmt: skip
 

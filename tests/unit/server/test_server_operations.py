@@ -205,6 +205,7 @@ BAD = [
     ("list_judge", {"first": 1, "approved": True}, 422, "no change of a list waits there"),
     ("list_show", {"list": "none"}, 404, "no pack in force declares such a list"),
     ("list_find", {"list": "none"}, 500, "was KeyError"),
+    ("refuse_messages", {"messages": 5}, 500, "was ValidationError"),
     ("dance", {}, 404, "there is no such operation"),
 ]
 
