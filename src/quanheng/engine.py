@@ -147,8 +147,6 @@ class Engine:
         state.peek(events_columns([], state.program), 0)  # Kernels are loaded before a caller waits for them.
         return engine
 
-    # The platform's own events.
-
     def activate(self, packs: Iterable[PackFiles], *, actor: str = KEY_HOLDER, break_glass: str = "") -> Activated:
         """Check packs, run their golden cases, and put the whole set in force from here on.
 

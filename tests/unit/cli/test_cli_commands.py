@@ -219,7 +219,7 @@ def test_a_wrong_manifest_is_told(checkout):
 
 def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
     assert list(bench.find_benches().benches) == [
-        "features.backfill.handbook12", "features.online.p50", "features.online.p99", "features.online120.p50",
+        "features.backfill.handbook12", "features.build", "features.online.p50", "features.online.p99", "features.online120.p50",
         "features.online120.p99", "features.online.vs", "features.hotkey", "features.backfill.wide",
         "features.memory.perkey", "features.recover", "decisions.table20", "decisions.table3700",
         "decisions.compile", "decisions.lending", "decisions.backtest", "decisions.list", "path.inprocess",

@@ -104,7 +104,7 @@ def test_a_running_server_is_not_asked_without_a_token(tmp_path, monkeypatch):
 
 
 def test_a_model_is_written_to_a_folder_only(monkeypatch):
-    monkeypatch.setattr(models, "_pack", lambda pack, place: (None, None, None))
+    monkeypatch.setattr(models, "pack_of", lambda pack, place: (None, None, None))
     with pytest.raises(InputError, match="the pack is not in a folder that can be written") as caught:
         models.train("zipped")
     assert "zipped: " in str(caught.value)
