@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from feature_worlds import LAYOUTS, random_folds
 
 from quanheng.features.fold import BUILT, Fold
-from quanheng.features.kernel.words import NULL
+from quanheng.features.kernel.words import NULL, NUMBER_MAX, NUMBER_MIN
 from quanheng.features.kinds import CALENDAR_KINDS, KINDS, STARTS
 from quanheng.testing.slow_features import Event
 
@@ -115,15 +115,15 @@ def _events(rng: random.Random, around: str, unit_ms: int, events_n: int, keys: 
     """Late, tied and null events."""
     start = int(datetime.fromisoformat(around).replace(tzinfo=UTC).timestamp()) * 1000
     clock, late_ms = start - rng.randrange(30) * unit_ms, rng.choice([0, 3, 30]) * unit_ms
-    jump, big, events = rng.choice([1, 4, 30]), rng.random() < 0.1, list[Event]()
+    jump, big, events = rng.choice([1, 4, 30]), rng.random() < 0.15, list[Event]()
+    wide = rng.choice([(2**61, -(2**61)), (NUMBER_MAX, NUMBER_MIN, -(2**62), 2**50, 0, 5, -1)])
     for _ in range(events_n):
         clock += rng.choice([0, 0, 1, rng.randrange(jump + 1)]) * unit_ms + rng.choice([0, 0, 0, 1, -1])
         time = clock - (rng.randrange(late_ms + 1) if rng.random() < 0.3 else 0)
         layout = rng.choices(LAYOUTS, [6, 3, 2])[0]
         pairs = tuple((0, 0) if rng.random() < 0.05 else (rng.randrange(1, keys + 1), 1) for _ in layout.keys)
         numbers = tuple(
-            NULL if rng.random() < 0.1 else rng.choice([2**61, -(2**61)]) if big else rng.randrange(-9, 10)
-            for _ in layout.numbers
+            NULL if rng.random() < 0.1 else rng.choice(wide) if big else rng.randrange(-9, 10) for _ in layout.numbers
         )
         events.append(Event(layout.code, time, pairs, numbers))
     return events
