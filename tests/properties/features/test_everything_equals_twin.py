@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quanheng.features.bounded import BoundedState, Here, Memory
+from quanheng.features.bounded import BoundedState, Memory
 from quanheng.features.calendars import Calendar, CalendarYear
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
-from quanheng.features.kinds import KINDS
+from quanheng.features.kinds import CALENDAR_KINDS, KINDS
 from quanheng.features.plan import Plan
 from quanheng.features.reach import reaches
 from quanheng.features.state import FeatureOverflow, FeatureState
@@ -31,11 +31,12 @@ DAYS = Calendar("days", (5, 6), (CalendarYear(2024, (date(2024, 4, 1),), (date(2
 CALENDARS = {"days": DAYS}
 
 
-class Tight(FeatureState):
-    """A state whose arena has no room to spare: it stops at every new block."""
+class Tighten:
+    """An arena without room to spare: the kernel stops at every new block."""
 
-    def __init__(self, plan, room_words=0):
-        super().__init__(plan, room_words)
+    def __init__(self, plan, *more):
+        super().__init__(plan, *more)
+        room_words = more[-1] if more and isinstance(more[-1], int) else 0
         self._arena = self._room.words = self._room.words[: max(self.plan.state_words + 16, room_words)]
         self._desk.place(self._arena)
 
@@ -43,6 +44,14 @@ class Tight(FeatureState):
         self._room.grow(len(self._arena) + int(self._arena[w.A_NEED]))
         self._arena = self._room.words
         self._desk.place(self._arena)
+
+
+class Tight(Tighten, FeatureState):
+    pass
+
+
+class TightBound(Tighten, BoundedState):
+    pass
 
 
 def world(seed, events_n, *, keys=0, ordered=True):
@@ -86,6 +95,10 @@ def single(plan, seed, rng, events, state):
         one, where = as_arrays([event], 3, 2), f"seed={seed} event {number}"
         expected = expected_of(twin, plan, event)
         peeked = answers(state.peek, *one)[0] if rng.random() < 0.2 else None
+        if rng.random() < 0.1:  # A moment further on or back, which must leave no trace.
+            moved = event.time_ms + rng.choice([-1, 1]) * rng.choice([1, 3_600_000, 10**9, 10**11])
+            if abs(moved) < w.TIME_MAX:
+                answers(state.peek, *as_arrays([event._replace(time_ms=moved)], 3, 2))
         if rng.random() < 0.03:
             state = type(state).load(plan, state.dump())
         if rng.random() < 0.3 and event.code in decides:
@@ -129,6 +142,39 @@ def check(seed, events_n=130):
     assert state.late == grouped.late, f"seed={seed}"
 
 
+def check_ends(seed, events_n=60):
+    """Windows as wide as they may be, at the ends of time. (Calendars of the twin do not reach there.)"""
+    rng, folds, events = everything(seed, events_n)
+    wide, folds = 2**60, [fold for fold in folds if fold.fold not in CALENDAR_KINDS]
+    folds = [
+        replace(
+            fold, since=None, where=None, delay_ms=rng.choice([0, 0, 1, wide]),
+            window_ms=None if fold.window_ms is None else rng.choice([wide, wide - 1, fold.window_ms]),
+            age_ms_max=None if fold.age_ms_max is None else rng.choice([0, wide]),
+            gap_ms=None if fold.gap_ms is None else rng.choice([1, fold.gap_ms]),
+        )
+        for fold in folds
+    ]  # fmt: skip
+    decided = [one for one in LAYOUTS if one.name == "payment"]
+    folds = [fold for fold in folds if any(reaches(fold, folds, one.name, one.keys) for one in decided)]
+    plan = Plan.compile(LAYOUTS, folds, ["payment"], rng.choice([0, 5, w.TIME_MAX // 2]))
+    ends = [-w.TIME_MAX, 1 - w.TIME_MAX, wide - w.TIME_MAX, -wide, 0, wide, w.TIME_MAX - wide, w.TIME_MAX]
+    times = sorted(rng.choice(ends) for _ in events)
+    events = [event._replace(time_ms=time) for event, time in zip(events, times, strict=True)]
+    for _ in range(rng.choice([0, 5])):
+        place = rng.randrange(len(events))
+        events[place] = events[place]._replace(time_ms=rng.choice(ends))
+    state, seen = single(plan, seed, rng, events, Tight(plan))
+    grouped, first = Tight(plan), 0
+    while first < len(events):
+        last = first + rng.choice([1, 7, 30])
+        part = tuple(one[first:last] for one in as_arrays(events, 3, 2))
+        assert (answers(grouped.run, *part) == seen[first:last]).all(), f"seed={seed} at {first}"
+        grouped.digest()
+        first = last
+    assert state.digest() == grouped.digest(), f"seed={seed}"
+
+
 def check_large(seed, events_n=w.LARGE + 200):
     rng, plan, events = world(seed, events_n, keys=random.Random(seed).choice([1, 3, 40]), ordered=seed % 4 == 0)
     arrays = as_arrays(events, 3, 2)
@@ -158,7 +204,7 @@ def check_bounded(seed, events_n=2500):
     arrays, first, plain = as_arrays(events, 3, 2), 0, FeatureState(plan)
     with tempfile.TemporaryDirectory() as folder:
         memory = Memory(rng.choice([0, 0, plan.state_words * 8 + 100_000]), Path(folder))
-        bound = BoundedState(plan, memory)
+        bound = TightBound(plan, memory)
         while first < events_n:
             last = first + rng.choice([1, 5, 60, 300])
             part = tuple(one[first:last] for one in arrays)
@@ -172,7 +218,7 @@ def check_bounded(seed, events_n=2500):
                 assert bound.digest() == plain.digest(), where
             if rng.random() < 0.05:
                 assert FeatureState.load(plan, bound.dump()).digest() == plain.digest(), where
-                bound = Here(memory).load(plan, bound.dump())
+                bound = rng.choice([TightBound, BoundedState]).restored(plan, memory, bound.dump())
             first += len(rows)
         assert bound.digest() == plain.digest(), f"seed={seed}"
         assert bound.late == plain.late, f"seed={seed}"
@@ -182,6 +228,11 @@ def check_bounded(seed, events_n=2500):
 @pytest.mark.parametrize("seed", range(4))
 def test_everything(seed):
     check(seed)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_everything_at_the_ends_of_time(seed):
+    check_ends(seed)
 
 
 def test_everything_in_large_groups():
@@ -196,6 +247,7 @@ def test_everything_on_disk():
 @pytest.mark.parametrize("seed", range(100, 140))
 def test_everything_long(seed):
     check(seed)
+    check_ends(seed)
     check_bounded(seed)
     if seed % 4 == 1:
         check_large(seed)
