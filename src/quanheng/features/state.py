@@ -128,12 +128,16 @@ class FeatureState:
 
         Raises
         ------
-        As `run`; the `raw` of a FeatureOverflow has no columns if the group was large.
+        As `run`; after a FeatureOverflow `out` holds the rest, and `raw` has no columns if the group was large.
         """
         if out is None:
             out = np.empty((len(times), len(self.plan.folds)))
         if len(times) < w.LARGE or self.plan.words[w.P_ORDERED]:
-            return self.plan.floats(self.run(types, times, keys, numbers, read), out)
+            try:
+                return self.plan.floats(self.run(types, times, keys, numbers, read), out)
+            except FeatureOverflow as overflow:
+                self.plan.floats(overflow.raw, out)
+                raise
         self._control[: w.X_WORDS] = 0
         self._control[w.X_FLOATS] = 1
         self._call(types, times, keys, numbers, read, out.view(np.int64))
@@ -161,6 +165,8 @@ class FeatureState:
         status = group.one(desk.words)
         while status:
             if status & 15 == w.DONE:
+                if desk.asks:
+                    ask_one(self.plan.words, desk.out, code, time_ms)
                 raise FeatureOverflow(_overflows(self.plan, desk.out.reshape(1, -1)), desk.out.reshape(1, -1).copy())
             if status & 15 != w.GROW:
                 self._control[:] = desk.words[: len(self._control)]

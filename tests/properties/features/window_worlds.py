@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from feature_worlds import LAYOUTS, random_folds
 
 from quanheng.features.fold import BUILT, Fold
-from quanheng.features.kernel.words import NULL
-from quanheng.features.kinds import STARTS
+from quanheng.features.kernel.words import NULL, NUMBER_MAX, NUMBER_MIN
+from quanheng.features.kinds import CALENDAR_KINDS, KINDS, STARTS
 from quanheng.testing.slow_features import Event
 
 HOUR = 3_600_000
@@ -40,27 +40,28 @@ KEY_FIELDS = {"payment": ("customer", "terminal", "device"), "report": ("termina
 
 def random_windows(rng: random.Random, folds: Sequence[Fold], zone: str, unit_ms: int) -> list[Fold]:
     """The folds with other windows and other ways to their keys. Times become multiples of `unit_ms`."""
-    made: list[Fold] = []
-    for fold in folds:
-        window_ms = None if fold.window_ms is None else fold.window_ms * unit_ms
-        one = replace(fold, window_ms=window_ms, delay_ms=fold.delay_ms * unit_ms)
-        if fold.fold == "change" or fold.exact_max is not None:  # Of a window of time alone, and of all history.
-            made.append(one)
-            continue
+    made = [_varied(rng, fold, zone, unit_ms) for fold in folds]
+    return made + _through(rng, made)
+
+
+def _varied(rng: random.Random, fold: Fold, zone: str, unit_ms: int) -> Fold:
+    """A fold with another window, where its kind takes one, and another way to its key."""
+    window_ms = None if fold.window_ms is None else fold.window_ms * unit_ms
+    one = replace(fold, window_ms=window_ms, delay_ms=fold.delay_ms * unit_ms)
+    if fold.fold != "change" and fold.exact_max is None:  # Those are of a window of time alone, and of all history.
         if rng.random() < 0.5:
             one = replace(one, since=rng.choice(STARTS[:2] if rng.random() < 0.7 else STARTS), zone=zone)
         if rng.random() < 0.35:
             one = replace(one, last=rng.choice([1, 2, 3, 7]))
         if rng.random() < 0.5 and one.window_ms is not None:
             one = replace(one, gap_ms=rng.randint(1, min(one.window_ms, 6 * unit_ms)))
-        if rng.random() < 0.25 and fold.of in CONDITIONS:
-            one = replace(one, where=rng.choice(CONDITIONS[fold.of]), zone=zone)
-        if rng.random() < 0.25:
-            one = replace(one, age_ms_max=rng.choice([0, 1, 3, 12]) * unit_ms)
-        if rng.random() < 0.3 and one.by:
-            one = replace(one, match=tuple(rng.choice(KEY_FIELDS[rng.choice([*KEY_FIELDS])]) for _ in one.by))
-        made.append(one)
-    return made + _through(rng, made)
+    if rng.random() < 0.25 and fold.of in CONDITIONS:
+        one = replace(one, where=rng.choice(CONDITIONS[fold.of]), zone=zone)
+    if rng.random() < 0.25:
+        one = replace(one, age_ms_max=rng.choice([0, 1, 3, 12]) * unit_ms)
+    if rng.random() < 0.3 and one.by:
+        one = replace(one, match=tuple(rng.choice(KEY_FIELDS[rng.choice([*KEY_FIELDS])]) for _ in one.by))
+    return one
 
 
 def _through(rng: random.Random, folds: Sequence[Fold]) -> list[Fold]:
@@ -87,17 +88,42 @@ def window_world(seed: int, events_n: int, folds_n: int = 10) -> tuple[random.Ra
     zone, around = rng.choice(MOMENTS)
     unit_ms = rng.choice([1, 60_000, HOUR, HOUR, 3 * HOUR])
     folds = random_windows(rng, random_folds(rng, folds_n, [kind for kind in BUILT if kind != "change"]), zone, unit_ms)
+    return rng, folds, _events(rng, around, unit_ms, events_n, rng.choice([1, 2, 5]))
+
+
+def everything(seed: int, events_n: int, keys: int = 0) -> tuple[random.Random, list[Fold], list[Event]]:
+    """As `window_world`; but one plan holds every kind of fold, each with any window and any way to its key."""
+    rng = random.Random(seed)
+    zone, around = rng.choice(MOMENTS)
+    unit_ms = rng.choice([1, 60_000, HOUR, HOUR, 3 * HOUR])
+    folds, kinds = list[Fold](), [*BUILT, *rng.choices([kind for kind in BUILT if kind not in CALENDAR_KINDS], k=8)]
+    for number, kind in enumerate(kinds):
+        if kind in CALENDAR_KINDS:
+            calendar = "days" if "calendar" in KINDS[kind].needs else None
+            folds.append(Fold(f"f{number}", "payment", (), kind, zone=zone, calendar=calendar))
+            continue
+        one = random_folds(rng, 1, [kind, "seen"])[0]  # A login has no number.
+        while one.fold != kind:
+            one = random_folds(rng, 1, [kind, "seen"])[0]
+        folds.append(_varied(rng, replace(one, name=f"f{number}"), zone, unit_ms))
+    folds += _through(rng, [fold for fold in folds if fold.fold not in CALENDAR_KINDS])
+    rng.shuffle(folds)
+    return rng, folds, _events(rng, around, unit_ms, events_n, keys or rng.choice([1, 2, 5]))
+
+
+def _events(rng: random.Random, around: str, unit_ms: int, events_n: int, keys: int) -> list[Event]:
+    """Late, tied and null events."""
     start = int(datetime.fromisoformat(around).replace(tzinfo=UTC).timestamp()) * 1000
-    clock, late_ms, keys = start - rng.randrange(30) * unit_ms, rng.choice([0, 3, 30]) * unit_ms, rng.choice([1, 2, 5])
-    jump, big, events = rng.choice([1, 4, 30]), rng.random() < 0.1, list[Event]()
+    clock, late_ms = start - rng.randrange(30) * unit_ms, rng.choice([0, 3, 30]) * unit_ms
+    jump, big, events = rng.choice([1, 4, 30]), rng.random() < 0.15, list[Event]()
+    wide = rng.choice([(2**61, -(2**61)), (NUMBER_MAX, NUMBER_MIN, -(2**62), 2**50, 0, 5, -1)])
     for _ in range(events_n):
         clock += rng.choice([0, 0, 1, rng.randrange(jump + 1)]) * unit_ms + rng.choice([0, 0, 0, 1, -1])
         time = clock - (rng.randrange(late_ms + 1) if rng.random() < 0.3 else 0)
         layout = rng.choices(LAYOUTS, [6, 3, 2])[0]
         pairs = tuple((0, 0) if rng.random() < 0.05 else (rng.randrange(1, keys + 1), 1) for _ in layout.keys)
         numbers = tuple(
-            NULL if rng.random() < 0.1 else rng.choice([2**61, -(2**61)]) if big else rng.randrange(-9, 10)
-            for _ in layout.numbers
+            NULL if rng.random() < 0.1 else rng.choice(wide) if big else rng.randrange(-9, 10) for _ in layout.numbers
         )
         events.append(Event(layout.code, time, pairs, numbers))
-    return rng, folds, events
+    return events

@@ -222,7 +222,7 @@ def _export(P, A, table, slots, slots_n, out, room):
         words = 1 + 2 * sums_n
         if need + words <= room:
             if tail > head:
-                bounds_move(P, A, table, slot, A[row_at(A, slot, stride, head)] - 1 - 2 * TIME_MAX)
+                bounds_move(P, A, table, slot, -2 * TIME_MAX)  # Minus 3 x 2^60, the furthest boundary, still fits.
             out[need] = head
             for word in range(2 * sums_n):
                 out[need + 1 + word] = A[slot + K_BOUNDS + 1 + word]
