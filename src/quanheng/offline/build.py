@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,7 +32,7 @@ from quanheng.kernel.files import Files
 from quanheng.models.history import NULL
 from quanheng.models.vectors import LATENESS_MS, as_floats, needed_by
 from quanheng.offline.events import Block, EventSource, Report
-from quanheng.offline.runs import RUN_BYTES, Runs
+from quanheng.offline.runs import RUN_BYTES, Ahead, Runs
 from quanheng.offline.spine import HEAD, Spine, SpineColumns
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 PROBE = "a moment"
 """Name of the event type that stands for a row of the spine: no fold is of it, so it inserts nothing."""
 
-KEEP_EVENTS = 500_000
+KEEP_EVENTS = 4_000_000
 """Events after which what is done is kept."""
 
 
@@ -76,6 +76,7 @@ class Kept(msgspec.Struct):
     runs: int = 0
     own: int = 0
     overflows: int = 0
+    whole: bool = False
 
 
 def wanted(declared: Declared, layouts: Sequence[EventLayout], event: str, names: Sequence[str]) -> Wanted:
@@ -213,8 +214,10 @@ class Build:
 
     def answer(self, kept: Kept, report: Report) -> Kept:
         """Fold the history, answer the moments, and keep what is done every so many events."""
-        answers = Runs(self.folder / "answers", 1 + len(self.wanted.names), 1, self.run_bytes)
+        self.answers = answers = Runs(self.folder / "answers", 1 + len(self.wanted.names), 1, self.run_bytes)
         answers.keep(kept.runs)
+        if kept.whole:
+            return kept
         state = self._state(kept)
         moments = Ahead(self.spine.moments(kept.moments), self.spine.width)
         since = kept.next
@@ -231,7 +234,9 @@ class Build:
         if len(rest):
             self._fold(state, no_events(self.wanted.plan, self.source.size), rest, answers, kept)
             kept.moments += len(rest)
-        self._keep(kept, state, answers)
+        if answers.files():  # What lies in memory alone is asked again if the writing is interrupted.
+            kept.whole = True
+            self._keep(kept, None, answers)
         return kept
 
     def upto(self, block: Block) -> int:
@@ -247,17 +252,18 @@ class Build:
         with np.load(file) as arrays:
             return FeatureState.load(self.wanted.plan, dict(arrays))
 
-    def _keep(self, kept: Kept, state: FeatureState, answers: Runs) -> None:
-        """First the answers and the state, then the file that names them."""
+    def _keep(self, kept: Kept, state: FeatureState | None, answers: Runs) -> None:
+        """First the answers and the state (None: every answer is there), then the file that names them."""
         answers.flush()
         kept.runs = len(answers.files())
-        out = io.BytesIO()
-        np.savez(out, **state.dump())  # type: ignore[arg-type]
         mine = self.folder / f"state-{kept.next}.npz"
-        Files().write_durably(mine, out.getvalue())
+        if state is not None:
+            out = io.BytesIO()
+            np.savez(out, **state.dump())  # type: ignore[arg-type]
+            Files().write_durably(mine, out.getvalue())
         Files().write_durably(self.folder / "kept.json", msgspec.json.encode(kept))
         for old in self.folder.glob("state-*.npz"):
-            if old != mine:
+            if old != mine or state is None:
                 old.unlink()
 
     def _fold(self, state: FeatureState, block: Block, due: NDArray[np.int64], answers: Runs, kept: Kept) -> None:
@@ -346,7 +352,7 @@ class Build:
 
     def _write(self, report: Report) -> None:
         """The spine as it came with its features beside it, part by part, then as one file that appears whole."""
-        answers = Runs(self.folder / "answers", 1 + len(self.wanted.names), 1, self.run_bytes)
+        answers = self.answers
         parts = self.folder / "parts"
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir()
@@ -361,32 +367,15 @@ class Build:
             batch.with_columns(columns).write_parquet(parts / f"{number:06d}.parquet")
             report("writing", done, self.spine.rows)
         aside = self.folder / "whole.parquet"
-        pl.scan_parquet(sorted(parts.glob("*.parquet"))).sink_parquet(aside)
+        files = sorted(parts.glob("*.parquet"))
+        if len(files) == 1:
+            files[0].replace(aside)
+        else:
+            pl.scan_parquet(files).sink_parquet(aside)
         with aside.open("rb+") as handle:
             Files().sync(handle.fileno())
         aside.replace(self.out)
         Files().sync_folder(self.out.parent)
-
-
-class Ahead:
-    """Sorted blocks of rows, taken up to a bound of their first word."""
-
-    def __init__(self, blocks: Iterator[NDArray[np.int64]], width: int) -> None:
-        self._blocks, self._width = blocks, width
-        self._held: NDArray[np.int64] | None = next(blocks, None)
-
-    def before(self, bound: int | None) -> NDArray[np.int64]:
-        """Rows whose first word is below the bound (None: all that are left)."""
-        taken: list[NDArray[np.int64]] = []
-        while self._held is not None:
-            held = self._held
-            count = len(held) if bound is None else int(np.searchsorted(held[:, 0], bound, side="left"))
-            taken.append(held[:count])
-            if count < len(held):
-                self._held = held[count:]
-                break
-            self._held = next(self._blocks, None)
-        return np.concatenate(taken) if taken else np.empty((0, self._width), np.int64)
 
 
 def no_events(plan: Plan, next_: int) -> Block:

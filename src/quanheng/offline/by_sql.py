@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from quanheng.features.sql.frames import event_frame, key_columns, moment_frame
 from quanheng.features.sql.reasons import Backend, check
 from quanheng.features.sql.run import connect, raw_columns
-from quanheng.offline.build import Ahead, Build, Kept, no_events
+from quanheng.offline.build import Build, Kept, no_events
 from quanheng.offline.events import Block, Report
-from quanheng.offline.runs import Runs
+from quanheng.offline.runs import Ahead, Runs
 from quanheng.offline.spine import HEAD
 
 ENGINES: dict[str, Backend] = {"duckdb": "duckdb", "spark": "pyspark"}
@@ -57,10 +57,9 @@ class SqlBuild(Build):
         numbers = np.empty((len(asked), 0), np.int64)
         if self.layout.numbers:
             numbers = asked.select(pl.col("^#.*$")).to_numpy()
-        answers = Runs(self.folder / "answers", 1 + len(self.wanted.names), 1, self.run_bytes)
+        self.answers = answers = Runs(self.folder / "answers", 1 + len(self.wanted.names), 1, self.run_bytes)
         answers.keep(0)
         answers.add(self.columns(raw.drop("_row").to_numpy(), numbers, raw["_row"].to_numpy()))
-        answers.flush()
         return kept
 
     def write_tables(self, folder: Path, number: int, block: Block, due: NDArray[np.int64], kept: Kept) -> None:

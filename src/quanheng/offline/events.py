@@ -101,6 +101,9 @@ class FileEvents:
         if not done.is_file():
             self._runs.keep(0)
             self._sort(report)
+            if not self._runs.files():  # One run, which stays in memory.
+                return
+            self._runs.flush()
             told = {"size": self._size, "last_known_ms": self._last_ms}
             Files().write_durably(done, msgspec.json.encode(told))
         told = msgspec.json.decode(done.read_bytes())
@@ -117,7 +120,6 @@ class FileEvents:
             self._size += len(found)
             self._last_ms = max(self._last_ms, int(found[:, 0].max()))
             report("sorting events", self._size, self._size)
-        self._runs.flush()
 
     def _words(self, frame: pl.DataFrame) -> NDArray[np.int64]:
         words = np.full((len(frame), self._width), NULL, np.int64)

@@ -83,9 +83,11 @@ class Spine:
                 self._check_reach(words, size, last_known_ms)
                 self._runs.add(words)
                 self.rows += len(batch)
-            self._runs.flush()
             if not self.rows:
                 raise InputError("the spine holds no rows", where=str(self.file), cure="Give at least one moment.")
+            if not self._runs.files():  # One run, which stays in memory.
+                return
+            self._runs.flush()
             Files().write_durably(done, msgspec.json.encode(self.rows))
         self.rows = int(msgspec.json.decode(done.read_bytes()))
 

@@ -23,6 +23,7 @@ from quanheng.models.history import history, read_file
 from quanheng.models.vectors import LATENESS_MS, vectors
 from quanheng.offline.build import Build, wanted
 from quanheng.offline.events import FileEvents
+from quanheng.offline.frames import keys, names_of_files
 from quanheng.offline.runs import Runs
 from quanheng.offline.spine import SpineColumns
 from quanheng.testing.slow_features import Event, SlowFeatures
@@ -113,8 +114,7 @@ def test_a_killed_build_goes_on_from_its_last_chunk(tmp_path):
         import os, signal, sys
         from pathlib import Path
         sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from msgspec import structs
-from corner import DECLARED, MAPPING
+        from corner import DECLARED, MAPPING
         from quanheng.offline.build import Build
         from quanheng.offline.events import FileEvents
         from quanheng.offline.spine import SpineColumns
@@ -138,6 +138,61 @@ from corner import DECLARED, MAPPING
     found = again.run(QUIET)
     assert 1_000 <= found.resumed <= 1_700
     assert pl.read_parquet(tmp_path / "out.parquet").equals(whole)
+
+
+@pytest.mark.parametrize("run_bytes", [8_000, 1 << 20])
+def test_a_build_that_was_stopped_while_it_wrote_goes_on_or_starts_again(tmp_path, run_bytes):
+    """Where answers lie on disk they are all kept; where they were in memory alone the history is folded again."""
+    write_history(tmp_path, 2_000)
+    spine = pl.DataFrame({"offset": past_of(tmp_path).rows_of("sale")})
+    options = {"run_bytes": run_bytes, "event_run_bytes": run_bytes, "keep_events": 500}
+    options["keep_events"] = 500 if run_bytes == 8_000 else 10**6
+    whole = built(tmp_path, spine, SpineColumns("", offset="offset"), **options)
+    (tmp_path / "out.parquet").unlink()
+
+    def build():
+        source = FileEvents(tmp_path / "history.parquet", MAPPING, DECLARED.events, run_bytes)
+        return Build(
+            DECLARED, source, tmp_path / "spine.parquet", SpineColumns("", offset="offset"), tmp_path / "out.parquet",
+            run_bytes=run_bytes, keep_events=options["keep_events"],
+        )  # fmt: skip
+
+    def stop(stage, *_):
+        if stage == "writing":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build().run(stop)
+    assert bool(list((tmp_path / "out.parquet.building" / "answers").glob("*.npy"))) == (run_bytes == 8_000)
+    found = build().run(QUIET)
+    assert (found.resumed == found.events) == (run_bytes == 8_000)
+    assert found.own == len(spine)
+    assert pl.read_parquet(tmp_path / "out.parquet").equals(whole)
+
+
+def test_rows_of_one_run_never_touch_the_disk(tmp_path):
+    rng = np.random.default_rng(3)
+    runs = Runs(tmp_path, 3, 2, run_bytes=1 << 20)
+    rows = np.column_stack([rng.integers(0, 50, 5_000), rng.permutation(5_000), rng.integers(0, 9, 5_000)])
+    runs.add(rows[:3_000])
+    runs.add(rows[3_000:])
+    whole = rows[np.lexsort([rows[:, 1], rows[:, 0]])]
+    assert np.array_equal(np.concatenate(list(runs.merged())), whole)
+    assert np.array_equal(np.concatenate(list(runs.merged(skip=1_234))), whole[1_234:])
+    assert not list(tmp_path.iterdir())
+
+
+def test_dense_whole_numbers_are_the_keys_of_their_texts():
+    ids = [7, -3, 7, 12, 0, -3]
+    dense = keys(pl.Series(ids), "person", names_of_files, "here")
+    assert np.array_equal(dense, keys(pl.Series([str(one) for one in ids]), "person", names_of_files, "here"))
+    far = [7, -3, 10**12]
+    assert np.array_equal(keys(pl.Series(far), "person", names_of_files, "here")[:2], dense[:2])
+    assert not keys(pl.Series([None, 5]), "person", names_of_files, "here")[0].any()
+    high = pl.Series([2**64 - 1, 2**64 - 2], dtype=pl.UInt64)
+    assert np.array_equal(
+        keys(high, "person", names_of_files, "here"), keys(high.cast(pl.String), "person", names_of_files, "here")
+    )
 
 
 def test_sorted_runs_hold_one_block_in_memory(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import numpy as np
@@ -49,6 +50,23 @@ def test_duckdb_builds_what_the_kernel_builds(tmp_path, columns):
     for name, kind, more in (("kernel", Build, {}), ("duckdb", SqlBuild, {"engine": "duckdb"})):
         out = tmp_path / f"{name}.parquet"
         kind(DECLARED, source(), tmp_path / "spine.parquet", columns, out, **more).run(QUIET)
+        files.append(pl.read_parquet(out))
+    assert files[0].equals(files[1])
+
+
+def test_spark_builds_what_the_kernel_builds(tmp_path):
+    pytest.importorskip("pyspark", reason="needs the extra `spark`")
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs Java, which this machine does not have")
+    write_history(tmp_path, 60, seed=3)
+    at = START_MS + np.arange(1, 13) * 2 * HOUR_MS
+    spine = pl.DataFrame({"at": at, "buyer": ["b1", "b2"] * 6, "shop": ["s0", "s1"] * 6, "amount": np.full(12, 7)})
+    spine.filter(pl.col("at") <= START_MS + 12 * HOUR_MS).write_parquet(tmp_path / "spine.parquet")
+    files = []
+    for name, kind, more in (("kernel", Build, {}), ("spark", SqlBuild, {"engine": "spark"})):
+        source = FileEvents(tmp_path / "history.parquet", MAPPING, DECLARED.events)
+        out = tmp_path / f"{name}.parquet"
+        kind(DECLARED, source, tmp_path / "spine.parquet", SpineColumns(""), out, **more).run(QUIET)
         files.append(pl.read_parquet(out))
     assert files[0].equals(files[1])
 

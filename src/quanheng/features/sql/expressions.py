@@ -22,6 +22,7 @@ from typing import Any
 from quanheng.features.fold import Fold
 from quanheng.features.kernel.words import NULL, UNKNOWN
 from quanheng.features.sql.reasons import import_ibis
+from quanheng.features.sql.sums import SQUARED, SUMMED, added, counted, kept_sums, raw_sums, windows_of
 
 Table = Any
 """An Ibis table."""
@@ -39,7 +40,7 @@ def of_table(events: Table, moments: Table, folds: Sequence[Fold], lateness_ms: 
     ibis = import_ibis()
     first = folds[0]
     keys = [f"key{place}" for place in range(len(first.by))]
-    values = sorted({name for fold in folds for name in (fold.value, _bits(fold)) if name})
+    values = sorted({name for fold in folds for name in (fold.value, fold.other, _bits(fold)) if name})
     taken = events.filter(events._type == first.of).select(
         "_offset", "_time", **{key: events[name] for key, name in zip(keys, first.by, strict=True)},
         **{f"value:{name}": events[name] for name in values},
@@ -90,7 +91,7 @@ def joined(taken: Table, asked: Table, folds: Sequence[Fold]) -> Table:
     """Raw columns by `_row`, right for every history."""
     keys = [name for name in asked.columns if name.startswith("key")]
     result = asked.select("_row", "_unknown", "_time")
-    for number, (edges, group) in enumerate(_by_window(folds).items()):
+    for number, (edges, group) in enumerate(_by_window(windows_of(folds)).items()):
         window_ms, delay_ms, without = edges
         inner = taken.rename(_event_time="_time", **{f"event_{key}": key for key in keys})
         holds: list[Any] = [asked[key] == inner[f"event_{key}"] for key in keys]
@@ -125,8 +126,8 @@ def _aggregates(pairs: Table, folds: Sequence[Fold]) -> dict[str, Any]:
     for fold in folds:
         value = pairs[f"value:{fold.value}"] if fold.value else None
         found[f"{fold.name}:n"] = pairs.count()
-        if fold.fold in {"sum", "mean"} and value is not None:
-            found[f"{fold.name}:sum"], found[f"{fold.name}:v"] = value.cast("decimal(38, 0)").sum(), value.count()
+        found |= {f"{fold.name}:{part}": one.sum() for part, one in added(fold, pairs).items()}
+        found |= {f"{fold.name}:{part}": one.count() for part, one in counted(fold, pairs).items()}
         if fold.fold in {"min", "range"} and value is not None:
             found[f"{fold.name}:min"] = value.min()
         if fold.fold in {"max", "range"} and value is not None:
@@ -162,7 +163,7 @@ def ranged(taken: Table, asked: Table, folds: Sequence[Fold]) -> Table:
     )  # fmt: skip
     both = ibis.union(events, moments.select(events.columns))
     columns: dict[str, Any] = {}
-    for (window_ms, delay_ms, without), group in _by_window(folds).items():
+    for (window_ms, delay_ms, without), group in _by_window(windows_of(folds)).items():
         far = None if window_ms is None else delay_ms + window_ms - 1
         near = max(delay_ms, 1)
         parts = []
@@ -183,10 +184,10 @@ def _over(both: Table, fold: Fold, parts: Sequence[Any]) -> dict[str, Any]:
     ibis = import_ibis()
     value = both[f"value:{fold.value}"] if fold.value else None
     found: dict[str, Any] = {f"{fold.name}:n": _added([both._is.count().over(part) for part in parts])}
-    if fold.fold in {"sum", "mean"} and value is not None:
-        exact = value.cast("decimal(38, 0)")
-        found[f"{fold.name}:sum"] = _added([exact.sum().over(part).fill_null(0) for part in parts])
-        found[f"{fold.name}:v"] = _added([value.count().over(part) for part in parts])
+    for name, one in added(fold, both).items():
+        found[f"{fold.name}:{name}"] = _added([one.sum().over(part).fill_null(0) for part in parts])
+    for name, one in counted(fold, both).items():
+        found[f"{fold.name}:{name}"] = _added([one.count().over(part) for part in parts])
     if fold.fold in {"min", "range"} and value is not None:
         found[f"{fold.name}:min"] = _chosen(ibis.least, [value.min().over(part) for part in parts])
     if fold.fold in {"max", "range"} and value is not None:
@@ -224,23 +225,23 @@ def _answers(taken: Table, result: Table, folds: Sequence[Fold]) -> Table:
     for fold in folds:
         for name, raw in _raw(result, fold).items():
             columns[name] = result._unknown.ifelse(UNKNOWN, raw.cast("int64"))
+        if fold.fold in SQUARED:
+            columns |= kept_sums(result, fold)
     return result.select("_row", **columns)
 
 
 def _raw(result: Table, fold: Fold) -> dict[str, Any]:
     ibis = import_ibis()
     name, null = fold.name, ibis.literal(NULL, "int64")
-    n = result[f"{name}:n"].fill_null(0)
-    if fold.fold == "count":
-        return {name: n}
-    if fold.fold == "seen":
-        return {name: (n > 0).cast("int64")}
+    if fold.fold in {"count", "seen"}:
+        n = result[f"{name}:n"].fill_null(0)
+        return {name: n if fold.fold == "count" else (n > 0).cast("int64")}
     if fold.fold == "distinct":
         return {name: result[f"{name}:distinct"].fill_null(0)}
-    if fold.fold in {"sum", "mean"}:
-        values = result[f"{name}:v"].fill_null(0)
-        total = (values > 0).ifelse(result[f"{name}:sum"].cast("int64"), null)
-        return {name: total} if fold.fold == "sum" else {f"{name}.sum": total, f"{name}.count": values}
+    if fold.fold in SQUARED:  # The number of values; `sums.finished` makes the answer of it and the sums.
+        return {name: result[f"{name}:v"].fill_null(0)}
+    if fold.fold in SUMMED or fold.fold == "change":
+        return raw_sums(result, fold, null)
     if fold.fold in {"min", "max"}:
         return {name: result[f"{name}:{fold.fold}"].fill_null(NULL)}
     if fold.fold == "range":

@@ -12,9 +12,9 @@ BACKENDS: tuple[Backend, ...] = ("duckdb", "pyspark")
 
 SAID = frozenset({
     "count", "sum", "mean", "min", "max", "range", "distinct", "last", "first",
-    "time_since", "time_since_first", "last_time", "first_time", "seen",
+    "time_since", "time_since_first", "last_time", "first_time", "seen", "ratio", "change", "variance", "stddev",
 })  # fmt: skip
-"""Kinds whose raw columns are whole numbers that SQL aggregates exactly."""
+"""Kinds whose raw columns, or the sums that their floats are made of, are whole numbers that SQL aggregates exactly."""
 
 _SETTINGS = {
     "where": "its condition is FEEL, whose nulls and decimals SQL has not",
@@ -28,7 +28,7 @@ _SETTINGS = {
 """Settings that SQL does not say, each with the reason."""
 
 _KINDS = {
-    "float": "its float is rounded once from exact whole sums of more than 128 bits, which SQL does not have",
+    "float": "its float is made of exact cubes, products or weights of more than 38 digits, which SQL has not",
     "calendar": "it asks the calendar of a zone and no window",
 }
 

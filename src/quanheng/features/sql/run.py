@@ -12,6 +12,7 @@ from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.plan import Plan
 from quanheng.features.sql.expressions import joined, of_table, overtaken, ranged
 from quanheng.features.sql.reasons import Backend, check, import_ibis
+from quanheng.features.sql.sums import finished
 from quanheng.kernel.errors import MissingExtra
 
 
@@ -77,6 +78,7 @@ def raw_columns(plan: Plan, events: Any, moments: Any, backend: Backend) -> tupl
                 result = found if result is None else result.hstack(found.drop("_row"))
     if result is None:
         result = pl.DataFrame(pl.from_arrow(moments.select("_row").to_pyarrow())).sort("_row")
+    result = finished(result, plan.folds, {one.name: one for one in plan.layouts})
     return result.select("_row", *(pl.col(one.name) for one in plan.columns)), by_range
 
 
