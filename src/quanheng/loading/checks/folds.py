@@ -120,7 +120,7 @@ def _check_settings(table: Table, fold: Fold) -> None:
         if table.has("value"):
             cure = "Remove `value`."
             table.problem("value", f"a fold of kind {name} reads no value", found=table.values["value"], cure=cure)
-    elif not table.has("value"):
+    elif kind.reads != "number or nothing" and not table.has("value"):
         table.problem("value", "the key is missing", known="a number field of the event")
     needs = {*kind.needs, *(("other",) if kind.other else ())}
     may = {*kind.may, *needs, *(("decimals",) if kind.answers == "float" else ())}
