@@ -345,9 +345,7 @@ class Program:
 def compiled_fold(pack: Declared, fold: DeclaredFold) -> Fold:
     """A fold under the name of its pack: so are its calendar and the fold that it goes `through`."""
     made = Fold.of_pack(fold, f"{pack.name}.{fold.name}")
-    through = f"{pack.name}.{made.through}" if made.through else None
-    calendar = f"{pack.name}.{made.calendar}" if made.calendar else None
-    return replace(made, through=through, calendar=calendar)
+    return replace(made, calendar=f"{pack.name}.{made.calendar}") if made.calendar else made
 
 
 def _columns(pack: Declared, scope: Scope) -> list[SourceColumn]:

@@ -109,6 +109,8 @@ def wanted(declared: Declared, layouts: Sequence[EventLayout], event: str, names
     plan = Plan.compile([*layouts, probe], [*folds, *asked], [event, PROBE], LATENESS_MS, calendars=declared.calendars)
     needed = {key: f"key of {fold.name}" for fold in folds for key in fold.match or fold.by}
     uses = {one: formula.name for formula in formulas.formulas for one in formula.uses}
+    # What a moment of its own is compared with, as the event being decided is.
+    uses |= {one.value: one.name for one in folds if one.fold == "zscore" and one.value is not None}
     time = next(one.time for one in declared.events if one.name == event)
     needed |= {one: f"read by {uses[one]}" for one in layout.amounts if one in uses and one != time}
     return Wanted(event, chosen, formulas, plan, needed)

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from quanheng.events.schema import KEYS_MAX, NUMBERS_MAX, EventDeclaration, EventType
+from quanheng.events.schema import KEYS_MAX, NUMBERS_MAX, EventDeclaration
 from quanheng.features.backfill import places_of
-from quanheng.features.fold import EventLayout
+from quanheng.features.fold import EventLayout, layout_of
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.kernel.files import Files
 from quanheng.kernel.log.records import EVENT
@@ -189,10 +189,7 @@ class LogEvents:
                 allowed=", ".join(sorted(codes)) or "none: no pack was ever active",
                 cure="Give the data folder in which the pack is active.",
             )  # fmt: skip
-        types = [EventType(one, codes[one.name]) for one in events]
-        self.layouts = tuple(
-            EventLayout(one.name, one.code, one.key_fields, one.number_fields, one.scales) for one in types
-        )
+        self.layouts = tuple(layout_of(one, codes[one.name]) for one in events)
         self.names = lambda entity, ids: np.frombuffer(
             b"".join(reader.ring.pseudonyms(entity, ids)), dtype="<u8"
         ).reshape(-1, 2)

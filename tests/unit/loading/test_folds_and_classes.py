@@ -24,8 +24,15 @@ since = "month"
 zone = "Asia/Shanghai"
 delay = "1d"
 last = 5
-gap = "1h"
 age_max = "30d"
+
+[[fold]]
+name = "burst"
+of = "sample.request"
+by = ["customer"]
+fold = "count"
+window = "1d"
+gap = "1h"
 
 [[fold]]
 name = "shop_before"
@@ -63,7 +70,7 @@ def test_every_setting_is_read():
     folds = {fold.name: fold for fold in declared.folds}
     one = folds["all_of_it"]
     assert (one.since, one.zone, one.delay_ms, one.last) == ("month", "Asia/Shanghai", 86_400_000, 5)
-    assert (one.gap_ms, one.age_ms_max, one.match) == (3_600_000, 30 * 86_400_000, ("customer",))
+    assert (folds["burst"].gap_ms, one.age_ms_max, one.match) == (3_600_000, 30 * 86_400_000, ("customer",))
     assert one.where == 'channel = "web" and holiday'
     assert folds["shop_amounts"].through == "shop_before"
     assert folds["request_workday"].by == ()

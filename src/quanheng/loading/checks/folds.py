@@ -13,6 +13,7 @@ from quanheng.features.fold import BUILT, layout_of
 from quanheng.features.kinds import CALENDAR_KINDS, KINDS, STARTS
 from quanheng.features.zones import is_zone
 from quanheng.kernel.errors import ExpressionError
+from quanheng.loading.checks.fold_ranges import check_ranges
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
 from quanheng.loading.declared import Fold
 from quanheng.loading.notes import Words
@@ -67,6 +68,7 @@ def read_fold(table: Table, around: Around) -> Fold:
     table.done()
     if known:
         _check_settings(table, fold)
+        check_ranges(table, fold)
     if of and of not in around.events:
         table.problem("of", NO_SUCH_EVENT, found=of, known=list(around.events), of="event")
     elif of:
@@ -106,7 +108,7 @@ def _settings(table: Table) -> dict[str, Any]:
         "per_ms": table.duration_ms("per", least_ms=1, most_ms=WINDOW_MS_MAX),
         "nth": count("nth", NTH_MAX),
         "quantile": table.number("quantile", required=False, least=0, most=1),
-        "accuracy": table.number("accuracy", required=False, least=Decimal("0.0001"), most=Decimal("0.5")),
+        "accuracy": table.number("accuracy", required=False, least=Decimal("0.001"), most=Decimal("0.2")),
         "exact_max": count("exact_max", EXACT_MAX),
         "calendar": table.text("calendar", required=False, wanted="the name of a calendar"),
         "decimals": table.integer("decimals", required=False, default=4, least=0, most=DECIMALS_MAX),
@@ -120,7 +122,7 @@ def _check_settings(table: Table, fold: Fold) -> None:
         if table.has("value"):
             cure = "Remove `value`."
             table.problem("value", f"a fold of kind {name} reads no value", found=table.values["value"], cure=cure)
-    elif not table.has("value"):
+    elif kind.reads != "number or nothing" and not table.has("value"):
         table.problem("value", "the key is missing", known="a number field of the event")
     needs = {*kind.needs, *(("other",) if kind.other else ())}
     may = {*kind.may, *needs, *(("decimals",) if kind.answers == "float" else ())}
