@@ -76,17 +76,31 @@ def _said(one: Fold | Formula, nodes: Mapping[str, Node]) -> str:
     return title.en or nodes[one.name].text
 
 
+_UNITS = {
+    "count": "events", "streak": "events", "decayed_count": "events", "ratio": "share", "top_share": "share",
+    "change": "share of the window before",
+    "zscore": "standard deviations", "skew": "number", "entropy": "bits", "distance": "m", "speed": "km/h",
+    "hour": "0 to 23", "weekday": "1 (Monday) to 7", "month_day": "1 to 31",
+    "month": "1 to 12", "weekend": "0 or 1", "night": "0 or 1", "holiday": "0 or 1", "workday": "0 or 1",
+}  # fmt: skip
+"""What the answer of a kind is counted in, where it is not the unit of its field."""
+
+
 def _unit(declared: Declared, one: Fold | Formula) -> str:
     if isinstance(one, Formula):
         return f"number with {one.decimals} decimals"
     from quanheng.features.kinds import KINDS
 
+    if one.fold in _UNITS:
+        return _UNITS[one.fold]
     answers = KINDS[one.fold].answers
     event = next(event for event in declared.events if event.name == one.of)
     field = event.fields.get(one.value)
     if answers in {"value", "quotient", "float"} and field is not None:
-        return field.unit or field.kind
-    return {"ms": "ms", "count": "events" if one.fold == "count" else "number", "flag": "0 or 1"}.get(answers, answers)
+        unit = field.unit or field.kind
+        more = f" per {one.per_ms} ms" if one.fold == "trend" else ", squared" if one.fold == "variance" else ""
+        return unit + more
+    return {"ms": "ms", "count": "number", "flag": "0 or 1"}.get(answers, answers)
 
 
 def _class_of(node: Node) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from quanheng.features.kinds import CALENDAR_KINDS
 from quanheng.kernel.errors import NotFound
+from quanheng.loading.classes import data_classes, highest_class
 from quanheng.loading.declared import Declared, Fold
 from quanheng.loading.policies import model_of
-
-CLASSES = ("", "public", "internal", "personal", "financial", "sensitive")
-"""Data classes from the least to the most protected; a feature has the strictest of the fields it is made of."""
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +33,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 def lineage(declared: Declared) -> dict[str, Node]:
     """Every node of a pack by name. Fields are called "event.field"."""
     nodes: dict[str, Node] = {}
+    decided = [flow.when for flow in declared.flows]
     for event in declared.events:
         for name, field in event.fields.items():
             nodes[f"{event.name}.{name}"] = Node(
@@ -46,12 +46,12 @@ def lineage(declared: Declared) -> dict[str, Node]:
     for fold in declared.folds:
         reads = [f"{fold.of}.{name}" for name in (*fold.by, fold.value, fold.other) if name]
         reads += [f"{fold.of}.{name}" for name in _fields_in(declared, fold)]
+        reads += [_field_of(declared, decided, name, nodes) for name in fold.match]
         made = [fold.of, *dict.fromkeys(reads), *([fold.through] if fold.through else [])]
         nodes[fold.name] = Node(name=fold.name, kind="fold", text=fold_text(fold), made_of=tuple(made))
     for source in declared.sources:
         for column in source.columns:
             nodes[column.name] = Node(name=column.name, kind="source", text=f"{source.name} {source.version}")
-    decided = [flow.when for flow in declared.flows]
     for formula in declared.formulas:
         made = [_field_of(declared, decided, name, nodes) for name in formula.uses]
         nodes[formula.name] = Node(name=formula.name, kind="formula", text=formula.feel, made_of=tuple(made))
@@ -64,15 +64,24 @@ def lineage(declared: Declared) -> dict[str, Node]:
         name = f"{flow.policy}.{flow.decide}"
         text = f"decided when {flow.when} arrives, for {flow.purpose}"
         nodes[name] = Node(name=name, kind="decision", text=text, made_of=tuple(one for one in made if one in nodes))
-    return _both_ways(nodes)
+    return _both_ways(nodes, data_classes(declared, {event.name: event for event in declared.events}))
 
 
 def fold_text(fold: Fold) -> str:
     """A fold in one line: kind, value, event, key, window."""
+    if fold.fold in CALENDAR_KINDS:
+        calendar = f" by {fold.calendar}" if fold.calendar else ""
+        return f"{fold.fold} of the moment of {fold.of} in {fold.zone}{calendar}"
     value = f" of {fold.value}" if fold.value else ""
+    settings = ", ".join(f"{name} {getattr(fold, name)}" for name in _SETTINGS if getattr(fold, name) not in (None, ""))
     by = f" by {', '.join(fold.by)}" if fold.by else ""
+    way = f" read by {', '.join(fold.match)}" if fold.match else f" read through {fold.through}" if fold.through else ""
     where = f", where {fold.where}" if fold.where else ""
-    return f"{fold.fold}{value} over {fold.of}{by}, {window_text(fold)}{where}"
+    told = f" ({settings})" if settings else ""
+    return f"{fold.fold}{told}{value} over {fold.of}{by}{way}, {window_text(fold)}{where}"
+
+
+_SETTINGS = ("other", "nth", "quantile", "accuracy", "exact_max", "half_life_ms", "per_ms")
 
 
 def window_text(fold: Fold) -> str:
@@ -83,6 +92,8 @@ def window_text(fold: Fold) -> str:
         span = "all history"
     else:
         span = f"the last {_duration(fold.window_ms)}"
+    if fold.fold in CALENDAR_KINDS:
+        return "none: it asks the moment alone"
     parts = [span]
     if fold.delay_ms:
         parts.append(f"seen {_duration(fold.delay_ms)} late")
@@ -92,6 +103,8 @@ def window_text(fold: Fold) -> str:
         parts.append(f"the session with gaps up to {_duration(fold.gap_ms)}")
     if fold.current == "out":
         parts.append("without the event being decided")
+    if fold.age_ms_max is not None:
+        parts.append(f"unknown where its newest event is older than {_duration(fold.age_ms_max)}")
     return ", ".join(parts)
 
 
@@ -112,17 +125,18 @@ def find(nodes: Mapping[str, Node], name: str) -> Node:
     return nodes[name]
 
 
-def _both_ways(nodes: dict[str, Node]) -> dict[str, Node]:
-    """Fill in who uses each node, and the classes, which are known in the order of declaration."""
+def _both_ways(nodes: dict[str, Node], classes: Mapping[str, str]) -> dict[str, Node]:
+    """Fill in who uses each node, and the classes of models and decisions: the highest of what they are made of."""
     users: dict[str, list[str]] = {name: [] for name in nodes}
     for name, node in nodes.items():
         for one in node.made_of:
             users.setdefault(one, []).append(name)
     done: dict[str, Node] = {}
     for name, node in nodes.items():
-        classes = [node.data_class, *(done[one].data_class for one in node.made_of if one in done)]
-        strictest = max(classes, key=lambda one: CLASSES.index(one) if one in CLASSES else len(CLASSES))
-        done[name] = msgspec.structs.replace(node, used_by=tuple(users[name]), data_class=strictest)
+        known = classes.get(name) if node.kind in ("fold", "formula") else None
+        if known is None:
+            known = highest_class([node.data_class, *(done[one].data_class for one in node.made_of if one in done)])
+        done[name] = msgspec.structs.replace(node, used_by=tuple(users[name]), data_class=known)
     return done
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+import msgspec
 import numpy as np
 import pytest
 
 from quanheng.kernel.errors import NotFound
 from quanheng.loading import load_packs
+from quanheng.loading.declared import Fold
 from quanheng.loading.feature_pages import feature_pages, statistics
 from quanheng.loading.find import read_packs
 from quanheng.loading.lineage import find, lineage
@@ -53,3 +57,32 @@ def test_every_feature_has_a_page(declared):
     assert "used by `fraud_score` (model)" in page
     assert "## Statistics" not in pages["customer_count_7d.md"]
     assert statistics(np.array([])) == {"rows": 0}
+
+
+def test_ways_calendars_and_settings_are_said_and_their_classes_inherited(declared):
+    """The fold that another goes through may be declared behind it."""
+    of, by = "card.payment", ("terminal",)
+    folds = (
+        Fold(
+            name="shop", of=of, by=by, fold="percentile", value="amount_minor", quantile=Decimal("0.5"), through="way"
+        ),
+        Fold(name="seen_here", of=of, by=by, fold="count", match=("terminal",), age_ms_max=60_000),
+        Fold(name="way", of=of, by=("customer",), fold="last", value="terminal"),
+        Fold(name="rest", of=of, by=(), fold="holiday", zone="Asia/Shanghai", calendar="china"),
+        Fold(name="share", of=of, by=by, fold="top_share", value="amount_minor", window_ms=60_000),
+        Fold(name="slope", of=of, by=by, fold="trend", value="amount_minor", per_ms=1000, window_ms=60_000),
+    )
+    changed = msgspec.structs.replace(declared, folds=(*declared.folds, *folds))
+    nodes = lineage(changed)
+    assert nodes["shop"].data_class == "financial"
+    assert nodes["seen_here"].data_class == "internal"
+    assert nodes["way"].used_by == ("shop",)
+    text = "percentile (quantile 0.5) of amount_minor over card.payment by terminal read through way, all history"
+    assert nodes["shop"].text == text
+    assert "read by terminal" in nodes["seen_here"].text
+    assert "older than 1 min" in nodes["seen_here"].text or "older than 60" in nodes["seen_here"].text
+    assert nodes["rest"].text == "holiday of the moment of card.payment in Asia/Shanghai by china"
+    pages = feature_pages(changed)
+    assert "| unit | share |" in pages["share.md"]
+    assert "| unit | minor per 1000 ms |" in pages["slope.md"]
+    assert "none: it asks the moment alone" in pages["rest.md"]
