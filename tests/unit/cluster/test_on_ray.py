@@ -117,7 +117,7 @@ def test_a_cluster_answers_as_one_process_whatever_happens_to_its_nodes(cluster,
         wait_until(lambda: len({slot.hold.node for slot in both.windows.slots}) == 2)
         assert len(both.windows.moves) > moved
         _, _, waited_s = both.windows.moves[-1]
-        print(f'decisions waited {waited_s * 1000:.0f} ms for a move')
+        print(f"decisions waited {waited_s * 1000:.0f} ms for a move")
         both.groups(2)
 
         both.far.close()  # The sequencer starts again: everything comes from the log and the snapshots.
@@ -153,14 +153,21 @@ def test_deciders_on_the_nodes_give_the_same_bytes(cluster, tmp_path):
 
 @pytest.mark.long
 def test_with_the_log_in_postgresql(cluster, tmp_path, postgres_dsn):
+    """In a database of its own: partitions look for the log under its usual name."""
     import psycopg
+    from psycopg.conninfo import make_conninfo
 
-    schema = f"quanheng_cluster_{uuid.uuid4().hex[:12]}"
-    both = Twice(tmp_path, cluster.address, "quanheng", postgres_dsn + f" options='-c search_path={schema}'")
+    name = f"quanheng_cluster_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
     try:
-        both.groups(2)
+        both = Twice(tmp_path, cluster.address, "quanheng", make_conninfo(postgres_dsn, dbname=name))
+        try:
+            both.groups(2)
+            assert both.done == 2 * GROUP
+        finally:
+            both.far.close()
+            both.one.close()
     finally:
-        both.far.close()
-        both.one.close()
         with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-            connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

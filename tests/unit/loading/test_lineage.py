@@ -67,6 +67,7 @@ def test_ways_calendars_and_settings_are_said_and_their_classes_inherited(declar
             name="shop", of=of, by=by, fold="percentile", value="amount_minor", quantile=Decimal("0.5"), through="way"
         ),
         Fold(name="seen_here", of=of, by=by, fold="count", match=("terminal",), age_ms_max=60_000),
+        Fold(name="calm", of=of, by=by, fold="count", through="way"),
         Fold(name="way", of=of, by=("customer",), fold="last", value="terminal"),
         Fold(name="rest", of=of, by=(), fold="holiday", zone="Asia/Shanghai", calendar="china"),
         Fold(name="share", of=of, by=by, fold="top_share", value="amount_minor", window_ms=60_000),
@@ -76,7 +77,8 @@ def test_ways_calendars_and_settings_are_said_and_their_classes_inherited(declar
     nodes = lineage(changed)
     assert nodes["shop"].data_class == "financial"
     assert nodes["seen_here"].data_class == "internal"
-    assert nodes["way"].used_by == ("shop",)
+    assert nodes["calm"].data_class == "personal", "the fold that finds the key is of a customer"
+    assert nodes["way"].used_by == ("shop", "calm")
     text = "percentile (quantile 0.5) of amount_minor over card.payment by terminal read through way, all history"
     assert nodes["shop"].text == text
     assert "read by terminal" in nodes["seen_here"].text
