@@ -1,16 +1,14 @@
 """features.online.vs: the same twelve aggregates of the same payments, one event at a time, one process, beside peers.
 
-Peers run in the interpreter that QUANHENG_BENCH_PEERS names (river, bytewax, redis installed there); a peer that is
-not there is left out, with the reason. What none of them does is said beside its figure.
+Peers run in the interpreter that QUANHENG_BENCH_PEERS names (bench/peers.txt installed there); a peer that is not
+there is left out, with the reason. Imports and definitions are in the time of none of them. What a peer does not do is
+said beside its figure: Redis and Feast are asked for values that were written beforehand.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +18,7 @@ import numpy as np
 from bench.features_backfill import plan
 from bench.features_online import asked_one_by_one, payments
 from bench.features_vs_peers import free_port
+from bench.peers import run_peer, why_absent
 from quanheng.features.state import FeatureState
 from quanheng.testing.bench import Measured
 
@@ -27,9 +26,9 @@ LACKS = {
     "river": "no delay, no late events, no replay, no exact sums (floats); terminal windows are undelayed",
     "bytewax": "no delay, no late events, the answer leaves by a sink, not by a call; time of the flow per event",
     "redis": "computes nothing: it reads what another process has to write after each event",
-    "feast": "computes nothing: it reads what was materialised; not measured, its environment takes its own versions",
+    "feast": "computes nothing: it reads what another process has to materialise; from SQLite, its local store",
 }
-PACKAGES = {"river": "river", "bytewax": "bytewax", "redis": "redis"}
+SCRIPT = "features_vs_peers.py"
 
 
 def run(quick: bool = False) -> Measured:
@@ -47,7 +46,7 @@ def run(quick: bool = False) -> Measured:
             file, times=given.times, customers=given.keys[:, 0, 0], terminals=given.keys[:, 1, 0],
             amounts=given.numbers[:, 0], asked=asked,
         )  # fmt: skip
-        for name in PACKAGES:
+        for name in LACKS:
             found, reason = _peer(name, file)
             if found is None:
                 extra[f"{name}_skipped"] = reason
@@ -58,11 +57,10 @@ def run(quick: bool = False) -> Measured:
 
 def _peer(name: str, file: Path) -> tuple[dict[str, float] | None, str]:
     """p50 and p99 of a peer, or why it did not run."""
-    python = os.environ.get("QUANHENG_BENCH_PEERS", sys.executable)
-    if subprocess.run([python, "-c", f"import {PACKAGES[name]}"], capture_output=True, check=False).returncode:
-        return None, f"{PACKAGES[name]} is not installed in {Path(python).name}; see docs/operating/benches.md"
+    if reason := why_absent(name):
+        return None, reason
     if name != "redis":
-        return _run(python, name, file)
+        return run_peer(SCRIPT, name, file)
     server, port = shutil.which("redis-server"), free_port()
     if server is None:
         return None, "no redis-server on this machine"
@@ -71,15 +69,6 @@ def _peer(name: str, file: Path) -> tuple[dict[str, float] | None, str]:
         with subprocess.Popen([server, *options], stdout=subprocess.DEVNULL) as process:
             try:
                 time.sleep(0.5)
-                return _run(python, name, file, str(port))
+                return run_peer(SCRIPT, name, file, str(port))
             finally:
                 process.terminate()
-
-
-def _run(python: str, name: str, file: Path, *more: str) -> tuple[dict[str, float] | None, str]:
-    script = Path(__file__).with_name("features_vs_peers.py")
-    done = subprocess.run([python, script, name, file, *more], capture_output=True, text=True, check=False)
-    if done.returncode:
-        return None, done.stderr.strip().splitlines()[-1]
-    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found, ""

@@ -2,7 +2,8 @@
 
     python bench/features_vs_peers.py PEER PAYMENTS.npz
 
-River wants an older pandas than this project's tests have, so that the peers live in an environment of their own.
+River and Feast want an older pandas than this project's tests have, so that the peers live in an environment of their
+own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import tempfile
 import time
 from collections import deque
 from datetime import UTC, datetime, timedelta
@@ -101,11 +103,78 @@ def redis(customers: list[int], terminals: list[int], times: list[int], amounts:
     return taken
 
 
+def feast(customers: list[int], terminals: list[int], times: list[int], amounts: list[int], asked: int) -> list[float]:
+    """get_online_features of a customer and a terminal, six fields each, from SQLite. What is read was computed before.
+
+    Raises
+    ------
+    AssertionError : another row was read than was written for the key
+    """
+    names = {key: [f"{key}_{kind}_{days}d" for kind in ("count", "mean") for days in DAYS] for key in FEAST_KEYS}
+    every = [f"{key}:{name}" for key, own in names.items() for name in own]
+    taken = []
+    with tempfile.TemporaryDirectory() as folder:
+        store = _feast_store(folder, names, {"customer": set(customers), "terminal": set(terminals)})
+        for customer, terminal in list(zip(customers, terminals, strict=True))[-asked:]:
+            start = time.perf_counter_ns()
+            rows = [{"customer": customer, "terminal": terminal}]
+            found = store.get_online_features(features=every, entity_rows=rows).to_dict()
+            taken.append((time.perf_counter_ns() - start) / 1000)
+            read = [found[name][0] for own in names.values() for name in own]
+            if read != [float(one) for key in (customer, terminal) for one in _written(key)]:
+                raise AssertionError(f"Feast read {read} for customer {customer} and terminal {terminal}")
+    return taken
+
+
+FEAST_KEYS = ("customer", "terminal")
+
+
+def _written(key: int) -> list[float]:
+    """Three counts and three means that tell keys apart."""
+    return [float(key % 97)] * len(DAYS) + [key % 1_009 + 0.25] * len(DAYS)
+
+
+def _feast_store(folder: str, names: dict[str, list[str]], keys: dict[str, set[int]]) -> Any:
+    """A local store with a view for each kind of key, its online table filled."""
+    import pandas as pd
+    from feast import (  # type: ignore[import-not-found]
+        Entity,
+        FeatureStore,
+        FeatureView,
+        Field,
+        FileSource,
+        RepoConfig,
+        ValueType,
+    )
+    from feast.types import Float64  # type: ignore[import-not-found]
+
+    online = {"type": "sqlite", "path": f"{folder}/online.db"}
+    store = FeatureStore(
+        config=RepoConfig(
+            project="vs", provider="local", registry=f"{folder}/registry.db", online_store=online,
+            entity_key_serialization_version=3,
+        )
+    )  # fmt: skip
+    for key, own in names.items():
+        rows = pd.DataFrame([_written(one) for one in sorted(keys[key])], columns=own)
+        rows.insert(0, key, sorted(keys[key]))
+        rows["event_timestamp"] = datetime.now(UTC)
+        file = f"{folder}/{key}.parquet"
+        rows.to_parquet(file)
+        entity = Entity(name=key, join_keys=[key], value_type=ValueType.INT64)
+        source = FileSource(name=f"{key}s", path=file, timestamp_field="event_timestamp")
+        fields = [Field(name=name, dtype=Float64) for name in own]
+        store.apply([entity, FeatureView(name=key, entities=[entity], schema=fields, source=source)])
+        store.write_to_online_store(key, rows)
+    return store
+
+
 def main() -> None:
     """Run one peer and print p50 and p99."""
     given = np.load(sys.argv[2])
     columns = [given[name].tolist() for name in ("customers", "terminals", "times", "amounts")]
-    taken = {"river": river, "bytewax": bytewax, "redis": redis}[sys.argv[1]](*columns, int(given["asked"]))
+    peers = {"river": river, "bytewax": bytewax, "redis": redis, "feast": feast}
+    taken = peers[sys.argv[1]](*columns, int(given["asked"]))
     print(json.dumps({"p50": float(np.percentile(taken, 50)), "p99": float(np.percentile(taken, 99))}))
 
 
