@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from quanheng.cluster.deciding import Asked, Deciders, Judged
+from quanheng.cluster.deciding import Asked, Decided, Deciders
 from quanheng.cluster.field import Lost
 from quanheng.cluster.partition import Spec
 from quanheng.cluster.ray_field import CALL_S_MAX, RayField, answer, join, leave
@@ -136,14 +136,14 @@ class RayBench:
         self.actors = [self._actor() for _ in range(count)]
         self._sent: tuple[Any, Any] = (None, None)
 
-    def ask(self, files: dict[str, dict[str, bytes]], asked: Sequence[Asked]) -> list[list[Judged] | Lost]:
+    def ask(self, files: dict[str, dict[str, bytes]], asked: Sequence[Asked]) -> list[Decided | Lost]:
         """Judge each of `asked` by an actor of its own."""
         import ray
 
         if self._sent[0] is not files:
             self._sent = files, ray.put(files)
         tickets = [actor.judge.remote(self._sent[1], one) for actor, one in zip(self.actors, asked, strict=False)]
-        answers: list[list[Judged] | Lost] = [answer(ticket, CALL_S_MAX) for ticket in tickets]
+        answers: list[Decided | Lost] = [answer(ticket, CALL_S_MAX) for ticket in tickets]
         for place, one in enumerate(answers):
             if isinstance(one, Lost):
                 self.actors[place] = self._actor()
