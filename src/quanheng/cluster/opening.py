@@ -65,6 +65,7 @@ class Cluster:
         self.deciders: Deciders | None = None
         self._stop = threading.Event()
         self._watch: threading.Thread | None = None
+        self._nodes = 0
 
     def far(self, log: Log) -> MakeWindows:
         """Makes windows over this cluster (`Engine.open(far=...)`)."""
@@ -83,6 +84,8 @@ class Cluster:
             self.deciders = Deciders(bench, files, self.settings.decide_rows_min, self.settings.deciders)
             engine.writer.judge = self.deciders
         engine.on_close.append(self.close)
+        engine.more_metrics = lambda: self.metrics(engine)
+        self._nodes = len(self.field.nodes())
         self._watch = threading.Thread(target=self._look, args=(engine,), name="quanheng-cluster", daemon=True)
         self._watch.start()
 
@@ -93,6 +96,7 @@ class Cluster:
             if not isinstance(windows, SpreadWindows):
                 continue
             try:
+                self._nodes = len(self.field.nodes())
                 windows.heal()
                 windows.rebalance()
                 step = self.settings.snapshot_records
@@ -101,6 +105,20 @@ class Cluster:
                     windows.snapshot()
             except LogError as error:  # The next group stops the process; until then reads go on.
                 self._note("cluster_lost", {"message": str(error)})
+
+    def metrics(self, engine: Engine) -> dict[str, Any]:
+        """What the metrics page shows beside the engine's own counts, asked of no machine."""
+        windows, deciders = engine.state.features, self.deciders
+        told: dict[str, Any] = {"cluster_nodes": self._nodes}
+        if isinstance(windows, SpreadWindows):
+            told["cluster_partitions"] = len(windows.slots)
+            told["cluster_partitions_recovered"] = len(windows.recoveries)
+            told["cluster_partitions_moved"] = len(windows.moves)
+        if deciders is not None:
+            told["cluster_parts_sent"] = deciders.sent
+            told["cluster_parts_lost"] = deciders.lost
+            told["cluster_parts_unanswered"] = deciders.unanswered
+        return told
 
     def close(self) -> None:
         """Stop looking, end partitions and deciders, leave the cluster."""

@@ -172,14 +172,14 @@ def test_a_text_that_the_policy_puts_together_is_judged_where_the_lists_are(tmp_
     both.change("D1")
     both.group(40)
     assert both.far.sent == 6
-    assert both.far.unanswered == 3
+    assert both.far.unanswered == 2  # The third was lost.
     assert both.blocked > 5
     both.group(40)
     assert both.far.sent == 6
     both.engine.activate([card_fraud()])  # Other versions are tried anew.
     both.group(40)
     assert both.far.sent == 9
-    assert both.far.unanswered == 3
+    assert both.far.unanswered == 2
     both.engine.close()
 
 
