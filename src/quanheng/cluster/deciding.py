@@ -95,14 +95,18 @@ class Decider:
         ------
         NotFound : a pack in force is not among `files`
         """
-        activated = msgspec.json.decode(asked.activated, type=Activated)
-        program = program_of(_Files(files), activated, asked.activation)  # type: ignore[arg-type]
+        program = self.prepare(files, asked.activated, asked.activation)
         events = self._events(program, asked.events)
         lists = None if asked.lists is None else Answered(asked.lists)
         made = decide(program, Rows(events, asked.columns, asked.moments, asked.offset, asked.received_ms, lists))
         if lists is not None and lists.missing:
             return Unanswered(sorted(lists.missing))
         return [Judged(None, b"") if one is None else Judged(one.numbers, one.payload) for one in made]
+
+    def prepare(self, files: dict[str, dict[str, bytes]], activated: bytes, activation: int) -> Program:
+        """The program of an activation, compiled and kept. Raises as `judge`."""
+        found = msgspec.json.decode(activated, type=Activated)
+        return program_of(_Files(files), found, activation)  # type: ignore[arg-type]
 
     def _events(self, program: Program, rows: Sequence[EventRow]) -> list[EventFact]:
         types = {one.code: one for one in program.types.values()}
@@ -118,6 +122,10 @@ class Decider:
 
 class Bench(Protocol):
     """Where deciders sit."""
+
+    def ready(self, files: dict[str, dict[str, bytes]], activated: bytes, activation: int) -> int:
+        """How many could judge by that activation now; the others are told to get ready. Waits for nobody."""
+        ...
 
     def ask(self, files: dict[str, dict[str, bytes]], asked: Sequence[Asked]) -> list[Decided | Lost]:
         """Judge each of `asked`, side by side."""
@@ -160,8 +168,11 @@ class Deciders:
         parts = min(self.parts_max, len(rows) // max(self.rows_min, 1))
         if not parts:
             return decide(program, asked)
-        made: list[DecisionFact | None] = [None] * len(events)
         activated, files = self._files_of(program.activation)
+        parts = min(parts, self._bench.ready(files, activated, program.activation))
+        if not parts:  # They are starting, or compile what was put in force: nobody is kept waiting for that.
+            return decide(program, asked)
+        made: list[DecisionFact | None] = [None] * len(events)
         cuts = [part.tolist() for part in np.array_split(np.array(rows), parts)]
         answers = self._bench.ask(files, [_asked(activated, program, asked.some(cut)) for cut in cuts])
         here = [row for row, event in enumerate(events) if event.code in self._staying[1]]

@@ -62,6 +62,11 @@ class DeciderActor:
     def __init__(self) -> None:
         self._decider = Decider()
 
+    def prepare(self, files: dict[str, dict[str, bytes]], activated: bytes, activation: int) -> int:
+        """Compile what an activation put in force; its offset."""
+        self._decider.prepare(files, activated, activation)
+        return activation
+
     def judge(self, files: dict[str, dict[str, bytes]], asked: Asked) -> Decided:
         """See `Decider.judge`."""
         return self._decider.judge(files, asked)

