@@ -73,7 +73,7 @@ class SpreadWindows:
         homeless = dict.fromkeys(numbers, "")
         nodes = {move.partition: move.node for move in even_out(homeless, self._nodes() if homeless else [])}
         self.slots = [Slot(field.start(spec, number, nodes[number])) for number in numbers]
-        self._at = 0
+        self._at, self._opened = 0, False
         self._told: dict[int, Figures] = {}
 
     # -- what State asks -----------------------------------------------------------------------------------------
@@ -108,9 +108,10 @@ class SpreadWindows:
         ClusterLost : partitions were lost and no machine took them
         """
         with self._lock:
-            if upto <= self._at:
+            opened = self._opened or self._at > 0
+            if upto <= self._at and opened:
                 return
-            what = "open" if self._at == 0 else "follow"
+            what, self._opened = "follow" if opened else "open", True  # Also of an empty log: they must be up.
             tickets = [slot.hold.ask(what, *([] if what == "open" else [upto])) for slot in self.slots]
             for number, head in enumerate(self.field.answers(tickets)):
                 self.slots[number].sent = self._revive(number, head.why) if isinstance(head, Lost) else head

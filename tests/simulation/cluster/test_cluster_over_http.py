@@ -136,7 +136,7 @@ class Place:
         """Send batches over two connections at a time; all answers."""
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(lambda body: json.loads(self.ask("/v1/events", body)), bodies))
-        return [one for answer in answers for one in answer["items"]]
+        return [one for answer in answers for one in answer]
 
     def command(self, *words: str, token: str = "") -> str:
         environment = {**os.environ, **({"QUANHENG_TOKEN": token} if token else {})}
