@@ -182,7 +182,8 @@ class FactColumns(NamedTuple):
 
     def rows(self, rows: Sequence[int]) -> FactColumns:
         """Those of some facts, copied."""
-        return FactColumns(*(column[rows] for column in self))
+        kind, types, times, keys, numbers = self
+        return FactColumns(kind[rows], types[rows], times[rows], keys[rows], numbers[rows])
 
     def batch(self, rows: Sequence[int] | slice, offset: int, received_ms: int) -> Batch:
         """Some rows as sources are asked about them; `offset` = the log's head before the group."""

@@ -84,6 +84,10 @@ class Cluster:
             files = PackFilesInForce(engine)
             self.deciders = Deciders(self.bench, files, self.settings.decide_rows_min, self.settings.deciders)
             engine.writer.judge = self.deciders
+            activation = engine.state.program.activation
+            if activation >= 0:
+                activated, packs = files(activation)
+                self.bench.ready(packs, activated, activation)
         engine.on_close.append(self.close)
         engine.more_metrics = lambda: self.metrics(engine)
         self._nodes = len(self.field.nodes())

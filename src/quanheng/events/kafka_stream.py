@@ -62,9 +62,7 @@ class KafkaStream:
                 cure="Make it, or correct source in the stream's section.",
             )
         self._begun = {}
-        consumer.subscribe(
-            [settings.source], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
-        )
+        consumer.subscribe([settings.source], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
     def _assigned(self, consumer: Any, partitions: list[Any]) -> None:
         """Begin at the end where that is asked for and nothing was committed yet; the place is committed at once."""

@@ -124,4 +124,3 @@ def repeated(text: str) -> None:
     assert again >= 50
     assert metric(text, "quanheng_stream_acked_position", '{partition="0",stream="requests"}') == COUNT
     assert metric(text, "quanheng_engine_log_records") >= 2 * COUNT
-

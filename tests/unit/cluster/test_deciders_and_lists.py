@@ -56,8 +56,8 @@ class Away:
             self.asked += 1
             sent = pickle.dumps((files, one))
             self.sent_bytes.append(sent)
-            lost = self.asked % 5 == 0
-            answers.append(Lost("test") if lost else pickle.loads(pickle.dumps(self.decider.judge(*pickle.loads(sent)))))
+            judged = pickle.loads(pickle.dumps(self.decider.judge(*pickle.loads(sent))))
+            answers.append(Lost("test") if self.asked % 5 == 0 else judged)
         return answers
 
 
@@ -75,8 +75,9 @@ class Compared:
 
     def _both(self, program, asked):
         made, here = self.far(program, asked), decide(program, asked)
-        assert [(one.numbers, one.payload) for one in made if one] == [(one.numbers, one.payload) for one in here if one]
-        assert [one is None for one in made] == [one is None for one in here]
+        assert [one and (one.numbers, one.payload) for one in made] == [
+            one and (one.numbers, one.payload) for one in here
+        ]
         self.blocked += sum("device_blocked" in one.body.reasons for one in here if one)
         return made
 
@@ -167,7 +168,8 @@ def test_a_list_of_texts_is_asked_about_any_field(tmp_path):
 
 def test_a_text_that_the_policy_puts_together_is_judged_where_the_lists_are(tmp_path):
     """The decider says that it was asked what it cannot know; from then on such events stay here, the others go."""
-    pack = card_fraud((DMN, DEVICE, DEVICE.replace(b">device<", b">if device = null then null else upper case(device)<")))
+    upper = b">if device = null then null else upper case(device)<"
+    pack = card_fraud((DMN, DEVICE, DEVICE.replace(b">device<", upper)))
     both = Compared(tmp_path, pack)
     both.group(40)
     assert both.far.sent == 3  # The list is empty: nothing needs to be known.
