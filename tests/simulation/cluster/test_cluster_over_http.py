@@ -123,6 +123,7 @@ class Place:
         token_file = self.folder / ".quanheng" / "keys" / "development.token"
         token = token or (token_file.read_text().strip() if token_file.exists() else "")
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        headers["X-Request-Timeout-Ms"] = "50000"  # A partition that comes back may take longer than the usual limit.
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers)
         try:
             return urllib.request.urlopen(request, timeout=60).read().decode()
