@@ -99,7 +99,7 @@ class Twice:
         return found
 
 
-def wait_until(true, seconds: float = 40.0) -> None:
+def wait_until(true, seconds: float = 120.0) -> None:
     until_s = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until_s
