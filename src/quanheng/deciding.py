@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import repeat
+from typing import NamedTuple
 
 from quanheng.events.intake import EventFact
 from quanheng.facts import DecisionFact, Evidence, FactColumns, Moments, Opinion, weigh
@@ -11,74 +12,65 @@ from quanheng.known import Known, ListsNow
 from quanheng.program import Flow, Program
 
 
-def decide(
-    program: Program,
-    events: Sequence[EventFact],
-    columns: FactColumns,
-    moments: Moments,
-    offset: int,
-    received_ms: int,
-    lists: ListsNow | None = None,
-) -> list[DecisionFact | None]:
+class Rows(NamedTuple):
+    """Events to judge, with all that is asked for it.
+
+    columns, moments : the events' facts, and what folds and sources with state knew at each event's own moment
+    offset : the log's head before the group
+    received_ms : the writer's stamp for the group, epoch milliseconds
+    lists : answers what is on a list at the group's moment
+    """
+
+    events: Sequence[EventFact]
+    columns: FactColumns
+    moments: Moments
+    offset: int
+    received_ms: int
+    lists: ListsNow | None = None
+
+    def some(self, rows: Sequence[int]) -> Rows:
+        """Those in the places `rows`, copied."""
+        events = [self.events[row] for row in rows]
+        return self._replace(events=events, columns=self.columns.rows(rows), moments=self.moments.rows(rows))
+
+
+def decide(program: Program, asked: Rows) -> list[DecisionFact | None]:
     """Judge every event whose type has a flow.
 
     An exception anywhere in here becomes a recorded `failed` decision of the event that caused it, with the flow's
     fall-back outcome: a bank must answer the payment that waits. The other events of the group are not touched.
-
-    Parameters
-    ----------
-    columns, moments : the events' facts, and what folds and sources with state knew at each event's own moment
-    offset : the log's head before the group
-    lists : answers what is on a list at the group's moment
     """
-    decisions: list[DecisionFact | None] = [None] * len(events)
-    parts = ((code, part) for code, rows in program.deciding(events) for part in program.arms(code, events, rows))
+    decisions: list[DecisionFact | None] = [None] * len(asked.events)
+    deciding = program.deciding(asked.events)
+    parts = ((code, part) for code, rows in deciding for part in program.arms(code, asked.events, rows))
     for code, (arm, rows) in parts:
+        some = asked.some(rows)
         try:
-            made = _decide_rows(arm, code, rows, events, columns, moments, offset, received_ms, lists)
+            made = _decide_rows(arm, code, some)
         except Exception:  # The declared boundary: the event at fault is found by judging each alone.
-            made = [_decide_alone(arm, code, row, events, columns, moments, offset, received_ms, lists) for row in rows]
+            made = [_decide_alone(arm, code, some.some([row])) for row in range(len(rows))]
         for row, decision in zip(rows, made, strict=True):
             decisions[row] = decision
     return decisions
 
 
-def _decide_rows(
-    program: Program,
-    code: int,
-    rows: Sequence[int],
-    events: Sequence[EventFact],
-    columns: FactColumns,
-    moments: Moments,
-    offset: int,
-    received_ms: int,
-    lists: ListsNow | None,
-) -> list[DecisionFact]:
-    some = [events[row] for row in rows]
-    known = program.join(code, some, columns.batch(rows, offset, received_ms), moments.rows(rows), lists)
+def _decide_rows(program: Program, code: int, asked: Rows) -> list[DecisionFact]:
+    events, received_ms = asked.events, asked.received_ms
+    batch = asked.columns.batch(slice(None), asked.offset, received_ms)
+    known = program.join(code, events, batch, asked.moments, asked.lists)
     judged = [judge(flow, known, received_ms) for flow in program.flows[code]]
     return [
         weigh(program, event, evidence, opinions)
-        for event, evidence, opinions in zip(some, known.evidence(), zip(*judged, strict=True), strict=True)
+        for event, evidence, opinions in zip(events, known.evidence(), zip(*judged, strict=True), strict=True)
     ]
 
 
-def _decide_alone(
-    program: Program,
-    code: int,
-    row: int,
-    events: Sequence[EventFact],
-    columns: FactColumns,
-    moments: Moments,
-    offset: int,
-    received_ms: int,
-    lists: ListsNow | None,
-) -> DecisionFact:
+def _decide_alone(program: Program, code: int, asked: Rows) -> DecisionFact:
     try:
-        return _decide_rows(program, code, [row], events, columns, moments, offset, received_ms, lists)[0]
+        return _decide_rows(program, code, asked)[0]
     except Exception as error:  # The declared boundary: recorded with the fall-back outcome.
         opinions = [flow.failed(error) for flow in program.flows[code]]
-        return weigh(program, events[row], Evidence(moments.raw[row].tobytes(), b"", b""), opinions)
+        return weigh(program, asked.events[0], Evidence(asked.moments.raw[0].tobytes(), b"", b""), opinions)
 
 
 def judge(flow: Flow, known: Known, received_ms: int) -> Sequence[Opinion]:

@@ -95,7 +95,7 @@ class Engine:
         self.index, self.state, self.reader = index, state, Reader(log, content, ring)
         self.four_eyes, self._key_destroyed = False, True
         self.on_close: list[Callable[[], None]] = []
-        self.reader = Reader(log, content, ring)
+        self.more_metrics: Callable[[], dict[str, Any]] = dict
         self.writer = Writer(log, ring, index, self.reader, state, clock)
         self.lists = Listing(self.writer, self.reader)
         self.prepare, self.commit = self.writer.prepare, self.writer.commit
@@ -384,6 +384,7 @@ class Engine:
             "feature_memory_bytes": self.state.features.memory_bytes,
             "clock_ahead_ms": self.clock_ahead_ms(),
             "clock_jumps": getattr(self.writer.clock, "jumps", 0),
+            **self.more_metrics(),
         }
 
     def clock_ahead_ms(self) -> int:

@@ -180,6 +180,11 @@ class FactColumns(NamedTuple):
     keys: NDArray[np.uint64]
     numbers: NDArray[np.int64]
 
+    def rows(self, rows: Sequence[int]) -> FactColumns:
+        """Those of some facts, copied."""
+        kind, types, times, keys, numbers = self
+        return FactColumns(kind[rows], types[rows], times[rows], keys[rows], numbers[rows])
+
     def batch(self, rows: Sequence[int] | slice, offset: int, received_ms: int) -> Batch:
         """Some rows as sources are asked about them; `offset` = the log's head before the group."""
         columns = (self.type[rows], self.time_ms[rows], self.keys[rows], self.numbers[rows])

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from quanheng.deciding import decide
+from quanheng.deciding import Rows, decide
 from quanheng.events.intake import EventFact, Intake, Refusal, Request
 from quanheng.facts import DecisionFact, decisions_columns, events_columns
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from quanheng.state import State
 
 
-Decide = Callable[..., "list[DecisionFact | None]"]
+Decide = Callable[["Program", Rows], "list[DecisionFact | None]"]
 """`decide`, or what does the same elsewhere."""
 
 
@@ -89,7 +89,7 @@ def handle(
     columns = events_columns(events, state.program)
     moments = state.peek(columns, received_ms) if dry_run else state.apply(columns, received_ms)
     lists = state.lists.at(received_ms, intake.pseudonyms)
-    decisions = judge(state.program, events, columns, moments, state.head, received_ms, lists)
+    decisions = judge(state.program, Rows(events, columns, moments, state.head, received_ms, lists))
     first = state.head
     if not dry_run:
         state.apply(decisions_columns(decisions), received_ms, read=False)

@@ -1,24 +1,24 @@
 """Decisions in actors that keep no state: a group's rows are judged in parts, wherever there is room.
 
-What a decision needs travels with it: the event as the client sent it, what was known of it at its moment, the versions
-in force. A part that is lost is judged here: judging changes nothing, so it may be done twice. Flows that ask lists are
-judged by the sequencer, which has the lists and the keys of their pseudonyms.
+What a decision needs travels with it: the event as the client sent it, what was known of it at its moment, what stands
+on the lists that may be asked, the versions in force. A part that is lost is judged here: judging changes nothing, so
+it may be done twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
 from quanheng.cluster.field import Lost
-from quanheng.deciding import decide
+from quanheng.cluster.membership import Answered, Answers, answers_for, flows_of
+from quanheng.deciding import Rows, decide
 from quanheng.events.intake import EventFact, Request
 from quanheng.facts import DecisionFact, FactColumns, Moments, decode_body
 from quanheng.kernel.errors import NotFound
-from quanheng.known import ListsNow
 from quanheng.program import Program
 from quanheng.recovery import program_of
 from quanheng.state import Activated
@@ -37,10 +37,10 @@ class EventRow(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Rows to judge, each by every flow of its type.
+    """Rows to judge, each by every flow of its type; see `deciding.Rows`.
 
     activated, activation : what is in force, as the log has it, and its offset
-    offset : the log's head before the group
+    lists : what stands on lists; None = nothing is known of them
     """
 
     activated: bytes
@@ -50,6 +50,7 @@ class Asked(NamedTuple):
     moments: Moments
     offset: int
     received_ms: int
+    lists: Answers | None = None
 
 
 class Judged(NamedTuple):
@@ -57,6 +58,18 @@ class Judged(NamedTuple):
 
     numbers: tuple[int, int, int] | None
     payload: bytes
+
+
+class Unanswered(NamedTuple):
+    """In place of decisions: a policy asked lists about a text that is no field of the event.
+
+    lists : their names ("pack.name")
+    """
+
+    lists: list[str]
+
+
+Decided = list[Judged] | Unanswered
 
 
 class _Files:
@@ -75,20 +88,25 @@ class _Files:
 class Decider:
     """Judges rows that were sent to it. One caller at a time."""
 
-    def judge(self, files: dict[str, dict[str, bytes]], asked: Asked) -> list[Judged]:
+    def judge(self, files: dict[str, dict[str, bytes]], asked: Asked) -> Decided:
         """A decision per row, in order. What `decide` gives, by the same code.
 
         Raises
         ------
         NotFound : a pack in force is not among `files`
         """
-        activated = msgspec.json.decode(asked.activated, type=Activated)
-        program = program_of(_Files(files), activated, asked.activation)  # type: ignore[arg-type]
+        program = self.prepare(files, asked.activated, asked.activation)
         events = self._events(program, asked.events)
-        every = list(range(len(events)))
-        columns, moments = rows_of(asked.columns, every), asked.moments.rows(every)  # What came is read-only memory.
-        made = decide(program, events, columns, moments, asked.offset, asked.received_ms)
+        lists = None if asked.lists is None else Answered(asked.lists)
+        made = decide(program, Rows(events, asked.columns, asked.moments, asked.offset, asked.received_ms, lists))
+        if lists is not None and lists.missing:
+            return Unanswered(sorted(lists.missing))
         return [Judged(None, b"") if one is None else Judged(one.numbers, one.payload) for one in made]
+
+    def prepare(self, files: dict[str, dict[str, bytes]], activated: bytes, activation: int) -> Program:
+        """The program of an activation, compiled and kept. Raises as `judge`."""
+        found = msgspec.json.decode(activated, type=Activated)
+        return program_of(_Files(files), found, activation)  # type: ignore[arg-type]
 
     def _events(self, program: Program, rows: Sequence[EventRow]) -> list[EventFact]:
         types = {one.code: one for one in program.types.values()}
@@ -105,7 +123,11 @@ class Decider:
 class Bench(Protocol):
     """Where deciders sit."""
 
-    def ask(self, files: dict[str, dict[str, bytes]], asked: Sequence[Asked]) -> list[list[Judged] | Lost]:
+    def ready(self, files: dict[str, dict[str, bytes]], activated: bytes, activation: int) -> int:
+        """How many could judge by that activation now; the others are told to get ready. Waits for nobody."""
+        ...
+
+    def ask(self, files: dict[str, dict[str, bytes]], asked: Sequence[Asked]) -> list[Decided | Lost]:
         """Judge each of `asked`, side by side."""
         ...
 
@@ -121,7 +143,8 @@ class Deciders:
 
     Attributes
     ----------
-    sent, lost : parts judged elsewhere, and of those the ones that were lost and judged here
+    sent, lost, unanswered : parts judged elsewhere; of those the ones that were lost, and those whose policies asked
+        lists about what no field holds, both of them judged here
     """
 
     def __init__(
@@ -132,61 +155,58 @@ class Deciders:
         parts_max: int,
     ) -> None:
         self._bench, self._files_of, self.rows_min, self.parts_max = bench, files_of, rows_min, parts_max
-        self.sent = self.lost = 0
+        self.sent = self.lost = self.unanswered = 0
+        self._staying: tuple[int, set[int]] = (-1, set())
 
-    def __call__(
-        self,
-        program: Program,
-        events: Sequence[EventFact],
-        columns: FactColumns,
-        moments: Moments,
-        offset: int,
-        received_ms: int,
-        lists: ListsNow | None = None,
-    ) -> list[DecisionFact | None]:
+    def __call__(self, program: Program, asked: Rows) -> list[DecisionFact | None]:
         """See `deciding.decide`."""
-        away = {code for code, flows in program.flows.items() if not any(flow.lists for flow in _flows(program, code))}
+        events = asked.events
+        if self._staying[0] != program.activation:
+            self._staying = program.activation, set()
+        away = program.flows.keys() - self._staying[1]
         rows = [row for row, event in enumerate(events) if event.code in away]
         parts = min(self.parts_max, len(rows) // max(self.rows_min, 1))
         if not parts:
-            return decide(program, events, columns, moments, offset, received_ms, lists)
-        made: list[DecisionFact | None] = [None] * len(events)
+            return decide(program, asked)
         activated, files = self._files_of(program.activation)
+        parts = min(parts, self._bench.ready(files, activated, program.activation))
+        if not parts:  # They are starting, or compile what was put in force: nobody is kept waiting for that.
+            return decide(program, asked)
+        made: list[DecisionFact | None] = [None] * len(events)
         cuts = [part.tolist() for part in np.array_split(np.array(rows), parts)]
-        asked = [
-            Asked(
-                activated, program.activation, [_row(events[row]) for row in cut],
-                rows_of(columns, cut), moments.rows(cut), offset, received_ms,
-            )
-            for cut in cuts
-        ]  # fmt: skip
-        answers = self._bench.ask(files, asked)
-        here = sorted({row for row, event in enumerate(events) if event.code in program.flows} - set(rows))
+        answers = self._bench.ask(files, [_asked(activated, program, asked.some(cut)) for cut in cuts])
+        here = [row for row, event in enumerate(events) if event.code in self._staying[1]]
         self.sent += parts
         for cut, answer in zip(cuts, answers, strict=True):
-            if isinstance(answer, Lost):
-                self.lost += 1
+            if isinstance(answer, Lost | Unanswered):
+                self._note(program, answer, {events[row].code for row in cut})
                 here += cut
                 continue
             for row, judged in zip(cut, answer, strict=True):
                 made[row] = _decision(events[row], judged)
         if here:
-            some, those = rows_of(columns, here), [events[row] for row in here]
-            decided = decide(program, those, some, moments.rows(here), offset, received_ms, lists)
-            for row, decision in zip(here, decided, strict=True):
+            for row, decision in zip(here, decide(program, asked.some(here)), strict=True):
                 made[row] = decision
         return made
 
+    def _note(self, program: Program, answer: Lost | Unanswered, codes: set[int]) -> None:
+        """Event types whose policies ask what cannot travel are judged here from now on."""
+        if isinstance(answer, Lost):
+            self.lost += 1
+            return
+        self.unanswered += 1
+        for code in codes:
+            names = {name for flow in flows_of(program, code) for name, _ in flow.lists.values()}
+            if names.intersection(answer.lists):
+                self._staying[1].add(code)
 
-def rows_of(columns: FactColumns, rows: list[int]) -> FactColumns:
-    """Some rows of columns, copied."""
-    kind, types, times, keys, numbers = columns
-    return FactColumns(kind[rows], types[rows], times[rows], keys[rows], numbers[rows])
 
-
-def _flows(program: Program, code: int) -> list[Any]:
-    """Flows of the champion and of its challengers."""
-    return [flow for one in (program, *(c.program for c in program.challengers)) for flow in one.flows.get(code, ())]
+def _asked(activated: bytes, program: Program, rows: Rows) -> Asked:
+    lists = None if rows.lists is None else answers_for(program, rows.events, rows.lists)
+    return Asked(
+        activated, program.activation, [_row(event) for event in rows.events], rows.columns, rows.moments,
+        rows.offset, rows.received_ms, lists,
+    )  # fmt: skip
 
 
 def _row(event: EventFact) -> EventRow:

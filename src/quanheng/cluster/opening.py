@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from quanheng.cluster.deciding import Asked, Deciders, Judged
+from quanheng.cluster.deciding import Asked, Decided, Deciders
 from quanheng.cluster.field import Lost
 from quanheng.cluster.partition import Spec
 from quanheng.cluster.ray_field import CALL_S_MAX, RayField, answer, join, leave
@@ -65,6 +65,8 @@ class Cluster:
         self.deciders: Deciders | None = None
         self._stop = threading.Event()
         self._watch: threading.Thread | None = None
+        self.bench: RayBench | None = None
+        self._nodes = 0
 
     def far(self, log: Log) -> MakeWindows:
         """Makes windows over this cluster (`Engine.open(far=...)`)."""
@@ -78,11 +80,17 @@ class Cluster:
     def attach(self, engine: Engine) -> None:
         """Let deciders judge for the engine, and look after its partitions from here on; its `close` ends both."""
         if self.settings.deciders:
-            bench = RayBench(self.field, self.settings.deciders)
+            self.bench = RayBench(self.field, self.settings.deciders)
             files = PackFilesInForce(engine)
-            self.deciders = Deciders(bench, files, self.settings.decide_rows_min, self.settings.deciders)
+            self.deciders = Deciders(self.bench, files, self.settings.decide_rows_min, self.settings.deciders)
             engine.writer.judge = self.deciders
+            activation = engine.state.program.activation
+            if activation >= 0:
+                activated, packs = files(activation)
+                self.bench.ready(packs, activated, activation)
         engine.on_close.append(self.close)
+        engine.more_metrics = lambda: self.metrics(engine)
+        self._nodes = len(self.field.nodes())
         self._watch = threading.Thread(target=self._look, args=(engine,), name="quanheng-cluster", daemon=True)
         self._watch.start()
 
@@ -93,6 +101,7 @@ class Cluster:
             if not isinstance(windows, SpreadWindows):
                 continue
             try:
+                self._nodes = len(self.field.nodes())
                 windows.heal()
                 windows.rebalance()
                 step = self.settings.snapshot_records
@@ -101,6 +110,20 @@ class Cluster:
                     windows.snapshot()
             except LogError as error:  # The next group stops the process; until then reads go on.
                 self._note("cluster_lost", {"message": str(error)})
+
+    def metrics(self, engine: Engine) -> dict[str, Any]:
+        """What the metrics page shows beside the engine's own counts, asked of no machine."""
+        windows, deciders = engine.state.features, self.deciders
+        told: dict[str, Any] = {"cluster_nodes": self._nodes}
+        if isinstance(windows, SpreadWindows):
+            told["cluster_partitions"] = len(windows.slots)
+            told["cluster_partitions_recovered"] = len(windows.recoveries)
+            told["cluster_partitions_moved"] = len(windows.moves)
+        if deciders is not None:
+            told["cluster_parts_sent"] = deciders.sent
+            told["cluster_parts_lost"] = deciders.lost
+            told["cluster_parts_unanswered"] = deciders.unanswered
+        return told
 
     def close(self) -> None:
         """Stop looking, end partitions and deciders, leave the cluster."""
@@ -128,26 +151,60 @@ class PackFilesInForce:
         return self._known[1]
 
 
+class Seat:
+    """A deciding actor: what it was told to get ready for, and since when it is."""
+
+    def __init__(self, actor: Any) -> None:
+        self.actor = actor
+        self.ticket: Any = None
+        self.told = self.ready = -1
+
+
 class RayBench:
-    """Deciding actors, spread over the nodes. One that is lost is replaced for the next group."""
+    """Deciding actors, spread over the nodes. One that is lost is replaced, and asked again once it is ready."""
 
     def __init__(self, field: RayField, count: int) -> None:
         self._field, self._placed = field, 0
-        self.actors = [self._actor() for _ in range(count)]
+        self.seats = [Seat(self._actor()) for _ in range(count)]
         self._sent: tuple[Any, Any] = (None, None)
 
-    def ask(self, files: dict[str, dict[str, bytes]], asked: Sequence[Asked]) -> list[list[Judged] | Lost]:
-        """Judge each of `asked` by an actor of its own."""
+    def ready(self, files: dict[str, dict[str, bytes]], activated: bytes, activation: int) -> int:
+        """How many have compiled what that activation put in force."""
+        import ray
+
+        for seat in self.seats:
+            if seat.told != activation:
+                seat.told = activation
+                seat.ticket = seat.actor.prepare.remote(self._reference(files), activated, activation)
+            if seat.ready != activation and ray.wait([seat.ticket], timeout=0)[0]:
+                seat.ready = self._prepared(seat)
+        return sum(seat.ready == activation for seat in self.seats)
+
+    def _prepared(self, seat: Seat) -> int:
+        found = answer(seat.ticket, CALL_S_MAX)
+        if isinstance(found, Lost):
+            seat.actor, seat.told = self._actor(), -1
+            return -1
+        return int(found)
+
+    def ask(self, files: dict[str, dict[str, bytes]], asked: Sequence[Asked]) -> list[Decided | Lost]:
+        """Judge each of `asked` by an actor of its own that is ready."""
+        able = [seat for seat in self.seats if seat.ready == asked[0].activation]
+        pairs = list(zip(able, asked, strict=False))
+        tickets = [seat.actor.judge.remote(self._reference(files), one) for seat, one in pairs]
+        answers: list[Decided | Lost] = [answer(ticket, CALL_S_MAX) for ticket in tickets]
+        for (seat, _), one in zip(pairs, answers, strict=True):
+            if isinstance(one, Lost):
+                seat.actor, seat.told, seat.ready = self._actor(), -1, -1
+        return answers
+
+    def _reference(self, files: dict[str, dict[str, bytes]]) -> Any:
+        """Packs as they stand in the cluster's own memory; sent once."""
         import ray
 
         if self._sent[0] is not files:
             self._sent = files, ray.put(files)
-        tickets = [actor.judge.remote(self._sent[1], one) for actor, one in zip(self.actors, asked, strict=False)]
-        answers: list[list[Judged] | Lost] = [answer(ticket, CALL_S_MAX) for ticket in tickets]
-        for place, one in enumerate(answers):
-            if isinstance(one, Lost):
-                self.actors[place] = self._actor()
-        return answers
+        return self._sent[1]
 
     def _actor(self) -> Any:
         from quanheng.cluster.ray_actors import decider_actor

@@ -139,7 +139,15 @@ class Partition:
                 continue
             self.head = snapshot.offset
             break
+        self._warm()
         return self.follow()
+
+    def _warm(self) -> None:
+        """Load the compiled kernel by asking about one event, of which nothing stays: else the first group waits."""
+        for share, state in zip(self.shares, self.states, strict=True):
+            codes = np.array([*share.inserts, *share.reads][:1], np.int32)
+            keys, numbers = np.ones((1, self._keys_n, 2), np.uint64), np.zeros((1, self._numbers_n), np.int64)
+            state.peek(codes, np.zeros(1, np.int64), keys, numbers)
 
     def follow(self, upto: int | None = None) -> int:
         """Fold the committed log behind what is folded, up to `upto` (default: its end). The offset reached."""

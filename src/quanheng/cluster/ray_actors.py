@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 
-from quanheng.cluster.deciding import Asked, Decider, Judged
+from quanheng.cluster.deciding import Asked, Decided, Decider
 from quanheng.cluster.partition import Answer, Figures, Partition, Spec, Take
 
 
@@ -62,7 +62,12 @@ class DeciderActor:
     def __init__(self) -> None:
         self._decider = Decider()
 
-    def judge(self, files: dict[str, dict[str, bytes]], asked: Asked) -> list[Judged]:
+    def prepare(self, files: dict[str, dict[str, bytes]], activated: bytes, activation: int) -> int:
+        """Compile what an activation put in force; its offset."""
+        self._decider.prepare(files, activated, activation)
+        return activation
+
+    def judge(self, files: dict[str, dict[str, bytes]], asked: Asked) -> Decided:
         """See `Decider.judge`."""
         return self._decider.judge(files, asked)
 

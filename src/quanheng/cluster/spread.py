@@ -22,6 +22,8 @@ from quanheng.features.plan import Plan
 from quanheng.features.shares import Dealt, deal, empty_answers, pieces_for, shares_of
 from quanheng.features.state import FeatureOverflow, FeatureState
 
+BUSY_S_MAX = 0.1
+"""How long figures wait for decisions, or for a partition that comes back, before they are those of the last look."""
 ATTEMPTS = 5
 """How often in a row a partition may be lost before the sequencer gives up."""
 
@@ -71,7 +73,8 @@ class SpreadWindows:
         homeless = dict.fromkeys(numbers, "")
         nodes = {move.partition: move.node for move in even_out(homeless, self._nodes() if homeless else [])}
         self.slots = [Slot(field.start(spec, number, nodes[number])) for number in numbers]
-        self._at = 0
+        self._at, self._opened = 0, False
+        self._told: dict[int, Figures] = {}
 
     # -- what State asks -----------------------------------------------------------------------------------------
 
@@ -105,9 +108,10 @@ class SpreadWindows:
         ClusterLost : partitions were lost and no machine took them
         """
         with self._lock:
-            if upto <= self._at:
+            opened = self._opened or self._at > 0
+            if upto <= self._at and opened:
                 return
-            what = "open" if self._at == 0 else "follow"
+            what, self._opened = "follow" if opened else "open", True  # Also of an empty log: they must be up.
             tickets = [slot.hold.ask(what, *([] if what == "open" else [upto])) for slot in self.slots]
             for number, head in enumerate(self.field.answers(tickets)):
                 self.slots[number].sent = self._revive(number, head.why) if isinstance(head, Lost) else head
@@ -298,8 +302,7 @@ class SpreadWindows:
         with self._lock:
             if self.closed:
                 return 0
-            found = self.field.answers([slot.hold.ask("figures") for slot in self.slots])
-            lost = [(number, one.why) for number, one in enumerate(found) if isinstance(one, Lost)]
+            lost = [(number, one.why) for number, one in enumerate(self._look()) if isinstance(one, Lost)]
             for number, why in lost:
                 self._heal(number, why)
             return len(lost)
@@ -337,23 +340,36 @@ class SpreadWindows:
 
     def figures(self, digest: bool = False) -> list[Figures]:
         """What each partition says of itself; of a lost one nothing."""
+        return [one for one in self._look(digest) if not isinstance(one, Lost)]
+
+    def _look(self, digest: bool = False) -> list[Figures | Lost]:
         with self._lock:
             found = self.field.answers([slot.hold.ask("figures", digest) for slot in self.slots])
-        return [one for one in found if not isinstance(one, Lost)]
+        self._told.update({number: one for number, one in enumerate(found) if not isinstance(one, Lost)})
+        return found
+
+    def told(self) -> dict[int, Figures]:
+        """By partition what it says of itself; what each said last where partitions are busy or come back."""
+        if self._lock.acquire(timeout=BUSY_S_MAX):
+            try:
+                self._look()
+            finally:
+                self._lock.release()
+        return dict(self._told)
 
     @property
     def late(self) -> dict[str, int]:
-        """Per fold, how many events came later than the declared lateness and are not in it."""
+        """Per fold, how many events came later than the declared lateness and are not in it; see `told`."""
         counts = dict.fromkeys(self.plan.names, 0)
-        for one in self.figures():
+        for one in self.told().values():
             for name, count in one.late.items():
                 counts[name] += count
         return counts
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes of the arenas of all partitions."""
-        return sum(one.memory_bytes for one in self.figures())
+        """Bytes of the arenas of all partitions; see `told`."""
+        return sum(one.memory_bytes for one in self.told().values())
 
     def digest(self) -> str:
         """SHA-256 (hex) of what the partitions' windows mean; comparable where there are as many partitions."""

@@ -32,6 +32,7 @@ class KafkaStream:
         self._settings = settings
         self._consumer: Any = None
         self._producer: Any = None
+        self._begun: dict[int, int] = {}
         self._common = {"bootstrap.servers": settings.address, "client.id": "quanheng", **settings.options}
 
     async def open(self) -> None:
@@ -60,7 +61,8 @@ class KafkaStream:
                 found=repr(settings.source),
                 cure="Make it, or correct source in the stream's section.",
             )
-        consumer.subscribe([settings.source], on_assign=self._assigned)
+        self._begun = {}
+        consumer.subscribe([settings.source], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
     def _assigned(self, consumer: Any, partitions: list[Any]) -> None:
         """Begin at the end where that is asked for and nothing was committed yet; the place is committed at once."""
@@ -70,8 +72,14 @@ class KafkaStream:
                     _, end = consumer.get_watermark_offsets(one, timeout=ANSWER_S_MAX)
                     begin = TopicPartition(one.topic, one.partition, end)
                     consumer.commit(offsets=[begin], asynchronous=False)
-            partitions = consumer.committed(partitions, timeout=ANSWER_S_MAX)
+        partitions = consumer.committed(partitions, timeout=ANSWER_S_MAX)
+        self._begun = {one.partition: max(0, one.offset) for one in partitions}
         consumer.assign(partitions)
+
+    def _revoked(self, consumer: Any, partitions: list[Any]) -> None:
+        """What is in hand of these comes to their new owner."""
+        self._begun = {}
+        consumer.unassign()
 
     async def fetch(self, count_max: int, wait_s: float) -> list[Message]:
         """The next messages of all partitions that this member has."""
@@ -90,15 +98,22 @@ class KafkaStream:
         return messages
 
     async def ack(self, messages: Sequence[Message]) -> None:
-        """Commit the offsets behind these messages; the broker confirms."""
+        """Commit the offsets behind these messages; the broker confirms.
+
+        The broker would take an offset of a partition that is another member's by now, and one behind what that member
+        has committed. So only what lies in this member's own stretch is committed.
+        """
         last: dict[str, int] = {}
         for one in messages:
             last[one.partition] = max(one.offset, last.get(one.partition, -1))
-        offsets = [TopicPartition(self._settings.source, int(part), offset + 1) for part, offset in last.items()]
+        begun = self._begun
+        mine = {int(part): offset + 1 for part, offset in last.items() if begun.get(int(part), 1 << 63) <= offset}
+        offsets = [TopicPartition(self._settings.source, part, behind) for part, behind in mine.items()]
         if offsets:
             for one in await _confirmed(lambda: self._consumer.commit(offsets=offsets, asynchronous=False)):
                 if one.error is not None:
                     raise _away(one.error)
+            begun.update(mine)
 
     async def nak(self, messages: Sequence[Message]) -> None:
         """Go back to the first of these in each partition."""

@@ -95,7 +95,10 @@ class Stream(Protocol):
         """The next messages, in order per partition; none if none came within `wait_s` seconds."""
 
     async def ack(self, messages: Sequence[Message]) -> None:
-        """Acknowledge messages, and with each all before it in its partition. On return the broker has it on record."""
+        """Acknowledge messages, and with each all before it in its partition. On return the broker has it on record.
+
+        Those of partitions that this reader no longer has are left to the new one; what is on record never goes back.
+        """
 
     async def nak(self, messages: Sequence[Message]) -> None:
         """Give messages back: they and what was delivered after them come again, in order, as new deliveries; those in

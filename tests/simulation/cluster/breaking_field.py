@@ -21,9 +21,11 @@ class LocalHold:
     def __init__(self, field: BreakingField, spec: Spec, number: int, node: str) -> None:
         self.field, self.number, self.node = field, number, node
         self.partition: Partition | None = Partition(spec, number)
+        self.asked: list[str] = []
 
     def ask(self, what: str, *arguments: Any) -> Any:
         field, partition = self.field, self.partition
+        self.asked.append(what)
         if partition is None or self.node not in field.alive:
             return Lost("the machine is gone")
         if field.rng.random() < field.breaks:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
 from random import Random
@@ -35,8 +36,14 @@ class Killed(BaseException):
     """The process is gone between two steps."""
 
 
+class Gone(Killed, Exception):
+    """One reader of several is killed; the others live on."""
+
+
 class EnginePort:
     """The way to an engine in this process, which is away, full, or killed when the seed says so."""
+
+    killed: type[Killed] = Killed
 
     def __init__(self, engine, chance, share):
         self.engine, self.chance, self.share = engine, chance, share
@@ -46,14 +53,19 @@ class EnginePort:
         if drawn < self.share / 2:
             raise QueueFull("full")
         if drawn < self.share:
-            raise Killed
+            raise self.killed
 
     async def take(self, events, positions):
         self._fault()
+        await self.pause()
         requests = [Request(CLIENT, *event, 0, place) for event, place in zip(events, positions, strict=True)]
         replies = self.engine.submit(requests)
+        await self.pause()
         self._fault()  # Durable, and nobody hears of it.
         return [msgspec.Raw(msgspec.json.encode(reply)) for reply in replies]
+
+    async def pause(self):
+        """Nobody else is there."""
 
     async def refuse(self, messages):
         self._fault()
@@ -111,6 +123,16 @@ def consumed(broker, settings, engine, chance, share):
     return True
 
 
+async def _group(consumers):
+    """Readers of one group beside each other, until all is acknowledged, or until one is killed: how many lived on."""
+    tasks = [asyncio.ensure_future(one.run(until_empty=True)) for one in consumers]
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    for one in found:
+        if one is not None and not isinstance(one, Killed):
+            raise one
+    return sum(one is None for one in found)
+
+
 def opened(folder):
     engine = Engine.open(folder / "data", clock=HandClock())
     if engine.state.program.activation < 0:
@@ -166,3 +188,59 @@ def test_every_message_is_on_record_once_and_decided_as_if_it_had_come_directly(
     assert kinds(again) == (len(taken), bad), "recovery knows the same"
     again.close()
     direct.close()
+
+
+class SharedPort(EnginePort):
+    """A way that several readers use: others come in between, before and after the commit."""
+
+    killed = Gone
+
+    async def pause(self):
+        for _ in range(self.chance.randrange(6)):
+            await asyncio.sleep(0)
+
+
+def test_readers_share_partitions_that_are_taken_away_with_messages_in_hand(tmp_path):
+    """Order within each partition, every message once; readers come and go, and partitions change hands at any step."""
+    brokers = [shared_by_readers(seed, tmp_path / str(seed)) for seed in range(8)]
+    assert sum(broker.rebalances for broker in brokers) > 100
+    assert sum(broker.left for broker in brokers) > 20, "messages in hand of partitions that were taken away"
+
+
+def shared_by_readers(seed, tmp_path):
+    chance = Random(100 + seed)
+    partitions, readers = chance.choice((2, 3, 5)), chance.choice((2, 3))
+    taken: list[Request] = []
+    places: list[list[str]] = [[] for _ in range(partitions)]
+    broker, bad = MemoryBroker(partitions, chance, 0.06), 0
+    for number in range(MESSAGES):
+        known = len(taken)
+        body, request = message(chance, number, taken)
+        id = re.search(rb'"id":"r(\d+)"', body)  # What has one id has one partition, as keys of brokers make it.
+        partition = int(id[1] if id else number) % partitions
+        broker.put(body, partition=partition, now_ms=T0)
+        bad += request is None
+        if request is not None and len(taken) > known:
+            places[partition].append(request.id)
+    settings = StreamSettings(source="S", batch_events_max=chance.choice((1, 5, 20)))
+    engine, lives = opened(tmp_path / "streamed"), 0
+    tell = Tell(lambda *_: None, no_wait, lambda: T0, lambda: 0.0)
+    while broker.acked != [len(kept) - 1 for kept in broker.kept]:
+        port = SharedPort(engine, chance, 0.05)
+        asyncio.run(_group([Consumer("s", settings, MemoryStream(broker), port, {}, tell) for _ in range(readers)]))
+        lives += 1
+        assert lives < 500, f"seed {seed} does not end"
+    assert kinds(engine) == (len(taken), bad), f"seed {seed}, {lives} lives"
+    offsets = {one.id: reply.offset for one, reply in zip(taken, engine.submit(taken), strict=True)}
+    for ids in places:
+        found = [offsets[id] for id in ids]
+        assert found == sorted(found), f"seed {seed}: a partition is not decided in its order"
+    direct = opened(tmp_path / "direct")
+    ordered = sorted(taken, key=lambda one: offsets[one.id])
+    direct.submit(ordered)
+    assert decisions(engine, ordered) == decisions(direct, ordered), f"seed {seed}"
+    found = [one["position"] for one in engine.rejects(limit=1000)["items"]]
+    assert len(found) == len(set(found)) == bad
+    engine.close()
+    direct.close()
+    return broker

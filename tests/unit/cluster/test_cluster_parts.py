@@ -131,6 +131,18 @@ def test_without_a_machine_the_process_stops(tmp_path):
         spread_on(tmp_path, [])[0].close()
 
 
+def test_partitions_are_up_before_the_first_group_also_where_the_log_is_empty(tmp_path):
+    windows, field, log = spread_on(tmp_path, ["a", "b"])
+    windows.follow(0)
+    assert [hold.asked for hold in field.holds] == [["open"], ["open"]]
+    windows.follow(0)
+    windows.run_at(0, *payments((1, 1, 2)))
+    windows.follow(0)
+    assert [hold.asked.count("open") for hold in field.holds] == [1, 1]
+    windows.close()
+    log.close()
+
+
 def test_a_partition_that_breaks_wherever_it_is_put(tmp_path):
     windows, field, log = spread_on(tmp_path, ["a", "b"])
     windows.run_at(0, *payments((1, 1, 2), (2, 2, 2), (3, 3, 2), (4, 4, 2)))
@@ -174,6 +186,9 @@ class Here:
 
     def __init__(self) -> None:
         self.decider, self.asked = Decider(), 0
+
+    def ready(self, files, activated, activation):
+        return 3
 
     def ask(self, files, asked):
         answers = []

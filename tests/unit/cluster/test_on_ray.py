@@ -15,14 +15,16 @@ from nodes import NODE, two_nodes
 
 pytest.importorskip("ray", reason="the extra `cluster` is not installed")
 
-from quanheng.cluster.opening import Cluster, Settings
+from quanheng.cluster.opening import Cluster, PackFilesInForce, Settings
 from quanheng.cluster.spread import SpreadWindows
 from quanheng.engine import Engine
 from quanheng.events.intake import Request
 from quanheng.kernel.log.postgres import PostgresLogStore
+from quanheng.listing import AskedChange
 from quanheng.loading.files import read_pack
 from quanheng.loading.find import find_packs
 from quanheng.loading.traffic import Traffic
+from quanheng.replay import replay
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "path"))
 from shop import HandClock, ask, opened
@@ -54,7 +56,7 @@ class Twice:
         events = list(Traffic(traffic, seed=7).events(GROUP * GROUPS))
         self.requests = [Request("test", one.id, one.type, json.dumps(one.data).encode()) for one in events]
         self.clock.now_ms = max(self.clock.now_ms, events[-1].arrive_ms + 1)
-        self.done = 0
+        self.done, self.decided = 0, []
 
     def _open(self, data: Path, far) -> Engine:
         store = PostgresLogStore(self.dsn, self.store) if far and self.dsn else None
@@ -78,7 +80,17 @@ class Twice:
             mine, theirs = self.one.prepare(requests), self.far.prepare(requests)
             assert mine.headers == theirs.headers
             assert mine.payloads == theirs.payloads
-            assert self.one.commit(mine) == self.far.commit(theirs)
+            replies = self.far.commit(theirs)
+            assert self.one.commit(mine) == replies
+            self.decided += [one for one in replies if one.status == "decided"]
+
+    def block(self, count: int, change: str = "add") -> None:
+        """Put the devices of coming payments on the list that the policy asks, or take them off again."""
+        coming = [json.loads(one.data).get("device") for one in self.requests[self.done : self.done + GROUP]]
+        devices = sorted({device for device in coming if device})[:count]
+        for engine in (self.one, self.far):
+            asked = AskedChange("blocked_devices", change, devices, "ann")
+            engine.lists.change(engine.lists.prepare(asked), False)
 
     @property
     def windows(self) -> SpreadWindows:
@@ -87,18 +99,30 @@ class Twice:
         return found
 
 
-def wait_until(true, seconds: float = 40.0) -> None:
+def wait_until(true, seconds: float = 120.0) -> None:
     until_s = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until_s
         time.sleep(0.1)
 
 
+def ready(cluster: Cluster, engine: Engine) -> int:
+    """How many deciders could judge now."""
+    activation = engine.state.program.activation
+    activated, files = PackFilesInForce(engine)(activation)
+    return cluster.bench.ready(files, activated, activation)
+
+
 def test_a_cluster_answers_as_one_process_whatever_happens_to_its_nodes(cluster, tmp_path):
     both = Twice(tmp_path, cluster.address, "")
     try:
-        both.groups(3)
-        assert both.cluster.deciders.sent == 0  # This pack's policy asks a list, which the sequencer has.
+        both.groups(1)  # Here it tells deciders to get ready, and waits for nobody.
+        wait_until(lambda: ready(both.cluster, both.far) == 2)
+        both.block(40)
+        both.groups(2)
+        assert both.cluster.deciders.sent >= 4
+        assert both.cluster.deciders.unanswered == 0
+        both.block(20, "remove")
         wait_until(lambda: len({slot.hold.node for slot in both.windows.slots}) == 2)
         replies = both.far.dry_run(both.requests[both.done : both.done + 3])
         assert replies == both.one.dry_run(both.requests[both.done : both.done + 3])
@@ -112,6 +136,7 @@ def test_a_cluster_answers_as_one_process_whatever_happens_to_its_nodes(cluster,
         print(f"recovered in {seconds:.2f} s")
         assert {slot.hold.node for slot in both.windows.slots} == set(both.cluster.field.nodes())
 
+        both.block(40)
         moved = len(both.windows.moves)
         cluster.add_node(**NODE)
         wait_until(lambda: len({slot.hold.node for slot in both.windows.slots}) == 2)
@@ -126,6 +151,11 @@ def test_a_cluster_answers_as_one_process_whatever_happens_to_its_nodes(cluster,
         late = both.windows.late
         assert late == both.one.state.features.late
         assert both.far.state.events == both.one.state.events
+        assert both.far.state.lists.digest() == both.one.state.lists.digest()
+        found = [one for one in both.decided if "device_blocked" in one.reasons]
+        assert len(found) > 10
+        for one in (found[0], found[-1], both.decided[0], both.decided[-1]):
+            assert replay(both.far.reader, both.far.snapshots, one.decision).same
     finally:
         both.far.close()
         both.one.close()
@@ -139,6 +169,7 @@ def test_deciders_on_the_nodes_give_the_same_bytes(cluster, tmp_path):
     far = opened(tmp_path / "far", far=joined.far)
     joined.attach(far)
     try:
+        wait_until(lambda: ready(joined, far) == 2)
         for group in range(3):
             asked = [ask(f"{group}-{n}", 1_000 * n, customer=f"c{n % 50}") for n in range(1, 401)]
             mine, theirs = one.prepare(asked), far.prepare(asked)

@@ -239,6 +239,7 @@ def test_the_lag_is_on_the_metrics_page():
     for number in range(5):
         broker.put(b"x", partition=number % 2, now_ms=T0 - 700)
     consumer = consumer_of(broker, Port(None))
+    asyncio.run(consumer._stream.open())
     consumer._held = broker.kept[1]
     asyncio.run(consumer._show_lag())
     metrics = Metrics()
