@@ -151,3 +151,29 @@ def test_cubes_of_wide_numbers_carry_between_their_limbs(seed):
     fold = Fold("skew", "pay", ("card",), "skew", "amount", 10**6)
     found = run(state_of(fold), *(pay(time, value) for time, value in enumerate(values)))[-1]
     assert found == marked(fold, 0, [Point(time, value) for time, value in enumerate(values)], 3, None)
+
+
+@pytest.mark.parametrize("window_ms", [15, 300, 900])
+def test_extremes_of_long_windows_forget_what_lay_in_the_ring_before(window_ms):
+    """Several levels of nodes, several times around the ring."""
+    rng = np.random.default_rng(window_ms)
+    amounts = rng.integers(-(10**9), 10**9, 4000)
+    state = state_of(
+        Fold("least", "pay", ("card",), "min", "amount", window_ms),
+        Fold("most", "pay", ("card",), "max", "amount", window_ms),
+    )
+    found = state.run(*as_arrays([pay(time, int(amount)) for time, amount in enumerate(amounts)], 1, 1))
+    windows = [amounts[max(0, last + 1 - window_ms) : last + 1] for last in range(len(amounts))]
+    assert found.tolist() == [[window.min(), window.max()] for window in windows]
+
+
+def test_a_large_group_leaves_the_row_that_it_ends_with():
+    """Where nothing need be kept, a row is let go when the next one comes, in a run of events as one by one."""
+    folds = Fold("n", "pay", ("card",), "count"), Fold("sum", "pay", ("card",), "sum", "amount", current="out")
+    events = [pay(time, time) for time in range(w.LARGE + 100)]
+    large, small = state_of(*folds), state_of(*folds)
+    found = large.run(*as_arrays(events, 1, 1))
+    parts = [small.run(*as_arrays(events[first : first + 900], 1, 1)) for first in range(0, len(events), 900)]
+    assert (found == np.concatenate(parts)).all()
+    assert [time for time, _ in rows_of(large)] == [events[-1].time_ms]
+    assert large.digest() == small.digest()
