@@ -63,8 +63,9 @@ def test_the_nearest_float(words):
         for _ in range(4):
             number = rng.getrandbits(bits) | 1 << (bits - 1)
             half = 1 << max(bits - 54, 0)
-            exact = number >> 53 << 53 if bits > 60 else number
-            numbers += [number, -number, exact + half, exact + half - 1, exact + half + 1, exact + 3 * half]
+            exact = number >> (bits - 53) << (bits - 53) if bits > 53 else number
+            numbers += [number, -number, exact + half, exact + half - 1, exact + 3 * half]
+            numbers += [exact + half + (1 << place) for place in (0, 1, *range(30, bits - 54, 64))]  # Any limb counts.
     for number in numbers:
         if not -(2 ** (64 * words - 1)) <= number < 2 ** (64 * words - 1):
             continue

@@ -6,11 +6,10 @@ entry is fetched, 16 ahead the slot is looked up and fetched, 8 ahead the rows a
 or stale address costs time and changes nothing.
 """
 
-import numpy as np
 from numba import njit
 
 from quanheng.features.kernel.arena import find, hash_key
-from quanheng.features.kernel.keys import key_of
+from quanheng.features.kernel.keys import key_of, record_of
 from quanheng.features.kernel.pointers import fetch
 from quanheng.features.kernel.words import (
     AHEAD,
@@ -24,8 +23,6 @@ from quanheng.features.kernel.words import (
     K_TAIL,
     O_TABLE,
     O_WORDS,
-    P_CODES,
-    P_MAP,
     P_OPS_N,
     S_INDEX,
     S_MASK,
@@ -51,8 +48,7 @@ FAR, MIDDLE, NEAR = 24, 16, 8
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def fetch_index(P, A, X, codes, keys, event):
     """Far ahead: compute the keys, remember them, fetch the index entries."""
-    code = np.int64(codes[event])
-    record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
+    record = record_of(P, codes, event)
     if record == 0:
         return
     place = X_WORDS + (event & (AHEAD - 1)) * P[P_OPS_N] * Y_WORDS
@@ -72,8 +68,7 @@ def fetch_index(P, A, X, codes, keys, event):
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def fetch_slots(P, A, X, codes, event):
     """Nearer: look the slots up, remember them, fetch them."""
-    code = np.int64(codes[event])
-    record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
+    record = record_of(P, codes, event)
     if record == 0:
         return
     place = X_WORDS + (event & (AHEAD - 1)) * P[P_OPS_N] * Y_WORDS
@@ -93,8 +88,7 @@ def fetch_slots(P, A, X, codes, event):
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def fetch_rings(P, A, X, codes, event):
     """Next: fetch the rows."""
-    code = np.int64(codes[event])
-    record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
+    record = record_of(P, codes, event)
     if record == 0:
         return
     place = X_WORDS + (event & (AHEAD - 1)) * P[P_OPS_N] * Y_WORDS

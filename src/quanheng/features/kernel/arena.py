@@ -214,6 +214,12 @@ def set_place(A, counted, width, first, second):
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
+def is_null(first, second, width):
+    """Whether a value of width 2 (a number, `second` is `first`) or 3 (both halves of a key) is none."""
+    return first == NULL if width == 2 else first == 0 and second == 0
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def free_sets(words):
     """Free lists of hash blocks with so many words an entry."""
     return A_FREE_SETS + (words - 2) * SIZES

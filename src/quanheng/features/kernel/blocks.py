@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.arena import free_sets, log2
+from quanheng.features.kernel.arena import drop_slot, free_sets, give, log2
 from quanheng.features.kernel.ring import tree_words
 from quanheng.features.kernel.words import (
     A_FREE_REGISTERS,
@@ -69,6 +69,15 @@ def slot_blocks(P, A, table, slot, B):
             number = put_block(B, number, counted + D_REGISTERS, R_WORDS, A_FREE_REGISTERS)
             number = put_hash(A, slot, counted + D_CODES, np.int64(2), B, number)
     return number
+
+
+@njit(nogil=True, error_model="numpy")
+def free_slot(P, A, table, slot, B):
+    """Give back the blocks of a slot, and the slot."""
+    for number in range(slot_blocks(P, A, table, slot, B)):
+        block = number * B_WORDS
+        give(A, A[slot + B[block + B_POINTER]], B[block + B_FREE])
+    drop_slot(P, A, table, slot)
 
 
 @njit(nogil=True, error_model="numpy")

@@ -2,13 +2,13 @@
 
 A window (t-d-w, t-d] is the difference of two boundaries, so windows that share an edge share its work, and all
 history is a boundary alone. Sums are kept in 128 bits (a low limb; the high limb and the count of nulls share a word),
-so they never overflow; whether a window's sum fits 64 bits is asked when it is read.
+so they never overflow; whether a window's sum fits 64 bits is asked when it is read. (A window holds 2^32 nulls.)
 """
 
 import numpy as np
 from numba import njit, types
 
-from quanheng.features.kernel.arena import set_add, set_remove, set_reserve
+from quanheng.features.kernel.arena import is_null, set_add, set_remove, set_reserve
 from quanheng.features.kernel.marks import marks_evict
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import row_at, score
@@ -32,6 +32,9 @@ from quanheng.features.kernel.words import (
     M_VALUE_WORDS,
     M_WORDS,
     NULL,
+    NUMBER_MAX,
+    NUMBER_MIN,
+    OVERFLOW,
     T_BASE_AT,
     T_BASE_FIRST,
     T_BASE_ON,
@@ -48,7 +51,10 @@ from quanheng.features.kernel.words import (
     T_TIMED_N,
     T_TREES,
     T_TREES_N,
+    X_OVERFLOWS,
 )
+
+_LOW_HALF = np.int64(0xFFFFFFFF)
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
@@ -77,6 +83,32 @@ def sums_remove(A, bound, row, sums_n):
             borrow = np.int64(np.uint64(total) > np.uint64(A[at]))
             A[at] = total
             A[at + 1] -= ((value >> 63) + borrow) << 32
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def window_sum(A, high, low, history):
+    """Sum of a window as (low limb, high limb, nulls), from the places of the sums of its boundaries."""
+    total, rest = A[high], A[high + 1]
+    if history:
+        return total, rest >> 32, rest & _LOW_HALF
+    under = A[low]
+    rest -= A[low + 1]
+    return total - under, (rest >> 32) - np.int64(np.uint64(total) < np.uint64(under)), rest & _LOW_HALF
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def less(low, high, other_low, other_high):
+    """Difference of two numbers of two limbs."""
+    return low - other_low, high - other_high - np.int64(np.uint64(low) < np.uint64(other_low))
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def fitted(X, low, high):
+    """A number of two limbs as one word; OVERFLOW, and counted, if it does not fit."""
+    if high != low >> 63 or low < NUMBER_MIN or low > NUMBER_MAX:
+        X[X_OVERFLOWS] += 1
+        return np.int64(OVERFLOW)
+    return low
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
@@ -158,7 +190,7 @@ def set_row(P, A, table, slot, set_n, position, adds):
     place = row_at(A, slot, P[table + T_STRIDE], position) + 1 + P[meta + M_PLACE]
     width = P[meta + M_VALUE_WORDS] + 1
     first, second = A[place], A[place + width - 2]
-    if (width == 2 and first == NULL) or (width == 3 and first == 0 and second == 0):
+    if is_null(first, second, width):
         return
     counted = slot + P[meta + M_AT]
     if P[meta + M_KIND] != 0:
@@ -176,7 +208,7 @@ def set_let_go(P, A, table, slot, set_n, position):
     place = row_at(A, slot, P[table + T_STRIDE], position) + 1 + P[meta + M_PLACE]
     width = P[meta + M_VALUE_WORDS] + 1
     first, second = A[place], A[place + width - 2]
-    if (width == 2 and first == NULL) or (width == 3 and first == 0 and second == 0):
+    if is_null(first, second, width):
         return
     structure_let_go(P, A, meta, slot + P[meta + M_AT], first, second)
 

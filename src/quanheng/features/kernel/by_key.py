@@ -11,7 +11,7 @@ from numba import njit
 from quanheng.features.kernel.ahead import fetch_rows, fetch_slot
 from quanheng.features.kernel.arena import find_entry, hash_key, make_slot
 from quanheng.features.kernel.conditions import holds
-from quanheng.features.kernel.keys import key_of
+from quanheng.features.kernel.keys import key_of, record_of
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.pointers import fetch
 from quanheng.features.kernel.read import read_columns
@@ -37,8 +37,6 @@ from quanheng.features.kernel.words import (
     K_TAIL,
     O_INSERTS,
     O_WHERE,
-    P_CODES,
-    P_MAP,
     P_TABLES,
     P_TABLES_N,
     PAIR_EVENT,
@@ -93,13 +91,6 @@ from quanheng.features.kernel.words import (
 _KEYS_AHEAD = 16  # Events whose key is computed and fetched ahead; a power of two.
 _FETCH = 64  # Most words that are fetched at a boundary.
 _FAR, _NEAR = 8, 4  # How many pairs ahead inputs and slots, and rows, are fetched.
-
-
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def record_of(P, codes, event):
-    """Type record of an event; 0 if no fold knows its type."""
-    code = np.int64(codes[event])
-    return P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)

@@ -31,16 +31,22 @@ DAY_MS = np.int64(86_400_000)
 
 
 @njit(nogil=True, error_model="numpy")
-def zone_local(P, zone, time):
-    """Local time (ms since 1970-01-01 there) of a moment; `zone` as features/zones.py writes it."""
+def changes_until(P, zone, time):
+    """How many changes of its clocks a zone has had at a moment; `zone` as features/zones.py writes it."""
     low, high = np.int64(0), P[zone]
-    while low < high:  # How many changes lie at or before the moment.
+    while low < high:
         middle = (low + high) >> 1
         if P[zone + 2 + middle] <= time:
             low = middle + 1
         else:
             high = middle
-    return time + (P[zone + 1] if low == 0 else P[zone + 1 + P[zone] + low])
+    return low
+
+
+@njit(nogil=True, error_model="numpy")
+def offset_after(P, zone, changes):
+    """ms east of UTC after so many changes."""
+    return P[zone + 1] if changes == 0 else P[zone + 1 + P[zone] + changes]
 
 
 @njit(nogil=True, error_model="numpy")
@@ -69,7 +75,8 @@ def day_code(P, days, day):
 @njit(nogil=True, error_model="numpy")
 def of_moment(P, asked, clock, time):
     """One answer about a moment, by a clock (kernel/clock.py). NULL where its calendar does not cover the day."""
-    local = zone_local(P, P[clock + CLOCK_ZONE], time)
+    zone = P[clock + CLOCK_ZONE]
+    local = time + offset_after(P, zone, changes_until(P, zone, time))
     day = local // DAY_MS
     if asked == HOUR or asked == NIGHT:  # noqa: PLR1714, SIM109
         hour = (local - day * DAY_MS) // 3_600_000

@@ -8,9 +8,9 @@ a record are stale; they are set when its blocks have a place again.
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.arena import drop_slot, find_entry, give, hash_key, make_slot, take
-from quanheng.features.kernel.blocks import blocks_most, slot_blocks
-from quanheng.features.kernel.keys import key_of
+from quanheng.features.kernel.arena import find_entry, hash_key, make_slot, take
+from quanheng.features.kernel.blocks import blocks_most, free_slot, slot_blocks
+from quanheng.features.kernel.keys import key_of, record_of
 from quanheng.features.kernel.parts import SOURCE
 from quanheng.features.kernel.pointers import pointer
 from quanheng.features.kernel.words import (
@@ -35,8 +35,6 @@ from quanheng.features.kernel.words import (
     K_1,
     O_TABLE,
     O_WORDS,
-    P_CODES,
-    P_MAP,
     P_TABLES,
     P_TABLES_N,
     S_MASK,
@@ -76,8 +74,7 @@ def absent_keys(P, A, X, codes, keys, events_n, touches, out):
         next_stamp(P, A)
     count = 0
     for event in range(events_n):
-        code = np.int64(codes[event])
-        record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
+        record = record_of(P, codes, event)
         if record == 0:
             continue
         for op_n in range(P[record + E_OPS_N]):
@@ -125,17 +122,6 @@ def write_records(P, A, table, slots, slots_n, ends, out, room, B):
                 place += B[number * B_WORDS + B_SIZE]
         at += words
     return at
-
-
-@njit(nogil=True, error_model="numpy")
-def release_slots(P, A, table, slots, slots_n, B):
-    """Give back the blocks of slots, and the slots."""
-    for slot_n in range(slots_n):
-        slot = slots[slot_n]
-        for number in range(slot_blocks(P, A, table, slot, B)):
-            block = number * B_WORDS
-            give(A, A[slot + B[block + B_POINTER]], B[block + B_FREE])
-        drop_slot(P, A, table, slot)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -188,7 +174,8 @@ def _compile(source):
     def release(words, arena, table, slots):
         """Take slots out of the arena."""
         P, blocks = pointer(words), np.empty(B_WORDS * blocks_most(pointer(words), table), dtype=np.int64)
-        release_slots(P, pointer(arena), table, pointer(slots), len(slots), pointer(blocks))
+        for slot_n in range(len(slots)):
+            free_slot(P, pointer(arena), table, slots[slot_n], pointer(blocks))
         return source
 
     @njit(nogil=True, cache=True, boundscheck=False)

@@ -91,7 +91,7 @@ def edges_move(P, A, table, slot, time, own):
         while position < floor or (position < stop and A[row_at(A, slot, stride, position)] <= before):
             sums_add(A, bound, row_at(A, slot, stride, position), sums_n)
             position += 1
-        while position > floor and (position > stop or A[row_at(A, slot, stride, position - 1)] > before):
+        while position > floor and A[row_at(A, slot, stride, position - 1)] > before:
             position -= 1
             sums_remove(A, bound, row_at(A, slot, stride, position), sums_n)
         A[bound] = position

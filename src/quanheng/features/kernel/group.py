@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from quanheng.features.kernel.ahead import fetch_ahead, fetch_first
-from quanheng.features.kernel.arena import drop_slot, give, log2
+from quanheng.features.kernel.blocks import blocks_most, free_slot
 from quanheng.features.kernel.bounds import (
     bounds_move,
     bounds_remove,
@@ -18,16 +18,18 @@ from quanheng.features.kernel.bounds import (
 from quanheng.features.kernel.by_key import events_by_key
 from quanheng.features.kernel.conditions import holds
 from quanheng.features.kernel.elsewhere import look_elsewhere
-from quanheng.features.kernel.marks import marks_export, marks_remove
+from quanheng.features.kernel.keys import record_of
+from quanheng.features.kernel.marks import marks_export, marks_row
 from quanheng.features.kernel.parts import SOURCE, part
 from quanheng.features.kernel.pointers import address, at_address, offset, pointer
 from quanheng.features.kernel.read import read_columns, write_empty
 from quanheng.features.kernel.ring import ring_close, row_at
 from quanheng.features.kernel.step import apply, seek
-from quanheng.features.kernel.structures import structure_sums, structures_free
+from quanheng.features.kernel.structures import structure_sums
 from quanheng.features.kernel.words import (
     A_SIZE,
     AHEAD,
+    B_WORDS,
     BAD_NUMBER,
     BAD_TIME,
     C_OUT,
@@ -39,10 +41,8 @@ from quanheng.features.kernel.words import (
     K_0,
     K_1,
     K_BOUNDS,
-    K_CAPACITY,
     K_HEAD,
     K_NEWEST,
-    K_RING,
     K_TAIL,
     LARGE,
     M_LOW,
@@ -56,21 +56,17 @@ from quanheng.features.kernel.words import (
     O_TABLE,
     O_WHERE,
     O_WORDS,
-    P_CODES,
     P_COLUMNS_N,
-    P_MAP,
     P_OPS_N,
     P_ORDERED,
     READ_ALL,
     READ_NONE,
-    S_FREE_RINGS,
     T_BASE_AT,
     T_BASE_FIRST,
     T_BASE_ON,
     T_MARKS_N,
     T_SETS,
     T_SETS_N,
-    T_STATE,
     T_STRIDE,
     T_SUMS_N,
     T_TREES_N,
@@ -132,8 +128,7 @@ def events(P, A, X, codes, times, keys, numbers, mask, out, undo):
     event, op_n, stage = X[X_EVENT], X[X_OP], X[X_STAGE]
     fetch_first(P, A, X, codes, keys, event)
     while event < X[X_EVENTS_N]:
-        code = np.int64(codes[event])
-        record = P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
+        record = record_of(P, codes, event)
         fetch_ahead(P, A, X, codes, keys, event)
         remembered = X_WORDS + (event & (AHEAD - 1)) * P[P_OPS_N] * Y_WORDS
         at = event * X[X_ROW]
@@ -182,21 +177,13 @@ def _undo(P, A, X, undo):
         bounds_remove(P, A, table, slot, position)
         sets_remove(P, A, table, slot, position)
         if P[table + T_MARKS_N] != 0:
-            marks_remove(P, A, table, slot, position)
+            marks_row(P, A, table, slot, position, 0)
         ring_close(P, A, table, slot, position)
         A[slot + K_NEWEST] = newest
         if newest == NULL:  # The dry run made this slot.
-            slot_free(P, A, table, slot)
+            blocks = np.empty(B_WORDS * blocks_most(P, table), dtype=np.int64)
+            free_slot(P, A, table, slot, pointer(blocks))
     X[X_UNDO] = 0
-
-
-@njit(nogil=True, error_model="numpy")
-def slot_free(P, A, table, slot):
-    """Give back all blocks of an empty slot, and the slot."""
-    if A[slot + K_CAPACITY] != 0:
-        give(A, A[slot + K_RING], P[table + T_STATE] + S_FREE_RINGS + log2(A[slot + K_CAPACITY]))
-    structures_free(P, A, table, slot)
-    drop_slot(P, A, table, slot)
 
 
 @njit(nogil=True, error_model="numpy")

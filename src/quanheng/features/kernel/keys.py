@@ -1,14 +1,21 @@
-"""The key under which an event is folded: one member as it is, several mixed."""
+"""What an event type does, and the key under which an event is folded: one member as it is, several mixed."""
 
 import numpy as np
 from numba import njit
 
 from quanheng.features.kernel.arena import mix
-from quanheng.features.kernel.words import O_KEYS, O_KEYS_N, X_KEY_1, X_KEY_2, X_KEYS_N
+from quanheng.features.kernel.words import O_KEYS, O_KEYS_N, P_CODES, P_MAP, X_KEY_1, X_KEY_2, X_KEYS_N
 
 _SEED_1, _SEED_2 = np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344)  # Digits of pi.
 _ROTATE = np.uint64(31)
 _BACK = np.uint64(33)
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def record_of(P, codes, event):
+    """Type record of an event; 0 if no fold knows its type."""
+    code = np.int64(codes[event])
+    return P[P[P_MAP] + code] if 0 <= code < P[P_CODES] else np.int64(0)
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)

@@ -152,26 +152,14 @@ def marks_move(P, A, table, slot):
 
 
 @part(types.void)
-def marks_insert(P, A, table, slot, position):
-    """A row was put at a position: marks beyond it take it in."""
-    row, mark = row_at(A, slot, P[table + T_STRIDE], position), P[table + T_MARKS]
+def marks_row(P, A, table, slot, position, adds):
+    """A row was put at a position, or (`adds` 0) is about to be removed: marks beyond it take it in, or let it go."""
+    row, mark, step = row_at(A, slot, P[table + T_STRIDE], position), P[table + T_MARKS], 1 if adds != 0 else -1
     for _ in range(P[table + T_MARKS_N]):
         at = slot + P[mark + N_AT]
         if position < A[at]:
-            mark_row(P, A, slot, mark, row, 1)
-            A[at] += 1
-        mark += N_WORDS
-
-
-@part(types.void)
-def marks_remove(P, A, table, slot, position):
-    """The row at a position is about to be removed: marks beyond it let it go."""
-    row, mark = row_at(A, slot, P[table + T_STRIDE], position), P[table + T_MARKS]
-    for _ in range(P[table + T_MARKS_N]):
-        at = slot + P[mark + N_AT]
-        if position < A[at]:
-            mark_row(P, A, slot, mark, row, 0)
-            A[at] -= 1
+            mark_row(P, A, slot, mark, row, adds)
+            A[at] += step
         mark += N_WORDS
 
 

@@ -4,7 +4,7 @@ What the answer is made of is combined in whole numbers first (n Σx² - (Σx)²
 once to the nearest float64, and few floating point operations follow: all of them are those of IEEE 754 that round
 correctly, in the order written here, so that a plain program gives the same bits (testing/slow_moments.py).
 With up to 2^42 rows combinations stay below 2^319: n² Σx³ < 2^(3 x 42 + 3 x 63), and (n Σtx - Σt Σx) per is below
-2^(2 x 42 + 61 + 63 + 1 + 60).
+2^(2 x 42 + 61 + 63 + 1 + 60). A whole number that is not zero stays far from underflow, so that no answer is -0.0.
 
 Sources of the formulas: sample variance and least squares, any textbook; skewness G1: D. N. Joanes and C. A. Gill,
 "Comparing measures of sample skewness and kurtosis", The Statistician 47 (1998), 183-189.
@@ -15,6 +15,7 @@ import math
 import numpy as np
 from numba import njit
 
+from quanheng.features.kernel.bounds import fitted, less, window_sum
 from quanheng.features.kernel.limbs import (
     bits_of,
     float_of,
@@ -37,9 +38,6 @@ from quanheng.features.kernel.words import (
     DECAYED_MEAN,
     H_HALF_LIFE,
     NULL,
-    NUMBER_MAX,
-    NUMBER_MIN,
-    OVERFLOW,
     P_OPS_N,
     SKEW,
     STDDEV,
@@ -54,7 +52,6 @@ from quanheng.features.kernel.words import (
     X_DECIDED,
     X_NUMBERS_AT,
     X_NUMBERS_N,
-    X_OVERFLOWS,
     X_STEP,
     X_WORDS,
     Y_WORDS,
@@ -69,7 +66,6 @@ from quanheng.features.kernel.words import (
     ZSCORE,
 )
 
-_LOW_HALF = np.int64(0xFFFFFFFF)
 # Places of wide numbers in the scratch, behind what a window holds.
 _X, _XX, _N_XX, _X_X, _SPREAD, _XXX, _THIRD, _PRODUCT = 16, 21, 26, 31, 36, 41, 46, 51
 _HALF_LIVES = 64  # How far a decayed window reaches back.
@@ -137,8 +133,7 @@ def zscore(P, X, s, n, types):
     minus(X, s + _THIRD, s + _THIRD, s + _X)
     times(X, s + _SPREAD, s + _SPREAD, n)
     root = math.sqrt(to_float(X, s + _SPREAD, 5) / np.float64(n - 1))
-    value = to_float(X, s + _THIRD, 5) / (root * np.float64(P[own + V_OTHERS]))
-    return value if value != 0.0 else 0.0
+    return to_float(X, s + _THIRD, 5) / (root * np.float64(P[own + V_OTHERS]))
 
 
 @njit(nogil=True, error_model="numpy")
@@ -157,8 +152,7 @@ def trend(X, s, n, unit, per_ms):
     product(X, s + _PRODUCT, s + _X, s + _XX)
     minus(X, s + _THIRD, s + _THIRD, s + _PRODUCT)
     times(X, s + _THIRD, s + _THIRD, per_ms)
-    value = to_float(X, s + _THIRD, 5) / to_float(X, s + _SPREAD, 5) / unit
-    return value if value != 0.0 else 0.0
+    return to_float(X, s + _THIRD, 5) / to_float(X, s + _SPREAD, 5) / unit
 
 
 @njit(nogil=True, error_model="numpy")
@@ -168,10 +162,8 @@ def decayed(P, X, s, accumulator, kind, unit, moment):
     turn = _HALF_LIVES - turn  # Brings the oldest weight that a window may hold to 2^0.
     value = ring_to_float(X, s + 1, s + _X, turn)
     if kind == DECAYED_MEAN:
-        value = value / ring_to_float(X, s + 5, s + _X, turn) / unit
-    else:
-        value = value / np.float64(np.int64(mantissa)) * _SCALE_DOWN / unit
-    return value if value != 0.0 else 0.0
+        return value / ring_to_float(X, s + 5, s + _X, turn) / unit
+    return value / np.float64(np.int64(mantissa)) * _SCALE_DOWN / unit
 
 
 @part()
@@ -196,23 +188,6 @@ def read_marks(P, A, X, slot, stride, kind, argument, without, time):
     return bits_of(zscore(P, X, s, n, more) if kind == ZSCORE else skew(X, s, n))
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def wide_sum(A, high, low):
-    """Sum between two boundaries (places of their sums): low limb, high limb, nulls."""
-    rest = A[high + 1] - A[low + 1]
-    borrow = np.int64(np.uint64(A[high]) < np.uint64(A[low]))
-    return A[high] - A[low], (rest >> 32) - borrow, rest & _LOW_HALF
-
-
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def fitted(X, low, high):
-    """A number of two limbs as one word; OVERFLOW, and counted, if it does not fit."""
-    if high != low >> 63 or low < NUMBER_MIN or low > NUMBER_MAX:
-        X[X_OVERFLOWS] += 1
-        return np.int64(OVERFLOW)
-    return low
-
-
 @part()
 def read_change(P, A, X, slot, stride, argument, low_bound, high_bound, without, out, place):
     """How much more than in the window before (NULL: that one holds nothing), and what that one holds, its sum."""
@@ -222,16 +197,15 @@ def read_change(P, A, X, slot, stride, argument, low_bound, high_bound, without,
     if sums < 0:
         out[place], out[second] = more - before if before > 0 else np.int64(NULL), before
         return 0
-    low, high, nulls = wide_sum(A, low_bound + sums, before_bound + sums)
+    low, high, nulls = window_sum(A, low_bound + sums, before_bound + sums, False)
     if before == nulls:
         out[place], out[second] = NULL, 0
         return 0
-    more_low, more_high, _ = wide_sum(A, high_bound + sums, low_bound + sums)
+    more_low, more_high, _ = window_sum(A, high_bound + sums, low_bound + sums, False)
     if without >= 0:
         value = A[row_at(A, slot, stride, without) + 1 + (sums >> 1)]
         if value != NULL:
-            more_high -= (value >> 63) + np.int64(np.uint64(more_low) < np.uint64(value))
-            more_low -= value
-    more_high -= high + np.int64(np.uint64(more_low) < np.uint64(low))
-    out[place], out[second] = fitted(X, more_low - low, more_high), fitted(X, low, high)
+            more_low, more_high = less(more_low, more_high, value, value >> 63)
+    more_low, more_high = less(more_low, more_high, low, high)
+    out[place], out[second] = fitted(X, more_low, more_high), fitted(X, low, high)
     return 0

@@ -2,6 +2,7 @@
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
+from numba.core.cgutils import raw_memmove
 from numba.extending import intrinsic
 
 
@@ -44,6 +45,19 @@ def offset(typing_context, words, at, like):
         return builder.bitcast(builder.gep(arguments[0], [arguments[1]]), context.get_value_type(signature.return_type))
 
     return result(words, types.int64, like), lower
+
+
+@intrinsic
+def move(typing_context, words, target, source, count):
+    """Copy `count` words from words[source] on to words[target] on, at once; the two places may overlap."""
+
+    def lower(context, builder, signature, arguments):
+        base, *places, number = arguments
+        to, from_ = (builder.gep(base, [place]) for place in places)
+        raw_memmove(builder, to, from_, number, 8)
+        return context.get_dummy_value()
+
+    return types.void(words, types.int64, types.int64, types.int64), lower
 
 
 @intrinsic

@@ -3,8 +3,8 @@
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.arena import set_place
-from quanheng.features.kernel.bounds import bounds_move, set_move
+from quanheng.features.kernel.arena import is_null, set_place
+from quanheng.features.kernel.bounds import bounds_move, fitted, less, set_move, window_sum
 from quanheng.features.kernel.edges import ages, edges_move, read_edge
 from quanheng.features.kernel.marks import marks_move
 from quanheng.features.kernel.moments import read_change, read_marks
@@ -38,9 +38,6 @@ from quanheng.features.kernel.words import (
     M_WORDS,
     MEAN,
     NULL,
-    NUMBER_MAX,
-    NUMBER_MIN,
-    OVERFLOW,
     SEEN,
     STREAK,
     SUM,
@@ -64,13 +61,11 @@ from quanheng.features.kernel.words import (
     W_LOW,
     W_WITHOUT,
     W_WORDS,
-    X_OVERFLOWS,
     X_PLACE,
     X_PRESENT,
     X_STEP,
 )
 
-_LOW_HALF = np.int64(0xFFFFFFFF)
 _ZERO = (COUNT, DISTINCT, ESTIMATE, SEEN, STREAK)  # What says 0 where there is nothing.
 
 
@@ -107,28 +102,15 @@ def move_sets(P, A, table, slot):
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def read_sum(P, A, X, table, slot, argument, low_bound, high_bound, history, rows, without, out, place):
     """Sum of a window: NULL if it holds no value, OVERFLOW and counted if it does not fit. X_PRESENT: values held."""
-    total, rest = A[high_bound + argument], A[high_bound + argument + 1]
-    borrow = np.int64(0)
-    if not history:
-        less = A[low_bound + argument]
-        rest -= A[low_bound + argument + 1]
-        borrow = np.int64(np.uint64(total) < np.uint64(less))
-        total -= less
-    limb, nulls = (rest >> 32) - borrow, rest & _LOW_HALF
+    total, limb, nulls = window_sum(A, high_bound + argument, low_bound + argument, history)
     if without >= 0:
         value = A[row_at(A, slot, P[table + T_STRIDE], without) + 1 + (argument >> 1)]
         if value == NULL:
             nulls -= 1
         else:
-            limb -= (value >> 63) + np.int64(np.uint64(total) < np.uint64(value))
-            total -= value
+            total, limb = less(total, limb, value, value >> 63)
     X[X_PRESENT] = rows - nulls
-    if rows == nulls:
-        total = np.int64(NULL)
-    elif limb != total >> 63 or total < NUMBER_MIN or total > NUMBER_MAX:
-        X[X_OVERFLOWS] += 1
-        total = np.int64(OVERFLOW)
-    out[place] = total
+    out[place] = np.int64(NULL) if rows == nulls else fitted(X, total, limb)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -142,7 +124,7 @@ def read_distinct(P, A, table, slot, set_n, own):
     place = row_at(A, slot, P[table + T_STRIDE], own) + 1 + P[meta + M_PLACE]
     width = P[meta + M_VALUE_WORDS] + 1
     first, second = A[place], A[place + width - 2]
-    if (width == 2 and first == NULL) or (width == 3 and first == 0 and second == 0):
+    if is_null(first, second, width):
         return used
     entry = set_place(A, counted, width, first, second)
     return used - (1 if A[entry + width - 1] == 1 else 0)

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.arena import set_place
+from quanheng.features.kernel.arena import is_null, set_place
 from quanheng.features.kernel.entropy import entropy_of
 from quanheng.features.kernel.geo import metres
 from quanheng.features.kernel.parts import part
@@ -112,6 +112,6 @@ def read_structure(P, A, table, slot, kind, argument, low, high, without, out, p
         if without >= 0:
             at = row_at(A, slot, P[table + T_STRIDE], without) + 1 + P[meta + M_PLACE]
             first, second = A[at], A[at + width - 2]
-            own = first != NULL if width == 2 else first != 0 or second != 0
+            own = not is_null(first, second, width)
         read_values(P, A, meta, slot + P[meta + M_AT], kind, argument, own, first, second, out, place, step)
     return 0

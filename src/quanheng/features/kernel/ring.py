@@ -13,6 +13,7 @@ from numba import njit, types
 
 from quanheng.features.kernel.arena import copy, give, log2, take
 from quanheng.features.kernel.parts import part
+from quanheng.features.kernel.pointers import move
 from quanheng.features.kernel.words import (
     BRANCH,
     BREAKS,
@@ -129,37 +130,66 @@ def ring_reserve(P, A, table, slot, more):
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
+def place_behind(A, slot, stride, time):
+    """Position behind all rows of the same or an earlier time: looked for from the end, in steps that double."""
+    low, high, step = A[slot + K_HEAD], A[slot + K_TAIL], 1
+    while high - step >= low and A[row_at(A, slot, stride, high - step)] > time:
+        high -= step
+        step *= 2
+    low = max(low, high - step + 1)
+    while low < high:
+        middle = (low + high) >> 1
+        if A[row_at(A, slot, stride, middle)] <= time:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@part(types.void)
+def rows_up(A, slot, stride, position):
+    """Move the rows from a position on up by one; the place behind the last is free."""
+    ring, end = A[slot + K_RING], A[slot + K_CAPACITY] - 1
+    first, last = position & end, A[slot + K_TAIL] & end
+    if last < first:  # Around the end of the ring.
+        move(A, ring + stride, ring, last * stride)
+        move(A, ring, ring + end * stride, stride)
+        last = end
+    move(A, ring + (first + 1) * stride, ring + first * stride, (last - first) * stride)
+
+
+@part(types.void)
+def rows_down(A, slot, stride, position):
+    """Move the rows behind a position down by one, over the row that lies there."""
+    ring, end = A[slot + K_RING], A[slot + K_CAPACITY] - 1
+    first, last = position & end, (A[slot + K_TAIL] - 1) & end
+    if last < first:
+        move(A, ring + first * stride, ring + (first + 1) * stride, (end - first) * stride)
+        move(A, ring + end * stride, ring, stride)
+        first = np.int64(0)
+    move(A, ring + first * stride, ring + (first + 1) * stride, (last - first) * stride)
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def ring_open(P, A, table, slot, time):
     """Open a gap for a row of that time behind all rows of the same or an earlier time; its position."""
     stride = P[table + T_STRIDE]
-    head, position = A[slot + K_HEAD], A[slot + K_TAIL]
-    target = row_at(A, slot, stride, position)
-    while position > head:
-        source = row_at(A, slot, stride, position - 1)
-        if A[source] <= time:
-            break
-        for word in range(stride):
-            A[target + word] = A[source + word]
-        target = source
-        position -= 1
+    position = place_behind(A, slot, stride, time)
+    if position < A[slot + K_TAIL]:
+        rows_up(A, slot, stride, position)
     A[slot + K_TAIL] += 1
-    A[target] = time
+    A[row_at(A, slot, stride, position)] = time
     return position
 
 
 @njit(nogil=True, error_model="numpy")
 def ring_close(P, A, table, slot, position):
     """Remove the row at a position: those behind it move down."""
-    stride, tail = P[table + T_STRIDE], A[slot + K_TAIL]
-    target = row_at(A, slot, stride, position)
-    for later in range(position + 1, tail):
-        source = row_at(A, slot, stride, later)
-        for word in range(stride):
-            A[target + word] = A[source + word]
-        target = source
-    A[slot + K_TAIL] = tail - 1
-    if P[table + T_TREES_N] != 0 and tail - 1 > A[slot + K_HEAD]:
-        trees_rebuild(P, A, table, slot, min(position, tail - 2))
+    rows_down(A, slot, P[table + T_STRIDE], position)
+    tail = A[slot + K_TAIL] - 1
+    A[slot + K_TAIL] = tail
+    if P[table + T_TREES_N] != 0 and tail > A[slot + K_HEAD]:
+        trees_rebuild(P, A, table, slot, min(position, tail - 1))
 
 
 @njit(nogil=True, error_model="numpy")

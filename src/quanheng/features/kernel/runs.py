@@ -13,7 +13,7 @@ pass a boundary are small enough; where they are not, the run is taken back and 
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.bounds import evict
+from quanheng.features.kernel.bounds import evict, window_sum
 from quanheng.features.kernel.floats import mean_of, number_of
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.pointers import offset
@@ -76,7 +76,6 @@ from quanheng.features.kernel.words import (
     X_WIDTH,
 )
 
-_LOW_HALF = np.int64(0xFFFFFFFF)
 _HELD = np.int64(1 << 61)  # What a window may hold at the start of a run.
 EVENT_MASK = (1 << (PAIR_SLOT - PAIR_EVENT)) - 1
 _LEAST = 3  # Pairs from which a run is worth its start.
@@ -219,17 +218,6 @@ def move_bounds(P, A, table, slot, G, count):
         bound += words
         last += words * RUN
     A[slot + K_MOMENT] = G[G_TIME + count - 1]
-
-
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def window_sum(A, high, low, history):
-    """Sum of a window as (low limb, high limb, nulls), from the places of the sums of its boundaries."""
-    total, rest = A[high], A[high + 1]
-    if history:
-        return total, rest >> 32, rest & _LOW_HALF
-    less = A[low]
-    rest -= A[low + 1]
-    return total - less, (rest >> 32) - np.int64(np.uint64(total) < np.uint64(less)), rest & _LOW_HALF
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)

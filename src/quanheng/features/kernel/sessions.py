@@ -17,7 +17,8 @@ from quanheng.features.kernel.words import (
 
 @njit(nogil=True, error_model="numpy")
 def session_start(P, A, table, slot, session, stop, gap):
-    """Position of the first row of the session that ends with the row before `stop`.
+    """Position of the first row of the session that ends with the row before `stop`; what lies before the head, too,
+    stands for the head.
 
     The slot remembers it with the `stop` it holds for. Further on, rows are looked at one by one; further back, or
     after a late row, the rows of the session are.
@@ -29,12 +30,9 @@ def session_start(P, A, table, slot, session, stop, gap):
         while start > head and A[row_at(A, slot, stride, start)] - A[row_at(A, slot, stride, start - 1)] <= gap:
             start -= 1
         known = stop
-    if known < head:
-        start = known = head
+    known = max(known, head)  # What was let go is older than every window.
     while known < stop:
-        if known == head:  # What was before it is older than every window.
-            start = head
-        elif A[row_at(A, slot, stride, known)] - A[row_at(A, slot, stride, known - 1)] > gap:
+        if known > head and A[row_at(A, slot, stride, known)] - A[row_at(A, slot, stride, known - 1)] > gap:
             start = known
         known += 1
     A[session], A[session + 1] = start, known

@@ -12,9 +12,9 @@ from numba import njit, types
 from quanheng.features.kernel.arena import copy, free_sets, give, log2, take
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.words import (
-    B_COUNT,
-    B_EDGES,
-    B_EXACT,
+    BUCKETS,
+    BUCKETS_ALONE,
+    BUCKETS_N,
     D_BLOCK,
     D_ENTRIES,
     D_TOTAL,
@@ -30,9 +30,9 @@ NO_BUCKET = -(2**62)  # No value lies in it.
 def bucket_of(P, at, value):
     """Bucket of a number."""
     size = value if value >= 0 else -value
-    if size <= P[at + B_EXACT]:
+    if size <= P[at + BUCKETS_ALONE]:
         return value
-    low, high, edges = P[at + B_EXACT], P[at + B_COUNT], at + B_EDGES
+    low, high, edges = P[at + BUCKETS_ALONE], P[at + BUCKETS_N], at + BUCKETS
     while low < high:  # The last edge at or below the size.
         middle = (low + high + 1) >> 1
         if P[edges + middle] <= size:
@@ -109,5 +109,5 @@ def percentile_of(P, A, meta, counted, millionths, own, value):
         if rank <= 0:
             break
         place += step
-    bucket, answers = A[place], at + B_EDGES + P[at + B_COUNT] + 1
+    bucket, answers = A[place], at + BUCKETS + P[at + BUCKETS_N] + 1
     return P[answers + bucket] if bucket >= 0 else -P[answers - bucket]

@@ -10,7 +10,7 @@ from quanheng.features.kernel.bounds import (
     sets_insert,
     sets_reserve,
 )
-from quanheng.features.kernel.marks import marks_insert
+from quanheng.features.kernel.marks import marks_row
 from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.ring import ring_open, ring_reserve, row_at, trees_append, trees_rebuild
 from quanheng.features.kernel.words import (
@@ -78,7 +78,7 @@ def insert(P, A, X, table, slot, time, keys, numbers, event):
         bounds_insert(P, A, table, slot, position)
         sets_insert(P, A, table, slot, position)
         if P[table + T_MARKS_N] != 0:
-            marks_insert(P, A, table, slot, position)
+            marks_row(P, A, table, slot, position, 1)
     X[X_OWN] = position
     return True
 

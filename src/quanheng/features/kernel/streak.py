@@ -15,7 +15,6 @@ from quanheng.features.kernel.words import (
     K_HEAD,
     K_RING,
     T_BASE_AT,
-    T_BASE_ON,
     T_STRIDE,
     T_TREES,
 )
@@ -69,7 +68,7 @@ def streak(P, A, table, slot, tree, low, high):
             found = last_break(P, A, table, slot, tree, first, capacity)
             if found >= 0:
                 return last + capacity - found
-    length = max(high - start, np.int64(0))
-    if low < head and P[table + T_BASE_ON] != 0:
-        length += min(A[slot + P[table + T_BASE_AT] + P[table + T_STRIDE] + tree], min(head, high) - low)
+    length = high - start
+    if low < head:  # All history.
+        length += A[slot + P[table + T_BASE_AT] + P[table + T_STRIDE] + tree]
     return length

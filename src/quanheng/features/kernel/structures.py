@@ -9,10 +9,7 @@ import numpy as np
 from numba import njit, types
 
 from quanheng.features.kernel.arena import (
-    free_sets,
-    give,
     hash_key,
-    log2,
     mix,
     set_add,
     set_place,
@@ -25,10 +22,8 @@ from quanheng.features.kernel.registers import bounded_count, bounded_let_go, bo
 from quanheng.features.kernel.sketch import sketch_count, sketch_reserve
 from quanheng.features.kernel.top import cluster_end, top_rebuild, top_touch
 from quanheng.features.kernel.words import (
-    A_FREE_REGISTERS,
     BOUNDED,
     D_BLOCK,
-    D_CODES,
     D_ENTRIES,
     D_GONE,
     D_REGISTERS,
@@ -45,7 +40,6 @@ from quanheng.features.kernel.words import (
     R_SEEN,
     SKETCH,
     T_SETS,
-    T_SETS_N,
 )
 
 _SEED_1, _SEED_2 = np.uint64(0x243F6A8885A308D3), np.uint64(0x13198A2E03707344)  # Digits of pi.
@@ -107,24 +101,6 @@ def structure_row(P, A, meta, counted, first, second, adds):
 def structure_let_go(P, A, meta, counted, first, second):
     """A value that is counted over all history is let go for good."""
     bounded_let_go(P, A, meta, counted, first, second)
-
-
-@njit(nogil=True, error_model="numpy")
-def structures_free(P, A, table, slot):
-    """Give back the blocks of all structures of a slot."""
-    for set_n in range(P[table + T_SETS_N]):
-        meta = P[table + T_SETS] + M_WORDS * set_n
-        counted, kind = slot + P[meta + M_AT], P[meta + M_KIND]
-        words = np.int64(2)
-        if kind != SKETCH:
-            words = P[meta + M_VALUE_WORDS] + 1 + (kind & HASH_TOP)
-        if A[counted + D_ENTRIES] != 0:
-            give(A, A[counted + D_BLOCK], free_sets(words) + log2(A[counted + D_ENTRIES]))
-        if kind == BOUNDED and A[counted + D_REGISTERS] != 0:
-            give(A, A[counted + D_REGISTERS], A_FREE_REGISTERS)
-            codes = counted + D_CODES
-            if A[codes + D_ENTRIES] != 0:
-                give(A, A[codes + D_BLOCK], free_sets(2) + log2(A[codes + D_ENTRIES]))
 
 
 @njit(nogil=True, error_model="numpy")

@@ -15,15 +15,14 @@ from quanheng.features.kernel.words import D_BLOCK, D_ENTRIES
 
 @njit(nogil=True, error_model="numpy")
 def beats(A, block, width, one, one_count, two, two_count):
-    """Whether an entry with that count wins against another. Halves of keys are compared as unsigned."""
+    """Whether an entry with that count wins against another. Of a key the first half is compared, as unsigned: nothing
+    else of it is ever answered."""
     if one_count != two_count:
         return one_count > two_count
     one_at, two_at = block + one * width, block + two * width
     if width == 2:
         return A[one_at] < A[two_at]
-    if A[one_at] != A[two_at]:
-        return np.uint64(A[one_at]) < np.uint64(A[two_at])
-    return np.uint64(A[one_at + 1]) < np.uint64(A[two_at + 1])
+    return np.uint64(A[one_at]) < np.uint64(A[two_at])
 
 
 @njit(nogil=True, error_model="numpy")

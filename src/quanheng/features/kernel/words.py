@@ -90,7 +90,7 @@ HASH_TOP, HASH_ENTROPY, SKETCH, BOUNDED = 1, 2, 4, 8
 MILLIONTHS = 1_000_000  # A quantile is so many of them.
 LOGARITHMS = 2048  # Logarithms of a table of an entropy.
 # Table of a sketch: buckets, values up to which each is a bucket of its own; then edges and answers from bucket 0 on.
-B_COUNT, B_EXACT, B_EDGES = 0, 1, 2
+BUCKETS_N, BUCKETS_ALONE, BUCKETS = 0, 1, 2
 MAXIMUM, MINIMUM, BREAKS = 0, 1, 2  # Kinds of trees over a ring (`flip`).
 
 # Window: a span between two boundaries, and the columns read over it. Boundaries by their offset in a slot; low 0 = all
@@ -165,7 +165,7 @@ Y_HASH, Y_KEY_1, Y_KEY_2, Y_SLOT, Y_WORDS = 0, 1, 2, 3, 4
 LIMBS = 64  # Words behind them that answers are combined in.
 READ_NONE, READ_ALL, READ_MASK = 0, 1, 2
 DONE, GROW, BAD_TIME, BAD_NUMBER = 0, 1, 2, 3
-U_WORDS = 5  # Undo row: table, slot, position, newest before, whether the slot is new.
+U_WORDS = 4  # Undo row: table, slot, position, newest before (NULL: the slot is new).
 
 CHUNK = 1 << 18  # Events of a large group that are sorted by key at once.
 # Pair: slot / 8, event within the chunk, whether it is read, whether it is put in.
