@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from quanheng.features.sql.reasons import import_ibis
 
 Value = Any
-"""A deferred Ibis value over the columns of a `Columns`."""
+"""An Ibis value over columns of a `Columns`; Ibis finds them again in the table that has grown."""
 
 
 class Columns:
@@ -24,7 +24,7 @@ class Columns:
         self._kept: dict[Hashable, Any] = {}
 
     def __getitem__(self, name: str) -> Value:
-        return import_ibis()._[name]
+        return self.table[name]
 
     def keep(self, value: Value, name: str = "") -> Value:
         """Give a value a column."""

@@ -15,10 +15,10 @@ from quanheng.features.kernel import clock as c
 from quanheng.features.kernel.words import NULL
 from quanheng.features.sql.clock import asked
 from quanheng.features.sql.columns import Columns, Value, whole
-from quanheng.features.sql.reasons import import_ibis
 
 _ROOM = 5  # -2^63 + 3 and 2^63 - 3 are the limits of a result: see `fitted`.
 _DEPTH_MAX = 12  # Operations within one another; a deeper value becomes a column.
+_NOTHING = lambda: whole(0).nullif(0)  # noqa: E731  # Ibis reads `==` with a literal null as IS NULL.
 _NAMES = {number: name for name, number in ASKED.items()}
 _ORDERS = {
     c.LESS: lambda a, b: a < b, c.LESS_EQUAL: lambda a, b: a <= b,
@@ -49,7 +49,7 @@ def holds(columns: Columns, layout: EventLayout, condition: Condition, calendars
     stack: list[Entry] = []
     for op, first, _ in condition.instructions:
         if op == c.PUSH:
-            stack.append(Entry(import_ibis().null("int64") if first == NULL else whole(first)))
+            stack.append(Entry(_NOTHING() if first == NULL else whole(first)))
         elif op == c.FIELD:
             stack.append(Entry(columns[f"value:{layout.numbers[first]}"]))
         elif op == c.ASK:

@@ -126,7 +126,7 @@ def _products(fold: Fold, rows: Table) -> Asked:
         parts |= {f"{name}h": high.cast("decimal(10, 0)"), f"{name}l": low.cast("decimal(10, 0)")}
     found: Asked = {"v": ("count", value)}
     for term in {term for factors in PRODUCTS[fold.fold] for term in limbs(factors)}:
-        total = parts[term[0]]
+        total = parts[term[0]].cast("decimal(19, 0)")  # DuckDB gives a product of shorter ones 18 digits.
         for one in term[1:]:
             total *= parts[one]
         found["*".join(term)] = ("sum", total)
