@@ -56,9 +56,7 @@ class SqlBuild(Build):
         connection = connect(self.backend)
         events = connection.read_parquet(str(folder / "events-*.parquet"))
         moments_asked = connection.read_parquet(str(folder / "moments-*.parquet"))
-        raw, self.by_range = raw_columns(
-            self.wanted.plan, events, moments_asked, self.backend, self.calendars
-        )
+        raw, self.by_range = raw_columns(self.wanted.plan, events, moments_asked, self.backend, self.calendars)
         report("engine", len(raw), len(raw))
         asked = pl.read_parquet(folder / "moments-*.parquet").sort("_row")
         numbers = np.empty((len(asked), 0), np.int64)

@@ -74,7 +74,9 @@ def test_random_conditions(duckdb, seed, tmp_path):
     found = by_sql(duckdb, texts, zones, events, tmp_path)
     for text, zone, sql in zip(texts, zones, found, strict=True):
         kernel = by_kernel(text, zone, events)
-        assert sql == kernel, f"{text} in {zone}: {[e for e, a, b in zip(events, sql, kernel, strict=True) if a != b][:3]}"
+        assert sql == kernel, (
+            f"{text} in {zone}: {[e for e, a, b in zip(events, sql, kernel, strict=True) if a != b][:3]}"
+        )
 
 
 @pytest.mark.parametrize(

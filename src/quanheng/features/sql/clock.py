@@ -52,9 +52,7 @@ def day_from(columns: Columns, year: Value, month: Value) -> Value:
     year = columns.keep(year - (month <= 2).cast("int64"))
     of_year = ((month + import_ibis().ifelse(month > 2, -3, 9)) * 153 + 2) // 5
     of_era = columns.keep(year - year // 400 * 400)
-    return columns.keep(
-        year // 400 * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
-    )
+    return columns.keep(year // 400 * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468)
 
 
 def asked(columns: Columns, time: Value, key: str, what: str, zone: str, calendar: Calendar | None) -> Value:

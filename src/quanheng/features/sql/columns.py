@@ -49,7 +49,10 @@ Answer = TypeVar("Answer")
 
 
 def stepped(
-    value: Value, limits: Sequence[int], answers: Sequence[Answer], said: Callable[[Answer], Value] = whole  # type: ignore[assignment]
+    value: Value,
+    limits: Sequence[int],
+    answers: Sequence[Answer],
+    said: Callable[[Answer], Value] = whole,  # type: ignore[assignment]
 ) -> Value:
     """answers[i] where limits[i-1] <= value < limits[i]; a tree of comparisons, as deep as the logarithm.
 

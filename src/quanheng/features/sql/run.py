@@ -86,9 +86,7 @@ def raw_columns(
     return result.select("_row", *(pl.col(one.name) for one in plan.columns)), quickly
 
 
-def _asked(
-    events: Any, moments: Any, group: Sequence[Fold], world: World
-) -> Iterator[tuple[list[str], Any]]:
+def _asked(events: Any, moments: Any, group: Sequence[Fold], world: World) -> Iterator[tuple[list[str], Any]]:
     """The statements of one group of folds; with each the names of folds that it asks by RANGE windows."""
     if is_of_clock(group[0]):
         yield [], of_clock(moments, group, world.calendars)
