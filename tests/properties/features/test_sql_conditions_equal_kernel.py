@@ -83,7 +83,8 @@ def test_random_conditions(duckdb, seed, tmp_path):
     "text",
     [
         "units + units > 0", "units * units >= 0", "-units < 0", "units - units = 0", "units * -1 = -units",
-        "units + 1 = null", "units * price != null", "units + 2 - 2 = units", "price > rate", "rate * 0.000001 >= price",
+        "units + 1 = null", "units * price != null", "units + 2 - 2 = units", "price > rate",
+        "rate * 0.000001 >= price",
         "units = price", "units in (price, 3)", "not(units > 0) or vip", "(vip and null) = null", "null or vip",
         "vip", "not(vip)", "(units > 1) = (price > 1)", "units between -1 and 9223372036854775805",
         'channel = before and channel != "chip"', "null", "true", "hour + weekday > 9", "holiday = null or workday",

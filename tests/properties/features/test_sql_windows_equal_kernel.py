@@ -1,4 +1,4 @@
-"""Windows of every kind as SQL equal the kernel's: `since` over days when clocks change, `last`, sessions, freshness."""
+"""Windows of every kind as SQL equal the kernel's: `since` when clocks change, `last`, sessions, freshness."""
 
 from __future__ import annotations
 

@@ -18,7 +18,6 @@ from quanheng.features.sql.columns import Columns, Value, whole
 
 _ROOM = 5  # -2^63 + 3 and 2^63 - 3 are the limits of a result: see `fitted`.
 _DEPTH_MAX = 12  # Operations within one another; a deeper value becomes a column.
-_NOTHING = lambda: whole(0).nullif(0)  # noqa: E731  # Ibis reads `==` with a literal null as IS NULL.
 _NAMES = {number: name for name, number in ASKED.items()}
 _ORDERS = {
     c.LESS: lambda a, b: a < b, c.LESS_EQUAL: lambda a, b: a <= b,
@@ -49,7 +48,7 @@ def holds(columns: Columns, layout: EventLayout, condition: Condition, calendars
     stack: list[Entry] = []
     for op, first, _ in condition.instructions:
         if op == c.PUSH:
-            stack.append(Entry(_NOTHING() if first == NULL else whole(first)))
+            stack.append(Entry(_nothing() if first == NULL else whole(first)))
         elif op == c.FIELD:
             stack.append(Entry(columns[f"value:{layout.numbers[first]}"]))
         elif op == c.ASK:
@@ -64,6 +63,11 @@ def holds(columns: Columns, layout: EventLayout, condition: Condition, calendars
             stack[-1] = Entry(columns.keep(stack[-1].value), stack[-1].is_truth)
     found = stack[0]
     return (found.value if found.is_truth else found.value == 1).fill_null(False)
+
+
+def _nothing() -> Value:
+    """A null that is no literal: Ibis reads `==` with a literal null as IS NULL."""
+    return whole(0).nullif(0)
 
 
 def _unary(op: int, one: Entry, argument: int) -> Entry:

@@ -198,7 +198,7 @@ def _put_together(how: str, parts: Sequence[Any]) -> Any:
 
 
 def _answers(taken: Table, result: Table, folds: Sequence[Fold]) -> Table:
-    """From aggregates to raw columns: what the rules make of them, UNKNOWN for a moment too far back or an old window."""
+    """From aggregates to raw columns, by the rules; UNKNOWN for a moment too far back and for a window that is too old."""
     for number, fold in enumerate(folds):
         if f"{fold.name}:seq" in result.columns:
             value = answered(fold)

@@ -1,4 +1,4 @@
-"""What is made of the aggregates outside the engine: in whole numbers of any size and the kernel's few float operations.
+"""What is made of the aggregates outside the engine: in whole numbers of any size and the kernel's float operations.
 
 So the bits are those of the kernel; only decayed sums are floats of the engine, which differ from the kernel's by at
 most 5 · 10^-10 of the sum of absolute contributions.

@@ -1,8 +1,8 @@
 """One table of rules: what each kind of fold aggregates over its window, and the raw columns that are made of it.
 
 An aggregate is (how, column): `count`, `sum`, `min` and `max` can be put together from two parts of a window, so they
-are asked of RANGE windows too; `nunique` and `collect` of joins alone. What a kind needs of the order of its window lies
-in columns that `windows.ranked` adds to the pairs of a join: `_rank` (0 = the last event), and of one fold `:place`,
+are asked of RANGE windows too; `nunique` and `collect` of joins alone. What a kind needs of the order of its window
+lies in columns that `windows.ranked` adds to the pairs of a join: `_rank` (0 = the last event), and of one fold `:place`,
 `:times`, `:broken`.
 """
 
@@ -232,7 +232,6 @@ def _since(fold: Fold, parts: Mapping[str, Value]) -> dict[str, Value]:
     return {"": _null(parts["_time"] - parts["value"])}
 
 
-_PASSED = {"raw": _values, "passes": True}
 RULES: Mapping[str, Rule] = {
     "count": Rule(_nothing, _only("n", _zero)),
     "seen": Rule(_nothing, lambda fold, parts: {"": (_zero(parts["n"]) > 0).cast("int64")}),
@@ -259,17 +258,20 @@ RULES: Mapping[str, Rule] = {
         _most, lambda fold, parts: {".top": _null(parts["most"]), ".all": _zero(parts["v"])}, ordered=True,
         by_range=False,
     ),
-    "entropy": Rule(_counts, **_PASSED, ordered=True, by_range=False),
-    "percentile": Rule(_percentile, **_PASSED, ordered=True, by_range=False),
+    "entropy": Rule(_counts, _values, passes=True, ordered=True, by_range=False),
+    "percentile": Rule(_percentile, _values, passes=True, ordered=True, by_range=False),
     "distance": Rule(_places, _only("n", _zero), passes=True, ordered=True, by_range=False),
     "speed": Rule(_places, _only("n", _zero), passes=True, ordered=True, by_range=False),
-    **{kind: Rule(_products, **_PASSED) for kind in PRODUCTS},
-    **{kind: Rule(_decayed, **_PASSED, by_range=False) for kind in ("decayed_count", "decayed_sum", "decayed_mean")},
+    **{kind: Rule(_products, _values, passes=True) for kind in PRODUCTS},
+    **{
+        kind: Rule(_decayed, _values, passes=True, by_range=False)
+        for kind in ("decayed_count", "decayed_sum", "decayed_mean")
+    },
 }  # fmt: skip
 """Every kind that SQL says, but those that ask the clock alone (`clock.asked`)."""
 
 
 def by_range(fold: Fold) -> bool:
-    """Whether RANGE windows can say a fold: its window is a range of the time axis, and its parts can be put together."""
+    """Whether RANGE windows can say a fold: a range of the time axis, whose parts can be put together."""
     exotic = fold.since is not None or fold.last is not None or fold.gap_ms is not None
     return RULES[fold.fold].by_range and not exotic

@@ -49,7 +49,7 @@ def by_window(folds: Sequence[Fold]) -> dict[Window, list[Fold]]:
 
 
 def pairs_of(taken: Table, asked: Table, window: Window) -> Table:
-    """Each moment with the events of its window: `_row`, `_time` of the moment, and what `taken` has but its `_time`."""
+    """Each moment (`_row`, `_time`) with the events of its window: what `taken` has, but their `_time` as `_placed`."""
     keys = [name for name in asked.columns if name.startswith("key")]
     high = asked._time - window.delay_ms
     if window.since is not None:
