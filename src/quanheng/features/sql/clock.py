@@ -1,7 +1,7 @@
 """Local time, civil dates, days off and starts of calendar units as columns: kernel/calendar.py and kernel/starts.py.
 
-Everything is whole numbers, and the zone is that of the plan (features/zones.py), not the engine's own. `//` is FLOOR of
-a float division in SQL, which is exact below 2^53: for times within 285,000 years.
+Everything is whole numbers, and the zone is that of the plan (features/zones.py), not the engine's own. `//` is FLOOR
+of a float division in SQL, which is exact below 2^53: for times within 285,000 years.
 """
 
 from __future__ import annotations

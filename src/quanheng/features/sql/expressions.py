@@ -81,7 +81,7 @@ def condition_of(fold: Fold, layouts: Mapping[str, EventLayout]) -> Condition | 
 
 
 def _taken(events: Table, folds: Sequence[Fold], keys: Sequence[str], world: World) -> Table:
-    """Events of the type that have all key fields and for which the condition is true, with the fields that are read."""
+    """Events of the type that have all key fields and fulfil the condition, with the fields that are read."""
     first, condition = folds[0], condition_of(folds[0], world.layouts)
     read = {name for fold in folds for name in (fold.value, fold.other, answered(fold)) if name}
     conditional = fields_read(world.layouts[first.of], condition)
@@ -198,7 +198,7 @@ def _put_together(how: str, parts: Sequence[Any]) -> Any:
 
 
 def _answers(taken: Table, result: Table, folds: Sequence[Fold]) -> Table:
-    """From aggregates to raw columns, by the rules; UNKNOWN for a moment too far back and for a window that is too old."""
+    """From aggregates to raw columns, by the rules; UNKNOWN for a moment too far back or a window too old."""
     for number, fold in enumerate(folds):
         if f"{fold.name}:seq" in result.columns:
             value = answered(fold)

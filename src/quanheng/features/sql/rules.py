@@ -2,8 +2,8 @@
 
 An aggregate is (how, column): `count`, `sum`, `min` and `max` can be put together from two parts of a window, so they
 are asked of RANGE windows too; `nunique` and `collect` of joins alone. What a kind needs of the order of its window
-lies in columns that `windows.ranked` adds to the pairs of a join: `_rank` (0 = the last event), and of one fold `:place`,
-`:times`, `:broken`.
+lies in columns that `windows.ordered` adds to the pairs of a join: `_rank` (0 = the last event), and of one fold
+`:place`, `:times`, `:broken`.
 """
 
 from __future__ import annotations
