@@ -13,7 +13,7 @@ from corner import DECLARED, HOUR_MS, MAPPING, START_MS, write_history
 from quanheng.features.fold import Fold
 from quanheng.features.sql import reasons
 from quanheng.features.sql.run import sql_text
-from quanheng.kernel.errors import InputError, MissingExtra
+from quanheng.kernel.errors import ExpressionError, InputError, MissingExtra
 from quanheng.models.history import layouts
 from quanheng.offline.build import Build
 from quanheng.offline.by_sql import SqlBuild
@@ -114,6 +114,12 @@ def test_the_sql_of_conditions_and_windows_is_in_the_dialect_and_ranges_only_whe
     assert "ROW_NUMBER" in statements[1]
     assert "JOIN" in statements[1]
     assert "28800000" in statements[2]
+
+
+def test_a_condition_with_a_function_is_refused_with_its_place():
+    fold = Fold("f", "sale", ("buyer",), "count", where="abs(amount) > 1")
+    with pytest.raises(ExpressionError, match=r"a condition of a fold cannot use abs\(\)"):
+        sql_text(layouts(DECLARED.events), [fold], "duckdb", 1000, True)
 
 
 def test_asking_sql_leaves_the_settings_of_ibis_and_python_as_they_were():
