@@ -169,7 +169,8 @@ def sql(
             cure="Name folds of features.toml; formulas are computed from them.",
         )  # fmt: skip
     chosen = [folds[name] for name in features] or [*folds.values()]
-    for text in sql_text(layouts(declared.events), chosen, ENGINES[dialect], LATENESS_MS, in_order):
+    events, calendars = layouts(declared.events), declared.calendars
+    for text in sql_text(events, chosen, ENGINES[dialect], LATENESS_MS, in_order, calendars):
         print(text + ";\n")
     return 0
 

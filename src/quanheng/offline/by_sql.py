@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from quanheng.features.kernel.words import NULL
 from quanheng.features.sql.frames import event_frame, key_columns, moment_frame
 from quanheng.features.sql.reasons import Backend, check
 from quanheng.features.sql.run import connect, raw_columns
@@ -16,6 +17,9 @@ from quanheng.offline.build import Build, Kept, no_events
 from quanheng.offline.events import Block, Report
 from quanheng.offline.runs import Ahead, Runs
 from quanheng.offline.spine import HEAD
+
+if TYPE_CHECKING:
+    from quanheng.loading.declared import Declared
 
 ENGINES: dict[str, Backend] = {"duckdb": "duckdb", "spark": "pyspark"}
 
@@ -28,10 +32,11 @@ class SqlBuild(Build):
     by_range : folds that were asked by RANGE windows; the others by joins
     """
 
-    def __init__(self, *arguments: Any, engine: str, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, declared: Declared, *arguments: Any, engine: str, **options: Any) -> None:
+        super().__init__(declared, *arguments, **options)
         self.backend = ENGINES[engine]
         self.by_range: list[str] = []
+        self.calendars = declared.calendars
         check(list(self.wanted.plan.folds), self.backend)
 
     def answer(self, kept: Kept, report: Report) -> Kept:
@@ -51,12 +56,12 @@ class SqlBuild(Build):
         connection = connect(self.backend)
         events = connection.read_parquet(str(folder / "events-*.parquet"))
         moments_asked = connection.read_parquet(str(folder / "moments-*.parquet"))
-        raw, self.by_range = raw_columns(self.wanted.plan, events, moments_asked, self.backend)
+        raw, self.by_range = raw_columns(self.wanted.plan, events, moments_asked, self.backend, self.calendars)
         report("engine", len(raw), len(raw))
         asked = pl.read_parquet(folder / "moments-*.parquet").sort("_row")
         numbers = np.empty((len(asked), 0), np.int64)
         if self.layout.numbers:
-            numbers = asked.select(pl.col("^#.*$")).to_numpy()
+            numbers = asked.select(pl.col("^#.*$").fill_null(NULL)).to_numpy()
         self.answers = answers = Runs(self.folder / "answers", 1 + len(self.wanted.names), 1, self.run_bytes)
         answers.keep(0)
         answers.add(self.columns(raw.drop("_row").to_numpy(), numbers, raw["_row"].to_numpy()))
@@ -77,8 +82,9 @@ class SqlBuild(Build):
         times[own], numbers[own] = block.times[event[own]], block.numbers[event[own]][:, : numbers.shape[1]]
         before = np.concatenate([[self._last_offset], block.offsets])  # What was known before each place.
         upto = np.where(own, due[:, 0], before[at])
-        frame = moment_frame(due[:, 1], times, upto, np.where(own, due[:, 0], -1), key_columns(self.layout, keys))
-        named = [pl.Series(f"#{name}", numbers[:, place]) for place, name in enumerate(self.layout.numbers)]
-        frame.with_columns(named).write_parquet(folder / f"moments-{number:07d}.parquet")
+        named = {name: numbers[:, place] for place, name in enumerate(self.layout.numbers)}
+        own_offset = np.where(own, due[:, 0], -1)
+        frame = moment_frame(due[:, 1], times, upto, own_offset, key_columns(self.layout, keys), named)
+        frame.write_parquet(folder / f"moments-{number:07d}.parquet")
         self._last_offset = int(before[-1])
         kept.own += int(own.sum())

@@ -13,7 +13,7 @@ from corner import DECLARED, HOUR_MS, MAPPING, START_MS, write_history
 from quanheng.features.fold import Fold
 from quanheng.features.sql import reasons
 from quanheng.features.sql.run import sql_text
-from quanheng.kernel.errors import InputError, MissingExtra
+from quanheng.kernel.errors import ExpressionError, InputError, MissingExtra
 from quanheng.models.history import layouts
 from quanheng.offline.build import Build
 from quanheng.offline.by_sql import SqlBuild
@@ -74,17 +74,15 @@ def test_spark_builds_what_the_kernel_builds(tmp_path):
 def test_every_setting_that_sql_cannot_say_has_its_reason():
     plain = Fold("f", "sale", ("buyer",), "sum", "amount")
     assert reasons.reason(plain, "duckdb") is None
-    for setting, value in (
-        ("where", "amount > 1"),
-        ("since", "day"),
-        ("last", 3),
-        ("gap_ms", 5),
-        ("through", "g"),
-        ("age_ms_max", 1),
+    said = {"where": "amount > 1", "since": "day", "last": 3, "gap_ms": 5, "window_ms": 9, "age_ms_max": 1}
+    assert reasons.reason(Fold("f", "sale", ("buyer",), "sum", "amount", **said), "duckdb") is None
+    for setting, value, why in (
+        ("through", "g", "its key is the answer of another fold"),
+        ("exact_max", 9, "its answer is an estimate beyond so many values, and each engine estimates otherwise"),
     ):
         fold = Fold("f", "sale", ("buyer",), "sum", "amount", **{setting: value})
         for backend in reasons.BACKENDS:
-            assert f"`{setting}`" in str(reasons.reason(fold, backend))
+            assert reasons.reason(fold, backend) == f"`{setting}`: {why}"
         with pytest.raises(InputError, match="SQL cannot say these folds; was f"):
             reasons.check([fold], "duckdb")
     assert reasons.reason(Fold("f", "sale", (), "nothing_such"), "duckdb") == "this kind of fold is not built yet"
@@ -98,6 +96,38 @@ def test_the_sql_has_integer_ranges_and_names_the_folds(dialect):
     [joined] = sql_text(layouts(DECLARED.events), folds, dialect, 1000, False)
     assert "count_1h" in joined
     assert "JOIN" in joined
+
+
+@pytest.mark.parametrize("dialect", reasons.BACKENDS)
+def test_the_sql_of_conditions_and_windows_is_in_the_dialect_and_ranges_only_where_they_can(dialect):
+    events = layouts(DECLARED.events)
+    where = Fold(
+        "big", "sale", ("buyer",), "sum", "amount", window_ms=HOUR_MS, where="amount * 2 > 10.5 and not(night)"
+    )
+    day = Fold("today", "sale", ("buyer",), "count", since="day", zone="Europe/Berlin")
+    visit = Fold("visit", "sale", ("buyer",), "top", "shop", gap_ms=HOUR_MS, window_ms=9 * HOUR_MS, last=5)
+    hour = Fold("hour", "sale", (), "hour", zone="Asia/Shanghai")
+    statements = sql_text(events, [where, day, visit, hour], dialect, 1000, True)
+    assert len(statements) == 3
+    assert "TRY_CAST" in statements[0]
+    assert "RANGE BETWEEN 3599999" in statements[0]
+    assert "ROW_NUMBER" in statements[1]
+    assert "JOIN" in statements[1]
+    assert "28800000" in statements[2]
+
+
+def test_a_condition_with_a_function_is_refused_with_its_place():
+    fold = Fold("f", "sale", ("buyer",), "count", where="abs(amount) > 1")
+    with pytest.raises(ExpressionError, match=r"a condition of a fold cannot use abs\(\)"):
+        sql_text(layouts(DECLARED.events), [fold], "duckdb", 1000, True)
+
+
+def test_asking_sql_leaves_the_settings_of_ibis_and_python_as_they_were():
+    import ibis
+
+    before = ibis.options.sql.fuse_selects, sys.getrecursionlimit()
+    sql_text(layouts(DECLARED.events), [Fold("h", "sale", (), "hour")], "duckdb", 1000, True)
+    assert (ibis.options.sql.fuse_selects, sys.getrecursionlimit()) == before
 
 
 def test_a_missing_extra_says_how_to_get_it(monkeypatch):

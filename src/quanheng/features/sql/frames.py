@@ -43,17 +43,26 @@ def event_frame(
 
 
 def moment_frame(
-    rows: Integers, times: Integers, at: Integers, own: Integers, keys: Mapping[str, pl.Series]
+    rows: Integers,
+    times: Integers,
+    at: Integers,
+    own: Integers,
+    keys: Mapping[str, pl.Series],
+    numbers: Mapping[str, Integers] | None = None,
 ) -> pl.DataFrame:
     """Moments as a table; see `expressions` for the columns."""
-    return pl.DataFrame({"_row": rows, "_time": times, "_at": at, "_own": own, **keys})
+    told = {}
+    for name, values in (numbers or {}).items():
+        column = pl.Series(values)
+        told[f"#{name}"] = pl.select(pl.when(column != NULL).then(column)).to_series()
+    return pl.DataFrame({"_row": rows, "_time": times, "_at": at, "_own": own, **keys, **told})
 
 
 def key_columns(layout: EventLayout, keys: NDArray[np.uint64]) -> dict[str, pl.Series]:
-    """Key fields as texts of 32 hex digits; null = a key of zeros."""
+    """Key fields as texts of 32 hex digits, in the order of their two halves as numbers; null = a key of zeros."""
     found = {}
     for place, name in enumerate(layout.keys):
         pairs = np.ascontiguousarray(keys[:, place])
-        texts = pl.Series([pair.tobytes().hex() for pair in pairs], dtype=pl.String)
+        texts = pl.Series([pair.tobytes().hex() for pair in pairs.byteswap()], dtype=pl.String)
         found[name] = pl.select(pl.when(pl.Series((pairs != 0).any(axis=1))).then(texts)).to_series()
     return found

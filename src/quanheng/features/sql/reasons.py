@@ -10,27 +10,11 @@ from quanheng.kernel.errors import InputError, MissingExtra
 Backend = Literal["duckdb", "pyspark"]
 BACKENDS: tuple[Backend, ...] = ("duckdb", "pyspark")
 
-SAID = frozenset({
-    "count", "sum", "mean", "min", "max", "range", "distinct", "last", "first",
-    "time_since", "time_since_first", "last_time", "first_time", "seen", "ratio", "change", "variance", "stddev",
-})  # fmt: skip
-"""Kinds whose raw columns, or the sums that their floats are made of, are whole numbers that SQL aggregates exactly."""
-
 _SETTINGS = {
-    "where": "its condition is FEEL, whose nulls and decimals SQL has not",
-    "since": "where its window begins depends on the calendar of a zone, which is no range of the time axis",
-    "last": "its window is a number of events that were known at the moment, which is no range of the time axis",
-    "gap_ms": "sessions are made event by event as they became known",
     "through": "its key is the answer of another fold",
-    "age_ms_max": "its answer depends on the newest event of the window beside the aggregate",
     "exact_max": "its answer is an estimate beyond so many values, and each engine estimates otherwise",
 }
 """Settings that SQL does not say, each with the reason."""
-
-_KINDS = {
-    "float": "its float is made of exact cubes, products or weights of more than 38 digits, which SQL has not",
-    "calendar": "it asks the calendar of a zone and no window",
-}
 
 
 def reason(fold: Fold, backend: Backend) -> str | None:
@@ -40,15 +24,11 @@ def reason(fold: Fold, backend: Backend) -> str | None:
     ----------
     backend : "duckdb" or "pyspark"; today both say the same folds
     """
-    from quanheng.features.kinds import KINDS
-
     if fold.fold not in BUILT:
         return "this kind of fold is not built yet"
     for setting, why in _SETTINGS.items():
         if getattr(fold, setting) is not None:
             return f"`{setting}`: {why}"
-    if fold.fold not in SAID:
-        return _KINDS.get(KINDS[fold.fold].answers, "what it keeps between events has no aggregate in SQL")
     return None
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from quanheng.features.calendars import Calendars
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.plan import Plan
-from quanheng.features.sql.expressions import joined, of_table, overtaken, ranged
+from quanheng.features.sql.expressions import World, is_of_clock, joined, of_clock, of_table, overtaken, ranged
+from quanheng.features.sql.finish import finished
 from quanheng.features.sql.reasons import Backend, check, import_ibis
-from quanheng.features.sql.sums import finished
+from quanheng.features.sql.rules import by_range
 from quanheng.kernel.errors import MissingExtra
 
 
@@ -51,59 +55,99 @@ def table_of(connection: Any, frame: pl.DataFrame, folder: Path, name: str) -> A
     return connection.read_parquet(str(file))
 
 
-def raw_columns(plan: Plan, events: Any, moments: Any, backend: Backend) -> tuple[pl.DataFrame, list[str]]:
+def raw_columns(
+    plan: Plan, events: Any, moments: Any, backend: Backend, calendars: Calendars | None = None
+) -> tuple[pl.DataFrame, list[str]]:
     """The raw columns of a plan at each moment, in the order of `_row`; and which folds were asked by RANGE windows.
 
     Parameters
     ----------
-    events, moments : Ibis tables as `expressions` describes them
+    events, moments : Ibis tables as `expressions` describes them; the moments are of the first type that is decided
+    calendars : those that the plan was compiled with
 
     Raises
     ------
     InputError : a fold that SQL cannot say
     """
     check(list(plan.folds), backend)
+    by_name = {one.name: one for one in plan.layouts}
+    world = World(by_name, calendars or {}, plan.lateness_ms)
     result: pl.DataFrame | None = None
-    by_range: list[str] = []
-    for group in tables_of(plan.folds):
-        taken, asked = of_table(events, moments, group, plan.lateness_ms)
-        late = [one for one in group if one.fold == "distinct"]
-        quick = [one for one in group if one.fold != "distinct"]
-        if quick and int(overtaken(asked, quick).execute() or 0):
-            late, quick = list(group), []
-        by_range += [one.name for one in quick]
-        for form, folds in ((ranged, quick), (joined, late)):
-            if folds:
-                found = pl.DataFrame(pl.from_arrow(form(taken, asked, folds).to_pyarrow())).sort("_row")
+    quickly: list[str] = []
+    with whole_expressions():
+        for group in tables_of(plan.folds):
+            for told, table in _asked(events, moments, group, world):
+                quickly += told
+                found = pl.DataFrame(pl.from_arrow(table.to_pyarrow())).sort("_row")
                 result = found if result is None else result.hstack(found.drop("_row"))
-    if result is None:
-        result = pl.DataFrame(pl.from_arrow(moments.select("_row").to_pyarrow())).sort("_row")
-    result = finished(result, plan.folds, {one.name: one for one in plan.layouts})
-    return result.select("_row", *(pl.col(one.name) for one in plan.columns)), by_range
+        if result is None:
+            result = pl.DataFrame(pl.from_arrow(moments.select("_row").to_pyarrow())).sort("_row")
+    result = finished(result, plan.folds, by_name, by_name.get(plan.decide[0]) if plan.decide else None)
+    return result.select("_row", *(pl.col(one.name) for one in plan.columns)), quickly
+
+
+def _asked(events: Any, moments: Any, group: Sequence[Fold], world: World) -> Iterator[tuple[list[str], Any]]:
+    """The statements of one group of folds; with each the names of folds that it asks by RANGE windows."""
+    if is_of_clock(group[0]):
+        yield [], of_clock(moments, group, world.calendars)
+        return
+    taken, asked = of_table(events, moments, group, world)
+    late = [one for one in group if not by_range(one)]
+    quick = [one for one in group if by_range(one)]
+    if quick and int(overtaken(asked, quick).execute() or 0):
+        late, quick = list(group), []
+    if quick:
+        yield [one.name for one in quick], ranged(taken, asked, quick)
+    if late:
+        yield [], joined(taken, asked, late)
+
+
+@contextmanager
+def whole_expressions() -> Iterator[None]:
+    """Ibis keeps each column that is made of columns in a SELECT of its own, so that no expression is written twice.
+
+    The SELECTs lie within one another, and what writes them down calls itself for each.
+    """
+    options = import_ibis().options.sql
+    fuse, depth = options.fuse_selects, sys.getrecursionlimit()
+    options.fuse_selects = False
+    sys.setrecursionlimit(max(depth, _DEPTH))
+    try:
+        yield
+    finally:
+        options.fuse_selects = fuse
+        sys.setrecursionlimit(depth)
+
+
+_DEPTH = 20_000  # Calls within one another.
 
 
 def tables_of(folds: Sequence[Fold]) -> list[list[Fold]]:
-    """Folds that share type and key, and the key fields of the moment."""
-    groups: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[Fold]] = {}
+    """Folds that share type, key and condition, and the key fields of the moment; those that ask the clock apart."""
+    groups: dict[tuple[object, ...], list[Fold]] = {}
     for fold in folds:
-        by, match = _sorted_key(fold)
-        groups.setdefault((fold.of, by, match), []).append(fold)
+        condition = (fold.where, fold.zone, fold.calendar) if fold.where else ()
+        key = ("clock",) if is_of_clock(fold) else (fold.of, tuple(fold.by), tuple(fold.match or fold.by), condition)
+        groups.setdefault(key, []).append(fold)
     return list(groups.values())
 
 
-def _sorted_key(fold: Fold) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return tuple(fold.by), tuple(fold.match or fold.by)
-
-
 def sql_text(
-    layouts: Sequence[EventLayout], folds: Sequence[Fold], backend: Backend, lateness_ms: int, in_order: bool
+    layouts: Sequence[EventLayout],
+    folds: Sequence[Fold],
+    backend: Backend,
+    lateness_ms: int,
+    in_order: bool,
+    calendars: Calendars | None = None,
 ) -> list[str]:
-    """The SQL of folds in the engine's own dialect, a statement for each type and key.
+    """The SQL of folds in the engine's own dialect, a statement or two for each type, key and condition.
 
     Parameters
     ----------
     lateness_ms : how far behind the newest event of its key an event is still put in its place
-    in_order : with RANGE windows, right where no event becomes known after a moment in whose window it lies
+    in_order : with RANGE windows where they can say a fold: right where no event becomes known after a moment in whose
+        window it lies
+    calendars : days off, by the names that folds use
 
     Raises
     ------
@@ -112,12 +156,19 @@ def sql_text(
     ibis = import_ibis()
     check(list(folds), backend)
     events, moments = empty_tables(layouts)
-    texts = []
-    for group in tables_of(folds):
-        taken, asked = of_table(events, moments, group, lateness_ms)
-        form = ranged if in_order and all(one.fold != "distinct" for one in group) else joined
-        texts.append(str(ibis.to_sql(form(taken, asked, group), dialect=backend)))
-    return texts
+    world = World({one.name: one for one in layouts}, calendars or {}, lateness_ms)
+    statements: list[Any] = []
+    with whole_expressions():
+        for group in tables_of(folds):
+            if is_of_clock(group[0]):
+                statements.append(of_clock(moments, group, world.calendars))
+                continue
+            taken, asked = of_table(events, moments, group, world)
+            quick = [one for one in group if in_order and by_range(one)]
+            late = [one for one in group if one not in quick]
+            statements += [ranged(taken, asked, quick)] if quick else []
+            statements += [joined(taken, asked, late)] if late else []
+        return [str(ibis.to_sql(one, dialect=backend)) for one in statements]
 
 
 def empty_tables(layouts: Sequence[EventLayout]) -> tuple[Any, Any]:
@@ -128,5 +179,5 @@ def empty_tables(layouts: Sequence[EventLayout]) -> tuple[Any, Any]:
     for layout in layouts:
         event |= dict.fromkeys(layout.keys, "string") | {f"{name}:53": "int64" for name in layout.keys}
         event |= dict.fromkeys(layout.numbers, "int64") | {f"{name}:53": "int64" for name in layout.numbers}
-        moment |= dict.fromkeys(layout.keys, "string")
+        moment |= dict.fromkeys(layout.keys, "string") | {f"#{name}": "int64" for name in layout.numbers}
     return ibis.table(event, name="events"), ibis.table(moment, name="moments")
