@@ -380,8 +380,7 @@ class Engine:
             "statuses": self.state.statuses(),
             "rejected": self.state.rejected,
             "versions_awaiting_review": governing.awaiting_review(self.state.versions),
-            "late_events": int(sum(self.state.features.late.values())),
-            "feature_memory_bytes": self.state.features.memory_bytes,
+            **self.state.features.metrics(),
             "clock_ahead_ms": self.clock_ahead_ms(),
             "clock_jumps": getattr(self.writer.clock, "jumps", 0),
         }
