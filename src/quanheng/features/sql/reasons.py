@@ -28,7 +28,7 @@ _SETTINGS = {
 """Settings that SQL does not say, each with the reason."""
 
 _KINDS = {
-    "float": "its float is made of exact cubes, products or weights of more than 38 digits, which SQL has not",
+    "float": "its float is made of cubes, products, weights or logarithms that SQL has not exactly",
     "calendar": "it asks the calendar of a zone and no window",
 }
 
@@ -63,7 +63,7 @@ def check(folds: list[Fold], backend: Backend) -> None:
     if refused:
         raise InputError(
             "SQL cannot say these folds", where=f"engine {backend}", found="; ".join(refused),
-            cure="Leave them out with --features, or use --engine kernel.",
+            cure="Name the others, or let the kernel compute them (quanheng features build --engine kernel).",
         )  # fmt: skip
 
 
