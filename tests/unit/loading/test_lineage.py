@@ -97,5 +97,5 @@ def test_ways_calendars_and_settings_are_said_and_their_classes_inherited(declar
     assert "| value | `amount_minor` |" in pages["shop.md"]
     assert "| key comes from | the answer of `way` |" in pages["shop.md"]
     assert "| key comes from | `terminal` of the decided event |" in pages["seen_here.md"]
-    assert "| nothing in the window | 0 |" in pages["calm.md"]
+    assert "| nothing in the window | 0 |" in pages["customer_count_1d.md"]
     assert "| nothing in the window | null |" in pages["slope.md"]
