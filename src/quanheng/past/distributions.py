@@ -124,7 +124,7 @@ def _floats(events: EventRows, name: str) -> NDArray[np.float64]:
 def _told(window: Window) -> str:
     first = "…" if window.from_ms <= -TIME_MAX_MS else format_time(window.from_ms)[:16]
     last = "…" if window.to_ms >= TIME_MAX_MS else format_time(window.to_ms)[:16]
-    return f"{first} to {last}"
+    return f"{first} – {last}"  # The page shows it in both languages.
 
 
 def window_of(reader: Reader, pack: str, event: str, first: str, last: str) -> Window:

@@ -49,7 +49,7 @@ def test_a_shift_is_found_told_and_drawn(home, capsys, tmp_path):
     )  # fmt: skip
     assert code == 0
     lines = {line.split()[0]: line.split() for line in out.splitlines()[2:]}
-    assert out.startswith("shop: shop.request, 2026-01-16T00:00 to … (200 decisions) against shop.request, 2026-01-15T00")
+    assert out.startswith("shop: shop.request, 2026-01-16T00:00 – … (200 decisions) against shop.request, 2026-01-15T00")
     assert lines["amount_minor"][1] == "drifted"
     assert lines["currency"][1] == "drifted"
     assert lines["currency"][-1] == "USD"
