@@ -94,7 +94,7 @@ def per_key(quick: bool = False) -> Measured:
     return Measured(float(str(extra["measured_10"])), "B", {}, extra)
 
 
-def _on_disk(bytes_max: int, given: tuple[np.ndarray, ...]) -> dict[str, object]:
+def _on_disk(bytes_max: int, given: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]) -> dict[str, object]:
     """The same events within a bound: keys on disk, bytes of the record of each, and how often keys were read back."""
     with tempfile.TemporaryDirectory() as folder:
         bounded = BoundedState(plan(), Memory(bytes_max, Path(folder)))

@@ -64,7 +64,7 @@ class Reader:
         self._kept: tuple[BatchRow, NDArray[np.int64]] | None = None
 
     def _record(self, offset: int) -> Record:
-        """The record at `offset`. The batch read last is kept: who asks for one record mostly asks for its neighbours."""
+        """The record at `offset`. The batch read last is kept: who asks for one mostly asks for its neighbours."""
         kept = self._kept
         if kept is None or not kept[0].first <= offset < kept[0].last:
             if not 0 <= offset < self.log.head:

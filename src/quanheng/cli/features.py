@@ -255,6 +255,8 @@ def build(
             else Build(declared, source, spine, columns, out, **settings)
         )
         found = made.run(by_stage(progress))
+    if not names:
+        _tell_left_out(declared)
     told = found._asdict() | {"features": len(made.wanted.names), "out": str(out)}
     if json:
         show_json(told)
@@ -263,6 +265,15 @@ def build(
         if found.overflows:
             console().print(f"{found.overflows} cells are null: a sum does not fit 64 bits")
     return 0
+
+
+def _tell_left_out(declared: Declared) -> None:
+    """Which features a training set does not hold."""
+    from quanheng.offline.sources import sourced
+
+    if left := [f"{name} ({source})" for name, source in sourced(declared).items()]:
+        told = "left out, since a training set holds no answers of sources with state: "
+        console().print(told + ", ".join(left))
 
 
 def _source(declared: Declared, events: Path | None, name: str, place: Place) -> AbstractContextManager[EventSource]:

@@ -16,9 +16,7 @@ from quanheng.features.state import FeatureState
 
 
 class Windows(Protocol):
-    """Windows of every key, wherever they are. One caller at a time; answers are those of `FeatureState`, bit for bit.
-
-    """
+    """Windows of every key, wherever they are. One caller at a time; the same bits as `FeatureState`."""
 
     def metrics(self) -> dict[str, int | dict[str, int]]:
         """Figures for a metrics page, as `FeatureState.metrics`."""

@@ -182,7 +182,12 @@ def check_folds(
         if not reads and fold.fold in CALENDAR_KINDS:
             cure = "Ask it of an event that is decided."
             problems.append(Problem(file, where, "this event is not decided", fold.of, ", ".join(decide), cure))
-        elif not reads and not way_back(fold, named) and fold.of in layouts and set(fold.by) <= set(layouts[fold.of].keys):
+        elif (
+            not reads
+            and fold.of in layouts
+            and set(fold.by) <= set(layouts[fold.of].keys)
+            and not way_back(fold, named)
+        ):
             problems.append(
                 Problem(
                     file, where, "no event that is decided has these key fields", key_fields(named, fold),

@@ -60,7 +60,8 @@ def _page(
     facts["class"] = node.data_class or "not declared"
     lines += ["| | |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in facts.items()), ""]
     lines += ["## Lineage", ""]
-    paged = {feature.name for feature in (*declared.folds, *declared.formulas)}
+    features: list[Fold | Formula] = [*declared.folds, *declared.formulas]
+    paged = {feature.name for feature in features}
     for way, names in (("made of", node.made_of), ("used by", node.used_by)):
         lines += [f"- {way} {_linked(nodes[name], paged)}" for name in names] or [f"- {way} nothing in this pack"]
     if values is not None:

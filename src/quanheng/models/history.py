@@ -165,7 +165,7 @@ def _with_moments(
 
 
 def moments(texts: pl.Series) -> pl.Series:
-    """i8 ms UTC of texts: whole numbers of ms or ISO 8601, as `quanheng ingest` reads them; null where it is neither."""
+    """Ms UTC of texts: whole numbers of ms or ISO 8601, as `quanheng ingest` reads them; null where it is neither."""
     plain = texts.str.strip_chars()
     found = plain.cast(pl.Int64, strict=False)
     for form in ("%+", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"):
@@ -299,7 +299,8 @@ def scaled(values: pl.Series, scale: int, where: str = "") -> NDArray[np.int64]:
             found=f"{finer[0]}{more}", allowed=f"at most {scale}",
             cure="Round it at the source: Quanheng never rounds what it is given.",
         )  # fmt: skip
-    return moved.fill_null(NULL).to_numpy()
+    found: NDArray[np.int64] = moved.fill_null(NULL).to_numpy()
+    return found
 
 
 def _finer(values: pl.Series, moved: pl.Series, scale: int) -> pl.Series:

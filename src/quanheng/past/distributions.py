@@ -41,8 +41,9 @@ def served_profiles(
     """Profiles of everything that decisions of a window were given, and the pack as it was last in force there.
 
     What a version declares anew within the window is profiled over its own rows. Keys and texts are not
-    profiled, except a text that declares a class that is not personal, or no class and a pattern: its values are counted
-    as categories. Nor are folds whose answer is a key or a moment: one names somebody, the other moves on by itself.
+    profiled, except a text that declares a class that is not personal, or no class and a pattern: its values are
+    counted as categories. Nor are folds whose answer is a key or a moment: one names somebody, the other moves on by
+    itself.
 
     Raises
     ------

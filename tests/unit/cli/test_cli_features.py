@@ -41,9 +41,9 @@ def test_sql_without_names_says_what_it_can_and_why_not_the_rest(capsys, tmp_pat
     pytest.importorskip("ibis")
     monkeypatch.chdir(tmp_path)
     assert main(["pack", "new", "shop"]) == 0
-    fold = '[[fold]]\nname = "half"\nof = "shop.request"\nby = ["customer"]\nfold = "percentile"\nvalue = "amount_minor"\n'
+    fold = '[[fold]]\nname = "half"\nof = "shop.request"\nby = ["customer"]\nfold = "percentile"\n'
     with (tmp_path / "shop" / "features.toml").open("a") as file:
-        file.write(fold + 'quantile = 0.5\nwindow = "1d"\n')
+        file.write(fold + 'value = "amount_minor"\nquantile = 0.5\nwindow = "1d"\n')
     capsys.readouterr()
     code, out, err = told(capsys, "sql", "shop")
     assert code == 0

@@ -49,7 +49,7 @@ def test_a_shift_is_found_told_and_drawn(home, capsys, tmp_path):
     )  # fmt: skip
     assert code == 0
     lines = {line.split()[0]: line.split() for line in out.splitlines()[2:]}
-    assert out.startswith("shop: shop.request, 2026-01-16T00:00 – … (200 decisions) against shop.request, 2026-01-15T00")
+    assert out.startswith("shop: shop.request, 2026-01-16T00:00 – … (200 decisions) against shop.request, 2026-01-15")
     assert lines["amount_minor"][1] == "drifted"
     assert lines["currency"][1] == "drifted"
     assert lines["currency"][-1] == "USD"
@@ -159,7 +159,8 @@ def test_folds_that_answer_keys_or_moments_are_no_distributions(tmp_path, capsys
     rows = [row | {"time_ms": T0 + day * DAY_MS + n} for day in (0, 1) for n in range(5)]
     engine.submit([Request("web", f"r{n}", "shop.request", json.dumps(row).encode()) for n, row in enumerate(rows)])
     engine.close()
-    code, out, _ = told(capsys, "features", "report", "shop", "--reference", FIRST, *SECOND, "--json", *places(tmp_path))
+    against = ("--reference", FIRST, *SECOND, "--json")
+    code, out, _ = told(capsys, "features", "report", "shop", *against, *places(tmp_path))
     assert code == 0
     names = {one["name"] for one in json.loads(out)["features"]}
     assert {"span_ms", "shelf", "currency"} <= names

@@ -64,7 +64,7 @@ def test_moments_of_texts_are_those_that_ingest_reads():
 def test_a_moment_that_cannot_be_read_is_named(file, tmp_path):
     rows = till().head(5).with_columns(when=pl.Series(["1", "2", "2026-13-01", "x", "5"]))
     rows.write_csv(tmp_path / "bad.csv")
-    with pytest.raises(InputError, match=r"bad.csv: when: a moment cannot be read; was '2026-13-01' and 1 more; allowed"):
+    with pytest.raises(InputError, match=r"bad.csv: when: a moment cannot be read; was '2026-13-01' and 1 more"):
         read_file(tmp_path / "bad.csv", PACK.mappings[0], EVENTS)
 
 

@@ -98,7 +98,7 @@ def _sorted_key(fold: Fold) -> tuple[tuple[str, ...], tuple[str, ...]]:
 TABLES = """\
 -- events:  _offset (order in which they became known), _type, _time (ms), the fields of the events; beside each field f
 --          "f:53": the number itself, of a key 53 bits of it
--- moments: _row, _time (ms), _at (sees events with an offset up to it), _own (offset of its own event, or -1), key fields
+-- moments: _row, _time (ms), _at (events with an offset up to it count), _own (offset of its own event, or -1), keys
 -- An answer of -9223372036854775808 is null, of -9223372036854775807 not known (asked too late).
 """
 """What the statements of `sql_text` read and answer, as an SQL comment."""

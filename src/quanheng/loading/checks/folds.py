@@ -293,7 +293,6 @@ def _check_through(
         table.problem("through", what, found=Words(" → ".join(circle)), known=known, cure=cure)
 
 
-
 def _keys(event: EventDeclaration) -> list[str]:
     return [name for name, field in event.fields.items() if field.kind == "key"]
 
