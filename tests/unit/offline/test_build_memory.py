@@ -39,11 +39,13 @@ print(peak * 1024)
 EVENT_BYTES = 8 * 11
 """Of an event while it is sorted: when known, rank, row, type, time, two keys, two numbers."""
 BOUND_BYTES = 192 << 20
-"""More than a small build takes: batches of 250,000 rows as they are read, mapped and written, and four runs of 8 MB."""
+"""More than a small build takes: batches of 250,000 rows as they are read, mapped and written, and runs of 8 MB."""
 
 
 def write(folder: Path, events: int) -> None:
-    """Sales a minute apart of 1,000 buyers (windows and lateness of 30 days hold few of them), and a moment of every other sale, as files in row groups."""
+    """Sales of 1,000 buyers, and a moment of every other sale, as files in row groups. A minute lies between two sales,
+    so that windows and lateness of 30 days hold few of them.
+    """
     rng, rows = np.random.default_rng(1), np.arange(events)
     sales = {
         "at": START_MS + 60_000 * rows,
