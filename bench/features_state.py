@@ -89,7 +89,18 @@ def per_key(quick: bool = False) -> Measured:
         state.run(np.ones(len(rows), dtype=np.int32), times, keys, numbers, read=False)
         extra[f"measured_{events}"] = round((state.used_bytes - base) / (2 * keys_n))
         extra[f"computed_{events}"] = _computed(keys_n, events)
+        if events == 10:
+            extra |= _on_disk(state.used_bytes // 4, (np.ones(len(rows), dtype=np.int32), times, keys, numbers))
     return Measured(float(str(extra["measured_10"])), "B", {}, extra)
+
+
+def _on_disk(bytes_max: int, given: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]) -> dict[str, object]:
+    """The same events within a bound: keys on disk, bytes of the record of each, and how often keys were read back."""
+    with tempfile.TemporaryDirectory() as folder:
+        bounded = BoundedState(plan(), Memory(bytes_max, Path(folder)))
+        bounded.run(*given, read=False)
+        each = round(bounded.cold_bytes / bounded.cold_keys)
+        return {"cold_keys": bounded.cold_keys, "cold_bytes": each, "cold_reads": bounded.returned}
 
 
 def _computed(keys_n: int, events: int) -> int:

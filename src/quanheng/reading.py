@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from quanheng.events.intake import EventBody, decode_event_body
 from quanheng.facts import DecisionBody, Opinion, decode_body
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import DataErased, NotFound
 from quanheng.kernel.log.log import Log
-from quanheng.kernel.log.records import DECISION, EVENT, Record
+from quanheng.kernel.log.records import DECISION, EVENT, Record, decode, positions
+from quanheng.kernel.log.store import BatchRow
 from quanheng.kernel.seal import KeyRing
 from quanheng.kernel.time import format_time
 from quanheng.known import decimal_of
@@ -59,6 +61,18 @@ class Reader:
 
     def __init__(self, log: Log, content: ContentStore, ring: KeyRing) -> None:
         self.log, self.content, self.ring = log, content, ring
+        self._kept: tuple[BatchRow, NDArray[np.int64]] | None = None
+
+    def _record(self, offset: int) -> Record:
+        """The record at `offset`. The batch read last is kept: who asks for one mostly asks for its neighbours."""
+        kept = self._kept
+        if kept is None or not kept[0].first <= offset < kept[0].last:
+            if not 0 <= offset < self.log.head:
+                return self.log.record(offset)  # Which says that there is none.
+            row = next(self.log.read(offset, offset + 1))
+            kept = self._kept = row, positions(row.body)
+        row, starts = kept
+        return decode(row.body, int(starts[offset - row.first]))
 
     def event(self, offset: int) -> RecordedEvent:
         """The event of a pack at `offset`.
@@ -67,7 +81,7 @@ class Reader:
         ------
         NotFound : there is no such event; DataErased : its subject was erased
         """
-        record = self.log.record(offset)
+        record = self._record(offset)
         if record.kind != EVENT or record.type < FIRST_PACK_CODE:
             raise _not_found("event", offset, self.log.head)
         payload = self._unseal(record, offset)
@@ -80,7 +94,7 @@ class Reader:
         ------
         NotFound : there is no such decision; DataErased : its subject was erased
         """
-        record = self.log.record(offset)
+        record = self._record(offset)
         if record.kind != DECISION:
             raise _not_found("decision", offset, self.log.head)
         payload = self._unseal(record, offset)
@@ -90,7 +104,7 @@ class Reader:
         """The decision on the event at `event_offset`: the record after it, where it names it as its cause."""
         if event_offset + 1 >= self.log.head:
             return None
-        record = self.log.record(event_offset + 1)
+        record = self._record(event_offset + 1)
         if record.kind != DECISION or record.cause != event_offset:
             return None
         return self.recorded_decision(event_offset + 1)
@@ -137,7 +151,7 @@ class Reader:
 
     def rejected(self, offset: int) -> dict[str, Any]:
         """One rejected request: what was sent and why it was refused."""
-        record = self.log.record(offset)
+        record = self._record(offset)
         if record.kind != EVENT or record.type != INTAKE_REJECTED:
             raise _not_found("rejected request", offset, self.log.head)
         try:
@@ -148,7 +162,7 @@ class Reader:
 
     def activated(self, offset: int) -> Activated:
         """The packs that were put in force at `offset`."""
-        record = self.log.record(offset)
+        record = self._record(offset)
         if record.kind != EVENT or record.type != PACKS_ACTIVATED:
             raise _not_found("activation", offset, self.log.head)
         return msgspec.json.decode(record.payload, type=Activated)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from quanheng.loading.lineage import Node
     from quanheng.offline.events import EventSource
 
+Way = Literal["made_of", "used_by"]
+
 app = cyclopts.App(
     name="features",
     help="Features of a pack: list, lineage, pages, SQL, training sets.\n\nExample: quanheng features list my_pack",
@@ -55,7 +57,7 @@ def list_(pack: str, /, *, json: Json = False, place: Place = HERE) -> int:
         return 0
     table = Table("feature", "kind", "class", "what it is", "used by", box=None)
     for node in nodes:
-        table.add_row(node.name, node.kind, node.data_class or "-", node.text, str(len(node.used_by)))
+        table.add_row(node.name, node.kind, node.data_class or "-", node.text, "\n".join(node.used_by) or "-")
     Console(highlight=False).print(table)
     return 0
 
@@ -89,8 +91,10 @@ def lineage(name: str, /, *, pack: str = "", json: Json = False, place: Place = 
         show_json({"name": name, "nodes": [*on_the_way.values()]})
         return 0
     tree = Tree(_label(node))
-    _grow(tree.add("made of"), nodes, node, "made_of")
-    _grow(tree.add("used by"), nodes, node, "used_by")
+    ways: tuple[Way, ...] = ("made_of", "used_by")
+    for way in ways:
+        told = way.replace("_", " ")
+        _grow(tree.add(told if getattr(node, way) else f"{told} nothing in this pack"), nodes, node, way)
     Console(highlight=False).print(tree)
     return 0
 
@@ -139,7 +143,7 @@ def sql(
     in_order: Flag = False,
     place: Place = HERE,
 ) -> int:
-    """Show folds as SQL (extra `offline`). A fold that SQL cannot say is refused with the reason.
+    """Show folds as SQL (extra `offline`). Without names: all that SQL can say, and of the others why it cannot.
 
     For example:
       quanheng features sql my_pack customer_count_1d --dialect spark
@@ -149,14 +153,15 @@ def sql(
     pack : str
         Name of the pack, or its folder.
     features : str
-        Names of folds (default: all).
+        Names of folds (default: all that SQL can say).
     dialect : str
         SQL of which engine.
     in_order : bool
         With RANGE windows: right for histories in order of time. Without it the SQL is right for late events too.
     """
     from quanheng.features.fold import Fold
-    from quanheng.features.sql.run import sql_text
+    from quanheng.features.sql.reasons import reason
+    from quanheng.features.sql.run import TABLES, sql_text
     from quanheng.models.history import layouts
     from quanheng.models.vectors import LATENESS_MS
     from quanheng.offline.by_sql import ENGINES
@@ -168,7 +173,13 @@ def sql(
             "no such fold", where=f"pack {declared.name}", found=", ".join(unknown), allowed=", ".join(folds),
             cure="Name folds of features.toml; formulas are computed from them.",
         )  # fmt: skip
-    chosen = [folds[name] for name in features] or [*folds.values()]
+    chosen = [folds[name] for name in features]
+    for name, fold in () if features else folds.items():
+        if why := reason(fold, ENGINES[dialect]):
+            console().print(f"{name}: SQL cannot say it: {why}")
+        else:
+            chosen.append(fold)
+    print(TABLES)
     events, calendars = layouts(declared.events), declared.calendars
     for text in sql_text(events, chosen, ENGINES[dialect], LATENESS_MS, in_order, calendars):
         print(text + ";\n")
@@ -245,6 +256,8 @@ def build(
             else Build(declared, source, spine, columns, out, **settings)
         )
         found = made.run(by_stage(progress))
+    if not names:
+        _tell_left_out(declared)
     told = found._asdict() | {"features": len(made.wanted.names), "out": str(out)}
     if json:
         show_json(told)
@@ -253,6 +266,15 @@ def build(
         if found.overflows:
             console().print(f"{found.overflows} cells are null: a sum does not fit 64 bits")
     return 0
+
+
+def _tell_left_out(declared: Declared) -> None:
+    """Which features a training set does not hold."""
+    from quanheng.offline.sources import sourced
+
+    if left := [f"{name} ({source})" for name, source in sourced(declared).items()]:
+        told = "left out, since a training set holds no answers of sources with state: "
+        console().print(told + ", ".join(left))
 
 
 def _source(declared: Declared, events: Path | None, name: str, place: Place) -> AbstractContextManager[EventSource]:
@@ -318,7 +340,7 @@ def _label(node: Node) -> str:
     return f"{node.name} ({about})" + (f": {node.text}" if node.text else "")
 
 
-def _grow(tree: Tree, nodes: dict[str, Node], node: Node, way: Literal["made_of", "used_by"]) -> None:
+def _grow(tree: Tree, nodes: dict[str, Node], node: Node, way: Way) -> None:
     for name in getattr(node, way):
         if name in nodes:
             _grow(tree.add(_label(nodes[name])), nodes, nodes[name], way)

@@ -70,6 +70,7 @@ def report(
             "nothing says what to compare with", where="--reference", allowed=REFERENCE,
             cure="Name a reference, or keep a profile as one: --save-profile FILE.json",
         )  # fmt: skip
+    check_reference(reference)
     config = place.read()
     with reader(config) as log, progress_bar() as progress:
         window = window_of(log, pack, event, from_, to)
@@ -89,9 +90,29 @@ def report(
     if json:
         show_json(told(pack, known, served, found))
         return 0
+    print(f"{pack}: {served.source} ({served.rows} decisions) against {known.source} ({known.rows} rows)")
     for line in lines(found):
         print(line)
     return 0
+
+
+def check_reference(reference: str) -> None:
+    """Refuse what is no reference before the log is looked through.
+
+    Raises
+    ------
+    InputError : it is neither a file that is there nor two moments
+    """
+    path = Path(reference)
+    if not reference or (".." in reference and path.suffix != ".json"):
+        return
+    if path.suffix not in (".json", ".parquet", ".csv"):
+        cure = "Two moments with .. between, or a file."
+        raise InputError(
+            "the reference cannot be read", where="--reference", found=reference, allowed=REFERENCE, cure=cure
+        )
+    if not path.is_file():
+        raise InputError("there is no such file", where="--reference", found=reference, cure="Correct the path.")
 
 
 def read_reference(
@@ -110,10 +131,6 @@ def read_reference(
     if dots and Path(reference).suffix != ".json":
         return served_profiles(log, pack, window_of(log, pack, window.event, first, last), progress)[0]
     path = Path(reference)
-    if path.suffix not in (".json", ".parquet", ".csv"):
-        raise InputError("the reference cannot be read", where="--reference", found=reference, allowed=REFERENCE)
-    if not path.is_file():
-        raise InputError("there is no such file", where="--reference", found=reference, cure="Correct the path.")
     if path.suffix == ".json":
         return decode(path.read_bytes(), reference)
     import polars as pl

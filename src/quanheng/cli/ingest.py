@@ -29,10 +29,14 @@ class Refused(QuanhengError):
 
 
 class Answer(msgspec.Struct):
-    """What matters of a reply."""
+    """What matters of a reply, as `writer.Reply`."""
 
     id: str
     status: str
+    offset: int = -1
+    decision: int = -1
+    outcome: str = ""
+    reasons: list[str] = []
     error: str = ""
 
 
@@ -43,6 +47,7 @@ def ingest(
     pack: str = "",
     map: str = "",
     rejects: Path | None = None,
+    out: Path | None = None,
     json: Json = False,
     place: Place = HERE,
 ) -> int:
@@ -52,7 +57,7 @@ def ingest(
 
     For example:
       quanheng ingest payments.csv --pack my_pack --map my_columns
-      quanheng ingest events.jsonl --pack my_pack
+      quanheng ingest events.jsonl --pack my_pack --out answers.jsonl
 
     Parameters
     ----------
@@ -64,43 +69,97 @@ def ingest(
         Mapping of the pack (mappings/NAME.toml). Without it a .jsonl file holds events: {"id", "type", "data"}.
     rejects : Path
         Where rejected events are written with their reasons (default: FILE.rejects.jsonl).
+    out : Path
+        A .jsonl file to write the answers to: row, id, status, outcome, and the offsets of event and decision.
     json : bool
         One line of JSON.
     """
     config = place.read(packs__load=[pack] if pack else None)
     batches = _events_of(config, file, map)
     total = count_rows(file)
-    rejected_file = rejects or file.with_name(file.name + ".rejects.jsonl")
-    rejected_file.unlink(missing_ok=True)
-    counts: Counter[str] = Counter()
+    answers = _Answers(rejects or file.with_name(file.name + ".rejects.jsonl"), out)
     group_max = min(GROUP, config.limits.events_max)
     started_s = time.perf_counter()
     with sender(config) as send, progress_bar() as progress:
         task = progress.add_task(file.name, total=total)
         for batch in batches:
-            _write_unread(rejected_file, unread := [one for one in batch if isinstance(one, Unread)])
-            counts.update(["rejected"] * len(unread))
+            answers.unread([one for one in batch if isinstance(one, Unread)])
             read = [one for one in batch if isinstance(one, Arrival)]
             for first in range(0, len(read), group_max):
                 group = read[first : first + group_max]
-                replies = send(group)
-                counts.update(reply.status for reply in replies)
-                _write_rejects(rejected_file, group, replies)
+                answers.take(group, send(group))
                 progress.update(task, completed=max(arrival.row for arrival in group))
         progress.update(task, completed=total)
-    seconds = time.perf_counter() - started_s
-    events = sum(counts.values())
-    bad = counts["rejected"] + counts["conflict"]
-    found: dict[str, Any] = {"rows": total, "events": events, **counts, "seconds": round(seconds, 3)}
-    found["events_per_s"] = round(events / seconds) if seconds else 0
-    found["rejects_file"] = str(rejected_file) if bad else ""
+    found = answers.figures(total, time.perf_counter() - started_s)
     if json:
         show_json(found)
     else:
         print(", ".join(f"{key} {value}" for key, value in found.items() if value != ""))
-        if bad:
-            console().print(f"{bad} events were not taken; why stands in {rejected_file}")
+        for remark in answers.remarks():
+            console().print(remark)
     return 0
+
+
+class _Answers:
+    """What was answered: counted, and written to files; each file is begun anew.
+
+    rejects : events that were not taken, with the reason
+    out : every answer, if wanted
+    decisions : smallest and largest log offset of a decision
+    """
+
+    def __init__(self, rejects: Path, out: Path | None) -> None:
+        self.rejects, self.out = rejects, out
+        self.counts: Counter[str] = Counter()
+        self.decisions: tuple[int, int] | None = None
+        for written in filter(None, (rejects, out)):
+            written.unlink(missing_ok=True)
+
+    def unread(self, rows: Sequence[Unread]) -> None:
+        """Rows that are no events."""
+        self.counts.update(["rejected"] * len(rows))
+        told = [{"row": one.row, "status": "rejected", "error": one.error} for one in rows]
+        _write_lines(self.rejects, told)
+        if self.out:
+            _write_lines(self.out, told)
+
+    def take(self, group: Sequence[Arrival], replies: Sequence[Any]) -> None:
+        """The answers to a group, in its order."""
+        self.counts.update(reply.status for reply in replies)
+        told = [_told(one, reply) for one, reply in zip(group, replies, strict=True)]
+        _write_lines(self.rejects, [one for one in told if one["status"] in ("rejected", "conflict")])
+        if self.out:
+            _write_lines(self.out, told)
+        offsets = [*(self.decisions or ()), *(reply.decision for reply in replies if reply.decision >= 0)]
+        self.decisions = (min(offsets), max(offsets)) if offsets else None
+
+    @property
+    def bad(self) -> int:
+        """Events that were not taken."""
+        return self.counts["rejected"] + self.counts["conflict"]
+
+    def figures(self, rows: int, seconds: float) -> dict[str, Any]:
+        """The summary."""
+        events = sum(self.counts.values())
+        found: dict[str, Any] = {"rows": rows, "events": events, **self.counts, "seconds": round(seconds, 3)}
+        found["events_per_s"] = round(events / seconds) if seconds else 0
+        found |= dict(zip(("first_decision", "last_decision"), self.decisions or (), strict=False))
+        return found | {"rejects_file": str(self.rejects) if self.bad else ""}
+
+    def remarks(self) -> Iterator[str]:
+        """What to do next."""
+        if self.bad:
+            yield f"{self.bad} events were not taken; why stands in {self.rejects}"
+        if self.decisions:
+            every = f"each stands in {self.out}" if self.out else "--out FILE writes each"
+            yield f"the newest: quanheng explain {self.decisions[1]}; {every}"
+
+
+def _told(one: Arrival, reply: Any) -> dict[str, Any]:
+    """An answer as it is written: no offset where there is none."""
+    told = {"row": one.row, "id": one.id, "type": one.type, "status": reply.status}
+    told |= {name: at for name in ("offset", "decision") if (at := getattr(reply, name)) >= 0}
+    return told | {name: value for name in ("outcome", "reasons", "error") if (value := getattr(reply, name))}
 
 
 def mapping_of(declared: Sequence[Declared], pack: str, name: str) -> FileMapping:
@@ -208,22 +267,7 @@ def _events_of(config: Config, file: Path, name: str) -> Iterator[list[Arrival |
     return arrivals(file, mapping, {event.name: event for one in declared for event in one.events})
 
 
-def _write_rejects(file: Path, group: Sequence[Arrival], replies: Sequence[Any]) -> None:
-    _write_lines(
-        file,
-        [
-            {"row": one.row, "id": one.id, "type": one.type, "status": reply.status, "error": reply.error}
-            for one, reply in zip(group, replies, strict=True)
-            if reply.status in ("rejected", "conflict")
-        ],
-    )
-
-
-def _write_unread(file: Path, unread: Sequence[Unread]) -> None:
-    _write_lines(file, [{"row": one.row, "status": "rejected", "error": one.error} for one in unread])
-
-
-def _write_lines(file: Path, rejects: Sequence[dict[str, Any]]) -> None:
-    if rejects:
+def _write_lines(file: Path, lines: Sequence[dict[str, Any]]) -> None:
+    if lines:
         with file.open("ab") as out:
-            out.write(b"".join(msgspec.json.encode(one) + b"\n" for one in rejects))
+            out.write(b"".join(msgspec.json.encode(one) + b"\n" for one in lines))

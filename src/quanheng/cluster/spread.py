@@ -8,7 +8,7 @@ The one vector it owes is then computed from the same events in the same order, 
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any
@@ -366,10 +366,17 @@ class SpreadWindows:
                 counts[name] += count
         return counts
 
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes of the arenas of all partitions; see `told`."""
-        return sum(one.memory_bytes for one in self.told().values())
+    def metrics(self) -> dict[str, int | dict[str, int]]:
+        """Figures for a metrics page, summed over the partitions; see `told`."""
+        told, keys = self.told().values(), Counter[str]()
+        for one in told:
+            keys.update(one.keys)
+        late = sum(sum(one.late.values()) for one in told)
+        return {
+            "late_events": late,
+            "feature_keys": dict(keys),
+            "feature_memory_bytes": sum(one.memory_bytes for one in told),
+        }
 
     def digest(self) -> str:
         """SHA-256 (hex) of what the partitions' windows mean; comparable where there are as many partitions."""

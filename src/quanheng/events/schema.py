@@ -256,7 +256,7 @@ def _check_choice(event: str, name: str, value: str, allowed: frozenset[str]) ->
 def _check_pattern(event: str, name: str, matched: bool, pattern: str) -> None:
     if not matched:
         raise EventRejected(
-            "the value does not fit the field", where=f"{event}.{name}", allowed=f"str matching regex {pattern!r}"
+            "the value does not fit the field", where=f"{event}.{name}", allowed=f"text matching regex {pattern!r}"
         )
 
 
@@ -325,6 +325,8 @@ def _shortened(text: str) -> str:
 
 
 _ALLOWED = {"Invalid decimal string": "a decimal number", "Number out of range": "a number within its range"}
+_WORDS = {"int": "integer", "str": "text", "bool": "true or false", "float": "number with a point"}
+_TYPE = re.compile(r"\b(?:int|str|bool|float)\b")
 _AT = re.compile(r" - at `\$(?:\.(?P<field>[^`]*))?`$")
 
 
@@ -343,6 +345,11 @@ def _rejected(declaration: EventDeclaration, text: str) -> EventRejected:
     return EventRejected(
         "the value does not fit the field",
         where=where,
-        found=found.replace("`", ""),
-        allowed=_ALLOWED.get(allowed, allowed.removeprefix("Expected ").replace("`", "")),
+        found=_in_words(found),
+        allowed=_ALLOWED.get(allowed, _in_words(allowed.removeprefix("Expected "))),
     )
+
+
+def _in_words(told: str) -> str:
+    """Names of Python types as packs name them: whoever reads a reject need know no Python."""
+    return _TYPE.sub(lambda name: _WORDS[name.group()], told.replace("`", ""))

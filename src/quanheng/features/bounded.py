@@ -325,6 +325,16 @@ class BoundedState(FeatureState):
         """Bytes of their records."""
         return self._store.bytes
 
+    def metrics(self) -> dict[str, int | dict[str, int]]:
+        """As `FeatureState.metrics`; with the bound, what lies on disk, and how often keys went there and came back."""
+        return super().metrics() | {
+            "feature_memory_bytes_max": self._memory.bytes_max,
+            "feature_cold_keys": self.cold_keys,
+            "feature_cold_bytes": self.cold_bytes,
+            "feature_keys_evicted": self.evicted,
+            "feature_keys_returned": self.returned,
+        }
+
 
 def _refused(times: np.ndarray, numbers: np.ndarray) -> bool:
     """Whether the kernel will refuse the group (kernel/group.py `check`)."""

@@ -16,20 +16,10 @@ from quanheng.features.state import FeatureState
 
 
 class Windows(Protocol):
-    """Windows of every key, wherever they are. One caller at a time; answers are those of `FeatureState`, bit for bit.
+    """Windows of every key, wherever they are. One caller at a time; the same bits as `FeatureState`."""
 
-    late : per fold, how many events came later than the declared lateness
-    memory_bytes : of all arenas
-    """
-
-    @property
-    def late(self) -> dict[str, int]:
-        """Per fold, how many events came later than the declared lateness."""
-        ...
-
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes of all arenas."""
+    def metrics(self) -> dict[str, int | dict[str, int]]:
+        """Figures for a metrics page, as `FeatureState.metrics`."""
         ...
 
     def run_at(
@@ -66,8 +56,6 @@ class Unfolded:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.late = dict.fromkeys(plan.names, 0)
-        self.memory_bytes = 0
 
     def run_at(
         self, first: int, types: np.ndarray, times: np.ndarray, keys: np.ndarray, numbers: np.ndarray, read: bool = True
@@ -80,6 +68,10 @@ class Unfolded:
     ) -> np.ndarray:
         """Nothing is known."""
         return self.run_at(first, types, times, keys, numbers)
+
+    def metrics(self) -> dict[str, int | dict[str, int]]:
+        """Nothing is folded."""
+        return {"late_events": 0, "feature_keys": {}, "feature_memory_bytes": 0}
 
     def follow(self, upto: int) -> None:
         """Nothing is folded."""

@@ -11,7 +11,7 @@ from quanheng.events.schema import EventDeclaration, header_fields
 from quanheng.features.calendars import Calendars
 from quanheng.features.conditions import compile_condition, problem_of
 from quanheng.features.kinds import CALENDAR_KINDS, KINDS
-from quanheng.features.reach import reaches
+from quanheng.features.reach import reaches, way_back
 from quanheng.features.settings import check_settings
 from quanheng.features.structure_checks import check_structures
 from quanheng.features.windows import check_keys, check_windows, key_fields
@@ -182,7 +182,12 @@ def check_folds(
         if not reads and fold.fold in CALENDAR_KINDS:
             cure = "Ask it of an event that is decided."
             problems.append(Problem(file, where, "this event is not decided", fold.of, ", ".join(decide), cure))
-        elif not reads and fold.of in layouts and set(fold.by) <= set(layouts[fold.of].keys):
+        elif (
+            not reads
+            and fold.of in layouts
+            and set(fold.by) <= set(layouts[fold.of].keys)
+            and not way_back(fold, named)
+        ):
             problems.append(
                 Problem(
                     file, where, "no event that is decided has these key fields", key_fields(named, fold),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 from quanheng.features.kinds import CALENDAR_KINDS
@@ -42,3 +42,15 @@ def reaches(fold: Named, folds: Iterable[Named], event: str, keys: Collection[st
     if fold.fold in CALENDAR_KINDS:
         return fold.of == event
     return set(fold.match or fold.by) <= set(keys)
+
+
+def way_back(fold: Named, folds: Mapping[str, Named]) -> list[str]:
+    """The circle of `through` from a fold back to itself, by names; empty where its way ends or circles elsewhere."""
+    way = [fold.name]
+    while (following := folds[way[-1]].through) and following in folds:
+        if following == fold.name:
+            return [*way, following]
+        if following in way:
+            break
+        way.append(following)
+    return []

@@ -356,6 +356,14 @@ class FeatureState:
         """Bytes of the arena, free room included."""
         return int(self._arena.nbytes)
 
+    def metrics(self) -> dict[str, int | dict[str, int]]:
+        """Figures for a metrics page: late events over all folds, keys of each table, bytes of memory."""
+        return {
+            "late_events": sum(self.late.values()),
+            "feature_keys": self.keys,
+            "feature_memory_bytes": self.memory_bytes,
+        }
+
     @property
     def used_bytes(self) -> int:
         """Bytes of the arena that blocks have been cut from: the size of a dump."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from quanheng.features.kinds import KINDS, STARTS
+from quanheng.features.reach import way_back
 from quanheng.features.zones import zone_words
 
 if TYPE_CHECKING:
@@ -145,12 +146,9 @@ def check_keys(layouts: Mapping[str, EventLayout], folds: Sequence[Fold], fold: 
         cure = "Name a fold `last` over a key field."
         found.append(("`through` names no key", repr(fold.through), ", ".join(keys), cure))
         return found
-    chain, way = [fold.name], fold.through
-    while way is not None and way in named and way not in chain:
-        chain.append(way)
-        way = named[way].through or ""
-    if way == fold.name:
-        found.append(("`through` leads in a circle", " → ".join([*chain, way]), "", "Break the circle."))
+    if circle := way_back(fold, named):
+        cure = "Read one of them by a key field of the decided event."
+        found.append(("`through` leads in a circle", " → ".join(circle), "", cure))
     return found
 
 

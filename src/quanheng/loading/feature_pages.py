@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from quanheng.features.kinds import CALENDAR_KINDS
 from quanheng.loading.declared import Declared, Fold, Formula, Title
-from quanheng.loading.lineage import Node, lineage, window_text
+from quanheng.loading.lineage import Node, fold_settings, lineage, window_text
 
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 
@@ -25,8 +26,11 @@ def feature_pages(declared: Declared, values: Mapping[str, NDArray[np.float64]] 
     features: list[Fold | Formula] = [*declared.folds, *declared.formulas]
     for one in features:
         pages[f"{one.name}.md"] = _page(declared, one, nodes, None if values is None else values.get(one.name))
-        lines.append(f"| [`{one.name}`]({one.name}.md) | {nodes[one.name].kind} | {_cell(_said(one, nodes))} |")
-    head = [f"# Features of {declared.name} {declared.version}", "", "| feature | | what it is |", "|---|---|---|"]
+        node = nodes[one.name]
+        cells = [f"[`{one.name}`]({one.name}.md)", node.kind, node.data_class, _said(one, nodes)]
+        lines.append(f"| {' | '.join(map(_cell, cells))} |")
+    head = [f"# Features of {declared.name} {declared.version}", "", "| feature | kind | class | what it is |"]
+    head.append("|---|---|---|---|")
     pages["index.md"] = "\n".join([*head, *lines]) + "\n"
     return pages
 
@@ -51,24 +55,49 @@ def _page(
     if one.title.zh:
         lines += [one.title.zh, ""]
     facts = {"kind": node.kind if isinstance(one, Formula) else f"fold `{one.fold}`"}
-    if isinstance(one, Formula):
-        facts["formula"] = f"`{one.feel}`"
-    else:
-        facts |= {"event": f"`{one.of}`", "key": ", ".join(f"`{key}`" for key in one.by) or "none: all events together"}
-        facts["window"] = window_text(one)
-        if one.where:
-            facts["condition"] = f"`{one.where}`"
+    facts |= {"formula": f"`{one.feel}`"} if isinstance(one, Formula) else _of_fold(one)
     facts["unit"] = _unit(declared, one)
     facts["class"] = node.data_class or "not declared"
     lines += ["| | |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in facts.items()), ""]
     lines += ["## Lineage", ""]
-    lines += [f"- made of `{name}` ({nodes[name].kind}{_class_of(nodes[name])})" for name in node.made_of]
-    lines += [f"- used by `{name}` ({nodes[name].kind})" for name in node.used_by] or ["- used by nothing in this pack"]
+    features: list[Fold | Formula] = [*declared.folds, *declared.formulas]
+    paged = {feature.name for feature in features}
+    for way, names in (("made of", node.made_of), ("used by", node.used_by)):
+        lines += [f"- {way} {_linked(nodes[name], paged)}" for name in names] or [f"- {way} nothing in this pack"]
     if values is not None:
         found = statistics(values)
         lines += ["", "## Statistics", "", "| | |", "|---|---|"]
         lines += [f"| {name} | {value:.6g} |" for name, value in found.items()]
     return "\n".join(lines) + "\n"
+
+
+def _of_fold(one: Fold) -> dict[str, str]:
+    """What a fold declares, row by row."""
+    facts = {"event": f"`{one.of}`"}
+    if one.value:
+        facts["value"] = f"`{one.value}`"
+    if settings := fold_settings(one):
+        facts["settings"] = ", ".join(f"{name} {text}" for name, text in settings.items())
+    if one.fold not in CALENDAR_KINDS:
+        facts["key"] = ", ".join(f"`{key}`" for key in one.by) or "none: all events together"
+    if one.match or one.through:
+        fields = ", ".join(f"`{key}`" for key in one.match)
+        facts["key comes from"] = f"{fields} of the decided event" if one.match else f"the answer of `{one.through}`"
+    if one.fold in CALENDAR_KINDS or (one.where and one.zone != "UTC"):
+        facts["zone"] = one.zone
+    if one.calendar:
+        facts["calendar"] = one.calendar
+    facts["window"] = window_text(one)
+    if one.where:
+        facts["condition"] = f"`{one.where}`"
+    if one.fold not in CALENDAR_KINDS:
+        facts["nothing in the window"] = "null" if one.empty is None else str(one.empty)
+    return facts
+
+
+def _linked(node: Node, paged: set[str]) -> str:
+    name = f"[`{node.name}`]({node.name}.md)" if node.name in paged else f"`{node.name}`"
+    return f"{name} ({', '.join(one for one in (node.kind, node.data_class) if one)})"
 
 
 def _said(one: Fold | Formula, nodes: Mapping[str, Node]) -> str:
@@ -101,10 +130,6 @@ def _unit(declared: Declared, one: Fold | Formula) -> str:
         more = f" per {one.per_ms} ms" if one.fold == "trend" else ", squared" if one.fold == "variance" else ""
         return unit + more
     return {"ms": "ms", "count": "number", "flag": "0 or 1"}.get(answers, answers)
-
-
-def _class_of(node: Node) -> str:
-    return f", {node.data_class}" if node.kind == "field" and node.data_class else ""
 
 
 def _cell(text: str) -> str:

@@ -73,7 +73,7 @@ def fold_text(fold: Fold) -> str:
         calendar = f" by {fold.calendar}" if fold.calendar else ""
         return f"{fold.fold} of the moment of {fold.of} in {fold.zone}{calendar}"
     value = f" of {fold.value}" if fold.value else ""
-    settings = ", ".join(f"{name} {getattr(fold, name)}" for name in _SETTINGS if getattr(fold, name) not in (None, ""))
+    settings = ", ".join(f"{name} {text}" for name, text in fold_settings(fold).items())
     by = f" by {', '.join(fold.by)}" if fold.by else ""
     way = f" read by {', '.join(fold.match)}" if fold.match else f" read through {fold.through}" if fold.through else ""
     where = f", where {fold.where}" if fold.where else ""
@@ -81,7 +81,13 @@ def fold_text(fold: Fold) -> str:
     return f"{fold.fold}{told}{value} over {fold.of}{by}{way}, {window_text(fold)}{where}"
 
 
-_SETTINGS = ("other", "nth", "quantile", "accuracy", "exact_max", "half_life_ms", "per_ms")
+def fold_settings(fold: Fold) -> dict[str, str]:
+    """Settings that only some kinds have, as far as they are declared: their key in features.toml → what it says."""
+    found: dict[str, object] = {"other": fold.other, "nth": fold.nth, "quantile": fold.quantile}
+    found |= {"accuracy": fold.accuracy, "exact_max": fold.exact_max}
+    spans = {"half_life": fold.half_life_ms, "per": fold.per_ms}
+    found |= {name: span_ms and duration_text(span_ms) for name, span_ms in spans.items()}
+    return {name: str(value) for name, value in found.items() if value not in (None, "")}
 
 
 def window_text(fold: Fold) -> str:
@@ -91,20 +97,20 @@ def window_text(fold: Fold) -> str:
     elif fold.window_ms is None:
         span = "all history"
     else:
-        span = f"the last {_duration(fold.window_ms)}"
+        span = f"the last {duration_text(fold.window_ms)}"
     if fold.fold in CALENDAR_KINDS:
         return "none: it asks the moment alone"
     parts = [span]
     if fold.delay_ms:
-        parts.append(f"seen {_duration(fold.delay_ms)} late")
+        parts.append(f"seen {duration_text(fold.delay_ms)} late")
     if fold.last is not None:
         parts.append(f"at most {fold.last} events")
     if fold.gap_ms is not None:
-        parts.append(f"the session with gaps up to {_duration(fold.gap_ms)}")
+        parts.append(f"the session with gaps up to {duration_text(fold.gap_ms)}")
     if fold.current == "out":
         parts.append("without the event being decided")
     if fold.age_ms_max is not None:
-        parts.append(f"unknown where its newest event is older than {_duration(fold.age_ms_max)}")
+        parts.append(f"unknown where its newest event is older than {duration_text(fold.age_ms_max)}")
     return ", ".join(parts)
 
 
@@ -160,7 +166,8 @@ def _field_text(kind: str, unit: str) -> str:
     return f"{kind}, {unit}" if unit else kind
 
 
-def _duration(span_ms: int) -> str:
+def duration_text(span_ms: int) -> str:
+    """A duration in its largest unit that is whole, "7 d"."""
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)):
         if span_ms % size == 0:
             return f"{span_ms // size} {unit}"

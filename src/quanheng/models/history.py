@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from quanheng.features.backfill import places_of
 from quanheng.features.fold import EventLayout, layout_of
 from quanheng.kernel.errors import InputError, NotFound
+from quanheng.kernel.time import parse_time_ms
 
 if TYPE_CHECKING:
     from quanheng.events.schema import EventDeclaration
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 NULL = -(2**63)
 _TEXT_KINDS = frozenset({"key", "text", "choice"})
+_MOMENT = "moment of "
 _ID, _TYPE, _ARRIVE = "id", "type", "arrive_ms"
 
 
@@ -92,6 +94,7 @@ def mapped(
             allowed=f"also {', '.join(missing)}",
             cure="Choose another mapping or file.",
         )
+    rows = _with_moments(rows, file, mapping, events)
     parts = []
     for rank, one in enumerate(mapping.events):
         declared = events[one.event]
@@ -139,13 +142,54 @@ def _read(file: Path, texts: Sequence[str]) -> pl.DataFrame:
         raise InputError("the file cannot be read", where=str(file), found=found, cure=cure) from error
 
 
+def _with_moments(
+    rows: pl.DataFrame, file: Path, mapping: FileMapping, events: Mapping[str, EventDeclaration]
+) -> pl.DataFrame:
+    """Rows with a column of ms UTC beside each column of texts that a time field is read from."""
+    columns = {
+        source.column
+        for one in mapping.events
+        for name, source in one.fields.items()
+        if source.column and events[one.event].fields[name].kind == "time" and rows.schema[source.column] == pl.String
+    }
+    found = {one: moments(rows[one]) for one in sorted(columns)}
+    for column, known in found.items():
+        unread = rows[column].filter(known.is_null() & rows[column].is_not_null())
+        if len(unread):
+            more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+            raise InputError(
+                "a moment cannot be read", where=f"{file}: {column}", found=f"{unread[0]!r}{more}",
+                allowed="whole milliseconds UTC, or ISO 8601", cure="Correct them, or leave the rows out.",
+            )  # fmt: skip
+    return rows.with_columns(known.alias(_MOMENT + column) for column, known in found.items())
+
+
+def moments(texts: pl.Series) -> pl.Series:
+    """Ms UTC of texts: whole numbers of ms or ISO 8601, as `quanheng ingest` reads them; null where it is neither."""
+    plain = texts.str.strip_chars()
+    found = plain.cast(pl.Int64, strict=False)
+    for form in ("%+", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"):
+        if not found.null_count():
+            return found
+        found = found.fill_null(plain.str.to_datetime(form, time_unit="ms", strict=False).dt.epoch("ms"))
+    others = {one: _moment(one) for one in plain.filter(found.is_null()).unique().drop_nulls()}
+    return found.fill_null(plain.replace_strict(others, default=None, return_dtype=pl.Int64)) if others else found
+
+
+def _moment(text: str) -> int | None:
+    try:
+        return parse_time_ms(text)
+    except InputError:
+        return None
+
+
 def _expression(source: ColumnSource, kind: str, rows: pl.DataFrame) -> pl.Expr:
     value = pl.col(source.column) if source.column else pl.lit(source.constant)
     if kind == "time":
         if source.column and isinstance(rows.schema[source.column], pl.Datetime | pl.Date):
             return value.cast(pl.Datetime("ms")).dt.epoch("ms")
         if source.column and rows.schema[source.column] == pl.String:
-            return value.str.to_datetime(time_unit="ms", time_zone="UTC").dt.epoch("ms")
+            return pl.col(_MOMENT + source.column)
         return value.cast(pl.Int64)
     return value.cast(pl.String) if kind in _TEXT_KINDS else value
 
@@ -234,9 +278,41 @@ def _dictionaries(frame: pl.DataFrame, events: Sequence[EventDeclaration]) -> di
     return found
 
 
-def scaled(values: pl.Series, scale: int) -> NDArray[np.int64]:
-    """Whole numbers with the decimal point moved by `scale`; null = NULL."""
+def scaled(values: pl.Series, scale: int, where: str = "") -> NDArray[np.int64]:
+    """Whole numbers with the decimal point moved by `scale`; null = NULL. Nothing is rounded.
+
+    where : file and column, for the message
+
+    Raises
+    ------
+    InputError : a value has more decimals than its field declares: a live event that holds it is refused as well
+    """
     if scale:
-        exact = values.cast(pl.Decimal(38, scale))
-        values = (exact * 10**scale).cast(pl.Int64)
-    return values.cast(pl.Int64).fill_null(NULL).to_numpy()
+        moved = (values.cast(pl.Decimal(38, scale)) * 10**scale).cast(pl.Int64)
+    else:
+        moved = values.cast(pl.Int64)
+    finer = values.filter(_finer(values, moved, scale))
+    if len(finer):
+        more = f" and {len(finer) - 1} more" if len(finer) > 1 else ""
+        raise InputError(
+            "a number has more decimal places than its field", where=where or f"column {values.name}",
+            found=f"{finer[0]}{more}", allowed=f"at most {scale}",
+            cure="Round it at the source: Quanheng never rounds what it is given.",
+        )  # fmt: skip
+    found: NDArray[np.int64] = moved.fill_null(NULL).to_numpy()
+    return found
+
+
+def _finer(values: pl.Series, moved: pl.Series, scale: int) -> pl.Series:
+    """Which values have more than `scale` decimals. Of a float the shortest text that names it counts: it has no more
+    where the quotient, correctly rounded, is the float itself (below 2^53; above no float has decimals).
+    """
+    if values.dtype.is_float():
+        whole = moved.fill_null(0).to_numpy().astype(np.float64)
+        back = whole / 10.0**scale  # By numpy: Polars multiplies by the reciprocal, which rounds twice.
+        return pl.Series((back != values.cast(pl.Float64).fill_null(0.0).to_numpy()) & (np.abs(whole) < 2.0**53))
+    if values.dtype == pl.String:
+        return values.str.strip_chars().str.extract(r"\.(\d*?)0*$").str.len_bytes() > scale
+    if isinstance(values.dtype, pl.Decimal):
+        return values.cast(pl.Decimal(38, scale)) != values
+    return pl.repeat(False, len(values), dtype=pl.Boolean, eager=True)

@@ -33,6 +33,7 @@ from quanheng.models.history import NULL
 from quanheng.models.vectors import LATENESS_MS, as_floats, needed_by
 from quanheng.offline.events import Block, EventSource, Report
 from quanheng.offline.runs import RUN_BYTES, Ahead, Runs
+from quanheng.offline.sources import refuse_sources
 from quanheng.offline.spine import HEAD, Spine, SpineColumns
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def wanted(declared: Declared, layouts: Sequence[EventLayout], event: str, names
         )  # fmt: skip
     layout = by_name[event]
     every = _features(declared, layout)
-    _refuse_sources(declared, names)
+    refuse_sources(declared, names)
     if unknown := [name for name in names if name not in every]:
         raise InputError(
             "no such feature", where="--features", found=", ".join(unknown), allowed=", ".join(every),
@@ -114,21 +115,6 @@ def wanted(declared: Declared, layouts: Sequence[EventLayout], event: str, names
     time = next(one.time for one in declared.events if one.name == event)
     needed |= {one: f"read by {uses[one]}" for one in layout.amounts if one in uses and one != time}
     return Wanted(event, chosen, formulas, plan, needed)
-
-
-def _refuse_sources(declared: Declared, names: Sequence[str]) -> None:
-    """Features that need answers of sources with state are refused where they are asked for by name."""
-    needed = set(names)
-    for formula in reversed(declared.formulas):
-        if formula.name in needed:
-            needed |= set(formula.uses)
-    if asked := [one.name for one in declared.sources if needed & {column.name for column in one.columns}]:
-        raise InputError(
-            "a training set holds no answers of sources with state",
-            where="--features",
-            found=", ".join(asked),
-            cure="Ask for features that need none.",
-        )
 
 
 def _decided(declared: Declared) -> str:

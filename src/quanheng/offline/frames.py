@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from quanheng.kernel.errors import InputError, NotFound
-from quanheng.models.history import scaled
+from quanheng.models.history import moments, scaled
 
 BATCH_ROWS = 250_000
 
@@ -112,23 +112,21 @@ def times(column: pl.Series, where: str, first_row: int) -> NDArray[np.int64]:
     ------
     InputError : it holds another type, or a null; the message names the row
     """
-    moments = column
-    if column.dtype == pl.String:
-        moments = column.str.to_datetime(time_unit="ms", time_zone="UTC", strict=False)
-    if isinstance(moments.dtype, pl.Datetime | pl.Date):
-        moments = moments.cast(pl.Datetime("ms", getattr(moments.dtype, "time_zone", None))).dt.epoch("ms")
-    elif not column.dtype.is_integer():
+    found = moments(column) if column.dtype == pl.String else column
+    if isinstance(found.dtype, pl.Datetime | pl.Date):
+        found = found.cast(pl.Datetime("ms", getattr(found.dtype, "time_zone", None))).dt.epoch("ms")
+    elif not found.dtype.is_integer():
         raise InputError(
             "the column does not hold moments", where=where, found=str(column.dtype),
-            allowed="integer ms UTC, Datetime, text in ISO 8601", cure="Convert it; a float is not exact.",
+            allowed="whole ms UTC, Datetime, text of ms or in ISO 8601", cure="Convert it; a float is not exact.",
         )  # fmt: skip
-    if moments.null_count():
-        row = int(moments.is_null().arg_max() or 0)
+    if found.null_count():
+        row = int(found.is_null().arg_max() or 0)
         raise InputError(
             "the row has no moment", where=f"{where}, row {first_row + row}", found=repr(column[row]),
-            allowed="integer ms UTC, Datetime, text in ISO 8601", cure="Fill it in, or leave the row out.",
+            allowed="whole ms UTC, Datetime, text of ms or in ISO 8601", cure="Fill it in, or leave the row out.",
         )  # fmt: skip
-    return moments.cast(pl.Int64).to_numpy()
+    return found.cast(pl.Int64).to_numpy()
 
 
 def numbers(column: pl.Series, scale: int, where: str) -> NDArray[np.int64]:
@@ -136,12 +134,12 @@ def numbers(column: pl.Series, scale: int, where: str) -> NDArray[np.int64]:
 
     Raises
     ------
-    InputError : a value is no number, not finite, or does not fit 64 bits
+    InputError : a value is no number, not finite, does not fit 64 bits, or has more decimals than the field
     """
     try:
         if isinstance(column.dtype, pl.Datetime | pl.Date):
             return times(column, where, 0)
-        return scaled(column, scale).astype(np.int64)
+        return scaled(column, scale, where).astype(np.int64)
     except pl.exceptions.PolarsError as error:
         raise InputError(
             "the column does not hold numbers that fit", where=where, found=str(error).splitlines()[0],

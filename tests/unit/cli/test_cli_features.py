@@ -26,6 +26,37 @@ def test_list_and_lineage_as_json(capsys):
     assert {"card.payment.amount_minor", "customer_mean_1d", "fraud_score", "authorise.authorise"} <= names
 
 
+def test_the_table_names_who_uses_a_feature(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    code, out, _ = told(capsys, "list", "card_fraud")
+    assert code == 0
+    by_name = {line.split()[0]: line.split()[-1] for line in out.splitlines() if line[1:2].strip()}
+    assert by_name["terminal_fraud_count_7d"] == "terminal_fraud_share_7d"
+    assert by_name["hour_of_day"] == "fraud_score"
+    code, out, _ = told(capsys, "lineage", "authorise.authorise", "--pack", "card_fraud")
+    assert "used by nothing in this pack" in out
+
+
+def test_sql_without_names_says_what_it_can_and_why_not_the_rest(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("ibis")
+    monkeypatch.chdir(tmp_path)
+    assert main(["pack", "new", "shop"]) == 0
+    fold = '[[fold]]\nname = "half"\nof = "shop.request"\nby = ["customer"]\nfold = "percentile"\n'
+    with (tmp_path / "shop" / "features.toml").open("a") as file:
+        file.write(fold + 'value = "amount_minor"\nquantile = 0.5\nwindow = "1d"\n')
+    capsys.readouterr()
+    code, out, err = told(capsys, "sql", "shop")
+    assert code == 0
+    assert out.startswith("-- events:  _offset")
+    assert 'AS "customer_count_1d"' in out
+    assert '"half"' not in out
+    assert "half: SQL cannot say it: what it keeps between events has no aggregate in SQL" in " ".join(err.split())
+    code, out, err = told(capsys, "sql", "shop", "half")
+    assert code == 2
+    assert "SQL cannot say these folds; was half (what it keeps" in err
+    assert "Name the others, or let the kernel compute them" in err
+
+
 def test_what_is_wrong_is_told(capsys, tmp_path):
     code, _, err = told(capsys, "build", "card_fraud", "--spine", tmp_path / "s.csv", "--out", tmp_path / "o.csv")
     assert code == 2

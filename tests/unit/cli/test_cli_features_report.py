@@ -48,7 +48,8 @@ def test_a_shift_is_found_told_and_drawn(home, capsys, tmp_path):
         capsys, "features", "report", "shop", "--reference", FIRST, *SECOND, "--html", str(target), *places(home)
     )  # fmt: skip
     assert code == 0
-    lines = {line.split()[0]: line.split() for line in out.splitlines()[1:]}
+    lines = {line.split()[0]: line.split() for line in out.splitlines()[2:]}
+    assert out.startswith("shop: shop.request, 2026-01-16T00:00 – … (200 decisions) against shop.request, 2026-01-15")
     assert lines["amount_minor"][1] == "drifted"
     assert lines["currency"][1] == "drifted"
     assert lines["currency"][-1] == "USD"
@@ -96,6 +97,7 @@ def test_a_saved_profile_is_a_reference_and_so_is_a_training_set(home, capsys, t
         (("--reference", "x.txt"), "the reference cannot be read"),
         (("--reference", "x.parquet"), "there is no such file"),
         (("--reference", "2026-05-01..2026-06-01"), "no decision lies in the window"),
+        (("--reference", "2026-06-01..2026-05-01"), "the window ends before it begins; was 2026-06-01 to 2026-05-01"),
         (("--reference", "a..b"), "a"),
         (("--reference", FIRST, "--event", "nope"), "the pack does not decide this event"),
     ],
@@ -114,3 +116,53 @@ def test_files_and_packs_that_do_not_fit_are_told(home, capsys, tmp_path):
     code, _, err = told(capsys, "features", "report", "bank", "--reference", FIRST, *places(home))
     assert code == 2
     assert "the pack was never in force in this log" in err
+
+
+FOLDS = """
+[[fold]]
+name = "usual_payer"
+of = "shop.request"
+fold = "top"
+by = ["customer"]
+value = "customer"
+
+[[fold]]
+name = "newest_ms"
+of = "shop.request"
+by = ["customer"]
+fold = "max"
+value = "time_ms"
+
+[[fold]]
+name = "last_ms"
+of = "shop.request"
+by = ["customer"]
+fold = "last_time"
+
+[[fold]]
+name = "span_ms"
+of = "shop.request"
+by = ["customer"]
+fold = "range"
+value = "time_ms"
+"""
+
+
+def test_folds_that_answer_keys_or_moments_are_no_distributions(tmp_path, capsys):
+    files = starter_files("shop")
+    files["features.toml"] += FOLDS.encode()
+    note = b'note = {type = "text", optional = true}\nshelf = {type = "text", optional = true, class = "internal"}\n'
+    files["events.toml"] += note
+    engine = Engine.open(tmp_path / "data", keys=tmp_path / "keys", clock=lambda: T0 + 2 * DAY_MS)
+    engine.activate([read_packs()["party"], read_pack(files, "shop")])
+    row = {"customer": "ann", "amount_minor": 5, "currency": "EUR", "note": "for Bob", "shelf": "a"}
+    rows = [row | {"time_ms": T0 + day * DAY_MS + n} for day in (0, 1) for n in range(5)]
+    engine.submit([Request("web", f"r{n}", "shop.request", json.dumps(row).encode()) for n, row in enumerate(rows)])
+    engine.close()
+    against = ("--reference", FIRST, *SECOND, "--json")
+    code, out, _ = told(capsys, "features", "report", "shop", *against, *places(tmp_path))
+    assert code == 0
+    names = {one["name"] for one in json.loads(out)["features"]}
+    assert {"span_ms", "shelf", "currency"} <= names
+    assert "Bob" not in out
+    assert not {"note", "usual_payer", "newest_ms", "last_ms", "customer", "time_ms"} & names

@@ -201,10 +201,25 @@ def test_rows_that_are_not_taken_are_counted_and_stand_in_the_rejects_file(tmp_p
     )
     (tmp_path / "quanheng.toml").write_text('[packs]\nload = ["my_shop"]\nfolders = ["my_shop"]\n[limits]\nevents_max = 2\n')
     (tmp_path / "rows.csv").write_bytes(b"n,t,c,m\n1,2026-01-01,a,100\n2,2026-01-01\n,2026-01-01,a,100\n4,2026-01-01,a,-5\n5,2026-01-01,a,100\n")
-    assert main(["ingest", "rows.csv", "--map", "rows", "--json"]) == 0
+    assert main(["ingest", "rows.csv", "--map", "rows", "--json", "--out", "answers.jsonl"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (found["rows"], found["events"], found["decided"], found["rejected"]) == (5, 5, 2, 3)
     rejects = [json.loads(line) for line in (tmp_path / "rows.csv.rejects.jsonl").read_text().splitlines()]
     assert [(one["row"], one["error"].partition(":")[0]) for one in rejects] == [
         (2, "line 3"), (3, "my_shop.request"), (4, "my_shop.request.amount_minor"),
     ]  # fmt: skip
+    answers = {one["row"]: one for one in map(json.loads, (tmp_path / "answers.jsonl").read_text().splitlines())}
+    assert {row: one["status"] for row, one in answers.items()} == {
+        1: "decided", 2: "rejected", 3: "rejected", 4: "rejected", 5: "decided",
+    }  # fmt: skip
+    assert (found["first_decision"], found["last_decision"]) == (answers[1]["decision"], answers[5]["decision"])
+    assert answers[1]["decision"] == answers[1]["offset"] + 1
+    assert "decision" not in answers[4]
+    assert main(["decision", str(found["last_decision"]), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["outcome"] == answers[5]["outcome"]
+    assert main(["ingest", "rows.csv", "--map", "rows", "--out", "answers.jsonl"]) == 0
+    told = capsys.readouterr()
+    assert f"first_decision {found['first_decision']}, last_decision {found['last_decision']}" in told.out
+    assert f"quanheng explain {found['last_decision']}" in " ".join(told.err.split())
+    again = {one["row"]: one for one in map(json.loads, (tmp_path / "answers.jsonl").read_text().splitlines())}
+    assert (again[5]["status"], again[5]["decision"]) == ("repeated", answers[5]["decision"])

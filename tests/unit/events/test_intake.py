@@ -99,7 +99,7 @@ REFUSED = [
     ),
     (
         payment(amount_minor=0),
-        "test.payment.amount_minor: the value does not fit the field; allowed: int >= 1",
+        "test.payment.amount_minor: the value does not fit the field; allowed: integer >= 1",
     ),
 ]
 

@@ -54,6 +54,7 @@ def test_a_circle_of_folds_is_refused_in_each_of_them_and_a_chain_is_not():
         Plan.compile([PAY], [one, two], ["pay"], 0)
     assert "fold one: `through` leads in a circle; was one → two → one." in str(raised.value)
     assert "fold two: `through` leads in a circle; was two → one → two." in str(raised.value)
+    assert "no event that is decided" not in str(raised.value)
     plan = Plan.compile([PAY], [one, Fold("two", "pay", ("card",), "last", "card", through="shop"), SHOP], ["pay"], 0)
     assert [table.through for table in plan.tables] == [None, "shop", "two"]
 

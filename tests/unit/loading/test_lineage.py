@@ -54,7 +54,10 @@ def test_every_feature_has_a_page(declared):
     page = pages["customer_count_1d.md"]
     assert "| class | personal |" in page
     assert "| missing | 0.25 |" in page
-    assert "used by `fraud_score` (model)" in page
+    assert "used by `fraud_score` (model, financial)" in page
+    assert "made of `card.payment.customer` (field, personal)" in page
+    assert "made of [`terminal_count_7d`](terminal_count_7d.md) (fold, internal)" in pages["terminal_fraud_share_7d.md"]
+    assert "| [`customer_count_1d`](customer_count_1d.md) | fold | personal |" in pages["index.md"]
     assert "## Statistics" not in pages["customer_count_7d.md"]
     assert statistics(np.array([])) == {"rows": 0}
 
@@ -87,4 +90,12 @@ def test_ways_calendars_and_settings_are_said_and_their_classes_inherited(declar
     pages = feature_pages(changed)
     assert "| unit | share |" in pages["share.md"]
     assert "| unit | minor per 1000 ms |" in pages["slope.md"]
+    assert "trend (per 1 s) of amount_minor" in nodes["slope"].text
+    assert "| settings | per 1 s |" in pages["slope.md"]
     assert "none: it asks the moment alone" in pages["rest.md"]
+    assert "| zone | Asia/Shanghai |\n| calendar | china |" in pages["rest.md"]
+    assert "| value | `amount_minor` |" in pages["shop.md"]
+    assert "| key comes from | the answer of `way` |" in pages["shop.md"]
+    assert "| key comes from | `terminal` of the decided event |" in pages["seen_here.md"]
+    assert "| nothing in the window | 0 |" in pages["customer_count_1d.md"]
+    assert "| nothing in the window | null |" in pages["slope.md"]

@@ -10,7 +10,7 @@ import pytest
 from models_sample import DAY_MS, INPUTS, declared, till
 
 from quanheng.kernel.errors import InputError, NotFound
-from quanheng.models.history import NULL, history, merge, read_file
+from quanheng.models.history import NULL, history, merge, moments, read_file, scaled
 from quanheng.models.vectors import vectors
 
 PACK = declared()
@@ -51,6 +51,47 @@ def test_other_kinds_of_files_give_the_same_events(file, tmp_path, suffix):
     rows = till().with_columns(pl.col("when").dt.to_string("iso:strict") + "Z")
     rows.write_csv(path) if suffix == ".csv" else rows.write_ndjson(path)
     assert read_file(path, PACK.mappings[0], EVENTS).equals(read_file(file, PACK.mappings[0], EVENTS))
+
+
+def test_moments_of_texts_are_those_that_ingest_reads():
+    texts = ["5", " 7 ", None, "2026-01-01", "2026-01-01 03:00:00", "2026-01-01T03:00:00Z", "2026-01-01T03:00:00.123"]
+    texts += ["2026-01-01T03:00:00+08:00", "2026-13-01", "01/02/2026", ""]
+    day = 1_767_225_600_000
+    known = [5, 7, None, day, day + 10_800_000, day + 10_800_000, day + 10_800_123, day - 18_000_000, None, None, None]
+    assert moments(pl.Series("when", texts)).to_list() == known
+
+
+def test_a_moment_that_cannot_be_read_is_named(file, tmp_path):
+    rows = till().head(5).with_columns(when=pl.Series(["1", "2", "2026-13-01", "x", "5"]))
+    rows.write_csv(tmp_path / "bad.csv")
+    with pytest.raises(InputError, match=r"bad.csv: when: a moment cannot be read; was '2026-13-01' and 1 more"):
+        read_file(tmp_path / "bad.csv", PACK.mappings[0], EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("values", "scale", "found"),
+    [
+        ([12.5, 3.0], 0, "12.5"),
+        ([0.07, 0.123456, 0.9999999], 4, "0.123456 and 1 more"),
+        (["1.55", "1.5"], 1, "1.55"),
+        ([Decimal("1.25")], 1, "1.25"),
+        ([0.1 + 0.2], 2, "0.30000000000000004"),
+    ],
+)
+def test_a_number_that_would_be_rounded_is_refused_as_it_is_live(values, scale, found):
+    with pytest.raises(InputError) as refused:
+        scaled(pl.Series("cents", values), scale)
+    told = f"column cents: a number has more decimal places than its field; was {found}; allowed: at most {scale}."
+    assert str(refused.value).startswith(told)
+
+
+@pytest.mark.parametrize("scale", [1, 4, 8])
+def test_floats_that_name_decimals_of_the_scale_are_exact(scale):
+    wholes = np.random.default_rng(3).integers(-(10**14), 10**14, 2_000)
+    floats = [float(Decimal(int(one)).scaleb(-scale)) for one in wholes]
+    assert scaled(pl.Series(floats), scale).tolist() == [int(Decimal(repr(one)).scaleb(scale)) for one in floats]
+    assert scaled(pl.Series(["1.50", None, "2"]), 1).tolist() == [15, NULL, 20]
+    assert scaled(pl.Series([True, None]), 0).tolist() == [1, NULL]
 
 
 def test_files_that_do_not_fit_are_refused(tmp_path):

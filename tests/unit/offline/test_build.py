@@ -25,6 +25,7 @@ from quanheng.offline.build import Build, wanted
 from quanheng.offline.events import FileEvents
 from quanheng.offline.frames import keys, names_of_files
 from quanheng.offline.runs import Runs
+from quanheng.offline.sources import sourced
 from quanheng.offline.spine import SpineColumns
 from quanheng.testing.slow_features import Event, SlowFeatures
 
@@ -258,8 +259,11 @@ def test_what_is_asked_for_must_be_declared(tmp_path):
     kept = SourceDeclaration(name="graph", make=object, version="1", columns=(column,))  # type: ignore[arg-type]
     uses = Formula(name="more", feel="risk + 1", uses=("risk",))
     declared = structs.replace(DECLARED, sources=(kept,), formulas=(uses,))
-    with pytest.raises(InputError, match="a training set holds no answers of sources with state"):
+    told = r"--features: a training set holds no answers of sources with state; was more \(source graph\). Ask for"
+    with pytest.raises(InputError, match=told):
         wanted(declared, layouts, "", ["more"])
+    assert sourced(declared) == {"risk": "graph", "more": "graph"}
+    assert not {"risk", "more"} & set(wanted(declared, layouts, "", ()).names)
     with pytest.raises(NotFound, match="there is no such file"):
         FileEvents(tmp_path / "none.parquet", MAPPING, DECLARED.events)
     (tmp_path / "a.txt").write_text("x")

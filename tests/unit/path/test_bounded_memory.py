@@ -41,6 +41,14 @@ def test_state_within_a_bound_equals_a_full_replay_without(tmp_path):
     plain = recovery.rebuild(engine.log, engine.content, None)
     assert engine.state.digest() == plain.digest()
     assert engine.state.features.keys == plain.features.keys
+    told, without = engine.metrics(), plain.features.metrics()
+    assert told["feature_cold_keys"] == engine.state.features.cold_keys
+    assert told["feature_cold_bytes"] > 100 * told["feature_cold_keys"]
+    assert told["feature_keys_evicted"] - told["feature_keys_returned"] == told["feature_cold_keys"]
+    assert told["feature_keys_returned"] > 0
+    assert told["feature_memory_bytes_max"] == TINY
+    assert told["feature_keys"] == without["feature_keys"]
+    assert "feature_cold_keys" not in without
     engine.close()
     again = opened(tmp_path, memory_bytes_max=TINY)
     assert again.state.digest() == plain.digest()

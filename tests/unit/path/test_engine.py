@@ -386,6 +386,7 @@ def test_metrics_count_what_the_log_holds(engine):
     assert metrics["statuses"] == {"decided": 2, "late": 1}
     assert (metrics["rejected"], metrics["log_records"], metrics["late_events"]) == (1, 8, 0)
     assert metrics["feature_memory_bytes"] > 0
+    assert metrics["feature_keys"]["shop.request by customer"] > 0
 
 
 # What is told when things do not fit together

@@ -129,3 +129,13 @@ def test_a_decision_whose_evidence_could_not_be_computed_can_be_shown(engine, mo
     shown = engine.decision(reply.decision)
     assert shown["formulas"] == {"shop.amount_to_mean": None}
     assert shown["opinions"][0]["note"] == "ZeroDivisionError"
+
+
+def test_neighbours_are_read_from_one_look_at_their_batch(engine, monkeypatch):
+    first = [reply.decision for reply in engine.submit([ask(f"n{one}") for one in range(40)])]
+    second = [reply.decision for reply in engine.submit([ask(f"m{one}") for one in range(40)])]
+    looked, read = [], engine.log.read
+    monkeypatch.setattr(engine.log, "read", lambda *place: looked.append(place) or read(*place))
+    found = [engine.reader.decision_of(decision - 1).payload for decision in (*first, *second)]
+    assert len(looked) == 2
+    assert found == [engine.reader.recorded_decision(decision).payload for decision in (*first, *second)]

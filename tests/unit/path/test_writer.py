@@ -227,7 +227,7 @@ def test_refusals_are_counted_and_can_be_read(engine):
     assert shown["rejected"] == 2
     first, second = shown["items"]
     assert (first["client"], first["id"], first["type"]) == ("web", "bad", "shop.request")
-    assert first["error"] == "shop.request.amount_minor: the value does not fit the field; allowed: int >= 1"
+    assert first["error"] == "shop.request.amount_minor: the value does not fit the field; allowed: integer >= 1"
     assert '"amount_minor": -1' in first["data"]
     assert len(second["data"]) == 4096
     assert second["data_length_bytes"] > 10_000

@@ -30,7 +30,8 @@ _MEASURES = {
 _MORE_CSS = """
 .drift{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:12px}
 .drift section{margin:0}a{color:var(--accent)}td a.mono{white-space:nowrap}td:first-child{min-width:4em}
-.was{fill:var(--stay);background:var(--stay);fill-opacity:.55}
+.drift td,.drift th{padding-left:4px;padding-right:4px}
+.was{fill:var(--stay);background:color-mix(in srgb,var(--stay) 55%,transparent);fill-opacity:.55}
 .now{fill:var(--accent);background:var(--accent)}
 """
 
@@ -172,7 +173,8 @@ def _figures(one: Apart) -> str:
     ]
     told = f"PSI {_number(one.psi, 4)}"
     if one.ks is not None:
-        told += f" · KS {_number(one.ks, 4)} (p {_number(one.ks_p, 4)})"
+        chance = "< 0.0001" if one.ks_p is not None and one.ks_p < 0.0001 else _number(one.ks_p, 4)
+        told += f" · KS {_number(one.ks, 4)} (p {chance})"
     return table(heads, rows) + (f'<p class="small">{told}</p>' if one.psi is not None else "")
 
 

@@ -43,7 +43,7 @@ def check(folds: list[Fold], backend: Backend) -> None:
     if refused:
         raise InputError(
             "SQL cannot say these folds", where=f"engine {backend}", found="; ".join(refused),
-            cure="Leave them out with --features, or use --engine kernel.",
+            cure="Name the others, or let the kernel compute them (quanheng features build --engine kernel).",
         )  # fmt: skip
 
 

@@ -132,6 +132,16 @@ def tables_of(folds: Sequence[Fold]) -> list[list[Fold]]:
     return list(groups.values())
 
 
+TABLES = """\
+-- events:  _offset (order in which they became known), _type, _time (ms), the fields of the events; beside each field f
+--          "f:53": the number itself, of a key 53 bits of it
+-- moments: _row, _time (ms), _at (events with an offset up to it count), _own (offset of its own event, or -1), keys;
+--          "#f": the number f that a `zscore` compares
+-- An answer of -9223372036854775808 is null, of -9223372036854775807 not known (asked too late).
+"""
+"""What the statements of `sql_text` read and answer, as an SQL comment."""
+
+
 def sql_text(
     layouts: Sequence[EventLayout],
     folds: Sequence[Fold],

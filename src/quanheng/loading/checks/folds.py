@@ -11,6 +11,7 @@ from quanheng.events.schema import NUMBER_KINDS, EventDeclaration
 from quanheng.features.conditions import DAYS_OFF, asks_time, compile_condition, problem_of
 from quanheng.features.fold import BUILT, layout_of
 from quanheng.features.kinds import CALENDAR_KINDS, KINDS, STARTS
+from quanheng.features.reach import way_back
 from quanheng.features.zones import is_zone
 from quanheng.kernel.errors import ExpressionError
 from quanheng.loading.checks.fold_ranges import check_ranges
@@ -285,6 +286,11 @@ def _check_through(
     elif usable[fold.through] != entity:
         what = f"the fold answers keys of another entity than {fold.by[0]}"
         table.problem("through", what, found=f"{fold.through}: {usable[fold.through]}", known=entity)
+    elif circle := way_back(fold, folds):
+        cure = "Read one of them by a key field of the decided event: give it `match`, or no `through`."
+        known = [one for one, of in usable.items() if of == entity and one not in circle]
+        what = "`through` leads back to the fold itself, which so has no key"
+        table.problem("through", what, found=Words(" → ".join(circle)), known=known, cure=cure)
 
 
 def _keys(event: EventDeclaration) -> list[str]:
