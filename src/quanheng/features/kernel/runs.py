@@ -16,6 +16,7 @@ from numba import njit
 from quanheng.features.kernel.bounds import evict
 from quanheng.features.kernel.floats import mean_of, number_of
 from quanheng.features.kernel.parts import part
+from quanheng.features.kernel.passing import bounds_at, whole
 from quanheng.features.kernel.pointers import offset
 from quanheng.features.kernel.ring import ring_reserve
 from quanheng.features.kernel.words import (
@@ -31,8 +32,6 @@ from quanheng.features.kernel.words import (
     G_HELD,
     G_KNOWN,
     G_OWN,
-    G_PASSED,
-    G_SUMS,
     G_TIME,
     G_TOTAL,
     G_ZEROS,
@@ -45,19 +44,15 @@ from quanheng.features.kernel.words import (
     K_TAIL,
     MEAN,
     NULL,
-    NUMBER_MAX,
     PAIR_EVENT,
     PAIR_INSERT,
     PAIR_SLOT,
-    PASSED,
     READ_NONE,
     ROWS_FIRST,
     RUN,
     RUN_ROOM,
-    SMALL,
     T_BASE_ON,
     T_BOUND_WORDS,
-    T_BOUNDS,
     T_BOUNDS_N,
     T_KEEP,
     T_RECORD,
@@ -121,89 +116,6 @@ def append_rows(P, A, table, slot, records, first, count):
     A[slot + K_TAIL], A[slot + K_NEWEST] = tail, newest
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def passing(A, position, edge, tail, ring, mask, stride, G):
-    """Rows from a position on up to `edge`: their number (more than PASSED if too many), their times to G."""
-    rows = np.int64(0)
-    while position + rows < tail and rows <= PASSED:
-        time = A[ring + ((position + rows) & mask) * stride]
-        if time > edge:
-            break
-        G[G_PASSED + rows] = time
-        rows += 1
-    for behind in range(4):
-        G[G_PASSED + rows + behind] = NUMBER_MAX
-    return rows
-
-
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def places_at(G, target, distance, count):
-    """How many of the passing rows lie behind the boundary at each moment. Most moments it passes none, one or two."""
-    at = np.int64(G_PASSED)
-    for place in range(count):
-        edge, step = G[G_TIME + place] - distance, np.int64(3)
-        while step == 3:
-            step = np.int64(G[at] <= edge) + np.int64(G[at + 1] <= edge) + np.int64(G[at + 2] <= edge)
-            at += step
-        G[target + place] = at - G_PASSED
-
-
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def sums_at(A, position, value_n, rows, ring, mask, stride, G, places, target, count):
-    """Sum and number of nulls of the passing rows behind the boundary at each moment. False: a number is too large."""
-    total, nulls, bits, row_n = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    G[G_SUMS] = 0
-    while row_n < rows:
-        value = A[ring + ((position + row_n) & mask) * stride + 1 + value_n]
-        if value == NULL:
-            nulls += 1
-            value = np.int64(0)
-        bits |= value ^ (value >> 63)
-        total += value
-        row_n += 1
-        G[G_SUMS + row_n] = total
-    for place in range(count):
-        G[target + place] = G[G_SUMS + G[places + place]]
-    if nulls == 0:
-        for place in range(whole(count)):
-            G[target + RUN + place] = 0
-        return bits < SMALL
-    nulls = np.int64(0)
-    for row_n in range(rows):
-        nulls += np.int64(A[ring + ((position + row_n) & mask) * stride + 1 + value_n] == NULL)
-        G[G_SUMS + row_n + 1] = nulls
-    for place in range(count):
-        G[target + RUN + place] = G[G_SUMS + G[places + place]]
-    return bits < SMALL
-
-
-@njit(nogil=True, error_model="numpy")
-def bounds_at(P, A, table, slot, G, count):
-    """Where every boundary stands at each moment, and its sums there, to G. False to go one by one."""
-    stride, mask, ring = P[table + T_STRIDE], A[slot + K_CAPACITY] - 1, A[slot + K_RING]
-    words, sums_n, tail = P[table + T_BOUND_WORDS], P[table + T_SUMS_N], A[slot + K_TAIL]
-    bound, places, last = slot + K_BOUNDS, np.int64(G_BOUNDS), G[G_TIME + count - 1]
-    for bound_n in range(P[table + T_BOUNDS_N]):
-        position, distance = A[bound], P[P[table + T_BOUNDS] + bound_n]
-        if distance == 0:  # All that is known lies behind it: the moments are the newest.
-            rows = tail - position
-            for place in range(count):
-                G[places + place] = G[G_KNOWN + place] - position
-        else:
-            rows = passing(A, position, last - distance, tail, ring, mask, stride, G)
-            if rows <= PASSED:
-                places_at(G, places, distance, count)
-        if rows > PASSED:
-            return False
-        for value_n in range(sums_n):
-            target = places + (1 + 2 * value_n) * RUN
-            if not sums_at(A, position, value_n, rows, ring, mask, stride, G, places, target, count):
-                return False
-        bound += words
-        places += words * RUN
-    return True
-
-
 @njit(nogil=True, error_model="numpy")
 def move_bounds(P, A, table, slot, G, count):
     """Take the boundaries to the last moment of a run."""
@@ -230,13 +142,6 @@ def window_sum(A, high, low, history):
     less = A[low]
     rest -= A[low + 1]
     return total - less, (rest >> 32) - np.int64(np.uint64(total) < np.uint64(less)), rest & _LOW_HALF
-
-
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def whole(count):
-    """Places up to the end of a vector of eight: loops over whole vectors leave no rest, and what one writes the next
-    reads without waiting for single words."""
-    return (count + 7) & -8
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
