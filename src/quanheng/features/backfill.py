@@ -137,7 +137,7 @@ def _room_words(total: int) -> int:
 
 
 def _chunks(total: int, rows: int, least: int = 1) -> Iterator[tuple[int, int]]:
-    """First and last row (not included) of each chunk. None has fewer than `least`: such a rest joins the one before."""
+    """First and last row (not included) of each chunk. None has fewer than `least`: a rest joins the one before."""
     first = 0
     while first < total:
         last = total if total - first < rows + least else first + rows

@@ -19,6 +19,14 @@ from quanheng.features.kernel.parts import part
 from quanheng.features.kernel.passing import bounds_at, whole
 from quanheng.features.kernel.pointers import offset
 from quanheng.features.kernel.ring import ring_reserve
+from quanheng.features.kernel.vectors import (
+    EIGHT,
+    eight_counts,
+    eight_means,
+    eight_scaled_means,
+    eight_scaled_sums,
+    eight_sums,
+)
 from quanheng.features.kernel.words import (
     C_ARG,
     C_FLOAT,
@@ -193,6 +201,42 @@ def write_column(P, F, column, G, out, at, width, floats, count):
                 out[at + 1 + place * width] = G[G_COUNT + place]
 
 
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def window_floats(P, A, F, slot, window, known, behind, before, out, at, width, G, count):
+    """The columns of a window as floats, in one pass each. False: it holds too much for one word."""
+    low, high, column = P[window + W_LOW], P[window + W_HIGH], P[window + W_COLUMNS]
+    for _ in range(P[window + W_COLUMNS_N]):
+        kind, argument, fold = P[column + C_KIND], P[column + C_ARG], P[column + C_FOLD]
+        divisor, empty = F[4 * fold + 2], F[4 * fold + 3]
+        if kind == COUNT:
+            for place in range(0, count, EIGHT):
+                eight_counts(G, G_TOTAL + place, known, behind + place, before + place, empty)
+        else:
+            held, limb, nulls = window_sum(A, slot + high + argument, slot + low + argument, low == 0)
+            if limb != held >> 63 or held >= _HELD or held < -_HELD:
+                return False
+            sums, less, rows = behind + argument * RUN, before, known - nulls
+            none, less_none = sums + RUN, before
+            if low != 0:
+                less, less_none = before + argument * RUN, before + argument * RUN + RUN
+            for place in range(0, count, EIGHT):
+                to, s, z, h, b = G_TOTAL + place, sums + place, less + place, behind + place, before + place
+                n, e = none + place, less_none + place
+                if kind == MEAN and divisor == 1.0:
+                    eight_means(G, to, held, s, z, rows, h, b, n, e, divisor, empty)
+                elif kind == MEAN:
+                    eight_scaled_means(G, to, held, s, z, rows, h, b, n, e, divisor, empty)
+                elif divisor == 1.0:
+                    eight_sums(G, to, held, s, z, rows, h, b, n, e, divisor, empty)
+                else:
+                    eight_scaled_sums(G, to, held, s, z, rows, h, b, n, e, divisor, empty)
+        own = at + P[column + C_FLOAT]
+        for place in range(count):
+            out[own + place * width] = G[G_TOTAL + place]
+        column += C_WORDS
+    return True
+
+
 @njit(nogil=True, error_model="numpy")
 def write_windows(P, A, X, F, table, slot, out, at, G, count):
     """The columns of all pairs of a run. False to go one by one: a window holds too much for one word."""
@@ -206,6 +250,11 @@ def write_windows(P, A, X, F, table, slot, out, at, G, count):
             before = np.int64(G_ZEROS)
         else:
             known -= A[slot + low]
+        if floats and without == 0:
+            if not window_floats(P, A, F, slot, window, known, behind, before, out, at, width, G, count):
+                return False
+            window += W_WORDS
+            continue
         difference(G, G_HELD, known, behind, before, count)
         if without != 0:
             for place in range(whole(count)):

@@ -7,7 +7,8 @@ how many pairs each key has; then the scratch of a run, the records (pairs in th
 import numpy as np
 from numba import njit
 
-from quanheng.features.kernel.pointers import EIGHT, offset
+from quanheng.features.kernel.pointers import offset
+from quanheng.features.kernel.vectors import EIGHT
 from quanheng.features.kernel.words import P_RECORD_MAX, P_RUN_WORDS, P_WIDTH_MAX, ROWS_FIRST
 
 

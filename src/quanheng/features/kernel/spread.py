@@ -20,9 +20,10 @@ from quanheng.features.kernel.floats import (
     special,
 )
 from quanheng.features.kernel.parts import part
-from quanheng.features.kernel.pointers import EIGHT, address, eight_to_columns, fetch, offset, settle
+from quanheng.features.kernel.pointers import address, fetch, offset
 from quanheng.features.kernel.read import write_empty
 from quanheng.features.kernel.scratch import places_of, rows_of
+from quanheng.features.kernel.vectors import EIGHT, eight_to_columns, settle
 from quanheng.features.kernel.words import (
     EMPTY_ROW,
     NULL,
