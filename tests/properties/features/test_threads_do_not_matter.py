@@ -124,8 +124,6 @@ def test_several_threads_refuse_what_one_refuses():
 
 
 def test_no_thread_is_not_allowed():
-    with pytest.raises(
-        InputError, match="number of threads is out of range; was 0; allowed: 1"
-    ) as raised:
+    with pytest.raises(InputError, match="number of threads is out of range; was 0; allowed: 1") as raised:
         backfill(PLAN, history(1, 5), threads=0)
     assert "use every core" in str(raised.value)
