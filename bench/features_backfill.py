@@ -1,5 +1,7 @@
 """features.backfill.handbook12: the twelve handbook aggregates over the real file; ours, Polars, DuckDB, one thread.
 
+The goals are of one thread each. Beside them ours and Polars are measured once more with every core (`all_cores`).
+
 All three turn the same frame in memory into a frame of six counts and six means. Polars says a delayed window as
 the difference of two undelayed ones (the fastest form it has: rolling_sum_by().over()); DuckDB as integer RANGE
 windows. Results are compared cell by cell; they may differ only where another payment of the same key bears the same
@@ -41,11 +43,16 @@ def plan() -> Any:
     return Plan.compile([layout], folds, ["card.payment"], lateness_ms=0)
 
 
-def ours(frame: Any) -> Any:
-    """The kernel, over the frame."""
+def ours(frame: Any, threads: int | None = 1) -> Any:
+    """The kernel, over the frame; `threads` None = every core."""
     from quanheng.features.backfill import backfill
 
-    return backfill(plan(), frame, values="float")
+    return backfill(plan(), frame, values="float", threads=threads)
+
+
+def ours_on_all(frame: Any) -> Any:
+    """The kernel on every core."""
+    return ours(frame, None)
 
 
 def polars(frame: Any) -> Any:
@@ -125,26 +132,36 @@ def compare(frame: Any, mine: Any, other: Any) -> dict[str, int]:
     return {"cells_that_differ": differ, "not_explained_by_ties": unexplained}
 
 
-def measure(file: Path, quick: bool) -> dict[str, Any]:
-    """Everything in one process with one thread; runs take turns."""
+def load(file: Path, quick: bool) -> Any:
+    """The payments, numbered."""
     import polars as pl
 
     frame = pl.read_parquet(file).select("time", "customer_id", "terminal_id", "amount_minor", "is_fraud")
-    frame = (frame.head(100_000) if quick else frame).with_row_index("row")
-    first = time.perf_counter()
-    ours(frame.head(10_000))
-    warm_s = time.perf_counter() - first
-    calls = {"ours": ours, "polars": polars, "duckdb": duckdb}
-    repeats = {"ours": 5, "polars": 5, "duckdb": 1}
+    return (frame.head(100_000) if quick else frame).with_row_index("row")
+
+
+def in_turns(frame: Any, calls: dict[str, Any], repeats: dict[str, int]) -> tuple[dict[str, list[float]], Any]:
+    """Seconds of each run, and what each gave in the last one; runs take turns."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
     results: dict[str, Any] = {}
-    for turn in range(5):
+    for turn in range(max(repeats.values())):
         for name, call in calls.items():
             if turn < repeats[name]:
                 results.pop(name, None)  # Memory is given back outside the measured time.
                 start = time.perf_counter()
                 results[name] = call(frame)
                 taken[name].append(time.perf_counter() - start)
+    return taken, results
+
+
+def measure(file: Path, quick: bool) -> dict[str, Any]:
+    """Everything in one process with one thread."""
+    frame = load(file, quick)
+    first = time.perf_counter()
+    ours(frame.head(10_000))
+    warm_s = time.perf_counter() - first
+    calls, repeats = {"ours": ours, "polars": polars, "duckdb": duckdb}, {"ours": 5, "polars": 5, "duckdb": 1}
+    taken, results = in_turns(frame, calls, repeats)
     by_row = results["duckdb"].sort("row")
     checked = {
         "polars": compare(frame, results["ours"], results["polars"]),
@@ -153,14 +170,41 @@ def measure(file: Path, quick: bool) -> dict[str, Any]:
     return {"rows": len(frame), "seconds": taken, "checked": checked, "first_call_s": round(warm_s, 3)}
 
 
+def measure_all(file: Path, quick: bool) -> dict[str, Any]:
+    """Ours and Polars with every core; ours gives the bits of one thread."""
+    from quanheng.features.backfill import cores
+
+    frame = load(file, quick)
+    expected = ours(frame)
+    calls = {"ours": ours_on_all, "polars": polars}
+    taken, results = in_turns(frame, calls, dict.fromkeys(calls, 5))
+    if not results["ours"].equals(expected):
+        raise AssertionError("several threads and one disagree")
+    ratio = median(taken["polars"]) / median(taken["ours"])
+    return {"cores": cores(), "seconds": taken, "ratio_polars": round(ratio, 3)}
+
+
+def median(seconds: list[float]) -> float:
+    """The middle one."""
+    return sorted(seconds)[len(seconds) // 2]
+
+
+def apart(file: Path, quick: bool, threads: str, environment: dict[str, str]) -> dict[str, Any]:
+    """What a process of its own measured, on "one" thread or "all"."""
+    command = [sys.executable, __file__, str(file), "quick" if quick else "full", threads]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
 def run(quick: bool = False) -> Measured:
     """Events a second; peers in the same unit."""
     root = Path(__file__).resolve().parents[1]
     file = Path(os.environ.get("QUANHENG_SHARED", root.parent / "shared")) / "data" / "card_transactions.parquet"
-    environment = dict(os.environ, POLARS_MAX_THREADS="1")
-    command = [sys.executable, __file__, str(file), "quick" if quick else "full"]
-    found = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
-    rate = {name: found["rows"] / sorted(seconds)[len(seconds) // 2] for name, seconds in found["seconds"].items()}
+    found = apart(file, quick, "one", dict(os.environ, POLARS_MAX_THREADS="1"))
+    every = {name: value for name, value in os.environ.items() if name != "POLARS_MAX_THREADS"}
+    found["all_cores"] = apart(file, quick, "all", every)
+    rate = {name: found["rows"] / median(seconds) for name, seconds in found["seconds"].items()}
     for peer, checked in found["checked"].items():
         if checked["not_explained_by_ties"]:
             raise AssertionError(f"{peer} and the kernel disagree: {checked}")
@@ -169,4 +213,5 @@ def run(quick: bool = False) -> Measured:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(Path(sys.argv[1]), sys.argv[2] == "quick")))
+    chosen = measure_all if sys.argv[3] == "all" else measure
+    print(json.dumps(chosen(Path(sys.argv[1]), sys.argv[2] == "quick")))

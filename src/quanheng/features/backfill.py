@@ -7,8 +7,10 @@ A row sees exactly the rows before it in the frame: order the frame by when each
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,14 +18,18 @@ import polars as pl
 from quanheng.features.arena import zeroed
 from quanheng.features.fold import EventLayout
 from quanheng.features.kernel.hashing import hash_integers
-from quanheng.features.kernel.words import CHUNK, NULL
+from quanheng.features.kernel.words import CHUNK, LARGE, NULL
 from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureOverflow, FeatureState
-from quanheng.kernel.errors import InputError
+from quanheng.kernel.errors import InputError, QuanhengError
 
 _ROOM_WORDS, _ROOM_MOST = 8, 1 << 27  # Of the arena at first, per event and at most (1 GB, of which only what is used).
 
+_LINE = 8  # Words of a cache line.
+_COUNTED = 1 << 15  # Numbers that stay in the cache.
+
 Progress = Callable[[int, int], None]
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # Types, times, keys, numbers.
 
 
 def backfill(
@@ -38,6 +44,7 @@ def backfill(
     state: FeatureState | None = None,
     chunk_rows: int = CHUNK,
     progress: Progress | None = None,
+    threads: int | None = None,
 ) -> pl.DataFrame:
     """Vectors of every decided event of a frame.
 
@@ -56,6 +63,10 @@ def backfill(
     state : to continue from and leave behind; default: empty
     chunk_rows : rows at a time
     progress : called with (rows done, rows in all) after each chunk
+    threads : most threads that fold, 1 or more; default: the cores that the process may use. Tables (event type and
+        key of a fold) are dealt out to them, so that more threads than tables are of no use. One thread folds where a
+        state is given, where a fold needs the log order of other tables, and frames or chunks below 4,096 rows. The
+        answers are the same bits, whatever the number
 
     Returns
     -------
@@ -63,30 +74,112 @@ def backfill(
 
     Raises
     ------
-    InputError : a column is missing or has a type that is not allowed
+    InputError : a column is missing or has a type that is not allowed, or `threads` is below 1
     FeatureOverflow : a sum does not fit 64 bits; `event` is the row in the frame
     """
-    state = FeatureState(plan, min(len(events) * _ROOM_WORDS, _ROOM_MOST)) if state is None else state
-    reader = _Reader(plan, events, type, time, dict(columns or {}))
-    total, width = len(events), len(plan.folds) if values == "float" else len(plan.columns)
-    result = zeroed(width * total).view(np.float64 if values == "float" else np.int64).reshape(width, total)
-    run = state.run_floats if values == "float" else state.run
+    most = min(cores() if threads is None else _checked(threads), len(plan.tables))
+    if state is not None or not FeatureState.can_share(plan, min(len(events), chunk_rows)):
+        most = 1
+    reader = _Reader(plan, events, type, time, dict(columns or {}), buffers_n=2 if most > 1 else 1)
     wanted = reader.decided if read is None else reader.decided & events[read].fill_null(False).to_numpy()
-    for first in range(0, total, chunk_rows):
-        last = min(first + chunk_rows, total)
-        mask: bool | np.ndarray = True if read is None else wanted[first:last]
+    work = _Work(plan, reader, None if read is None else wanted, values, _room(plan, len(events), values))
+    told = progress or _tell_nobody
+    if most > 1:
         try:
-            run(*reader.arrays(first, last), read=mask, out=result[:, first:last].T)
-        except FeatureOverflow as overflow:
-            raise FeatureOverflow([(event + first, fold) for event, fold in overflow.cells], overflow.raw) from None
-        if progress is not None:
-            progress(last, total)
-    return _frame(plan, result, wanted, values)
+            _fold_shares(work, _chunks(len(events), chunk_rows, LARGE), most, told)
+            return _frame(plan, work.result, wanted, values)
+        except QuanhengError:  # Which one is told does not depend on the threads: one of them finds it anew.
+            told = _tell_nobody
+    state = FeatureState(plan, _room_words(len(events))) if state is None else state
+    for first, last in _chunks(len(events), chunk_rows):
+        _fold(work, state, reader.arrays(first, last), first, last)
+        told(last, len(events))
+    return _frame(plan, work.result, wanted, values)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+
+
+def _checked(threads: int) -> int:
+    if threads < 1:
+        raise InputError(
+            "the number of threads is out of range", where="threads", found=str(threads), allowed="1 or more",
+            cure="Leave it out to use every core.",
+        )  # fmt: skip
+    return threads
+
+
+def _tell_nobody(done: int, total: int) -> None:
+    """Progress that nobody asked for."""
+
+
+class _Work(NamedTuple):
+    """What is to be done. `wanted`: rows whose vector is wanted, None = all; `result`: [columns, rows]."""
+
+    plan: Plan
+    reader: _Reader
+    wanted: np.ndarray | None
+    values: str
+    result: np.ndarray
+
+
+def _room(plan: Plan, total: int, values: str) -> np.ndarray:
+    width = len(plan.folds) if values == "float" else len(plan.columns)
+    pitch = (total + _LINE - 1) // _LINE * _LINE  # Each column begins at a cache line.
+    return zeroed(width * pitch).view(np.float64 if values == "float" else np.int64).reshape(width, pitch)[:, :total]
+
+
+def _room_words(total: int) -> int:
+    return min(total * _ROOM_WORDS, _ROOM_MOST)
+
+
+def _chunks(total: int, rows: int, least: int = 1) -> Iterator[tuple[int, int]]:
+    """First and last row (not included) of each chunk. None has fewer than `least`: a rest joins the one before."""
+    first = 0
+    while first < total:
+        last = total if total - first < rows + least else first + rows
+        yield first, last
+        first = last
+
+
+def _fold(work: _Work, state: FeatureState, arrays: Arrays, first: int, last: int) -> None:
+    """One chunk into the state, its vectors into the result."""
+    run = state.run_floats if work.values == "float" else state.run
+    try:
+        run(*arrays, read=True if work.wanted is None else work.wanted[first:last], out=work.result[:, first:last].T)
+    except FeatureOverflow as overflow:
+        raise FeatureOverflow([(event + first, fold) for event, fold in overflow.cells], overflow.raw) from None
+
+
+def _fold_shares(work: _Work, chunks: Iterator[tuple[int, int]], most: int, told: Progress) -> None:
+    """Every thread folds its own tables. While they do, the next chunk is read."""
+    total = work.result.shape[1]
+    states = [FeatureState(work.plan, _room_words(total) // most, (share, most)) for share in range(most)]
+    with ThreadPoolExecutor(most, "quanheng-backfill") as pool:
+        running: list[Future[None]] = []
+        done = 0
+        for first, last in chunks:
+            arrays = work.reader.arrays(first, last)
+            _join(running)
+            if done:
+                told(done, total)
+            running = [pool.submit(_fold, work, state, arrays, first, last) for state in states]
+            done = last
+        _join(running)
+        told(done, total)
+
+
+def _join(running: list[Future[None]]) -> None:
+    for one in running:
+        one.result()
 
 
 def _frame(plan: Plan, result: np.ndarray, wanted: np.ndarray, values: str) -> pl.DataFrame:
     whole = bool(wanted.all())
-    rows = np.arange(len(wanted), dtype=np.int64) if whole else np.flatnonzero(wanted)
+    rows = _counted(len(wanted)) if whole else np.flatnonzero(wanted)
     names = plan.names if values == "float" else [column.name for column in plan.columns]
     series = [pl.Series("row", rows)]
     for name, column in zip(names, result, strict=True):
@@ -94,10 +187,23 @@ def _frame(plan: Plan, result: np.ndarray, wanted: np.ndarray, values: str) -> p
     return pl.DataFrame(series)
 
 
-class _Reader:
-    """The frame as the kernel's arrays, a chunk at a time. All columns are checked before the first chunk."""
+def _counted(total: int) -> np.ndarray:
+    """0 to total - 1, on large pages."""
+    rows = zeroed(total)
+    for first in range(0, total, _COUNTED):
+        rows[first : first + _COUNTED] = np.arange(first, min(first + _COUNTED, total))
+    return rows
 
-    def __init__(self, plan: Plan, events: pl.DataFrame, type: str, time: str, columns: dict[str, str]) -> None:
+
+class _Reader:
+    """The frame as the kernel's arrays, a chunk at a time. All columns are checked before the first chunk.
+
+    buffers_n : how many chunks are held at once: the arrays of one are overwritten by so many-th one after it
+    """
+
+    def __init__(
+        self, plan: Plan, events: pl.DataFrame, type: str, time: str, columns: dict[str, str], buffers_n: int = 1
+    ) -> None:
         self.plan, self.events = plan, events
         self.layouts = {layout.code: layout for layout in plan.layouts}
         self.codes = self._codes(type)
@@ -112,10 +218,12 @@ class _Reader:
         }
         # Rows of one full-width layout overwrite all of the buffers; others are first filled with nulls.
         self.alone = len(plan.layouts) == 1 and bool((self.codes == plan.layouts[0].code).all())
-        self.keys = np.empty((0, self.keys_n, 2), dtype=np.uint64)
-        self.numbers = np.empty((0, self.numbers_n), dtype=np.int64)
+        self.buffers: list[tuple[np.ndarray, np.ndarray] | None] = [None] * buffers_n
         decided = [layout.code for layout in plan.layouts if layout.name in plan.decide]
-        self.decided = np.isin(self.codes, decided)
+        if self.alone:
+            self.decided = np.full(len(events), bool(decided))
+        else:
+            self.decided = np.isin(self.codes, decided)
 
     def _column(self, name: str, where: str) -> pl.Series:
         if name not in self.events.columns:
@@ -127,7 +235,7 @@ class _Reader:
 
     def _codes(self, type: str) -> np.ndarray:
         if type not in self.events.columns and len(self.plan.layouts) == 1:
-            return np.full(len(self.events), self.plan.layouts[0].code, dtype=np.int32)
+            return np.broadcast_to(np.int32(self.plan.layouts[0].code), len(self.events))
         column = self._column(type, "event types")
         if column.dtype.is_integer():
             return column.cast(pl.Int32).to_numpy()
@@ -153,13 +261,19 @@ class _Reader:
             cure=cure,
         )
 
-    def arrays(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def _buffer(self, rows_n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Keys and numbers for so many rows."""
+        held = self.buffers.pop(0)
+        if held is None or len(held[0]) < rows_n:
+            keys = zeroed(rows_n * self.keys_n * 2).view(np.uint64).reshape(rows_n, self.keys_n, 2)
+            held = keys, zeroed(rows_n * self.numbers_n).reshape(rows_n, self.numbers_n)
+        self.buffers.append(held)
+        return held[0][:rows_n], held[1][:rows_n]
+
+    def arrays(self, first: int, last: int) -> Arrays:
         """types, times, keys, numbers of rows first..last-1."""
-        codes, rows_n = self.codes[first:last], last - first
-        if len(self.keys) < rows_n:
-            self.keys = zeroed(rows_n * self.keys_n * 2).view(np.uint64).reshape(rows_n, self.keys_n, 2)
-            self.numbers = zeroed(rows_n * self.numbers_n).reshape(rows_n, self.numbers_n)
-        keys, numbers = self.keys[:rows_n], self.numbers[:rows_n]
+        codes, rows_n = np.ascontiguousarray(self.codes[first:last]), last - first
+        keys, numbers = self._buffer(rows_n)
         if not self.alone:
             keys[:] = 0
             numbers[:] = NULL

@@ -53,10 +53,13 @@ class FeatureState:
     ----------
     plan : the compiled folds
     room_words : how large the arena is at first. What is not used costs no memory
+    share : (which, of how many): only every so many-th table, from that one on, is folded and read. For `run` and
+        `run_floats` of large groups of plans that need no log order (`can_share`); columns of other tables are left
+        as they are
     """
 
-    def __init__(self, plan: Plan, room_words: int = 0) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, room_words: int = 0, share: tuple[int, int] = (0, 1)) -> None:
+        self.plan, self._share = plan, share
         self._room = Arena(max(_ARENA_FIRST, 2 * plan.state_words, room_words))
         self._arena = self._room.words
         self._arena[w.A_USED] = (plan.state_words + 7) // 8 * 8
@@ -67,6 +70,11 @@ class FeatureState:
         self._columns_n = len(plan.columns)
         self._desk = Desk(plan)
         self._desk.place(self._arena)
+
+    @staticmethod
+    def can_share(plan: Plan, events_n: int) -> bool:
+        """Whether the tables of a plan may be folded apart from each other, in groups of at least so many events."""
+        return events_n >= w.LARGE and not plan.words[w.P_ORDERED]
 
     # -- applying and reading ------------------------------------------------------------------------------------
 
@@ -210,6 +218,8 @@ class FeatureState:
         if len(times) >= w.LARGE and not plan.words[w.P_ORDERED]:
             size = min(len(times) + 1 & -2, w.CHUNK)
             control[w.X_PAIRS_N], control[w.X_SIZE] = -1, size
+            control[w.X_TABLE_FIRST], control[w.X_TABLE_STEP] = self._share
+            control[w.X_TABLE] = self._share[0]
             if len(self._pairs) < scratch_words(plan.words, size):
                 self._pairs = zeroed(scratch_words(plan.words, size))
         while True:
@@ -222,7 +232,7 @@ class FeatureState:
             if status != w.GROW:
                 self._refuse(status, times, numbers)
             self._grow()
-        if plan.words[w.P_ASKED_N]:
+        if plan.words[w.P_ASKED_N] and self._share[0] == 0:
             ask(plan.words, plan.float_plan, control, types, times, mask, flat)
         if control[w.X_OVERFLOWS]:
             if control[w.X_FLOATS]:

@@ -36,6 +36,8 @@ from quanheng.features.kernel.words import (
     K_RING,
     K_TAIL,
     O_INSERTS,
+    O_KEYS,
+    O_KEYS_N,
     O_WHERE,
     P_TABLES,
     P_TABLES_N,
@@ -80,6 +82,8 @@ from quanheng.features.kernel.words import (
     X_STAGE,
     X_STEP,
     X_TABLE,
+    X_TABLE_FIRST,
+    X_TABLE_STEP,
     X_WIDTH,
     Y_HASH,
     Y_KEY_1,
@@ -89,6 +93,7 @@ from quanheng.features.kernel.words import (
 )
 
 _KEYS_AHEAD = 16  # Events whose key is computed and fetched ahead; a power of two.
+_RECORDS_AHEAD = 32  # Pairs whose record's place is fetched ahead.
 _FETCH = 64  # Most words that are fetched at a boundary.
 _FAR, _NEAR = 8, 4  # How many pairs ahead inputs and slots, and rows, are fetched.
 
@@ -106,17 +111,33 @@ def key_ahead(P, A, X, state, op, keys, event, G):
     """Compute the key of an event, remember it and fetch its index entry."""
     place = (event & (_KEYS_AHEAD - 1)) * Y_WORDS
     G[place + Y_SLOT] = -1
-    if key_of(P, op, keys, event, X):
-        hashed = hash_key(X[X_KEY_1], X[X_KEY_2])
-        G[place + Y_HASH], G[place + Y_SLOT] = hashed, 0
-        G[place + Y_KEY_1], G[place + Y_KEY_2] = X[X_KEY_1], X[X_KEY_2]
-        fetch(A, A[state + S_INDEX] + I_WORDS * (hashed & A[state + S_MASK]))
+    if P[op + O_KEYS_N] == 1:  # Not by way of X: what was written in two words is slow to read as one.
+        at = (event * X[X_KEYS_N] + P[P[op + O_KEYS]]) * 2
+        first, second = np.int64(keys[at]), np.int64(keys[at + 1])
+        if (first | second) == 0:
+            return
+    elif key_of(P, op, keys, event, X):
+        first, second = X[X_KEY_1], X[X_KEY_2]
+    else:
+        return
+    hashed = hash_key(first, second)
+    G[place + Y_HASH], G[place + Y_SLOT] = hashed, 0
+    G[place + Y_KEY_1], G[place + Y_KEY_2] = first, second
+    fetch(A, A[state + S_INDEX] + I_WORDS * (hashed & A[state + S_MASK]))
+
+
+@njit(nogil=True, error_model="numpy")
+def shared_record(P, codes, first, last):
+    """The type record that all events of a chunk have; -1 where they have several."""
+    for event in range(first + 1, last):
+        if codes[event] != codes[first]:
+            return np.int64(-1)
+    return record_of(P, codes, first)
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
-def operation_of(P, codes, event, table_n):
-    """What an event does to a table; 0 for nothing."""
-    record = record_of(P, codes, event)
+def operation_of(P, record, table_n):
+    """What events of a type do to a table; 0 for nothing."""
     return P[P[record + E_BY_TABLE] + table_n] if record != 0 else np.int64(0)
 
 
@@ -134,13 +155,15 @@ def pair_up(P, A, X, codes, times, keys, numbers, mask, pairs, first, last):
     places, locals_, counts = places_of(pairs, size), locals_of(pairs, size), counts_of(pairs, size)
     A[state + S_STAMP] += 1
     stamp = A[state + S_STAMP] << I_NUMBER
+    shared = shared_record(P, codes, first, last)
     for event in range(first, last):
         while ahead < min(event + _KEYS_AHEAD, last):
-            op = operation_of(P, codes, ahead, table_n)
+            op = operation_of(P, shared if shared >= 0 else record_of(P, codes, ahead), table_n)
             if op != 0:
                 key_ahead(P, A, X, state, op, keys, ahead, G)
             ahead += 1
-        op, wanted = operation_of(P, codes, event, table_n), is_read(P, X, record_of(P, codes, event), mask, event)
+        record = shared if shared >= 0 else record_of(P, codes, event)
+        op, wanted = operation_of(P, record, table_n), is_read(P, X, record, mask, event)
         inserts = op != 0 and P[op + O_INSERTS] != 0
         if inserts and P[op + O_WHERE] != 0:
             inserts = holds(P, X, P[op + O_WHERE], times[event], numbers, event) != 0
@@ -191,17 +214,23 @@ def sort_pairs(P, X, times, keys, numbers, pairs, pairs_n, keys_n):
     size, width, chunk, table = X[X_SIZE], X[X_WIDTH], X[X_CHUNK], P[P[P_TABLES] + X[X_TABLE]]
     places, locals_, counts = places_of(pairs, size), locals_of(pairs, size), counts_of(pairs, size)
     records, words = records_of(P, pairs, size), P[table + T_RECORD]
+    value = P[P[table + T_VALUES]] if P[table + T_VALUES_N] == 1 else np.int64(-1)
     total = np.int32(0)
     for number in range(keys_n):
         count = counts[number]
         counts[number] = total
         total += count
     for pair in range(pairs_n):
+        if pair + _RECORDS_AHEAD < pairs_n:  # About where that record goes.
+            fetch(records, np.int64(counts[locals_[pair + _RECORDS_AHEAD]]) * words)
         word, number = pairs[pair], locals_[pair]
         target, event = np.int64(counts[number]), (word >> PAIR_EVENT) & EVENT_MASK
         counts[number] = target + 1
         records[target * words] = word
-        if words > 1:
+        if words == 3 and value >= 0:  # The time and one number.
+            records[target * 3 + 1] = times[chunk + event]
+            records[target * 3 + 2] = numbers[(chunk + event) * X[X_NUMBERS_N] + value]
+        elif words > 1:
             write_row(P, X, table, times, keys, numbers, chunk + event, records, target * words + 1)
         if word & PAIR_READ != 0:
             places[event] = (ROWS_FIRST + target) * width
@@ -321,8 +350,8 @@ def events_by_key(P, A, X, F, codes, times, keys, numbers, mask, out, undo, pair
             if X[X_READ] != READ_NONE:
                 spread(P, X, F, out, pairs, first, last)
             X[X_PAIRS_N] = -1
-            X[X_TABLE] += 1
-        X[X_TABLE] = 0
+            X[X_TABLE] += X[X_TABLE_STEP]
+        X[X_TABLE] = X[X_TABLE_FIRST]
         first = last
         X[X_CHUNK] = first
     return DONE

@@ -16,8 +16,17 @@ from numba import njit
 from quanheng.features.kernel.bounds import evict, window_sum
 from quanheng.features.kernel.floats import mean_of, number_of
 from quanheng.features.kernel.parts import part
+from quanheng.features.kernel.passing import bounds_at, whole
 from quanheng.features.kernel.pointers import offset
 from quanheng.features.kernel.ring import ring_reserve
+from quanheng.features.kernel.vectors import (
+    EIGHT,
+    eight_counts,
+    eight_means,
+    eight_scaled_means,
+    eight_scaled_sums,
+    eight_sums,
+)
 from quanheng.features.kernel.words import (
     C_ARG,
     C_FLOAT,
@@ -31,8 +40,6 @@ from quanheng.features.kernel.words import (
     G_HELD,
     G_KNOWN,
     G_OWN,
-    G_PASSED,
-    G_SUMS,
     G_TIME,
     G_TOTAL,
     G_ZEROS,
@@ -45,19 +52,15 @@ from quanheng.features.kernel.words import (
     K_TAIL,
     MEAN,
     NULL,
-    NUMBER_MAX,
     PAIR_EVENT,
     PAIR_INSERT,
     PAIR_SLOT,
-    PASSED,
     READ_NONE,
     ROWS_FIRST,
     RUN,
     RUN_ROOM,
-    SMALL,
     T_BASE_ON,
     T_BOUND_WORDS,
-    T_BOUNDS,
     T_BOUNDS_N,
     T_KEEP,
     T_RECORD,
@@ -120,89 +123,6 @@ def append_rows(P, A, table, slot, records, first, count):
     A[slot + K_TAIL], A[slot + K_NEWEST] = tail, newest
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def passing(A, position, edge, tail, ring, mask, stride, G):
-    """Rows from a position on up to `edge`: their number (more than PASSED if too many), their times to G."""
-    rows = np.int64(0)
-    while position + rows < tail and rows <= PASSED:
-        time = A[ring + ((position + rows) & mask) * stride]
-        if time > edge:
-            break
-        G[G_PASSED + rows] = time
-        rows += 1
-    for behind in range(4):
-        G[G_PASSED + rows + behind] = NUMBER_MAX
-    return rows
-
-
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def places_at(G, target, distance, count):
-    """How many of the passing rows lie behind the boundary at each moment. Most moments it passes none, one or two."""
-    at = np.int64(G_PASSED)
-    for place in range(count):
-        edge, step = G[G_TIME + place] - distance, np.int64(3)
-        while step == 3:
-            step = np.int64(G[at] <= edge) + np.int64(G[at + 1] <= edge) + np.int64(G[at + 2] <= edge)
-            at += step
-        G[target + place] = at - G_PASSED
-
-
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def sums_at(A, position, value_n, rows, ring, mask, stride, G, places, target, count):
-    """Sum and number of nulls of the passing rows behind the boundary at each moment. False: a number is too large."""
-    total, nulls, bits, row_n = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    G[G_SUMS] = 0
-    while row_n < rows:
-        value = A[ring + ((position + row_n) & mask) * stride + 1 + value_n]
-        if value == NULL:
-            nulls += 1
-            value = np.int64(0)
-        bits |= value ^ (value >> 63)
-        total += value
-        row_n += 1
-        G[G_SUMS + row_n] = total
-    for place in range(count):
-        G[target + place] = G[G_SUMS + G[places + place]]
-    if nulls == 0:
-        for place in range(whole(count)):
-            G[target + RUN + place] = 0
-        return bits < SMALL
-    nulls = np.int64(0)
-    for row_n in range(rows):
-        nulls += np.int64(A[ring + ((position + row_n) & mask) * stride + 1 + value_n] == NULL)
-        G[G_SUMS + row_n + 1] = nulls
-    for place in range(count):
-        G[target + RUN + place] = G[G_SUMS + G[places + place]]
-    return bits < SMALL
-
-
-@njit(nogil=True, error_model="numpy")
-def bounds_at(P, A, table, slot, G, count):
-    """Where every boundary stands at each moment, and its sums there, to G. False to go one by one."""
-    stride, mask, ring = P[table + T_STRIDE], A[slot + K_CAPACITY] - 1, A[slot + K_RING]
-    words, sums_n, tail = P[table + T_BOUND_WORDS], P[table + T_SUMS_N], A[slot + K_TAIL]
-    bound, places, last = slot + K_BOUNDS, np.int64(G_BOUNDS), G[G_TIME + count - 1]
-    for bound_n in range(P[table + T_BOUNDS_N]):
-        position, distance = A[bound], P[P[table + T_BOUNDS] + bound_n]
-        if distance == 0:  # All that is known lies behind it: the moments are the newest.
-            rows = tail - position
-            for place in range(count):
-                G[places + place] = G[G_KNOWN + place] - position
-        else:
-            rows = passing(A, position, last - distance, tail, ring, mask, stride, G)
-            if rows <= PASSED:
-                places_at(G, places, distance, count)
-        if rows > PASSED:
-            return False
-        for value_n in range(sums_n):
-            target = places + (1 + 2 * value_n) * RUN
-            if not sums_at(A, position, value_n, rows, ring, mask, stride, G, places, target, count):
-                return False
-        bound += words
-        places += words * RUN
-    return True
-
-
 @njit(nogil=True, error_model="numpy")
 def move_bounds(P, A, table, slot, G, count):
     """Take the boundaries to the last moment of a run."""
@@ -218,13 +138,6 @@ def move_bounds(P, A, table, slot, G, count):
         bound += words
         last += words * RUN
     A[slot + K_MOMENT] = G[G_TIME + count - 1]
-
-
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def whole(count):
-    """Places up to the end of a vector of eight: loops over whole vectors leave no rest, and what one writes the next
-    reads without waiting for single words."""
-    return (count + 7) & -8
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
@@ -276,6 +189,42 @@ def write_column(P, F, column, G, out, at, width, floats, count):
                 out[at + 1 + place * width] = G[G_COUNT + place]
 
 
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def window_floats(P, A, F, slot, window, known, behind, before, out, at, width, G, count):
+    """The columns of a window as floats, in one pass each. False: it holds too much for one word."""
+    low, high, column = P[window + W_LOW], P[window + W_HIGH], P[window + W_COLUMNS]
+    for _ in range(P[window + W_COLUMNS_N]):
+        kind, argument, fold = P[column + C_KIND], P[column + C_ARG], P[column + C_FOLD]
+        divisor, empty = F[4 * fold + 2], F[4 * fold + 3]
+        if kind == COUNT:
+            for place in range(0, count, EIGHT):
+                eight_counts(G, G_TOTAL + place, known, behind + place, before + place, empty)
+        else:
+            held, limb, nulls = window_sum(A, slot + high + argument, slot + low + argument, low == 0)
+            if limb != held >> 63 or held >= _HELD or held < -_HELD:
+                return False
+            sums, less, rows = behind + argument * RUN, before, known - nulls
+            none, less_none = sums + RUN, before
+            if low != 0:
+                less, less_none = before + argument * RUN, before + argument * RUN + RUN
+            for place in range(0, count, EIGHT):
+                to, s, z, h, b = G_TOTAL + place, sums + place, less + place, behind + place, before + place
+                n, e = none + place, less_none + place
+                if kind == MEAN and divisor == 1.0:
+                    eight_means(G, to, held, s, z, rows, h, b, n, e, divisor, empty)
+                elif kind == MEAN:
+                    eight_scaled_means(G, to, held, s, z, rows, h, b, n, e, divisor, empty)
+                elif divisor == 1.0:
+                    eight_sums(G, to, held, s, z, rows, h, b, n, e, divisor, empty)
+                else:
+                    eight_scaled_sums(G, to, held, s, z, rows, h, b, n, e, divisor, empty)
+        own = at + P[column + C_FLOAT]
+        for place in range(count):
+            out[own + place * width] = G[G_TOTAL + place]
+        column += C_WORDS
+    return True
+
+
 @njit(nogil=True, error_model="numpy")
 def write_windows(P, A, X, F, table, slot, out, at, G, count):
     """The columns of all pairs of a run. False to go one by one: a window holds too much for one word."""
@@ -289,6 +238,11 @@ def write_windows(P, A, X, F, table, slot, out, at, G, count):
             before = np.int64(G_ZEROS)
         else:
             known -= A[slot + low]
+        if floats and without == 0:
+            if not window_floats(P, A, F, slot, window, known, behind, before, out, at, width, G, count):
+                return False
+            window += W_WORDS
+            continue
         difference(G, G_HELD, known, behind, before, count)
         if without != 0:
             for place in range(whole(count)):

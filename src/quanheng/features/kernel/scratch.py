@@ -8,13 +8,14 @@ import numpy as np
 from numba import njit
 
 from quanheng.features.kernel.pointers import offset
+from quanheng.features.kernel.vectors import EIGHT
 from quanheng.features.kernel.words import P_RECORD_MAX, P_RUN_WORDS, P_WIDTH_MAX, ROWS_FIRST
 
 
 def scratch_words(plan_words: np.ndarray, size: int) -> int:
     """Words for groups of `size` events (an even number)."""
     run, record, width = (int(plan_words[at]) for at in (P_RUN_WORDS, P_RECORD_MAX, P_WIDTH_MAX))
-    return size * 5 // 2 + 8 + run + size * record + (ROWS_FIRST + size) * width
+    return size * 5 // 2 + 8 + run + size * record + (ROWS_FIRST + size) * width + EIGHT
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)

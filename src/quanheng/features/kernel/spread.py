@@ -20,9 +20,10 @@ from quanheng.features.kernel.floats import (
     special,
 )
 from quanheng.features.kernel.parts import part
-from quanheng.features.kernel.pointers import offset
+from quanheng.features.kernel.pointers import address, fetch, offset
 from quanheng.features.kernel.read import write_empty
 from quanheng.features.kernel.scratch import places_of, rows_of
+from quanheng.features.kernel.vectors import EIGHT, eight_to_columns, settle
 from quanheng.features.kernel.words import (
     EMPTY_ROW,
     NULL,
@@ -44,6 +45,7 @@ from quanheng.features.kernel.words import (
 )
 
 _BLOCK = 64
+_FAR = 32  # How many events ahead rows are fetched.
 
 
 @njit(nogil=True, error_model="numpy")
@@ -71,20 +73,38 @@ def row_to_floats(P, F, table, rows, at):
             numbers[at + fold_n] = number_of(rows[raw], kind == COUNTS, divisor, empty)
 
 
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def spread_lines(rows, places, width, out, outs, at, column, lines):
+    """Columns that begin at cache lines, a line of each at a time; rows to come are fetched."""
+    for line in range(lines):
+        block = offset(places, line * EIGHT, np.int32)
+        for event in range(_FAR, _FAR + EIGHT):  # Behind the last place lies other memory: only a wrong hint.
+            for word in range(0, width + EIGHT - 1, EIGHT):
+                fetch(rows, np.int64(block[event]) + min(word, width - 1))
+        for own in range(0, width, EIGHT):
+            eight_to_columns(rows, block, own, width, out, outs, at + line * EIGHT, column)
+    settle()
+
+
 @part()
 def spread(P, X, F, out, pairs, first, last):
     """The columns of one table for the events first..last-1 of the group."""
     size, table = X[X_SIZE], P[P[P_TABLES] + X[X_TABLE]]
     places, rows, width = places_of(pairs, size), rows_of(P, pairs, size), X[X_WIDTH]
-    outs, row, column = P[table + T_OUTS], X[X_ROW], X[X_COLUMN]
+    outs, row, column, start = P[table + T_OUTS], X[X_ROW], X[X_COLUMN], first
     if X[X_FLOATS] != 0:
         outs = P[table + T_FOLDS]
-    for start in range(first, last, _BLOCK):
+    if row == 1 and (column | first) & (EIGHT - 1) == 0 and address(out) & (8 * EIGHT - 1) == 0:
+        lines = (last - first) // EIGHT
+        spread_lines(rows, places, width, out, offset(P, outs, np.int64), first, column, lines)
+        start += lines * EIGHT
+    while start < last:
         block, count = offset(places, start - first, np.int32), min(_BLOCK, last - start)
         for own in range(width):
             at = start * row + P[outs + own] * column
             for event in range(count):
                 out[at + event * row] = rows[np.int64(block[event]) + own]
+        start += count
     return 0
 
 

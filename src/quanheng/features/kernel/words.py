@@ -159,6 +159,8 @@ X_FLOATS = 32  # 1: a large group is written as floats.
 X_SIZE, X_ALONE, X_WIDTH = 33, 34, 37
 # Addresses of the type codes and numbers of the call, and the event that is read: for folds that look at its own value.
 X_CODES_AT, X_NUMBERS_AT, X_DECIDED = 44, 45, 46
+# Tables that a call works on in a large group: the first, and steps between them.
+X_TABLE_FIRST, X_TABLE_STEP = 38, 39
 X_WORDS = 48
 # Behind the control words, per event looked ahead at and operation: hash, first and second half of the key, slot.
 Y_HASH, Y_KEY_1, Y_KEY_2, Y_SLOT, Y_WORDS = 0, 1, 2, 3, 4
@@ -175,13 +177,17 @@ RUN = 64  # Most pairs of a run.
 RUN_ROOM = 16  # Rows of free room a ring is given for a run.
 PASSED = 256  # Most rows that pass a boundary within a run.
 SMALL = 1 << 47  # Numbers below it, PASSED times, fit one word whatever the window held before.
+LANES = 4  # Boundaries that are counted side by side.
 # Scratch of a run: moments, rows known, whether the event is put in, zeros, then what a window holds: rows, numbers and
-# their sum; then times and sums of the rows that pass a boundary; then per boundary its places and, per summed value,
-# its sums and nulls.
+# their sum; per lane the times of the rows that pass its boundary; sums of those of one; what is noted of the lanes;
+# places of idle ones; then per boundary its places and, per summed value, its sums and nulls.
 G_TIME, G_KNOWN, G_OWN, G_ZEROS, G_HELD, G_COUNT, G_TOTAL = 0, RUN, 2 * RUN, 3 * RUN, 4 * RUN, 5 * RUN, 6 * RUN
 G_PASSED = 7 * RUN
-G_SUMS = G_PASSED + PASSED + 8
-G_BOUNDS = G_SUMS + PASSED + 8
+G_LANE = PASSED + 8
+G_SUMS = G_PASSED + LANES * G_LANE
+G_LANES = G_SUMS + PASSED + 8
+G_SPARE = G_LANES + 4 * LANES
+G_BOUNDS = G_SPARE + RUN
 LARGE = 4096  # Events from which a group is large.
 AHEAD = 32  # Events whose slots are remembered between looking ahead and being handled; a power of two.
 BRANCH = 16  # Children of a node of the block summaries.
