@@ -25,6 +25,7 @@ from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.kernel.log.store import LogStore
 from quanheng.kernel.seal import KeyRing
+from quanheng.kernel.signing_keys import ED25519_ALONE, Signing
 from quanheng.kernel.snapshot import Snapshots
 from quanheng.kernel.steady import SteadyClock, begin_after
 from quanheng.listing import Listing
@@ -43,7 +44,7 @@ from quanheng.state import (
 )
 from quanheng.writer import Clock, Writer
 
-SCOPES = ("ingest", "read", "author", "approve", "admin")
+SCOPES = ("ingest", "read", "watch", "author", "approve", "admin")
 KEY_HOLDER = "key holder"
 """Who acts where no token is asked for: whoever may open the key ring folder."""
 
@@ -95,11 +96,10 @@ class Engine:
         self.index, self.state, self.reader = index, state, Reader(log, content, ring)
         self.four_eyes, self._key_destroyed = False, True
         self.on_close: list[Callable[[], None]] = []
-        self.reader = Reader(log, content, ring)
         self.writer = Writer(log, ring, index, self.reader, state, clock)
         self.lists = Listing(self.writer, self.reader)
         self.prepare, self.commit = self.writer.prepare, self.writer.commit
-        self.submit, self.dry_run = self.writer.submit, self.writer.dry_run
+        self.submit, self.dry_run, self.prove = self.writer.submit, self.writer.dry_run, self.reader.prove
 
     @classmethod
     def open(
@@ -112,6 +112,7 @@ class Engine:
         log_ahead_ms_max: int | None = JUMP_MS_MAX,
         owner: str = "engine",
         memory_bytes_max: int = 0,
+        signing: Signing = ED25519_ALONE,
         far: recovery.Far | None = None,
         progress: recovery.Progress | None = None,
     ) -> Self:
@@ -125,6 +126,7 @@ class Engine:
         clock : epoch milliseconds UTC; default the machine's, followed steadily (`kernel.steady`)
         log_ahead_ms_max : how far the newest stamp of the log may be ahead of the clock; None = go on from it
         memory_bytes_max : bytes of memory for windows, beyond which keys go to disk; 0 = no bound
+        signing : under which name, and with which keys of the ring, checkpoints are signed
         far : keeps the windows elsewhere than in this process
 
         Raises
@@ -134,13 +136,12 @@ class Engine:
         """
         (folder := Path(folder)).mkdir(parents=True, exist_ok=True)
         ring = KeyRing.open(Path(keys) if keys else folder.with_name(folder.name + "-keys"))
-        log = Log.open(store or SqliteLogStore(folder / "log.db"), owner, ring.signer("quanheng/" + folder.name))
+        log = Log.open(store or SqliteLogStore(folder / "log.db"), owner, ring.signer(*signing.of(folder)))
         content, here = ContentStore(folder / "content"), Here(memory_of(folder, memory_bytes_max))
         snapshots, state = recovery.recover(folder, log, content, far, here, progress)
         clock = clock or SteadyClock(system_clock_ms, passed_ms, JUMP_MS_MAX)
         begin_after(clock, state.received_ms, log_ahead_ms_max)
-        index = open_index(folder / "index.db", log)
-        engine = cls(folder, ring, log, content, snapshots, index, state, clock)
+        engine = cls(folder, ring, log, content, snapshots, open_index(folder / "index.db", log), state, clock)
         engine._finish_erasures()
         if in_force_of(engine.reader, state.program).sources != state.program.source_versions():
             engine.activate([])  # Another version of a source answers from here on, so that decisions can name it.

@@ -25,6 +25,9 @@ from quanheng.kernel.erasure import erasing, truncate_wal
 from quanheng.kernel.errors import ConfigurationError, DataErased, LogError, SealBroken
 from quanheng.kernel.files import Files
 from quanheng.kernel.hashing import digest_with, prefixed
+from quanheng.kernel.signing import ED25519, ML_DSA_65
+from quanheng.kernel.signing_keys import SCHEMA as SIGNING_SCHEMA
+from quanheng.kernel.signing_keys import SigningKeys
 from quanheng.kernel.wal import connect_durably
 
 NO_SUBJECT = bytes(16)
@@ -35,10 +38,13 @@ DEVELOPMENT_MARK = "development.txt"
 _MASTER = "master.key"
 _ASK_MAX = 500
 
-_SCHEMA = """
+_SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS keys (subject BLOB PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS erasures (subject BLOB PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
 """
+    + SIGNING_SCHEMA
+)
 
 
 class KeyRing:
@@ -59,7 +65,8 @@ class KeyRing:
         self._wrap = AESGCM(_derive(master, b"wrap"))
         self._pseudonym_base = blake2b(key=_derive(master, b"pseudonym"), digest_size=16)
         self._request_base = blake2b(key=_derive(master, b"request"), digest_size=16)
-        self._signing_seed = _derive(master, b"signing")
+        seeds = {ED25519.name: _derive(master, b"signing"), ML_DSA_65.name: _derive(master, b"sign ml-dsa-65")}
+        self._signing = SigningKeys(connection, self._wrap, seeds, folder)
         self._keys: dict[bytes, AESGCM] = {}
         self.holds_erased_bytes = False
         self._version = 0
@@ -260,9 +267,10 @@ class KeyRing:
             rows = self._db.execute("SELECT upto FROM erasures WHERE subject = ?", (subject,)).fetchall()
         return int(rows[0][0]) if rows else -1
 
-    def signer(self, origin: str) -> Signer:
-        """Signs checkpoints under the name `origin` with the ring's Ed25519 key."""
-        return Signer(origin, self._signing_seed)
+    def signer(self, origin: str, kinds: Sequence[str] = (ED25519.name,)) -> Signer:
+        """Signs checkpoints under the name `origin` with the ring's keys of these kinds (`kernel.signing.TYPES`)."""
+        with self._lock:
+            return Signer(origin, [self._signing.key(kind) for kind in kinds])
 
     def close(self) -> None:
         """Close the file; keys in memory are dropped."""

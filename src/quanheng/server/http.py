@@ -158,6 +158,30 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
     ) -> Response[bytes]:
         return _response(await ask(wire.Kind.POLICIES, wire.Query(token(request), name=pack)))
 
+    @get("/v1/log/checkpoint", **api.CHECKPOINT)
+    async def checkpoint(request: Request) -> Response[bytes]:
+        return _text(
+            await ask(wire.Kind.PROOF, wire.Query(token(request), name="checkpoint")), "text/plain; charset=utf-8"
+        )
+
+    @get("/v1/log/consistency", **api.CONSISTENCY)
+    async def consistency(
+        request: Request,
+        old: Annotated[str, QueryParameter(description="Number of records of the older checkpoint.")],
+        new: Annotated[str, QueryParameter(description="Of the newer one; without it all records.")] = "",
+    ) -> Response[bytes]:
+        query = wire.Query(token(request), _size(old, "old"), _size(new, "new") if new else -1, "consistency")
+        return _response(await ask(wire.Kind.PROOF, query))
+
+    @get("/v1/log/inclusion/{offset:str}", **api.INCLUSION)
+    async def inclusion(
+        request: Request,
+        offset: Annotated[str, PathParameter(description="Log offset of the record.")],
+        size: Annotated[str, QueryParameter(description="Number of records of the checkpoint; without it all.")] = "",
+    ) -> Response[bytes]:
+        query = wire.Query(token(request), _size(offset, "offset"), _size(size, "size") if size else -1, "inclusion")
+        return _response(await ask(wire.Kind.PROOF, query))
+
     @get("/v1/health", **api.HEALTH)
     async def health() -> Response[bytes]:
         return _response(await ask(wire.Kind.HEALTH, wire.Query()))
@@ -165,16 +189,27 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
     @get("/metrics", **api.METRICS)
     async def metrics() -> Response[bytes]:
         answer = await ask(wire.Kind.METRICS, wire.Query())
-        kind = "text/plain; version=0.0.4; charset=utf-8" if answer.status == 200 else MediaType.JSON
-        return Response(answer.body, status_code=answer.status, media_type=kind)
+        return _text(answer, "text/plain; version=0.0.4; charset=utf-8")
 
+    proofs = [checkpoint, consistency, inclusion]
     changes = handlers(edge.config.limits, pool, intake, _response)
     return Litestar(
-        route_handlers=[events, decision, rejects, policies, policy, *changes, health, metrics],
+        route_handlers=[events, decision, rejects, policies, policy, *changes, *proofs, health, metrics],
         openapi_config=OpenAPIConfig(title="Quanheng", version=__version__, description=api.ABOUT, path="/schema"),
         exception_handlers={HTTPException: _problem, Refused: lambda _, error: _response(intake.refuse(error))},
         request_max_body_size=edge.config.limits.body_bytes_max,
     )
+
+
+def _size(given: str, name: str) -> int:
+    return whole(given, name, "a number of records, or an offset", 1 << 62)
+
+
+def _text(answer: wire.Answer, media_type: str) -> Response[bytes]:
+    """A text where it is one; an error is JSON like every other."""
+    if answer.status != 200:
+        return _response(answer)
+    return Response(answer.body, status_code=answer.status, media_type=media_type)
 
 
 def _response(answer: wire.Answer) -> Response[bytes]:
