@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = cyclopts.App(
     name="log",
-    help="Verify the log, sign checkpoints, prove what it holds, watch the log of another.\n\nExample: quanheng log verify",
+    help="Verify the log, sign checkpoints, prove what it holds, watch another.\n\nExample: quanheng log verify",
 )
 
 
@@ -108,7 +108,8 @@ def verify(
     config = place.read()
     store = opened_store(config)
     try:
-        signed = [_signed(proofs.text_of(path), key, config) for path in checkpoint]
+        keys = proofs.needed(key) if key else ()
+        signed = [_signed(proofs.text_of(path), keys, config) for path in checkpoint]
         with progress_bar() as progress:
             task = progress.add_task("verifying", total=None)
             report = verify_store(store, lambda done, total: progress.update(task, completed=done, total=total), signed)
@@ -131,7 +132,7 @@ _DAMAGE = {
     "missing": "MISSING: a batch is not in its place, records {first} to before {last}.",
     "epoch": "CHANGED: the batch of records {first} to before {last} is of an older writer than the one before it.",
     "records": "CHANGED: one or more of the records {first} to before {last} are not those that were written.",
-    "batch": "CHANGED: the records {first} to before {last} are those that were written, but their batch's own fields are not.",
+    "batch": "CHANGED: the records {first} to before {last} are those that were written, their batch's fields are not.",
     "forked": "FORKED: the log is whole, but somewhere in {first} to before {last} it is not the one that was signed.",
     "truncated": "TRUNCATED: the records {first} to before {last} are gone.",
 }  # fmt: skip

@@ -30,7 +30,7 @@ def prove(
 ) -> None:
     """Prove that a record is in the log: a file that anybody checks offline with the public key of the log.
 
-    The file holds the record as it is stored: header in clear (type, times, pseudonyms, scaled numbers), payload sealed.
+    The file holds the record as it is stored: header in clear (type, times, pseudonyms, numbers), payload sealed.
 
     For example:
       quanheng log prove 1042 --out proof.json
@@ -92,7 +92,7 @@ def check_proof(file: Path, /, *, key: Keys = (), json: Json = False) -> None:
         What `quanheng log prove` or `prove-consistency` wrote.
     key : tuple[str, ...]
         Public key of the log, as `quanheng log key` shows it; got on another way than the proof. Of several, each must
-        have signed.
+        have signed. @FILE stands for the keys in a file.
     json : bool
         One line of JSON.
     """
@@ -129,7 +129,8 @@ def watch(source: str, /, *, checkpoint_dir: Path, key: Keys = (), json: Json = 
     checkpoint_dir : Path
         Folder in which the monitor remembers; its own, for this log alone. Made if absent.
     key : tuple[str, ...]
-        Public key of the log, as `quanheng log key` shows it. Of several, each must have signed.
+        Public key of the log, as `quanheng log key` shows it. Of several, each must have signed. @FILE stands for the
+        keys in a file.
     json : bool
         One line of JSON.
     """
@@ -197,12 +198,13 @@ def key(*, kind: str = "", json: Json = False, place: Place = HERE) -> None:
 
 
 def needed(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """The keys that were given; at least one.
+    """The keys that were given, at least one; ``@FILE`` stands for those in a file, one a line.
 
     Raises
     ------
     InputError : none was
     """
+    keys = tuple(line for one in keys for line in (text_of(Path(one[1:])).split() if one[:1] == "@" else [one]))
     if not keys:
         raise InputError(
             "a public key of the log is needed",

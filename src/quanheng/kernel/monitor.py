@@ -77,7 +77,14 @@ class Seen(NamedTuple):
 
 
 class Source(Protocol):
-    """Where the log is asked. Either may raise what means that it could not be asked now."""
+    """Where the log is asked. Either may raise what means that it could not be asked now.
+
+    is_live : it is the log that answers, now; a file may be an old one
+    """
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the log itself answers."""
 
     def checkpoint(self) -> str:
         """The log's newest signed note."""
@@ -120,6 +127,13 @@ class Monitor:
         if new.size == old.size:
             sighting = Sighting.SAME if new.root == old.root else Sighting.FORKED
         elif new.size < old.size:
+            if not source.is_live:
+                raise InputError(
+                    "the checkpoint is older than the remembered one, so it says nothing about the log of now",
+                    found=f"{new.size} records",
+                    allowed=f"{old.size} records or more",
+                    cure="Ask for a newer one.",
+                )
             sighting = Sighting.SHRANK
         else:
             path = source.consistency(old.size, new.size)

@@ -44,6 +44,7 @@ class HttpSource:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InputError("not an address of a server", found=address, allowed="http://… or https://…")
         self._address, self._token, self._open = address.rstrip("/"), token, open_url
+        self.is_live = True
 
     def checkpoint(self) -> str:
         """The log's newest signed note."""
@@ -105,7 +106,7 @@ class FileSource:
                 found=error.strerror or str(error),
                 cure="Give an existing file, or the address of a server.",
             ) from error
-        self._path, self._proof = path, None
+        self._path, self._proof, self.is_live = path, None, False
         if data.lstrip()[:1] == b"{":
             made = decode(data)
             if not isinstance(made, ConsistencyFile):
