@@ -148,6 +148,7 @@ def parse(note: str) -> tuple[Checkpoint, dict[tuple[str, bytes], list[bytes]]]:
     lines = text.split("\n")
     if (
         not separator
+        or not note.endswith("\n")
         or len(note) > NOTE_CHARS_MAX
         or len(lines) != 3
         or not lines[0]
@@ -177,6 +178,8 @@ def _signatures(tail: str) -> dict[tuple[str, bytes], list[bytes]]:
         try:
             raw = base64.b64decode(parts[2], validate=True)
         except ValueError:
+            continue
+        if base64.b64encode(raw).decode() != parts[2]:  # Bits that decode to nothing: two texts of one signature.
             continue
         signatures.setdefault((parts[1], raw[:4]), []).append(raw[4:])
     return signatures

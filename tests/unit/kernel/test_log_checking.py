@@ -87,6 +87,23 @@ def test_a_changed_field_of_a_batch_is_told_from_changed_records(path, field):
     assert (report.damage, report.bad_batch, report.first, report.last) == (Damage.BATCH, 8, 8, 16)
 
 
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("body = CAST(body AS TEXT)", "body"),
+        ("count = 'many'", "count"),
+        ("epoch = 'late'", "epoch"),
+        ("received_ms = 1.5", "received_ms"),
+        ("peaks = 'text', digest = 'text'", "peaks, digest"),
+    ],
+)
+def test_a_cell_of_another_type_is_damage_like_any_other(path, field, name):
+    changed(path, f"UPDATE batches SET {field} WHERE first = 8")
+    report = checked(path, Checkpoint("x", 9, bytes(32)))
+    assert (report.damage, report.bad_batch, report.first, report.last) == (Damage.RECORDS, 8, 8, 24)
+    assert f"a batch has a field of another type than the one it was written with; was {name}" in report.problem
+
+
 def test_bytes_that_are_no_records_any_more(path):
     body = body_of(path, 8)
     body[0] ^= 0xFF

@@ -159,7 +159,9 @@ def test_a_log_does_not_pass_for_another_of_the_same_ring():
     relabelled = note.partition("\n\n")[0] + "\n\n— bank/b " + base64.b64encode(
         VerifierKey.parse(other.verifier_key()).key_id + raw[4:]
     ).decode()  # fmt: skip
-    with pytest.raises(ProofRefused, match="the checkpoint is of another log than its key; was bank/a; allowed: bank/b"):
+    with pytest.raises(
+        ProofRefused, match="the checkpoint is of another log than its key; was bank/a; allowed: bank/b"
+    ):
         checkpoint.verify(relabelled + "\n", other.verifier_key())
 
 
@@ -200,7 +202,9 @@ def test_without_the_package_the_text_says_how_to_get_it(monkeypatch):
         return real(name, *rest, **named)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtra, match=r"signing with SM2 needs the package 'gmssl-pyx'.*pip install 'quanheng\[proofs\]'"):
+    with pytest.raises(
+        MissingExtra, match=r"signing with SM2 needs the package 'gmssl-pyx'.*pip install 'quanheng\[proofs\]'"
+    ):
         signing.new_sm2_key()
     with pytest.raises(MissingExtra, match="checking an SM2 signature needs the package 'gmssl-pyx'"):
         signing.verifies(SM2, packed(*PUBLIC), packed(R, S), b"")

@@ -84,7 +84,14 @@ def verify(store: LogStore, progress: Progress | None = None, signed: Sequence[C
     """
     tip, seen = store.tip(), _Seen()
     waiting = sorted(signed, key=lambda one: one.size)
-    for row in store.read(0, tip.head):
+    rows = store.read(0, tip.head)
+    while True:
+        try:
+            row = next(rows, None)
+        except LogCorrupt as error:
+            return seen.bad(Damage.RECORDS, error, seen.records, tip.head)
+        if row is None:
+            return _ends(tip, seen, waiting)
         report = _misplaced(row, seen)
         while report is None and waiting and waiting[0].size <= row.last:
             report = _departs(row, seen, waiting[0])
@@ -98,7 +105,6 @@ def verify(store: LogStore, progress: Progress | None = None, signed: Sequence[C
         seen = _Seen(row.last, seen.batches + 1, row.digest, row.epoch, peaks, seen.signed)
         if progress is not None:
             progress(row.last, tip.head)
-    return _ends(tip, seen, waiting)
 
 
 def _misplaced(row: BatchRow, seen: _Seen) -> Report | None:
