@@ -160,9 +160,7 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
 
     @get("/v1/log/checkpoint", **api.CHECKPOINT)
     async def checkpoint(request: Request) -> Response[bytes]:
-        return _text(
-            await ask(wire.Kind.PROOF, wire.Query(token(request), name="checkpoint")), "text/plain; charset=utf-8"
-        )
+        return _text(await ask(wire.Kind.PROOF, wire.Query(token(request), limit=-1, name="checkpoint")), "text/plain")
 
     @get("/v1/log/consistency", **api.CONSISTENCY)
     async def consistency(

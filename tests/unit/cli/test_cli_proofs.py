@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """`quanheng log prove`, `check-proof`, `watch`, `verify`, `key`: from a log to a third party that holds nothing of it."""
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def test_a_changed_field_of_a_batch_is_told_from_changed_records(path, field):
 @pytest.mark.parametrize(
     ("field", "name"),
     [
-        ("body = CAST(body AS TEXT)", "body"),
+        ("body = 'text'", "body"),
         ("count = 'many'", "count"),
         ("epoch = 'late'", "epoch"),
         ("received_ms = 1.5", "received_ms"),
@@ -102,6 +102,14 @@ def test_a_cell_of_another_type_is_damage_like_any_other(path, field, name):
     report = checked(path, Checkpoint("x", 9, bytes(32)))
     assert (report.damage, report.bad_batch, report.first, report.last) == (Damage.RECORDS, 8, 8, 24)
     assert f"a batch has a field of another type than the one it was written with; was {name}" in report.problem
+
+
+def test_a_text_that_cannot_be_decoded_is_damage_too(path):
+    changed(path, "UPDATE batches SET body = CAST(body AS TEXT) WHERE first = 8")
+    report = checked(path)
+    assert report.damage is Damage.RECORDS
+    assert report.first <= 8 < report.last
+    assert "the log file is damaged (read); was Could not decode" in report.problem
 
 
 def test_bytes_that_are_no_records_any_more(path):

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (texts under test stand whole, on one line)
 """Proofs as files: what a third party checks without the log, and what it refuses."""
 
 from __future__ import annotations
