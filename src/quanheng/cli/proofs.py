@@ -98,7 +98,7 @@ def check_proof(file: Path, /, *, key: Keys = (), json: Json = False) -> None:
     """
     from quanheng.kernel import proof_file
 
-    found = proof_file.check(proof_file.decode(bytes_of(file, "the proof")), needed(key))
+    found = proof_file.check_proof(bytes_of(file, "the proof"), needed(key))
     if json:
         show_json(_shown(found))
         return

@@ -177,6 +177,26 @@ def check(made: ProofFile, verifier_keys: str | Sequence[str]) -> Checked:
     return Checked(signed.origin, signed.size, -1, made.offset, leaf, made.record)
 
 
+def check_proof(data: bytes, verifier_keys: str | Sequence[str]) -> Checked:
+    """Check the bytes of a proof file (`quanheng log prove`, `prove-consistency`) without the log.
+
+    Parameters
+    ----------
+    data : the file
+    verifier_keys : public keys of the log, as `quanheng log key` shows them; each must have signed
+
+    Returns
+    -------
+    what was proved: origin, size, and offset, leaf hash and record (inclusion) or old_size (consistency)
+
+    Raises
+    ------
+    ProofRefused : a signature does not verify, or the path does not lead to the signed root
+    InputError : not a proof file, or not a key
+    """
+    return check(decode(data), verifier_keys)
+
+
 def _check_consistency(made: ConsistencyFile, verifier_keys: str | Sequence[str]) -> Checked:
     old, new = signing.verify(made.old, verifier_keys), signing.verify(made.new, verifier_keys)
     if not proof.verify_consistency(proof.ConsistencyProof(old.size, new.size, old.root, new.root, made.path)):

@@ -6,6 +6,7 @@ disk already. What is left to hash lies in a few batches. docs/operating/benches
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -35,6 +36,8 @@ class Tree:
     def __init__(self, store: LogStore, end: End, row_of: Callable[[int], BatchRow]) -> None:
         self._store, self._end, self._row_of = store, end, row_of
         self._leaves: dict[int, proof.Hashes] = {}
+        self._nodes: dict[tuple[int, int], bytes] = {}
+        self._firsts: list[int] = []  # Of `_rows`, both in order of the log.
         self._rows: list[BatchRow] = []
 
     def root(self, size: int) -> bytes:
@@ -54,6 +57,12 @@ class Tree:
 
     def range_hash(self, start: int, level: int) -> bytes:
         """Root over records start .. start + 2**level: from leaves of one batch, else a stored peak, else halves."""
+        node = self._nodes.get((start, level))
+        if node is None:
+            node = self._nodes[start, level] = self._found(start, level)
+        return node
+
+    def _found(self, start: int, level: int) -> bytes:
         width = 1 << level
         row = self._head_row(start)
         if level == 0 or start + width <= row.last:
@@ -81,11 +90,12 @@ class Tree:
 
     def _head_row(self, offset: int) -> BatchRow:
         """The batch that holds `offset`, without its body."""
-        for row in self._rows:
-            if row.first <= offset < row.last:
-                return row
+        at = bisect_right(self._firsts, offset)
+        if at and offset < self._rows[at - 1].last:
+            return self._rows[at - 1]
         for row in self._store.read(offset, offset + 1, bodies=False):
-            self._rows.append(row)
+            self._firsts.insert(at, row.first)
+            self._rows.insert(at, row)
             return row
         raise corrupt(offset, "is missing", "no batch", "a batch")
 
