@@ -1,7 +1,7 @@
 """proof.append, proof.inclusion, proof.verify: the Merkle tree of the log, against pymerkle where it is present.
 
-The peer runs in the interpreter that QUANHENG_BENCH_PEERS names. It keeps its whole tree in memory; ours is the log in a
-SQLite file, from which each proof reads anew what it needs.
+The peer runs in the interpreter that QUANHENG_BENCH_PEERS names. It keeps its whole tree in memory; ours is the log in
+a SQLite file, from which each proof reads anew what it needs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def append(quick: bool = False) -> Measured:
 
 
 def inclusion(quick: bool = False) -> Measured:
-    """CPU microseconds of a proof from a log on disk of a million records, in batches of 100 and of one; each verified."""
+    """CPU microseconds of a proof, verified, from a log on disk of a million records; in batches of 100 and of one."""
     extra: dict[str, object] = {}
     head = 50_000 if quick else 1_000_000
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """What pymerkle says of a tree, and how long it takes, as JSON; run by an interpreter that has it.
 
-    python bench/proof_peers.py answers SIZES      roots, and the hashes of every inclusion proof, of trees of up to so many records
+    python bench/proof_peers.py answers SIZE       roots and hashes of every inclusion proof of trees of up to SIZE
     python bench/proof_peers.py times RECORDS N    seconds to append RECORDS, to prove N of them, to verify N proofs
 
 pymerkle is GPL-3.0-or-later, so it lives in an environment of its own and is part of nothing that is shipped.

@@ -124,7 +124,7 @@ def test_a_published_verifier_key_is_understood():
         checkpoint.verify(f"other\n1\n{ROOT}\n\n", key.replace("033de0ae", "033de0af"))
 
 
-def test_a_signed_checkpoint_of_the_checksum_database_verifies():
+def test_an_unknown_signature_of_a_known_name_is_passed_over():
     note = "go.sum database tree\n31048497\nZTuk3tBUb7wpfvN3/pEZN5R0MPSxTHnXQkNDm2ZBJ5o=\n\n— sum.golang.org AAAA\n"
     with pytest.raises(ProofRefused, match="not signed by the expected key"):
         checkpoint.verify(note, "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8")

@@ -12,8 +12,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from bench.proof_peers import record
+
 from quanheng.kernel import proof
 
 SIZE_MAX = 70
