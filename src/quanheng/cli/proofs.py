@@ -112,7 +112,7 @@ def check_proof(file: Path, /, *, key: Keys = (), json: Json = False) -> None:
 
 
 def watch(source: str, /, *, checkpoint_dir: Path, key: Keys = (), json: Json = False) -> int:
-    """Look at a log as a second party: keep its newest checkpoint, and find out when its history was rewritten.
+    """Look at the log of another: keep its newest checkpoint, and find out when its history was rewritten.
 
     Run it from time to time. Exit code 0: grown or the same; 1: it could not be asked, or is not signed; 3: an ALARM,
     the log was rewritten, forked or cut, with both signed notes kept as evidence. Needs no data folder and no key ring.

@@ -1,4 +1,4 @@
-"""A second party's watch over a log: it keeps the newest checkpoint it believed, and believes only what extends it.
+"""An outsider's watch over a log: it keeps the newest checkpoint it believed, and believes only what extends it.
 
 Whoever runs it holds no key and no record of the log, only its public key. What it remembers is one signed note. When
 the log shows another note, it must prove that its tree begins with the remembered one; else the log was written anew,

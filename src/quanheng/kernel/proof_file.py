@@ -1,4 +1,4 @@
-"""Proofs as files: JSON that a third party checks offline, with the public key of the log and nothing else.
+"""Proofs as files: JSON that an outsider checks offline, with the public key of the log and nothing else.
 
 docs/reference/proofs.md has the format. An inclusion proof says that a record stands at an offset of the log that a
 signed checkpoint describes; a consistency proof, that the log of a newer checkpoint begins with that of an older one.

@@ -13,6 +13,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,7 @@ from quanheng.kernel.erasure import erasing, truncate_wal
 from quanheng.kernel.errors import ConfigurationError, DataErased, LogError, SealBroken
 from quanheng.kernel.files import Files
 from quanheng.kernel.hashing import digest_with, prefixed
-from quanheng.kernel.signing import ED25519, ML_DSA_65
-from quanheng.kernel.signing_keys import SCHEMA as SIGNING_SCHEMA
-from quanheng.kernel.signing_keys import SigningKeys
+from quanheng.kernel.signing_keys import ED25519_ALONE, SigningKeys
 from quanheng.kernel.wal import connect_durably
 
 NO_SUBJECT = bytes(16)
@@ -38,13 +37,10 @@ DEVELOPMENT_MARK = "development.txt"
 _MASTER = "master.key"
 _ASK_MAX = 500
 
-_SCHEMA = (
-    """
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS keys (subject BLOB PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS erasures (subject BLOB PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
 """
-    + SIGNING_SCHEMA
-)
 
 
 class KeyRing:
@@ -65,8 +61,7 @@ class KeyRing:
         self._wrap = AESGCM(_derive(master, b"wrap"))
         self._pseudonym_base = blake2b(key=_derive(master, b"pseudonym"), digest_size=16)
         self._request_base = blake2b(key=_derive(master, b"request"), digest_size=16)
-        seeds = {ED25519.name: _derive(master, b"signing"), ML_DSA_65.name: _derive(master, b"sign ml-dsa-65")}
-        self._signing = SigningKeys(connection, self._wrap, seeds, folder)
+        self._signing = SigningKeys(connection, self._wrap, partial(_derive, master), folder)
         self._keys: dict[bytes, AESGCM] = {}
         self.holds_erased_bytes = False
         self._version = 0
@@ -267,7 +262,7 @@ class KeyRing:
             rows = self._db.execute("SELECT upto FROM erasures WHERE subject = ?", (subject,)).fetchall()
         return int(rows[0][0]) if rows else -1
 
-    def signer(self, origin: str, kinds: Sequence[str] = (ED25519.name,)) -> Signer:
+    def signer(self, origin: str, kinds: Sequence[str] = ED25519_ALONE.kinds) -> Signer:
         """Signs checkpoints under the name `origin` with the ring's keys of these kinds (`kernel.signing.TYPES`)."""
         with self._lock:
             return Signer(origin, [self._signing.key(kind) for kind in kinds])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from quanheng.kernel import signing
 from quanheng.kernel.errors import ConfigurationError, LogError, SealBroken
 from quanheng.kernel.signing import ED25519, ML_DSA_65, SM2, SigningKey
 
-SCHEMA = "CREATE TABLE IF NOT EXISTS signing (kind TEXT PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID;\n"
+_SCHEMA = "CREATE TABLE IF NOT EXISTS signing (kind TEXT PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID"
 _NONCE_BYTES = 12
 
 
@@ -48,11 +48,12 @@ class SigningKeys:
     ----------
     db : connection to the ring's database; the caller holds its lock
     wrap : cipher of the master key
-    seeds : 32 bytes for each kind that is derived
+    derive : gives 32 bytes of the master key for a purpose
     """
 
-    def __init__(self, db: Any, wrap: AESGCM, seeds: Mapping[str, bytes], folder: Path) -> None:
-        self._db, self._wrap, self._seeds, self._folder = db, wrap, seeds, folder
+    def __init__(self, db: Any, wrap: AESGCM, derive: Callable[[bytes], bytes], folder: Path) -> None:
+        self._db, self._wrap, self._folder = db, wrap, folder
+        self._seeds = {ED25519.name: derive(b"signing"), ML_DSA_65.name: derive(b"sign ml-dsa-65")}
         self._made: dict[str, SigningKey] = {}
 
     def key(self, kind: str) -> SigningKey:
@@ -78,21 +79,15 @@ class SigningKeys:
     def _stored(self, kind: str, make: Callable[[], bytes]) -> bytes:
         """The key that is kept, or a fresh one, durable on return; of two processes at once the first one's stays."""
         context = f"signing {kind}".encode()
-        rows = self._select(kind)
-        if not rows:
-            nonce = os.urandom(_NONCE_BYTES)
-            wrapped = nonce + self._wrap.encrypt(nonce, make(), context)
-            try:
-                self._db.execute("INSERT OR IGNORE INTO signing VALUES (?, ?)", (kind, wrapped))
-            except sqlite3.Error as error:
-                raise LogError(
-                    "the key ring did not keep a new signing key",
-                    where=str(self._folder),
-                    found=str(error),
-                    cure="Check the disk (space, rights), then ask again.",
-                ) from error
-            rows = self._select(kind)
-        raw: bytes = rows[0][0]
+        try:
+            raw = self._select(kind) or self._keep(kind, make(), context)
+        except sqlite3.Error as error:
+            raise LogError(
+                "the key ring did not keep a new signing key",
+                where=str(self._folder),
+                found=str(error),
+                cure="Check the disk (space, rights), then ask again.",
+            ) from error
         try:
             return self._wrap.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], context)
         except (InvalidTag, ValueError) as error:
@@ -102,6 +97,14 @@ class SigningKeys:
                 cure="Restore the key ring from its own copy.",
             ) from error
 
-    def _select(self, kind: str) -> list[Any]:
-        rows: list[Any] = self._db.execute("SELECT wrapped FROM signing WHERE kind = ?", (kind,)).fetchall()
-        return rows
+    def _keep(self, kind: str, key: bytes, context: bytes) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        wrapped = nonce + self._wrap.encrypt(nonce, key, context)
+        self._db.execute("INSERT OR IGNORE INTO signing VALUES (?, ?)", (kind, wrapped))
+        return self._select(kind)
+
+    def _select(self, kind: str) -> bytes:
+        """The wrapped key; nothing if there is none. The table is made when a key is first asked for."""
+        self._db.execute(_SCHEMA)
+        rows = self._db.execute("SELECT wrapped FROM signing WHERE kind = ?", (kind,)).fetchall()
+        return bytes(rows[0][0]) if rows else b""
