@@ -266,9 +266,9 @@ def test_revoking_what_is_not_there(engine):
 @pytest.mark.parametrize(
     ("name", "scopes", "message"),
     [
-        ("web", ["fly"], "scopes: the token cannot be issued; was fly; allowed: ingest, read, author, approve, admin"),
-        ("web", [], "scopes: the token cannot be issued; was nothing; allowed: ingest, read, author, approve, admin"),
-        ("", ["read"], "name: the token cannot be issued; was nothing; allowed: ingest, read, author, approve, admin"),
+        ("web", ["fly"], "scopes: the token cannot be issued; was fly; allowed: ingest, read, watch, author, approve, admin"),
+        ("web", [], "scopes: the token cannot be issued; was nothing; allowed: ingest, read, watch, author, approve, admin"),
+        ("", ["read"], "name: the token cannot be issued; was nothing; allowed: ingest, read, watch, author, approve, admin"),
     ],
 )
 def test_a_token_needs_a_name_and_known_scopes(engine, name, scopes, message):
