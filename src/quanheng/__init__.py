@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from quanheng.kernel.errors import QuanhengError
     from quanheng.kernel.ids import new_id
     from quanheng.kernel.money import Money
+    from quanheng.kernel.proof_file import check_proof
     from quanheng.kernel.time import format_time, parse_duration_ms, parse_time_ms
     from quanheng.loading.declared import Declared
     from quanheng.loading.files import PackFiles, read_pack
@@ -40,6 +41,7 @@ __all__ = [
     "Request",
     "__version__",
     "check_pack",
+    "check_proof",
     "errors",
     "find_packs",
     "format_time",
@@ -64,6 +66,7 @@ _PLACES = {
     "Reply": "quanheng.writer:Reply",
     "Request": "quanheng.events.intake:Request",
     "check_pack": "quanheng.loading.pack:check_pack",
+    "check_proof": "quanheng.kernel.proof_file:check_proof",
     "errors": "quanheng.kernel.errors:",
     "find_packs": "quanheng.loading.find:find_packs",
     "format_time": "quanheng.kernel.time:format_time",

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import hashlib
-import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,12 +17,13 @@ from quanheng.facts import events_columns
 from quanheng.features.bounded import Here, memory_of
 from quanheng.indexing import open_index
 from quanheng.kernel.content import ContentStore
-from quanheng.kernel.errors import ConfigurationError, NotAuthenticated, NotFound, NotPermitted
+from quanheng.kernel.errors import ConfigurationError, NotFound
 from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.kernel.log.store import LogStore
 from quanheng.kernel.seal import KeyRing
+from quanheng.kernel.signing_keys import ED25519_ALONE, Signing
 from quanheng.kernel.snapshot import Snapshots
 from quanheng.kernel.steady import SteadyClock, begin_after
 from quanheng.listing import Listing
@@ -34,16 +33,13 @@ from quanheng.reading import Reader
 from quanheng.state import (
     PACKS_ACTIVATED,
     SUBJECT_ERASED,
-    TOKEN_ISSUED,
-    TOKEN_REVOKED,
     VERSION_MOVED,
     Activated,
-    Actor,
     State,
 )
+from quanheng.tokens import Tokens
 from quanheng.writer import Clock, Writer
 
-SCOPES = ("ingest", "read", "author", "approve", "admin")
 KEY_HOLDER = "key holder"
 """Who acts where no token is asked for: whoever may open the key ring folder."""
 
@@ -98,8 +94,11 @@ class Engine:
         self.more_metrics: Callable[[], dict[str, Any]] = dict
         self.writer = Writer(log, ring, index, self.reader, state, clock)
         self.lists = Listing(self.writer, self.reader)
+        self.tokens = Tokens(self.writer)
+        self.issue_token, self.revoke_token = self.tokens.issue, self.tokens.revoke
+        self.authorise = self.tokens.authorise
         self.prepare, self.commit = self.writer.prepare, self.writer.commit
-        self.submit, self.dry_run = self.writer.submit, self.writer.dry_run
+        self.submit, self.dry_run, self.prove = self.writer.submit, self.writer.dry_run, self.reader.prove
 
     @classmethod
     def open(
@@ -112,6 +111,7 @@ class Engine:
         log_ahead_ms_max: int | None = JUMP_MS_MAX,
         owner: str = "engine",
         memory_bytes_max: int = 0,
+        signing: Signing = ED25519_ALONE,
         far: recovery.Far | None = None,
         progress: recovery.Progress | None = None,
     ) -> Self:
@@ -125,6 +125,7 @@ class Engine:
         clock : epoch milliseconds UTC; default the machine's, followed steadily (`kernel.steady`)
         log_ahead_ms_max : how far the newest stamp of the log may be ahead of the clock; None = go on from it
         memory_bytes_max : bytes of memory for windows, beyond which keys go to disk; 0 = no bound
+        signing : under which name, and with which keys of the ring, checkpoints are signed
         far : keeps the windows elsewhere than in this process
 
         Raises
@@ -134,13 +135,12 @@ class Engine:
         """
         (folder := Path(folder)).mkdir(parents=True, exist_ok=True)
         ring = KeyRing.open(Path(keys) if keys else folder.with_name(folder.name + "-keys"))
-        log = Log.open(store or SqliteLogStore(folder / "log.db"), owner, ring.signer("quanheng/" + folder.name))
+        log = Log.open(store or SqliteLogStore(folder / "log.db"), owner, ring.signer(*signing.of(folder)))
         content, here = ContentStore(folder / "content"), Here(memory_of(folder, memory_bytes_max))
         snapshots, state = recovery.recover(folder, log, content, far, here, progress)
         clock = clock or SteadyClock(system_clock_ms, passed_ms, JUMP_MS_MAX)
         begin_after(clock, state.received_ms, log_ahead_ms_max)
-        index = open_index(folder / "index.db", log)
-        engine = cls(folder, ring, log, content, snapshots, index, state, clock)
+        engine = cls(folder, ring, log, content, snapshots, open_index(folder / "index.db", log), state, clock)
         engine._finish_erasures()
         if in_force_of(engine.reader, state.program).sources != state.program.source_versions():
             engine.activate([])  # Another version of a source answers from here on, so that decisions can name it.
@@ -243,54 +243,6 @@ class Engine:
         RequestConflict : something else was asked under this id
         """
         return offset_of(self.index, self.log, once)
-
-    def issue_token(self, name: str, scopes: Sequence[str]) -> str:
-        """Issue a token to a client; only its SHA-256 is kept. Returns the token: it cannot be shown again."""
-        unknown = sorted(set(scopes) - set(SCOPES))
-        if unknown or not name or not scopes:
-            raise ConfigurationError(
-                "the token cannot be issued",
-                where="scopes" if name else "name",
-                found=", ".join(unknown) or "nothing",
-                allowed=", ".join(SCOPES),
-            )
-        token = "qh_" + secrets.token_urlsafe(32)
-        actor = Actor(name, hashlib.sha256(token.encode()).digest(), tuple(scopes))
-        self.writer.record(TOKEN_ISSUED, actor)
-        return token
-
-    def revoke_token(self, token_digest: str) -> None:
-        """Revoke the token with this digest (hex) or the name of its client."""
-        found = [digest for digest, actor in self.state.actors.items() if token_digest in (digest, actor.name)]
-        if not found:
-            raise NotAuthenticated(
-                "no such token",
-                where="token",
-                found=token_digest,
-                allowed=", ".join(sorted(actor.name for actor in self.state.actors.values())) or "none",
-            )
-        for digest in found:
-            self.writer.record(TOKEN_REVOKED, {"token_digest": digest})
-
-    def authorise(self, token_digest: bytes, scope: str = "") -> str:
-        """Name of the client that holds the token, if it has the scope (empty: any). The one place of rights."""
-        actor = self.state.actors.get(token_digest.hex())
-        if actor is None:
-            raise NotAuthenticated(
-                "the request carries no valid token",
-                where="Authorization",
-                allowed="Bearer TOKEN",
-                cure="Make one: quanheng token create NAME",
-            )
-        if scope and scope not in actor.scopes and "admin" not in actor.scopes:
-            raise NotPermitted(
-                "the client may not do this",
-                where=actor.name,
-                found=", ".join(actor.scopes),
-                allowed=scope,
-                cure=f"Issue a token with the scope {scope!r}.",
-            )
-        return actor.name
 
     def erase(self, entity: str, id: str) -> int:
         """Erase a subject: an event, then the destruction of its key. The chain still verifies.

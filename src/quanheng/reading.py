@@ -74,6 +74,27 @@ class Reader:
         row, starts = kept
         return decode(row.body, int(starts[offset - row.first]))
 
+    def prove(self, what: str, first: int = 0, size: int = -1) -> bytes:
+        """What a monitor asks for: the newest signed checkpoint as text, or a proof as JSON, with hashes in base64.
+
+        Parameters
+        ----------
+        what : "checkpoint", "consistency" (of `first` records with `size`) or "inclusion" (of offset `first` in `size`)
+        first, size : see there; a size of -1 means all records
+
+        Raises
+        ------
+        NotFound : the log has no such record or size
+        """
+        if what == "checkpoint":
+            return self.log.checkpoint().encode()
+        wanted = None if size < 0 else size
+        if what == "consistency":
+            both = self.log.prove_extends(first, wanted)
+            return msgspec.json.encode({"old_size": both.old_size, "new_size": both.new_size, "path": both.path})
+        one = self.log.prove(first, wanted)
+        return msgspec.json.encode({"offset": one.leaf_index, "size": one.size, "leaf": one.leaf, "path": one.path})
+
     def event(self, offset: int) -> RecordedEvent:
         """The event of a pack at `offset`.
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from quanheng.engine import Engine
+    from quanheng.kernel.log.store import LogStore
     from quanheng.reading import Reader
     from quanheng.server.config import Config
 
@@ -123,10 +124,29 @@ def reader(config: Config) -> Iterator[Reader]:
     NotFound : there is no log in the data folder
     """
     from quanheng.kernel.content import ContentStore
-    from quanheng.kernel.errors import NotFound
     from quanheng.kernel.log.log import Log
     from quanheng.kernel.seal import KeyRing
     from quanheng.reading import Reader
+    from quanheng.server.opening import signing_of
+
+    folder, store = Path(config.storage.data), opened_store(config)
+    ring = KeyRing.open(Path(config.storage.keys))
+    log = Log.reader(store, ring.signer(*signing_of(config).of(folder)))
+    try:
+        yield Reader(log, ContentStore(folder / "content"), ring)
+    finally:
+        log.close()
+        ring.close()
+
+
+def opened_store(config: Config) -> LogStore:
+    """The configured store, which must exist.
+
+    Raises
+    ------
+    NotFound : there is no log in the data folder
+    """
+    from quanheng.kernel.errors import NotFound
     from quanheng.server.opening import open_store
 
     folder = Path(config.storage.data)
@@ -136,13 +156,7 @@ def reader(config: Config) -> Iterator[Reader]:
             where=str(folder),
             cure="Give the folder with --data, or start a server first: quanheng serve",
         )
-    ring = KeyRing.open(Path(config.storage.keys))
-    log = Log.reader(open_store(config), ring.signer("quanheng/" + folder.name))
-    try:
-        yield Reader(log, ContentStore(folder / "content"), ring)
-    finally:
-        log.close()
-        ring.close()
+    return open_store(config)
 
 
 def show_json(value: Any) -> None:

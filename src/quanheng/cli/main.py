@@ -1,6 +1,6 @@
 """Finds the command, runs it, and turns every error into one line with its cure and an exit code.
 
-Exit codes: 0 done, 1 failed, 2 the input was wrong, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 the input was wrong, 3 an alarm of `quanheng log watch`, 130 interrupted.
 """
 
 from __future__ import annotations

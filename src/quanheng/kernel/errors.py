@@ -15,6 +15,7 @@ QuanhengError
     - QueueFull, RateLimited
     - KeyRingBusy            another process holds the key ring
   + DataErased               the subject's key was destroyed; the content is gone for good
+  + ProofRefused             a proof or a signed checkpoint does not verify: do not rely on it
   + LogError                 the log is the truth: the process stops
     - HeadMoved              another writer has appended
     - EpochFenced            a newer writer has taken over
@@ -142,6 +143,10 @@ class KeyRingBusy(Overloaded):
 
 class DataErased(QuanhengError):
     """The subject's key was destroyed on request; the content cannot be read again."""
+
+
+class ProofRefused(QuanhengError):
+    """A proof or a signed checkpoint does not verify: whoever was given it must not rely on it."""
 
 
 class LogError(QuanhengError):

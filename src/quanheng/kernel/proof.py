@@ -106,16 +106,19 @@ class ConsistencyProof(NamedTuple):
     path: tuple[bytes, ...]
 
 
+def peaks_of(size: int) -> list[tuple[int, int]]:
+    """(first leaf, level) of each peak of a tree of `size` leaves, from left to right."""
+    peaks, at = [], 0
+    for level in range(size.bit_length() - 1, -1, -1):
+        if size >> level & 1:
+            peaks.append((at, level))
+            at += 1 << level
+    return peaks
+
+
 def _subtree(start: int, stop: int, range_hash: RangeHash) -> bytes:
     """MTH(D[start:stop]) where start is aligned: fold of the peaks of that range."""
-    peaks = []
-    at, left = start, stop - start
-    while left:
-        level = left.bit_length() - 1
-        peaks.append(range_hash(at, level))
-        at += 1 << level
-        left -= 1 << level
-    return root_of(peaks)
+    return root_of([range_hash(start + at, level) for at, level in peaks_of(stop - start)])
 
 
 def inclusion_path(index: int, size: int, range_hash: RangeHash) -> tuple[bytes, ...]:

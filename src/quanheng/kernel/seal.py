@@ -13,6 +13,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from quanheng.kernel.erasure import erasing, truncate_wal
 from quanheng.kernel.errors import ConfigurationError, DataErased, LogError, SealBroken
 from quanheng.kernel.files import Files
 from quanheng.kernel.hashing import digest_with, prefixed
+from quanheng.kernel.signing_keys import ED25519_ALONE, SigningKeys
 from quanheng.kernel.wal import connect_durably
 
 NO_SUBJECT = bytes(16)
@@ -59,7 +61,7 @@ class KeyRing:
         self._wrap = AESGCM(_derive(master, b"wrap"))
         self._pseudonym_base = blake2b(key=_derive(master, b"pseudonym"), digest_size=16)
         self._request_base = blake2b(key=_derive(master, b"request"), digest_size=16)
-        self._signing_seed = _derive(master, b"signing")
+        self._signing = SigningKeys(connection, self._wrap, partial(_derive, master), folder)
         self._keys: dict[bytes, AESGCM] = {}
         self.holds_erased_bytes = False
         self._version = 0
@@ -260,9 +262,10 @@ class KeyRing:
             rows = self._db.execute("SELECT upto FROM erasures WHERE subject = ?", (subject,)).fetchall()
         return int(rows[0][0]) if rows else -1
 
-    def signer(self, origin: str) -> Signer:
-        """Signs checkpoints under the name `origin` with the ring's Ed25519 key."""
-        return Signer(origin, self._signing_seed)
+    def signer(self, origin: str, kinds: Sequence[str] = ED25519_ALONE.kinds) -> Signer:
+        """Signs checkpoints under the name `origin` with the ring's keys of these kinds (`kernel.signing.TYPES`)."""
+        with self._lock:
+            return Signer(origin, [self._signing.key(kind) for kind in kinds])
 
     def close(self) -> None:
         """Close the file; keys in memory are dropped."""

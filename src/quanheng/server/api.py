@@ -70,7 +70,7 @@ def answers(*statuses: int) -> dict[int, ResponseSpec]:
         400: "The request is not JSON, or a header or parameter is wrong.",
         401: "No valid token.",
         403: "The token lacks the scope.",
-        404: "No such decision, pack, version or list.",
+        404: "No such decision, pack, version, list or record.",
         409: "The id was used before with other content.",
         410: "The subject's data was erased.",
         413: "Too many bytes or events.",
@@ -127,6 +127,39 @@ POLICY: dict[str, Any] = {
     "operation_id": "getPolicy",
     "summary": "Versions of one pack",
     "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **answers(401, 403, 404, 503)},
+}
+CHECKPOINT: dict[str, Any] = {
+    "operation_id": "getCheckpoint",
+    "summary": "Size and root of the log, signed",
+    "description": (
+        "A C2SP tlog-checkpoint: origin, number of records, root of the Merkle tree, and signatures. Keep it: a later "
+        "one must be proved to extend it. Needs the scope watch."
+    ),
+    "tags": ["proofs"],
+    "responses": {
+        200: ResponseSpec(str, media_type="text/plain", generate_examples=False),
+        **answers(401, 403, 422, 503),
+    },
+}
+CONSISTENCY: dict[str, Any] = {
+    "operation_id": "getConsistency",
+    "summary": "Proof that the log extends an older checkpoint",
+    "description": (
+        "The path of RFC 6962, 2.1.2, hashes in base64. It leads from the older root to the newer one, or the log was "
+        "written anew. Needs the scope watch."
+    ),
+    "tags": ["proofs"],
+    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **answers(400, 401, 403, 404, 503)},
+}
+INCLUSION: dict[str, Any] = {
+    "operation_id": "getInclusion",
+    "summary": "Proof that a record is in the log",
+    "description": (
+        "Leaf hash of the record and the path of RFC 6962, 2.1.1, hashes in base64. The record itself is not given. "
+        "Needs the scope watch."
+    ),
+    "tags": ["proofs"],
+    "responses": {200: ResponseSpec(dict[str, Any], generate_examples=False), **answers(400, 401, 403, 404, 503)},
 }
 HEALTH: dict[str, Any] = {
     "operation_id": "getHealth",

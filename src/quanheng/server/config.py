@@ -90,6 +90,13 @@ class Governance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     four_eyes: bool = False
 
 
+class Proofs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How checkpoints of the log are signed."""
+
+    origin: str = ""
+    signatures: tuple[str, ...] = ("ed25519",)
+
+
 class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether windows and decisions are spread over a Ray cluster, and how."""
 
@@ -110,6 +117,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logs: Logs = Logs()
     clock: Clock = Clock()
     governance: Governance = Governance()
+    proofs: Proofs = Proofs()
     features: Features = Features()
     cluster: Cluster = Cluster()
     stream: Mapping[str, StreamSettings] = {}
@@ -143,10 +151,12 @@ RANGES: dict[str, tuple[int, int]] = {
 CHOICES: dict[str, tuple[str, ...]] = {
     "logs.level": ("debug", "info", "warning", "error"),
     "logs.access": ("off", "errors", "all"),
+    "proofs.signatures": ("ed25519", "ml-dsa-65", "sm2"),
 }
 STREAM_RANGES = {"batch_events_max": (1, 10_000)}
-MAY_BE_EMPTY = {"source", "subject", "type", "token_file", "replies"}
+MAY_BE_EMPTY = {"origin", "source", "subject", "type", "token_file", "replies"}
 PATTERNS: dict[str, tuple[str, str]] = {
+    "proofs.origin": (r"[^\s+]*", "no space, no plus sign, as bank.example/log"),
     "storage.store": (r"sqlite|postgres(ql)?://\S+", '"sqlite" or "postgresql://user@host/name"'),
 }
 
@@ -266,6 +276,8 @@ def _check(section: str, key: str, value: object, types: Mapping[str, Any]) -> s
     if get_origin(wanted) is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(one, get_args(wanted)[0]) for one in value):
             return f"{name} was {value!r}; allowed: a list of texts"
+        if name in CHOICES and (not value or not set(value) <= set(CHOICES[name])):
+            return f"{name} was {value!r}; allowed: one or more of {', '.join(CHOICES[name])}"
         return ""
     if get_origin(wanted) is dict:
         texts = isinstance(value, dict) and all(isinstance(one, str) for one in value.values())

@@ -20,7 +20,7 @@ from quanheng.kernel.errors import LogError, QueueFull
 from quanheng.server import wire
 from quanheng.server.answers import STOPPING, OperationFailed, failed, ours, refusal
 from quanheng.server.config import Limits
-from quanheng.server.engines import READ, WRITE, Engine, Reply
+from quanheng.server.engines import READ, WATCH, WRITE, Engine, Reply
 from quanheng.server.logs import Log
 from quanheng.server.metrics import EVENTS, SECONDS, Metrics, counted_as, flatten
 from quanheng.server.operations import Operations
@@ -191,7 +191,9 @@ class Core:
                 return self._health()
             if kind == wire.Kind.METRICS:
                 return wire.Answer(200, self._metrics_text().encode())
-            self.engine.authorise(query.token, READ)
+            self.engine.authorise(query.token, WATCH if kind == wire.Kind.PROOF else READ)
+            if kind == wire.Kind.PROOF:
+                return wire.Answer(200, self.engine.prove(query.name, query.offset, query.limit))
             if kind == wire.Kind.DECISION:
                 return wire.Answer(200, _json(self.engine.decision(query.offset)))
             if kind == wire.Kind.REJECTS:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 READ = "read"
 WRITE = "ingest"
+WATCH = "watch"
 ADMIN = "admin"
 
 
@@ -62,6 +63,9 @@ class Engine(Protocol):
 
     def versions(self, pack: str = "") -> dict[str, Any]:
         """Versions of packs with the steps they took."""
+
+    def prove(self, what: str, first: int = 0, size: int = -1) -> bytes:
+        """A checkpoint, or a proof that the log extends an earlier one or holds a record."""
 
     def metrics(self) -> dict[str, Any]:
         """Numbers about the engine."""

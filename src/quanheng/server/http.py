@@ -29,9 +29,10 @@ from quanheng.server.answers import error_body
 from quanheng.server.bodies import whole
 from quanheng.server.changes import handlers
 from quanheng.server.config import Config
-from quanheng.server.intake import PATH, Intake, Refused, response_headers
+from quanheng.server.intake import PATH, Intake, Refused
 from quanheng.server.link import CorePool, CoreUnavailable
 from quanheng.server.logs import Log
+from quanheng.server.proofs import proof_handlers, response, text
 from quanheng.server.rsgi import carry
 
 ENVIRONMENT = "QUANHENG_EDGE"
@@ -129,14 +130,14 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
         except Refused as refused:
             answer = intake.refuse(refused)
         intake.account(answer, count, started_s)
-        return _response(answer)
+        return response(answer)
 
     @get("/v1/decisions/{offset:str}", **api.DECISION)
     async def decision(
         request: Request, offset: Annotated[str, PathParameter(description=api.OFFSET)]
     ) -> Response[bytes]:
         wanted = whole(offset, "decision", "a log offset, as `decision` in the reply to an event", 1 << 62)
-        return _response(await ask(wire.Kind.DECISION, wire.Query(token(request), wanted)))
+        return response(await ask(wire.Kind.DECISION, wire.Query(token(request), wanted)))
 
     @get("/v1/rejects", **api.REJECTS)
     async def rejects(
@@ -146,40 +147,34 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
     ) -> Response[bytes]:
         behind = whole(after, "after", "0 or the offset of the last reject seen", 1 << 62) if after else -1
         query = wire.Query(token(request), behind, whole(limit, "limit", "1 to 1000", 1_000, 1))
-        return _response(await ask(wire.Kind.REJECTS, query))
+        return response(await ask(wire.Kind.REJECTS, query))
 
     @get("/v1/policies", **api.POLICIES)
     async def policies(request: Request) -> Response[bytes]:
-        return _response(await ask(wire.Kind.POLICIES, wire.Query(token(request))))
+        return response(await ask(wire.Kind.POLICIES, wire.Query(token(request))))
 
     @get("/v1/policies/{pack:str}", **api.POLICY)
     async def policy(
         request: Request, pack: Annotated[str, PathParameter(description="Name of the pack.")]
     ) -> Response[bytes]:
-        return _response(await ask(wire.Kind.POLICIES, wire.Query(token(request), name=pack)))
+        return response(await ask(wire.Kind.POLICIES, wire.Query(token(request), name=pack)))
 
     @get("/v1/health", **api.HEALTH)
     async def health() -> Response[bytes]:
-        return _response(await ask(wire.Kind.HEALTH, wire.Query()))
+        return response(await ask(wire.Kind.HEALTH, wire.Query()))
 
     @get("/metrics", **api.METRICS)
     async def metrics() -> Response[bytes]:
         answer = await ask(wire.Kind.METRICS, wire.Query())
-        kind = "text/plain; version=0.0.4; charset=utf-8" if answer.status == 200 else MediaType.JSON
-        return Response(answer.body, status_code=answer.status, media_type=kind)
+        return text(answer, "text/plain; version=0.0.4; charset=utf-8")
 
-    changes = handlers(edge.config.limits, pool, intake, _response)
+    proofs = proof_handlers(ask, token)
+    changes = handlers(edge.config.limits, pool, intake, response)
     return Litestar(
-        route_handlers=[events, decision, rejects, policies, policy, *changes, health, metrics],
+        route_handlers=[events, decision, rejects, policies, policy, *changes, *proofs, health, metrics],
         openapi_config=OpenAPIConfig(title="Quanheng", version=__version__, description=api.ABOUT, path="/schema"),
-        exception_handlers={HTTPException: _problem, Refused: lambda _, error: _response(intake.refuse(error))},
+        exception_handlers={HTTPException: _problem, Refused: lambda _, error: response(intake.refuse(error))},
         request_max_body_size=edge.config.limits.body_bytes_max,
-    )
-
-
-def _response(answer: wire.Answer) -> Response[bytes]:
-    return Response(
-        answer.body, status_code=answer.status, headers=dict(response_headers(answer)), media_type=MediaType.JSON
     )
 
 

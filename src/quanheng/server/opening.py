@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from quanheng.cluster.opening import Cluster
     from quanheng.engine import Engine
     from quanheng.kernel.log.store import LogStore
+    from quanheng.kernel.signing_keys import Signing
     from quanheng.loading.declared import Declared
     from quanheng.loading.files import PackFiles
 
@@ -71,6 +72,7 @@ def open_engine(config: Config, progress: Callable[[int, int], None] | None = No
             clock=SteadyClock(system_clock_ms, passed_ms, config.clock.jump_ms_max, leapt),
             log_ahead_ms_max=None if config.clock.accept_log_ahead else config.clock.jump_ms_max,
             memory_bytes_max=config.features.memory_bytes_max,
+            signing=signing_of(config),
             far=cluster.far if cluster is not None else None,
             progress=progress,
         )
@@ -109,6 +111,13 @@ def open_cluster(config: Config, log: Log) -> Cluster:
         log.write("warning", event, system_clock_ms(), **told)
 
     return Cluster(settings, note, lambda: passed_ms() / 1000)
+
+
+def signing_of(config: Config) -> Signing:
+    """How the configured log signs its checkpoints."""
+    from quanheng.kernel.signing_keys import Signing
+
+    return Signing(config.proofs.origin, config.proofs.signatures)
 
 
 def open_store(config: Config) -> LogStore:

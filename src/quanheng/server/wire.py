@@ -32,6 +32,7 @@ class Kind(IntEnum):
     STATS = 6
     ADMIN = 7
     POLICIES = 8
+    PROOF = 9
     REPLY = 128
 
 
@@ -59,12 +60,12 @@ class Events(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Query(msgspec.Struct, array_like=True, frozen=True):
-    """A read: the decision of an offset, at most `limit` rejects, or the versions of a pack.
+    """A read: the decision of an offset, at most `limit` rejects, the versions of a pack, or a proof.
 
     token : SHA-256 of the bearer token
     offset : log offset (decision), or the one behind which rejects are listed (-1: the newest)
     limit : how many rows at most
-    name : of a pack; nothing = all
+    name : of a pack; nothing = all. What is to be proved, of the first `limit` records; -1 = all
     """
 
     token: bytes = b""

@@ -348,7 +348,7 @@ def appended(log, *, body, count=None, peaks=None, previous_root=None, epoch=Non
     """Append one row past the log, its digest computed over whatever it holds: a writer with a fault."""
     tip = log.store.tip()
     row = (tip.head, len(body) if count is None else count, tip.epoch if epoch is None else epoch, 9)
-    tree = (b"".join(log._peaks) if peaks is None else peaks, previous_root or log.root())
+    tree = (b"".join(log._end.peaks) if peaks is None else peaks, previous_root or log.root())
     packed = b"".join(body)
     log.store.append(BatchRow(*row, *tree, batch_digest(tip.digest, *row, *tree, packed), packed), tip.head, tip.epoch)
 

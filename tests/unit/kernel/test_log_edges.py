@@ -71,7 +71,7 @@ def test_every_record_is_proved_however_the_batches_are_cut(tmp_path, make_recor
 def test_a_signed_statement_about_an_empty_log_is_compared_too(tmp_path, make_record):
     log = Log.open(SqliteLogStore(tmp_path / "log.db"), "test")
     assert log.verify(extends=Checkpoint("x", 0, proof.EMPTY_ROOT)).ok
-    assert "ends before a signed checkpoint; was 0" in log.verify(extends=Checkpoint("x", 0, bytes(32))).problem
+    assert "is not what a signed checkpoint covers" in log.verify(extends=Checkpoint("x", 0, bytes(32))).problem
     log.append([make_record(0)], 1_000)
     assert log.verify(extends=Checkpoint("x", 0, proof.EMPTY_ROOT)).ok
     assert "is not what a signed checkpoint covers" in log.verify(extends=Checkpoint("x", 0, bytes(32))).problem

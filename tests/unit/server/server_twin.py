@@ -43,7 +43,7 @@ class Twin:
         self.seen: dict[tuple[str, str], tuple[int, bytes]] = {}
         self.head, self.groups, self.rejected = 0, [], []
         self.closed = False
-        self.actors = {sha256(TOKEN.encode()).digest(): ("tests", {"ingest", "read"})}
+        self.actors = {sha256(TOKEN.encode()).digest(): ("tests", {"ingest", "read", "watch"})}
         self.actors[sha256(READER.encode()).digest()] = ("reader", {"read"})
         self.deadlines, self.ahead_ms = [], 0
 
@@ -99,6 +99,11 @@ class Twin:
         if pack not in ("", "shop"):
             raise NotFound("the pack has no version here", where=pack)
         return {"as_of": self.head, "versions": [{"pack": "shop", "status": "champion"}]}
+
+    def prove(self, what, first=0, size=-1):
+        if first > self.head:
+            raise NotFound("no such size to prove", found=str(first), allowed=f"0..{self.head}")
+        return f"{what} {first} {size}".encode()
 
     def metrics(self):
         return {"head": self.head, "late": {"fold_a": 3}, "note": "text"}

@@ -127,5 +127,5 @@ def _toml(value):
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return "[]" if not value else str(list(value))
+        return "[]" if not value else str(list(value)).replace("'", '"')
     return f'"{value}"' if isinstance(value, str) else str(value)

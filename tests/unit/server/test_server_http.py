@@ -385,6 +385,32 @@ def test_decisions_and_rejects_are_read(tmp_path):
     run(story)
 
 
+def test_checkpoints_and_proofs_are_asked_for_under_a_scope_of_their_own(tmp_path):
+    async def story():
+        async with edge(tmp_path) as one:
+            await one.post([EVENT, {**EVENT, "id": "b"}])
+            note = await one.call("GET", "/v1/log/checkpoint")
+            assert (note.status, note.headers["content-type"], note.body) == (200, "text/plain; charset=utf-8", b"checkpoint 0 -1")
+            for path, query, told in (
+                ("/v1/log/consistency", "old=2&new=4", b"consistency 2 4"), ("/v1/log/consistency", "old=2", b"consistency 2 -1"),
+                ("/v1/log/inclusion/3", "size=4", b"inclusion 3 4"), ("/v1/log/inclusion/3", "", b"inclusion 3 -1"),
+            ):  # fmt: skip
+                assert (await one.call("GET", path, query=query)).body == told
+                assert (await one.call("GET", path, query=query, headers=())).status == 401
+                reader = await one.call("GET", path, query=query, headers=[("authorization", f"Bearer {READER}")])
+                assert (reader.status, reader.json["allowed"]) == (403, "watch")
+            missing = await one.call("GET", "/v1/log/consistency", query="old=9")
+            assert (missing.status, missing.json["found"]) == (404, "9")
+            assert missing.headers["content-type"].startswith("application/json")
+            for path, query, where in (("/v1/log/consistency", "old=x", "old"), ("/v1/log/consistency", "old=1&new=-1", "new"),
+                                       ("/v1/log/inclusion/x", "", "offset"), ("/v1/log/inclusion/1", "size=x", "size")):  # fmt: skip
+                answer = await one.call("GET", path, query=query)
+                assert (answer.status, answer.json["where"]) == (400, where)
+            assert (await one.call("GET", "/v1/log/consistency")).status == 400
+
+    run(story)
+
+
 def test_health_and_metrics_need_no_token(tmp_path):
     async def story():
         async with edge(tmp_path) as one:
@@ -420,7 +446,8 @@ def test_the_schema_documents_every_address_with_the_packs_examples(tmp_path):
                 "/v1/events", "/v1/decisions/{offset}", "/v1/rejects", "/v1/policies", "/v1/policies/{pack}", "/v1/health", "/metrics",
                 "/v1/policies/{pack}/draft", "/v1/policies/{pack}/activate", "/v1/policies/{pack}/roll_back",
                 "/v1/policies/{pack}/{version}/{step}", "/v1/lists", "/v1/lists/{list}", "/v1/lists/{list}/changes",
-                "/v1/lists/changes/{offset}/{verdict}",
+                "/v1/lists/changes/{offset}/{verdict}", "/v1/log/checkpoint", "/v1/log/consistency",
+                "/v1/log/inclusion/{offset}",
             }  # fmt: skip
             post = schema["paths"]["/v1/events"]["post"]
             content = post["requestBody"]["content"]["application/json"]

@@ -189,7 +189,13 @@ class SqliteLogStore:
 def translated(error: sqlite3.Error | OSError, path: str, doing: str) -> LogError:
     """The error of ours that says what a SQLite error means for the log."""
     text = str(error)
-    if "malformed" in text or "not a database" in text or "corrupt" in text or "no such table" in text:
+    if (
+        "malformed" in text
+        or "not a database" in text
+        or "corrupt" in text
+        or "no such table" in text
+        or "decode" in text
+    ):
         return LogCorrupt(
             f"the log file is damaged ({doing})",
             where=path,

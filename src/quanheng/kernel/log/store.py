@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
+from quanheng.kernel.errors import LogCorrupt
+
 GENESIS_DIGEST = bytes(32)
 ROWS_PER_READ = 16
 _DIGEST_HEADER = struct.Struct("<16s32sqqqq32sI")
+_TYPES = (int, int, int, int, bytes, bytes, bytes, bytes)
 _DIGEST_TAG = b"quanheng batch 1"
 
 
@@ -91,11 +94,24 @@ def paged(ask: Callable[[int, int], Sequence[Any]], first: int, start: int, bodi
         rows = ask(start, limit)
         for row in rows:
             batch = BatchRow._make(row)
+            if tuple(map(type, batch)) != _TYPES:
+                raise _mistyped(batch)
             if batch.last > first:
                 yield batch
         if len(rows) < limit:
             return
         start = rows[-1][0] + 1
+
+
+def _mistyped(batch: BatchRow) -> LogCorrupt:
+    """SQLite keeps a text or a null where a number or bytes were declared; nothing of ours writes one."""
+    wrong = [name for name, one, type_ in zip(BatchRow._fields, batch, _TYPES, strict=True) if type(one) is not type_]
+    return LogCorrupt(
+        "a batch has a field of another type than the one it was written with",
+        where=f"log offset {batch.first}",
+        found=", ".join(wrong),
+        cure="The store was changed by hand: do not append, restore the log from a copy.",
+    )
 
 
 def batch_digest(
