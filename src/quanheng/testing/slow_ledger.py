@@ -5,16 +5,14 @@ Business days are given as numbers that never decrease: whoever calls knows the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from quanheng.ledger.entries import (
     ALL,
-    AMENDABLE,
     AMOUNT_MAX,
     DAY_TOTAL_MAX,
     ID_MAX,
@@ -25,47 +23,27 @@ from quanheng.ledger.entries import (
     AccountFlag,
     Amendment,
     Answer,
-    Balance,
     Transfer,
     TransferFlag,
-)  # fmt: skip
+)
 from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
+from quanheng.testing.slow_ledger_accounts import Book, SlowAccounts, chains, put_back
 
-T, A, F, G = TransferOutcome, AccountOutcome, TransferFlag, AccountFlag
+T, F, G = TransferOutcome, TransferFlag, AccountFlag
 _SETTLES = F.POST | F.VOID
 _REFERS = _SETTLES | F.REVERSAL
 _BALANCING = F.BALANCING_DEBIT | F.BALANCING_CREDIT
-_LIMITS = "payment_max_minor", "day_max_minor", "balance_max_minor", "net_debit_cap_minor"
 HELD, POSTED, VOIDED, EXPIRED = "held", "posted", "voided", "expired"
 
 
 @dataclass(slots=True)
-class Book:
-    """An account (`asked` as it was opened, `account` as it is) with its totals, and those of business day `day`."""
-
-    asked: Account
-    account: Account
-    opened_ms: int
-    debits_posted: int = 0
-    debits_held: int = 0
-    credits_posted: int = 0
-    credits_held: int = 0
-    day: int = 0
-    day_debits: int = 0
-    day_credits: int = 0
-
-    def balance(self) -> Balance:
-        """The four totals."""
-        return Balance(self.debits_posted, self.debits_held, self.credits_posted, self.credits_held)
-
-    def has(self, flag: int) -> bool:
-        """Whether a rule holds for the account."""
-        return bool(self.account.flags & flag)
-
-
-@dataclass(slots=True)
 class Line:
-    """A transfer that was applied. `hold`: where a hold stands; `reversed`: how much of a transfer was taken back."""
+    """A transfer that was applied.
+
+    row : its place among all lines and expiries
+    hold : where a hold stands
+    reversed : how much of the transfer was taken back
+    """
 
     asked: Transfer
     debit: int
@@ -75,17 +53,19 @@ class Line:
     applied_ms: int
     value_ms: int
     day: int
+    row: int
     expires_ms: int = 0
     hold: str = ""
     reversed: int = 0
 
 
 class Expiry(NamedTuple):
-    """A hold whose time was out at `expires_ms`, which was seen at `seen_ms`."""
+    """A hold whose time was out at `expires_ms`, which was seen at `seen_ms`. `row` as for lines."""
 
     id: int
     expires_ms: int
     seen_ms: int
+    row: int
 
 
 class Refused(Exception):
@@ -101,26 +81,26 @@ class SlowLedger:
     burnt: set[int] = field(default_factory=set)
     expiries: list[Expiry] = field(default_factory=list)
     due: list[tuple[int, int, int]] = field(default_factory=list)
-    numbers: Any = field(default_factory=count)
     now_ms: int = 0
     day: int = 0
 
     def open_accounts(self, batch: Sequence[Account], now_ms: int, day: int) -> list[AccountOutcome]:
         """Open accounts, in order, chains whole or not at all."""
         self._enter(now_ms, day)
-        return self._accounts(batch, [bool(one.flags & G.LINKED) for one in batch], self._open, self._opened_before)
+        return SlowAccounts(self.books, now_ms, day).open(batch)
 
     def amend_accounts(self, batch: Sequence[Amendment], now_ms: int, day: int) -> list[AccountOutcome]:
         """Change rules and limits of accounts, in order, chains whole or not at all."""
         self._enter(now_ms, day)
-        return self._accounts(batch, [one.linked for one in batch], self._amend, lambda one: False)
+        return SlowAccounts(self.books, now_ms, day).amend(batch)
 
     def transfer(self, batch: Sequence[Transfer], now_ms: int, day: int) -> list[Answer]:
         """Apply transfers, in order, chains whole or not at all."""
         self._enter(now_ms, day)
         answers: list[Answer] = []
         for chain, closed in chains(batch, [bool(one.flags & F.LINKED) for one in batch]):
-            given = self._chain(chain) if closed else _open_chain(chain, Answer, T)
+            failed = [Answer(T.CHAIN_FAILED)] * (len(chain) - 1)
+            given = self._chain(chain) if closed else [*failed, Answer(T.CHAIN_IS_OPEN)]
             for one in chain if closed else ():
                 if one.flags & F.BURN and one.id not in self.lines and _formed(one) == T.APPLIED:
                     self.burnt.add(one.id)
@@ -132,35 +112,11 @@ class SlowLedger:
         assert day >= self.day, "business days never decrease"
         self.now_ms, self.day = now_ms, day
         while self.due and self.due[0][0] <= now_ms:
-            expires_ms, _, id = heappop(self.due)
+            expires_ms, row, id = heappop(self.due)
             line = self.lines.get(id)
-            if line is not None and line.hold == HELD and line.expires_ms == expires_ms:
+            if line is not None and line.hold == HELD and (line.expires_ms, line.row) == (expires_ms, row):
                 self._let_go(line, EXPIRED)
-                self.expiries.append(Expiry(id, expires_ms, now_ms))
-
-    # --- chains
-
-    def _accounts(
-        self,
-        batch: Sequence[Any],
-        linked: Sequence[bool],
-        apply: Callable[..., AccountOutcome],
-        before: Callable[..., bool],
-    ) -> list[AccountOutcome]:
-        outcomes: list[AccountOutcome] = []
-        for chain, closed in chains(batch, linked):
-            kept = {one.id: copy(self.books.get(one.id)) for one in chain} if len(chain) > 1 else {}
-            if not closed:
-                outcomes += _open_chain(chain, A, A)
-            elif all(before(one) for one in chain):
-                outcomes += [A.EXISTS] * len(chain)
-            else:
-                given = _until_refused(chain, apply, A)
-                if given[-1] != A.APPLIED:
-                    _put_back(self.books, kept)
-                    given = [*[A.CHAIN_FAILED] * (len(given) - 1), given[-1]]
-                outcomes += given + [A.CHAIN_FAILED] * (len(chain) - len(given))
-        return outcomes
+                self.expiries.append(Expiry(id, expires_ms, now_ms, self._row()))
 
     def _chain(self, chain: Sequence[Transfer]) -> list[Answer]:
         if all(_formed(one) == T.APPLIED and self._known(one) == T.EXISTS for one in chain):
@@ -173,66 +129,19 @@ class SlowLedger:
         answers: list[Answer] = []
         for one in chain:
             outcome = self._transfer(one)
-            answers.append(self._answer(one, outcome))
             if outcome != T.APPLIED:
-                _put_back(self.books, books)
-                _put_back(self.lines, lines)
-                last = self._answer(one, outcome)
-                failed = Answer(T.CHAIN_FAILED)
-                return [*[failed] * (len(answers) - 1), last, *[failed] * (len(chain) - len(answers))]
+                put_back(self.books, books)
+                put_back(self.lines, lines)
+                failed = [Answer(T.CHAIN_FAILED)] * len(chain)
+                failed[len(answers)] = Answer(T.EXISTS_WITHOUT_ITS_CHAIN if outcome == T.EXISTS else outcome)
+                return failed
+            answers.append(self._answer(one, outcome))
         return answers
 
     def _answer(self, one: Transfer, outcome: TransferOutcome) -> Answer:
-        line = self.lines.get(one.id)
-        if outcome not in (T.APPLIED, T.EXISTS) or line is None:
-            return Answer(outcome)
+        line = self.lines[one.id]
         debit, credit = self.books[line.debit].balance(), self.books[line.credit].balance()
         return Answer(outcome, line.amount, line.applied_ms, debit, credit)
-
-    # --- accounts
-
-    def _opened_before(self, one: Account) -> bool:
-        return one.id in self.books and self.books[one.id].asked == one
-
-    def _open(self, one: Account) -> AccountOutcome:
-        if (outcome := _formed_account(one.id, one.flags, ~int(G.CLOSED) & 255)) != A.APPLIED:
-            return outcome
-        if one.id in self.books:
-            return A.EXISTS if self._opened_before(one) else A.EXISTS_WITH_OTHER_CONTENT
-        if one.asset == 0:
-            return A.ASSET_MUST_NOT_BE_ZERO
-        if one.code == 0:
-            return A.CODE_MUST_NOT_BE_ZERO
-        if not _limits_are_good(one):
-            return A.LIMIT_IS_OUT_OF_RANGE
-        if one.opened_ms and not one.flags & G.IMPORTED:
-            return A.OPENING_TIME_IS_FOR_IMPORTS
-        if one.opened_ms > self.now_ms:
-            return A.OPENING_TIME_MUST_NOT_BE_IN_THE_FUTURE
-        opened_ms = one.opened_ms if one.flags & G.IMPORTED else self.now_ms
-        self.books[one.id] = Book(one, one, opened_ms, day=self.day)
-        return A.APPLIED
-
-    def _amend(self, one: Amendment) -> AccountOutcome:
-        if (outcome := _formed_account(one.id, one.flags or 0, AMENDABLE)) != A.APPLIED:
-            return outcome
-        book = self.books.get(one.id)
-        if book is None:
-            return A.ACCOUNT_NOT_FOUND
-        changed = {name: value for name, value in one._asdict().items() if value is not None and name != "linked"}
-        if one.flags is not None:
-            changed["flags"] = book.account.flags & ~AMENDABLE | one.flags
-        account = book.account._replace(**changed)
-        if not _limits_are_good(account):
-            return A.LIMIT_IS_OUT_OF_RANGE
-        if book.has(G.CLOSED):
-            return A.ACCOUNT_IS_CLOSED
-        if account.flags & G.CLOSED and (book.debits_held or book.credits_held):
-            return A.ACCOUNT_HAS_HOLDS
-        if account.flags & G.CLOSED and book.debits_posted != book.credits_posted:
-            return A.ACCOUNT_HAS_A_BALANCE
-        book.account = account
-        return A.APPLIED
 
     # --- transfers: one judgement after another, in the order of the outcomes
 
@@ -317,7 +226,7 @@ class SlowLedger:
             )
             debit, credit, code = line.credit, line.debit, code or line.code
             amount = left if amount == ALL else amount
-        return Line(one, debit, credit, amount, code, self.now_ms, value_ms, self.day)
+        return Line(one, debit, credit, amount, code, self.now_ms, value_ms, self.day, self._row())
 
     def _judge_accounts(self, one: Transfer, line: Line) -> None:
         _check((line.code == 0, T.CODE_MUST_NOT_BE_ZERO))
@@ -346,7 +255,7 @@ class SlowLedger:
         if one.flags & _BALANCING:
             line.amount = min(line.amount, AMOUNT_MAX)
         amount, fresh = line.amount, not one.flags & _SETTLES
-        day_debits, day_credits = self._day(debit)
+        day_debits, day_credits = debit.of_day(self.day)
         debits = debit.debits_posted + debit.debits_held + amount
         credits = credit.credits_posted + credit.credits_held + amount
         counts_debit, counts_credit = fresh, not one.flags & (F.HOLD | F.VOID)
@@ -355,7 +264,7 @@ class SlowLedger:
             (fresh and debits > TOTAL_MAX, T.DEBITS_OVERFLOW),
             (fresh and credits > TOTAL_MAX, T.CREDITS_OVERFLOW),
             (counts_debit and day_debits + amount > DAY_TOTAL_MAX, T.DAY_OVERFLOWS),
-            (counts_credit and self._day(credit)[1] + amount > DAY_TOTAL_MAX, T.DAY_OVERFLOWS),
+            (counts_credit and credit.of_day(self.day)[1] + amount > DAY_TOTAL_MAX, T.DAY_OVERFLOWS),
         )
         if not fresh:
             return
@@ -371,22 +280,22 @@ class SlowLedger:
             (credit_after > payee.balance_max_minor != NO_LIMIT, T.BALANCE_LIMIT_EXCEEDED),
         )
 
-    def _day(self, book: Book) -> tuple[int, int]:
-        return (book.day_debits, book.day_credits) if book.day == self.day else (0, 0)
+    def _row(self) -> int:
+        return len(self.lines) + len(self.expiries)
 
     # --- what is applied
 
     def _apply(self, one: Transfer, line: Line) -> None:
         debit, credit, amount = self.books[line.debit], self.books[line.credit], line.amount
         for book in (debit, credit):
-            (book.day_debits, book.day_credits), book.day = self._day(book), self.day
+            (book.day_debits, book.day_credits), book.day = book.of_day(self.day), self.day
         if one.flags & F.HOLD:
             debit.debits_held += amount
             credit.credits_held += amount
             line.hold = HELD
             if one.timeout_ms:
                 line.expires_ms = self.now_ms + one.timeout_ms
-                heappush(self.due, (line.expires_ms, next(self.numbers), one.id))
+                heappush(self.due, (line.expires_ms, line.row, one.id))
         if one.flags & _SETTLES:
             hold = self.lines[one.reference]
             self._let_go(hold, POSTED if one.flags & F.POST else VOIDED, amount if one.flags & F.POST else 0)
@@ -410,37 +319,6 @@ class SlowLedger:
             debit.day_debits -= hold.amount - used
 
 
-def chains(batch: Sequence[Any], linked: Sequence[bool]) -> list[tuple[Sequence[Any], bool]]:
-    """The chains of a batch, and whether each has an end."""
-    found, start = [], 0
-    for place, more in enumerate(linked):
-        if not more or place == len(batch) - 1:
-            found.append((batch[start : place + 1], not more))
-            start = place + 1
-    return found
-
-
-def _open_chain(chain: Sequence[Any], of: Callable[..., Any], outcomes: Any) -> list[Any]:
-    return [of(outcomes.CHAIN_FAILED)] * (len(chain) - 1) + [of(outcomes.CHAIN_IS_OPEN)]
-
-
-def _until_refused(chain: Sequence[Any], apply: Callable[..., Any], outcomes: Any) -> list[Any]:
-    given = []
-    for one in chain:
-        given.append(apply(one))
-        if given[-1] != outcomes.APPLIED:
-            break
-    return given
-
-
-def _put_back(into: dict[int, Any], kept: dict[int, Any]) -> None:
-    for id, was in kept.items():
-        if was is None:
-            into.pop(id, None)
-        else:
-            into[id] = was
-
-
 def _check(*judgements: tuple[bool, TransferOutcome]) -> None:
     for applies, outcome in judgements:
         if applies:
@@ -460,20 +338,3 @@ def _formed(one: Transfer) -> TransferOutcome:
     if len(kinds) > 1 or (one.flags & _BALANCING and one.flags & _REFERS) or backdated_hold:
         return T.FLAGS_EXCLUDE_EACH_OTHER
     return T.APPLIED
-
-
-def _formed_account(id: int, flags: int, allowed: int) -> AccountOutcome:
-    if id == 0:
-        return A.ID_MUST_NOT_BE_ZERO
-    if id == ID_MAX:
-        return A.ID_MUST_NOT_BE_MAX
-    if flags & ~allowed:
-        return A.FLAGS_ARE_NOT_ALLOWED
-    if flags & G.DEBITS_BOUND and flags & G.CREDITS_BOUND:
-        return A.FLAGS_EXCLUDE_EACH_OTHER
-    return A.APPLIED
-
-
-def _limits_are_good(one: Account) -> bool:
-    limits = [getattr(one, name) for name in _LIMITS]
-    return 0 <= one.overdraft_minor <= AMOUNT_MAX and all(NO_LIMIT <= limit <= AMOUNT_MAX for limit in limits)
