@@ -145,7 +145,7 @@ class Ledger(Queries):
                 raise LogCorrupt(
                     "a fact of the ledger refers to what is not there",
                     where=f"fact {first + wrong} of {len(words)}",
-                    cure="Facts must be applied from the first on, in order, to an empty ledger or to the one they follow.",
+                    cure="Apply facts in order, from the first on, or to the ledger that they follow.",
                 )
         if len(words):
             self._tables.S[S_NOW] = max(self.now_ms, int(words[-1, F_APPLIED]))

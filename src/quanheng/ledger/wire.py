@@ -36,9 +36,9 @@ TRANSFER_FACT: LINE, EXPIRY, BURN    ACCOUNT_FACT: OPENED, AMENDED
 120  kind            u1              112  flags, code, day  as on the left
 121  reserved        7 bytes         120  kind, reserved    as on the left
 
-LINE     debit, credit and code are those that the transfer had in the end; asked_minor is the amount as it was asked for
-         (ALL may be), amount_minor what was moved, held or let go; time_ms is the time-out of a HOLD, the value time
-         of an IMPORTED transfer, else 0
+LINE     debit, credit and code are those that the transfer had in the end; asked_minor is the amount as it was asked
+         for (ALL may be), amount_minor what was moved, held or let go; time_ms is the time-out of a HOLD, the
+         value time of an IMPORTED transfer, else 0
 EXPIRY   id 0; reference is the hold, amount_minor what was let go, time_ms when its time was out; applied_ms: seen
 BURN     an id that was used up
 OPENED   an account as it was asked for
@@ -103,7 +103,7 @@ _TRANSFER = Struct("<10Q3qIHH").pack
 _ACCOUNT = Struct("<6Q2I6qqHHiQ").pack
 _AMENDED = "flags", "overdraft_minor", "payment_max_minor", "day_max_minor", "balance_max_minor", "net_debit_cap_minor"
 STATED_LINKED = 1 << 8
-"""In the last word of an amendment on its way to the kernel: it is linked. Bits 0 to 5: what is stated, as `_AMENDED`."""
+"""Last word of an amendment on its way to the kernel: it is linked. Bits 0 to 5: which of `_AMENDED` are stated."""
 
 
 def encode_transfers(batch: Sequence[Transfer]) -> np.ndarray:

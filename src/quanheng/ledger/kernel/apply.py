@@ -216,7 +216,7 @@ def apply_facts(T, facts):
         row, kind = T.S[S_FACTS], facts[one, F_KIND] & 255
         for word in range(F_WORDS):
             F[row, word] = facts[one, word]
-        if kind == K_LINE or kind == K_EXPIRY:
+        if kind in (K_LINE, K_EXPIRY):
             debit = find(T.J, T.A, F[row, F_DEBIT], F[row, F_DEBIT + 1])
             credit = find(T.J, T.A, F[row, F_CREDIT], F[row, F_CREDIT + 1])
             refers = kind == K_EXPIRY or F[row, F_MARKS] & (SETTLES | REVERSAL)

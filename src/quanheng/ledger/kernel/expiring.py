@@ -72,3 +72,11 @@ def count_timed(T):
         if T.L[row, L_HOLD] == HELD and T.F[row, F_TIME] != 0:
             found += 1
     return found
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def forget_next(T):
+    """Forget the hold that stands and would end first, as a fault that a simulation must find."""
+    while T.S[S_HEAP] > 1 and T.L[T.H[0, 1], L_HOLD] != HELD:
+        pop(T)
+    pop(T)

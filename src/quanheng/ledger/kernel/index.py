@@ -74,7 +74,7 @@ def index_facts(slots, F, count):
     found = 0
     for row in range(count):
         kind = F[row, 15] & 255
-        if kind == K_LINE or kind == K_BURN:
+        if kind in (K_LINE, K_BURN):
             insert(slots, F[row, 0], F[row, 1], row)
             found += 1
     return found
