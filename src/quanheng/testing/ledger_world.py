@@ -102,8 +102,8 @@ class World:
             batch.append(
                 Amendment(
                     rng.randrange(0, len(self._opened) + 2), flags, rng.choice((None, 0, 60)), limit,
-                    day_max_minor=rng.choice((None, NO_LIMIT, 4_000)), net_debit_cap_minor=rng.choice((None, -1, 3_000)),
-                    linked=rng.random() < 0.2,
+                    day_max_minor=rng.choice((None, NO_LIMIT, 4_000)),
+                    net_debit_cap_minor=rng.choice((None, NO_LIMIT, 3_000)), linked=rng.random() < 0.2,
                 )
             )  # fmt: skip
         return batch
@@ -180,7 +180,8 @@ class World:
         rng = self.rng
         return one._replace(**rng.choice([
             {"id": 0}, {"id": ID_MAX}, {"flags": one.flags ^ (1 << rng.randrange(10))},
-            {"reference": one.reference ^ 1}, {"debit": one.debit ^ 1}, {"credit": one.credit ^ 1}, {"amount_minor": one.amount_minor // 2 + 1},
+            {"reference": one.reference ^ 1}, {"debit": one.debit ^ 1}, {"credit": one.credit ^ 1},
+            {"amount_minor": one.amount_minor // 2 + 1},
             {"timeout_ms": rng.choice((-1, 1, TIME_MAX_MS))}, {"code": rng.choice((0, 77))},
             {"value_ms": rng.choice((1, self.now_ms + 9))}, {"user_data": 4}, {"debit": one.credit},
         ]))  # fmt: skip
