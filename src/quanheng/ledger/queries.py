@@ -196,9 +196,11 @@ class Queries:
 
     def _state(self, place: int) -> AccountState:
         words = self._tables.A[place].tolist()
+        names = "overdraft_minor", "payment_max_minor", "day_max_minor", "balance_max_minor", "net_debit_cap_minor"
         account = Account(
             _wide(words, A_ID), words[A_ASSET], words[A_CODE], words[A_FLAGS], _wide(words, A_OWNER), words[A_ENTITY],
-            *words[A_LIMITS : A_LIMITS + 5], words[A_OPENED], _wide(words, A_USER),
+            opened_ms=words[A_OPENED], user_data=_wide(words, A_USER),
+            **dict(zip(names, words[A_LIMITS : A_LIMITS + len(names)], strict=True)),
         )  # fmt: skip
         balance = balance_of([word & _LOW for word in words[A_TOTALS : A_TOTALS + 8]])
         return AccountState(

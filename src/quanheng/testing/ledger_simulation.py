@@ -70,6 +70,7 @@ class Simulation:
             if self.rng.random() < 0.002:
                 self.look(lines=False)
                 progress(self.operations)
+        progress(self.operations)
         self.world.now_ms += 10_000  # All that ends has ended.
         self._change("amend_accounts", [])
         self.look(lines=True)
@@ -139,9 +140,9 @@ class Simulation:
                         line.expires_ms, line.hold, line.reversed))  # fmt: skip
         for id in self.rng.sample(sorted(law.books), min(4, len(law.books))):
             expected = statement(law, id)
-            found = core.lines(id, limit=len(expected) + 1, newest_first=False)
+            entries = core.lines(id, limit=len(expected) + 1, newest_first=False)
             self._same(
-                f"statement of {id}", [(one.line.id, one.line.applied_ms, one.balance) for one in found], expected
+                f"statement of {id}", [(one.line.id, one.line.applied_ms, one.balance) for one in entries], expected
             )
             self._same(f"holds of {id}", [one.id for one in core.holds(id).lines], holds(law, id))
             moment = self.rng.randrange(self.world.now_ms)

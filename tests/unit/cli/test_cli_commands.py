@@ -47,7 +47,7 @@ def test_every_command_is_there():
         "pack activate", "pack check", "pack list", "pack new", "pack show", "policy accept-glass", "policy approve", "policy backtest",
         "policy diff", "policy draft", "policy history", "policy list", "policy monitor", "policy promote",
         "policy reject", "policy reject-glass", "policy retire", "policy roll-back", "policy shadow", "policy share", "policy show",
-        "policy submit", "replay", "run", "serve", "token create", "token list", "token revoke",
+        "policy submit", "replay", "run", "serve", "simulate ledger", "token create", "token list", "token revoke",
         "train", "version",
     ]  # fmt: skip
 
@@ -86,6 +86,7 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
         (["demo", "nothing"], 2, "error: nothing: there is no such pack; allowed: "),
         (["demo"], 2, "error: PACK: no pack is named; was nothing. Name one, or set packs.load in quanheng.toml."),
         (["demo", "x", "--events", "0"], 2, "error: --events, --group: the number must be positive; was 0, 256; allowed: 1 or more"),
+        (["simulate", "ledger", "--operations", "0"], 2, "error: --operations, --accounts: too little to simulate; was 0, 24; allowed: 1 or more, 2 or more"),
         (["bench"], 2, "error: ID: no bench is named; allowed: features.backfill.handbook12, "),
         (["bench", "x"], 2, "error: ID: there is no such bench; was 'x'; allowed: features.backfill.handbook12, "),
         (["ingest", "a.csv"], 2, "error: --pack: no pack is named; was nothing. Give --pack NAME, whose mapping is used."),
