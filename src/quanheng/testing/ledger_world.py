@@ -89,7 +89,8 @@ class World:
         limits = [rng.choice((NO_LIMIT,) * 8 + (300, 2_000, AMOUNT_MAX)) for _ in range(4)]
         return Account(
             number, 1 + (number % 6 == 0), rng.choice((7, 8)), flags, rng.choice((0, 2**100 + 1)),
-            rng.choice((0, 1)), rng.choice((0, 50, 10_000)), limits[0], limits[1], limits[2], limits[3], opened_ms, rng.choice((0, 9)),
+            rng.choice((0, 1)), rng.choice((0, 50, 10_000)),
+            limits[0], limits[1], limits[2], limits[3], opened_ms, rng.choice((0, 9)),
         )  # fmt: skip
 
     def amendments(self) -> list[Amendment]:
