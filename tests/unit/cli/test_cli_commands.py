@@ -225,7 +225,7 @@ def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
         "features.memory.perkey", "features.recover", "decisions.table20", "decisions.table3700",
         "decisions.compile", "decisions.lending", "decisions.backtest", "decisions.list", "path.inprocess",
         "path.http.single", "path.http.batch", "stream.nats", "path.recover", "decisions.backtest.log", "decisions.shadow",
-        "features.cluster",
+        "features.cluster", "ledger.kernel.arrays",
     ]  # fmt: skip
 
 
