@@ -5,6 +5,7 @@ from numba import njit
 from quanheng.ledger.entries import AMENDABLE, AMOUNT_MAX, NO_LIMIT
 from quanheng.ledger.entries import AccountFlag as G
 from quanheng.ledger.kernel.apply import apply_account
+from quanheng.ledger.kernel.entry import entry
 from quanheng.ledger.kernel.index import find, remove_newest
 from quanheng.ledger.kernel.totals import equal, is_zero
 from quanheng.ledger.kernel.words import (
@@ -191,7 +192,7 @@ def _chain(T, Q, N, start, end, opens):
             _amend(T, Q, one, account)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def change_accounts(T, Q, N, opens):
     """Outcome of every account of a batch in N, at S[S_NOW] on S[S_DAY]. There is room for accounts and facts."""
     start, count = 0, len(Q)

@@ -2,6 +2,7 @@
 
 from numba import njit
 
+from quanheng.ledger.kernel.entry import entry
 from quanheng.ledger.kernel.expiring import push
 from quanheng.ledger.kernel.index import find, insert
 from quanheng.ledger.kernel.totals import add, take
@@ -208,7 +209,7 @@ def apply_account(T, row, account):
     T.S[S_FACTS] = row + 1
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def apply_facts(T, facts):
     """Append facts and fold them, judging nothing. -1, or the first that refers to what is not there."""
     F = T.F

@@ -3,6 +3,7 @@
 from numba import njit
 
 from quanheng.ledger.kernel.apply import apply_burn, apply_line
+from quanheng.ledger.kernel.entry import entry
 from quanheng.ledger.kernel.expiring import pop, push
 from quanheng.ledger.kernel.index import find, remove_newest
 from quanheng.ledger.kernel.judge import flags_of, formed, judge, known
@@ -57,7 +58,7 @@ from quanheng.ledger.kernel.words import (
 from quanheng.ledger.outcomes import TransferOutcome as O
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def expire(T, most):
     """End the holds whose time is out at S[S_NOW], as facts, at most so many; whether there are more."""
     F, L, until = T.F, T.L, T.S[S_FACTS] + most
@@ -226,7 +227,7 @@ def _chain(T, Q, N, start, end):
         _remind(T, row)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def transfer(T, Q, N):
     """Answer every request of a batch in N, at S[S_NOW] on S[S_DAY]. There is room for the facts."""
     start, count = 0, len(Q)

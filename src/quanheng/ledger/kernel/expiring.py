@@ -2,6 +2,7 @@
 
 from numba import njit
 
+from quanheng.ledger.kernel.entry import entry
 from quanheng.ledger.kernel.words import F_APPLIED, F_TIME, HELD, L_HOLD, S_FACTS, S_HEAP
 
 
@@ -45,7 +46,7 @@ def pop(T):
         at = least
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def push_all(T):
     """Fill an empty heap from the facts, after a load."""
     for row in range(T.S[S_FACTS]):
@@ -53,7 +54,7 @@ def push_all(T):
             push(T, T.F[row, F_APPLIED] + T.F[row, F_TIME], row)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def forget_settled(T):
     """Make the heap again from the holds in it that stand."""
     count = T.S[S_HEAP]
@@ -64,7 +65,7 @@ def forget_settled(T):
             push(T, expires_ms, row)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def count_timed(T):
     """How many holds stand that end."""
     found = 0
@@ -74,7 +75,7 @@ def count_timed(T):
     return found
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def forget_next(T):
     """Forget the hold that stands and would end first, as a fault that a simulation must find."""
     while T.S[S_HEAP] > 1 and T.L[T.H[0, 1], L_HOLD] != HELD:

@@ -7,7 +7,8 @@ is removed but what was put in last (a chain that is undone), so there are no to
 import numpy as np
 from numba import njit
 
-from quanheng.ledger.kernel.words import K_AMENDED, K_BURN, K_LINE
+from quanheng.ledger.kernel.entry import entry
+from quanheng.ledger.kernel.words import K_BURN, K_LINE
 
 _C1 = np.uint64(0xFF51AFD7ED558CCD)  # Finaliser of MurmurHash3 (public domain, Austin Appleby).
 _C2 = np.uint64(0xC4CEB9FE1A85EC53)
@@ -68,7 +69,7 @@ def remove_newest(slots, low, high, row):
     slots[at] = 0
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def index_facts(slots, F, count):
     """Fill an empty index with the ids of lines and burnt ids; how many there are."""
     found = 0
@@ -80,23 +81,14 @@ def index_facts(slots, F, count):
     return found
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def index_accounts(slots, A, count):
     """Fill an empty index with the ids of accounts."""
     for row in range(count):
         insert(slots, A[row, 0], A[row, 1], row)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def find_id(slots, rows, low, high):
     """`find` for Python."""
     return find(slots, rows, low, high)
-
-
-@njit(nogil=True, error_model="numpy", cache=True)
-def count_kinds(F, count):
-    """How many facts there are of each kind, at its number."""
-    kinds = np.zeros(K_AMENDED + 1, np.int64)
-    for row in range(count):
-        kinds[F[row, 15] & 255] += 1
-    return kinds

@@ -102,7 +102,7 @@ def formed(Q, one):
     return O.APPLIED
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def known(T, Q, one, row):
     """How a request stands to the line or burnt id in `row` that has its id; APPLIED if there is none (-1)."""
     if row < 0:
@@ -134,7 +134,7 @@ def known(T, Q, one, row):
     return O.EXISTS
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def _fields(T, Q, one):
     flags, amount, timeout_ms, value_ms = flags_of(Q, one), Q[one, Q_AMOUNT], Q[one, Q_TIMEOUT], Q[one, Q_VALUE]
     if amount < 0:
@@ -206,7 +206,7 @@ def _reversed(T, Q, one, line):
     return O.APPLIED
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def _accounts(T, flags, debit, credit, value_ms):
     A, fresh = T.A, not flags & SETTLES
     if debit < 0:
@@ -230,7 +230,7 @@ def _accounts(T, flags, debit, credit, value_ms):
     return O.APPLIED
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def _balanced(A, flags, debit, credit, amount):
     """The amount of a balancing transfer: up to what is there."""
     if flags & BALANCING_DEBIT:
@@ -244,7 +244,7 @@ def _balanced(A, flags, debit, credit, amount):
     return min(amount, AMOUNT_MAX)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def _amount(T, flags, debit, credit, amount):
     """Judge an amount against balances and limits."""
     A, day, fresh = T.A, T.S[S_DAY], not flags & SETTLES

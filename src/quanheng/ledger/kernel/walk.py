@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from quanheng.ledger.kernel.entry import entry
 from quanheng.ledger.kernel.totals import add, is_zero, take
 from quanheng.ledger.kernel.words import (
     A_CREDITS,
@@ -62,7 +63,7 @@ def _start(T, account):
     return B
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def statement(T, account, since_ms, until_ms, first, skip, rows, balances):
     """Changes booked from since_ms to until_ms, newest first, each row with the eight limbs of the balance after it.
 
@@ -84,7 +85,7 @@ def statement(T, account, since_ms, until_ms, first, skip, rows, balances):
     return found if skip < 0 else max(0, found - skip)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def balance_at(T, account, time_ms, limbs):
     """The eight limbs of an account's balance after what was booked up to a time."""
     if T.A[account, A_FLAGS] & HISTORY:
@@ -103,7 +104,7 @@ def balance_at(T, account, time_ms, limbs):
         limbs[word] = B[0, A_TOTALS + word]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def holds(T, account, rows):
     """Rows of the holds that stand on an account, newest first; how many. Ends where none can be further back.
 
@@ -121,7 +122,7 @@ def holds(T, account, rows):
     return found
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def lines_with(T, count, code, by_user, low, high, rows):
     """Newest rows of lines with a code (0: any) and user data; how many were found, at most as many as fit."""
     F, found = T.F, 0
@@ -137,7 +138,7 @@ def lines_with(T, count, code, by_user, low, high, rows):
     return found
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@entry
 def sums(T, accounts_n, asset, limbs):
     """Add the totals of all accounts of an asset to eight limbs, modulo 2^128."""
     one, A = np.zeros((1, 8), np.int64), T.A
