@@ -134,6 +134,7 @@ class Ledger(Queries):
         LogCorrupt : a fact refers to what is not there; the ledger must not be used any more
         """
         words = np.ascontiguousarray(facts).view(np.int64).reshape(-1, F_WORDS)
+        self._tables = columns.with_room(self._tables, facts=len(words))
         for first in range(0, len(words), _APPLIED_AT_ONCE):
             part = words[first : first + _APPLIED_AT_ONCE]
             opened = part[part[:, F_KIND] & 255 == wire.FactKind.OPENED]

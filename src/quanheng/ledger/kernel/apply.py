@@ -4,7 +4,7 @@ from numba import njit
 
 from quanheng.ledger.kernel.entry import entry
 from quanheng.ledger.kernel.expiring import push
-from quanheng.ledger.kernel.index import find, insert
+from quanheng.ledger.kernel.index import AHEAD, expect, find, insert
 from quanheng.ledger.kernel.totals import add, take
 from quanheng.ledger.kernel.words import (
     A_AMENDED,
@@ -215,6 +215,8 @@ def apply_facts(T, facts):
     F = T.F
     for one in range(len(facts)):
         row, kind = T.S[S_FACTS], facts[one, F_KIND] & 255
+        if one + AHEAD < len(facts):
+            expect(T.I, facts[one + AHEAD, 0], facts[one + AHEAD, 1])
         for word in range(F_WORDS):
             F[row, word] = facts[one, word]
         if kind in (K_LINE, K_EXPIRY):

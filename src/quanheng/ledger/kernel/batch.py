@@ -5,7 +5,7 @@ from numba import njit
 from quanheng.ledger.kernel.apply import apply_burn, apply_line
 from quanheng.ledger.kernel.entry import entry
 from quanheng.ledger.kernel.expiring import pop, push
-from quanheng.ledger.kernel.index import find, remove_newest
+from quanheng.ledger.kernel.index import AHEAD, expect, find, remove_newest
 from quanheng.ledger.kernel.judge import flags_of, formed, judge, known
 from quanheng.ledger.kernel.words import (
     A_TOTALS,
@@ -231,8 +231,12 @@ def _chain(T, Q, N, start, end):
 def transfer(T, Q, N):
     """Answer every request of a batch in N, at S[S_NOW] on S[S_DAY]. There is room for the facts."""
     start, count = 0, len(Q)
+    for one in range(min(AHEAD, count)):
+        expect(T.I, Q[one, 0], Q[one, 1])
     while start < count:
         end = start
+        if start + AHEAD < count:
+            expect(T.I, Q[start + AHEAD, 0], Q[start + AHEAD, 1])
         while end < count and flags_of(Q, end) & LINKED:
             end += 1
         if end == count:

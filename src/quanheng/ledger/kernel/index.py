@@ -5,7 +5,9 @@ is removed but what was put in last (a chain that is undone), so there are no to
 """
 
 import numpy as np
-from numba import njit
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import njit, types
+from numba.extending import intrinsic
 
 from quanheng.ledger.kernel.entry import entry
 from quanheng.ledger.kernel.words import K_BURN, K_LINE
@@ -14,6 +16,8 @@ _C1 = np.uint64(0xFF51AFD7ED558CCD)  # Finaliser of MurmurHash3 (public domain, 
 _C2 = np.uint64(0xC4CEB9FE1A85EC53)
 _C3 = np.uint64(0x9E3779B97F4A7C15)
 _33, _48 = np.uint64(33), np.uint64(48)
+AHEAD = 12
+"""So many records before it is looked for, an id is expected."""
 _ROW = np.int64((1 << 48) - 1)
 
 
@@ -45,6 +49,29 @@ def find(slots, rows, low, high):
             if rows[row, 0] == low and rows[row, 1] == high:
                 return row
         at = (at + 1) & mask
+
+
+@intrinsic
+def _fetch(typing_context, slots, at):
+    """Ask for the cache line of slots[at]; no effect but time."""
+
+    def lower(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        pointer = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        name = "llvm.prefetch.p0"
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        builder.call(function, [pointer, number(1), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(slots, types.int64), lower
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def expect(slots, low, high):
+    """An id will be looked for soon: a large index is in memory, not in a cache, and memory answers late."""
+    _fetch(slots, np.int64(hash_of(low, high)) & np.int64(len(slots) - 1))
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
