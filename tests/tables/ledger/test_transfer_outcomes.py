@@ -11,6 +11,7 @@ from world_of_the_table import (
     DAY,
     DAY_100,
     DAY_FULL,
+    DAY_FULL_TOO,
     EXPIRED_HOLD,
     FULL,
     FULL_TOO,
@@ -228,3 +229,31 @@ def test_what_stands_behind_the_first_refusal_of_a_chain_is_not_judged():
     linked = NEW._replace(flags=F.LINKED)
     chain = [linked, linked._replace(id=0), linked._replace(id=301, debit=999), NEW._replace(id=302)]
     assert outcome(stand(), *chain) == [T.CHAIN_FAILED, T.ID_MUST_NOT_BE_ZERO, T.CHAIN_FAILED, T.CHAIN_FAILED]
+
+
+EDGES = [  # A request at the edge of what is allowed, and the outcome one minor unit beyond.
+    (NEW, {"debit": PAYS_100, "amount_minor": 100}, T.PAYMENT_LIMIT_EXCEEDED),
+    (NEW, {"debit": DAY_100, "amount_minor": 100}, T.DAY_LIMIT_EXCEEDED),
+    (NEW, {"debit": NET_100, "amount_minor": 100}, T.NET_DEBIT_CAP_EXCEEDED),
+    (NEW, {"debit": BOUND, "amount_minor": 100}, T.BALANCE_IS_TOO_LOW),
+    (NEW, {"credit": HOLDS_100, "amount_minor": 100}, T.BALANCE_LIMIT_EXCEEDED),
+    (NEW, {"debit": FULL, "amount_minor": 5}, T.DEBITS_OVERFLOW),
+    (NEW, {"credit": FULL_TOO, "amount_minor": 5}, T.CREDITS_OVERFLOW),
+    (NEW, {"debit": DAY_FULL, "amount_minor": 1}, T.DAY_OVERFLOWS),
+    (NEW, {"credit": DAY_FULL_TOO, "amount_minor": 1}, T.DAY_OVERFLOWS),
+    (NEW, {"flags": F.HOLD, "debit": BOUND, "amount_minor": 100}, T.BALANCE_IS_TOO_LOW),
+    (NEW, {"flags": F.HOLD, "credit": HOLDS_100, "amount_minor": 100}, T.BALANCE_LIMIT_EXCEEDED),
+    (POST, {"amount_minor": 50}, T.HOLD_IS_SMALLER),
+    (VOID, {"amount_minor": 50}, T.HOLD_HAS_OTHER_AMOUNT),
+    (BACK, {"amount_minor": 30}, T.REVERSED_IS_SMALLER),
+    (NEW, {"amount_minor": ALL - 1}, T.AMOUNT_MUST_BE_STATED),
+]
+
+
+@pytest.mark.parametrize(("base", "changes", "beyond"), EDGES, ids=[f"{row[2].name}-{row[0].flags}" for row in EDGES])
+def test_at_the_edge_and_one_beyond(base, changes, beyond):
+    at = base._replace(**changes)
+    if at.amount_minor == ALL - 1:  # The largest amount: accounts that had no transfer today.
+        at = at._replace(debit=BOUND + 1, credit=NET_100)
+    assert outcome(stand(), at._replace(amount_minor=at.amount_minor + 1)) == [beyond]
+    assert outcome(stand(), at) == [T.APPLIED]
