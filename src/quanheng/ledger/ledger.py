@@ -121,7 +121,7 @@ class Ledger(Queries):
         self._enter(now_ms, day)
         count = len(requests)
         self._tables = columns.with_room(self._tables, facts=count, balances=2 * count if self._history else 0)
-        words = np.ascontiguousarray(requests).view(np.int64).reshape(count, Q_WORDS)
+        words = _words(requests, Q_WORDS)
         answers = np.empty((count, N_WORDS), np.int64)
         batch.transfer(self._tables, words, answers)
         return answers.view(wire.TRANSFER_ANSWER).reshape(count)
@@ -133,7 +133,7 @@ class Ledger(Queries):
         ------
         LogCorrupt : a fact refers to what is not there; the ledger must not be used any more
         """
-        words = np.ascontiguousarray(facts).view(np.int64).reshape(-1, F_WORDS)
+        words = _words(facts, F_WORDS)
         self._tables = columns.with_room(self._tables, facts=len(words))
         for first in range(0, len(words), _APPLIED_AT_ONCE):
             part = words[first : first + _APPLIED_AT_ONCE]
@@ -213,3 +213,8 @@ class Ledger(Queries):
         words = requests.view(np.int64).reshape(len(requests), F_WORDS)
         change_accounts(self._tables, words, outcomes, opens)
         return [_OUTCOMES[one] for one in outcomes.tolist()]
+
+
+def _words(records: np.ndarray, width: int) -> np.ndarray:
+    """Records as rows of words. What is read-only is copied: to numba it would be another type, compiled anew."""
+    return np.require(records, requirements=["C", "W"]).view(np.int64).reshape(-1, width)

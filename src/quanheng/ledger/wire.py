@@ -123,7 +123,7 @@ def encode_transfers(batch: Sequence[Transfer]) -> np.ndarray:
             ))  # fmt: skip
     except (StructError, TypeError) as error:
         raise _outside("transfer", len(parts), batch[len(parts)], error) from None
-    return np.frombuffer(b"".join(parts), TRANSFER_REQUEST)
+    return _rows(parts, TRANSFER_REQUEST)
 
 
 def encode_accounts(batch: Sequence[Account]) -> np.ndarray:
@@ -143,7 +143,7 @@ def encode_accounts(batch: Sequence[Account]) -> np.ndarray:
             ))  # fmt: skip
     except (StructError, TypeError) as error:
         raise _outside("account", len(parts), batch[len(parts)], error) from None
-    return np.frombuffer(b"".join(parts), ACCOUNT_FACT)
+    return _rows(parts, ACCOUNT_FACT)
 
 
 def encode_amendments(batch: Sequence[Amendment]) -> np.ndarray:
@@ -165,7 +165,7 @@ def encode_amendments(batch: Sequence[Amendment]) -> np.ndarray:
             ))  # fmt: skip
     except (StructError, TypeError) as error:
         raise _outside("amendment", len(parts), batch[len(parts)], error) from None
-    return np.frombuffer(b"".join(parts), ACCOUNT_FACT)
+    return _rows(parts, ACCOUNT_FACT)
 
 
 def check_length(count: int) -> None:
@@ -211,6 +211,11 @@ def numbers_of(records: np.ndarray, name: str) -> Iterator[int]:
     """The 128-bit numbers in a field, `name` without `_lo` and `_hi`."""
     for low, high in zip(records[f"{name}_lo"].tolist(), records[f"{name}_hi"].tolist(), strict=True):
         yield low | high << 64
+
+
+def _rows(parts: list[bytes], dtype: np.dtype) -> np.ndarray:
+    """Records that can be written to, as all arrays are that the kernel is compiled for."""
+    return np.frombuffer(bytearray(b"".join(parts)), dtype)
 
 
 def _outside(what: str, place: int, one: Any, error: Exception) -> InputError:

@@ -7,8 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 import quanheng
+from quanheng.ledger import wire
+from quanheng.ledger.entries import Account, Transfer
 from quanheng.ledger.kernel import accounts, apply, batch, entry, expiring, index, walk
+from quanheng.ledger.ledger import Ledger
 
 PROBE = "from quanheng.ledger.kernel.entry import SOURCE; print(SOURCE)"
 
@@ -25,6 +30,22 @@ def test_every_entry_is_cached_under_the_digest_of_all_sources():
     for one in compiled:
         key = one._cache._index_key(one.signatures[0], one.targetctx.codegen())
         assert key[-1] == entry.SOURCE
+
+
+def test_nothing_is_compiled_twice_whichever_door_is_taken():
+    """A compilation takes seconds: objects, arrays, read-only arrays and loaded ledgers are of the same types."""
+    ledger, one = Ledger(), Transfer(1, 1, 2, 3, 4)
+    ledger.open_accounts([Account(1, 1, 7), Account(2, 1, 7)], 0, 0)
+    ledger.transfer([one], 0, 0)
+    requests = wire.encode_transfers([one])
+    ledger.transfer_arrays(requests, 0, 0)
+    frozen = np.frombuffer(requests.tobytes(), wire.TRANSFER_REQUEST)
+    ledger.transfer_arrays(frozen, 0, 0)
+    copy = Ledger()
+    copy.apply(np.frombuffer(ledger.facts().tobytes(), wire.TRANSFER_FACT))
+    Ledger.load(copy.dump()).transfer([one], 0, 0)
+    for compiled in (batch.transfer, apply.apply_facts, accounts.change_accounts):
+        assert len(compiled.signatures) == 1
 
 
 def test_the_digest_changes_with_a_source_that_an_entry_calls(tmp_path):
