@@ -27,6 +27,7 @@ from quanheng.cli import (
     packs,
     run,
     serve,
+    simulation,
     steps,
 )
 from quanheng.kernel.errors import InputError, QuanhengError
@@ -64,7 +65,7 @@ for command in (
     bench.bench,
 ):
     app.command(command)
-for group in (packs.app, features.app, steps.POLICY, lists.app, logs.app, keep.app, dmn_evaluate.DMN):
+for group in (packs.app, features.app, steps.POLICY, lists.app, logs.app, keep.app, dmn_evaluate.DMN, simulation.app):
     app.command(group)
 
 
@@ -112,7 +113,8 @@ def _command(given: Sequence[str]) -> str:
         if word.startswith("-"):
             break
         words.append(word)
-    known = words if words and words[0] in ("pack", "features", "policy", "list", "dmn", "log", "token") else words[:1]
+    groups = "pack", "features", "policy", "list", "dmn", "log", "token", "simulate"
+    known = words if words and words[0] in groups else words[:1]
     return "".join(f"{word} " for word in known if words and words[0] in app)
 
 

@@ -48,7 +48,7 @@ def test_every_command_is_there():
         "pack activate", "pack check", "pack list", "pack new", "pack show", "policy accept-glass", "policy approve", "policy backtest",
         "policy diff", "policy draft", "policy history", "policy list", "policy monitor", "policy promote",
         "policy reject", "policy reject-glass", "policy retire", "policy roll-back", "policy shadow", "policy share", "policy show",
-        "policy submit", "replay", "run", "serve", "token create", "token list", "token revoke",
+        "policy submit", "replay", "run", "serve", "simulate ledger", "token create", "token list", "token revoke",
         "train", "version",
     ]  # fmt: skip
 
@@ -87,6 +87,7 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
         (["demo", "nothing"], 2, "error: nothing: there is no such pack; allowed: "),
         (["demo"], 2, "error: PACK: no pack is named; was nothing. Name one, or set packs.load in quanheng.toml."),
         (["demo", "x", "--events", "0"], 2, "error: --events, --group: the number must be positive; was 0, 256; allowed: 1 or more"),
+        (["simulate", "ledger", "--operations", "0"], 2, "error: --operations, --accounts: too little to simulate; was 0, 24; allowed: 1 or more, 2 or more"),
         (["bench"], 2, "error: ID: no bench is named; allowed: features.backfill.handbook12, "),
         (["bench", "x"], 2, "error: ID: there is no such bench; was 'x'; allowed: features.backfill.handbook12, "),
         (["ingest", "a.csv"], 2, "error: --pack: no pack is named; was nothing. Give --pack NAME, whose mapping is used."),
@@ -225,7 +226,7 @@ def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
         "features.memory.perkey", "features.recover", "decisions.table20", "decisions.table3700",
         "decisions.compile", "decisions.lending", "decisions.backtest", "decisions.list", "path.inprocess",
         "path.http.single", "path.http.batch", "stream.nats", "path.recover", "decisions.backtest.log", "decisions.shadow",
-        "features.cluster", "proof.append", "proof.inclusion", "proof.verify",
+        "features.cluster", "proof.append", "proof.inclusion", "proof.verify", "ledger.kernel.arrays",
     ]  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""What is built from transfers: instruments that compile to chains of them."""

@@ -1,0 +1,220 @@
+"""The ledger: accounts and transfers judged one after another, in one process, by the law that is written out in
+`quanheng.testing.slow_ledger`.
+
+What is applied becomes a fact, and the facts in their order are the ledger: `facts` gives them for the log, `apply`
+folds them again without judging. All time is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from quanheng.kernel.errors import InputError, LogCorrupt
+from quanheng.ledger import columns, wire
+from quanheng.ledger.entries import BATCH_MAX, TIME_MAX_MS, Account, AccountFlag, Amendment, Answer, Transfer
+from quanheng.ledger.kernel import apply, batch
+from quanheng.ledger.kernel.accounts import change_accounts
+from quanheng.ledger.kernel.words import (
+    A_FLAGS,
+    F_APPLIED,
+    F_KIND,
+    F_MARKS,
+    F_WORDS,
+    HISTORY,
+    N_WORDS,
+    Q_WORDS,
+    S_ACCOUNTS,
+    S_DAY,
+    S_FACTS,
+    S_HEAP,
+    S_NOW,
+)
+from quanheng.ledger.outcomes import AccountOutcome
+from quanheng.ledger.queries import Queries
+
+_DAY_MAX = 2**31 - 1
+_APPLIED_AT_ONCE = 1 << 16
+_OUTCOMES = {int(outcome): outcome for outcome in AccountOutcome}
+
+
+class Ledger(Queries):
+    """Accounts, and transfers between them. Only `open_accounts`, `amend_accounts`, `transfer` (and its door for
+    arrays) and `apply` change it. Not for use by several threads at once.
+
+    Complexity: O(1) a transfer, O(log h) where it is one of h holds that end. Memory: 192 bytes a fact, 16 to 64 for
+    its id, 256 an account; with HISTORY 96 for each change of the account. Tables grow by half or double, with a copy.
+    """
+
+    def __init__(self) -> None:
+        self._tables = columns.empty()
+        self._history = False
+
+    @property
+    def now_ms(self) -> int:
+        """Time of the newest batch."""
+        return int(self._tables.S[S_NOW])
+
+    @property
+    def day(self) -> int:
+        """Business day of the newest batch."""
+        return int(self._tables.S[S_DAY])
+
+    @property
+    def facts_n(self) -> int:
+        """How many facts there are."""
+        return int(self._tables.S[S_FACTS])
+
+    # --- what changes it
+
+    def open_accounts(self, batch: Sequence[Account], now_ms: int, day: int) -> list[AccountOutcome]:
+        """Open accounts, in order, chains whole or not at all.
+
+        Raises
+        ------
+        InputError : time or day before the newest, a number outside its field, a batch that is too long
+        """
+        requests = wire.encode_accounts(batch)
+        self._enter(now_ms, day)
+        self._history = self._history or any(one.flags & AccountFlag.HISTORY for one in batch)
+        self._tables = columns.with_room(self._tables, facts=len(batch), accounts=len(batch))
+        return self._change(requests, opens=True)
+
+    def amend_accounts(self, batch: Sequence[Amendment], now_ms: int, day: int) -> list[AccountOutcome]:
+        """Change rules and limits of accounts, in order, chains whole or not at all.
+
+        Raises
+        ------
+        InputError : as for `open_accounts`
+        """
+        requests = wire.encode_amendments(batch)
+        self._enter(now_ms, day)
+        self._tables = columns.with_room(self._tables, facts=len(batch))
+        return self._change(requests, opens=False)
+
+    def transfer(self, batch: Sequence[Transfer], now_ms: int, day: int) -> list[Answer]:
+        """Apply transfers, in order, chains whole or not at all.
+
+        Raises
+        ------
+        InputError : as for `open_accounts`
+        """
+        return wire.decode_answers(self.transfer_arrays(wire.encode_transfers(batch), now_ms, day))
+
+    def transfer_arrays(self, requests: np.ndarray, now_ms: int, day: int) -> np.ndarray:
+        """Apply transfers: TRANSFER_REQUEST[n] to TRANSFER_ANSWER[n] (`quanheng.ledger.wire`), with no work a row in
+        Python.
+
+        Raises
+        ------
+        InputError : time or day before the newest, another dtype, a batch that is too long
+        """
+        wire.check_length(len(requests))
+        if requests.dtype != wire.TRANSFER_REQUEST:
+            raise InputError(
+                "the array holds no transfer requests",
+                found=str(requests.dtype),
+                allowed="quanheng.ledger.wire.TRANSFER_REQUEST",
+                cure="Make the array with that dtype.",
+            )
+        self._enter(now_ms, day)
+        count = len(requests)
+        self._tables = columns.with_room(self._tables, facts=count, balances=2 * count if self._history else 0)
+        words = _words(requests, Q_WORDS)
+        answers = np.empty((count, N_WORDS), np.int64)
+        batch.transfer(self._tables, words, answers)
+        return answers.view(wire.TRANSFER_ANSWER).reshape(count)
+
+    def apply(self, facts: np.ndarray) -> None:
+        """Fold facts of another ledger, in order, judging nothing: TRANSFER_FACT[n] or ACCOUNT_FACT[n].
+
+        Raises
+        ------
+        LogCorrupt : a fact refers to what is not there; the ledger must not be used any more
+        """
+        words = _words(facts, F_WORDS)
+        self._tables = columns.with_room(self._tables, facts=len(words))
+        for first in range(0, len(words), _APPLIED_AT_ONCE):
+            part = words[first : first + _APPLIED_AT_ONCE]
+            opened = part[part[:, F_KIND] & 255 == wire.FactKind.OPENED]
+            self._history = self._history or bool((opened[:, F_MARKS] & HISTORY).any())
+            room = 2 * len(part) if self._history else 0
+            self._tables = columns.with_room(self._tables, facts=len(part), accounts=len(opened), balances=room)
+            wrong = int(apply.apply_facts(self._tables, part))
+            if wrong >= 0:
+                raise LogCorrupt(
+                    "a fact of the ledger refers to what is not there",
+                    where=f"fact {first + wrong} of {len(words)}",
+                    cure="Apply facts in order, from the first on, or to the ledger that they follow.",
+                )
+        if len(words):
+            self._tables.S[S_NOW] = max(self.now_ms, int(words[-1, F_APPLIED]))
+            self._tables.S[S_DAY] = max(self.day, int(words[-1, F_MARKS]) >> 32)
+
+    # --- what it is made of
+
+    def facts(self, since: int = 0, until: int | None = None) -> np.ndarray:
+        """Facts from number `since` on, as TRANSFER_FACT; those of accounts have the layout ACCOUNT_FACT."""
+        until = self.facts_n if until is None else min(until, self.facts_n)
+        found = self._tables.F[since:until].copy().view(wire.TRANSFER_FACT)
+        return found.reshape(len(found))  # type: ignore[no-any-return]
+
+    def dump(self) -> dict[str, np.ndarray]:
+        """Copies of the arrays that the state is made of, for a snapshot."""
+        return columns.dump(self._tables)
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, np.ndarray]) -> Ledger:
+        """The ledger that was dumped.
+
+        Raises
+        ------
+        InputError : it was dumped in another format
+        """
+        ledger = cls()
+        ledger._tables = columns.load(arrays)
+        accounts = ledger._tables.A[: int(ledger._tables.S[S_ACCOUNTS]), A_FLAGS]
+        ledger._history = bool((accounts & HISTORY).any())
+        return ledger
+
+    def digest(self) -> bytes:
+        """BLAKE2b of 32 bytes of the whole state: equal for equal facts, however the batches were cut. O(facts)."""
+        return columns.digest(self._tables)
+
+    # --- inside
+
+    def _enter(self, now_ms: int, day: int) -> None:
+        """Go on to a time and a business day; holds whose time is out end."""
+        if not self.now_ms <= now_ms <= TIME_MAX_MS:
+            raise InputError(
+                "the ledger's time never goes back",
+                where="now_ms",
+                found=str(now_ms),
+                allowed=f"{self.now_ms} to {TIME_MAX_MS}",
+                cure="Pass the writer's clock, which never decreases.",
+            )
+        if not self.day <= day <= _DAY_MAX:
+            raise InputError(
+                "business days never go back",
+                where="day",
+                found=str(day),
+                allowed=f"{self.day} to {_DAY_MAX}",
+                cure="Pass the number of the business day that the calendar says.",
+            )
+        self._tables.S[S_NOW], self._tables.S[S_DAY] = now_ms, day
+        while self._tables.S[S_HEAP] and self._tables.H[0, 0] <= now_ms:
+            room = 2 * BATCH_MAX if self._history else 0
+            self._tables = columns.with_room(self._tables, facts=BATCH_MAX, balances=room)
+            batch.expire(self._tables, BATCH_MAX)
+
+    def _change(self, requests: np.ndarray, *, opens: bool) -> list[AccountOutcome]:
+        outcomes = np.empty(len(requests), np.int64)
+        words = requests.view(np.int64).reshape(len(requests), F_WORDS)
+        change_accounts(self._tables, words, outcomes, opens)
+        return [_OUTCOMES[one] for one in outcomes.tolist()]
+
+
+def _words(records: np.ndarray, width: int) -> np.ndarray:
+    """Records as rows of words. What is read-only is copied: to numba it would be another type, compiled anew."""
+    return np.require(records, requirements=["C", "W"]).view(np.int64).reshape(-1, width)

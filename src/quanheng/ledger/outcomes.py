@@ -1,0 +1,109 @@
+"""Every outcome that a transfer or an account can have. The order is the precedence: the first that applies is given.
+
+The numbers are the wire format and stand for good; gaps leave room where the order demands it. The reference in the
+docs and the tables in the tests are this list.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class TransferOutcome(IntEnum):
+    """What became of a transfer that was asked for."""
+
+    APPLIED = 0
+    # The chain it stands in.
+    CHAIN_IS_OPEN = 10
+    CHAIN_FAILED = 11
+    # What can be seen of the request alone.
+    ID_MUST_NOT_BE_ZERO = 20
+    ID_MUST_NOT_BE_MAX = 21
+    FLAGS_ARE_NOT_ALLOWED = 22
+    FLAGS_EXCLUDE_EACH_OTHER = 23
+    # The id was used before.
+    EXISTS_WITH_OTHER_FLAGS = 30
+    EXISTS_WITH_OTHER_REFERENCE = 31
+    EXISTS_WITH_OTHER_DEBIT_ACCOUNT = 32
+    EXISTS_WITH_OTHER_CREDIT_ACCOUNT = 33
+    EXISTS_WITH_OTHER_AMOUNT = 34
+    EXISTS_WITH_OTHER_TIMEOUT = 35
+    EXISTS_WITH_OTHER_CODE = 36
+    EXISTS_WITH_OTHER_VALUE_TIME = 37
+    EXISTS_WITH_OTHER_USER_DATA = 38
+    EXISTS = 39
+    EXISTS_WITHOUT_ITS_CHAIN = 40
+    ID_IS_BURNT = 41
+    # Its fields.
+    AMOUNT_MUST_NOT_BE_NEGATIVE = 50
+    AMOUNT_MUST_NOT_BE_ZERO = 51
+    AMOUNT_MUST_BE_STATED = 52
+    TIMEOUT_IS_FOR_HOLDS = 53
+    TIMEOUT_MUST_NOT_BE_NEGATIVE = 54
+    TIMEOUT_OVERFLOWS = 55
+    VALUE_TIME_IS_FOR_IMPORTS = 56
+    VALUE_TIME_MUST_NOT_BE_IN_THE_FUTURE = 57
+    REFERENCE_MUST_BE_ZERO = 58
+    REFERENCE_MUST_NOT_BE_ZERO = 59
+    # What it refers to.
+    HOLD_NOT_FOUND = 70
+    HOLD_IS_NO_HOLD = 71
+    HOLD_HAS_OTHER_DEBIT_ACCOUNT = 72
+    HOLD_HAS_OTHER_CREDIT_ACCOUNT = 73
+    HOLD_HAS_OTHER_CODE = 74
+    HOLD_WAS_POSTED = 75
+    HOLD_WAS_VOIDED = 76
+    HOLD_HAS_EXPIRED = 77
+    HOLD_IS_SMALLER = 78
+    HOLD_HAS_OTHER_AMOUNT = 79
+    REVERSED_NOT_FOUND = 80
+    REVERSED_MOVED_NOTHING = 81
+    REVERSED_HAS_OTHER_DEBIT_ACCOUNT = 82
+    REVERSED_HAS_OTHER_CREDIT_ACCOUNT = 83
+    REVERSED_IS_SMALLER = 84
+    # Its accounts.
+    CODE_MUST_NOT_BE_ZERO = 90
+    DEBIT_ACCOUNT_NOT_FOUND = 91
+    CREDIT_ACCOUNT_NOT_FOUND = 92
+    ACCOUNTS_MUST_DIFFER = 93
+    ACCOUNTS_HAVE_OTHER_ASSETS = 94
+    VALUE_TIME_IS_BEFORE_ACCOUNT = 95
+    DEBIT_ACCOUNT_IS_CLOSED = 96
+    CREDIT_ACCOUNT_IS_CLOSED = 97
+    DEBIT_ACCOUNT_IS_FROZEN = 98
+    CREDIT_ACCOUNT_IS_FROZEN = 99
+    # Amounts against balances and limits.
+    NOTHING_IS_THERE = 110
+    DEBITS_OVERFLOW = 111
+    CREDITS_OVERFLOW = 112
+    DAY_OVERFLOWS = 113
+    PAYMENT_LIMIT_EXCEEDED = 120
+    DAY_LIMIT_EXCEEDED = 121
+    NET_DEBIT_CAP_EXCEEDED = 122
+    BALANCE_IS_TOO_LOW = 123
+    CREDITS_WOULD_EXCEED_DEBITS = 124
+    BALANCE_LIMIT_EXCEEDED = 125
+
+
+class AccountOutcome(IntEnum):
+    """What became of an account that was to be opened or changed."""
+
+    APPLIED = 0
+    CHAIN_IS_OPEN = 10
+    CHAIN_FAILED = 11
+    ID_MUST_NOT_BE_ZERO = 20
+    ID_MUST_NOT_BE_MAX = 21
+    FLAGS_ARE_NOT_ALLOWED = 22
+    FLAGS_EXCLUDE_EACH_OTHER = 23
+    EXISTS_WITH_OTHER_CONTENT = 30
+    EXISTS = 31
+    EXISTS_WITHOUT_ITS_CHAIN = 32
+    ASSET_MUST_NOT_BE_ZERO = 50
+    CODE_MUST_NOT_BE_ZERO = 51
+    LIMIT_IS_OUT_OF_RANGE = 52
+    OPENING_TIME_IS_FOR_IMPORTS = 53
+    OPENING_TIME_MUST_NOT_BE_IN_THE_FUTURE = 54
+    ACCOUNT_NOT_FOUND = 60
+    ACCOUNT_IS_CLOSED = 61
+    ACCOUNT_HAS_HOLDS = 62
+    ACCOUNT_HAS_A_BALANCE = 63
