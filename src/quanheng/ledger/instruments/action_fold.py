@@ -65,7 +65,7 @@ class ActionFold:
             return Refusal(self.ID_RANGE, "id", str(action.id), "1 .. 2**128 - 2")
         if (known := self.done.get(action.id)) is not None:
             was, step = known
-            if was == action:
+            if plain(was) == plain(action):
                 return step
             return Refusal(self.ID_USED, "id", named_differences(was, action), "the content of the first request")
         return self._refusal(action, now_ms) or self._step(action, now_ms)
@@ -132,12 +132,20 @@ def named_differences(was: msgspec.Struct, now: msgspec.Struct) -> str:
     """What differs between two contents of one id."""
     if type(was) is not type(now):
         return f"{type(now).__name__}, before {type(was).__name__}"
-    names = [name for name in was.__struct_fields__ if getattr(was, name) != getattr(now, name)]
+    names = [name for name in was.__struct_fields__ if plain(getattr(was, name)) != plain(getattr(now, name))]
     return "other " + ", ".join(names)
 
 
+def number_text(value: int | Decimal) -> str:
+    """A finite number in one way only: its digits without zeros at the end, and its exponent, as 25e-1; zero is 0e0."""
+    sign, digits, exponent = Decimal(value).as_tuple()
+    text = "".join(map(str, digits)).lstrip("0")
+    kept = text.rstrip("0")
+    return f"{'-' if sign else ''}{kept}e{int(exponent) + len(text) - len(kept)}" if kept else "0e0"
+
+
 def plain(value: Any) -> Any:
-    """A value as texts, lists and mappings in a canonical order: equal values, and only those, give equal forms."""
+    """A value as texts, lists and mappings in a canonical order. Forms are equal where types and values are."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -147,7 +155,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return f"x{value.hex()}"
     if isinstance(value, Decimal):
-        return f"d{value}"
+        return f"d{number_text(value)}"
     if isinstance(value, msgspec.Struct):
         fields = {name: plain(getattr(value, name)) for name in value.__struct_fields__}
         return {"": type(value).__name__, **fields}

@@ -76,7 +76,7 @@ class Bench:
 
     def check_replay(self, fresh):
         """What was applied, folded into a fresh instrument on a fresh ledger, is the same."""
-        other = Bench(fresh, funds_minor=0 + 10_000)
+        other = Bench(fresh, funds_minor=10_000)
         for action, now_ms in self.applied:
             other.now_ms = now_ms
             other.must(action)
