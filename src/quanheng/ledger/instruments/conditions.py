@@ -117,8 +117,8 @@ def wrong_in(fact: Fact, now_ms: int) -> str:
     names = [name for name, _ in fact.fields]
     if type(fact.time_ms) is not int or not 0 <= fact.time_ms <= now_ms:
         return f"time_ms {fact.time_ms}, 0 .. {now_ms} is allowed"
-    if not fact.kind or len(fact.kind) > TEXT_MAX:
-        return f"a kind of {len(fact.kind)} characters, 1 .. {TEXT_MAX} are allowed"
+    if not fact.kind or not _is_text(fact.kind):
+        return f"a kind of {len(fact.kind)} characters, 1 .. {TEXT_MAX} of Unicode are allowed"
     if len(names) > FIELDS_MAX:
         return f"{len(names)} fields, at most {FIELDS_MAX} are allowed"
     if names != sorted(set(names)):
@@ -127,10 +127,10 @@ def wrong_in(fact: Fact, now_ms: int) -> str:
 
 
 def _wrong_value(name: str, value: object) -> str:
-    if name in _RESERVED or not name:
+    if name in _RESERVED or not name or not _is_text(name):
         return f"a field with the name {name!r}"
     if isinstance(value, str):
-        return f"{name}: {len(value)} characters, at most {TEXT_MAX} are allowed" if len(value) > TEXT_MAX else ""
+        return "" if _is_text(value) else f"{name}: {len(value)} characters, at most {TEXT_MAX} of Unicode are allowed"
     if type(value) is bool:
         return ""
     if type(value) is int:
@@ -139,3 +139,8 @@ def _wrong_value(name: str, value: object) -> str:
         good = value.is_finite() and len(value.as_tuple().digits) <= DIGITS_MAX and abs(value.adjusted()) <= DIGITS_MAX
         return "" if good else f"{name}: a number of more than {DIGITS_MAX} digits, or none"
     return f"{name}: a value of type {type(value).__name__}, text, whole number, Decimal or boolean are allowed"
+
+
+def _is_text(value: str) -> bool:
+    """Whether a text is not too long and can be written as UTF-8: half of a surrogate pair cannot."""
+    return len(value) <= TEXT_MAX and not any("\ud800" <= letter <= "\udfff" for letter in value)
