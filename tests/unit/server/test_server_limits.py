@@ -1,3 +1,4 @@
+
 """Token buckets: what passes, how long to wait, who is forgotten."""
 
 from __future__ import annotations

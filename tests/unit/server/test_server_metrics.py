@@ -1,3 +1,4 @@
+
 """Counters and histograms, in the text format of Prometheus."""
 
 from __future__ import annotations
