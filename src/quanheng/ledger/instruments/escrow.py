@@ -2,7 +2,7 @@
 
 The escrow is a hold with a time-out, buyer to seller. A milestone whose condition a report satisfies is posted, and the
 rest held anew until the same time. A dispute replaces the hold by one that lasts until the arbitration ends; then only
-the arbiter's award moves value, or a party that gives in. No answer at all means that the buyer has it back.
+the arbiter's award moves value, or buyer or seller who gives in. No answer at all means that the buyer has it back.
 """
 
 from __future__ import annotations

@@ -112,11 +112,11 @@ def _fact(rng: random.Random, terms: str, now_ms: int) -> Fact:
 
 
 def _lock(rng: random.Random, seed: int, id: int, now_ms: int) -> Lock:
-    def party(name: str) -> Party:
+    def owner_of(name: str) -> Party:
         return Party(part_id(seed, f"payouts owner {name}"), account_of(seed, name))
 
     terms, attesters, quorum = rng.choice([("typhoon", STATIONS, 2), ("shipped", REGISTRARS, 1)])
-    insurer, farmer = party("insurer"), party(f"beneficiary {rng.randrange(BENEFICIARIES)}")
+    insurer, farmer = owner_of("insurer"), owner_of(f"beneficiary {rng.randrange(BENEFICIARIES)}")
     period_ms = now_ms, now_ms + rng.randint(1, 6) * HOUR_MS
     timeout_ms = rng.randint(2, 8) * HOUR_MS
     amount = rng.randint(10_000, AMOUNT_MINOR_MAX)
