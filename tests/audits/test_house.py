@@ -34,6 +34,11 @@ def test_errors_and_money_are_light():
     assert not loaded_by("from quanheng import Money, errors, new_id, parse_time_ms") & set(HEAVY)
 
 
+def test_the_core_of_the_server_loads_no_data_frames():
+    # A tenth of a second of every start: what serves reads no files of rows.
+    assert "polars" not in loaded_by("import quanheng.engine, quanheng.loading, quanheng.server.process")
+
+
 HELP = """
 import contextlib, io
 from quanheng.cli.main import main
