@@ -419,7 +419,7 @@ def test_health_and_metrics_need_no_token(tmp_path):
             assert (health.status, health.json) == (200, {"status": "ok", "queue_events": 0, "offset": 2})
             await asyncio.sleep(0.2)
             metrics = await one.call("GET", "/metrics", headers=())
-            assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+            assert metrics.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
             text = metrics.body.decode()
             assert 'quanheng_events_total{status="decided"} 1' in text
             assert 'quanheng_decisions_total{outcome="approve"} 1' in text

@@ -36,6 +36,15 @@ def test_the_text_is_complete():
     )
 
 
+def test_what_others_count_is_shown_as_a_counter():
+    metrics = Metrics()
+    metrics.gauges = {("stream_connected", ()): 1, ("stream_messages_total", (("stream", "a"),)): 7}
+    assert metrics.text() == (
+        "# TYPE stream_connected gauge\nstream_connected 1\n"
+        '# TYPE stream_messages_total counter\nstream_messages_total{stream="a"} 7\n'
+    )
+
+
 def test_numbers_of_a_mapping_become_gauges():
     assert flatten("x", {"a b": 1, "late": {"f": 2, "g": "text"}, "text": "t", "ok": True}) == {
         ("x_a_b", ()): 1.0,
