@@ -18,7 +18,6 @@ HEAVY = (
 )  # fmt: skip
 
 
-
 def loaded_by(code: str) -> set[str]:
     """Top-level modules that are loaded after `code` ran in a fresh interpreter."""
     code = f"{code}\nimport sys, json; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from quanheng.kernel.errors import InputError
 
-
 DATA_OWNED = "another Quanheng process owns this data folder"
 DATA_CURE = "Stop it first, send to its HTTP address, or use another folder (storage.data, --data)."
 

@@ -71,7 +71,7 @@ def folder(tmp_path, monkeypatch, capsys):
 def test_without_a_model_and_without_data_it_says_what_to_do(folder, capsys):
     code, _, err = told(capsys, "train", "my_shop")
     assert code == 2
-    assert err.endswith("pack my_shop: the pack has no model; allowed: none is declared. Declare it in models/NAME.toml.")
+    assert err.endswith("the pack has no model; allowed: none is declared. Declare it in models/NAME.toml.")
     declare_model(folder)
     code, _, err = told(capsys, "train", "my_shop")
     assert code == 2

@@ -1,4 +1,3 @@
-
 """Counters and histograms, in the text format of Prometheus."""
 
 from __future__ import annotations
