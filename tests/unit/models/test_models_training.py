@@ -203,6 +203,9 @@ def test_a_model_is_found_by_name_or_alone():
         choose_model(PACK, "other")
     with pytest.raises(NotFound, match="the pack has no model; allowed: none is declared"):
         choose_model(declared(models=()))
+    two = (PACK.models[0], msgspec.structs.replace(PACK.models[0], name="calm"))
+    with pytest.raises(NotFound, match=r"the pack has several models; allowed: trouble, calm. Name one of them."):
+        choose_model(declared(models=two))
 
 
 # -- serving -----------------------------------------------------------------------------------------------------
