@@ -18,7 +18,6 @@ HEAVY = (
 )  # fmt: skip
 
 
-
 def loaded_by(code: str) -> set[str]:
     """Top-level modules that are loaded after `code` ran in a fresh interpreter."""
     code = f"{code}\nimport sys, json; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
@@ -32,6 +31,11 @@ def test_import_quanheng_is_light():
 
 def test_errors_and_money_are_light():
     assert not loaded_by("from quanheng import Money, errors, new_id, parse_time_ms") & set(HEAVY)
+
+
+def test_the_core_of_the_server_loads_no_data_frames():
+    # A tenth of a second of every start: what serves reads no files of rows.
+    assert "polars" not in loaded_by("import quanheng.engine, quanheng.loading, quanheng.server.process")
 
 
 HELP = """

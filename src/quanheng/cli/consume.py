@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 
 from quanheng.cli.common import HERE, Flag, Json, Place, show_json
 
@@ -33,6 +34,17 @@ def consume(name: str, /, *, until_empty: Flag = False, json: Json = False, plac
     if json:
         show_json(found)
     else:
-        print(", ".join(f"{key} {value}" for key, value in found.items()))
+        for line in lines(found):
+            print(line)
     sys.stdout.flush()
     return 0
+
+
+def lines(found: Mapping[str, object]) -> Iterator[str]:
+    """What was read, for people: what became of the messages, and how old they were when they were acknowledged."""
+    parts = ", ".join(f"{one} {found[one]}" for one in ("decided", "recorded", "repeated", "failed", "rejects"))
+    yield f"stream {found['stream']}: {found['messages']} messages acknowledged in {found['seconds']} s: {parts}"
+    if found["messages"]:
+        rejects = "; the rejects: GET /v1/rejects" if found["rejects"] else ""
+        ages = f"half of them within {found['ack_p50_s']} s of their publication, 99 % within {found['ack_p99_s']} s"
+        yield ages + rejects

@@ -300,8 +300,7 @@ def _source(declared: Declared, events: Path | None, name: str, place: Place) ->
 def _mapping(declared: Declared, name: str) -> Any:
     from quanheng.cli.ingest import mapping_of
 
-    only = declared.mappings[0].name if len(declared.mappings) == 1 else ""
-    return mapping_of([declared], declared.name, name or only)
+    return mapping_of([declared], declared.name, name)
 
 
 def _values(declared: Declared, events: Path, name: str, event: str) -> dict[str, NDArray[np.float64]]:

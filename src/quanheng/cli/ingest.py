@@ -66,7 +66,8 @@ def ingest(
     pack : str
         Pack whose mapping is used (default: the first of packs.load).
     map : str
-        Mapping of the pack (mappings/NAME.toml). Without it a .jsonl file holds events: {"id", "type", "data"}.
+        Mapping of the pack (mappings/NAME.toml; default: its only one). Without it a .jsonl file holds events:
+        {"id", "type", "data"}.
     rejects : Path
         Where rejected events are written with their reasons (default: FILE.rejects.jsonl).
     out : Path
@@ -163,13 +164,15 @@ def _told(one: Arrival, reply: Any) -> dict[str, Any]:
 
 
 def mapping_of(declared: Sequence[Declared], pack: str, name: str) -> FileMapping:
-    """A mapping of a pack.
+    """A mapping of a pack; without a name its only one.
 
     Raises
     ------
-    NotFound : the pack has no such mapping
+    NotFound : the pack has no such mapping, or none was named and it has not exactly one
     """
     mappings = {one.name: one for held in declared if held.name == pack for one in held.mappings}
+    if not name and len(mappings) == 1:
+        return next(iter(mappings.values()))
     if name not in mappings:
         raise NotFound(
             "the pack has no such mapping",

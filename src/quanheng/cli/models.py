@@ -59,9 +59,11 @@ def train(
     json : bool
         Last line is one line of JSON: the card.
     """
+    from quanheng.models.settings import choose_model
     from quanheng.models.train import train as train_model
 
     declared, files, folder = pack_of(pack, place)
+    choose_model(declared, model)  # Before the data is read, which takes its time.
     target = out or folder
     if target is None:
         raise InputError(
@@ -186,18 +188,22 @@ def _training_data(
 
         if not data.is_file():
             raise NotFound("there is no such file", where="--data", found=str(data), cure="Correct the path.")
-        only = declared.mappings[0].name if len(declared.mappings) == 1 else ""
-        mapping = mapping_of([declared], declared.name, name or only)
+        mapping = mapping_of([declared], declared.name, name)
         frame = read_file(data, mapping, {event.name: event for event in declared.events})
         return frame, f"{data.name} by mapping {mapping.name}", f"events of the file {data.name}"
     import polars as pl
 
-    from quanheng.cli.simulate import simulation_of
     from quanheng.loading.traffic import Traffic
 
+    if declared.traffic is None:
+        raise NotFound(
+            "the pack declares no traffic to train on",
+            where=f"pack {declared.name}",
+            cure="Give a file of your own history with --data, or add traffic.toml to the pack.",
+        )
     if events < 1:
         raise InputError("the number must be positive", where="--events", found=str(events), allowed="1 or more")
-    traffic = Traffic(simulation_of([declared], declared.name).declared, seed)
+    traffic = Traffic(declared.traffic, seed)
     console().print(f"making {events:,} simulated events")
     # What intake would refuse (malformed) or answer from the record (duplicate) is nothing that can be learnt from.
     frame = traffic.frame(events).filter(pl.col("fault").is_null() | (pl.col("fault") == "late"))
@@ -222,9 +228,10 @@ def _write(declared: Declared, files: PackFiles, folder: Path, trained: Any) -> 
     file = next(name for name, content in files.files.items() if _declares(name, content, model.name))
     text = files.files[file].decode("utf-8")
     (folder / "models").mkdir(parents=True, exist_ok=True)
-    (folder / "models" / model.weights).write_bytes(trained.weights)
-    (folder / file).write_text(declaration_toml(text, trained.hash, trained.card), encoding="utf-8")
-    console().print(f"written: {folder / 'models' / model.weights}, {folder / file}")
+    weights = model.weights or f"{model.name}.trees"
+    (folder / "models" / weights).write_bytes(trained.weights)
+    (folder / file).write_text(declaration_toml(text, trained.hash, trained.card, weights), encoding="utf-8")
+    console().print(f"written: {folder / 'models' / weights}, {folder / file}")
 
 
 def _declares(name: str, content: bytes, model: str) -> bool:

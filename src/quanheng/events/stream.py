@@ -7,6 +7,7 @@ decides when to acknowledge: whoever reads a stream does so only after the log h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -157,6 +158,9 @@ class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
     data: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+_UNKNOWN = re.compile(r"unknown field `(.*)`")
+_TYPES = re.compile(r"Expected `(.*?)`, got `(.*)`")
+_MALFORMED = "JSON is malformed: "
 _envelope = msgspec.json.Decoder(_Envelope).decode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -184,7 +188,7 @@ def reader_of(settings: StreamSettings) -> Callable[[Message], Read]:
                 id = _text_of(_members(data).get(name))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             shape = "a JSON object" if settings.type else '{"id", "type", "data"}'
-            fault = f"the message is no event; was {_told(error)}; allowed: {shape}"
+            fault = f"the message is no event; was {_told(error, message.data)}; allowed: {shape}"
             return Read("", "", message.data, position, fault)
         if not id:
             where = {"header": f"header {name}", "field": f"field {name}"}.get(kind, "member id")
@@ -200,9 +204,19 @@ def _text_of(raw: msgspec.Raw | None) -> str:
     return value if isinstance(value, str) else str(value) if type(value) is int else ""
 
 
-def _told(error: Exception) -> str:
-    """What the decoder found: names a place and a kind, never a value; of foreign bytes the class alone."""
-    return str(error) if isinstance(error, msgspec.DecodeError) else type(error).__name__
+def _told(error: Exception, data: bytes) -> str:
+    """What the decoder found, in our words: it names a place and a kind, never a value."""
+    if not data.strip():
+        return "an empty message"
+    if not isinstance(error, msgspec.DecodeError):
+        return "bytes that are no UTF-8" if isinstance(error, UnicodeDecodeError) else "JSON that is nested too deep"
+    text, _, place = str(error).partition(" - at ")
+    unknown, types = _UNKNOWN.search(text), _TYPES.fullmatch(text)
+    if unknown:
+        return f"an object with the unknown member {unknown[1]}"
+    if types:
+        return f"{types[2]} instead of {types[1]}" + (f" at {place.strip('`')}" if place else "")
+    return "no JSON: it ends too early" if "truncated" in text else f"no JSON: {text.removeprefix(_MALFORMED)}"
 
 
 def check_settings(name: str, settings: StreamSettings) -> list[str]:

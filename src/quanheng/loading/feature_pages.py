@@ -43,7 +43,7 @@ def statistics(values: NDArray[np.float64]) -> dict[str, float]:
         found["missing"] = 1 - len(held) / len(values)
     if len(held):
         found["mean"] = float(held.mean())
-        found |= {f"q{round(share * 100)}": float(np.quantile(held, share)) for share in QUANTILES}
+        found |= {f"{round(share * 100)} % quantile": float(np.quantile(held, share)) for share in QUANTILES}
     return found
 
 
@@ -67,7 +67,7 @@ def _page(
     if values is not None:
         found = statistics(values)
         lines += ["", "## Statistics", "", "| | |", "|---|---|"]
-        lines += [f"| {name} | {value:.6g} |" for name, value in found.items()]
+        lines += [f"| {name} | {value if name == 'rows' else format(value, '.6g')} |" for name, value in found.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -12,7 +12,7 @@ from quanheng.kernel.errors import QuanhengError
 from quanheng.kernel.time import parse_duration_ms, parse_time_ms
 from quanheng.loading.declared import Title
 from quanheng.loading.notes import Notes, Words, describe, nearest
-from quanheng.loading.toml import INTEGER_MAX, join_key
+from quanheng.loading.toml import INTEGER_MAX, entry_keys, join_key
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 DOTTED_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}(\.[a-z][a-z0-9_]{0,63}){0,3}")
@@ -227,12 +227,12 @@ class Table:
     def tables(self, name: str, *, required: bool = False) -> Iterator[Table]:
         """The tables of a list `[[name]]`."""
         value = self._take(name, list, f"[[{name}]] tables", required)
-        for position, item in enumerate(value if isinstance(value, list) else ()):
-            key = f"{self.path(name)}[{position + 1}]"
+        items = value if isinstance(value, list) else []
+        for place, (key, item) in enumerate(zip(entry_keys(self.path(name), items), items, strict=True), 1):
             if isinstance(item, dict):
                 yield Table(item, self.file, key, self.notes)
             else:
-                self.problem(name, f"entry {position + 1} of the list is not a table", found=item, known="a table")
+                self.problem(name, f"entry {place} of the list is not a table", found=item, known="a table")
 
     def named(
         self, name: str, pattern: re.Pattern[str] = NAME, *, required: bool = False, of: str = ""

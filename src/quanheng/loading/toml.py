@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
 from quanheng.loading.notes import Notes, Words
@@ -11,6 +13,7 @@ from quanheng.loading.notes import Notes, Words
 INTEGER_MAX = 2**63 - 1
 DIGITS_MAX = 34
 
+_PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PLACE = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _LOOSE_DATE = re.compile(r"=\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
 _COMMA_NUMBER = re.compile(r"=\s*[+-]?\d+,\d+\s*(#.*)?$")
@@ -68,8 +71,8 @@ def _check_numbers(value: object, key: str, file: str, notes: Notes) -> None:
         for name, inner in value.items():
             _check_numbers(inner, join_key(key, name), file, notes)
     elif isinstance(value, list):
-        for position, inner in enumerate(value):
-            _check_numbers(inner, f"{key}[{position}]", file, notes)
+        for inner_key, inner in zip(entry_keys(key, value), value, strict=True):
+            _check_numbers(inner, inner_key, file, notes)
     elif isinstance(value, Decimal):
         if not value.is_finite():
             notes.add(
@@ -90,6 +93,19 @@ def join_key(prefix: str, name: str) -> str:
     """A key path as TOML writes it: names with a dot or a blank stand in quotes."""
     shown = name if re.fullmatch(r"[\w-]+", name) else f'"{name}"'
     return f"{prefix}.{shown}" if prefix else shown
+
+
+def entry_keys(key: str, entries: Sequence[object]) -> list[str]:
+    """The key path of each entry of a list: `fold.customer_count_1d`, or `case[3]`, counted from 1.
+
+    A table is called by its `name` where that is a plain name and no other entry has it.
+    """
+    names = [entry.get("name") if isinstance(entry, dict) else None for entry in entries]
+    plain = [name if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) else "" for name in names]
+    often = Counter(plain)
+    return [
+        join_key(key, name) if name and often[name] == 1 else f"{key}[{place}]" for place, name in enumerate(plain, 1)
+    ]
 
 
 def _explain(text: str, message: str, file: str, notes: Notes) -> None:

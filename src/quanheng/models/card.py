@@ -83,11 +83,19 @@ def card_toml(card: Card) -> str:
     return "\n".join(lines) + "\n"
 
 
-def declaration_toml(text: str, weights_hash: str, card: Card) -> str:
-    """The declaration with the new hash and card; everything a person wrote stays as it is."""
-    head = text.split(CARD_MARK, maxsplit=1)[0].rstrip()
-    lines = [f'hash = "{weights_hash}"' if line.split("=")[0].strip() == "hash" else line for line in head.split("\n")]
-    return "\n".join(lines) + "\n\n" + card_toml(card)
+def declaration_toml(text: str, weights_hash: str, card: Card, weights: str) -> str:
+    """The declaration with file and hash of the weights, and the card; everything a person wrote stays as it is.
+
+    weights : name of the file in models/; it and the hash are added where a first training finds neither
+    """
+    lines = text.split(CARD_MARK, maxsplit=1)[0].rstrip().split("\n")
+    places = {line.split("=")[0].strip(): place for place, line in enumerate(lines) if "=" in line}
+    if "hash" in places:
+        lines[places["hash"]] = f'hash = "{weights_hash}"'
+    absent = {"weights": weights, "hash": weights_hash}
+    new = [f'{key} = "{value}"' for key, value in absent.items() if key not in places]
+    model = next(place for place, line in enumerate(lines) if line.split("#")[0].strip() == "[model]")
+    return "\n".join([*lines[: model + 1], *new, *lines[model + 1 :]]) + "\n\n" + card_toml(card)
 
 
 def _toml(value: object) -> str:

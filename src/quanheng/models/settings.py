@@ -62,11 +62,11 @@ def choose_model(declared: Declared, name: str = "") -> ModelDeclaration:
     if not name and len(models) == 1:
         return next(iter(models.values()))
     raise NotFound(
-        "there is no such model" if name else "the pack has no model, or several",
+        "there is no such model" if name else "the pack has several models" if models else "the pack has no model",
         where=f"pack {declared.name}",
         found=name,
         allowed=", ".join(models) or "none is declared",
-        cure="Name one, or declare it in models/.",
+        cure="Name one of them." if models and not name else "Declare it in models/NAME.toml.",
     )
 
 

@@ -27,6 +27,8 @@ HOLD_EVERY_S = 5.0
 BACK_OFF_FIRST_S, BACK_OFF_S_MAX = 0.05, 5.0
 WRITER_BACK_OFF_S_MAX = 1.0
 NOT_TAKEN = ("rejected", "conflict")
+AGES_S = (*SECONDS, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0, 21_600.0, 86_400.0, 604_800.0, 31_536_000.0)
+"""Bounds of what is told about ages: whoever reads a backlog finds messages of hours and days."""
 REFUSED_ONCE_MAX = 100
 """Refusals that are recorded in one operation."""
 
@@ -85,7 +87,7 @@ class Consumer:
         self._held: list[Message] = []
         self._stopping = False
         self._held_since_s = 0.0
-        self.ack_s = Histogram(SECONDS)
+        self.ack_s = Histogram(AGES_S)
         """Seconds from a message's publication until it was acknowledged."""
         self.totals = dict.fromkeys(("messages", "decided", "recorded", "repeated", "failed", "rejects", "acked"), 0)
 
@@ -197,7 +199,8 @@ class Consumer:
             if message.published_ms:
                 self.ack_s.add(max(0, now_ms - message.published_ms) / 1000)
         for answer in found:
-            totals[answer.status] = totals.get(answer.status, 0) + 1
+            if answer.status not in NOT_TAKEN:  # Those are among the rejects.
+                totals[answer.status] = totals.get(answer.status, 0) + 1
         totals["messages"] += len(messages)
         totals["acked"] += len(messages)
         totals["rejects"] += refused

@@ -166,7 +166,7 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
     @get("/metrics", **api.METRICS)
     async def metrics() -> Response[bytes]:
         answer = await ask(wire.Kind.METRICS, wire.Query())
-        return text(answer, "text/plain; version=0.0.4; charset=utf-8")
+        return text(answer, "text/plain; version=0.0.4")
 
     proofs = proof_handlers(ask, token)
     changes = handlers(edge.config.limits, pool, intake, response)

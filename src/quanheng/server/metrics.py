@@ -68,7 +68,8 @@ class Metrics:
             last = ""
             for (name, labels), value in sorted(values.items()):
                 if name != last:
-                    lines += self._head(name, kind)
+                    # Edges and readers of streams count for themselves; here their counts arrive as they stand.
+                    lines += self._head(name, "counter" if name.endswith("_total") else kind)
                     last = name
                 lines.append(f"{name}{_labels(labels)} {_number(value)}")
         for name, histogram in sorted(self.histograms.items()):

@@ -37,6 +37,10 @@ LASTING_S = 60.0
 """A reader that ran so long is started again at once when it ends."""
 
 
+READ_ALREADY = "another process on this machine reads this stream"
+READ_CURE = "Let it read, or stop it; `quanheng serve` reads every stream whose section does not say serve = false."
+
+
 class NotTaken(InputError):
     """The core refuses what a stream sends, whatever it is."""
 
@@ -125,7 +129,7 @@ def consume(config: Config, name: str, log: Log, until_empty: bool = False) -> d
     NotFound, NotTaken, StreamFailed : what no repetition mends
     """
     settings = settings_of(config, name)
-    lock = FolderLock(Path(config.storage.data) / "streams" / name)
+    lock = FolderLock(Path(config.storage.data) / "streams" / name, READ_ALREADY, READ_CURE)
     try:
         with asyncio.Runner() as runner:
             return runner.run(_consume(config, name, settings, log, until_empty))

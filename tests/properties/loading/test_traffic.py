@@ -40,6 +40,13 @@ def frame(declared: TrafficDeclaration) -> pl.DataFrame:
     return Traffic(declared).frame(ROWS)
 
 
+def test_a_name_that_the_folder_lacks_is_told_with_those_it_has():
+    import quanheng.loading.traffic as folder
+
+    with pytest.raises(AttributeError, match=r"no attribute 'Trafic'; its names are: Traffic, TrafficDeclaration"):
+        _ = folder.Trafic
+
+
 def payments(frame: pl.DataFrame) -> pl.DataFrame:
     """First deliveries of payments."""
     return frame.filter(

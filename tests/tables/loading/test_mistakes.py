@@ -29,7 +29,7 @@ TOGETHER = (
 unknown file|python|later file|later file 2|bad file name|wrong ending|stray weights|not utf8|nan|big int
 dotted event|missing key|empty text|unknown key|choice|number in quotes|list entry|list short|title missing
 tables entry|one bracket|duration|date|requirement unreadable|no such purpose|no such fallback|subject unknown
-field name|field no table|pattern|integer bound|fold name taken|fold value for count|fold value unknown
+field name|field no table|pattern|integer bound|fold value for count|fold value unknown
 parameter twice|value date|outcome unknown|input unknown|input type|decision unknown|dmn expression|weights other
 case expects nothing|case no scores|case score unknown|case outcome|mapping field|mapping both
 mapping constant choice|mapping no equals|input other type|evaluation kind|traffic start|traffic role|traffic pair

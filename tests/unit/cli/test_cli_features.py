@@ -41,19 +41,20 @@ def test_sql_without_names_says_what_it_can_and_why_not_the_rest(capsys, tmp_pat
     pytest.importorskip("ibis")
     monkeypatch.chdir(tmp_path)
     assert main(["pack", "new", "shop"]) == 0
-    fold = '[[fold]]\nname = "half"\nof = "shop.request"\nby = ["customer"]\nfold = "percentile"\n'
+    fold = '[[fold]]\nname = "amounts"\nof = "shop.request"\nby = ["customer"]\nfold = "distinct"\n'
     with (tmp_path / "shop" / "features.toml").open("a") as file:
-        file.write(fold + 'value = "amount_minor"\nquantile = 0.5\nwindow = "1d"\n')
+        file.write(fold + 'value = "amount_minor"\nexact_max = 64\n')
     capsys.readouterr()
     code, out, err = told(capsys, "sql", "shop")
     assert code == 0
     assert out.startswith("-- events:  _offset")
     assert 'AS "customer_count_1d"' in out
-    assert '"half"' not in out
-    assert "half: SQL cannot say it: what it keeps between events has no aggregate in SQL" in " ".join(err.split())
-    code, out, err = told(capsys, "sql", "shop", "half")
+    assert '"amounts"' not in out
+    said = " ".join(err.split())
+    assert "amounts: SQL cannot say it: `exact_max`: its answer is an estimate beyond so many values" in said
+    code, out, err = told(capsys, "sql", "shop", "amounts")
     assert code == 2
-    assert "SQL cannot say these folds; was half (what it keeps" in err
+    assert "SQL cannot say these folds; was amounts (`exact_max`" in err
     assert "Name the others, or let the kernel compute them" in err
 
 

@@ -129,10 +129,18 @@ def test_the_card_tells_windows_labels_and_quality(frame, trained):
     assert card.data_digest == frame_digest(frame)
 
 
+def test_a_first_training_adds_what_only_it_knows(trained):
+    written = "# my words\n[model]  # mine\nname = 'trouble'\n\n[training]\nseed = 5\n"
+    once = declaration_toml(written, trained.hash, trained.card, "trouble.trees")
+    assert once == declaration_toml(once, trained.hash, trained.card, "another.trees")
+    assert tomllib.loads(once)["model"] == {"name": "trouble", "weights": "trouble.trees", "hash": trained.hash}
+    assert once.startswith("# my words\n[model]  # mine\n")
+
+
 def test_the_card_is_toml_behind_what_a_person_wrote(trained):
     written = '# my words\n[model]\nname = "trouble"\nhash = "sha256:old"   \n\n[training]\nseed = 5\n'
-    once = declaration_toml(written, trained.hash, trained.card)
-    assert once == declaration_toml(once, trained.hash, trained.card)
+    once = declaration_toml(written, trained.hash, trained.card, "trouble.trees")
+    assert once == declaration_toml(once, trained.hash, trained.card, "trouble.trees")
     assert once.startswith("# my words")
     assert CARD_MARK in once
     values = tomllib.loads(once, parse_float=Decimal)
@@ -193,8 +201,11 @@ def test_a_model_is_found_by_name_or_alone():
     assert choose_model(PACK) is choose_model(PACK, "trouble") is PACK.models[0]
     with pytest.raises(NotFound, match=r"pack corner_shop: there is no such model; was other; allowed: trouble"):
         choose_model(PACK, "other")
-    with pytest.raises(NotFound, match="the pack has no model, or several; allowed: none is declared"):
+    with pytest.raises(NotFound, match="the pack has no model; allowed: none is declared"):
         choose_model(declared(models=()))
+    two = (PACK.models[0], msgspec.structs.replace(PACK.models[0], name="calm"))
+    with pytest.raises(NotFound, match=r"the pack has several models; allowed: trouble, calm. Name one of them."):
+        choose_model(declared(models=two))
 
 
 # -- serving -----------------------------------------------------------------------------------------------------

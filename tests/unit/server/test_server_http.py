@@ -177,10 +177,15 @@ def test_one_malformed_event_does_not_stop_the_rest(tmp_path):
 @pytest.mark.parametrize(
     ("body", "found"),
     [
-        (b"", "an empty body"), (b"  ", "an empty body"), (b"[1,", "Input data was truncated"), (b'{"id":"\xff"}', "utf-8"),
+        (b"", "an empty body"),
+        (b"  ", "an empty body"),
+        (b"[1,", "Input data was truncated"),
+        (b'{"id":"\xff"}', "utf-8"),
         # What does not fit an event is seen before the end of the JSON is.
-        (b'{"id":"x","foo":1,', "Input data was truncated"), (b'{"foo":1,"id":"x","data":\xff}', "invalid character (byte 25)"),
-        (b'{"foo":' + b"[" * 10_000, "maximum recursion depth"), (b'[{"id":1},' + b"[" * 10_000, "maximum recursion depth"),
+        (b'{"id":"x","foo":1,', "Input data was truncated"),
+        (b'{"foo":1,"id":"x","data":\xff}', "invalid character (byte 25)"),
+        (b'{"foo":' + b"[" * 10_000, "maximum recursion depth"),
+        (b'[{"id":1},' + b"[" * 10_000, "maximum recursion depth"),
     ],
 )
 def test_what_is_not_json_is_400(tmp_path, body, found):
@@ -260,7 +265,9 @@ def test_a_client_over_its_rate_is_429_and_others_are_not(tmp_path):
 
 def test_a_full_queue_is_429_with_retry_after(tmp_path):
     async def story():
-        async with edge(tmp_path, Twin(commit_s=0.3), **{"limits.queue_events_max": 1, "limits.timeout_ms": 5000}) as one:
+        async with edge(
+            tmp_path, Twin(commit_s=0.3), **{"limits.queue_events_max": 1, "limits.timeout_ms": 5000}
+        ) as one:
             answers = await asyncio.gather(*(one.post({**EVENT, "id": str(number)}) for number in range(6)))
             statuses = sorted(answer.status for answer in answers)
             assert set(statuses) == {200, 429}
@@ -307,7 +314,9 @@ def test_a_core_that_does_not_answer_in_time_is_503_and_the_event_is_kept(tmp_pa
                 "Send them again with the same ids, or allow more time with the header X-Request-Timeout-Ms."
             )
             await asyncio.sleep(0.8)
-            assert (await one.post(EVENT, headers=[AUTHORIZATION, ("x-request-timeout-ms", "5000")])).json["status"] == "repeated"
+            assert (await one.post(EVENT, headers=[AUTHORIZATION, ("x-request-timeout-ms", "5000")])).json[
+                "status"
+            ] == "repeated"
 
     run(story)
 
@@ -317,7 +326,9 @@ def test_without_a_core_everything_is_503(tmp_path):
         async with edge(tmp_path, with_core=False) as one:
             answer = await one.post(EVENT)
             assert answer.status == 503
-            assert answer.json["error"].startswith("the core is not reachable; whether the events of this request were recorded")
+            assert answer.json["error"].startswith(
+                "the core is not reachable; whether the events of this request were recorded"
+            )
             for path in ("/v1/health", "/metrics", "/v1/decisions/1", "/v1/rejects"):
                 read = await one.call("GET", path)
                 assert (read.status, read.json["error"]) == (
@@ -373,7 +384,10 @@ def test_decisions_and_rejects_are_read(tmp_path):
             assert (await one.call("GET", "/v1/decisions/7")).status == 404
             assert (await one.call("GET", "/v1/decisions/99")).status == 410
             assert (await one.call("GET", "/v1/decisions/1", headers=())).status == 401
-            assert (await one.call("GET", "/v1/rejects", query="limit=5")).json == {"count": 1, "rejects": [{"id": "bad"}]}
+            assert (await one.call("GET", "/v1/rejects", query="limit=5")).json == {
+                "count": 1,
+                "rejects": [{"id": "bad"}],
+            }
             assert (await one.call("GET", "/v1/rejects", query="after=0")).json == {"count": 1, "rejects": []}
             for path, query, where in (("/v1/decisions/x", "", "decision"), ("/v1/rejects", "limit=0", "limit"),
                                        ("/v1/rejects", "limit=1001", "limit"), ("/v1/rejects", "after=-1", "after")):  # fmt: skip
@@ -390,7 +404,11 @@ def test_checkpoints_and_proofs_are_asked_for_under_a_scope_of_their_own(tmp_pat
         async with edge(tmp_path) as one:
             await one.post([EVENT, {**EVENT, "id": "b"}])
             note = await one.call("GET", "/v1/log/checkpoint")
-            assert (note.status, note.headers["content-type"], note.body) == (200, "text/plain; charset=utf-8", b"checkpoint 0 -1")
+            assert (note.status, note.headers["content-type"], note.body) == (
+                200,
+                "text/plain; charset=utf-8",
+                b"checkpoint 0 -1",
+            )
             for path, query, told in (
                 ("/v1/log/consistency", "old=2&new=4", b"consistency 2 4"), ("/v1/log/consistency", "old=2", b"consistency 2 -1"),
                 ("/v1/log/inclusion/3", "size=4", b"inclusion 3 4"), ("/v1/log/inclusion/3", "", b"inclusion 3 -1"),
@@ -419,7 +437,7 @@ def test_health_and_metrics_need_no_token(tmp_path):
             assert (health.status, health.json) == (200, {"status": "ok", "queue_events": 0, "offset": 2})
             await asyncio.sleep(0.2)
             metrics = await one.call("GET", "/metrics", headers=())
-            assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+            assert metrics.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
             text = metrics.body.decode()
             assert 'quanheng_events_total{status="decided"} 1' in text
             assert 'quanheng_decisions_total{outcome="approve"} 1' in text
@@ -433,7 +451,10 @@ def test_unknown_addresses_and_methods_answer_in_our_shape(tmp_path):
         async with edge(tmp_path) as one:
             missing, wrong = await one.call("GET", "/nothing"), await one.call("GET", "/v1/events")
             assert (missing.status, missing.json["error"]) == (404, "Not Found. See /schema for all addresses.")
-            assert (wrong.status, wrong.json["error"]) == (405, "Method Not Allowed. See /schema for the methods of this address.")
+            assert (wrong.status, wrong.json["error"]) == (
+                405,
+                "Method Not Allowed. See /schema for the methods of this address.",
+            )
 
     run(story)
 
@@ -451,7 +472,11 @@ def test_the_schema_documents_every_address_with_the_packs_examples(tmp_path):
             }  # fmt: skip
             post = schema["paths"]["/v1/events"]["post"]
             content = post["requestBody"]["content"]["application/json"]
-            assert content["examples"]["payment"]["value"] == {"id": "e-1", "type": "payment", "data": {"amount_minor": 100}}
+            assert content["examples"]["payment"]["value"] == {
+                "id": "e-1",
+                "type": "payment",
+                "data": {"amount_minor": 100},
+            }
             assert [one["name"] for one in post["parameters"]] == ["dry_run", "X-Request-Timeout-Ms"]
             assert set(post["responses"]) == {"200", "400", "401", "403", "409", "413", "422", "429", "503"}
             for path in schema["paths"].values():
@@ -477,7 +502,9 @@ def test_the_schema_says_what_the_body_of_each_change_holds(tmp_path):
                 assert set(post["responses"]) == {"200", "400", "401", "403", "404", "409", "413", "422", "429", "503"}
                 assert {one["name"] for one in post["parameters"]} == set(re.findall(r"{(\w+)}", path))
                 assert "is answered with what was recorded" in post["description"]
-            files = posts["/v1/policies/{pack}/draft"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["files"]
+            files = posts["/v1/policies/{pack}/draft"]["requestBody"]["content"]["application/json"]["schema"][
+                "properties"
+            ]["files"]
             assert {one["type"] for one in files["additionalProperties"]["anyOf"]} == {"string", "null", "object"}
 
     run(story)

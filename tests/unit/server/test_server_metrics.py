@@ -1,4 +1,3 @@
-
 """Counters and histograms, in the text format of Prometheus."""
 
 from __future__ import annotations
@@ -33,6 +32,15 @@ def test_the_text_is_complete():
         'wait_seconds_bucket{le="+Inf"} 2\n'
         "wait_seconds_sum 1\n"
         "wait_seconds_count 2\n"
+    )
+
+
+def test_what_others_count_is_shown_as_a_counter():
+    metrics = Metrics()
+    metrics.gauges = {("stream_connected", ()): 1, ("stream_messages_total", (("stream", "a"),)): 7}
+    assert metrics.text() == (
+        "# TYPE stream_connected gauge\nstream_connected 1\n"
+        '# TYPE stream_messages_total counter\nstream_messages_total{stream="a"} 7\n'
     )
 
 

@@ -43,10 +43,15 @@ DATA = b'{"id":"a","n":7}'
         ({"type": "t", "id": "field:n"}, b'{"n":1.5}', {}, "", "t", "field n: the message carries no request id"),
         ({"type": "t", "id": "position"}, b"\xff\x00", {}, "S/0/5", "t", ""),
         ({}, b'{"type":"t","data":{}}', {}, "", "t", "member id: the message carries no request id"),
-        ({}, b"nonsense", {}, "", "", 'the message is no event; was JSON is malformed: invalid character (byte 4); allowed: {"id", "type", "data"}'),
-        ({}, b'{"id":"a","type":"t","data":{},"x":1}', {}, "", "", 'the message is no event; was Object contains unknown field `x`; allowed: {"id", "type", "data"}'),
-        ({"type": "t", "id": "field:n"}, b"[1]", {}, "", "", "the message is no event; was Expected `object`, got `array`; allowed: a JSON object"),
-        ({}, b"[" * 100_000, {}, "", "", 'the message is no event; was Expected `object`, got `array`; allowed: {"id", "type", "data"}'),
+        ({}, b"nonsense", {}, "", "", 'the message is no event; was no JSON: invalid character (byte 4); allowed: {"id", "type", "data"}'),
+        ({}, b'{"id":"a","type":"t","data":{},"x":1}', {}, "", "", 'the message is no event; was an object with the unknown member x; allowed: {"id", "type", "data"}'),
+        ({"type": "t", "id": "field:n"}, b"[1]", {}, "", "", "the message is no event; was array instead of object; allowed: a JSON object"),
+        ({}, b"[" * 100_000, {}, "", "", 'the message is no event; was array instead of object; allowed: {"id", "type", "data"}'),
+        ({}, b'{"id":7,"type":"t"}', {}, "", "", 'the message is no event; was int instead of str at $.id; allowed: {"id", "type", "data"}'),
+        ({}, b'{"id":"a",', {}, "", "", 'the message is no event; was no JSON: it ends too early; allowed: {"id", "type", "data"}'),
+        ({}, b" ", {}, "", "", 'the message is no event; was an empty message; allowed: {"id", "type", "data"}'),
+        ({}, b'{"id":"\xff"}', {}, "", "", 'the message is no event; was bytes that are no UTF-8; allowed: {"id", "type", "data"}'),
+        ({"type": "t", "id": "field:n"}, b'{"n":' + b"[" * 100_000, {}, "", "", "the message is no event; was JSON that is nested too deep; allowed: a JSON object"),
     ],
 )  # fmt: skip
 def test_a_message_is_read_as_declared(settings, data, headers, id, type, fault):
@@ -125,6 +130,8 @@ def test_what_is_no_event_is_a_reject_with_its_place_once(tmp_path):
     assert reasons["S/0/5"].startswith("the message is no event"), "whatever is first wrong is told"
     assert items[1]["data_length_bytes"] == 70_000
     assert (consumer.totals["decided"], consumer.totals["repeated"], consumer.totals["rejects"]) == (1, 1, 5)
+    assert consumer.totals["messages"] == 7, "decided + repeated + rejects; a reject is counted once"
+    assert set(consumer.totals) == {"messages", "decided", "recorded", "repeated", "failed", "rejects", "acked"}
     broker.acked = [-1]  # The broker lost what was acknowledged: everything comes again.
     head = engine.log.head
     asyncio.run(consumer_of(broker, Port(engine)).run(until_empty=True))

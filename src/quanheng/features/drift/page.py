@@ -57,7 +57,8 @@ def page(
 
 
 def _head(pack: str, reference: Profiles, served: Profiles) -> str:
-    title = both("Features: served against reference", "特征：线上与参考对比")
+    name = escape(pack)
+    title = both(f"Features of {name}: served against reference", f"{name} 的特征：线上与参考对比")
     about = both(
         f"served: {escape(served.source)}, {served.rows:,} rows; reference: {escape(reference.source)}, "
         f"{reference.rows:,} rows",
@@ -67,7 +68,7 @@ def _head(pack: str, reference: Profiles, served: Profiles) -> str:
         f'<div class="switch"><button id="lang">{both("中文", "English")}</button>'
         f'<button id="theme">{both("light / dark", "浅色 / 深色")}</button></div>'
     )
-    return f'<header><div><h1>{title}: {escape(pack)}</h1><p class="soft">{about}</p></div>{switch}</header>'
+    return f'<header><div><h1>{title}</h1><p class="soft">{about}</p></div>{switch}</header>'
 
 
 def _chip(verdict: str) -> str:
@@ -173,7 +174,7 @@ def _figures(one: Apart) -> str:
     ]
     told = f"PSI {_number(one.psi, 4)}"
     if one.ks is not None:
-        chance = "< 0.0001" if one.ks_p is not None and one.ks_p < 0.0001 else _number(one.ks_p, 4)
+        chance = "< 0.0001" if one.ks_p is not None and one.ks_p < 0.0001 else f"= {_number(one.ks_p, 4)}"
         told += f" · KS {_number(one.ks, 4)} (p {chance})"
     return table(heads, rows) + (f'<p class="small">{told}</p>' if one.psi is not None else "")
 

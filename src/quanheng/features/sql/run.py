@@ -94,7 +94,7 @@ def _asked(events: Any, moments: Any, group: Sequence[Fold], world: World) -> It
     taken, asked = of_table(events, moments, group, world)
     late = [one for one in group if not by_range(one)]
     quick = [one for one in group if by_range(one)]
-    if quick and int(overtaken(asked, quick).execute() or 0):
+    if quick and overtaken(asked, quick).to_pyarrow().as_py():
         late, quick = list(group), []
     if quick:
         yield [one.name for one in quick], ranged(taken, asked, quick)

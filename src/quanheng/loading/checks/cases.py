@@ -103,7 +103,13 @@ def _case(
 
 def _scores(table: Table, models: Collection[str]) -> dict[str, Decimal | None]:
     """A score for every model of the pack, so that cases do not move when a model is trained again."""
-    inner = table.table("scores", required=bool(models))
+    inner = table.table("scores", required=False)
+    if models and not table.has("scores"):
+        table.problem(
+            "scores",
+            "scores are fixed in a case, so that none moves when a model is trained again; the key is missing",
+            cure=f'Write scores = {{{next(iter(models))} = "{MISSING_SCORE}"}}, or a number for each model.',
+        )
     scores: dict[str, Decimal | None] = {}
     for name, value in inner.values.items():
         if name not in models:
