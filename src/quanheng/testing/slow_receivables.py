@@ -23,11 +23,13 @@ class SlowReceivables:
     owned : (receivable, owner) -> sum of faces in minor units
     cash : account -> minor units that came in, less those that went out
     where : piece -> (receivable, owner, face, account for its money)
+    givers : piece -> who gave it on, and whether with recourse, from the first on
     """
 
     owned: Counter[tuple[int, int]] = field(default_factory=Counter)
     cash: Counter[int] = field(default_factory=Counter)
     where: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
+    givers: dict[int, tuple[tuple[int, bool], ...]] = field(default_factory=dict)
     issues: dict[int, a.Issue] = field(default_factory=dict)
     pledgees: dict[int, tuple[int, a.Pledge]] = field(default_factory=dict)
 
@@ -38,34 +40,39 @@ class SlowReceivables:
                 self.issues[action.id] = action
             case a.Accept():
                 one = self.issues[action.receivable]
-                self._make(part_id(one.id, "piece"), one.id, one.supplier.owner, one.amount_minor, one.supplier.account)
+                first, supplier = part_id(one.id, "piece"), one.supplier
+                self._make(first, one.id, supplier.owner, one.amount_minor, supplier.account, ())
             case a.Split():
                 receivable, owner, _, account = self._end(action.piece)
                 for place, part in enumerate(action.amounts_minor):
-                    self._make(part_id(action.id, f"piece {place}"), receivable, owner, part, account)
+                    id, givers = part_id(action.id, f"piece {place}"), self.givers[action.piece]
+                    self._make(id, receivable, owner, part, account, givers)
             case a.Assign():
-                self._give(action, action.taker)
+                self._give(action, action.taker, action.with_recourse)
             case a.Discount():
                 receivable, _, face, account = self.where[action.piece]
                 days = self.issues[receivable].due_day - today + action.terms.extra_days
                 exact = Fraction(face) * Fraction(action.terms.rate) * days / _YEARS[action.terms.basis]
                 price = face - int(exact + Fraction(1, 2))
                 self._pay(action.buyer.account, account, price)
-                self._give(action, action.buyer)
+                self._give(action, action.buyer, action.with_recourse)
             case a.Pledge():
                 self.pledgees[action.piece] = part_id(action.id, "piece"), action
             case a.Release():
                 del self.pledgees[action.piece]
             case a.Enforce():
                 piece, pledge = self.pledgees.pop(action.piece)
-                receivable, _, face, _ = self._end(action.piece)
-                self._make(piece, receivable, pledge.pledgee.owner, face, pledge.pledgee.account)
+                receivable, owner, face, _ = self._end(action.piece)
+                givers, taker = (*self.givers[action.piece], (owner, True)), pledge.pledgee
+                self._make(piece, receivable, taker.owner, face, taker.account, givers)
             case a.Repay():
                 self._repay(action)
             case a.PayClaim():
-                face, account = self.where[action.piece][2:]
+                receivable, _, face, account = self._end(action.piece)
                 self._pay(action.payer.account, account, face + action.costs_minor)
-                self._give(action, action.payer)
+                payer, givers = action.payer, self.givers[action.piece]
+                before = givers[: givers.index((payer.owner, True))]
+                self._make(part_id(action.id, "piece"), receivable, payer.owner, face, payer.account, before)
 
     def _repay(self, action: a.Repay) -> None:
         for piece in [one for one, place in self.where.items() if place[0] == action.receivable]:
@@ -74,12 +81,16 @@ class SlowReceivables:
                 account = self.pledgees.pop(piece)[1].pledgee.account
             self._pay(action.cash, account, face)
 
-    def _give(self, action: Any, taker: Any) -> None:
-        receivable, _, face, _ = self._end(action.piece)
-        self._make(part_id(action.id, "piece"), receivable, taker.owner, face, taker.account)
+    def _give(self, action: Any, taker: Any, with_recourse: bool) -> None:
+        receivable, owner, face, _ = self._end(action.piece)
+        givers = *self.givers[action.piece], (owner, with_recourse)
+        self._make(part_id(action.id, "piece"), receivable, taker.owner, face, taker.account, givers)
 
-    def _make(self, piece: int, receivable: int, owner: int, face: int, account: int) -> None:
+    def _make(
+        self, piece: int, receivable: int, owner: int, face: int, account: int, givers: tuple[tuple[int, bool], ...]
+    ) -> None:
         self.where[piece] = receivable, owner, face, account
+        self.givers[piece] = givers
         self.owned[receivable, owner] += face
 
     def _end(self, piece: int) -> tuple[int, int, int, int]:

@@ -119,6 +119,8 @@ def check(bench, slow):
     assert {id: place[1] for id, place in slow.where.items()} == {
         id: piece.holder.owner for id, piece in book.pieces.items() if not piece.spent_by
     }
+    for id, piece in book.pieces.items():
+        assert tuple((one.owner, one.with_recourse) for one in piece.transferors) == slow.givers[id]
 
 
 def check_lineage(book):
