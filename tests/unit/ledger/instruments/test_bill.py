@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -533,3 +535,10 @@ def test_the_longest_term_is_a_setting():
 def test_the_table_reads_as_it_is_written():
     assert len(TABLE.strip().splitlines()) == len(POWERS) + 1
     assert POWERS["deliver"] == {Stage.ACCEPTED: ("drawer", "payee")}
+
+
+def test_the_page_names_every_refusal_in_order():
+    page = (Path(__file__).parents[4] / "docs" / "how-to" / "circulate-a-bill.md").read_text(encoding="utf-8")
+    told = page.split("## Why an")[1].split("Titles in English")[0]
+    assert re.findall(r"`([A-Z_]+)`", told) == [one.name for one in R]
+    assert TABLE.strip() in page

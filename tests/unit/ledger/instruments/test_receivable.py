@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -472,3 +474,9 @@ def test_without_a_deposit_account_nothing_is_deposited():
     receivable, first = world.accepted()
     world.to_day(DUE)
     assert world.refused(world.repaying(receivable, (first,))) == R.DEPOSIT_IS_WRONG
+
+
+def test_the_page_names_every_refusal_in_order():
+    page = (Path(__file__).parents[4] / "docs" / "how-to" / "finance-a-receivable.md").read_text(encoding="utf-8")
+    told = page.split("## Why an")[1].split("Titles in English")[0]
+    assert re.findall(r"`([A-Z_]+)`", told) == [one.name for one in R]

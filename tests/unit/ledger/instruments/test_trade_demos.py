@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from trade_bench import LEDGERS, START_MS, TODAY
 
-from quanheng.ledger.instruments.demo import receivables
+from quanheng.ledger.instruments.demo import bills, receivables
 
-DEMOS = {"receivable": receivables}
+DEMOS = {"receivable": receivables, "bill": bills}
 
 
 @pytest.mark.parametrize("name", DEMOS)
