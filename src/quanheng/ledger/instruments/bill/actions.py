@@ -23,7 +23,11 @@ class BillRefusal(RefusalCode):
     ID_IS_OUT_OF_RANGE = "ID_IS_OUT_OF_RANGE", "The id is out of range", "编号超出范围"
     ID_HAS_OTHER_CONTENT = "ID_HAS_OTHER_CONTENT", "The id was used with other content", "编号已用于其他内容"
     PIECE_NOT_FOUND = "PIECE_NOT_FOUND", "There is no such piece", "找不到该票据（包）"
-    PARTY_IS_OUT_OF_RANGE = "PARTY_IS_OUT_OF_RANGE", "A party's number is out of range", "主体编号超出范围"
+    PARTY_IS_OUT_OF_RANGE = (
+        "PARTY_IS_OUT_OF_RANGE",
+        "The number of an owner or an account is out of range",
+        "主体编号超出范围",
+    )
     CASH_ACCOUNT_IS_A_PIECE = (
         "CASH_ACCOUNT_IS_A_PIECE", "A cash account is an account of a bill", "资金账户不得为票据账户",
     )  # fmt: skip
@@ -58,8 +62,8 @@ class BillRefusal(RefusalCode):
     )  # fmt: skip
     GUARANTORS_ARE_USED_UP = "GUARANTORS_ARE_USED_UP", "The piece has too many guarantors", "保证人数量已达上限"
     REASON_IS_WRONG = "REASON_IS_WRONG", "The reason is empty or too long", "拒付理由有误"
-    PARTY_IS_NOT_LIABLE = "PARTY_IS_NOT_LIABLE", "The party is not liable to this holder", "该主体对持票人不负票据责任"
-    PARTY_HAS_NO_CLAIM = "PARTY_HAS_NO_CLAIM", "Nothing was claimed of this party", "未向该主体追索"
+    PARTY_IS_NOT_LIABLE = "PARTY_IS_NOT_LIABLE", "The owner is not liable to this holder", "该主体对持票人不负票据责任"
+    PARTY_HAS_NO_CLAIM = "PARTY_HAS_NO_CLAIM", "Nothing was claimed of this owner", "未向该主体追索"
     CLAIM_HAS_OTHER_AMOUNT = "CLAIM_HAS_OTHER_AMOUNT", "The claim is about another amount", "追索金额不一致"
 
 

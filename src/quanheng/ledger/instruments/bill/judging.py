@@ -73,11 +73,11 @@ def liable_to_holder(rules: a.Rules, bill: a.Bill, piece: a.Piece) -> dict[int, 
 
 
 def _draw(book: Book, act: a.Draw, day: int) -> Iterator[Judgement]:
-    for name, party in (("drawer", act.drawer), ("payee", act.payee)):
-        yield _party(name, party)
+    for name, who in (("drawer", act.drawer), ("payee", act.payee)):
+        yield _party(name, who)
     yield not is_id(act.acceptor), R.PARTY_IS_OUT_OF_RANGE, "acceptor", act.acceptor, _ID_RANGE
-    for name, party in (("drawer", act.drawer), ("payee", act.payee)):
-        yield _no_cash(book, name, party.account)
+    for name, who in (("drawer", act.drawer), ("payee", act.payee)):
+        yield _no_cash(book, name, who.account)
     missing = act.drawer.owner not in act.signers
     yield missing, R.SIGNATURE_IS_MISSING, "signers", sorted(act.signers), f"with {act.drawer.owner}"
     yield not _within(act.asset, 1, ASSET_MAX), R.ASSET_IS_OUT_OF_RANGE, "asset", act.asset, "1 .. 2**32 - 1"
@@ -94,13 +94,13 @@ def _parties(book: Book, act: Any) -> Iterator[Judgement]:
     parties = [(name, getattr(act, name)) for name in ("taker", "payer") if hasattr(act, name)]
     if isinstance(act, a.Sale):
         parties += [("terms.shares", share.payer) for share in act.terms.shares]
-    for name, party in parties:
-        yield _party(name, party)
+    for name, who in parties:
+        yield _party(name, who)
     for name in ("guarantor", "principal", "against", "cash"):
         if hasattr(act, name):
             yield not is_id(getattr(act, name)), R.PARTY_IS_OUT_OF_RANGE, name, getattr(act, name), _ID_RANGE
-    for name, party in parties:
-        yield _no_cash(book, name, party.account)
+    for name, who in parties:
+        yield _no_cash(book, name, who.account)
     if isinstance(act, a.Pay):
         yield _no_cash(book, "cash", act.cash)
 
@@ -224,9 +224,9 @@ def _claim(book: Book, act: a.Claim | a.Settle, piece: a.Piece) -> Iterator[Judg
         yield claims.get(owner) != costs, R.CLAIM_HAS_OTHER_AMOUNT, "costs_minor", costs, str(claims.get(owner))
 
 
-def _party(name: str, party: Party) -> Judgement:
-    good = is_id(party.owner) and is_id(party.account)
-    return not good, R.PARTY_IS_OUT_OF_RANGE, name, f"{party.owner}, {party.account}", _ID_RANGE
+def _party(name: str, who: Party) -> Judgement:
+    good = is_id(who.owner) and is_id(who.account)
+    return not good, R.PARTY_IS_OUT_OF_RANGE, name, f"{who.owner}, {who.account}", _ID_RANGE
 
 
 def _no_cash(book: Book, name: str, account: int) -> Judgement:

@@ -30,10 +30,10 @@ class Market:
 
     def __init__(self, ledger: LedgerLike, seed: int, start_ms: int, day: int) -> None:
         self.rng, self.seed, self.now_ms, self.number = random.Random(seed), seed, start_ms, 0
-        self.acceptors = [self.party(f"acceptor {n}") for n in range(ACCEPTORS)]
-        self.firms = [self.party(f"firm {n}") for n in range(FIRMS)]
-        self.banks = [self.party(f"bank {n}") for n in range(BANKS)]
-        self.central = self.party("central bank")
+        self.acceptors = [self.member(f"acceptor {n}") for n in range(ACCEPTORS)]
+        self.firms = [self.member(f"firm {n}") for n in range(FIRMS)]
+        self.banks = [self.member(f"bank {n}") for n in range(BANKS)]
+        self.central = self.member("central bank")
         self.rules = a.Rules(
             banks=frozenset(one.owner for one in (*self.banks, self.acceptors[0])),
             central_banks=frozenset({self.central.owner}),
@@ -51,8 +51,8 @@ class Market:
         empty = Transfer(part_id(seed, "bills spent"), self.acceptors[-1].account, source, FUNDS_MINOR, CODE)
         self.business.witness.transfer([empty], start_ms, day)
 
-    def party(self, name: str) -> Party:
-        """A party of the demo."""
+    def member(self, name: str) -> Party:
+        """Somebody of the demo."""
         return Party(part_id(self.seed, f"bills owner {name}"), part_id(self.seed, f"bills {name}"))
 
     def id(self) -> int:

@@ -37,9 +37,9 @@ class Market:
         self.rules = a.Rules(utc_offset_ms=23 * HOUR_MS - start_ms % DAY_MS)
         self.book = Receivables(self.rules)
         self.business = Business(ledger, self.book, day)
-        self.debtors = [self.party(f"debtor {n}") for n in range(DEBTORS)]
-        self.firms = [self.party(f"firm {n}") for n in range(FIRMS)]
-        self.banks = [self.party(f"bank {n}") for n in range(BANKS)]
+        self.debtors = [self.member(f"debtor {n}") for n in range(DEBTORS)]
+        self.firms = [self.member(f"firm {n}") for n in range(FIRMS)]
+        self.banks = [self.member(f"bank {n}") for n in range(BANKS)]
         every = [one.account for one in (*self.debtors, *self.firms, *self.banks)]
         source = part_id(seed, "receivables source")
         self.business.open(every, [source], CASH_ASSET, CODE, start_ms)
@@ -48,8 +48,8 @@ class Market:
         empty = Transfer(part_id(seed, "receivables spent"), self.debtors[-1].account, source, FUNDS_MINOR, CODE)
         self.business.witness.transfer([empty], start_ms, day)
 
-    def party(self, name: str) -> Party:
-        """A party of the demo."""
+    def member(self, name: str) -> Party:
+        """Somebody of the demo."""
         return Party(part_id(self.seed, f"receivables owner {name}"), part_id(self.seed, f"receivables {name}"))
 
     def id(self) -> int:

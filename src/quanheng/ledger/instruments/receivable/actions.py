@@ -23,7 +23,11 @@ class ReceivableRefusal(RefusalCode):
     ID_HAS_OTHER_CONTENT = "ID_HAS_OTHER_CONTENT", "The id was used with other content", "编号已用于其他内容"
     RECEIVABLE_NOT_FOUND = "RECEIVABLE_NOT_FOUND", "There is no such receivable", "找不到该笔应收账款"
     PIECE_NOT_FOUND = "PIECE_NOT_FOUND", "There is no such piece", "找不到该笔凭证"
-    PARTY_IS_OUT_OF_RANGE = "PARTY_IS_OUT_OF_RANGE", "A party's number is out of range", "主体编号超出范围"
+    PARTY_IS_OUT_OF_RANGE = (
+        "PARTY_IS_OUT_OF_RANGE",
+        "The number of an owner or an account is out of range",
+        "主体编号超出范围",
+    )
     CASH_ACCOUNT_IS_A_PIECE = (
         "CASH_ACCOUNT_IS_A_PIECE", "A cash account is an account of a receivable", "资金账户不得为应收账款凭证账户",
     )  # fmt: skip
@@ -63,8 +67,8 @@ class ReceivableRefusal(RefusalCode):
     RATE_IS_OUT_OF_RANGE = "RATE_IS_OUT_OF_RANGE", "The terms of discount are out of range", "贴现条件超出范围"
     SHARES_ARE_WRONG = "SHARES_ARE_WRONG", "The shares of interest are wrong", "利息分担有误"
     INTEREST_EXCEEDS_FACE = "INTEREST_EXCEEDS_FACE", "The interest exceeds the face", "利息超过面额"
-    PARTY_IS_NOT_LIABLE = "PARTY_IS_NOT_LIABLE", "The party is not liable for this piece", "该主体对此凭证不负追索义务"
-    PARTY_HAS_NO_CLAIM = "PARTY_HAS_NO_CLAIM", "Nothing was claimed of this party", "未向该主体追索"
+    PARTY_IS_NOT_LIABLE = "PARTY_IS_NOT_LIABLE", "The owner is not liable for this piece", "该主体对此凭证不负追索义务"
+    PARTY_HAS_NO_CLAIM = "PARTY_HAS_NO_CLAIM", "Nothing was claimed of this owner", "未向该主体追索"
     CLAIM_HAS_OTHER_AMOUNT = (
         "CLAIM_HAS_OTHER_AMOUNT", "The claim is about another amount", "追索金额不一致",
     )  # fmt: skip

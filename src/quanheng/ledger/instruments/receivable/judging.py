@@ -138,12 +138,12 @@ def _piece(book: Book, action: Any, piece: a.Piece, day: int) -> Iterator[Judgem
     parties = [(name, getattr(action, name)) for name in _PARTIES if hasattr(action, name)]
     if kind is a.Discount:
         parties += [("terms.shares", share.payer) for share in action.terms.shares]
-    for name, party in parties:
-        yield _party(name, party)
+    for name, who in parties:
+        yield _party(name, who)
     if kind is a.Claim:
         yield not is_id(action.against), R.PARTY_IS_OUT_OF_RANGE, "against", action.against, "1 .. 2**128 - 2"
-    for name, party in parties:
-        yield _no_cash(book, name, party.account)
+    for name, who in parties:
+        yield _no_cash(book, name, who.account)
     yield _signed(action, piece)
     yield _not_outstanding(one)
     yield piece.spent_by != 0, R.PIECE_IS_SPENT, "piece", f"spent by {piece.spent_by}", "a live piece"
@@ -248,14 +248,14 @@ def _not_outstanding(one: a.Receivable) -> Judgement:
     return over, R.RECEIVABLE_IS_NOT_OUTSTANDING, "receivable", one.stage, f"{a.OUTSTANDING} or {a.DEFAULTED}"
 
 
-def _same(name: str, party: Party, piece: a.Piece, cash_too: bool) -> Judgement:
-    same = party.owner == piece.holder.owner or (cash_too and party.account == piece.holder.account)
-    return same, R.PARTIES_MUST_DIFFER, name, party.owner, "not the holder, nor its account"
+def _same(name: str, who: Party, piece: a.Piece, cash_too: bool) -> Judgement:
+    same = who.owner == piece.holder.owner or (cash_too and who.account == piece.holder.account)
+    return same, R.PARTIES_MUST_DIFFER, name, who.owner, "not the holder, nor its account"
 
 
-def _party(name: str, party: Party) -> Judgement:
-    good = is_id(party.owner) and is_id(party.account)
-    return not good, R.PARTY_IS_OUT_OF_RANGE, name, f"{party.owner}, {party.account}", "1 .. 2**128 - 2"
+def _party(name: str, who: Party) -> Judgement:
+    good = is_id(who.owner) and is_id(who.account)
+    return not good, R.PARTY_IS_OUT_OF_RANGE, name, f"{who.owner}, {who.account}", "1 .. 2**128 - 2"
 
 
 def _no_cash(book: Book, name: str, account: int) -> Judgement:
