@@ -12,13 +12,14 @@ from msgspec.structs import replace
 from trade_bench import FUNDS_MINOR, LEDGERS, TODAY, TradeBench, balances, party
 
 from quanheng.kernel.errors import NotFound
-from quanheng.ledger.entries import AMOUNT_MAX, Account, AccountFlag, Amendment, Transfer
+from quanheng.ledger.entries import AMOUNT_MAX, BATCH_MAX, Account, AccountFlag, Amendment, Transfer
 from quanheng.ledger.instruments.action_fold import Party
 from quanheng.ledger.instruments.discount import DayCount, DiscountTerms, InterestShare
 from quanheng.ledger.instruments.instrument import chained, part_id
 from quanheng.ledger.instruments.receivable import judging
 from quanheng.ledger.instruments.receivable.actions import (
     PARTS_MAX,
+    PIECES_MAX,
     Accept,
     Assign,
     Claim,
@@ -248,6 +249,26 @@ def test_one_holder_cannot_block_the_others(world):
     assert world.refused(world.repaying(receivable)) == TransferOutcome.CREDIT_ACCOUNT_IS_FROZEN
     world.must(world.repaying(receivable, (blocked,)))
     assert world.has(DEPOSIT) == FUNDS_MINOR + 1
+
+
+def test_the_most_pieces_all_pledged_are_repaid_in_one_chain():
+    world = World("core")
+    receivable, first = world.accepted()
+    twenty = world.split(first, *[5_000] * 20)
+    many = [piece for one in twenty for piece in world.split(one, *[50] * PARTS_MAX)]
+    assert len(many) == PIECES_MAX
+    assert world.refused(replace(split_of(many[0]), id=world.id())) == R.PIECES_ARE_USED_UP
+    for piece in many:
+        world.must(world.pledging(piece))
+    world.to_day(DUE)
+    step = world.instrument.decide(world.repaying(receivable), world.now_ms)
+    assert len(step.transfers) == 3 * PIECES_MAX < BATCH_MAX
+    world.must(world.repaying(receivable))
+    assert world.has(100 + LENDER) == FUNDS_MINOR + FACE
+
+
+def split_of(piece):
+    return Split(id=1, signers=(SUPPLIER,), piece=piece, amounts_minor=(1, 49))
 
 
 # --- what the ledger itself refuses
