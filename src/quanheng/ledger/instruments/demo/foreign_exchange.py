@@ -87,10 +87,10 @@ def _action(rng: random.Random, seed: int, id: int, dealing: ForeignExchange) ->
     by = given.customer or by
     customer = next(n for n in range(CUSTOMERS) if part_id(seed, f"fx customer {n}") == by)
     sell, buy = rng.sample([given.price.base, given.price.term], 2)
-    accounts = (account_of(seed, one, f"customer {customer}") for one in (sell, buy))
+    given_from, taken_to = (account_of(seed, one, f"customer {customer}") for one in (sell, buy))
     lock_ms = rng.choice([0, given.lock_max_ms, given.lock_max_ms])
     amount = rng.choice([rng.randint(1, 20), rng.randint(1, AMOUNT_MINOR_MAX)])
-    return Convert(id, by, quote, sell, amount, *accounts, CODE, rng.random() < 0.4, lock_ms)
+    return Convert(id, by, quote, sell, amount, given_from, taken_to, CODE, rng.random() < 0.4, lock_ms)
 
 
 def _revalue(business: Business, id: int, balances: Mapping[int, Balance], now_ms: int) -> bool:
