@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 from quanheng.ledger.entries import NO_LIMIT
-from quanheng.ledger.instruments.gridlock import Claim, Party
+from quanheng.ledger.instruments.gridlock import Claim, Participant
 
-Positions = Mapping[Party, int]
+Positions = Mapping[Participant, int]
 
 
-def positions_after(claims: Sequence[Claim], position_minor: Positions) -> dict[Party, int]:
+def positions_after(claims: Sequence[Claim], position_minor: Positions) -> dict[Participant, int]:
     """Positions after claims are discharged."""
     position = dict(position_minor)
     for claim in claims:
@@ -24,14 +24,14 @@ def is_allowed(claims: Sequence[Claim], position_minor: Positions, bound_minor: 
     """Whether no debtor among the claims is below its bound after all of them."""
     after = positions_after(claims, position_minor)
     bounds = {claim.debtor: bound_minor.get(claim.debtor, NO_LIMIT) for claim in claims}
-    return all(bound == NO_LIMIT or after[party] >= -bound for party, bound in bounds.items())
+    return all(bound == NO_LIMIT or after[participant] >= -bound for participant, bound in bounds.items())
 
 
 def allowed_in_order(
     queue: Sequence[Claim], position_minor: Positions, bound_minor: Positions
 ) -> Iterator[frozenset[int]]:
-    """Every allowed set that is a beginning of each party's queue. The product of the lengths: for small queues."""
-    own: dict[Party, list[Claim]] = {}
+    """Every allowed set that is a beginning of each queue. As many are tried as the product of the lengths."""
+    own: dict[Participant, list[Claim]] = {}
     for claim in queue:
         own.setdefault(claim.debtor, []).append(claim)
     for lengths in product(*(range(len(mine) + 1) for mine in own.values())):

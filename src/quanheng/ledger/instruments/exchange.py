@@ -1,10 +1,10 @@
 """Delivery versus payment and payment versus payment: an exchange of any number of legs, settled all or not at all.
 
-Every party instructs the settlement agent on the same trade. Instructions whose terms are equal match once all parties
-have instructed. A matched trade settles in one chain, each leg in full, or a part of each leg where the terms allow it:
-settlement of both sides trade by trade (model 1 of "Delivery versus payment in securities settlement systems", Bank
-for International Settlements, 1992). An attempt that the ledger refuses is noted with its reason, and the trade is
-tried again until its deadline.
+Every counterparty instructs the settlement agent on the same trade. Instructions whose terms are equal match once all
+parties have instructed. A matched trade settles in one chain, each leg in full, or a part of each leg where the terms
+allow it: settlement of both sides trade by trade (model 1 of "Delivery versus payment in securities settlement
+systems", Bank for International Settlements, 1992). An attempt that the ledger refuses is noted with its reason, and
+the trade is tried again until its deadline.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class ExchangeRefusal(RefusalCode):
     TRADE_IS_CANCELLED = "TRADE_IS_CANCELLED", "The trade is cancelled", "交易已取消"
     TRADE_IS_SETTLED = "TRADE_IS_SETTLED", "The trade is settled", "交易已结算"
     TRADE_IS_MATCHED = "TRADE_IS_MATCHED", "The trade is matched", "交易已匹配"
-    INSTRUCTED_BEFORE = "INSTRUCTED_BEFORE", "The party has instructed on this trade", "该方已就此交易发出指令"
-    NOT_INSTRUCTED = "NOT_INSTRUCTED", "The party has not instructed on this trade", "该方尚未就此交易发出指令"
+    INSTRUCTED_BEFORE = "INSTRUCTED_BEFORE", "The counterparty has instructed on this trade", "该方已就此交易发出指令"
+    NOT_INSTRUCTED = "NOT_INSTRUCTED", "The counterparty has not instructed on this trade", "该方尚未就此交易发出指令"
     TRADE_IS_NOT_MATCHED = "TRADE_IS_NOT_MATCHED", "The trade is not matched", "交易尚未匹配"
     NOT_DUE_YET = "NOT_DUE_YET", "The trade is not due yet", "交易尚未到结算时间"
     DEADLINE_HAS_PASSED = "DEADLINE_HAS_PASSED", "The deadline has passed", "已过截止时间"
@@ -96,14 +96,14 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class SafekeepingAccount(msgspec.Struct, frozen=True):
-    """The ledger account in which a party keeps an asset."""
+    """The ledger account in which a counterparty keeps an asset."""
 
     asset: int
     account: int
 
 
 class Instruct(msgspec.Struct, frozen=True):
-    """A party instructs on a trade: terms as this party knows them, and its own account for each asset it moves."""
+    """A counterparty instructs on a trade: the terms as it knows them, and its own account for each asset it moves."""
 
     id: int
     by: int
@@ -113,7 +113,7 @@ class Instruct(msgspec.Struct, frozen=True):
 
 
 class Cancel(msgspec.Struct, frozen=True):
-    """A party withdraws: before matching its own instruction, afterwards the trade once all parties have asked."""
+    """A counterparty withdraws its instruction; once the trade is matched, the trade when all parties have asked."""
 
     id: int
     by: int
@@ -121,7 +121,7 @@ class Cancel(msgspec.Struct, frozen=True):
 
 
 class Settle(msgspec.Struct, frozen=True):
-    """A party or the agent asks for settlement of so many minor units of the lead leg; 0 = all that is left."""
+    """A counterparty or the agent asks for settlement of so many minor units of the lead leg; 0 = all that is left."""
 
     id: int
     by: int
@@ -230,12 +230,12 @@ class Exchanges(ActionFold):
         only_agent = isinstance(one, (NoteFail, Lapse))
         actors = {self.agent} if only_agent else set(trade.parties)
         actors |= {self.agent} if isinstance(one, Settle) else set()
-        yield one.by not in actors, R.ACTOR_MAY_NOT, "by", one.by, "the agent" if only_agent else "a party of the trade"
+        yield one.by not in actors, R.ACTOR_MAY_NOT, "by", one.by, "the agent" if only_agent else "a counterparty"
         yield trade.cancelled, R.TRADE_IS_CANCELLED, "trade", one.trade, "a trade that stands"
         settled = trade.matched and trade.rest_minor == 0
         yield settled, R.TRADE_IS_SETTLED, "trade", one.trade, "a trade with something left"
         if isinstance(one, Cancel):
-            yield one.by not in trade.instructed, R.NOT_INSTRUCTED, "by", one.by, "a party that has instructed"
+            yield one.by not in trade.instructed, R.NOT_INSTRUCTED, "by", one.by, "a counterparty that has instructed"
             return
         yield not trade.matched, R.TRADE_IS_NOT_MATCHED, "trade", one.trade, "equal terms of all parties"
         terms = trade.terms
@@ -331,7 +331,7 @@ def _wrong_in_instruct(one: Instruct, trade: Trade | None, now_ms: int) -> Check
     yield not 0 <= smallest <= lead, R.PARTIAL_IS_WRONG, "terms.partial_min_minor", smallest, f"0 .. {lead}"
     others = trade is not None and trade.parties != terms.parties
     yield others, R.PARTIES_ARE_OTHERS, "terms.legs", "other owners", "those of the first instruction"
-    yield one.by not in terms.parties, R.ACTOR_MAY_NOT, "by", one.by, "a party of the trade"
+    yield one.by not in terms.parties, R.ACTOR_MAY_NOT, "by", one.by, "a counterparty of the trade"
     moved = {leg.asset for leg in terms.legs if one.by in (leg.deliverer, leg.receiver)}
     given = [account.asset for account in one.accounts]
     right = set(given) == moved and len(given) == len(moved) and all(is_id(item.account) for item in one.accounts)
@@ -341,7 +341,7 @@ def _wrong_in_instruct(one: Instruct, trade: Trade | None, now_ms: int) -> Check
         settled = trade.matched and trade.rest_minor == 0
         yield settled, R.TRADE_IS_SETTLED, "trade", one.trade, "a trade with something left"
         yield trade.matched, R.TRADE_IS_MATCHED, "trade", one.trade, "a trade that is not matched yet"
-        yield one.by in trade.instructed, R.INSTRUCTED_BEFORE, "by", one.by, "one instruction a party; cancel it first"
+        yield one.by in trade.instructed, R.INSTRUCTED_BEFORE, "by", one.by, "one instruction each; cancel it first"
 
 
 def _legs_are_wrong(legs: Sequence[Leg]) -> bool:

@@ -1,13 +1,13 @@
 """Gridlock resolution: the largest set of queued obligations that can be discharged together.
 
 The algorithm is that of M. Bech and K. Soramäki, "Gridlock Resolution in Interbank Payment Systems", Bank of Finland
-Discussion Papers 9/2001: suppose that everything in the queues is discharged; while a party is beyond its bound, take
-back its last obligation; what then remains is discharged at once.
+Discussion Papers 9/2001: suppose that everything in the queues is discharged; while a participant is beyond its bound,
+take back its last obligation; what then remains is discharged at once.
 
-Each party's obligations are taken in their order (first in, first out within a priority), so a set is a beginning of
-each party's queue. Taking back an obligation only lowers others' positions. So whatever no party may keep at some point
-of the run it could not keep at any later one, and what remains contains every set that respects bounds and order:
-it is the largest by number and by value, and the same in whatever order parties are looked at. Without the order the
+Each participant's obligations are taken in their order (first in, first out within a priority), so a set is a beginning
+of each queue. Taking back an obligation only lowers others' positions. So what a participant cannot keep at some point
+of the run it could not keep at any later one, and what remains contains every set that respects bounds and order: it
+is the largest by number and by value, and the same in whatever order participants are looked at. Without the order the
 problem is NP-complete (U. Güntzer, D. Jungnickel, M. Leclerc, "Efficient algorithms for the clearing of interbank
 payments", European Journal of Operational Research 106, 1998); `bypass` then gives a set to which nothing can be
 added singly, not the largest.
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from quanheng.ledger.entries import NO_LIMIT
 
-Party = Any
+Participant = Any
 """Whoever has one position: (owner, asset), or anything else that can be a key."""
 
 
@@ -28,8 +28,8 @@ class Claim(NamedTuple):
     """An obligation: the debtor owes the creditor."""
 
     id: int
-    debtor: Party
-    creditor: Party
+    debtor: Participant
+    creditor: Participant
     amount_minor: int
 
 
@@ -37,36 +37,36 @@ class Released(NamedTuple):
     """Claims that can be discharged together, in the order of the queue, and the positions after them."""
 
     ids: tuple[int, ...]
-    position_minor: Mapping[Party, int]
+    position_minor: Mapping[Participant, int]
 
 
 def resolve(
     queue: Sequence[Claim],
-    position_minor: Mapping[Party, int],
-    bound_minor: Mapping[Party, int],
-    look_at: Iterable[Party] | None = None,
+    position_minor: Mapping[Participant, int],
+    bound_minor: Mapping[Participant, int],
+    look_at: Iterable[Participant] | None = None,
 ) -> Released:
-    """The largest set that takes no party below its bound, each party's claims in the order of the queue.
+    """The largest set that takes no participant below its bound, each participant's claims in the order of the queue.
 
     Parameters
     ----------
     queue : claims, those to be discharged first at the beginning
-    position_minor : net position (or liquidity) before; a party that is missing has 0
-    bound_minor : how far below zero a position may be; missing or NO_LIMIT = any. A party that is below before, and has
-        claims in the queue, keeps none of them unless what it gets lifts it
+    position_minor : net position (or liquidity) before; a participant that is missing has 0
+    bound_minor : how far below zero a position may be; missing or NO_LIMIT = any. Who is below before, and has claims
+        in the queue, keeps none of them unless what it gets lifts it
     look_at : all debtors, in the order in which they are looked at; the outcome does not depend on it
 
-    Complexity: O(claims + parties) time and memory: each claim is taken back at most once.
+    Complexity: O(claims + participants) time and memory: each claim is taken back at most once.
     """
-    position, own = dict(position_minor), dict[Party, list[Claim]]()
+    position, own = dict(position_minor), dict[Participant, list[Claim]]()
     for claim in queue:
         own.setdefault(claim.debtor, []).append(claim)
         _move(position, claim, claim.amount_minor)
     waiting = list(look_at) if look_at is not None else list(position)
     while waiting:
-        party = waiting.pop()
-        mine = own.get(party, [])
-        while mine and _is_beyond(party, position, bound_minor):
+        participant = waiting.pop()
+        mine = own.get(participant, [])
+        while mine and _is_beyond(participant, position, bound_minor):
             claim = mine.pop()
             _move(position, claim, -claim.amount_minor)
             waiting.append(claim.creditor)
@@ -74,7 +74,7 @@ def resolve(
     return Released(tuple(claim.id for claim in queue if claim.id in kept), position)
 
 
-def bypass(queue: Sequence[Claim], released: Released, bound_minor: Mapping[Party, int]) -> Released:
+def bypass(queue: Sequence[Claim], released: Released, bound_minor: Mapping[Participant, int]) -> Released:
     """Add claims out of order, each one that its debtor's bound allows, until none can be added singly.
 
     Complexity: O(claims) a pass, at most as many passes as claims are added and one.
@@ -94,11 +94,11 @@ def bypass(queue: Sequence[Claim], released: Released, bound_minor: Mapping[Part
     return Released(tuple(claim.id for claim in queue if claim.id in kept), position)
 
 
-def _move(position: dict[Party, int], claim: Claim, amount_minor: int) -> None:
+def _move(position: dict[Participant, int], claim: Claim, amount_minor: int) -> None:
     position[claim.debtor] = position.get(claim.debtor, 0) - amount_minor
     position[claim.creditor] = position.get(claim.creditor, 0) + amount_minor
 
 
-def _is_beyond(party: Party, position: Mapping[Party, int], bound_minor: Mapping[Party, int]) -> bool:
-    bound = bound_minor.get(party, NO_LIMIT)
-    return bound != NO_LIMIT and position.get(party, 0) < -bound
+def _is_beyond(who: Participant, position: Mapping[Participant, int], bound_minor: Mapping[Participant, int]) -> bool:
+    bound = bound_minor.get(who, NO_LIMIT)
+    return bound != NO_LIMIT and position.get(who, 0) < -bound

@@ -44,7 +44,7 @@ from quanheng.ledger.instruments.netting_actions import (
 
 SUBMITTED_MAX = AMOUNT_MAX // 2
 """Most that a cycle takes of an asset, so that no net position, losses included, exceeds an amount of the ledger."""
-Party = tuple[int, int]
+Participant = tuple[int, int]
 
 
 class Status(StrEnum):
@@ -74,34 +74,34 @@ class Cycle(msgspec.Struct):
     """A netting cycle. Parties are (owner, asset).
 
     queued, netted : ids of obligations
-    position_minor : of each party: netted credits less netted debits, and less the losses it bears, not settled yet
+    position_minor : of each participant: netted credits less netted debits and losses that it bears, not settled yet
     submitted_minor : of each asset, ever
     losses_minor : (asset, failed owner, owner that bears it) -> claim against who failed
     """
 
     opened: OpenCycle
-    members: dict[Party, Member]
+    members: dict[Participant, Member]
     clearing: dict[int, int]
     obligations: dict[int, Obligation] = {}
     queued: set[int] = set()
     netted: set[int] = set()
-    position_minor: dict[Party, int] = {}
+    position_minor: dict[Participant, int] = {}
     submitted_minor: dict[int, int] = {}
-    borne_minor: dict[Party, int] = {}
+    borne_minor: dict[Participant, int] = {}
     losses_minor: dict[tuple[int, int, int], int] = {}
     failed: set[int] = set()
     closed: bool = False
 
     def position(self, owner: int, asset: int) -> int:
-        """Net position of a party, below zero if it owes."""
+        """Net position of a participant, below zero if it owes."""
         return self.position_minor.get((owner, asset), 0)
 
-    def caps(self) -> dict[Party, int]:
-        """Cap of each party."""
-        return {party: member.cap_minor for party, member in self.members.items()}
+    def caps(self) -> dict[Participant, int]:
+        """Cap of each participant."""
+        return {participant: member.cap_minor for participant, member in self.members.items()}
 
     def in_order(self, ids: set[int]) -> list[Claim]:
-        """Obligations by priority and order of entry, as claims between parties."""
+        """Obligations by priority and order of entry, as claims between participants."""
         known = self.obligations
         ordered = sorted(ids, key=lambda id: (known[id].priority, known[id].place))
         return [
@@ -171,8 +171,8 @@ class Netting(ActionFold):
         elif isinstance(action, Withdraw):
             _leave(cycle, [action.obligation], Status.WITHDRAWN)
         elif isinstance(action, SetCap):
-            party = action.owner, action.asset
-            cycle.members[party] = replace(cycle.members[party], cap_minor=action.cap_minor)
+            participant = action.owner, action.asset
+            cycle.members[participant] = replace(cycle.members[participant], cap_minor=action.cap_minor)
         elif isinstance(action, Resolve):
             _resolve(cycle, cycle.queued, cycle.position_minor)
         elif isinstance(action, CloseCycle):
@@ -202,7 +202,7 @@ def _submit(cycle: Cycle, one: Submit) -> None:
             cycle.position_minor[owner, one.asset] = cycle.position(owner, one.asset) + amount
 
 
-def _resolve(cycle: Cycle, ids: set[int], position_minor: Mapping[Party, int]) -> None:
+def _resolve(cycle: Cycle, ids: set[int], position_minor: Mapping[Participant, int]) -> None:
     """Net the largest set of some obligations on top of some positions."""
     queue, caps = cycle.in_order(ids), cycle.caps()
     released = resolve(queue, position_minor, caps)
@@ -230,7 +230,7 @@ def _leave(cycle: Cycle, ids: Sequence[int] | set[int], status: Status) -> None:
 
 def _settle(cycle: Cycle, assets: set[int]) -> None:
     _leave(cycle, [id for id in cycle.netted if cycle.obligations[id].asset in assets], Status.SETTLED)
-    cycle.position_minor = {party: net for party, net in cycle.position_minor.items() if party[1] not in assets}
+    cycle.position_minor = {who: net for who, net in cycle.position_minor.items() if who[1] not in assets}
 
 
 def _fail(cycle: Cycle, owner: int) -> None:
@@ -276,8 +276,8 @@ def loss_shares(cycle: Cycle, failed: int, asset: int) -> dict[int, int]:
 def _can_bear(cycle: Cycle, failed: int, asset: int) -> dict[int, int]:
     gone = cycle.failed | {failed}
     return {
-        member.owner: member.loss_max_minor - cycle.borne_minor.get(party, 0)
-        for party, member in cycle.members.items()
+        member.owner: member.loss_max_minor - cycle.borne_minor.get(participant, 0)
+        for participant, member in cycle.members.items()
         if member.asset == asset and member.owner not in gone
     }
 
@@ -289,7 +289,7 @@ def _assets(one: SettleNet, cycle: Cycle) -> set[int]:
 def _settlement(one: SettleNet, cycle: Cycle) -> list[Transfer]:
     """Net debtors pay in, then net creditors are paid: so no account needs more than its net debit."""
     assets = _assets(one, cycle)
-    nets = [(party, net) for party, net in sorted(cycle.position_minor.items()) if party[1] in assets and net]
+    nets = [(who, net) for who, net in sorted(cycle.position_minor.items()) if who[1] in assets and net]
     transfers = []
     for (owner, asset), net in sorted(nets, key=lambda item: item[1] > 0):
         account, clearing = cycle.members[owner, asset].account, cycle.clearing[asset]
@@ -305,16 +305,16 @@ def _settlement(one: SettleNet, cycle: Cycle) -> list[Transfer]:
 def _wrong_in_open(one: OpenCycle, operator: int) -> Checks:
     yield one.by != operator, R.ACTOR_MAY_NOT, "by", one.by, "the operator"
     yield not is_code(one.code), R.CODE_IS_OUT_OF_RANGE, "code", one.code, f"1 .. {CODE_MAX}"
-    parties = {(member.owner, member.asset) for member in one.members}
+    participants = {(member.owner, member.asset) for member in one.members}
     ids = [id for member in one.members for id in (member.owner, member.asset, member.account)]
-    wrong = not one.members or len(parties) != len(one.members) or not all(is_id(id) for id in ids)
+    wrong = not one.members or len(participants) != len(one.members) or not all(is_id(id) for id in ids)
     yield wrong, R.MEMBERS_ARE_WRONG, "members", len(one.members), "one or more, each owner once an asset"
     for member in one.members:
         cap, most = member.cap_minor, member.loss_max_minor
         wrong = not NO_LIMIT <= cap <= AMOUNT_MAX or not 0 <= most <= AMOUNT_MAX
         yield wrong, R.CAP_IS_OUT_OF_RANGE, "members", f"{cap}, {most}", f"{NO_LIMIT} or 0 .. {AMOUNT_MAX}"
     cleared = sorted(clearing.asset for clearing in one.clearing)
-    assets = sorted({asset for _, asset in parties})
+    assets = sorted({asset for _, asset in participants})
     used = {member.account for member in one.members}
     wrong = cleared != assets or any(not is_id(it.account) or it.account in used for it in one.clearing)
     yield wrong, R.CLEARING_IS_WRONG, "clearing", cleared, f"an account of its own for each of {assets}"

@@ -28,9 +28,9 @@ FUNDS_MINOR = {BOND: 600, SHARE: 400, EUR: 50_000, USD: 50_000}
 DAY_MS = 20 * 3_600_000
 
 
-def account_of(seed: int, asset: int, party: int) -> int:
-    """Account of a party in the day of `seed`; party -1 is the asset's issuer."""
-    return part_id(seed, f"exchange {asset} {party}")
+def account_of(seed: int, asset: int, member: int) -> int:
+    """Account of a member in the day of `seed`; member -1 is the asset's issuer."""
+    return part_id(seed, f"exchange {asset} {member}")
 
 
 def play(ledger: LedgerLike, seed: int, start_ms: int, day: int) -> Played:
@@ -71,9 +71,9 @@ def _instruct(business: Business, rng: random.Random, trade: int, seed: int, now
     terms = _terms(rng, seed, now_ms)
     for owner in sorted(terms.parties):
         moved = sorted({leg.asset for leg in terms.legs if owner in (leg.deliverer, leg.receiver)})
-        party = next(n for n in range(PARTIES) if _owner(seed, n) == owner)
-        accounts = tuple(SafekeepingAccount(asset, account_of(seed, asset, party)) for asset in moved)
-        business.do(Instruct(part_id(trade, f"of {party}"), owner, trade, terms, accounts), now_ms)
+        member = next(n for n in range(PARTIES) if _owner(seed, n) == owner)
+        accounts = tuple(SafekeepingAccount(asset, account_of(seed, asset, member)) for asset in moved)
+        business.do(Instruct(part_id(trade, f"of {member}"), owner, trade, terms, accounts), now_ms)
         if rng.random() < 0.05:
             terms = Terms(terms.legs, terms.code, terms.due_ms, terms.deadline_ms, terms.partial_min_minor, 9)
     if rng.random() < 0.08:
@@ -81,8 +81,8 @@ def _instruct(business: Business, rng: random.Random, trade: int, seed: int, now
             business.do(Cancel(part_id(trade, f"cancel of {owner}"), owner, trade), now_ms)
 
 
-def _owner(seed: int, party: int) -> int:
-    return part_id(seed, f"exchange owner {party}")
+def _owner(seed: int, member: int) -> int:
+    return part_id(seed, f"exchange owner {member}")
 
 
 def _terms(rng: random.Random, seed: int, now_ms: int) -> Terms:

@@ -138,14 +138,14 @@ def _action(rng: random.Random, seed: int, id: int, cycle: Cycle) -> Any:
 
 def _within_caps(cycle: Cycle) -> bool:
     return all(
-        net >= -cycle.members[party].cap_minor - cycle.borne_minor.get(party, 0)
-        for party, net in cycle.position_minor.items()
+        net >= -cycle.members[participant].cap_minor - cycle.borne_minor.get(participant, 0)
+        for participant, net in cycle.position_minor.items()
     )
 
 
 def _add_discharged(settled: dict[int, int], cycle: Cycle) -> None:
     """Gross obligations that were discharged, and losses that were borne, told account by account."""
-    account = {party: member.account for party, member in cycle.members.items()}
+    account = {participant: member.account for participant, member in cycle.members.items()}
     for one in cycle.obligations.values():
         if one.status == Status.SETTLED:
             settled[account[one.debtor, one.asset]] -= one.amount_minor
