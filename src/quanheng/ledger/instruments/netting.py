@@ -256,6 +256,8 @@ def _net_anew(cycle: Cycle) -> None:
         cycle.obligations[id] = replace(cycle.obligations[id], status=Status.QUEUED)
     cycle.netted, cycle.queued = set(), cycle.queued | again
     _resolve(cycle, again, {})
+    if cycle.closed:  # Nothing is taken out of the queue of a closed cycle any more.
+        _leave(cycle, cycle.queued, Status.RETURNED)
 
 
 def loss_shares(cycle: Cycle, failed: int, asset: int) -> dict[int, int]:

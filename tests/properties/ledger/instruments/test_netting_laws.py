@@ -91,6 +91,7 @@ def check_cycle(cycle):
         cap = cycle.members[party].cap_minor
         assert cap == NO_LIMIT or net >= -cap - cycle.borne_minor.get(party, 0), party
         assert cycle.borne_minor.get(party, 0) <= cycle.members[party].loss_max_minor
+    assert not (cycle.closed and cycle.queued)
     for id, one in cycle.obligations.items():
         assert (one.status == Status.QUEUED) == (id in cycle.queued)
         assert (one.status == Status.NETTED) == (id in cycle.netted)

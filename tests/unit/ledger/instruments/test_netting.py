@@ -162,6 +162,14 @@ def test_a_failure_is_unwound_and_what_others_then_cannot_bear_is_queued_again(b
     bench.check_replay(Netting(OPERATOR))
 
 
+def test_what_has_no_room_after_a_failure_is_returned_where_the_cycle_is_closed():
+    bench = new_bench()
+    for one in (OPEN, owes(101, 1, 2, 900), owes(102, 2, 3, 800), owes(103, 2, 4, 700), CloseCycle(104, OPERATOR, 7)):
+        bench.must(one)
+    bench.must(DeclareFailure(105, OPERATOR, 7, 1))
+    assert status(bench, 101, 102, 103) == [Status.UNWOUND, Status.NETTED, Status.RETURNED]
+
+
 def test_a_loss_is_shared_in_proportion_to_what_each_bears():
     bench = new_bench()
     bench.must(SHARED)
@@ -173,6 +181,21 @@ def test_a_loss_is_shared_in_proportion_to_what_each_bears():
     assert cycle(bench).losses_minor == {(EUR, 1, 2): 200, (EUR, 1, 3): 300, (EUR, 1, 4): 401}
     bench.must(SettleNet(104, OPERATOR, 7))
     assert bench.holds(EUR) == [10_000, 10_401, 10_000, 9_599]
+
+
+def test_what_was_borne_before_counts_for_the_next_loss():
+    """3 and 4 bear 1 800 and 2 400 at most; after a first loss 1 500 and 2 000 are left."""
+    bench = new_bench()
+    bench.must(SHARED)
+    bench.must(owes(101, 1, 3, 900))
+    bench.must(DeclareFailure(102, OPERATOR, 7, 1))
+    bench.must(SetCap(103, OPERATOR, 7, 2, EUR, NO_LIMIT))
+    bench.must(owes(104, 2, 3, 3_301))
+    assert bench.refused(DeclareFailure(105, OPERATOR, 7, 2)) == R.LOSS_EXCEEDS_SHARES
+    bench.must(owes(106, 4, 2, 1))
+    assert loss_shares(cycle(bench), 2, EUR) == {3: 1_500, 4: 2_000}
+    bench.must(DeclareFailure(107, OPERATOR, 7, 2))
+    assert cycle(bench).borne_minor == {(2, EUR): 200, (3, EUR): 1_800, (4, EUR): 2_400}
 
 
 @pytest.mark.parametrize("opened", [OPEN, SHARED])
