@@ -26,9 +26,10 @@ from quanheng.ledger.instruments.action_fold import (
     is_id,
 )
 from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.ranges import in_range
 from quanheng.ledger.outcomes import TransferOutcome
 
-LEGS_MAX = 1_000
+LEGS_MAX, PRIORITY_MAX = 1_000, 9
 NO_PARTIAL = 0
 """As the smallest part: the trade settles whole."""
 
@@ -44,6 +45,7 @@ class ExchangeRefusal(RefusalCode):
     CODE_IS_OUT_OF_RANGE = "CODE_IS_OUT_OF_RANGE", "The code is out of range", "代码超出范围"
     TIMES_ARE_WRONG = "TIMES_ARE_WRONG", "The times are wrong", "时间有误"
     PARTIAL_IS_WRONG = "PARTIAL_IS_WRONG", "The smallest part is out of range", "最小部分交割量超出范围"
+    PRIORITY_IS_OUT_OF_RANGE = "PRIORITY_IS_OUT_OF_RANGE", "The priority is out of range", "优先级超出范围"
     PARTIES_ARE_OTHERS = "PARTIES_ARE_OTHERS", "The trade has other parties", "该交易的当事方不同"
     ACTOR_MAY_NOT = "ACTOR_MAY_NOT", "The actor may not do this", "该主体无权执行此操作"
     ACCOUNTS_ARE_WRONG = "ACCOUNTS_ARE_WRONG", "An account is missing or wrong", "账户缺失或有误"
@@ -79,7 +81,7 @@ class Terms(msgspec.Struct, frozen=True):
     code : why value moves, 1 .. 65535
     due_ms : not settled before; deadline_ms : not settled at it or later
     partial_min_minor : smallest part of the lead that may settle, but for the last; NO_PARTIAL = 0, settles whole
-    priority : 0 first
+    priority : 0 .. 9, 0 first
     """
 
     legs: tuple[Leg, ...]
@@ -246,7 +248,7 @@ class Exchanges(ActionFold):
         yield now_ms < terms.due_ms, R.NOT_DUE_YET, "trade", now_ms, f"{terms.due_ms} or later"
         yield now_ms >= terms.deadline_ms, R.DEADLINE_HAS_PASSED, "trade", now_ms, f"before {terms.deadline_ms}"
         if isinstance(one, NoteFail):
-            unknown = one.reason not in _REASONS or not 0 <= one.leg < len(terms.legs)
+            unknown = one.reason not in _REASONS or not in_range(one.leg, 0, len(terms.legs) - 1)
             yield unknown, R.REASON_IS_UNKNOWN, "reason", f"{one.reason} at leg {one.leg}", "a TransferOutcome, a leg"
             return
         yield from _wrong_in_part(one, trade)
@@ -324,11 +326,13 @@ def _wrong_in_instruct(one: Instruct, trade: Trade | None, now_ms: int) -> Check
     yield _legs_are_wrong(terms.legs), R.LEGS_ARE_WRONG, "terms.legs", len(terms.legs), legs
     yield not is_code(terms.code), R.CODE_IS_OUT_OF_RANGE, "terms.code", terms.code, f"1 .. {CODE_MAX}"
     times = f"{terms.due_ms} .. {terms.deadline_ms}"
-    in_order = 0 <= terms.due_ms < terms.deadline_ms <= TIME_MAX_MS and now_ms < terms.deadline_ms
+    in_order = in_range(terms.deadline_ms, now_ms + 1, TIME_MAX_MS) and in_range(terms.due_ms, 0, terms.deadline_ms - 1)
     yield not in_order, R.TIMES_ARE_WRONG, "terms", times, f"due before the deadline, deadline after {now_ms}"
     lead = terms.legs[0].amount_minor
     smallest = terms.partial_min_minor
-    yield not 0 <= smallest <= lead, R.PARTIAL_IS_WRONG, "terms.partial_min_minor", smallest, f"0 .. {lead}"
+    yield not in_range(smallest, 0, lead), R.PARTIAL_IS_WRONG, "terms.partial_min_minor", smallest, f"0 .. {lead}"
+    wrong, priorities = not in_range(terms.priority, 0, PRIORITY_MAX), f"0 .. {PRIORITY_MAX}"
+    yield wrong, R.PRIORITY_IS_OUT_OF_RANGE, "terms.priority", terms.priority, priorities
     others = trade is not None and trade.parties != terms.parties
     yield others, R.PARTIES_ARE_OTHERS, "terms.legs", "other owners", "those of the first instruction"
     yield one.by not in terms.parties, R.ACTOR_MAY_NOT, "by", one.by, "a counterparty of the trade"
@@ -356,7 +360,13 @@ def _legs_are_wrong(legs: Sequence[Leg]) -> bool:
 def _wrong_in_part(one: Settle, trade: Trade) -> Checks:
     rest, smallest = trade.rest_minor, trade.terms.partial_min_minor
     part = one.lead_minor or rest
-    yield one.lead_minor < 0, R.AMOUNT_IS_OUT_OF_RANGE, "lead_minor", one.lead_minor, f"0 .. {rest}"
+    yield (
+        not in_range(one.lead_minor, 0, AMOUNT_MAX),
+        R.AMOUNT_IS_OUT_OF_RANGE,
+        "lead_minor",
+        one.lead_minor,
+        f"0 .. {rest}",
+    )
     whole = smallest == NO_PARTIAL and part < rest
     yield whole, R.PARTIAL_IS_NOT_ALLOWED, "lead_minor", part, f"{rest}, the whole"
     yield part < min(smallest, rest), R.PART_IS_TOO_SMALL, "lead_minor", part, f"{min(smallest, rest)} or more"

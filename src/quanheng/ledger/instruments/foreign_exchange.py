@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from quanheng.kernel.money import DIGITS_MAX, exponent
-from quanheng.ledger.entries import ALL, AMOUNT_MAX, TIME_MAX_MS, Transfer, TransferFlag
+from quanheng.ledger.entries import ALL, AMOUNT_MAX, TIME_MAX_MS, TOTAL_MAX, Transfer, TransferFlag
 from quanheng.ledger.instruments.action_fold import (
     CODE_MAX,
     ActionFold,
@@ -40,6 +40,7 @@ from quanheng.ledger.instruments.foreign_exchange_actions import (
     Revalue,
 )
 from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.ranges import in_range
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -105,7 +106,7 @@ class ForeignExchange(ActionFold):
         yield price.base == price.term, R.CURRENCIES_MUST_DIFFER, "price", price.base, "two currencies"
         yield not _is_rate(price.mid), R.RATE_IS_OUT_OF_RANGE, "price.mid", price.mid, "a Decimal above 0, 60 digits"
         spread = price.spread_basis_points
-        wrong = not 0 <= spread < SPREAD_MAX
+        wrong = not in_range(spread, 0, SPREAD_MAX - 1)
         yield wrong, R.SPREAD_IS_OUT_OF_RANGE, "price.spread_basis_points", spread, f"0 .. {SPREAD_MAX - 1}"
         for mode in (price.customer_rounding, price.dealer_rounding, price.spread_rounding):
             yield mode not in ROUNDINGS, R.ROUNDING_IS_UNKNOWN, "price", mode, ", ".join(sorted(ROUNDINGS))
@@ -114,7 +115,7 @@ class ForeignExchange(ActionFold):
         most = one.base_max_minor
         yield not is_amount(most), R.AMOUNT_IS_OUT_OF_RANGE, "base_max_minor", most, f"1 .. {AMOUNT_MAX}"
         timed, longest = one.lock_max_ms, TIME_MAX_MS - now_ms - one.valid_ms
-        yield not 0 <= timed <= longest, R.TIMEOUT_IS_OUT_OF_RANGE, "lock_max_ms", timed, f"0 .. {longest}"
+        yield not in_range(timed, 0, longest), R.TIMEOUT_IS_OUT_OF_RANGE, "lock_max_ms", timed, f"0 .. {longest}"
 
     def _wrong_in_convert(self, one: Convert, given: Given, now_ms: int) -> Checks:
         quote, price = given.quote, given.quote.price
@@ -128,7 +129,7 @@ class ForeignExchange(ActionFold):
         fixed = one.fixed_minor
         yield not is_amount(fixed), R.AMOUNT_IS_OUT_OF_RANGE, "fixed_minor", fixed, f"1 .. {AMOUNT_MAX}"
         most = min(quote.lock_max_ms, TIME_MAX_MS - now_ms)
-        yield not 0 <= one.lock_ms <= most, R.TIMEOUT_IS_OUT_OF_RANGE, "lock_ms", one.lock_ms, f"0 .. {most}"
+        yield not in_range(one.lock_ms, 0, most), R.TIMEOUT_IS_OUT_OF_RANGE, "lock_ms", one.lock_ms, f"0 .. {most}"
         yield now_ms >= given.until_ms, R.QUOTE_HAS_EXPIRED, "quote", now_ms, f"before {given.until_ms}"
         left = quote.base_max_minor - given.used_minor
         amounts = convert(price, one.sell, fixed, one.buys_fixed)
@@ -144,7 +145,9 @@ class ForeignExchange(ActionFold):
         yield mode not in ROUNDINGS, R.ROUNDING_IS_UNKNOWN, "rounding", mode, ", ".join(sorted(ROUNDINGS))
         yield not is_code(one.code), R.CODE_IS_OUT_OF_RANGE, "code", one.code, f"1 .. {CODE_MAX}"
         named = sorted(mark.currency for mark in one.marks)
-        wrong = named != sorted(self.dealer.books) or not all(_is_rate(mark.rate) for mark in one.marks)
+        wrong = named != sorted(self.dealer.books) or not all(
+            _is_rate(mark.rate) and in_range(mark.position_minor, -TOTAL_MAX, TOTAL_MAX) for mark in one.marks
+        )
         own = [mark for mark in one.marks if mark.currency == self.dealer.reporting]
         wrong = wrong or any(mark.rate != 1 for mark in own)
         allowed = f"a rate above 0 for each of {', '.join(sorted(self.dealer.books))}; 1 for {self.dealer.reporting}"

@@ -41,6 +41,7 @@ from quanheng.ledger.instruments.netting_actions import (
     Submit,
     Withdraw,
 )
+from quanheng.ledger.instruments.ranges import in_range
 
 SUBMITTED_MAX = AMOUNT_MAX // 2
 """Most that a cycle takes of an asset, so that no net position, losses included, exceeds an amount of the ledger."""
@@ -313,7 +314,7 @@ def _wrong_in_open(one: OpenCycle, operator: int) -> Checks:
     yield wrong, R.MEMBERS_ARE_WRONG, "members", len(one.members), "one or more, each owner once an asset"
     for member in one.members:
         cap, most = member.cap_minor, member.loss_max_minor
-        wrong = not NO_LIMIT <= cap <= AMOUNT_MAX or not 0 <= most <= AMOUNT_MAX
+        wrong = not in_range(cap, NO_LIMIT, AMOUNT_MAX) or not in_range(most, 0, AMOUNT_MAX)
         yield wrong, R.CAP_IS_OUT_OF_RANGE, "members", f"{cap}, {most}", f"{NO_LIMIT} or 0 .. {AMOUNT_MAX}"
     cleared = sorted(clearing.asset for clearing in one.clearing)
     assets = sorted({asset for _, asset in participants})
@@ -332,7 +333,7 @@ def _wrong_in_submit(one: Submit, cycle: Cycle) -> Checks:
     yield one.by == one.creditor, R.PARTIES_MUST_DIFFER, "creditor", one.creditor, "another member"
     amount, priority = one.amount_minor, one.priority
     yield not is_amount(amount), R.AMOUNT_IS_OUT_OF_RANGE, "amount_minor", amount, f"1 .. {AMOUNT_MAX}"
-    wrong = not 0 <= priority <= PRIORITY_MAX
+    wrong = not in_range(priority, 0, PRIORITY_MAX)
     yield wrong, R.PRIORITY_IS_OUT_OF_RANGE, "priority", priority, f"0 .. {PRIORITY_MAX}"
     left = SUBMITTED_MAX - cycle.submitted_minor.get(one.asset, 0)
     yield amount > left, R.CYCLE_IS_FULL, "amount_minor", amount, f"at most {left}"
@@ -349,7 +350,13 @@ def _wrong_in_withdraw(one: Withdraw, cycle: Cycle) -> Checks:
 
 def _wrong_in_cap(one: SetCap, cycle: Cycle) -> Checks:
     cap, member = one.cap_minor, cycle.members.get((one.owner, one.asset))
-    yield not NO_LIMIT <= cap <= AMOUNT_MAX, R.CAP_IS_OUT_OF_RANGE, "cap_minor", cap, f"{NO_LIMIT} .. {AMOUNT_MAX}"
+    yield (
+        not in_range(cap, NO_LIMIT, AMOUNT_MAX),
+        R.CAP_IS_OUT_OF_RANGE,
+        "cap_minor",
+        cap,
+        f"{NO_LIMIT} .. {AMOUNT_MAX}",
+    )
     yield member is None, R.MEMBER_NOT_FOUND, "owner", one.owner, f"a member for asset {one.asset}"
     net = cycle.position(one.owner, one.asset)
     below = cap != NO_LIMIT and net < -cap

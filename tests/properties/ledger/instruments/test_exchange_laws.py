@@ -120,6 +120,6 @@ def test_the_random_actions_reach_the_refusals():
     met = set().union(*(run(seed, 200) for seed in range(30)))
     rare = {
         R.ID_IS_OUT_OF_RANGE, R.TRADE_IS_OUT_OF_RANGE, R.CODE_IS_OUT_OF_RANGE, R.TIMES_ARE_WRONG, R.PARTIAL_IS_WRONG,
-        R.PARTIES_ARE_OTHERS,
+        R.PARTIES_ARE_OTHERS, R.PRIORITY_IS_OUT_OF_RANGE,
     }  # fmt: skip
     assert set(R) - rare <= met, set(R) - rare - met

@@ -270,6 +270,7 @@ TABLE = [
     (R.PARTIES_MUST_DIFFER, [OPEN], replace(OWED, creditor=1)),
     (R.AMOUNT_IS_OUT_OF_RANGE, [OPEN], replace(OWED, amount_minor=0)),
     (R.PRIORITY_IS_OUT_OF_RANGE, [OPEN], replace(OWED, priority=10)),
+    (R.PRIORITY_IS_OUT_OF_RANGE, [OPEN], replace(OWED, priority=None)),
     (R.CYCLE_IS_FULL, [OPEN, owes(102, 2, 1, SUBMITTED_MAX - 899)], OWED),
     (R.OBLIGATION_NOT_FOUND, [OPEN], Withdraw(9, 1, 7, 101)),
     (R.OBLIGATION_IS_NOT_QUEUED, [OPEN, OWED], Withdraw(9, 1, 7, 101)),
