@@ -30,6 +30,7 @@ from quanheng.kernel.steady import SteadyClock, begin_after
 from quanheng.listing import Listing
 from quanheng.loading.files import PackFiles
 from quanheng.once import UNNAMED, Once, offset_of
+from quanheng.posting import Posting
 from quanheng.reading import Reader
 from quanheng.state import (
     PACKS_ACTIVATED,
@@ -95,11 +96,12 @@ class Engine:
         self.index, self.state, self.reader = index, state, Reader(log, content, ring)
         self.four_eyes, self._key_destroyed = False, True
         self.on_close: list[Callable[[], None]] = []
-        self.reader = Reader(log, content, ring)
         self.writer = Writer(log, ring, index, self.reader, state, clock)
-        self.lists = Listing(self.writer, self.reader)
+        self.lists, self.ledger = Listing(self.writer, self.reader), Posting(self.writer)
         self.prepare, self.commit = self.writer.prepare, self.writer.commit
         self.submit, self.dry_run = self.writer.submit, self.writer.dry_run
+        self.post, self.post_arrays, self.expire = self.ledger.post, self.ledger.post_arrays, self.ledger.expire
+        self.open_accounts, self.amend_accounts = self.ledger.open_accounts, self.ledger.amend_accounts
 
     @classmethod
     def open(
@@ -139,8 +141,7 @@ class Engine:
         snapshots, state = recovery.recover(folder, log, content, far, here, progress)
         clock = clock or SteadyClock(system_clock_ms, passed_ms, JUMP_MS_MAX)
         begin_after(clock, state.received_ms, log_ahead_ms_max)
-        index = open_index(folder / "index.db", log)
-        engine = cls(folder, ring, log, content, snapshots, index, state, clock)
+        engine = cls(folder, ring, log, content, snapshots, open_index(folder / "index.db", log), state, clock)
         engine._finish_erasures()
         if in_force_of(engine.reader, state.program).sources != state.program.source_versions():
             engine.activate([])  # Another version of a source answers from here on, so that decisions can name it.
@@ -229,7 +230,7 @@ class Engine:
             return proposal.activated
         if proposal.folded is not None:
             recovery.fold_windows(proposal.folded, self.log, self.log.head)
-        steps: list[tuple[int, object]] = [] if move is None else [(VERSION_MOVED, move)]
+        steps = [] if move is None else [(VERSION_MOVED, move)]
         offset = self.writer.record_all([*steps, (PACKS_ACTIVATED, proposal.activated)], once) + len(steps)
         self.state.adopt(recovery.keep_program(proposal.program, proposal.activated, offset), proposal.folded)
         self.writer.renew_intake()

@@ -81,8 +81,8 @@ class Log:
         """Root of the Merkle tree over all records."""
         return self._root
 
-    def append(self, records: list[bytes], received_ms: int) -> int:
-        """Append one group of whole records as one durable batch; the offset of the first.
+    def append(self, records: list[bytes], received_ms: int, more: bytes = b"") -> int:
+        """Append one group of whole records, and `more` of them joined, as one durable batch; offset of the first.
 
         Raises
         ------
@@ -91,13 +91,14 @@ class Log:
         """
         if self._stopped or self.epoch is None:
             raise self._refused()
-        first, n = self._head, len(records)
-        if not n:
+        first, pieces = self._head, len(records)
+        body = b"".join([*records, more])
+        if not body:
             return first
-        body = b"".join(records)
         starts = rec.bounds(body)
-        if len(starts) != n + 1:
-            raise LogCorrupt("a group to append holds bytes that are not one record each", found=f"{n} pieces")
+        n = len(starts) - 1
+        if n < pieces or starts[pieces] != len(body) - len(more):
+            raise LogCorrupt("a group to append holds bytes that are not one record each", found=f"{pieces} pieces")
         before = self._peaks
         packed = b"".join(before)
         digest = batch_digest(self._digest, first, n, self.epoch, received_ms, packed, self._root, body)
@@ -115,8 +116,7 @@ class Log:
 
     def read(self, first: int = 0, last: int | None = None) -> Iterator[BatchRow]:
         """Batches that hold records first <= offset < last; the digest of each is checked on the way."""
-        previous: bytes | None = None
-        expected: int | None = None
+        previous, expected = None, None
         for row in self.store.read(first, last):
             if previous is None:
                 previous = _digest_before(self.store, row.first)
@@ -139,10 +139,10 @@ class Log:
             together.append(row)
             held += row.count
             if held >= at_least:
-                yield _columns(together, first, n_keys_max, n_numbers_max, last)
+                yield columns_of(together, first, n_keys_max, n_numbers_max, last)
                 together, held = [], 0
         if together:
-            yield _columns(together, first, n_keys_max, n_numbers_max, last)
+            yield columns_of(together, first, n_keys_max, n_numbers_max, last)
 
     def digest_at(self, offset: int) -> bytes:
         """Digest of the chain up to `offset`, where a batch must end: what was derived from the log names it.
@@ -320,7 +320,7 @@ class _Tree:
         return leaves
 
 
-def _columns(
+def columns_of(
     rows: list[BatchRow], first: int, n_keys_max: int, n_numbers_max: int, last: int | None
 ) -> tuple[int, rec.Columns]:
     """Batches that follow each other, as columns cut to first <= offset < last, and where they begin."""
