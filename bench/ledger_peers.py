@@ -21,9 +21,12 @@ ACCOUNTS = 1_000
 FUNDED_MINOR = 1 << 40
 
 _SQLITE = """
-CREATE TABLE accounts (id INTEGER PRIMARY KEY, bound INTEGER NOT NULL, debits INTEGER NOT NULL, credits INTEGER NOT NULL);
+CREATE TABLE accounts (
+  id INTEGER PRIMARY KEY, bound INTEGER NOT NULL, debits INTEGER NOT NULL, credits INTEGER NOT NULL
+);
 CREATE TABLE transfers (
-  id INTEGER PRIMARY KEY, debit INTEGER NOT NULL, credit INTEGER NOT NULL, amount INTEGER NOT NULL, code INTEGER NOT NULL
+  id INTEGER PRIMARY KEY, debit INTEGER NOT NULL, credit INTEGER NOT NULL, amount INTEGER NOT NULL,
+  code INTEGER NOT NULL
 );
 CREATE TEMP TABLE batch (
   place INTEGER PRIMARY KEY, id INTEGER, debit INTEGER, credit INTEGER, amount INTEGER, code INTEGER
@@ -41,15 +44,16 @@ SELECT count(*) FROM (
 """
 _SQLITE_APPLY = (
     "INSERT INTO transfers SELECT id, debit, credit, amount, code FROM batch",
-    "UPDATE accounts SET debits = debits + d, credits = credits + c FROM "
-    "(SELECT account, sum(debit) AS d, sum(credit) AS c FROM legs GROUP BY account) AS sums WHERE id = account",
+    """UPDATE accounts SET debits = debits + d, credits = credits + c FROM
+       (SELECT account, sum(debit) AS d, sum(credit) AS c FROM legs GROUP BY account) AS sums WHERE id = account""",
     "DELETE FROM batch",
     "DELETE FROM legs",
 )
 
 _POSTGRES = """
-CREATE TABLE {0}.accounts (id bigint PRIMARY KEY, bound boolean NOT NULL, debits bigint NOT NULL, credits bigint NOT NULL)
-WITH (fillfactor = 50);
+CREATE TABLE {0}.accounts (
+  id bigint PRIMARY KEY, bound boolean NOT NULL, debits bigint NOT NULL, credits bigint NOT NULL
+) WITH (fillfactor = 50);
 CREATE TABLE {0}.transfers (
   id bigint PRIMARY KEY, debit bigint NOT NULL, credit bigint NOT NULL, amount bigint NOT NULL, code int NOT NULL
 )
@@ -124,9 +128,8 @@ class PostgresPeer:
         self._db.execute(f"CREATE SCHEMA {schema}")
         for statement in _POSTGRES.format(schema).split(";"):
             self._db.execute(statement)
-        self._db.execute(
-            f"INSERT INTO {schema}.accounts SELECT one, true, 0, {FUNDED_MINOR} FROM generate_series(1, {ACCOUNTS}) AS one"
-        )
+        funded = f"SELECT one, true, 0, {FUNDED_MINOR} FROM generate_series(1, {ACCOUNTS}) AS one"
+        self._db.execute(f"INSERT INTO {schema}.accounts {funded}")
         self._db.execute(f"ANALYZE {schema}.accounts")
         self._statement = _POSTGRES_BATCH.format(schema)
 

@@ -257,7 +257,7 @@ def run_postgres(quick: bool = False) -> Measured:
 
 
 def run_recover(quick: bool = False) -> Measured:
-    """Rebuild of the ledger from the log alone, batch digests checked: median of three, checked equal to the live one."""
+    """Rebuild of the ledger from the log alone, batch digests checked: median of three, equal to the live one."""
     from quanheng import recovery
 
     with opened() as engine:

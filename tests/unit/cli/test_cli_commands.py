@@ -225,7 +225,8 @@ def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
         "features.memory.perkey", "features.recover", "decisions.table20", "decisions.table3700",
         "decisions.compile", "decisions.lending", "decisions.backtest", "decisions.list", "path.inprocess",
         "path.http.single", "path.http.batch", "stream.nats", "path.recover", "decisions.backtest.log", "decisions.shadow",
-        "features.cluster",
+        "features.cluster", "ledger.batch1000.arrays", "ledger.batch1000.objects", "ledger.single.p99", "ledger.hot",
+        "ledger.twophase", "ledger.chains", "ledger.postgres", "ledger.recover",
     ]  # fmt: skip
 
 
