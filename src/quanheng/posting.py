@@ -181,4 +181,16 @@ def expiry(ledger: Ledger, now_ms: int, day: int) -> int:
     return ledger.facts_n - since
 
 
+def warm_up() -> None:
+    """Load the ledger's compiled code now, rather than while the first caller waits."""
+    ledger = Ledger()
+    ledger.open_accounts([Account(1, 1, 1), Account(2, 1, 1)], 0, 0)
+    ledger.amend_accounts([Amendment(1, 0)], 0, 0)
+    ledger.transfer([Transfer(1, 1, 2, 1, code=1)], 0, 0)
+    Ledger().apply(ledger.facts())
+    ledger.lines(1)
+    ledger.holds(1)
+    ledger.balance_at(1, 0)
+
+
 _NOTHING = np.empty(0, wire.TRANSFER_REQUEST)

@@ -90,6 +90,13 @@ class Governance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     four_eyes: bool = False
 
 
+class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which business day of the ledger a moment belongs to."""
+
+    time_zone: str = "UTC"
+    cut_off_hour: int = 24
+
+
 class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether windows and decisions are spread over a Ray cluster, and how."""
 
@@ -111,6 +118,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock: Clock = Clock()
     governance: Governance = Governance()
     features: Features = Features()
+    ledger: Ledger = Ledger()
     cluster: Cluster = Cluster()
     stream: Mapping[str, StreamSettings] = {}
 
@@ -136,6 +144,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "limits.group_events_max": (1, 100_000),
     "limits.retry_after_s": (1, 3_600),
     "clock.jump_ms_max": (0, 86_400_000),
+    "ledger.cut_off_hour": (1, 36),
     "cluster.partitions": (1, 1_024),
     "cluster.deciders": (0, 256),
     "cluster.decide_rows_min": (1, 100_000),

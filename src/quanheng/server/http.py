@@ -30,6 +30,7 @@ from quanheng.server.bodies import whole
 from quanheng.server.changes import handlers
 from quanheng.server.config import Config
 from quanheng.server.intake import PATH, Intake, Refused, response_headers
+from quanheng.server.ledger_http import handlers as ledger_handlers
 from quanheng.server.link import CorePool, CoreUnavailable
 from quanheng.server.logs import Log
 from quanheng.server.rsgi import carry
@@ -169,8 +170,9 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
         return Response(answer.body, status_code=answer.status, media_type=kind)
 
     changes = handlers(edge.config.limits, pool, intake, _response)
+    ledger = ledger_handlers(edge.config.limits, pool, intake, _response)
     return Litestar(
-        route_handlers=[events, decision, rejects, policies, policy, *changes, health, metrics],
+        route_handlers=[events, decision, rejects, policies, policy, *changes, *ledger, health, metrics],
         openapi_config=OpenAPIConfig(title="Quanheng", version=__version__, description=api.ABOUT, path="/schema"),
         exception_handlers={HTTPException: _problem, Refused: lambda _, error: _response(intake.refuse(error))},
         request_max_body_size=edge.config.limits.body_bytes_max,

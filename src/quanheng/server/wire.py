@@ -32,6 +32,7 @@ class Kind(IntEnum):
     STATS = 6
     ADMIN = 7
     POLICIES = 8
+    LEDGER = 9
     REPLY = 128
 
 
@@ -83,7 +84,8 @@ class Stats(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Admin(msgspec.Struct, array_like=True, frozen=True):
-    """An operation of `quanheng.server.admin`, asked over HTTP, or by the command line beside a running server.
+    """An operation of `quanheng.server.admin`, asked over HTTP, or by the command line beside a running server; in a
+    frame of kind LEDGER, one of `quanheng.server.ledger_core`.
 
     token : SHA-256 of a token of the scope that the operation needs
     operation : its name
