@@ -7,8 +7,8 @@ place in 64 bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -30,8 +30,9 @@ from quanheng.ledger.entries import (
 from quanheng.ledger.outcomes import AccountOutcome
 from quanheng.ledger.views import AccountState, Entry, Holds, Line
 
-_ID_PATTERN = r"^(0x[0-9A-Fa-f]{1,32}|[0-9]{1,39})$"
-Id = Annotated[str, msgspec.Meta(pattern=_ID_PATTERN, description="128 bits: decimal, or 0x and hexadecimal.")]
+Id = Annotated[str, msgspec.Meta(max_length=39, description="128 bits: decimal, or 0x and hexadecimal.")]
+_Body = TypeVar("_Body")
+_Made = TypeVar("_Made")
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Small = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 AccountFlagName = Literal["LINKED", "DEBITS_BOUND", "CREDITS_BOUND", "HISTORY", "IMPORTED", "DEBITS_FROZEN",
@@ -121,47 +122,61 @@ def transfers_in(bodies: Sequence[TransferBody]) -> np.ndarray:
     ------
     InputError : an id has more than 128 bits, or there are too many
     """
-    return wire.encode_transfers([
-        Transfer(
-            id_of(one.id), id_of(one.debit, "debit"), id_of(one.credit, "credit"),
-            ALL if one.amount_minor == "ALL" else one.amount_minor, one.code, _flags(one.flags, _TRANSFER_FLAGS),
-            id_of(one.reference, "reference"), one.timeout_ms, one.value_ms, id_of(one.user_data, "user_data"),
-        )
-        for one in bodies
-    ])  # fmt: skip
+    return wire.encode_transfers(_each(bodies, _transfer))
 
 
-def accounts_in(bodies: Iterable[AccountBody]) -> list[Account]:
+def accounts_in(bodies: Sequence[AccountBody]) -> list[Account]:
     """Accounts of bodies.
 
     Raises
     ------
     InputError : an id has more than 128 bits
     """
-    return [
-        Account(
-            id_of(one.id), one.asset, one.code, _flags(one.flags, _ACCOUNT_FLAGS), id_of(one.owner, "owner"),
-            one.entity, one.overdraft_minor, one.payment_max_minor, one.day_max_minor, one.balance_max_minor,
-            one.net_debit_cap_minor, one.opened_ms, id_of(one.user_data, "user_data"),
-        )
-        for one in bodies
-    ]  # fmt: skip
+    return _each(bodies, _account)
 
 
-def amendments_in(bodies: Iterable[AmendmentBody]) -> list[Amendment]:
+def amendments_in(bodies: Sequence[AmendmentBody]) -> list[Amendment]:
     """Amendments of bodies.
 
     Raises
     ------
     InputError : an id has more than 128 bits
     """
-    return [
-        Amendment(
-            id_of(one.id), None if one.flags is None else _flags(one.flags, _ACCOUNT_FLAGS), one.overdraft_minor,
-            one.payment_max_minor, one.day_max_minor, one.balance_max_minor, one.net_debit_cap_minor, one.linked,
-        )
-        for one in bodies
-    ]  # fmt: skip
+    return _each(bodies, _amendment)
+
+
+def _each(bodies: Sequence[_Body], make: Callable[[_Body], _Made]) -> list[_Made]:
+    made: list[_Made] = []
+    try:
+        for one in bodies:
+            made.append(make(one))
+    except InputError as error:
+        where = f"[{len(made)}].{error.where}"
+        raise InputError(error.what, where=where, found=error.found, allowed=error.allowed, cure=error.cure) from None
+    return made
+
+
+def _transfer(one: TransferBody) -> Transfer:
+    return Transfer(
+        id_of(one.id), id_of(one.debit, "debit"), id_of(one.credit, "credit"),
+        ALL if one.amount_minor == "ALL" else one.amount_minor, one.code, _flags(one.flags, _TRANSFER_FLAGS),
+        id_of(one.reference, "reference"), one.timeout_ms, one.value_ms, id_of(one.user_data, "user_data"),
+    )  # fmt: skip
+
+
+def _account(one: AccountBody) -> Account:
+    return Account(
+        id_of(one.id), one.asset, one.code, _flags(one.flags, _ACCOUNT_FLAGS), id_of(one.owner, "owner"),
+        one.entity, one.overdraft_minor, one.payment_max_minor, one.day_max_minor, one.balance_max_minor,
+        one.net_debit_cap_minor, one.opened_ms, id_of(one.user_data, "user_data"),
+    )  # fmt: skip
+
+
+def _amendment(one: AmendmentBody) -> Amendment:
+    return Amendment(
+        id_of(one.id), None if one.flags is None else _flags(one.flags, _ACCOUNT_FLAGS), one.overdraft_minor,
+        one.payment_max_minor, one.day_max_minor, one.balance_max_minor, one.net_debit_cap_minor, one.linked,
+    )  # fmt: skip
 
 
 def _flags(names: Iterable[str], values: dict[str, int]) -> int:
