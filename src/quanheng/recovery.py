@@ -22,6 +22,7 @@ from quanheng.kernel.errors import DeclarationError, InputError, LogCorrupt, Pro
 from quanheng.kernel.log.log import Log, columns_of
 from quanheng.kernel.log.records import EVENT, TRANSFER, Columns
 from quanheng.kernel.snapshot import Snapshots
+from quanheng.ledger.ledger import Ledger
 from quanheng.ledger.records import facts_of, facts_of_batch
 from quanheng.loading.declared import Declared
 from quanheng.loading.files import PackFiles
@@ -180,6 +181,36 @@ def rebuild(
         state.head = 0
         fold_windows(state, log, upto)
     return state
+
+
+def ledger_at(log: Log, snapshots: Snapshots | None, upto: int, progress: Progress | None = None) -> Ledger:
+    """The ledger alone after the first `upto` records: the newest snapshot of this log, then the facts after it.
+
+    Needs no packs and no keys.
+
+    Raises
+    ------
+    LogCorrupt : the log is not what was written
+    """
+    ledger, first, at = Ledger(), 0, upto
+    while snapshots is not None and (snapshot := snapshots.newest(upto=at)) is not None:
+        at = snapshot.offset - 1
+        try:
+            if bytes(snapshot.parts["chain"]) != log.digest_at(snapshot.offset):
+                continue
+            held = {name: np.asarray(part) for name, part in snapshot.parts.items()}
+            ledger, first = State.ledger_of(held), snapshot.offset
+            break
+        except (KeyError, LogCorrupt, InputError):
+            continue
+    for start, part in read_batches(log, first, upto):
+        if isinstance(part, Columns):
+            ledger.apply(facts_of(part.body, part.position[part.kind == TRANSFER]))
+        else:
+            ledger.apply(part)
+        if progress is not None:
+            progress(start + len(part), upto)
+    return ledger
 
 
 def read_batches(log: Log, first: int, upto: int) -> Iterator[tuple[int, Columns | np.ndarray]]:

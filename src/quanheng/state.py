@@ -307,9 +307,14 @@ class State:
         if values.lists:
             state.lists = Lists.restore(values.lists, _named(arrays, _LIST))
         state.rejects.extend(values.rejects)
-        if ledger := _named(arrays, _LEDGER):
-            state.ledger = Ledger.load(ledger)
+        state.ledger = cls.ledger_of(arrays)
         return state
+
+    @staticmethod
+    def ledger_of(arrays: dict[str, NDArray]) -> Ledger:
+        """The ledger among the arrays that `keep` gave; an empty one where it had no facts."""
+        held = _named(arrays, _LEDGER)
+        return Ledger.load(held) if held else Ledger()
 
     def _load_sources(self, arrays: dict[str, NDArray]) -> None:
         if not self.sources:

@@ -42,7 +42,7 @@ def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
         "bench", "consume", "decision", "demo", "dmn check", "dmn evaluate", "dmn from-excel", "dmn from-jdm",
         "dmn tck", "dmn to-excel", "erase", "evaluate", "explain", "features build", "features docs", "features lineage",
-        "features list", "features report", "features sql", "ingest", "list add", "list approve", "list find", "list history",
+        "features list", "features report", "features sql", "ingest", "ledger list", "ledger show", "ledger statement", "list add", "list approve", "list find", "list history",
         "list import", "list reject", "list remove", "list show", "log checkpoint", "log head", "log verify",
         "pack activate", "pack check", "pack list", "pack new", "pack show", "policy accept-glass", "policy approve", "policy backtest",
         "policy diff", "policy draft", "policy history", "policy list", "policy monitor", "policy promote",
