@@ -154,14 +154,15 @@ def run_objects(quick: bool = False) -> Measured:
     asked = [_objects(batch) for batch in batches(WARM + (20 if quick else 100))]
     with opened() as engine:
         pipelined(engine, asked[:WARM], wire.encode_transfers)
-        rates, third = [], max(1, (len(asked) - WARM) // 3)
+        rates, cpu, third = [], time.process_time(), max(1, (len(asked) - WARM) // 3)
         for at in range(WARM, len(asked), third):
             part = asked[at : at + third]
             start = time.perf_counter()
             answers = [wire.decode_answers(one) for one in pipelined(engine, part, wire.encode_transfers)]
             rates.append(sum(map(len, answers)) / (time.perf_counter() - start))
             assert all(one.outcome is TransferOutcome.APPLIED for batch in answers for one in batch)
-    return Measured(statistics.median(rates), "transfers/s", {}, {"rates": rates})
+        cpu = BATCH * (len(asked) - WARM) / (time.process_time() - cpu)
+    return Measured(statistics.median(rates), "transfers/s", {}, {"rates": rates, "per_cpu_second": cpu})
 
 
 def _objects(batch: np.ndarray) -> list[Transfer]:

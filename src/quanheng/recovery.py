@@ -255,9 +255,10 @@ def fold_windows(state: State, log: Log, upto: int) -> None:
         state.features.follow(upto)  # They pass over what they are given again below, for the sources.
         if not state.sources:
             state.head = upto
-    for first, columns in log.read_columns(state.head, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto):
-        state.apply_windows(fact_columns(columns, state.program), int(columns.received_ms[0]))
-        state.head = first + len(columns)
+    for first, part in read_batches(log, state.head, upto):
+        if isinstance(part, Columns):  # No window takes transfers.
+            state.apply_windows(fact_columns(part, state.program), int(part.received_ms[0]))
+        state.head = first + len(part)
 
 
 def fact_columns(columns: Columns, program: Program, start: int = 0, stop: int | None = None) -> FactColumns:

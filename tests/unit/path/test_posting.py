@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import psycopg
 import pytest
 from shop import T0, HandClock, ask, opened
 
 from quanheng import recovery
 from quanheng.engine import Engine
 from quanheng.follower import write_snapshot
-from quanheng.kernel.errors import AppendFailed, InputError
+from quanheng.kernel.errors import AppendFailed, EpochFenced, InputError
+from quanheng.kernel.log.postgres import PostgresLogStore
 from quanheng.kernel.log.records import TRANSFER
 from quanheng.ledger import wire
 from quanheng.ledger.business_days import BusinessDays
@@ -248,6 +251,28 @@ def play(engine: Engine, world: World, clock: HandClock, steps: int) -> None:
         assert answers == world.twin.transfer(batch, world.now_ms, world.day)
         world.note(batch, answers)
     assert engine.state.ledger.digest() == world.twin.digest()
+
+
+def test_the_log_in_postgresql_keeps_the_ledger_and_refuses_the_older_writer(tmp_path, postgres_dsn):
+    schema = f"quanheng_test_{uuid.uuid4().hex[:12]}"
+    try:
+        old = Engine.open(tmp_path / "data", store=PostgresLogStore(postgres_dsn, schema))
+        old.open_accounts(ACCOUNTS)
+        old.post([Transfer(1, BANK, ANNA, 10, code=1)])
+        digest = old.state.digest()
+        new = Engine.open(tmp_path / "data", store=PostgresLogStore(postgres_dsn, schema))
+        assert new.state.digest() == digest
+        assert outcomes(new.post([Transfer(1, BANK, ANNA, 10, code=1)])) == [TransferOutcome.EXISTS]
+        with pytest.raises(EpochFenced):
+            old.post([Transfer(2, BANK, ANNA, 10, code=1)])
+        assert outcomes(new.post([Transfer(2, BANK, ANNA, 10, code=1)])) == [TransferOutcome.APPLIED]
+        assert new.ledger.book.balance(ANNA).credits_posted_minor == 20
+        assert new.log.verify().ok
+        new.close()
+        old.log.close()
+    finally:
+        with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+            connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
 
 
 def test_nothing_is_posted_after_an_append_that_failed(tmp_path):
