@@ -151,8 +151,8 @@ def _each(bodies: Sequence[_Body], make: Callable[[_Body], _Made]) -> list[_Made
         for one in bodies:
             made.append(make(one))
     except InputError as error:
-        where = f"[{len(made)}].{error.where}"
-        raise InputError(error.what, where=where, found=error.found, allowed=error.allowed, cure=error.cure) from None
+        id_of(getattr(bodies[len(made)], error.where), f"[{len(made)}].{error.where}")  # The same, with the row named.
+        raise
     return made
 
 
