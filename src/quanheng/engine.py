@@ -29,6 +29,7 @@ from quanheng.kernel.steady import SteadyClock, begin_after
 from quanheng.listing import Listing
 from quanheng.loading.files import PackFiles
 from quanheng.once import UNNAMED, Once, offset_of
+from quanheng.posting import Posting
 from quanheng.reading import Reader
 from quanheng.state import (
     PACKS_ACTIVATED,
@@ -93,12 +94,14 @@ class Engine:
         self.on_close: list[Callable[[], None]] = []
         self.more_metrics: Callable[[], dict[str, Any]] = dict
         self.writer = Writer(log, ring, index, self.reader, state, clock)
-        self.lists = Listing(self.writer, self.reader)
+        self.lists, self.ledger = Listing(self.writer, self.reader), Posting(self.writer)
         self.tokens = Tokens(self.writer)
         self.issue_token, self.revoke_token = self.tokens.issue, self.tokens.revoke
         self.authorise = self.tokens.authorise
         self.prepare, self.commit = self.writer.prepare, self.writer.commit
         self.submit, self.dry_run, self.prove = self.writer.submit, self.writer.dry_run, self.reader.prove
+        self.post, self.post_arrays, self.expire = self.ledger.post, self.ledger.post_arrays, self.ledger.expire
+        self.open_accounts, self.amend_accounts = self.ledger.open_accounts, self.ledger.amend_accounts
 
     @classmethod
     def open(
@@ -229,7 +232,7 @@ class Engine:
             return proposal.activated
         if proposal.folded is not None:
             recovery.fold_windows(proposal.folded, self.log, self.log.head)
-        steps: list[tuple[int, object]] = [] if move is None else [(VERSION_MOVED, move)]
+        steps = [] if move is None else [(VERSION_MOVED, move)]
         offset = self.writer.record_all([*steps, (PACKS_ACTIVATED, proposal.activated)], once) + len(steps)
         self.state.adopt(recovery.keep_program(proposal.program, proposal.activated, offset), proposal.folded)
         self.writer.renew_intake()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from quanheng.kernel.errors import ConfigurationError, EpochFenced
 from quanheng.kernel.index import RequestIndex
 from quanheng.kernel.log.log import Log
-from quanheng.kernel.log.records import NONE_16
+from quanheng.kernel.log.records import EVENT, NONE_16, Columns
 from quanheng.kernel.log.sqlite import refusal
-from quanheng.recovery import HEADER_KEYS_MAX, HEADER_NUMBERS_MAX
+from quanheng.recovery import HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, read_batches
 
 INDEX_CHECKED = 512
 """How many of the newest records are compared with the request index on opening."""
@@ -33,8 +35,11 @@ def open_index(path: Path, log: Log) -> RequestIndex:
     if not _agrees(index, log):
         index.close()
         index = _built_again(path, log)
-    for first, columns in log.read_columns(index.watermark(), HEADER_KEYS_MAX, HEADER_NUMBERS_MAX):
-        index.add_columns(first, columns)
+    for first, part in read_batches(log, index.watermark(), log.head):
+        if isinstance(part, Columns):
+            index.add_columns(first, part)
+        else:  # Transfers are not requests of clients: the ledger knows their ids.
+            index.add([], first + len(part))
     return index
 
 
@@ -57,7 +62,7 @@ def _agrees(index: RequestIndex, log: Log) -> bool:
     upto = index.watermark()
     first_checked = max(0, upto - INDEX_CHECKED)
     for first, columns in log.read_columns(first_checked, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto):
-        keys = {columns.request_key(row): first + row for row in range(len(columns))}
+        keys = {columns.request_key(int(row)): first + int(row) for row in np.flatnonzero(columns.kind == EVENT)}
         keys.pop(NONE_16, None)
         found = index.lookup(list(keys)) if keys else {}
         if any(key not in found or found[key].event != offset for key, offset in keys.items()):

@@ -5,7 +5,7 @@ The engine opens with it, the follower writes snapshots with it, replay rebuilds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,9 +19,11 @@ from quanheng.features.elsewhere import MakeWindows, Unfolded
 from quanheng.features.state import FeatureState
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import DeclarationError, InputError, LogCorrupt, Problem
-from quanheng.kernel.log.log import Log
-from quanheng.kernel.log.records import EVENT, Columns
+from quanheng.kernel.log.log import Log, columns_of
+from quanheng.kernel.log.records import EVENT, TRANSFER, Columns
 from quanheng.kernel.snapshot import Snapshots
+from quanheng.ledger.ledger import Ledger
+from quanheng.ledger.records import facts_of, facts_of_batch
 from quanheng.loading.declared import Declared
 from quanheng.loading.files import PackFiles
 from quanheng.loading.pack import load_packs
@@ -165,26 +167,13 @@ def rebuild(
     upto = log.head if upto is None else upto
     state = _from_snapshot(log, content, snapshots, upto, make_windows) or State(empty_program(), make_windows)
     stale = False
-    program = state.program
-    for first, columns in log.read_columns(state.head, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto):
-        platform = np.flatnonzero((columns.kind == EVENT) & (columns.type < FIRST_PACK_CODE))
-        start = 0
-        for row in [*platform.tolist(), len(columns)]:
-            if row > start:
-                _apply(state, columns, start, row, windows=not stale)
-            if row < len(columns):
-                event = PlatformEvent(
-                    first + row, int(columns.type[row]), columns.record(row).payload, int(columns.received_ms[row])
-                )
-                if event.type == PACKS_ACTIVATED:
-                    program = program_of(content, msgspec.json.decode(event.payload, type=Activated), event.offset)
-                    folded = bool(state.events)  # Before the first event there is nothing to fold again.
-                    stale |= state.switch(program) and folded
-                state.apply_platform(event)
-            start = row + 1
-        state.head = first + len(columns)
-        if len(columns):
-            state.received_ms = max(state.received_ms, int(columns.received_ms[-1]))
+    for first, part in read_batches(log, state.head, upto):
+        if isinstance(part, Columns):
+            stale |= _apply_batch(state, content, first, part, windows=not stale)
+        else:
+            state.ledger.apply(part)
+            state.received_ms = max(state.received_ms, state.ledger.now_ms)
+        state.head = first + len(part)
         if progress is not None:
             progress(state.head, upto)
     if stale:
@@ -194,15 +183,82 @@ def rebuild(
     return state
 
 
+def ledger_at(log: Log, snapshots: Snapshots | None, upto: int, progress: Progress | None = None) -> Ledger:
+    """The ledger alone after the first `upto` records: the newest snapshot of this log, then the facts after it.
+
+    Needs no packs and no keys.
+
+    Raises
+    ------
+    LogCorrupt : the log is not what was written
+    """
+    ledger, first, at = Ledger(), 0, upto
+    while snapshots is not None and (snapshot := snapshots.newest(upto=at)) is not None:
+        at = snapshot.offset - 1
+        try:
+            if bytes(snapshot.parts["chain"]) != log.digest_at(snapshot.offset):
+                continue
+            held = {name: np.asarray(part) for name, part in snapshot.parts.items()}
+            ledger, first = State.ledger_of(held), snapshot.offset
+            break
+        except (KeyError, LogCorrupt, InputError):
+            continue
+    for start, part in read_batches(log, first, upto):
+        if isinstance(part, Columns):
+            ledger.apply(facts_of(part.body, part.position[part.kind == TRANSFER]))
+        else:
+            ledger.apply(part)
+        if progress is not None:
+            progress(start + len(part), upto)
+    return ledger
+
+
+def read_batches(log: Log, first: int, upto: int) -> Iterator[tuple[int, Columns | np.ndarray]]:
+    """Batches of the log, cut to first <= offset < upto, each with the offset of its first record: as columns, or as
+    the ledger's facts where it holds nothing else, which takes a tenth of the time."""
+    for row in log.read(first, upto):
+        facts = facts_of_batch(row.body) if first <= row.first and row.last <= upto else None
+        if facts is None or len(facts) != row.count:
+            yield columns_of([row], first, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto)
+        else:
+            yield row.first, facts
+
+
+def _apply_batch(state: State, content: ContentStore, first: int, columns: Columns, *, windows: bool) -> bool:
+    """Fold one batch. True if packs with other folds came into force in it: the windows are folded again later."""
+    platform = np.flatnonzero((columns.kind == EVENT) & (columns.type < FIRST_PACK_CODE))
+    start, stale = 0, False
+    for row in [*platform.tolist(), len(columns)]:
+        if row > start:
+            _apply(state, columns, start, row, windows=windows and not stale)
+        if row < len(columns):
+            event = PlatformEvent(
+                first + row, int(columns.type[row]), columns.record(row).payload, int(columns.received_ms[row])
+            )
+            if event.type == PACKS_ACTIVATED:
+                program = program_of(content, msgspec.json.decode(event.payload, type=Activated), event.offset)
+                folded = bool(state.events)  # Before the first event there is nothing to fold again.
+                stale |= state.switch(program) and folded
+            state.apply_platform(event)
+        start = row + 1
+    transfers = np.flatnonzero(columns.kind == TRANSFER)
+    if len(transfers):  # They and what packs fold do not see each other.
+        state.ledger.apply(facts_of(columns.body, columns.position[transfers]))
+    if len(columns):
+        state.received_ms = max(state.received_ms, int(columns.received_ms[-1]))
+    return stale
+
+
 def fold_windows(state: State, log: Log, upto: int) -> None:
     """Fold the log from the state's head up to `upto` into windows and sources, and into nothing else."""
     if not isinstance(state.features, FeatureState):
         state.features.follow(upto)  # They pass over what they are given again below, for the sources.
         if not state.sources:
             state.head = upto
-    for first, columns in log.read_columns(state.head, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, upto):
-        state.apply_windows(fact_columns(columns, state.program), int(columns.received_ms[0]))
-        state.head = first + len(columns)
+    for first, part in read_batches(log, state.head, upto):
+        if isinstance(part, Columns):  # No window takes transfers.
+            state.apply_windows(fact_columns(part, state.program), int(part.received_ms[0]))
+        state.head = first + len(part)
 
 
 def fact_columns(columns: Columns, program: Program, start: int = 0, stop: int | None = None) -> FactColumns:

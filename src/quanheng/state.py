@@ -19,6 +19,7 @@ from quanheng.features.elsewhere import MakeWindows
 from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import DECISION, EVENT
+from quanheng.ledger.ledger import Ledger
 from quanheng.program import Program
 
 PACKS_ACTIVATED, TOKEN_ISSUED, TOKEN_REVOKED, INTAKE_REJECTED, SUBJECT_ERASED, VERSION_MOVED = 1, 2, 3, 4, 5, 6
@@ -27,8 +28,8 @@ LIST_CHANGED, LIST_JUDGED = 7, 8
 
 FIRST_PACK_CODE = 16
 REJECTS_SHOWN_MAX = 1000
-_SOURCES, _SOURCE, _LIST = "sources", "source.", "list."
-"""Names in a snapshot: what folded the sources, the arrays of each, and those of lists."""
+_SOURCES, _SOURCE, _LIST, _LEDGER = "sources", "source.", "list.", "ledger."
+"""Names in a snapshot: what folded the sources, the arrays of each, those of lists and of the ledger."""
 
 
 class Actor(msgspec.Struct, frozen=True, array_like=True):
@@ -119,6 +120,7 @@ class State:
     overflows : sums that did not fit 64 bits since this process started
     versions : the versions of every pack and the steps they took
     lists : the lists that policies ask
+    ledger : accounts and transfers; live it judges what is posted, in recovery it applies what was
     erasures : subject pseudonym (hex) → offset of the newest event that erased it
     """
 
@@ -136,6 +138,7 @@ class State:
         self.erasures: dict[str, int] = {}
         self.versions = Versions()
         self.lists = Lists()
+        self.ledger = Ledger()
         self.overflows = 0
 
     def apply(self, columns: FactColumns, received_ms: int, *, read: bool = True) -> Moments:
@@ -280,6 +283,8 @@ class State:
             arrays[_SOURCES] = np.frombuffer(bytes.fromhex(self.program.digest()), np.uint8)
         lists, held = self.lists.keep()
         arrays.update({f"{_LIST}{name}": array for name, array in held.items()})
+        if self.ledger.facts_n:
+            arrays.update({f"{_LEDGER}{name}": array for name, array in self.ledger.dump().items()})
         return self._kept(lists), arrays
 
     @classmethod
@@ -302,7 +307,14 @@ class State:
         if values.lists:
             state.lists = Lists.restore(values.lists, _named(arrays, _LIST))
         state.rejects.extend(values.rejects)
+        state.ledger = cls.ledger_of(arrays)
         return state
+
+    @staticmethod
+    def ledger_of(arrays: dict[str, NDArray]) -> Ledger:
+        """The ledger among the arrays that `keep` gave; an empty one where it had no facts."""
+        held = _named(arrays, _LEDGER)
+        return Ledger.load(held) if held else Ledger()
 
     def _load_sources(self, arrays: dict[str, NDArray]) -> None:
         if not self.sources:
@@ -328,6 +340,7 @@ class State:
         """SHA-256 (hex) of everything folded: two states with the same log prefix have the same digest."""
         kept = self._kept()
         digests = [self.features.digest(), *(source.digest() for source in self.sources), self.lists.digest()]
+        digests.append(self.ledger.digest().hex())
         return hashlib.sha256(kept + "".join(digests).encode()).hexdigest()
 
     def outcomes(self) -> dict[str, int]:

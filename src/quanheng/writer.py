@@ -58,7 +58,10 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Pending(NamedTuple):
-    """A group that was taken in memory and is not yet durable: its records side by side, not yet sealed."""
+    """A group that was taken in memory and is not yet durable: its records side by side, not yet sealed.
+
+    more : records that follow them and need no seal, joined: facts of the ledger
+    """
 
     first: int
     received_ms: int
@@ -66,6 +69,7 @@ class Pending(NamedTuple):
     subjects: list[bytes]
     payloads: list[bytes]
     group: Group | None
+    more: bytes = b""
 
 
 class Recent(msgspec.Struct, frozen=True, gc=False):
@@ -238,7 +242,7 @@ class Writer:
 
     def _append(self, pending: Pending) -> None:
         headers = pending.headers
-        if not headers:
+        if not headers and not pending.more:
             return
         if self.log.head != pending.first:  # Before it is durable: a record at another offset would name a wrong cause.
             raise AppendFailed(
@@ -248,16 +252,18 @@ class Writer:
                 cure="Restart: the state is rebuilt from the log.",
             )
         sealed = self.ring.seal_many(pending.subjects, headers, pending.payloads)
-        first = self.log.append(list(map(add, headers, sealed)), pending.received_ms)
+        self.log.append(list(map(add, headers, sealed)), pending.received_ms, pending.more)
         if pending.group is not None:
             taken = [item for item in pending.group.items if isinstance(item, Taken)]
             keys = [item.event.request_key for item in taken]
             offsets = [item.offset for item in taken]
             decisions = [NO_DECISION if item.decision is None else item.offset + 1 for item in taken]
-            self.index.add_taken(keys, offsets, NONE_16 * len(keys), decisions, first + len(headers))
+            self.index.add_taken(keys, offsets, NONE_16 * len(keys), decisions, self.log.head)
             with self._in_flight_lock:
                 for key in keys:
                     self._in_flight.pop(key, None)
+        elif pending.more:
+            self.index.add_taken([], [], b"", [], self.log.head)
 
     def _replies(self, group: Group) -> list[Reply]:
         recent = self._recent

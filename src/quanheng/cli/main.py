@@ -21,6 +21,7 @@ from quanheng.cli import (
     features,
     ingest,
     keep,
+    ledger,
     lists,
     logs,
     models,
@@ -65,7 +66,17 @@ for command in (
     bench.bench,
 ):
     app.command(command)
-for group in (packs.app, features.app, steps.POLICY, lists.app, logs.app, keep.app, dmn_evaluate.DMN, simulation.app):
+for group in (
+    packs.app,
+    features.app,
+    steps.POLICY,
+    lists.app,
+    ledger.app,
+    logs.app,
+    keep.app,
+    dmn_evaluate.DMN,
+    simulation.app,
+):
     app.command(group)
 
 
@@ -113,7 +124,7 @@ def _command(given: Sequence[str]) -> str:
         if word.startswith("-"):
             break
         words.append(word)
-    groups = "pack", "features", "policy", "list", "dmn", "log", "token", "simulate"
+    groups = "pack", "features", "policy", "list", "ledger", "dmn", "log", "token", "simulate"
     known = words if words and words[0] in groups else words[:1]
     return "".join(f"{word} " for word in known if words and words[0] in app)
 

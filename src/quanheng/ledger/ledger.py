@@ -66,6 +66,11 @@ class Ledger(Queries):
         """How many facts there are."""
         return int(self._tables.S[S_FACTS])
 
+    @property
+    def next_expiry_ms(self) -> int | None:
+        """When the next hold may have to end; None = none ends. A hold that was settled may still be the one."""
+        return int(self._tables.H[0, 0]) if self._tables.S[S_HEAP] else None
+
     # --- what changes it
 
     def open_accounts(self, batch: Sequence[Account], now_ms: int, day: int) -> list[AccountOutcome]:
@@ -151,6 +156,10 @@ class Ledger(Queries):
         if len(words):
             self._tables.S[S_NOW] = max(self.now_ms, int(words[-1, F_APPLIED]))
             self._tables.S[S_DAY] = max(self.day, int(words[-1, F_MARKS]) >> 32)
+
+    def rewind(self, now_ms: int, day: int) -> None:
+        """Take the clocks back to where they were: batches that made no fact since leave no trace of their time."""
+        self._tables.S[S_NOW], self._tables.S[S_DAY] = now_ms, day
 
     # --- what it is made of
 

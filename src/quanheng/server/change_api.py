@@ -60,7 +60,7 @@ def _described(
 
 def _with_body(of: type[bodies.Change], example: dict[str, Any]) -> type[Operation]:
     """An operation whose body is described by the type that reads it."""
-    schema: Any = _inlined(msgspec.json.schema(of))
+    schema: Any = inlined(msgspec.json.schema(of))
     content = {"application/json": OpenAPIMediaType(schema=schema, examples={of.__name__: Example(value=example)})}
 
     @dataclass
@@ -71,7 +71,7 @@ def _with_body(of: type[bodies.Change], example: dict[str, Any]) -> type[Operati
     return ChangeOperation
 
 
-def _inlined(schema: dict[str, Any]) -> Any:
+def inlined(schema: dict[str, Any]) -> Any:
     """A JSON schema with every reference replaced by what it refers to; ours refer to nothing twice over."""
     known = schema.get("$defs", {})
 

@@ -97,6 +97,13 @@ class Proofs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signatures: tuple[str, ...] = ("ed25519",)
 
 
+class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which business day of the ledger a moment belongs to."""
+
+    time_zone: str = "UTC"
+    cut_off_hour: int = 24
+
+
 class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether windows and decisions are spread over a Ray cluster, and how."""
 
@@ -119,6 +126,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     governance: Governance = Governance()
     proofs: Proofs = Proofs()
     features: Features = Features()
+    ledger: Ledger = Ledger()
     cluster: Cluster = Cluster()
     stream: Mapping[str, StreamSettings] = {}
 
@@ -144,6 +152,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "limits.group_events_max": (1, 100_000),
     "limits.retry_after_s": (1, 3_600),
     "clock.jump_ms_max": (0, 86_400_000),
+    "ledger.cut_off_hour": (1, 36),
     "cluster.partitions": (1, 1_024),
     "cluster.deciders": (0, 256),
     "cluster.decide_rows_min": (1, 100_000),

@@ -21,6 +21,7 @@ from quanheng.server import wire
 from quanheng.server.answers import STOPPING, OperationFailed, failed, ours, refusal
 from quanheng.server.config import Limits
 from quanheng.server.engines import READ, WATCH, WRITE, Engine, Reply
+from quanheng.server.ledger_core import TICK_S, Group, LedgerDesk
 from quanheng.server.logs import Log
 from quanheng.server.metrics import EVENTS, SECONDS, Metrics, counted_as, flatten
 from quanheng.server.operations import Operations
@@ -109,8 +110,9 @@ class Core:
         self._queued_events = self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._operations = Operations(engine, limits.retry_after_s, self._wake.set, self.complain)
+        self._desk = LedgerDesk(engine, limits, self._wake.set)
         self._pace = Pace(limits.group_events_max)
-        self._in_flight = 0  # Events of the group that is being committed; 0 = none is.
+        self._in_flight = 0  # Events and transfers of the group that is being committed; 0 = none is.
         self._stopping = False
         self._unavailable: wire.Answer | None = None
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="quanheng-commit")
@@ -131,11 +133,12 @@ class Core:
         """Handle one frame of an edge."""
         if kind == wire.Kind.EVENTS:
             self._receive_events(link, number, wire.decode_events(body), len(body))
-        elif kind == wire.Kind.ADMIN:
+        elif kind in (wire.Kind.ADMIN, wire.Kind.LEDGER):
             if self._unavailable:
                 link.answer(number, self._unavailable)
             else:
-                self._operations.receive(link, number, wire.decode_admin(body))
+                door = self._desk if kind == wire.Kind.LEDGER else self._operations
+                door.receive(link, number, wire.decode_admin(body))
         elif kind == wire.Kind.STATS:
             link.counters = msgspec.msgpack.decode(body, type=wire.Stats).counters
         else:
@@ -227,6 +230,7 @@ class Core:
         """Commit groups until `stop` is called and the queue is empty, or until a commit fails (see `failure`)."""
         committing: asyncio.Task[None] | None = None
         group: list[Waiting] = []
+        ticking = asyncio.create_task(self._tick())
         try:
             while await self._something_waits(committing):
                 if self._operations:  # They append by themselves, so no group may be in flight.
@@ -237,14 +241,16 @@ class Core:
                 await asyncio.sleep(0)  # Let frames that have already arrived join this group.
                 group = self._take()
                 started = time.perf_counter()
-                pending = self.engine.prepare([request for waiting in group for request in waiting.requests])
+                requests = [request for waiting in group for request in waiting.requests]
+                pending = self.engine.prepare(requests) if requests or not self._desk else None
                 prepared_s = time.perf_counter() - started
                 self._prepare_s.add(prepared_s)
                 self._pace.decided(prepared_s)
+                posted = self._desk.prepare(pending) if self._desk else None
                 if committing:
                     await committing
-                self._in_flight = sum(len(waiting.requests) for waiting in group)
-                committing = asyncio.create_task(self._commit(pending, group))
+                self._in_flight = len(requests) + (posted.rows if posted else 0)
+                committing = asyncio.create_task(self._commit(posted.pending if posted else pending, group, posted))
                 group = []
                 await asyncio.sleep(0)
             if committing:
@@ -256,7 +262,9 @@ class Core:
             if not isinstance(error, Exception):
                 raise
         finally:
+            ticking.cancel()
             self._operations.close(failed() if self.failure else STOPPING)
+            self._desk.close(failed() if self.failure else STOPPING)
             self._committer.shutdown(wait=True)
 
     def stop(self) -> None:
@@ -264,6 +272,11 @@ class Core:
         self._stopping = True
         self._unavailable = self._unavailable or STOPPING
         self._wake.set()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._desk.tick()
 
     async def _something_waits(self, committing: asyncio.Task[None] | None) -> bool:
         """Wait for the next group (see `Pace`); False when there will be none.
@@ -276,7 +289,7 @@ class Core:
             if committing and committing.done():
                 committing.result()  # A commit that failed is heard of at once, not with the next request.
             if self._stopping:
-                return bool(self._queue)
+                return bool(self._queue or self._desk)
             self._wake.clear()
             if self._queue and not self._in_flight:
                 give_up_s = give_up_s or loop.time() + self._pace.wait_s
@@ -287,6 +300,9 @@ class Core:
         return True
 
     def _worthwhile(self) -> bool:
+        """Whether a group is worth its cost: enough events, or any transfers that no commit keeps from the disk."""
+        if self._desk and (not self._in_flight or self._desk.rows >= self._in_flight):
+            return True
         return bool(self._queue) and self._queued_events >= self._pace.wanted(self._queued_events, self._in_flight)
 
     def _take(self) -> list[Waiting]:
@@ -301,18 +317,23 @@ class Core:
         self._queued_events -= events
         return group
 
-    async def _commit(self, pending: Any, group: list[Waiting]) -> None:
+    async def _commit(self, pending: Any, group: list[Waiting], posted: Group | None) -> None:
         started = time.perf_counter()
         try:
             replies = await asyncio.get_running_loop().run_in_executor(self._committer, self.engine.commit, pending)
         except BaseException:  # The callers of this group must hear of it; `run` then stops everything.
             self._answer_all(group, failed())
+            self._desk.close(failed())
             raise
         finally:
             self._in_flight = 0
             asyncio.get_running_loop().call_soon(self._wake.set)  # When this task is done, not before.
         ended = time.perf_counter()
         self._commit_s.add(ended - started)
+        if posted:
+            self._desk.committed(posted)
+        else:
+            self._desk.release()
         self._group_events.add(len(replies))
         position, links = 0, set()
         for waiting in group:

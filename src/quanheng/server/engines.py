@@ -46,6 +46,10 @@ class Reply(Protocol):
 class Engine(Protocol):
     """The writer. Only the core's loop calls it, except `commit`, which one committer thread runs."""
 
+    @property
+    def ledger(self) -> Any:
+        """Posts to the ledger; None = there is none."""
+
     def prepare(self, requests: list[Any]) -> Any:
         """Apply and decide a group in memory."""
 

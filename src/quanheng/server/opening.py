@@ -36,6 +36,7 @@ def open_service(config: Config, progress: Callable[[int, int], None] | None = N
     """
     from quanheng.engine import steady_memory
     from quanheng.events.intake import Request
+    from quanheng.posting import warm_up
 
     engine = open_engine(config, progress)
     try:
@@ -46,6 +47,7 @@ def open_service(config: Config, progress: Callable[[int, int], None] | None = N
         token = development_token(engine, config)
         if token:
             notes.append(f"A development token was made in {token}. Use it as: Authorization: Bearer TOKEN")
+        warm_up()
         steady_memory()
         return Opened(engine, Request, examples(declared), notes)
     except BaseException:
@@ -57,12 +59,14 @@ def open_engine(config: Config, progress: Callable[[int, int], None] | None = No
     """The engine on the configured folders and store. The caller holds the folder lock."""
     from quanheng.engine import Engine, passed_ms, system_clock_ms
     from quanheng.kernel.steady import SteadyClock
+    from quanheng.ledger.business_days import BusinessDays
 
     log = Log(config.logs.level, "core")
 
     def leapt(off_ms: int) -> None:
         log.write("warning", "clock_jumped", system_clock_ms(), offset_ms=off_ms)
 
+    days = BusinessDays(config.ledger.time_zone, config.ledger.cut_off_hour)
     cluster = open_cluster(config, log) if config.cluster.address else None
     try:
         engine = Engine.open(
@@ -81,6 +85,7 @@ def open_engine(config: Config, progress: Callable[[int, int], None] | None = No
             cluster.close()
         raise
     engine.four_eyes = config.governance.four_eyes
+    engine.ledger.days = days
     if cluster is not None:
         cluster.attach(engine)
     return engine

@@ -33,6 +33,7 @@ class Kind(IntEnum):
     ADMIN = 7
     POLICIES = 8
     PROOF = 9
+    LEDGER = 10
     REPLY = 128
 
 
@@ -84,7 +85,8 @@ class Stats(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Admin(msgspec.Struct, array_like=True, frozen=True):
-    """An operation of `quanheng.server.admin`, asked over HTTP, or by the command line beside a running server.
+    """An operation of `quanheng.server.admin`, asked over HTTP, or by the command line beside a running server; in a
+    frame of kind LEDGER, one of `quanheng.server.ledger_core`.
 
     token : SHA-256 of a token of the scope that the operation needs
     operation : its name

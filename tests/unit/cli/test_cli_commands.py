@@ -42,9 +42,10 @@ def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
         "bench", "consume", "decision", "demo", "dmn check", "dmn evaluate", "dmn from-excel", "dmn from-jdm",
         "dmn tck", "dmn to-excel", "erase", "evaluate", "explain", "features build", "features docs", "features lineage",
-        "features list", "features report", "features sql", "ingest", "list add", "list approve", "list find", "list history",
-        "list import", "list reject", "list remove", "list show", "log check-proof", "log checkpoint", "log head",
-        "log key", "log prove", "log prove-consistency", "log verify", "log watch",
+        "features list", "features report", "features sql", "ingest", "ledger list", "ledger show", "ledger statement",
+        "list add", "list approve", "list find", "list history", "list import", "list reject", "list remove", "list show",
+        "log check-proof", "log checkpoint", "log head", "log key", "log prove", "log prove-consistency", "log verify",
+        "log watch",
         "pack activate", "pack check", "pack list", "pack new", "pack show", "policy accept-glass", "policy approve", "policy backtest",
         "policy diff", "policy draft", "policy history", "policy list", "policy monitor", "policy promote",
         "policy reject", "policy reject-glass", "policy retire", "policy roll-back", "policy shadow", "policy share", "policy show",
@@ -227,6 +228,8 @@ def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
         "decisions.compile", "decisions.lending", "decisions.backtest", "decisions.list", "path.inprocess",
         "path.http.single", "path.http.batch", "stream.nats", "path.recover", "decisions.backtest.log", "decisions.shadow",
         "features.cluster", "proof.append", "proof.inclusion", "proof.verify", "ledger.kernel.arrays",
+        "ledger.batch1000.arrays", "ledger.batch1000.objects", "ledger.single.p99", "ledger.hot",
+        "ledger.twophase", "ledger.chains", "ledger.postgres", "ledger.recover",
     ]  # fmt: skip
 
 

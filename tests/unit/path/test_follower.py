@@ -11,6 +11,8 @@ from quanheng.decisions.versions import Versions
 from quanheng.follower import write_snapshot
 from quanheng.kernel.errors import LogCorrupt
 from quanheng.kernel.snapshot import Snapshots
+from quanheng.ledger.entries import Account, Transfer
+from quanheng.ledger.ledger import Ledger
 
 
 def test_a_snapshot_is_written_beside_the_writer(tmp_path):
@@ -87,11 +89,12 @@ def test_a_broken_snapshot_is_passed_over(tmp_path):
 
 def folds(state) -> dict[str, object]:
     """Every fold of a state, by name; a new one that is not listed here fails the test."""
-    apart = ("program", "features", "make_windows", "sources", "lists")
+    apart = ("program", "features", "make_windows", "sources", "lists", "ledger")
     held = {name: value for name, value in vars(state).items() if name not in apart}
     del held["overflows"]  # Of this process alone.
     held["rejects"], held["versions"] = list(state.rejects), state.versions.keep()
     digests = (state.features.digest(), [one.digest() for one in state.sources], state.lists.digest())
+    digests += (state.ledger.digest(), state.ledger.now_ms, state.ledger.day)
     return {**held, "activation": state.program.activation, "digests": digests}
 
 
@@ -100,6 +103,8 @@ def test_a_snapshot_holds_every_fold_and_the_digest_depends_on_each(tmp_path):
     fill(engine, seed=29)
     engine.issue_token("shop", ["read"])
     engine.erase("party.customer", "c1")
+    engine.open_accounts([Account(1, 978, 1), Account(2, 978, 1)])
+    engine.post([Transfer(1, 1, 2, 5, code=1)])
     live, digest = folds(engine.state), engine.state.digest()
     engine.close()
     write_snapshot(tmp_path / "data")
@@ -110,9 +115,9 @@ def test_a_snapshot_holds_every_fold_and_the_digest_depends_on_each(tmp_path):
     assert engine.state.digest() == digest
     changes = {
         "head": 1, "received_ms": 1, "actors": {}, "decided": {}, "events": {}, "rejected": 0, "rejects": [],
-        "erasures": {}, "versions": Versions(),
+        "erasures": {}, "versions": Versions(), "ledger": Ledger(),
     }  # fmt: skip
-    assert {*changes, "activation", "digests"} == set(live)
+    assert {*changes, "activation", "digests"} == {*live, "ledger"}
     for name, other in changes.items():
         was = getattr(engine.state, name)
         setattr(engine.state, name, other)

@@ -61,8 +61,8 @@ class Log:
         """Root of the Merkle tree over all records."""
         return self._end.root
 
-    def append(self, records: list[bytes], received_ms: int) -> int:
-        """Append one group of whole records as one durable batch; the offset of the first.
+    def append(self, records: list[bytes], received_ms: int, more: bytes = b"") -> int:
+        """Append one group of whole records, and `more` of them joined, as one durable batch; offset of the first.
 
         Raises
         ------
@@ -72,13 +72,14 @@ class Log:
         if self._stopped or self.epoch is None:
             raise self._refused()
         end = self._end
-        first, n = end.head, len(records)
-        if not n:
+        first, pieces = end.head, len(records)
+        body = b"".join([*records, more])
+        if not body:
             return first
-        body = b"".join(records)
         starts = rec.bounds(body)
-        if len(starts) != n + 1:
-            raise LogCorrupt("a group to append holds bytes that are not one record each", found=f"{n} pieces")
+        n = len(starts) - 1
+        if n < pieces or starts[pieces] != len(body) - len(more):
+            raise LogCorrupt("a group to append holds bytes that are not one record each", found=f"{pieces} pieces")
         packed = b"".join(end.peaks)
         digest = batch_digest(end.digest, first, n, self.epoch, received_ms, packed, end.root, body)
         peaks = proof.extend_peaks(first, end.peaks, proof.leaves_of(body, starts))
@@ -95,8 +96,7 @@ class Log:
 
     def read(self, first: int = 0, last: int | None = None) -> Iterator[BatchRow]:
         """Batches that hold records first <= offset < last; the digest of each is checked on the way."""
-        previous: bytes | None = None
-        expected: int | None = None
+        previous, expected = None, None
         for row in self.store.read(first, last):
             if previous is None:
                 previous = digest_before(self.store, row.first)
@@ -119,10 +119,10 @@ class Log:
             together.append(row)
             held += row.count
             if held >= at_least:
-                yield _columns(together, first, n_keys_max, n_numbers_max, last)
+                yield columns_of(together, first, n_keys_max, n_numbers_max, last)
                 together, held = [], 0
         if together:
-            yield _columns(together, first, n_keys_max, n_numbers_max, last)
+            yield columns_of(together, first, n_keys_max, n_numbers_max, last)
 
     def digest_at(self, offset: int) -> bytes:
         """Digest of the chain up to `offset`, where a batch must end: what was derived from the log names it.
@@ -238,7 +238,7 @@ class Log:
         )
 
 
-def _columns(
+def columns_of(
     rows: list[BatchRow], first: int, n_keys_max: int, n_numbers_max: int, last: int | None
 ) -> tuple[int, rec.Columns]:
     """Batches that follow each other, as columns cut to first <= offset < last, and where they begin."""

@@ -1,0 +1,187 @@
+"""`quanheng ledger`: accounts, statements and transfers as the log has them, beside a running server too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cyclopts
+
+from quanheng.cli.common import HERE, Json, Place, progress_bar, reader, show_json, show_value
+
+if TYPE_CHECKING:
+    from quanheng.ledger.ledger import Ledger
+
+app = cyclopts.App(name="ledger", help="Accounts, statements and transfers, as of the last committed offset or any.")
+
+
+@contextmanager
+def _ledger(place: Place, as_of: int | None) -> Iterator[tuple[Ledger, int]]:
+    """The ledger after the first `as_of` records of the log (None: all), and that offset."""
+    from quanheng.kernel.errors import InputError
+    from quanheng.kernel.snapshot import Snapshots
+    from quanheng.recovery import ledger_at
+
+    config = place.read()
+    with reader(config) as found, progress_bar() as progress:
+        head = found.log.head
+        upto = head if as_of is None else as_of
+        if not 0 <= upto <= head:
+            raise InputError(
+                "the log has no such offset",
+                where="--as-of",
+                found=str(as_of),
+                allowed=f"0 to {head}",
+                cure="Leave it out.",
+            )
+        task = progress.add_task("reading the log", visible=False)
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, visible=True)
+
+        snapshots = Snapshots(Path(config.storage.data) / "snapshots")
+        yield ledger_at(found.log, snapshots, upto, show), upto
+
+
+@app.command
+def show(id: str, /, *, as_of: int | None = None, json: Json = False, place: Place = HERE) -> None:
+    """Show an account, its balance and the holds that stand on it; or a transfer.
+
+    For example:
+      quanheng ledger show 4711
+      quanheng ledger show 0x8f3a --as-of 1042 --json
+
+    Parameters
+    ----------
+    id : str
+        Id of an account or of a transfer: decimal, or 0x and hexadecimal digits. An account is looked for first.
+    as_of : int
+        As it was after so many records of the log (default: all).
+    json : bool
+        One line of JSON.
+    """
+    from quanheng.kernel.errors import NotFound
+    from quanheng.server.ledger_bodies import id_of, shown_account, shown_line
+
+    number = id_of(id)
+    with _ledger(place, as_of) as (ledger, upto):
+        try:
+            holds = ledger.holds(number)
+            shown = shown_account(ledger.account(number), holds, len(holds.lines))
+        except NotFound:
+            try:
+                shown = {"transfer": shown_line(ledger.transfer_of(number))}
+            except NotFound:
+                raise NotFound(
+                    "there is no account and no transfer with this id",
+                    found=id,
+                    cure="Look for accounts with `quanheng ledger list`.",
+                ) from None
+    show_value({"as_of": upto, **shown}, json)
+
+
+@app.command
+def statement(
+    id: str,
+    /,
+    *,
+    since: str = "",
+    until: str = "",
+    limit: int = 100,
+    as_of: int | None = None,
+    json: Json = False,
+    place: Place = HERE,
+) -> None:
+    """Show what was booked on an account, newest first, with the balance after each line.
+
+    For example:
+      quanheng ledger statement 4711 --since 2026-01-01T00:00:00Z --limit 20
+
+    Parameters
+    ----------
+    id : str
+        Id of the account: decimal, or 0x and hexadecimal digits.
+    since : str
+        Booked from this moment on, such as 2026-01-31T10:00:00Z.
+    until : str
+        Booked up to this moment, included.
+    limit : int
+        At most so many lines.
+    as_of : int
+        As it was after so many records of the log (default: all).
+    json : bool
+        A line of JSON for each.
+    """
+    from quanheng.kernel.time import format_time, parse_time_ms
+    from quanheng.ledger.entries import TIME_MAX_MS
+    from quanheng.server.ledger_bodies import id_of, shown_entry
+
+    number = id_of(id)
+    since_ms = parse_time_ms(since) if since else 0
+    until_ms = parse_time_ms(until) if until else TIME_MAX_MS
+    with _ledger(place, as_of) as (ledger, _):
+        entries = ledger.lines(number, since_ms, until_ms, limit)
+    for entry in entries:
+        if json:
+            show_json(shown_entry(entry))
+            continue
+        line, balance = entry
+        what = "expiry" if line.is_expiry else "debit" if line.debit == number else "credit"
+        other = line.credit if line.debit == number else line.debit
+        posted = balance.credits_posted_minor - balance.debits_posted_minor
+        held = balance.debits_held_minor
+        print(
+            f"{format_time(line.applied_ms)}  {what:6}  {line.amount_minor:>16,}  with {other}  code {line.code}  "
+            f"{line.hold:8}  balance {posted:,}  debits held {held:,}"
+        )
+
+
+@app.command(name="list")
+def list_(
+    *,
+    owner: str = "",
+    code: int | None = None,
+    entity: int | None = None,
+    asset: int | None = None,
+    as_of: int | None = None,
+    json: Json = False,
+    place: Place = HERE,
+) -> None:
+    """List accounts with their balances, all or those that have what is asked for.
+
+    For example:
+      quanheng ledger list --asset 978 --code 1
+
+    Parameters
+    ----------
+    owner : str
+        Owner, 128 bits: decimal, or 0x and hexadecimal digits.
+    code : int
+        Place in the chart of accounts.
+    entity : int
+        Legal entity.
+    asset : int
+        Asset.
+    as_of : int
+        As it was after so many records of the log (default: all).
+    json : bool
+        A line of JSON for each.
+    """
+    from quanheng.ledger.views import Holds
+    from quanheng.server.ledger_bodies import id_of, shown_account
+
+    with _ledger(place, as_of) as (ledger, _):
+        found = ledger.accounts(id_of(owner, "--owner") if owner else None, code, entity, asset)
+    for one in found:
+        if json:
+            shown: dict[str, Any] = shown_account(one, Holds(one.balance, ()), 0)
+            show_json({name: shown[name] for name in ("account", "balance", "day", "lines")})
+            continue
+        account, balance = one.account, one.balance
+        posted = balance.credits_posted_minor - balance.debits_posted_minor
+        print(
+            f"{account.id}  asset {account.asset}  code {account.code}  balance {posted:,}  "
+            f"debits held {balance.debits_held_minor:,}  credits held {balance.credits_held_minor:,}  lines {one.lines}"
+        )
