@@ -29,7 +29,7 @@ class SlowLoan:
             day = add_months(first, number * terms.period_months, terms.end_of_month)
             self.dates.append(day if terms.roll == Roll.NONE else terms.calendar.roll(day, terms.roll))
         self.period, self.not_due, self.interest = 0, terms.principal_minor, Fraction(0)
-        self.arrears: list[dict[str, Any]] = []
+        self.arrears: list[dict[Any, Any]] = []
         self.wallet = self.given_up = 0
         self.over = False
         self.plan_again()
@@ -77,7 +77,7 @@ class SlowLoan:
         if not self.over and self.period < terms.periods and tomorrow == self.dates[self.period + 1]:
             self.bill_period()
 
-    def penalise(self, bill: dict[str, Any]) -> None:
+    def penalise(self, bill: dict[Any, Any]) -> None:
         penalty = self.terms.penalty
         if penalty is None or self.day < bill["day"] + penalty.grace_days:
             return

@@ -10,7 +10,9 @@ difference of rounded sums, so how often they are posted does not matter.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from enum import IntEnum
 from fractions import Fraction
@@ -116,6 +118,7 @@ class LoanFold:
 
     terms: Terms
     books: LoanBooks
+    calendar: list[date] = field(init=False)
     dates: list[int] = field(init=False)
     day: int = field(init=False)
     not_due: int = field(init=False)
@@ -132,7 +135,8 @@ class LoanFold:
     postings: list[Posting] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.dates = [day_of(one) for one in due_dates(self.terms)]
+        self.calendar = due_dates(self.terms)
+        self.dates = [day_of(one) for one in self.calendar]
         self.day, self.not_due = self.dates[0], self.terms.principal_minor
         self._replan()
 
@@ -142,6 +146,13 @@ class LoanFold:
             self.advance(event.day)
             self._take(event)
         return self
+
+    def fork(self) -> LoanFold:
+        """The fold as it is, to go on with apart; without the postings so far."""
+        one = copy(self)
+        one.bills = [Bill(bill.day, dict(bill.owed), bill.penalty, bill.penalised) for bill in self.bills]
+        one.plan, one.postings = list(self.plan), []
+        return one
 
     def owed(self) -> Owed:
         """What is owed on the day the fold has come to, interest that is accrued and not billed included."""
@@ -173,19 +184,19 @@ class LoanFold:
                 Why.ACCRUED, self.books.interest, self.terms.books.interest_income, posted - self.accrued_posted, day
             )
             self.accrued_posted = posted
-        for bill in self.bills:
-            self._penalise(bill, day)
+        penalty = sum(self._penalise(bill, day) for bill in self.bills)
+        self._post(Why.PENALTY, self.books.penalty, self.terms.books.penalty_income, penalty, day)
         self.day = day
 
     def _fraction(self, start: int, end: int) -> Fraction:
-        dates = [date_of(one) for one in self.dates]
-        whole = fraction_of(self.terms, dates, self.period, date_of(end))
-        return whole - fraction_of(self.terms, dates, self.period, date_of(start))
+        whole = fraction_of(self.terms, self.calendar, self.period, date_of(end))
+        return whole - fraction_of(self.terms, self.calendar, self.period, date_of(start))
 
-    def _penalise(self, bill: Bill, day: int) -> None:
+    def _penalise(self, bill: Bill, day: int) -> int:
+        """Penalty on a bill up to a day: what is to be posted more."""
         penalty = self.terms.penalty
         if penalty is None:
-            return
+            return 0
         base = bill.owed.get(Kind.PRINCIPAL, 0) + (bill.owed.get(Kind.INTEREST, 0) if penalty.on_interest else 0)
         starts = max(self.day, bill.day + penalty.grace_days)
         for begins, ends, rate in _rates(self.terms, starts, day):
@@ -194,7 +205,7 @@ class LoanFold:
         more = posted - bill.penalised
         bill.owed[Kind.PENALTY] = bill.owed.get(Kind.PENALTY, 0) + more
         bill.penalised = posted
-        self._post(Why.PENALTY, self.books.penalty, self.terms.books.penalty_income, more, day)
+        return more
 
     def _end_period(self) -> None:
         terms, number = self.terms, self.period
@@ -222,7 +233,7 @@ class LoanFold:
 
     def _replan(self, keep_level: bool = False) -> None:
         """Spread the principal that is not due over the periods to come."""
-        terms, dates = self.terms, [date_of(one) for one in self.dates]
+        terms, dates = self.terms, self.calendar
         first = max(self.period, terms.grace_periods)
         if self.period >= terms.periods:
             return

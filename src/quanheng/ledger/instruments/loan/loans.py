@@ -5,12 +5,12 @@ of the actions (`fold`). An action with an early date changes postings that were
 on are reversed, the youngest first, and posted anew, in one chain with the action's own money. Money comes from the
 borrower's account once and is never reversed for a replay.
 
-An action costs O(actions + periods) of its loan.
+An action in the order of time costs O(what is overdue); one with an early date O(actions + periods) of its loan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -83,6 +83,11 @@ class LoanState(msgspec.Struct, frozen=True):
         """Day of the newest event."""
         return max(self.terms.first_day, *(int(one.day) for one in self.events), 0)
 
+    @property
+    def last(self) -> tuple[int, int, int]:
+        """Place of the newest event, in the order of time."""
+        return max((order_of(one) for one in self.events), default=(0, 0, 0))
+
 
 class PayoffQuote(NamedTuple):
     """What pays off a loan on a day: what is owed, the fee for paying early, less what is not allocated."""
@@ -105,22 +110,27 @@ class Loans(ActionFold):
         super().__init__()
         self.zone_ms = zone_ms
         self.loans: dict[int, LoanState] = {}
+        self._tips: dict[int, LoanFold] = {}  # Each loan's fold at its newest event: derived, so no part of the state.
 
     # --- what is asked
 
     def owed(self, loan: int, day: int) -> Owed:
         """What is owed at a day, of the actions up to then."""
-        return self._at(loan, (one for one in self.loans[loan].events if one.day <= day), day).owed()
+        state = self.loans[loan]
+        fold = self._tips[loan].fork() if day >= state.newest else self._run(loan, state, lambda one: one.day <= day)
+        fold.advance(day)
+        return fold.owed()
 
     def coming(self, loan: int) -> list[tuple[int, int]]:
         """Due days and principal of the instalments that are not due yet, as planned after the newest action."""
-        fold = self._at(loan, self.loans[loan].events, 0)
+        fold = self._tips[loan]
         days = range(fold.period, fold.terms.periods)
         return [(fold.dates[number + 1], fold.plan[number]) for number in days] if fold.not_due else []
 
     def payoff_quote(self, loan: int, day: int) -> PayoffQuote:
         """What `PayOff` on a day must bring; `day` is not before the newest action."""
-        fold = self._at(loan, self.loans[loan].events, day)
+        fold = self._tips[loan].fork()
+        fold.advance(day)
         before = fold.owed()
         fold.fall_due()
         after = fold.owed()
@@ -166,7 +176,7 @@ class Loans(ActionFold):
 
     def _refusal_of_balance(self, action: Event, loan: LoanState) -> Refusal | None:
         code = LoanRefusal
-        at = self._at(action.loan, (one for one in loan.events if order_of(one) < order_of(action)), action.day)
+        at = self._before(action, loan)
         ends = [one.day for one in loan.events if isinstance(one, WriteOff)]
         recovers, gone = isinstance(action, Recover), bool(ends) and action.day >= ends[0]
         amount, owed = getattr(action, "amount_minor", 0), at.owed()
@@ -178,7 +188,7 @@ class Loans(ActionFold):
         )) or self._refusal_of_amount(action, owed, amount)  # fmt: skip
         if refused:
             return refused
-        replayed = LoanFold(loan.terms, LoanBooks.of(action.loan)).run([*loan.events, action])
+        replayed, _ = self._after(action, loan)
         largest = max((one.amount_minor for one in replayed.postings), default=0)
         asked = len(self._step(action, 0).transfers)
         return first_refusal((
@@ -221,9 +231,11 @@ class Loans(ActionFold):
     def _fold(self, action: Any, now_ms: int) -> None:
         if isinstance(action, Originate):
             self.loans[action.id] = LoanState(action.terms)
+            self._tips[action.id] = LoanFold(action.terms, LoanBooks.of(action.id))
             return
         loan = self.loans[action.loan]
         kept, _, new = self._replayed(action, loan)
+        self._tips[action.loan], _ = self._after(action, loan)
         self.loans[action.loan] = LoanState(loan.terms, (*loan.events, action), (*kept, *new))
 
     # --- inside
@@ -231,20 +243,34 @@ class Loans(ActionFold):
     def _today(self, now_ms: int) -> int:
         return (now_ms + self.zone_ms) // DAY_MS
 
-    def _at(self, loan: int, events: Iterable[Event], day: int) -> LoanFold:
-        fold = LoanFold(self.loans[loan].terms, LoanBooks.of(loan)).run(events)
-        fold.advance(day)
+    def _run(self, id: int, loan: LoanState, wanted: Callable[[Event], bool]) -> LoanFold:
+        return LoanFold(loan.terms, LoanBooks.of(id)).run(one for one in loan.events if wanted(one))
+
+    def _before(self, action: Event, loan: LoanState) -> LoanFold:
+        """The fold on the action's day, right before it."""
+        place = order_of(action)
+        if place > loan.last:
+            fold = self._tips[action.loan].fork()
+        else:
+            fold = self._run(action.loan, loan, lambda one: order_of(one) < place)
+        fold.advance(action.day)
         return fold
+
+    def _after(self, action: Event, loan: LoanState) -> tuple[LoanFold, int]:
+        """The fold with the action, and how many of the standing postings its own come after."""
+        if order_of(action) > loan.last:
+            return self._tips[action.loan].fork().run([action]), len(loan.standing)
+        return LoanFold(loan.terms, LoanBooks.of(action.loan)).run([*loan.events, action]), 0
 
     def _replayed(self, action: Event, loan: LoanState) -> tuple[Any, Any, list[tuple[int, Posting]]]:
         """Postings that stay, those that are reversed, and the new ones with their ids."""
-        after = LoanFold(loan.terms, LoanBooks.of(action.loan)).run([*loan.events, action]).postings
-        same = 0
-        for (_, was), now in zip(loan.standing, after, strict=False):
-            if was != now:
-                break
-            same += 1
-        new = [(part_id(action.id, f"posting {place}"), one) for place, one in enumerate(after[same:])]
+        fold, same = self._after(action, loan)
+        after = fold.postings
+        if same == 0:
+            pairs = zip(loan.standing, after, strict=False)
+            same = next((place for place, ((_, was), now) in enumerate(pairs) if was != now), len(loan.standing))
+            after = after[same:]
+        new = [(part_id(action.id, f"posting {place}"), one) for place, one in enumerate(after)]
         return loan.standing[:same], loan.standing[same:], new
 
 
