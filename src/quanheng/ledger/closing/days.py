@@ -43,8 +43,10 @@ class CutOff(NamedTuple):
 
 
 class Seal(NamedTuple):
-    """A day that was closed. `digest`: BLAKE2b-256 of the seal before, the day, its trial balance, and the debits and credits
-    of each account so far, as hex."""
+    """A day that was closed.
+
+    digest : BLAKE2b-256, as hex, of the seal before, the day, its trial balance, and each account's sums so far
+    """
 
     day: int
     digest: str
