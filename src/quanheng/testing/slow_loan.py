@@ -15,7 +15,7 @@ from quanheng.ledger.instruments.loan.fold import Owed
 from quanheng.ledger.instruments.loan.rounding import rounded
 from quanheng.ledger.instruments.loan.terms import Grace, Kind, Method, Terms
 
-_ORDER = Charge, Pay, Prepay, PayOff, Refund, WriteOff, Recover
+_ORDER = Charge, Pay, Prepay, PayOff, WriteOff, Recover, Refund
 
 
 class SlowLoan:
@@ -62,7 +62,7 @@ class SlowLoan:
         terms = self.terms
         return year_fraction(
             terms.day_count, self.dates[period], end,
-            anchor=self.dates[0], months=terms.period_months, maturity=self.dates[-1],
+            anchor=self.dates[0], months=terms.period_months, end_of_month=terms.end_of_month, maturity=self.dates[-1],
         )  # fmt: skip
 
     def next_day(self) -> None:
@@ -143,11 +143,14 @@ class SlowLoan:
         elif isinstance(event, Refund):
             self.wallet -= event.amount_minor
         elif isinstance(event, WriteOff):
+            self.bill(INTEREST=self.take_interest())
             self.early(self.wallet)
             self.given_up, self.over, self.not_due = self.owed().total_minor, True, 0
             self.arrears, self.interest = [], Fraction(0)
         elif isinstance(event, Recover):
-            self.given_up -= event.amount_minor
+            # An early payment may have come since: there is less to recover than was thought.
+            part = min(event.amount_minor, self.given_up)
+            self.given_up, self.wallet = self.given_up - part, self.wallet + event.amount_minor - part
         else:
             self.pay(event.amount_minor)
             if isinstance(event, Prepay):

@@ -33,7 +33,7 @@ class RefusalCode(StrEnum):
 
 
 class Party(msgspec.Struct, frozen=True):
-    """Who acts, and the ledger account that this party's value comes from or goes to.
+    """Who acts, and the ledger account that the actor's value comes from or goes to.
 
     owner : pseudonym of 128 bits, as `Account.owner`. That the account is the owner's is for the rights of the caller
         to say: an instrument does not read the ledger.

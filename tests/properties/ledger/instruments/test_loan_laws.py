@@ -56,6 +56,7 @@ def agreements(draw):
     periods = draw(st.integers(1, 8))
     grace = draw(st.integers(0, periods - 1)) if method != Method.BULLET else 0
     return terms(
+        first_day=FIRST + draw(st.sampled_from([0, 16, 45])), end_of_month=draw(st.booleans()),
         principal_minor=draw(st.integers(1, 2_000_000)), rate=draw(rates), periods=periods,
         period_months=draw(st.sampled_from([1, 3])), day_count=draw(st.sampled_from(DayCount)), method=method,
         grace_periods=grace, grace=draw(st.sampled_from(Grace)), roll=draw(st.sampled_from(Roll)),
@@ -166,7 +167,7 @@ def test_a_loan_that_is_paid_on_time_closes_exactly(agreed):
 def test_the_payoff_quote_pays_off(agreed, seed):
     rng, bench = random.Random(seed), Lending(kind_of(seed))
     bench.must(Originate(7, LENDER, agreed))
-    day = FIRST
+    day = agreed.first_day
     for number in range(3):
         day += rng.randrange(1, 60)
         bench.do(Pay(100 + number, OWNER, 7, day, rng.randrange(1, agreed.principal_minor + 1)))

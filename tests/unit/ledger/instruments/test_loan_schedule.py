@@ -66,6 +66,15 @@ def test_periods_accrue_between_rolled_dates():
     assert schedule(agreed)[0].interest_minor == 5_800  # 29 days of 360.
 
 
+@pytest.mark.parametrize(("end_of_month", "due"), [(False, "2024-05-30"), (True, "2024-05-31")])
+def test_a_month_of_icma_is_a_twelfth_of_a_year(end_of_month, due):
+    """Also where the first day is the last of a month, whether the dates stay there or not."""
+    first = day_of(date(2024, 4, 30))
+    agreed = terms(first_day=first, day_count=DayCount.ACT_ACT_ICMA, end_of_month=end_of_month)
+    assert str(schedule(agreed)[0].due) == due
+    assert schedule(agreed)[0].interest_minor == 6_000
+
+
 # field, value that cannot be
 WRONG = [
     ("lender", 0), ("borrower", Party(0, 1)), ("books", LenderBooks(1, 2, 3, 4, 5, 6, 0)), ("asset", 0), ("code", 0),

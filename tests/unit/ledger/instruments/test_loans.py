@@ -217,6 +217,23 @@ def test_what_is_written_off_can_be_recovered_in_parts(bench):
     assert bench.loans.owed(7, day + 6).written_off_minor == 0
 
 
+def test_a_recovery_of_what_was_not_written_off_after_all_is_the_borrowers(bench):
+    """The payment before the write-off is heard of after the recovery."""
+    bench.lend(principal_minor=6, rate=Decimal(0), periods=1)
+    bench.must(WriteOff(8, LENDER, 7, FIRST + 40), Recover(9, OWNER, 7, FIRST + 41, 6), Pay(10, OWNER, 7, FIRST + 2, 7))
+    nets = bench.nets()
+    assert (nets["written_off"], nets["loss"], nets["recovery_income"], nets["settlement"]) == (0, 0, 0, -7)
+    assert bench.do(Refund(11, LENDER, 7, FIRST + 41, 7)).applied
+
+
+def test_money_that_waits_is_set_against_interest_before_a_write_off(bench):
+    bench.lend(principal_minor=1_000_000, periods=1)
+    bench.must(Pay(8, OWNER, 7, FIRST + 6, 1_000_600))
+    bench.must(Charge(9, LENDER, 7, FIRST + 6, 5), WriteOff(10, LENDER, 7, FIRST + 6))
+    nets = bench.nets()
+    assert (nets["settlement"], nets["written_off"], nets["loss"]) == (0, 405, 405)  # 1,000 of interest, 5 of fees.
+
+
 def test_asked_again_an_action_is_answered_and_not_folded_twice(bench):
     bench.must(LEND)
     pay = Pay(9, OWNER, 7, FIRST + 40, 150_000)

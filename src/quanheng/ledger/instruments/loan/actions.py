@@ -80,7 +80,7 @@ class Accrue(Dated, frozen=True):
 
 Event = Charge | Pay | Prepay | PayOff | Refund | WriteOff | Recover | Accrue
 
-RANK = {kind: rank for rank, kind in enumerate((Charge, Pay, Prepay, PayOff, Refund, WriteOff, Recover, Accrue))}
+RANK = {kind: rank for rank, kind in enumerate((Charge, Pay, Prepay, PayOff, WriteOff, Recover, Refund, Accrue))}
 """Order of the actions of one day. With the id as the last word, the order of arrival is of no account."""
 BACKDATED = Charge, Pay, Prepay
 """May come after younger actions were applied."""

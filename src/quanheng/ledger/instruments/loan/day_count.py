@@ -55,14 +55,15 @@ def year_fraction(
     *,
     anchor: date | None = None,
     months: int = 12,
+    end_of_month: bool = True,
     maturity: date | None = None,
 ) -> Fraction:
     """Part of a year from `start` (included) to `end` (not included), `end` not before `start`.
 
     Parameters
     ----------
-    anchor : ACT/ACT ICMA: a date on which a regular period begins or ends; without it `start`. At the end of a month,
-        all regular dates are at the ends of months
+    anchor : ACT/ACT ICMA: a date on which a regular period begins or ends; without it `start`
+    end_of_month : ACT/ACT ICMA: with an anchor at the end of a month, all regular dates are at the ends of months
     months : ACT/ACT ICMA: length of a regular period, a divisor of 12
     maturity : 30E/360 ISDA: the termination date
     """
@@ -74,7 +75,7 @@ def year_fraction(
     if count == DayCount.ACT_ACT_ISDA:
         return _act_act_isda(start, end)
     if count == DayCount.ACT_ACT_ICMA:
-        return _act_act_icma(start, end, anchor or start, months)
+        return _act_act_icma(start, end, anchor or start, months, end_of_month)
     return Fraction(_days_of_30(count, start, end, maturity), 360)
 
 
@@ -108,12 +109,12 @@ def _act_act_isda(start: date, end: date) -> Fraction:
     return total
 
 
-def _act_act_icma(start: date, end: date, anchor: date, months: int) -> Fraction:
+def _act_act_icma(start: date, end: date, anchor: date, months: int, end_of_month: bool) -> Fraction:
     """Sum over the regular periods that the days fall in, those of stubs are continued at both sides."""
     place = ((start.year - anchor.year) * 12 + start.month - anchor.month) // months - 1
     total = Fraction(0)
-    while (begins := add_months(anchor, place * months, True)) < end:
-        ends = add_months(anchor, (place + 1) * months, True)
+    while (begins := add_months(anchor, place * months, end_of_month)) < end:
+        ends = add_months(anchor, (place + 1) * months, end_of_month)
         days = (min(end, ends) - max(start, begins)).days
         if days > 0:
             total += Fraction(days * months, (ends - begins).days * 12)

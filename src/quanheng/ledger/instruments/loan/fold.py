@@ -336,6 +336,7 @@ class LoanFold:
 
     def _write_off(self) -> None:
         """Give up all that is owed, after what is not allocated was set against it."""
+        self._bill({Kind.INTEREST: self._bill_interest()})
         self._repay_early(self._early_part(self.unallocated))
         owed, books = self.owed(), self.books
         for kind in Kind:

@@ -36,7 +36,7 @@ def fraction_of(terms: Terms, dates: Sequence[date], period: int, until: date) -
     """Part of a year from the beginning of a period until a date in it."""
     return year_fraction(
         terms.day_count, dates[period], until,
-        anchor=dates[0], months=terms.period_months, maturity=dates[-1],
+        anchor=dates[0], months=terms.period_months, end_of_month=terms.end_of_month, maturity=dates[-1],
     )  # fmt: skip
 
 
