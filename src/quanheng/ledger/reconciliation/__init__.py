@@ -1,0 +1,1 @@
+"""Reconciliation of the ledger against statements of others: what matches and why, and what is left."""
