@@ -1,0 +1,1 @@
+"""Securities and asset tokens: subscription, allotment, transfer, coupons and dividends, redemption, register."""
