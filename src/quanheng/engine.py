@@ -336,6 +336,7 @@ class Engine:
             "rejected": self.state.rejected,
             "versions_awaiting_review": governing.awaiting_review(self.state.versions),
             **self.state.features.metrics(),
+            **self.state.ledger.metrics(),
             "clock_ahead_ms": self.clock_ahead_ms(),
             "clock_jumps": getattr(self.writer.clock, "jumps", 0),
             **self.more_metrics(),

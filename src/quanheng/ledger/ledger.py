@@ -71,6 +71,10 @@ class Ledger(Queries):
         """When the next hold may have to end; None = none ends. A hold that was settled may still be the one."""
         return int(self._tables.H[0, 0]) if self._tables.S[S_HEAP] else None
 
+    def metrics(self) -> dict[str, int]:
+        """Figures for a metrics page: accounts that were opened, and facts (transfers, time-outs, changes) in all."""
+        return {"ledger_accounts": int(self._tables.S[S_ACCOUNTS]), "ledger_facts": self.facts_n}
+
     # --- what changes it
 
     def open_accounts(self, batch: Sequence[Account], now_ms: int, day: int) -> list[AccountOutcome]:

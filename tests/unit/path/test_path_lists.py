@@ -431,12 +431,12 @@ def test_entries_that_have_expired_do_not_hold_a_list_to_what_it_is_of(engine, c
 
 def test_texts_of_a_list_that_no_person_stands_behind_are_sealed_together(engine):
     engine.activate([of_texts()])
-    done = change(engine, "d1", "d2", "d3")
+    done = change(engine, "till-a", "till-b", "till-c")
     record = engine.log.record(done["offset"])
-    assert record.payload.count(b"d1") == 0
-    assert [one["value"] for one in engine.lists.entries("blocked_devices")["shown"]] == ["d1", "d2", "d3"]
-    change(engine, "d2", change="remove")
-    assert [one["value"] for one in engine.lists.entries("blocked_devices")["shown"]] == ["d1", "d3"]
+    assert record.payload.count(b"till-a") == 0
+    assert [one["value"] for one in engine.lists.entries("blocked_devices")["shown"]] == ["till-a", "till-b", "till-c"]
+    change(engine, "till-b", change="remove")
+    assert [one["value"] for one in engine.lists.entries("blocked_devices")["shown"]] == ["till-a", "till-c"]
 
 
 def test_texts_that_were_sealed_one_by_one_are_still_read(engine):

@@ -58,6 +58,8 @@ def test_what_was_posted_is_there_after_a_restart(tmp_path):
     engine = bank(tmp_path)
     assert engine.state.digest() == digest
     assert np.array_equal(engine.state.ledger.facts(), facts)
+    metrics = engine.metrics()
+    assert (metrics["ledger_accounts"], metrics["ledger_facts"]) == (3, 5)
     assert engine.ledger.book.balance(SHOP).credits_posted_minor == 400
     again = engine.post([Transfer(2, ANNA, SHOP, 400, code=1)])
     assert outcomes(again) == [TransferOutcome.EXISTS]
