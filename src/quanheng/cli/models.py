@@ -63,12 +63,12 @@ def train(
     from quanheng.models.train import train as train_model
 
     declared, files, folder = pack_of(pack, place)
-    choose_model(declared, model)  # Before the data is read, which takes its time.
     target = out or folder
     if target is None:
         raise InputError(
             "the pack is not in a folder that can be written", where=pack, cure="Give a copy of its folder with --out."
         )
+    choose_model(declared, model)  # Before the data is read, which takes its time.
     frame, told, population = _training_data(declared, data, map, events, seed)
     with progress_bar() as progress:
         trained = train_model(

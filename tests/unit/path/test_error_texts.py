@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from shop import packs
 
-from quanheng.cli import admin, bench, logs, models, run, simulate
+from quanheng.cli import admin, bench, models, proofs, run, simulate
 from quanheng.cli.main import main
 from quanheng.decisions.dmn import read_model
 from quanheng.engine import Engine
@@ -47,7 +47,7 @@ def test_outside_a_checkout_there_is_no_manifest_of_benches(monkeypatch, tmp_pat
 
 def test_a_checkpoint_that_is_not_there(tmp_path):
     with pytest.raises(NotFound, match="the checkpoint cannot be read; was No such file or directory"):
-        logs._text_of(tmp_path / "none")
+        proofs.text_of(tmp_path / "none")
 
 
 def test_no_pack_in_force(tmp_path, monkeypatch, capsys):
