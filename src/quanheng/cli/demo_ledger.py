@@ -23,7 +23,7 @@ def ledger(*instruments: str, seed: int = 1, json: Json = False, place: Place = 
     """Play a day of business of every instrument on one ledger, durable in a log, and prove that nothing was lost.
 
     Each day is made from the seed: actions that are applied, refused and repeated. Then, from the log alone: debits
-    equal credits in every asset, the log verifies, the ledger recovered from it is the same, the inclusion of a transfer
+    equal credits in every asset, the log verifies, the ledger recovered from it is the same, and a transfer's inclusion
     is proved. Exit code 1 if a law or a proof does not hold. With --data the log stays; the folder must hold none yet.
 
     For example:
@@ -62,13 +62,13 @@ def ledger(*instruments: str, seed: int = 1, json: Json = False, place: Place = 
 
 
 def _chosen(names: Sequence[str]) -> Sequence[Play]:
-    from quanheng.kernel.errors import NotFound
+    from quanheng.kernel.errors import InputError
     from quanheng.ledger.instruments.demo.plays import PLAYS
 
     known = {one.name: one for one in PLAYS}
     for name in names:
         if name not in known:
-            raise NotFound("there is no day of business of this name", where=name, allowed=", ".join(known))
+            raise InputError("there is no day of business of this name", where=name, allowed=", ".join(known))
     return [one for one in PLAYS if one.name in names] if names else PLAYS
 
 

@@ -229,7 +229,7 @@ def _balances(totals: Totals, ledger: Ledger) -> Proof:
 
 
 def _included(found: Reader, config: Config, offsets: np.ndarray, facts: np.ndarray, seed: int) -> Proof:
-    """One transfer is in the log that a signed checkpoint describes: checked with the public key and the proof alone."""
+    """One transfer is in the log that a signed checkpoint describes: checked with the public key and that proof."""
     lines = np.flatnonzero(facts["kind"] == FactKind.LINE)
     chosen = int(random.Random(seed).choice(lines.tolist()))
     offset = int(offsets[chosen])
