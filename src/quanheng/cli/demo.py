@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from quanheng.engine import Engine
     from quanheng.server.config import Config
 
-app = cyclopts.App(name="demo", help="Play a pack's simulated traffic, or the days of business of the ledger.")
+app = cyclopts.App(name="demo")
 app.command(ledger)
 
 

@@ -22,9 +22,8 @@ WIDTH = 100
 def ledger(*instruments: str, seed: int = 1, json: Json = False, place: Place = HERE) -> int:
     """Play a day of business of every instrument on one ledger, durable in a log, and prove that nothing was lost.
 
-    Each day is made from the seed: actions that are applied, refused and repeated. Then, from the log alone: debits
-    equal credits in every asset, the log verifies, the ledger recovered from it is the same, and a transfer's inclusion
-    is proved. Exit code 1 if a law or a proof does not hold. With --data the log stays; the folder must hold none yet.
+    From the log alone: debits equal credits in every asset, the log verifies, the ledger recovered from it is the same,
+    a transfer's inclusion is proved. Exit code 1 if a law or a proof does not hold. With --data the log stays.
 
     For example:
       quanheng demo ledger
