@@ -1,4 +1,7 @@
-"""`quanheng demo`: a pack's traffic through the main path in this process, and what the decisions were worth."""
+"""`quanheng demo`: a pack's traffic through the main path in this process, and what the decisions were worth.
+
+Beside it stands `quanheng demo ledger`.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,20 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cyclopts
+
 from quanheng.cli.common import HERE, Json, Place, console, locked_engine, progress_bar, show_json
+from quanheng.cli.demo_ledger import ledger
 
 if TYPE_CHECKING:
     from quanheng.engine import Engine
     from quanheng.server.config import Config
 
+app = cyclopts.App(name="demo")
+app.command(ledger)
 
+
+@app.default
 def demo(
     pack: str = "",
     /,
@@ -54,7 +64,7 @@ def demo(
         raise InputError(
             "the number must be positive", where="--events, --group", found=f"{events}, {group}", allowed="1 or more"
         )
-    with _place(place, pack) as config:
+    with folders(place) as config:
         from quanheng.server.opening import available_packs, chosen_packs
 
         name = pack or _first(config)
@@ -92,15 +102,18 @@ def _group(engine: Engine, chunk: list[Any], score: Any) -> float:
 
 
 @contextmanager
-def _place(place: Place, pack: str) -> Iterator[Config]:
-    """The configured folders if --data was given, else folders that last as long as the demo."""
+def folders(place: Place, store: str | None = None) -> Iterator[Config]:
+    """The configured folders if --data was given, else folders that last as long as the demo.
+
+    store : where the log is kept (default: storage.store)
+    """
     if place.data is not None:
-        yield place.read()
+        yield place.read(storage__store=store)
         return
     from dataclasses import replace
 
     with tempfile.TemporaryDirectory(prefix="quanheng-demo-") as folder:
-        yield replace(place, data=Path(folder) / "data", keys=Path(folder) / "keys").read()
+        yield replace(place, data=Path(folder) / "data", keys=Path(folder) / "keys").read(storage__store=store)
 
 
 def _first(config: Config) -> str:

@@ -16,7 +16,8 @@ from quanheng.kernel.errors import InputError, NotFound
 
 app = cyclopts.App(
     name="list",
-    help="Lists that policies ask: deny, allow, watch.\n\nExample: quanheng list add blocked_devices d-4711 --for 30d",
+    help="Lists that policies ask: deny, allow, watch.\n\n"
+    "For example:\n  quanheng list add blocked_devices d-4711 --for 30d",
 )
 For = Annotated[str, Parameter(name="--for")]
 REJECTS_SHOWN_MAX = 5

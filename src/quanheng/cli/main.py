@@ -54,7 +54,6 @@ app = cyclopts.App(
 for command in (
     run.run,
     serve.serve,
-    demo.demo,
     ingest.ingest,
     consume.consume,
     models.train,
@@ -67,6 +66,7 @@ for command in (
 ):
     app.command(command)
 for group in (
+    demo.app,
     packs.app,
     features.app,
     steps.POLICY,
@@ -125,7 +125,7 @@ def _command(given: Sequence[str]) -> str:
             break
         words.append(word)
     groups = "pack", "features", "policy", "list", "ledger", "dmn", "log", "token", "simulate"
-    known = words if words and words[0] in groups else words[:1]
+    known = words if words[:1] and (words[0] in groups or words == ["demo", "ledger"]) else words[:1]
     return "".join(f"{word} " for word in known if words and words[0] in app)
 
 

@@ -24,6 +24,8 @@ def walk(one, path=()):
         command = one[name]
         inner = [other for other in command if not other.startswith("-")]
         if inner:
+            if command.default_command is not None:
+                yield (*path, name)
             yield from walk(command, (*path, name))
         else:
             yield (*path, name)
@@ -40,10 +42,10 @@ def told(capsys, *arguments):
 
 def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
-        "bench", "consume", "decision", "demo", "dmn check", "dmn evaluate", "dmn from-excel", "dmn from-jdm",
+        "bench", "consume", "decision", "demo", "demo ledger", "dmn check", "dmn evaluate", "dmn from-excel", "dmn from-jdm",
         "dmn tck", "dmn to-excel", "erase", "evaluate", "explain", "features build", "features docs", "features lineage",
         "features list", "features report", "features sql", "ingest", "ledger list", "ledger show", "ledger statement",
-        "list add", "list approve", "list find", "list history", "list import", "list reject", "list remove", "list show",
+        "list", "list add", "list approve", "list find", "list history", "list import", "list reject", "list remove", "list show",
         "log check-proof", "log checkpoint", "log head", "log key", "log prove", "log prove-consistency", "log verify",
         "log watch",
         "pack activate", "pack check", "pack list", "pack new", "pack show", "policy accept-glass", "policy approve", "policy backtest",
@@ -88,6 +90,9 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
         (["demo", "nothing"], 2, "error: nothing: there is no such pack; allowed: "),
         (["demo"], 2, "error: PACK: no pack is named; was nothing. Name one, or set packs.load in quanheng.toml."),
         (["demo", "x", "--events", "0"], 2, "error: --events, --group: the number must be positive; was 0, 256; allowed: 1 or more"),
+        (["demo", "ledger", "gold"], 2, "error: gold: there is no day of business of this name; allowed: payments, escrows, payouts, "),
+        (["demo", "ledger", "--seed", "x"], 2, 'error: Invalid value for --seed: unable to convert "x" into int. See: quanheng demo ledger --help'),
+        (["demo", "--seed", "x"], 2, 'error: Invalid value for --seed: unable to convert "x" into int. See: quanheng demo --help'),
         (["simulate", "ledger", "--operations", "0"], 2, "error: --operations, --accounts: too little to simulate; was 0, 24; allowed: 1 or more, 2 or more"),
         (["bench"], 2, "error: ID: no bench is named; allowed: features.backfill.handbook12, "),
         (["bench", "x"], 2, "error: ID: there is no such bench; was 'x'; allowed: features.backfill.handbook12, "),
