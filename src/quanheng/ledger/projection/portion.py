@@ -28,10 +28,10 @@ _HOLD, _POST, _VOID, _REVERSAL = map(
     int, (TransferFlag.HOLD, TransferFlag.POST, TransferFlag.VOID, TransferFlag.REVERSAL)
 )
 _LIMITS = "payment_max_minor", "day_max_minor", "balance_max_minor", "net_debit_cap_minor"
-_ACCOUNT_FLAGS = (
+_ACCOUNT_FLAGS = tuple(map(int, (
     AccountFlag.DEBITS_BOUND, AccountFlag.CREDITS_BOUND, AccountFlag.HISTORY, AccountFlag.IMPORTED,
     AccountFlag.DEBITS_FROZEN, AccountFlag.CREDITS_FROZEN, AccountFlag.CLOSED,
-)  # fmt: skip
+)))  # fmt: skip
 
 Amounts = Callable[[list[str]], dict[str, int]]
 """Amounts of the transfers with these ids, of those that the tables have."""

@@ -28,6 +28,8 @@ from quanheng.ledger.projection.schema import (
     Dialect,
 )
 
+CACHE_KIB = 65_536
+"""Memory that SQLite keeps pages in: ids come in no order, so every portion touches many."""
 ASKED_AT_ONCE = 500
 """Ids in one question to the database; SQLite before 3.32 takes 999 values in a statement."""
 
@@ -202,6 +204,7 @@ class SqliteTables(Tables):
             self._connection = sqlite3.connect(file, timeout=30, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

@@ -321,6 +321,30 @@ def test_in_postgresql(postgres_dsn, schema, ledgers, tmp_path):
     tables.close()
 
 
+@pytest.fixture
+def database(postgres_dsn):
+    """URL of a database of its own."""
+    name, parts = f"projection_test_{os.getpid()}", psycopg.conninfo.conninfo_to_dict(postgres_dsn)
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        secret = f":{parts['password']}" if parts.get("password") else ""
+        yield f"postgresql://{parts['user']}{secret}@{parts['host']}:{parts.get('port', 5432)}/{name}"
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def test_a_url_is_postgresql_and_a_view_of_the_user_is_not_dropped(database, ledgers, tmp_path):
+    log = logged(ledgers[2], tmp_path)
+    with closing(open_tables(database)) as tables:
+        list(project(log, tables))
+        tables.run("CREATE VIEW ours AS SELECT id FROM transfers")
+    with closing(open_tables(database)) as tables:
+        check(tables.run, ledgers[2])
+    with pytest.raises(ConfigurationError, match=r"other objects depend on it.*drop views of your own"):
+        open_tables(database, rebuild=True)
+    with closing(open_tables(database)) as tables:
+        assert tables.reached().upto == log.head
+
+
 def test_postgresql_that_is_not_there_is_refused():
     with pytest.raises(
         ConfigurationError, match="PostgreSQL schema quanheng_ledger: the database of the tables refused"
