@@ -61,16 +61,16 @@ class Tables(ABC):
         """
         with self.transaction():
             names = self.names()
-            if rebuild and "projection" in names:
+            ours = names.issuperset(TABLE_NAMES)  # All of them, lest tables of somebody else be dropped.
+            if rebuild and ours:
                 for view in VIEW_NAMES:
                     self.run(f"DROP VIEW IF EXISTS {view}")
                 for table in TABLE_NAMES:
                     self.run(f"DROP TABLE IF EXISTS {table}")
-                names -= {*VIEW_NAMES, *TABLE_NAMES}
-            elif "projection" in names:
+            elif ours:
                 self._check_version()
                 return
-            if names:
+            elif names:
                 raise InputError(
                     "the database holds other tables",
                     where=self.place,

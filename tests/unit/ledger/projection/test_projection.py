@@ -244,6 +244,30 @@ def test_what_cannot_be_projected_into_is_refused(ledgers, tmp_path):
         open_tables(file)
 
 
+def test_tables_of_somebody_else_are_never_dropped(tmp_path):
+    file = str(tmp_path / "theirs.db")
+    with closing(sqlite3.connect(file)) as theirs:
+        theirs.execute("CREATE TABLE projection (one)")
+        theirs.execute("CREATE TABLE accounts (id)")
+        theirs.commit()
+        with pytest.raises(InputError, match="other tables; was accounts, projection"):
+            open_tables(file, rebuild=True)
+        assert theirs.execute("SELECT count(*) FROM accounts").fetchone() == (0,)
+
+
+def test_a_view_of_the_user_lives_through_a_rebuild_in_sqlite(ledgers, tmp_path):
+    log = logged(ledgers[0], tmp_path)
+    file = str(tmp_path / "ledger.db")
+    with closing(open_tables(file)) as tables:
+        tables.run("CREATE VIEW ours AS SELECT count(*) AS n FROM transfers")
+        list(project(log, tables))
+        [before] = tables.run("SELECT n FROM ours")
+    with closing(open_tables(file, rebuild=True)) as tables:
+        assert tables.run("SELECT n FROM ours") == [(0,)]
+        list(project(log, tables))
+        assert tables.run("SELECT n FROM ours") == [before]
+
+
 def test_rows_deleted_by_hand_are_noticed_and_nothing_is_written(tmp_path):
     ledger = Ledger()
     ledger.open_accounts([Account(1, 978, 1), Account(2, 978, 2)], 10, 1)
