@@ -26,6 +26,7 @@ from quanheng.ledger.projection import tables as projection_tables
 from quanheng.ledger.projection.postgres import PostgresTables
 from quanheng.ledger.projection.tables import SqliteTables
 from quanheng.ledger.records import records_of
+from quanheng.ledger.wire import FactKind
 from quanheng.projecting import open_tables, project
 from quanheng.testing.ledger_simulation import Simulation
 
@@ -85,6 +86,21 @@ def check(run, ledger: Ledger) -> None:
         )
         assert [int(one, 16) for (one,) in standing] == [line.id for line in ledger.holds(number).lines]
     check_lines(run, ledger)
+    check_offsets(run, ledger)
+
+
+def check_offsets(run, ledger: Ledger) -> None:
+    """Each settled hold names the record that refers to it; each amended account a record after its opening."""
+    settled = run(
+        "SELECT h.id, s.reference, h.settled_offset > h.log_offset FROM holds h"
+        " LEFT JOIN transfers s ON s.log_offset = h.settled_offset WHERE h.hold_state <> 'held'"
+    )
+    assert all(id == reference and later for id, reference, later in settled)
+    facts = ledger.facts()
+    amended = facts[facts["kind"] == FactKind.AMENDED]
+    ids = {f"{high:016x}{low:016x}" for high, low in zip(amended["id_hi"], amended["id_lo"], strict=True)}
+    found = run("SELECT id, amended_offset > log_offset FROM accounts WHERE amended_offset IS NOT NULL")
+    assert {id: bool(later) for id, later in found} == dict.fromkeys(ids, True)
 
 
 def check_days(run, ledger: Ledger, id: str) -> None:
