@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cyclopts
 
-from quanheng.cli.common import HERE, Json, Place, progress_bar, reader, show_json, show_value
+from quanheng.cli.common import HERE, Flag, Json, Place, progress_bar, reader, show_json, show_value
 
 if TYPE_CHECKING:
     from quanheng.ledger.ledger import Ledger
@@ -185,3 +185,62 @@ def list_(
             f"{account.id}  asset {account.asset}  code {account.code}  balance {posted:,}  "
             f"debits held {balance.debits_held_minor:,}  credits held {balance.credits_held_minor:,}  lines {one.lines}"
         )
+
+
+@app.command
+def project(
+    *,
+    to: str,
+    follow: Flag = False,
+    rebuild: Flag = False,
+    interval_ms: int = 500,
+    json: Json = False,
+    place: Place = HERE,
+) -> None:
+    """Write accounts, transfers, holds and daily balances as tables for SQL users; go on from where the tables are.
+
+    For example:
+      quanheng ledger project --to ledger.db
+      quanheng ledger project --to "postgresql://reports@db.example/bank" --follow
+
+    Parameters
+    ----------
+    to : str
+        A SQLite file, or postgresql://… : the tables are in the schema quanheng_ledger. Made if absent.
+    follow : bool
+        Go on with what is committed later, until interrupted.
+    rebuild : bool
+        Drop the tables and project from the beginning of the log.
+    interval_ms : int
+        With --follow: look for new records after so many milliseconds.
+    json : bool
+        One line of JSON; with --follow a line for each portion.
+    """
+    import time
+
+    from quanheng.kernel.errors import InputError
+    from quanheng.projecting import open_tables, project
+
+    if interval_ms < 1:
+        raise InputError(
+            "this is no interval", where="--interval-ms", found=str(interval_ms), allowed="1 or more", cure="Try 500."
+        )
+    with reader(place.read()) as found, closing(open_tables(to, rebuild=rebuild)) as tables:
+        while follow:
+            for one in project(found.log, tables):
+                _show_projected(one.upto, one.facts, json)
+            time.sleep(interval_ms / 1_000)
+        facts = 0
+        with progress_bar() as progress:
+            task = progress.add_task("projecting", total=found.log.head, visible=False)
+            for one in project(found.log, tables):
+                facts += one.facts
+                progress.update(task, completed=one.upto, visible=True)
+        _show_projected(tables.reached().upto, facts, json)
+
+
+def _show_projected(upto: int, facts: int, json: bool) -> None:
+    if json:
+        show_json({"projected_upto": upto, "facts": facts})
+    else:
+        print(f"projected up to offset {upto:,}: {facts:,} facts of the ledger", flush=True)

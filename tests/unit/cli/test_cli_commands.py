@@ -44,7 +44,8 @@ def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
         "bench", "consume", "decision", "demo", "demo ledger", "dmn check", "dmn evaluate", "dmn from-excel", "dmn from-jdm",
         "dmn tck", "dmn to-excel", "erase", "evaluate", "explain", "features build", "features docs", "features lineage",
-        "features list", "features report", "features sql", "ingest", "ledger list", "ledger show", "ledger statement",
+        "features list", "features report", "features sql", "ingest", "ledger list", "ledger project", "ledger show",
+        "ledger statement",
         "list", "list add", "list approve", "list find", "list history", "list import", "list reject", "list remove", "list show",
         "log check-proof", "log checkpoint", "log head", "log key", "log prove", "log prove-consistency", "log verify",
         "log watch",
@@ -94,6 +95,7 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
         (["demo", "ledger", "--seed", "x"], 2, 'error: Invalid value for --seed: unable to convert "x" into int. See: quanheng demo ledger --help'),
         (["demo", "--seed", "x"], 2, 'error: Invalid value for --seed: unable to convert "x" into int. See: quanheng demo --help'),
         (["simulate", "ledger", "--operations", "0"], 2, "error: --operations, --accounts: too little to simulate; was 0, 24; allowed: 1 or more, 2 or more"),
+        (["ledger", "project", "--to", "x.db", "--interval-ms", "0"], 2, "error: --interval-ms: this is no interval; was 0; allowed: 1 or more. Try 500."),
         (["bench"], 2, "error: ID: no bench is named; allowed: features.backfill.handbook12, "),
         (["bench", "x"], 2, "error: ID: there is no such bench; was 'x'; allowed: features.backfill.handbook12, "),
         (["ingest", "a.csv"], 2, "error: --pack: no pack is named; was nothing. Give --pack NAME, whose mapping is used."),
@@ -234,7 +236,7 @@ def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
         "path.http.single", "path.http.batch", "stream.nats", "path.recover", "decisions.backtest.log", "decisions.shadow",
         "features.cluster", "proof.append", "proof.inclusion", "proof.verify", "ledger.kernel.arrays",
         "ledger.batch1000.arrays", "ledger.batch1000.objects", "ledger.single.p99", "ledger.hot",
-        "ledger.twophase", "ledger.chains", "ledger.postgres", "ledger.recover",
+        "ledger.twophase", "ledger.chains", "ledger.postgres", "ledger.recover", "ledger.project",
     ]  # fmt: skip
 
 

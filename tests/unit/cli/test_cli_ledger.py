@@ -112,3 +112,32 @@ def test_a_snapshot_spares_the_log_before_it_and_changes_no_answer(quanheng, mon
     _, out, _ = quanheng("show", "2", "--as-of", "4", "--json")
     assert json.loads(out)["holds"] == []
     assert offsets == [5, 0, 0]
+
+
+def test_the_ledger_is_projected_and_gone_on_with(quanheng, tmp_path):
+    file = str(tmp_path / "ledger.db")
+    assert quanheng("project", "--to", file)[:2] == (0, "projected up to offset 5: 5 facts of the ledger\n")
+    code, out, _ = quanheng("project", "--to", file, "--json")
+    assert (code, json.loads(out)) == (0, {"projected_upto": 5, "facts": 0})
+    code, out, _ = quanheng("project", "--to", file, "--json", "--rebuild")
+    assert (code, json.loads(out)) == (0, {"projected_upto": 5, "facts": 5})
+
+
+def test_the_projection_follows_what_is_committed_later(quanheng, tmp_path, monkeypatch):
+    waits = []
+
+    def commit_or_interrupt(seconds):
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise KeyboardInterrupt
+        engine = Engine.open(quanheng.folder, clock=lambda: T0 + 90_000)
+        engine.post([Transfer(102, 1, 2, 50, code=5)])
+        engine.close()
+
+    monkeypatch.setattr("time.sleep", commit_or_interrupt)
+    code, out, err = quanheng("project", "--to", str(tmp_path / "l.db"), "--follow", "--json", "--interval-ms", "20")
+    assert (code, err.strip(), waits) == (130, "error: interrupted", [0.02, 0.02])
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {"projected_upto": 5, "facts": 5},
+        {"projected_upto": 6, "facts": 1},
+    ]
