@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from quanheng.features.calendars import Calendar, CalendarYear
@@ -103,6 +103,7 @@ def judged(text, zone, time_ms, numbers):
 
 @settings(max_examples=40, deadline=None, phases=PHASES)
 @given(st.integers(0, 2**32))
+@example(1_733_895_147)  # The square of a time.
 def test_kernel_equals_twin_equals_judge(seed):
     rng = random.Random(seed)
     zone = rng.choice(ZONES)
@@ -117,6 +118,7 @@ def test_kernel_equals_twin_equals_judge(seed):
             expected = true_of(PAY, fold, event.time_ms, event.numbers, {"days": DAYS})
             assert counted == expected, f"seed={seed} {fold.where} {event} {zone}"
             small = all(value == w.NULL or abs(value) < 10**7 for value in event.numbers[:3])
+            small &= "*" not in fold.where or "paid_ms" not in fold.where  # A product of times fits no 64 bits: null.
             if small and not any(long in fold.where for long in ("9223372036854775805", "9000000000000000000")):
                 assert expected == judged(fold.where, zone, event.time_ms, event.numbers), f"seed={seed} {fold.where}"
 
