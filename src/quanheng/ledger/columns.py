@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -41,8 +42,8 @@ def empty(facts: int = 0, accounts: int = 0, balances: int = 0) -> Tables:
     return Tables(
         **{name: np.zeros(size, np.int64) for name, size in sizes.items()},
         B=np.zeros((max(balances, 1), B_WORDS), np.int64),
-        I=np.zeros(_power_of_two(2 * facts), np.int64),
-        J=np.zeros(_power_of_two(2 * accounts), np.int64),
+        I=_slots(2 * facts),
+        J=_slots(2 * accounts),
         U=np.zeros((BATCH_MAX, U_WORDS), np.int64),
         S=np.zeros(S_WORDS, np.int64),
     )
@@ -64,11 +65,11 @@ def with_room(tables: Tables, *, facts: int = 0, accounts: int = 0, balances: in
         tables = tables._replace(B=_grown(tables.B, _more(counts[S_HISTORY] + balances), counts[S_HISTORY]))
     if accounts_n > len(tables.A):
         tables = tables._replace(A=_grown(tables.A, _more(accounts_n), counts[S_ACCOUNTS]))
-    if 2 * ids > len(tables.I):
-        tables = tables._replace(I=np.zeros(_power_of_two(4 * ids), np.int64))
+    if 2 * ids > len(tables.I) - index.KEY_WORDS:
+        tables = tables._replace(I=_slots(4 * ids))
         index.index_facts(tables.I, tables.F, counts[S_FACTS])
-    if 2 * accounts_n > len(tables.J):
-        tables = tables._replace(J=np.zeros(_power_of_two(4 * accounts_n), np.int64))
+    if 2 * accounts_n > len(tables.J) - index.KEY_WORDS:
+        tables = tables._replace(J=_slots(4 * accounts_n))
         index.index_accounts(tables.J, tables.A, counts[S_ACCOUNTS])
     return tables
 
@@ -126,6 +127,13 @@ def _grown(table: np.ndarray, rows: int, used: int) -> np.ndarray:
     larger = np.empty((rows, table.shape[1]), np.int64)
     larger[:used] = table[:used]
     return larger
+
+
+def _slots(least: int) -> np.ndarray:
+    """A free index of at least so many slots, with keys of its own from the operating system."""
+    slots = np.zeros(_power_of_two(least) + index.KEY_WORDS, np.int64)
+    slots[-index.KEY_WORDS :] = np.frombuffer(os.urandom(8 * index.KEY_WORDS), np.int64)
+    return slots
 
 
 def _power_of_two(least: int) -> int:

@@ -2,6 +2,10 @@
 
 A slot is row + 1 in the low 48 bits and 16 bits of the hash above, so that a look at another id's row is rare. Nothing
 is removed but what was put in last (a chain that is undone), so there are no tombstones.
+
+Whoever posts chooses the ids, so the hash has secret keys: with a public one, ids could be made that all fall into one
+slot, and each look would walk over all of them, after every restart too. Keys are drawn with each table and stand in
+its last words; no answer, fact or digest depends on them.
 """
 
 import numpy as np
@@ -14,31 +18,42 @@ from quanheng.ledger.kernel.words import K_BURN, K_LINE
 
 _C1 = np.uint64(0xFF51AFD7ED558CCD)  # Finaliser of MurmurHash3 (public domain, Austin Appleby).
 _C2 = np.uint64(0xC4CEB9FE1A85EC53)
-_C3 = np.uint64(0x9E3779B97F4A7C15)
-_33, _48 = np.uint64(33), np.uint64(48)
+_32, _33, _48 = np.uint64(32), np.uint64(33), np.uint64(48)
+_LOW_32 = np.uint64(0xFFFFFFFF)
+KEY_WORDS = 4
+"""Words of a table behind its slots."""
 AHEAD = 12
 """So many records before it is looked for, an id is expected."""
 _ROW = np.int64((1 << 48) - 1)
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
-def hash_of(low, high):
-    """Hash of an id; the high half is mixed first, so that ids which count up in either half are spread."""
-    word = np.uint64(high) * _C3
-    word ^= word >> _33
-    word = (word + np.uint64(low)) * _C1
-    word ^= word >> _33
-    word *= _C2
-    word ^= word >> _33
-    return word
+def hash_of(slots, low, high):
+    """Hash of an id under the keys of a table: two ids are equal under it for at most one choice of keys in 2^33.
+
+    Products of sums over halves of 32 bits (NH of J. Black et al., "UMAC: fast and secure message authentication",
+    CRYPTO 1999, with products of 64 bits), then mixed, so that ids which count up are spread.
+    """
+    first, second, at = np.uint64(low), np.uint64(high), len(slots) - KEY_WORDS
+    word = (np.uint64(slots[at]) + (first & _LOW_32)) * (np.uint64(slots[at + 1]) + (first >> _32))
+    word += (np.uint64(slots[at + 2]) + (second & _LOW_32)) * (np.uint64(slots[at + 3]) + (second >> _32))
+    word = (word ^ (word >> _33)) * _C1
+    word = (word ^ (word >> _33)) * _C2
+    return word ^ (word >> _33)
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def mask_of(slots):
+    """Slots of a table, a power of two, less one."""
+    return np.int64(len(slots) - KEY_WORDS - 1)
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def find(slots, rows, low, high):
     """Row of an id, or -1. An id stands in the first two words of a row."""
-    word = hash_of(low, high)
+    word = hash_of(slots, low, high)
     mark = np.int64(word >> _48)
-    mask = np.int64(len(slots) - 1)
+    mask = mask_of(slots)
     at = np.int64(word) & mask
     while True:
         slot = slots[at]
@@ -71,14 +86,14 @@ def _fetch(typing_context, slots, at):
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def expect(slots, low, high):
     """An id will be looked for soon: a large index is in memory, not in a cache, and memory answers late."""
-    _fetch(slots, np.int64(hash_of(low, high)) & np.int64(len(slots) - 1))
+    _fetch(slots, np.int64(hash_of(slots, low, high)) & mask_of(slots))
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def insert(slots, low, high, row):
     """Put in an id that is not there; the slot."""
-    word = hash_of(low, high)
-    mask = np.int64(len(slots) - 1)
+    word = hash_of(slots, low, high)
+    mask = mask_of(slots)
     at = np.int64(word) & mask
     while slots[at] != 0:
         at = (at + 1) & mask
@@ -88,8 +103,8 @@ def insert(slots, low, high, row):
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def remove_newest(slots, low, high, row):
     """Take out the id that was put in last."""
-    word = hash_of(low, high)
-    mask = np.int64(len(slots) - 1)
+    word = hash_of(slots, low, high)
+    mask = mask_of(slots)
     at = np.int64(word) & mask
     while (slots[at] & _ROW) != row + 1:
         at = (at + 1) & mask

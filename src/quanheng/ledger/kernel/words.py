@@ -5,7 +5,7 @@ Tables, all int64; those of facts have room for more rows than there are:
 F  facts, 16 words a row, as in `quanheng.ledger.wire`
 L  beside each fact what the fold knows of it, 8 words
 A  accounts, 32 words
-I  slots of the index of transfer ids, burnt ones too: row + 1 below, 16 bits of the hash above; 0 = free
+I  slots of the index of transfer ids, burnt ones too: row + 1 below, 16 bits of the hash above; 0 = free; then keys
 J  the same for account ids
 H  heap of holds that end: expires_ms, row
 B  balances of accounts with HISTORY after each change, 12 words
