@@ -69,7 +69,7 @@ def show(id: str, /, *, as_of: int | None = None, json: Json = False, place: Pla
     with _ledger(place, as_of) as (ledger, upto):
         try:
             holds = ledger.holds(number)
-            shown = shown_account(ledger.account(number), holds, len(holds.lines))
+            shown = shown_account(ledger.account(number), holds)
         except NotFound:
             try:
                 shown = {"transfer": shown_line(ledger.transfer_of(number))}
@@ -176,7 +176,7 @@ def list_(
         found = ledger.accounts(id_of(owner, "--owner") if owner else None, code, entity, asset)
     for one in found:
         if json:
-            shown: dict[str, Any] = shown_account(one, Holds(one.balance, ()), 0)
+            shown: dict[str, Any] = shown_account(one, Holds(one.balance, (), 0))
             show_json({name: shown[name] for name in ("account", "balance", "day", "lines")})
             continue
         account, balance = one.account, one.balance

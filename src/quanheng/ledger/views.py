@@ -70,7 +70,11 @@ class Entry(NamedTuple):
 
 
 class Holds(NamedTuple):
-    """Holds that stand on an account, newest first, and its balance at the same moment."""
+    """Holds that stand on an account, newest first, and its balance at the same moment.
+
+    standing_n : how many stand, whether they are among the lines or not
+    """
 
     balance: Balance
     lines: tuple[Line, ...]
+    standing_n: int

@@ -99,7 +99,7 @@ def id_of(text: str, where: str = "id") -> int:
     InputError : it is none, or has more than 128 bits
     """
     digits, base = (text[2:], 16) if text[:2] in ("0x", "0X") else (text, 10)
-    if digits.isascii() and digits.isalnum() and len(digits) <= 39:
+    if digits.isascii() and digits.isalnum() and len(digits) <= 39 and "x" not in digits.lower():
         try:
             number = int(digits, base)
         except ValueError:
@@ -220,7 +220,7 @@ def _total(total: int) -> int | str:
     return total if total < 2**63 else str(total)
 
 
-def shown_account(state: AccountState, holds: Holds, holds_max: int) -> dict[str, Any]:
+def shown_account(state: AccountState, holds: Holds) -> dict[str, Any]:
     """An account with its balance and the holds that stand on it, newest first, of one moment."""
     account = state.account._asdict()
     for name in ("id", "owner", "user_data"):
@@ -233,8 +233,8 @@ def shown_account(state: AccountState, holds: Holds, holds_max: int) -> dict[str
         "day_debits_minor": state.day_debits_minor,
         "day_credits_minor": state.day_credits_minor,
         "lines": state.lines,
-        "holds": [shown_line(line) for line in holds.lines[:holds_max]],
-        "holds_n": len(holds.lines),
+        "holds": [shown_line(line) for line in holds.lines],
+        "holds_n": holds.standing_n,
     }
 
 

@@ -204,7 +204,7 @@ def read_of(book: Queries, operation: str, arguments: dict[str, Any]) -> dict[st
     id = id_of(arguments["id"])
     match operation:
         case "account":
-            return shown_account(book.account(id), book.holds(id), HOLDS_SHOWN_MAX)
+            return shown_account(book.account(id), book.holds(id, HOLDS_SHOWN_MAX))
         case "balance":
             at_ms = arguments["at_ms"]
             balance = book.balance(id) if at_ms is None else book.balance_at(id, at_ms)

@@ -78,6 +78,15 @@ def test_statements_in_pages(ledger):
     assert ledger.lines(1, limit=0) == []
 
 
+def test_holds_are_shown_up_to_a_limit_and_all_are_counted(ledger):
+    ledger.transfer([Transfer(100 + one, 1, 2, 1, 5, F.HOLD) for one in range(80)], 36, 1)
+    newest = ledger.holds(1, limit=3)
+    assert [one.id for one in newest.lines] == [179, 178, 177]
+    assert newest.standing_n == len(ledger.holds(1).lines) == 81
+    assert (ledger.holds(1, limit=0).lines, ledger.holds(1, limit=0).standing_n) == ((), 81)
+    assert ledger.holds(1, limit=500) == ledger.holds(1)
+
+
 def test_holds_are_shown_with_the_balance_of_the_same_moment(ledger):
     holds = ledger.holds(2)
     assert [(one.id, one.amount_minor, one.expires_ms, one.hold) for one in holds.lines] == [(30, 100, 40, "held")]

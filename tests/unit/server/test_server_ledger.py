@@ -319,7 +319,7 @@ def test_the_documentation_describes_every_address(tmp_path):
 
 def test_ids_are_read_and_totals_written_exactly():
     assert (id_of("12"), id_of("0x0C"), id_of("0xff"), id_of(str(ID_MAX))) == (12, 12, 255, ID_MAX)
-    for wrong in ("", "0x", "-1", "1.0", "٣", "0xg", str(ID_MAX + 1), "1" * 60):
+    for wrong in ("", "0x", "0x0x5", "0X0x5", "-1", "1.0", "٣", "0xg", str(ID_MAX + 1), "1" * 60):
         with pytest.raises(InputError, match="this is no id of the ledger"):
             id_of(wrong)
     shown = shown_balance(Balance(2**63 - 1, 0, 2**63, 2**127 - 1))

@@ -59,7 +59,7 @@ class Instrument(Protocol):
         ...
 
     def apply(self, action: Any, now_ms: int) -> None:
-        """Fold an action whose transfers were applied."""
+        """Fold an action whose transfers were applied at `now_ms`; a repeat changes nothing."""
         ...
 
 
@@ -101,7 +101,8 @@ def chained(transfers: Sequence[Transfer]) -> list[Transfer]:
 def perform(ledger: LedgerLike, instrument: Instrument, action: Any, now_ms: int, day: int) -> Performed:
     """Decide an action, ask the ledger, and fold it into the instrument if all of it was applied.
 
-    Asked again, an action whose transfers exist is answered as before and not folded twice.
+    Asked again, an action whose transfers exist is answered as before. The instrument folds it as of the moment they
+    were applied: it may have missed them, where the process ended between the two, and what it has folded stays as is.
     """
     step = instrument.decide(action, now_ms)
     if isinstance(step, Refusal):
@@ -115,6 +116,6 @@ def perform(ledger: LedgerLike, instrument: Instrument, action: Any, now_ms: int
     for answer in answers:
         if answer.outcome not in (TransferOutcome.APPLIED, TransferOutcome.EXISTS, TransferOutcome.CHAIN_FAILED):
             return Performed(outcome=answer.outcome, answers=answers)
-    if not any(answer.outcome == TransferOutcome.EXISTS for answer in answers):
-        instrument.apply(action, now_ms)
+    existed = any(answer.outcome == TransferOutcome.EXISTS for answer in answers)
+    instrument.apply(action, answers[0].applied_ms if existed else now_ms)
     return Performed(answers=answers)

@@ -81,6 +81,16 @@ def test_the_same_refund_asked_twice_pays_once(bench):
     assert bench.refused(Refund(3, PAYEE, 1_000, 201)) == R.ID_HAS_OTHER_CONTENT
 
 
+def test_an_action_is_folded_when_asked_again_if_the_process_ended_between_ledger_and_fold(bench):
+    bench.must(ASK)
+    digest, bench.instrument = bench.instrument.digest(), Payments()  # The ledger is recovered; the fold is not.
+    again = bench.must(ASK, after_ms=5_000)
+    assert [one.outcome for one in again.answers] == [TransferOutcome.EXISTS]
+    assert bench.instrument.digest() == digest  # As of then: it also ends when it would have.
+    bench.must(Capture(2, PAYEE, 1_000, 300, final=False), after_ms=54_999)
+    assert bench.refused(Capture(3, PAYEE, 1_000, 1), after_ms=1) == R.AUTHORISATION_HAS_EXPIRED
+
+
 def test_fees_are_split_and_the_residue_is_booked(bench):
     down = "ROUND_DOWN"
     shares = Share(TAKER, 0, 3_333, down), Share(PLATFORM, 0, 3_333, down), Share(6, 0, 3_334, down)
