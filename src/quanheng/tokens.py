@@ -10,7 +10,7 @@ from quanheng.kernel.errors import ConfigurationError, NotAuthenticated, NotPerm
 from quanheng.state import TOKEN_ISSUED, TOKEN_REVOKED, Actor
 from quanheng.writer import Writer
 
-SCOPES = ("ingest", "read", "watch", "author", "approve", "admin")
+SCOPES = ("ingest", "post", "read", "watch", "author", "approve", "admin")
 
 
 class Tokens:

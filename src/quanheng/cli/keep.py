@@ -29,8 +29,9 @@ def create(name: str, /, *, scope: Scopes = ("ingest",), json: Json = False, pla
     name : str
         Name of the client. Request ids are scoped by it.
     scope : tuple[str, ...]
-        ingest (send events), read (ask for decisions), watch (fetch checkpoints and proofs), author and approve (change
-        policies and lists, by two people), admin (everything).
+        ingest (send events), post (move value between any accounts of the ledger), read (ask for decisions and
+        accounts), watch (fetch checkpoints and proofs), author and approve (change policies and lists, by two people),
+        admin (everything).
     json : bool
         One line of JSON.
     """

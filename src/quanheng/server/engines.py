@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 READ = "read"
 WRITE = "ingest"
+POST = "post"
 WATCH = "watch"
 ADMIN = "admin"
 

@@ -62,7 +62,7 @@ def _write(id: str, summary: str, text: str, of: Any, example: list[dict[str, An
 ACCOUNTS = _write(
     "postAccounts",
     "Open accounts",
-    "Needs scope ingest.",
+    "Needs scope admin.",
     AccountBody,
     [{"id": "4711", "asset": 978, "code": 1, "flags": ["DEBITS_BOUND"], "overdraft_minor": 50_000}],
 )
@@ -76,7 +76,7 @@ AMENDMENTS = _write(
 TRANSFERS = _write(
     "postTransfers",
     "Apply transfers",
-    "Needs scope ingest. An applied one is answered with the balances of both accounts right after it.",
+    "Needs scope post. An applied one is answered with the balances of both accounts right after it.",
     TransferBody,
     [{"id": "0x8f3a", "debit": "4711", "credit": "4712", "amount_minor": 12_50, "code": 1}],
 )

@@ -22,7 +22,7 @@ from quanheng.posting import Work, amendments_of, expiry, openings_of, transfers
 from quanheng.server import wire
 from quanheng.server.answers import ours, refusal
 from quanheng.server.config import Limits
-from quanheng.server.engines import ADMIN, READ, WRITE
+from quanheng.server.engines import ADMIN, POST, READ
 from quanheng.server.ledger_bodies import (
     AccountBody,
     AmendmentBody,
@@ -39,7 +39,7 @@ from quanheng.server.operations import Asker
 
 TRANSFERS, ACCOUNTS, AMENDMENTS = "transfers", "accounts", "amend"
 ACCOUNT, BALANCE, STATEMENT, TRANSFER = "account", "balance", "statement", "transfer"
-SCOPES = {TRANSFERS: WRITE, ACCOUNTS: WRITE, AMENDMENTS: ADMIN}
+SCOPES = {TRANSFERS: POST, ACCOUNTS: ADMIN, AMENDMENTS: ADMIN}
 """Scopes that batches need; reads need `read`."""
 GROUP_ROWS_MAX = 20_000
 HOLDS_SHOWN_MAX = 1_000

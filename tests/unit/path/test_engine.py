@@ -263,7 +263,7 @@ def test_revoking_what_is_not_there(engine):
         engine.revoke_token("nobody")
 
 
-SCOPES_TOLD = "ingest, read, watch, author, approve, admin"
+SCOPES_TOLD = "ingest, post, read, watch, author, approve, admin"
 
 
 @pytest.mark.parametrize(

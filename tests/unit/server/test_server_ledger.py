@@ -28,7 +28,7 @@ T0 = 1_768_471_200_000
 
 
 class Bank:
-    """An edge, a core and an engine, and tokens of three clients."""
+    """An edge, a core and an engine, and tokens of four clients."""
 
     def __init__(self, served, tokens):
         self.served, self.tokens, self.engine = served, tokens, served.engine
@@ -39,7 +39,7 @@ class Bank:
         return answered.status, json.loads(answered.body)
 
     async def open(self):
-        status, told = await self.call("POST", "/v1/accounts", ACCOUNTS)
+        status, told = await self.call("POST", "/v1/accounts", ACCOUNTS, who="boss")
         assert (status, [one["outcome"] for one in told["answers"]]) == (200, ["APPLIED"] * 3)
 
 
@@ -51,7 +51,7 @@ def play(tmp_path, story, monkeypatch=None, **overrides):
     async def run():
         now = [T0]
         engine = Engine.open(tmp_path / "data", clock=lambda: now[0])
-        scopes = {"till": ["ingest"], "clerk": ["read"], "boss": ["admin"]}
+        scopes = {"till": ["post"], "feed": ["ingest"], "clerk": ["read"], "boss": ["admin"]}
         tokens = {name: engine.issue_token(name, held) for name, held in scopes.items()}
         async with edge(tmp_path, engine, **{"limits.timeout_ms": 20_000, **overrides}) as served:
             bank = Bank(served, tokens)
@@ -168,12 +168,14 @@ def test_accounts_are_amended_by_who_may(tmp_path):
             "POST",
             "/v1/accounts",
             [{"id": "9" * 39, "asset": 1, "code": 1}],
-            "till",
+            "boss",
             "",
             422,
             "this is no id of the ledger",
         ),
         ("POST", "/v1/transfers", [PAID], "clerk", "", 403, "the client may not do this"),
+        ("POST", "/v1/transfers", [PAID], "feed", "", 403, "the client may not do this"),  # Events move no value.
+        ("POST", "/v1/accounts", ACCOUNTS, "till", "", 403, "the client may not do this"),
         ("GET", "/v1/accounts/2", b"", "till", "", 403, "the client may not do this"),
         ("GET", "/v1/accounts/99", b"", "clerk", "", 404, "there is no account with this id"),
         ("GET", "/v1/accounts/anna", b"", "clerk", "", 422, "this is no id of the ledger"),
