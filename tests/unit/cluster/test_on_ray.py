@@ -4,6 +4,7 @@ vector and decision, byte for byte."""
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -28,6 +29,10 @@ from quanheng.replay import replay
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "path"))
 from shop import HandClock, ask, opened
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("QUANHENG_TEST_RAY") != "alone", reason="test_ray_alone.py runs these in a process of its own"
+)
 
 GROUP = 1_000
 GROUPS = 11
