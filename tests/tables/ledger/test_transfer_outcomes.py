@@ -29,6 +29,7 @@ from world_of_the_table import (
     PAYS_100,
     PLAIN,
     POSTED_HOLD,
+    REVERSED,
     TIMED,
     VOIDED_HOLD,
     Both,
@@ -257,3 +258,23 @@ def test_at_the_edge_and_one_beyond(base, changes, beyond):
         at = at._replace(debit=BOUND + 1, credit=NET_100)
     assert outcome(stand(), at._replace(amount_minor=at.amount_minor + 1)) == [beyond]
     assert outcome(stand(), at) == [T.APPLIED]
+
+
+def test_nothing_is_left_of_what_was_taken_back_whole():
+    assert outcome(stand(), BACK._replace(reference=REVERSED, amount_minor=ALL)) == [T.REVERSED_IS_SMALLER]
+
+
+@pytest.mark.parametrize(("debit", "credit"), [(PAYER, 400), (400, PAYEE)])
+def test_a_value_time_before_either_account(debit, credit):
+    both = stand()
+    both.open_accounts([Account(400, 1, 7)], NOW_MS, DAY)
+    early = NEW._replace(debit=debit, credit=credit, flags=F.IMPORTED)
+    assert outcome(both, early._replace(value_ms=NOW_MS - 1)) == [T.VALUE_TIME_IS_BEFORE_ACCOUNT]
+    assert outcome(both, early._replace(value_ms=NOW_MS)) == [T.APPLIED]
+
+
+def test_what_came_in_today_widens_a_net_debit_cap():
+    both = stand()
+    assert outcome(both, NEW._replace(id=310, debit=PAYER, credit=NET_100, amount_minor=30)) == [T.APPLIED]
+    assert outcome(both, NEW._replace(id=311, debit=NET_100, amount_minor=131)) == [T.NET_DEBIT_CAP_EXCEEDED]
+    assert outcome(both, NEW._replace(id=311, debit=NET_100, amount_minor=130)) == [T.APPLIED]

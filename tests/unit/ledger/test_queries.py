@@ -6,6 +6,7 @@ import pytest
 
 from quanheng.kernel.errors import NotFound
 from quanheng.ledger.entries import ALL, Account, AccountFlag, Balance, Transfer, TransferFlag
+from quanheng.ledger.kernel.words import A_HISTORY, B_BEFORE, B_JUMP, B_TIME
 from quanheng.ledger.ledger import Ledger
 
 F, G = TransferFlag, AccountFlag
@@ -135,3 +136,13 @@ def test_a_long_history_is_searched_in_few_steps(ledger):
         ledger.transfer([Transfer(number, 1, 2, 1, 5)], number, 2)
     for moment in (99, 100, 101, 1_234, 3_098, 3_099, 9_999):
         assert ledger.balance_at(2, moment).credits_posted_minor == ledger.balance_at(1, moment).debits_posted_minor
+        assert steps_to(ledger, 2, moment) < 3 * 12  # Three times the logarithm of the changes.
+
+
+def steps_to(ledger: Ledger, account: int, moment: int) -> int:
+    """Steps of a search in an account's history, as `kernel/walk.py` takes them."""
+    B, at, steps = ledger._tables.B, int(ledger._tables.A[account - 1, A_HISTORY]), 0
+    while at >= 0 and B[at, B_TIME] > moment:
+        jump = int(B[at, B_JUMP])
+        at, steps = jump if B[jump, B_TIME] > moment and jump != at else int(B[at, B_BEFORE]), steps + 1
+    return steps
