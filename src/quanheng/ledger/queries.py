@@ -36,6 +36,7 @@ from quanheng.ledger.kernel.words import (
     K_LINE,
     L_HOLD,
     L_REVERSED,
+    L_SETTLED,
     S_ACCOUNTS,
     S_FACTS,
     Tables,
@@ -218,11 +219,13 @@ class Queries:
         flags, applied_ms, time_ms = fact[F_MARKS] & 0xFFFF, fact[F_APPLIED], fact[F_TIME]
         expiry = fact[F_KIND] & 255 == K_EXPIRY
         expires_ms = time_ms if expiry else applied_ms + time_ms if flags & TransferFlag.HOLD and time_ms else 0
+        ended = beside[L_SETTLED]  # The fact that ended the hold; that of an expiry has no id.
+        settled_by = _wide(self._tables.F[ended].tolist(), 0) if ended >= 0 else 0
         return Line(
             row, _wide(fact, 0), _wide(fact, F_DEBIT), _wide(fact, F_CREDIT), fact[F_AMOUNT], fact[F_ASKED],
             (fact[F_MARKS] >> 16) & 0xFFFF, flags, _wide(fact, F_REFERENCE), expires_ms, applied_ms,
             time_ms if flags & TransferFlag.IMPORTED else applied_ms, fact[F_MARKS] >> 32, _wide(fact, F_USER),
-            HOLD_STATES[beside[L_HOLD]], beside[L_REVERSED],
+            HOLD_STATES[beside[L_HOLD]], beside[L_REVERSED], settled_by,
         )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ class Line(NamedTuple):
     expires_ms : when a hold ends, or ended; 0 = never
     hold : where a hold stands now, one of HOLD_STATES
     reversed_minor : how much of it was taken back so far
+    settled_by : id of the transfer that posted or voided the hold; 0 = none did
     """
 
     row: int
@@ -55,6 +56,7 @@ class Line(NamedTuple):
     user_data: int
     hold: str
     reversed_minor: int
+    settled_by: int
 
     @property
     def is_expiry(self) -> bool:

@@ -241,7 +241,7 @@ def shown_account(state: AccountState, holds: Holds) -> dict[str, Any]:
 def shown_line(line: Line) -> dict[str, Any]:
     """A transfer that was applied, or a hold whose time was out."""
     shown: dict[str, Any] = line._asdict()
-    for name in ("id", "debit", "credit", "reference", "user_data"):
+    for name in ("id", "debit", "credit", "reference", "user_data", "settled_by"):
         shown[name] = str(shown[name])
     if line.asked_minor == ALL:
         shown["asked_minor"] = "ALL"

@@ -121,12 +121,17 @@ def test_lines_by_code_and_user_data(ledger):
 
 
 def test_where_a_transfer_stands(ledger):
-    assert ledger.transfer_of(31).hold == "posted"
-    assert ledger.transfer_of(30).hold == "held"
+    assert (ledger.transfer_of(31).hold, ledger.transfer_of(31).settled_by) == ("posted", 32)
+    assert (ledger.transfer_of(30).hold, ledger.transfer_of(30).settled_by) == ("held", 0)
     assert ledger.transfer_of(20).reversed_minor == 4
+    chain = [Transfer(35, amount_minor=ALL, flags=F.VOID | F.LINKED, reference=30), Transfer(36, 1, 99, 1, 5)]
+    ledger.transfer(chain, 36, 1)  # Refused, so that nobody has settled the hold.
+    assert ledger.transfer_of(30).settled_by == 0
+    ledger.transfer([], 40, 1)
+    assert (ledger.transfer_of(30).hold, ledger.transfer_of(30).settled_by) == ("expired", 0)
     back = ledger.transfer_of(33)
     assert (back.debit, back.credit, back.reference, back.asked_minor) == (2, 1, 20, 4)
-    ledger.transfer([Transfer(34, amount_minor=ALL, flags=F.REVERSAL, reference=20)], 37, 1)
+    ledger.transfer([Transfer(34, amount_minor=ALL, flags=F.REVERSAL, reference=20)], 41, 1)
     assert ledger.transfer_of(20).reversed_minor == 20
     assert (ledger.transfer_of(34).amount_minor, ledger.transfer_of(34).asked_minor) == (16, ALL)
 
