@@ -12,6 +12,7 @@ from quanheng.events.schema import EventDeclaration
 from quanheng.features.calendars import Calendar
 from quanheng.features.source import SourceColumn, SourceMaker
 from quanheng.kernel.errors import Problem
+from quanheng.loading.declared_accounts import AccountsDeclaration
 from quanheng.loading.traffic.declaration import TrafficDeclaration
 
 Basis = Literal[
@@ -60,6 +61,9 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     policy : name of the file in policies/ (without `.dmn`) that holds the decision
     fallback : outcome that is answered when deciding fails or comes too late
     clock : which time picks the parameter in force, "received" (the writer's) or "event" (the event's own)
+    then : outcome → postings of accounts.toml that are asked for; under "refused" those asked for where the ledger
+        refuses the others
+    refused_as : outcome that is given instead where the ledger refuses what was asked for
     """
 
     when: str
@@ -68,6 +72,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     fallback: str
     clock: Literal["received", "event"] = "received"
+    then: Mapping[str, tuple[str, ...]] = {}
+    refused_as: str = ""
 
 
 class Entity(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,11 +217,27 @@ class CaseEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaseExpectation(msgspec.Struct, frozen=True, kw_only=True):
-    """What must come back. None = not compared. `reasons` are compared as a set: their order is the policy's affair."""
+    """What must come back. None = not compared. `reasons` are compared as a set: their order is the policy's affair.
+
+    transfers : all that were asked for, in order
+    """
 
     status: str = "decided"
     outcome: str | None = None
     reasons: tuple[str, ...] | None = None
+    transfers: tuple[CaseTransfer, ...] | None = None
+
+
+class CaseTransfer(msgspec.Struct, frozen=True, kw_only=True):
+    """A transfer that a decision must have asked for: "posting.transfer", what became of it, what it moved or held.
+
+    outcome : a name of `ledger.outcomes.TransferOutcome`, or of `postings.Refused`
+    amount_minor : minor units; None = not compared
+    """
+
+    name: str
+    outcome: str = "APPLIED"
+    amount_minor: int | None = None
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -280,6 +302,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     weights: Mapping[str, bytes] = {}
     reasons: tuple[Reason, ...] = ()
     lists: tuple[ListDeclaration, ...] = ()
+    accounts: AccountsDeclaration = AccountsDeclaration()
     cases: tuple[Case, ...] = ()
     mappings: tuple[FileMapping, ...] = ()
     evaluations: Mapping[str, Mapping[str, object]] = {}
