@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from quanheng.loading.pack import check_pack, load_packs
     from quanheng.replay import ReplayReport
     from quanheng.replay import replay as replay_decision
-    from quanheng.writer import Reply
+    from quanheng.replying import Reply
 
 __version__ = "0.1.0"
 
@@ -63,7 +63,7 @@ _PLACES = {
     "PackFiles": "quanheng.loading.files:PackFiles",
     "QuanhengError": "quanheng.kernel.errors:QuanhengError",
     "ReplayReport": "quanheng.replay:ReplayReport",
-    "Reply": "quanheng.writer:Reply",
+    "Reply": "quanheng.replying:Reply",
     "Request": "quanheng.events.intake:Request",
     "check_pack": "quanheng.loading.pack:check_pack",
     "check_proof": "quanheng.kernel.proof_file:check_proof",

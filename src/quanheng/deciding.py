@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from itertools import repeat
 from typing import NamedTuple
 
+import msgspec
+
+from quanheng.asking import Postings
 from quanheng.events.intake import EventFact
-from quanheng.facts import DecisionFact, Evidence, FactColumns, Moments, Opinion, weigh
+from quanheng.facts import Asked, DecisionFact, Evidence, FactColumns, Moments, Opinion, weigh
+from quanheng.flows import Flow
 from quanheng.known import Known, ListsNow
-from quanheng.program import Flow, Program
+from quanheng.program import Program
 
 
 class Rows(NamedTuple):
@@ -58,11 +62,34 @@ def _decide_rows(program: Program, code: int, asked: Rows) -> list[DecisionFact]
     events, received_ms = asked.events, asked.received_ms
     batch = asked.columns.batch(slice(None), asked.offset, received_ms)
     known = program.join(code, events, batch, asked.moments, asked.lists)
-    judged = [judge(flow, known, received_ms) for flow in program.flows[code]]
-    return [
+    flows = program.flows[code]
+    judged = [judge(flow, known, received_ms) for flow in flows]
+    made = [
         weigh(program, event, evidence, opinions)
         for event, evidence, opinions in zip(events, known.evidence(), zip(*judged, strict=True), strict=True)
     ]
+    for flow in flows:
+        if flow.postings is not None:
+            _ask(flow.postings, program, known, made)
+    return made
+
+
+def _ask(postings: Postings, program: Program, known: Known, decisions: list[DecisionFact]) -> None:
+    """Put what a flow asks of the ledger, given the outcome of each row, with what other flows ask."""
+    outcomes = [decision.body.outcome for decision in decisions]
+    rows = [row for row, outcome in enumerate(outcomes) if postings.asks(outcome)]
+    for row, more in zip(rows, postings.ask(known, rows, [outcomes[row] for row in rows]), strict=True):
+        if more.transfers:
+            asked = _together(program, decisions[row].asked, more)
+            decisions[row] = msgspec.structs.replace(decisions[row], asked=asked)
+
+
+def _together(program: Program, asked: Asked | None, more: Asked) -> Asked:
+    """What two flows ask: all of it or nothing, and the more severe outcome if the ledger refuses."""
+    if asked is None:
+        return more
+    outcome = max(asked.outcome, more.outcome, key=lambda one: program.severity[one])
+    return Asked(asked.transfers + more.transfers, asked.refused + more.refused, outcome)
 
 
 def _decide_alone(program: Program, code: int, asked: Rows) -> DecisionFact:

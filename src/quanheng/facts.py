@@ -13,12 +13,14 @@ from quanheng.events.intake import EventFact
 from quanheng.events.schema import NULL
 from quanheng.features.source import Batch
 from quanheng.kernel.log.records import DECISION, EVENT
+from quanheng.ledger.entries import Account, Transfer
+from quanheng.ledger.outcomes import TransferOutcome
 
 if TYPE_CHECKING:
     from quanheng.program import Program
 
-DECIDED, FAILED, LATE = "decided", "failed", "late"
-STATUSES = (DECIDED, FAILED, LATE)
+DECIDED, FAILED, LATE, REFUSED = "decided", "failed", "late", "refused"
+STATUSES = (DECIDED, FAILED, LATE, REFUSED)
 DECISION_NUMBERS = 3
 """Header numbers of a decision: severity of its outcome, status, offset of the activation that decided."""
 
@@ -47,6 +49,8 @@ class DecisionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     sources : float64 little-endian, the columns of models and other sources
     program : offset of the activation whose versions decided
     arm : hash of the challenger that decided instead of the champion; nothing = the champion
+    transfers : what the ledger was asked for, and what became of it
+    day : business day on which the ledger was asked, days since 1970-01-01; 0 = it was not
     """
 
     outcome: str
@@ -59,20 +63,23 @@ class DecisionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     program: int
     engine: str
     arm: str = ""
+    transfers: Sequence[Moved] = ()
+    day: int = 0
 
 
-class _ChampionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A body without its last field: how decisions were recorded before there were arms, and still are without one."""
+class Moved(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A transfer that a decision asked for.
 
+    name : "pack.posting.transfer"
+    id : of the transfer, 16 bytes, the low one first
+    outcome : name of a `TransferOutcome`, or of what kept it from being asked (`asking.Unasked`)
+    amount_minor : what it moved, held or let go; 0 = nothing
+    """
+
+    name: str
+    id: bytes
     outcome: str
-    status: str
-    reasons: Sequence[str]
-    opinions: Sequence[Opinion]
-    vector: bytes
-    formulas: bytes
-    sources: bytes
-    program: int
-    engine: str
+    amount_minor: int = 0
 
 
 class PastBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -98,8 +105,34 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     sources: bytes
 
 
+class Ask(NamedTuple):
+    """A transfer that a decision asks the ledger for.
+
+    name : "pack.posting.transfer"
+    accounts : to be opened where they are not
+    unasked : why it cannot be asked for; nothing = it can
+    """
+
+    name: str
+    transfer: Transfer
+    accounts: tuple[Account, ...] = ()
+    unasked: str = ""
+
+
+class Asked(NamedTuple):
+    """What a decision asks of the ledger: all or nothing.
+
+    refused : asked for where the ledger refuses that; all or nothing again
+    outcome : given in place of the decision's where the ledger refuses
+    """
+
+    transfers: tuple[Ask, ...]
+    refused: tuple[Ask, ...]
+    outcome: str
+
+
 class DecisionFact(msgspec.Struct, frozen=True, gc=False):
-    """One decision as the log keeps it."""
+    """One decision as the log keeps it; before the ledger was asked, with what it is to be `asked` for."""
 
     code: int
     time_ms: int
@@ -108,6 +141,7 @@ class DecisionFact(msgspec.Struct, frozen=True, gc=False):
     numbers: tuple[int, int, int]
     body: DecisionBody
     payload: bytes
+    asked: Asked | None = None
 
 
 _encode_body = msgspec.msgpack.Encoder(decimal_format="string").encode
@@ -119,15 +153,17 @@ decode_opinions = msgspec.msgpack.Decoder(list[Opinion]).decode
 
 
 def encode_body(body: DecisionBody) -> bytes:
-    """Bytes of a decision body: equal bodies give equal bytes, so replay can compare bytes."""
-    if body.arm:
+    """Bytes of a decision body: equal bodies give equal bytes, so replay can compare bytes.
+
+    Fields at the end that say nothing are left out: so decisions were recorded before there were such fields.
+    """
+    if body.transfers:
         return _encode_body(body)
-    return _encode_body(
-        _ChampionBody(
-            body.outcome, body.status, body.reasons, body.opinions, body.vector, body.formulas, body.sources,
-            body.program, body.engine,
-        )
+    fields = (
+        body.outcome, body.status, body.reasons, body.opinions, body.vector, body.formulas, body.sources, body.program,
+        body.engine,
     )  # fmt: skip
+    return _encode_body((*fields, body.arm) if body.arm else fields)
 
 
 def decode_body(data: bytes) -> DecisionBody:
@@ -168,6 +204,26 @@ def weigh(program: Program, event: EventFact, evidence: Evidence, opinions: Sequ
     return DecisionFact(event.code, event.time_ms, event.received_ms, event.subject, numbers, body, encode_body(body))
 
 
+REASON_LEDGER_REFUSED = "ledger_refused"
+
+
+def is_there(moved: Moved) -> bool:
+    """Whether a transfer was made, now or before."""
+    return moved.outcome in (TransferOutcome.APPLIED.name, TransferOutcome.EXISTS.name)
+
+
+def after_ledger(program: Program, decision: DecisionFact, moved: Sequence[Moved], day: int) -> DecisionFact:
+    """The decision with what became of the transfers it asked for on a business day; another outcome where the ledger
+    refused them."""
+    asked, body, numbers = decision.asked, decision.body, decision.numbers
+    if asked is not None and not all(map(is_there, moved[: len(asked.transfers)])):
+        reasons = [*body.reasons, REASON_LEDGER_REFUSED]
+        body = msgspec.structs.replace(body, outcome=asked.outcome, status=REFUSED, reasons=reasons)
+        numbers = (program.severity[asked.outcome], STATUSES.index(REFUSED), numbers[2])
+    body = msgspec.structs.replace(body, transfers=moved, day=day)
+    return msgspec.structs.replace(decision, numbers=numbers, body=body, payload=encode_body(body), asked=None)
+
+
 class FactColumns(NamedTuple):
     """Facts side by side, as `State.apply` folds them: n rows.
 
@@ -180,8 +236,8 @@ class FactColumns(NamedTuple):
     keys: NDArray[np.uint64]
     numbers: NDArray[np.int64]
 
-    def rows(self, rows: Sequence[int]) -> FactColumns:
-        """Those of some facts, copied."""
+    def rows(self, rows: Sequence[int] | slice) -> FactColumns:
+        """Those of some facts; copied, but for a slice."""
         kind, types, times, keys, numbers = self
         return FactColumns(kind[rows], types[rows], times[rows], keys[rows], numbers[rows])
 

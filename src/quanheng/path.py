@@ -1,16 +1,18 @@
 """THE MAIN PATH: what happens to a group of requests, on one screen. Read this first.
 
-    request ─▶ intake ─▶ apply event ─▶ vector ─▶ policy ─▶ apply decision ─▶ log: one commit ─▶ reply
-               schema,   windows take    sources   DMN/FEEL                    engine.commit:
-               id, actor the event       joined    reasons                     sealed, hashed, durable
+    request ─▶ intake ─▶ apply event ─▶ vector ─▶ policy ─▶ transfers ─▶ apply decision ─▶ log: one commit ─▶ reply
+               schema,   windows take    sources   DMN/FEEL  judged by                       engine.commit:
+               id, actor the event       joined    reasons   the ledger                      sealed, hashed, durable
 
-`decide` changes nothing; `State.apply` is the only mutator, the same live and in recovery. A request's own
-event is applied first, then judged. Neither does I/O or reads a clock: `received_ms` is passed in, and what
-was asked of the disk (was this id seen before?) was asked before the group entered.
+`decide` changes nothing; `State.apply` and the ledger's own door are the only mutators, the same live and in recovery.
+A request's own event is applied first, then judged. Neither does I/O or reads a clock: `received_ms` and the business
+day are passed in, and what was asked of the disk (was this id seen before?) was asked before the group entered.
 
 A group is handled a stage at a time, not a request at a time. The folds still see events strictly one after
 another (each vector is read at its own event's moment, before the next event enters); the later stages may
-run side by side because no decision feeds a window: a pack that folds decisions is refused at load.
+run side by side because no decision feeds a window: a pack that folds decisions is refused at load. A decision may
+change a balance, though: where policies look at balances a group is cut into runs (`transferring.runs`), so that each
+event sees what the transfers of those before it left.
 """
 
 from __future__ import annotations
@@ -19,10 +21,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+import numpy as np
 
 from quanheng.deciding import Rows, decide
 from quanheng.events.intake import EventFact, Intake, Refusal, Request
 from quanheng.facts import DecisionFact, decisions_columns, events_columns
+from quanheng.kernel.log.records import NO_CAUSE
+from quanheng.ledger.records import RECORD_BYTES, records_of
+from quanheng.transferring import Transferred, runs, transfer, would_transfer
 
 if TYPE_CHECKING:
     from quanheng.program import Program
@@ -34,11 +40,12 @@ Decide = Callable[["Program", Rows], "list[DecisionFact | None]"]
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
-    """An event that entered, with its decision where its type has a flow."""
+    """An event that entered, with its decision where its type has a flow, and `facts` of the ledger behind both."""
 
     event: EventFact
     offset: int
     decision: DecisionFact | None
+    facts: int = 0
 
 
 class Repeat(NamedTuple):
@@ -53,12 +60,18 @@ class Repeat(NamedTuple):
 
 
 class Group(NamedTuple):
-    """What one group of requests produced: an item per request, in their order; its records are first .. head - 1."""
+    """What one group of requests produced: an item per request, in their order; its records are first .. head - 1.
+
+    facts : of the ledger, as records, each with the offset at which it stands
+    ended : how many of them stand before the first event: holds whose time was out
+    """
 
     first: int
     head: int
     received_ms: int
     items: list[Taken | Repeat | Refusal]
+    facts: list[tuple[int, bytes]]
+    ended: int
 
 
 def handle(
@@ -69,33 +82,53 @@ def handle(
     received_ms: int,
     seen: Mapping[bytes, int],
     *,
-    dry_run: bool = False,
+    day: int = 0,
     judge: Decide = decide,
 ) -> Group:
     """Take one group of requests through the path. Nothing is durable until the engine commits the group.
 
     Parameters
     ----------
-    state : every fold of the log; changed by `apply` only, and not at all on a dry run
+    state : every fold of the log; changed by `apply` and by what the ledger applies
     intake : reads requests by the active event types
     received_ms : the writer's stamp for this group, epoch milliseconds, never decreasing
     request_keys : `intake.keys(requests)`
     seen : those of them that were taken before, with the offset of their event
-    dry_run : decide as if the events entered, and leave no trace
+    day : business day of the stamp, for the ledger
     judge : decides, here or elsewhere
     """
     read = intake.read_all(requests, request_keys, received_ms)
-    items, events, offsets, head = admit(requests, request_keys, read, seen, state.head, state.program)
+    items, events = admit(requests, request_keys, read, seen)
     columns = events_columns(events, state.program)
-    moments = state.peek(columns, received_ms) if dry_run else state.apply(columns, received_ms)
     lists = state.lists.at(received_ms, intake.pseudonyms)
-    decisions = judge(state.program, Rows(events, columns, moments, state.head, received_ms, lists))
-    first = state.head
-    if not dry_run:
-        state.apply(decisions_columns(decisions), received_ms, read=False)
-        state.head = head
-    taken = map(Taken, events, offsets, decisions)
-    return Group(first, head, received_ms, [next(taken) if item is None else item for item in items])
+    placing = Placing(state, items, received_ms, day)
+    if state.program.asks:
+        placing.end_holds()
+    for run in runs(state.program, state.sources, events, columns.keys):
+        some = columns if run == slice(0, len(events)) else columns.rows(run)
+        moments = state.apply(some, received_ms)
+        asked = judge(state.program, Rows(events[run], some, moments, state.head, received_ms, lists))
+        made = transfer(state.ledger, state.program, asked, received_ms, placing.day)
+        state.apply(decisions_columns(made.decisions), received_ms, read=False)
+        placing.place(events[run], made)
+    return placing.group()
+
+
+def try_alone(
+    state: State, intake: Intake, request: Request, received_ms: int, seen: Mapping[bytes, int], judge: Decide = decide
+) -> Taken | Repeat | Refusal:
+    """What would become of one request now (dry run): decide as if its event entered, and leave no trace."""
+    (key,) = intake.keys([request])
+    (read,) = intake.read_all([request], [key], received_ms)
+    (item,), events = admit([request], [key], [read], seen)
+    if isinstance(item, Repeat | Refusal):
+        return item
+    columns = events_columns(events, state.program)
+    lists = state.lists.at(received_ms, intake.pseudonyms)
+    moments = state.peek(columns, received_ms)
+    (asked,) = judge(state.program, Rows(events, columns, moments, state.head, received_ms, lists))
+    made = None if asked is None else would_transfer(state.ledger, state.program, asked)
+    return Taken(events[0], state.head, made)
 
 
 def admit(
@@ -103,30 +136,99 @@ def admit(
     request_keys: Sequence[bytes],
     read: Sequence[EventFact | Refusal],
     seen: Mapping[bytes, int],
-    head: int,
-    program: Program,
-) -> tuple[list[Repeat | Refusal | None], list[EventFact], list[int], int]:
-    """Give each new event its offset; find repeats, within the group too.
+) -> tuple[list[Repeat | Again | Refusal | None], list[EventFact]]:
+    """Find repeats, within the group too.
 
     Returns
     -------
-    per request a repeat, a refusal or None for a new event; the new events; their offsets; the head after them.
+    per request a repeat, a refusal or None for a new event; the new events.
     """
-    items: list[Repeat | Refusal | None] = []
+    items: list[Repeat | Again | Refusal | None] = []
     events: list[EventFact] = []
     here: dict[bytes, int] = {}
     for request, key, one in zip(requests, request_keys, read, strict=True):
-        offset = seen.get(key, here.get(key))
-        if offset is not None:
-            items.append(Repeat(request, key, offset))
-            continue
-        if isinstance(one, Refusal):
+        if key in seen:
+            items.append(Repeat(request, key, seen[key]))
+        elif key in here:
+            items.append(Again(request, key, here[key]))
+        elif isinstance(one, Refusal):
             items.append(one)
-            # A refusal is recorded too, so that nothing is lost silently; that of a message apart, under its place.
-            head += not request.position
-            continue
-        here[key] = head
-        items.append(None)
-        events.append(one)
-        head += 2 if one.code in program.flows else 1
-    return items, events, list(here.values()), head
+        else:
+            here[key] = len(events)
+            items.append(None)
+            events.append(one)
+    return items, events
+
+
+class Again(NamedTuple):
+    """A request whose id an event before it in the group has, the so many-th of the new ones."""
+
+    request: Request
+    request_key: bytes
+    event: int
+
+
+class Placing:
+    """Gives records of a group their offsets: an event, its decision, then what the ledger did for it.
+
+    A refusal is recorded too, so that nothing is lost silently; that of a message of a stream apart, under its place.
+    """
+
+    def __init__(
+        self, state: State, items: Sequence[Repeat | Again | Refusal | None], received_ms: int, day: int
+    ) -> None:
+        self._state, self._items, self._at = state, items, 0
+        self.received_ms, self.day = received_ms, max(day, state.ledger.day)
+        self._first = state.head
+        self._taken: list[Taken] = []
+        self._clock, self._since = (state.ledger.now_ms, state.ledger.day), state.ledger.facts_n
+        self._ended = 0
+        self._causes: list[int] = []
+        self._places: list[int] = []
+
+    def end_holds(self) -> None:
+        """End holds whose time is out, before anything looks at balances."""
+        ledger = self._state.ledger
+        if ledger.next_expiry_ms is not None and ledger.next_expiry_ms <= self.received_ms:
+            ledger.transfer([], self.received_ms, self.day)
+            self._ended = ledger.facts_n - self._since
+            self._put_facts(self._ended, NO_CAUSE)
+
+    def place(self, events: Sequence[EventFact], made: Transferred) -> None:
+        """Place the events of a run, with their decisions and facts."""
+        state = self._state
+        for event, decision, facts_n in zip(events, made.decisions, made.facts, strict=True):
+            self._pass_refusals()
+            offset = state.head
+            state.head += 1 if decision is None else 2
+            self._taken.append(Taken(event, offset, decision, facts_n))
+            self._put_facts(facts_n, offset + 1)
+            self._at += 1
+
+    def _pass_refusals(self) -> None:
+        while self._at < len(self._items) and (item := self._items[self._at]) is not None:
+            self._state.head += isinstance(item, Refusal) and not item.request.position
+            self._at += 1
+
+    def _put_facts(self, count: int, cause: int) -> None:
+        self._places += range(self._state.head, self._state.head + count)
+        self._causes += [cause] * count
+        self._state.head += count
+
+    def group(self) -> Group:
+        """The whole group."""
+        self._pass_refusals()
+        taken, ledger = self._taken, self._state.ledger
+        rest = iter(taken)
+        items = [
+            next(rest) if item is None
+            else Repeat(item.request, item.request_key, taken[item.event].offset) if isinstance(item, Again)
+            else item
+            for item in self._items
+        ]  # fmt: skip
+        if not self._places:
+            ledger.rewind(*self._clock)
+        facts = records_of(ledger.facts(self._since), np.array(self._causes, np.int64)) if self._places else b""
+        pieces = [facts[at : at + RECORD_BYTES] for at in range(0, len(facts), RECORD_BYTES)]
+        placed = list(zip(self._places, pieces, strict=True))
+        return Group(self._first, self._state.head, self.received_ms, items, placed, self._ended)

@@ -16,7 +16,6 @@ import numpy as np
 
 from quanheng.kernel.errors import InputError
 from quanheng.ledger import wire
-from quanheng.ledger.business_days import BusinessDays
 from quanheng.ledger.entries import Account, Amendment, Answer, Transfer
 from quanheng.ledger.ledger import Ledger
 from quanheng.ledger.outcomes import AccountOutcome
@@ -40,15 +39,10 @@ class Prepared(NamedTuple):
 
 
 class Posting:
-    """Posts to the ledger of a log. One caller prepares, in order, as for the writer.
+    """Posts to the ledger of a log. One caller prepares, in order, as for the writer."""
 
-    Parameters
-    ----------
-    days : which business day a moment belongs to
-    """
-
-    def __init__(self, writer: Writer, days: BusinessDays | None = None) -> None:
-        self._writer, self.days = writer, days or BusinessDays()
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
 
     @property
     def book(self) -> Queries:
@@ -71,7 +65,7 @@ class Posting:
         if pending is None:
             pending = Pending(state.head, writer.stamp(), [], [], [], None)
         was_ms, was_day, since = ledger.now_ms, ledger.day, ledger.facts_n
-        now_ms, day = pending.received_ms, max(was_day, self.days.day_of(pending.received_ms))
+        now_ms, day = pending.received_ms, max(was_day, writer.days.day_of(pending.received_ms))
         answers: list[Any] = []
         for work in works:
             try:

@@ -7,95 +7,38 @@ decision can always be judged again by the versions it names.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
+from quanheng.asking import Getter, Postings
 from quanheng.decisions.dmn import compile_decision, only_compared
-from quanheng.decisions.policy import Judgement, Policy
 from quanheng.events.intake import EventFact
 from quanheng.events.schema import NO_KEY, EventType
-from quanheng.facts import DECIDED, DECISION_NUMBERS, FAILED, LATE, Moments, Opinion
+from quanheng.facts import DECISION_NUMBERS, Moments
 from quanheng.features.exact import ExactColumns
 from quanheng.features.fold import Fold, layout_of
 from quanheng.features.formulas import Formulas
 from quanheng.features.plan import Plan
 from quanheng.features.reach import reaches
 from quanheng.features.source import Batch, SourceColumn, StatefulSource
+from quanheng.flows import PLATFORM_REASONS, Flow
 from quanheng.kernel.codec import canonical_json
 from quanheng.kernel.errors import DeclarationError, Problem
-from quanheng.known import ExactColumn, FixedSource, Known, ListsNow, Scope, bounds_as_floats, certain, parameter_getter
-from quanheng.loading.declared import Declared, ListDeclaration
+from quanheng.known import FixedSource, Known, ListsNow, Scope, bounds_as_floats, certain, parameter_getter
+from quanheng.loading.declared import Declared
 from quanheng.loading.declared import Flow as DeclaredFlow
 from quanheng.loading.declared import Fold as DeclaredFold
 from quanheng.loading.policies import model_of, policy_file
 from quanheng.models.serving import load_model
 
-REASON_POLICY_FAILED = "policy_failed"
-REASON_DEADLINE_PASSED = "deadline_passed"
-PLATFORM_REASONS = {
-    REASON_POLICY_FAILED: {
-        "en": "The policy could not be evaluated; the declared fall-back outcome was given.",
-        "zh": "策略无法执行，已给出声明的兜底结果。",
-    },
-    REASON_DEADLINE_PASSED: {
-        "en": "The deadline had passed before a decision could be made; the declared fall-back outcome was given.",
-        "zh": "决策前已超过时限，已给出声明的兜底结果。",
-    },
-}
-
 LATENESS_MS = 30 * 24 * 3_600_000
 """How far behind the newest event of its key an event is still put in its place; later ones are counted and shown."""
 
 BASIS_POINTS = 10_000
-
-Getter = Callable[[Known], ExactColumn]
-
-
-class Flow:
-    """One flow, compiled: its policy, where the policy's inputs come from, and its opinions."""
-
-    def __init__(
-        self,
-        declared: DeclaredFlow,
-        pack: str,
-        outcomes: Sequence[str],
-        policy: Policy,
-        quick: Policy,
-        getters: Sequence[Getter],
-        lists: Sequence[ListDeclaration] = (),
-    ) -> None:
-        self.name = f"{pack}.{declared.decide}"
-        self.pack, self.purpose, self.fallback = pack, declared.purpose, declared.fallback
-        self.policy = policy
-        self.quick = quick
-        """The same policy for the values of `inputs`: what is right by construction is not looked at again."""
-        self._getters = tuple(getters)
-        self._outcomes = frozenset(outcomes)
-        self.lists = {one.name: (f"{pack}.{one.name}", one.entity) for one in lists if one.name in policy.lists}
-        self.late = Opinion(self.name, self.fallback, LATE, [REASON_DEADLINE_PASSED], [])
-
-    def inputs(self, known: Known) -> list[Sequence[object]]:
-        """A column of exact values per input of the policy, in the policy's order."""
-        return [getter(known) for getter in self._getters]
-
-    def opinion(self, judgement: Judgement) -> Opinion:
-        """The policy's result as an opinion; the fall-back where it is no declared outcome."""
-        result = judgement.result
-        if isinstance(result, dict):
-            outcome, reasons = result.get("outcome"), result.get("reasons")
-            if isinstance(outcome, str) and outcome in self._outcomes and _are_codes(reasons):
-                return Opinion(self.name, outcome, DECIDED, [code for code in reasons or () if code], judgement.trace)
-        why = "; ".join(map(str, judgement.diagnostics)) or "no rule gave one"
-        note = f"the policy gave no declared outcome ({why})"
-        return Opinion(self.name, self.fallback, FAILED, [REASON_POLICY_FAILED], judgement.trace, note)
-
-    def failed(self, error: Exception) -> Opinion:
-        """The fall-back where the policy raised. The text of the error may hold data, so only its type is kept."""
-        return Opinion(self.name, self.fallback, FAILED, [REASON_POLICY_FAILED], [], type(error).__name__)
-
 
 class Challenger(NamedTuple):
     """A program that decides for some subjects instead of the champion, over the same folds.
@@ -222,7 +165,15 @@ class Program:
         fields = self.types[flow.when].declaration.fields
         trusted = [*certain(policy.inputs, pack.parameters, scope, fields), *floats]
         quick = compile_decision(model, flow.decide, trusted, floats)
-        return Flow(flow, pack.name, self.outcomes, policy, quick, getters, pack.lists)
+        postings = self._postings(flow, pack, scope) if flow.then else None
+        return Flow(flow, pack.name, self.outcomes, policy, quick, getters, pack.lists, postings)
+
+    def _postings(self, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Postings:
+        parameters = [one.name for one in pack.parameters]
+        columns = [one.name for one in _columns(pack, scope)]
+        names = [*scope.fields, *scope.folds, *scope.formulas.names, *columns, *parameters]
+        getter = partial(self._getter, flow=flow, pack=pack, scope=scope, as_float=False)
+        return Postings(flow, pack, self.types[flow.when], names, getter)
 
     def _getter(self, name: str, flow: DeclaredFlow, pack: Declared, scope: Scope, as_float: bool) -> Getter:
         decimals = {formula.name: formula.decimals for formula in scope.formulas.formulas}
@@ -296,6 +247,16 @@ class Program:
                 return [part for part in parts if part[1]]
         return [(self, rows)]
 
+    @property
+    def asks(self) -> bool:
+        """Whether any flow asks the ledger for transfers."""
+        return any(map(self.postings, self.flows))
+
+    def postings(self, code: int) -> list[Postings]:
+        """What events of a type may ask of the ledger, whoever decides them."""
+        flows = [flow for program in (self, *(one.program for one in self.challengers)) for flow in program.flows[code]]
+        return [flow.postings for flow in flows if flow.postings is not None]
+
     def with_scores(self, scores: Mapping[str, Decimal | None]) -> Program:
         """This program with fixed scores instead of its models (golden cases)."""
         program = copy(self)
@@ -352,16 +313,6 @@ def _columns(pack: Declared, scope: Scope) -> list[SourceColumn]:
     """Columns of a pack's sources in the order of the evidence: with state, then without."""
     stateful = [column for source in pack.sources for column in source.columns]
     return stateful + [column for source in scope.sources for column in source.columns]
-
-
-_CODES = {str, type(None)}
-
-
-def _are_codes(reasons: object) -> bool:
-    """Reasons are a list of texts; null, alone or among them, means none."""
-    if reasons is None:
-        return True
-    return isinstance(reasons, list) and {code.__class__ for code in reasons} <= _CODES
 
 
 def _common_outcomes(packs: Mapping[str, Declared]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.events.intake import EventBody, decode_event_body
-from quanheng.facts import DecisionBody, Opinion, decode_body
+from quanheng.facts import DecisionBody, Moved, Opinion, decode_body
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import DataErased, NotFound
 from quanheng.kernel.log.log import Log
@@ -163,6 +163,7 @@ class Reader:
             "sources": {
                 name: decimal_of(value, column.decimals) for (name, column), value in zip(sources, answers, strict=True)
             },
+            "transfers": [shown_transfer(one) for one in body.transfers],
             "opinions": [
                 _opinion(opinion, _purpose(program.packs[flow.pack], flow.purpose))
                 for opinion, flow in zip(body.opinions, program.flows[event.type], strict=True)
@@ -223,6 +224,12 @@ class Reader:
                 for name, pack in program.packs.items()
             },
         }
+
+
+def shown_transfer(moved: Moved) -> dict[str, Any]:
+    """A transfer that was asked for, for people: its id in decimal, as the ledger answers it."""
+    id = str(int.from_bytes(moved.id, "little"))
+    return {"name": moved.name, "id": id, "outcome": moved.outcome, "amount_minor": moved.amount_minor}
 
 
 def _purpose(pack: Declared, name: str) -> dict[str, Any]:

@@ -46,7 +46,8 @@ def replay(reader: Reader, snapshots: Snapshots | None, offset: int, progress: P
     names = {code: name for name, code in state.program.codes.items()}
     request = Request(event.body.client, event.body.id, names[event.type], event.body.data, event.body.deadline_ms)
     intake = Intake(state.program.types, reader.ring)
-    group = handle(state, intake, [request], intake.keys([request]), event.record.received_ms, {}, dry_run=True)
+    day = recorded.body.day  # The state is thrown away, so the event may enter.
+    group = handle(state, intake, [request], intake.keys([request]), event.record.received_ms, {}, day=day)
     taken = group.items[0]
     if not isinstance(taken, Taken) or taken.decision is None:
         return _report(offset, recorded.body, None, "the event is no longer read or decided by the recorded versions")

@@ -16,9 +16,11 @@ from quanheng.decisions.versions import INSTALLED, Move, Version, Versions
 from quanheng.facts import STATUSES, FactColumns, Moments
 from quanheng.features.bounded import HERE, Here
 from quanheng.features.elsewhere import MakeWindows
+from quanheng.features.source import StatefulSource
 from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import DECISION, EVENT
+from quanheng.ledger.balances import BalanceSource
 from quanheng.ledger.ledger import Ledger
 from quanheng.program import Program
 
@@ -127,7 +129,7 @@ class State:
     def __init__(self, program: Program, make_windows: MakeWindows = HERE) -> None:
         self.program, self.make_windows = program, make_windows
         self.features = make_windows(program.plan)
-        self.sources = program.new_sources()
+        self.sources = self._looking(program.new_sources())
         self.head = 0
         self.received_ms = 0
         self.actors: dict[str, Actor] = {}
@@ -204,13 +206,20 @@ class State:
         self.program = program
         if folded is not None:
             self._let_go()
-            self.features, self.sources = folded.features, folded.sources
+            self.features, self.sources = folded.features, self._looking(folded.sources)
 
     def reset_windows(self) -> None:
         """Forget every window and what sources have folded, under the program's plan."""
         self._let_go()
         self.features = self.make_windows(self.program.plan)
-        self.sources = self.program.new_sources()
+        self.sources = self._looking(self.program.new_sources())
+
+    def _looking(self, sources: list[StatefulSource]) -> list[StatefulSource]:
+        """The sources, those of balances looking at the ledger of this state."""
+        for one in sources:
+            if isinstance(one, BalanceSource):
+                one.look_at(lambda: self.ledger)
+        return sources
 
     def _let_go(self) -> None:
         if not isinstance(self.features, FeatureState):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from itertools import chain, islice, repeat
 from operator import add
 from typing import Any, NamedTuple
@@ -28,9 +27,11 @@ from quanheng.kernel.log.headers import encode_headers
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, NONE_16, encode_header
 from quanheng.kernel.seal import KeyRing
+from quanheng.ledger.business_days import BusinessDays
 from quanheng.once import UNNAMED, Once
-from quanheng.path import Decide, Group, Repeat, Taken, handle
+from quanheng.path import Decide, Group, Repeat, Taken, handle, try_alone
 from quanheng.reading import Reader
+from quanheng.replying import Recent, Reply, differences, reply_to
 from quanheng.state import INTAKE_REJECTED, PlatformEvent, State
 
 Clock = Callable[[], int]
@@ -38,23 +39,6 @@ REJECTED_DATA_LENGTH_MAX = 4096
 RECENT_BYTES_MAX = 2048
 RECENT_MIN = 50_000
 """How many of the newest events are kept in memory to answer repeats without reading the log."""
-
-
-class Reply(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """The answer to one request.
-
-    status : decided | recorded | repeated | rejected | conflict | failed (decided by the fall-back outcome)
-    offset : log offset of the event; -1 = none
-    decision : log offset of the decision, which is its id; -1 = none
-    """
-
-    id: str
-    status: str
-    offset: int = -1
-    decision: int = -1
-    outcome: str = ""
-    reasons: Sequence[str] = ()
-    error: str = ""
 
 
 class Pending(NamedTuple):
@@ -72,21 +56,12 @@ class Pending(NamedTuple):
     more: bytes = b""
 
 
-class Recent(msgspec.Struct, frozen=True, gc=False):
-    """The answer to a recent event, kept in memory for clients that send it again.
-
-    reasons : a tuple, of which the garbage collector lets go; 100,000 lists it would walk again and again
-    """
-
-    code: int
-    payload: bytes
-    decided: bool
-    outcome: str = ""
-    reasons: tuple[str, ...] = ()
-
-
 class Writer:
-    """The one writer of a log. One caller prepares, in order; one committer commits, in the same order."""
+    """The one writer of a log. One caller prepares, in order; one committer commits, in the same order.
+
+    judge : decides, here or elsewhere
+    days : which business day a moment belongs to
+    """
 
     def __init__(
         self, log: Log, ring: KeyRing, index: RequestIndex, reader: Reader, state: State, clock: Clock
@@ -97,6 +72,7 @@ class Writer:
         self._in_flight_lock = threading.Lock()
         self._recent: dict[int, Recent] = {}
         self.judge: Decide = decide
+        self.days = BusinessDays()
 
     def renew_intake(self) -> None:
         """Read requests by the event types of the program now in force."""
@@ -106,7 +82,8 @@ class Writer:
         """Take a group of requests through the main path in memory. Call `commit` with what it returns, in order."""
         received_ms = self.stamp()
         keys = self._intake.keys(requests)
-        group = handle(self.state, self._intake, requests, keys, received_ms, self._seen(keys), judge=self.judge)
+        seen, day = self._seen(keys), self.days.day_of(received_ms)
+        group = handle(self.state, self._intake, requests, keys, received_ms, seen, day=day, judge=self.judge)
         pending = Pending(group.first, received_ms, [], [], [], group)
         self._add_records(pending, group)
         if pending.headers:  # A group that records nothing leaves no trace of its time either.
@@ -134,10 +111,8 @@ class Writer:
             received_ms = self.stamp()
             keys = self._intake.keys([request])
             taken = {key: entry.event for key, entry in self.index.lookup(keys).items()}
-            group = handle(self.state, self._intake, [request], keys, received_ms, taken, dry_run=True)
-            replies += [
-                self._repeated(item) if isinstance(item, Repeat) else _reply(item, -1, -1) for item in group.items
-            ]
+            item = try_alone(self.state, self._intake, request, received_ms, taken)
+            replies.append(self._repeated(item) if isinstance(item, Repeat) else reply_to(item, -1, -1))
         return replies
 
     def stamp(self) -> int:
@@ -169,6 +144,9 @@ class Writer:
             self._add_taken(pending, code, taken)
         if sum(map(len, by_code.values())) < len(group.items):
             self._add_refusals(pending, group)
+        places = [offset - group.first for offset, _ in group.facts]
+        nobody, in_clear = [NO_KEY] * len(places), [b""] * len(places)  # Facts of the ledger need no seal.
+        _place(pending, places, [record for _, record in group.facts], nobody, in_clear)
 
     def _add_taken(self, pending: Pending, code: int, taken: Sequence[Taken]) -> None:
         """The records of events of one type, and of their decisions."""
@@ -197,10 +175,10 @@ class Writer:
             self._in_flight.update(zip(keys, offsets, strict=True))
 
     def _add_refusals(self, pending: Pending, group: Group) -> None:
-        place = 0
+        place = group.ended
         for item in group.items:
             if isinstance(item, Taken):
-                place = item.offset - pending.first + (1 if item.decision is None else 2)
+                place = item.offset - pending.first + (1 if item.decision is None else 2) + item.facts
             elif isinstance(item, Refusal) and not item.request.position:
                 self._add_rejected(pending, place, item)
                 place += 1
@@ -270,17 +248,18 @@ class Writer:
         replies = []
         for item in group.items:
             if isinstance(item, Taken):
-                reply = _reply(item, item.offset, item.offset + 1)
+                reply = reply_to(item, item.offset, item.offset + 1)
                 event = item.event
                 if len(event.payload) <= RECENT_BYTES_MAX:
                     recent[item.offset] = Recent(
-                        event.code, event.payload, item.decision is not None, reply.outcome, tuple(reply.reasons)
-                    )
+                        event.code, event.payload, item.decision is not None, reply.outcome, tuple(reply.reasons),
+                        tuple(reply.transfers),
+                    )  # fmt: skip
                 replies.append(reply)
             elif isinstance(item, Repeat):
                 replies.append(self._repeated(item))
             else:
-                replies.append(_reply(item, -1, -1))
+                replies.append(reply_to(item, -1, -1))
         if len(recent) > 2 * RECENT_MIN:
             self._recent = dict(islice(recent.items(), len(recent) - RECENT_MIN, None))
         return replies
@@ -299,7 +278,7 @@ class Writer:
             except (DataErased, SealBroken) as error:
                 return Reply(request.id, "conflict", error=str(error))
         same_type = self.state.program.codes.get(request.type) == recent.code
-        differs = _differences(request.data, decode_event_body(recent.payload).data, same_type)
+        differs = differences(request.data, decode_event_body(recent.payload).data, same_type)
         if differs:
             conflict = RequestConflict(
                 "this request id was used before with other content",
@@ -311,7 +290,10 @@ class Writer:
             return Reply(request.id, "conflict", item.offset, error=str(conflict))
         if not recent.decided:
             return Reply(request.id, "repeated", item.offset)
-        return Reply(request.id, "repeated", item.offset, item.offset + 1, recent.outcome, recent.reasons)
+        return Reply(
+            request.id, "repeated", item.offset, item.offset + 1, recent.outcome, recent.reasons,
+            transfers=recent.transfers,
+        )  # fmt: skip
 
     def _recorded(self, item: Repeat) -> Recent:
         """The answer as the log has it."""
@@ -325,7 +307,8 @@ class Writer:
             )
         if decision is None:
             return Recent(event.type, event.payload, False)
-        return Recent(event.type, event.payload, True, decision.outcome, tuple(decision.reasons))
+        body = decision.body
+        return Recent(event.type, event.payload, True, body.outcome, tuple(body.reasons), tuple(body.transfers))
 
     def record(self, code: int, payload: object) -> int:
         """Append one of the platform's own events at once, and give its offset. No group may be in flight."""
@@ -367,30 +350,3 @@ def _place(
 def _text(value: str) -> str:
     """`value` with what UTF-8 cannot say replaced, so that it can be recorded."""
     return value.encode("utf-8", "replace").decode()
-
-
-_exact_json = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
-
-
-def _differences(sent: bytes, recorded: bytes, same_type: bool) -> list[str]:
-    """Names of what a repeated request says otherwise than the recorded one."""
-    differs = [] if same_type else ["type"]
-    if sent == recorded:
-        return differs
-    old = _exact_json(recorded)
-    try:
-        new = _exact_json(sent)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # It was not read by a schema.
-        return [*differs, "data, which is no JSON object"]
-    return differs + sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-
-
-def _reply(item: Taken | Refusal, offset: int, decision_offset: int) -> Reply:
-    if isinstance(item, Refusal):
-        return Reply(item.request.id, "rejected", error=str(item.error))
-    request, decision = item.event.request, item.decision
-    if decision is None:
-        return Reply(request.id, "recorded", offset)
-    body = decision.body
-    status = "decided" if body.status == "decided" else "failed"
-    return Reply(request.id, status, offset, decision_offset, body.outcome, body.reasons)

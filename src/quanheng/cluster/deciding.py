@@ -17,6 +17,7 @@ from quanheng.cluster.field import Lost
 from quanheng.cluster.membership import Answered, Answers, answers_for, flows_of
 from quanheng.deciding import Rows, decide
 from quanheng.events.intake import EventFact, Request
+from quanheng.facts import Asked as LedgerAsked
 from quanheng.facts import DecisionFact, FactColumns, Moments, decode_body
 from quanheng.kernel.errors import NotFound
 from quanheng.program import Program
@@ -54,10 +55,14 @@ class Asked(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """One decision: the numbers of its header, and its body as bytes. No numbers: the type has no flow."""
+    """One decision: the numbers of its header, its body as bytes, what the ledger is to be asked for.
+
+    No numbers: the type has no flow.
+    """
 
     numbers: tuple[int, int, int] | None
     payload: bytes
+    asked: LedgerAsked | None = None
 
 
 class Unanswered(NamedTuple):
@@ -101,7 +106,7 @@ class Decider:
         made = decide(program, Rows(events, asked.columns, asked.moments, asked.offset, asked.received_ms, lists))
         if lists is not None and lists.missing:
             return Unanswered(sorted(lists.missing))
-        return [Judged(None, b"") if one is None else Judged(one.numbers, one.payload) for one in made]
+        return [Judged(None, b"") if one is None else Judged(one.numbers, one.payload, one.asked) for one in made]
 
     def prepare(self, files: dict[str, dict[str, bytes]], activated: bytes, activation: int) -> Program:
         """The program of an activation, compiled and kept. Raises as `judge`."""
@@ -222,5 +227,5 @@ def _decision(event: EventFact, judged: Judged) -> DecisionFact | None:
         return None
     return DecisionFact(
         event.code, event.time_ms, event.received_ms, event.subject, judged.numbers, decode_body(judged.payload),
-        judged.payload,
+        judged.payload, judged.asked,
     )  # fmt: skip

@@ -14,8 +14,9 @@ from quanheng.events.intake import EventFact
 from quanheng.events.schema import EventType
 from quanheng.feel.types import STRING
 from quanheng.feel.values import EVERY, Membership
+from quanheng.flows import Flow
 from quanheng.known import FIELD_TYPES, ListsNow
-from quanheng.program import Flow, Program
+from quanheng.program import Program
 
 Answers = dict[tuple[str, str], dict[str, bool]]
 """("pack.name", entity) of each list that holds something → text → whether it stands on it at the group's moment."""

@@ -13,9 +13,19 @@ import numpy as np
 
 from quanheng.kernel.errors import InputError, LogCorrupt
 from quanheng.ledger import columns, wire
-from quanheng.ledger.entries import BATCH_MAX, TIME_MAX_MS, Account, AccountFlag, Amendment, Answer, Transfer
+from quanheng.ledger.entries import (
+    ALL,
+    BATCH_MAX,
+    TIME_MAX_MS,
+    Account,
+    AccountFlag,
+    Amendment,
+    Answer,
+    Transfer,
+    TransferFlag,
+)
 from quanheng.ledger.kernel import apply, batch
-from quanheng.ledger.kernel.accounts import change_accounts
+from quanheng.ledger.kernel.accounts import change_accounts, take_back
 from quanheng.ledger.kernel.words import (
     A_FLAGS,
     F_APPLIED,
@@ -31,11 +41,13 @@ from quanheng.ledger.kernel.words import (
     S_HEAP,
     S_NOW,
 )
-from quanheng.ledger.outcomes import AccountOutcome
+from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
 from quanheng.ledger.queries import Queries
 
 _DAY_MAX = 2**31 - 1
 _APPLIED_AT_ONCE = 1 << 16
+_REFUSED_ALWAYS = Transfer(0)
+"""The last link of a chain that is only tried: no transfer has the id 0."""
 _OUTCOMES = {int(outcome): outcome for outcome in AccountOutcome}
 
 
@@ -164,6 +176,28 @@ class Ledger(Queries):
     def rewind(self, now_ms: int, day: int) -> None:
         """Take the clocks back to where they were: batches that made no fact since leave no trace of their time."""
         self._tables.S[S_NOW], self._tables.S[S_DAY] = now_ms, day
+
+    def would(self, accounts: Sequence[Account], chain: Sequence[Transfer]) -> list[Answer]:
+        """What a chain of fewer than `BATCH_MAX` transfers would be answered now, with accounts opened for it.
+
+        Nothing is changed, and no hold ends: time stands still. Answers name no balances, and no amount where `ALL` is
+        asked for. Accounts that cannot be opened are left out.
+
+        Raises
+        ------
+        InputError : as for `transfer`
+        """
+        if all(self.has_line(one.id) for one in chain):  # A known id is answered and never applied again.
+            return self.transfer(chain, self.now_ms, self.day)
+        since = self.facts_n
+        self.open_accounts(accounts, self.now_ms, self.day)
+        linked = [one._replace(flags=one.flags | TransferFlag.LINKED) for one in chain]
+        answers = self.transfer([*linked, _REFUSED_ALWAYS], self.now_ms, self.day)[:-1]
+        take_back(self._tables, since)
+        if any(one.outcome is not TransferOutcome.CHAIN_FAILED for one in answers):
+            return answers
+        amounts = [0 if one.amount_minor == ALL else one.amount_minor for one in chain]
+        return [Answer(TransferOutcome.APPLIED, amount, self.now_ms) for amount in amounts]
 
     # --- what it is made of
 

@@ -18,6 +18,7 @@ from quanheng.ledger.kernel.words import (
     A_ID,
     A_LIMITS,
     A_LINES,
+    A_NEWEST,
     A_OPENED,
     A_OWNER,
     A_TOTALS,
@@ -41,7 +42,7 @@ from quanheng.ledger.kernel.words import (
     S_FACTS,
     Tables,
 )
-from quanheng.ledger.views import HOLD_STATES, AccountState, Entry, Holds, Line
+from quanheng.ledger.views import HOLD_STATES, AccountState, Entry, Holds, KnownOf, Line
 from quanheng.ledger.wire import balance_of, limbs_of
 
 _LOW = 2**64 - 1
@@ -70,6 +71,23 @@ class Queries:
         NotFound : there is no such account
         """
         return balance_of(_unsigned(self._tables.A[self._place(id), A_TOTALS : A_TOTALS + 8]))
+
+    def is_open(self, id: int) -> bool:
+        """Whether there is such an account."""
+        return int(index.find_id(self._tables.J, self._tables.A, *_signed(id))) >= 0
+
+    def has_line(self, id: int) -> bool:
+        """Whether a transfer has this id, or used it up."""
+        return int(index.find_id(self._tables.I, self._tables.F, *_signed(id))) >= 0
+
+    def known_of(self, id: int) -> KnownOf | None:
+        """An account's totals, and when something was last booked on it; None = there is no such account."""
+        place = int(index.find_id(self._tables.J, self._tables.A, *_signed(id)))
+        if place < 0:
+            return None
+        words = self._tables.A[place].tolist()
+        moved_ms = int(self._tables.F[words[A_NEWEST], F_APPLIED]) if words[A_LINES] else None
+        return KnownOf(balance_of([word & _LOW for word in words[A_TOTALS : A_TOTALS + 8]]), moved_ms)
 
     def balance_at(self, id: int, time_ms: int) -> Balance:
         """An account's totals after all that was booked up to a time, that time included.

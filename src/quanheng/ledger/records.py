@@ -40,13 +40,13 @@ for _kind, (_keys, _numbers) in _SHAPES.items():
     _COUNTS_OF[_kind] = _keys | _numbers << 8
 
 
-def records_of(facts: np.ndarray, cause: int = NO_CAUSE) -> bytes:
+def records_of(facts: np.ndarray, cause: int | NDArray[np.int64] = NO_CAUSE) -> bytes:
     """The records of facts, joined.
 
     Parameters
     ----------
     facts : TRANSFER_FACT[n] or ACCOUNT_FACT[n], as `Ledger.facts` gives them
-    cause : offset of the record that caused them, `NO_CAUSE` = none
+    cause : offset of the record that caused them, `NO_CAUSE` = none; or of each, i64[n]
     """
     words = np.ascontiguousarray(facts).view(np.int64).reshape(-1, F_WORDS)
     kinds = words[:, F_KIND] & 255

@@ -28,6 +28,16 @@ class AccountState(NamedTuple):
     lines: int
 
 
+class KnownOf(NamedTuple):
+    """What features know of an account.
+
+    moved_ms : when something was last booked on it, a hold or its end too; None = never
+    """
+
+    balance: Balance
+    moved_ms: int | None
+
+
 class Line(NamedTuple):
     """A change of two accounts: a transfer that was applied, or a hold whose time was out.
 

@@ -1,4 +1,4 @@
-"""What accounts.toml declares, checked: assets, the chart of accounts, postings, balances. Nothing here does anything."""
+"""What accounts.toml declares, checked: assets, a chart of accounts, postings, balances. Nothing here does anything."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from quanheng.decisions.backtest.labels import label_figures
 from quanheng.decisions.backtest.report import Books, report
 from quanheng.decisions.backtest.rows import Rows, Shapes
 from quanheng.decisions.backtest.rules import RuleBook
+from quanheng.flows import PLATFORM_REASONS
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.kernel.time import DAY_MS
 from quanheng.loading.declared import Declared
@@ -35,7 +36,7 @@ from quanheng.past.window import (
     digest_of,
     survey,
 )
-from quanheng.program import PLATFORM_REASONS, Program
+from quanheng.program import Program
 from quanheng.reading import Reader
 
 UNKNOWN_TEXT = "(none)"

@@ -19,9 +19,9 @@ from quanheng.features.kernel.words import NULL, UNKNOWN
 from quanheng.features.kinds import KINDS
 from quanheng.features.plan import Plan, counts_events
 from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
+from quanheng.flows import Flow
 from quanheng.past.known import Known, answers_of
 from quanheng.past.lists import PastLists
-from quanheng.program import Flow
 
 DIGITS_MAX = 38
 """What a Decimal column holds."""

@@ -14,9 +14,9 @@ from quanheng.decisions.columnar.known import Known
 from quanheng.decisions.lists import Lists
 from quanheng.events.intake import KnownPseudonyms
 from quanheng.feel.values import Membership
+from quanheng.flows import Flow
 from quanheng.kernel.log.records import Columns
 from quanheng.past.window import READ_RECORDS, list_changes
-from quanheng.program import Flow
 from quanheng.reading import Reader
 from quanheng.recovery import HEADER_KEYS_MAX, HEADER_NUMBERS_MAX
 from quanheng.state import PlatformEvent, fold_list

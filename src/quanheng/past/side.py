@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from quanheng.decisions.backtest.rows import Shapes, Verdict
 from quanheng.facts import Moments, Opinion, decode_opinions
 from quanheng.feel.values import Membership
+from quanheng.flows import Flow
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import EVENT, Columns
 from quanheng.loading.policies import model_of
@@ -20,7 +21,6 @@ from quanheng.past.known import Asker, Known, Served
 from quanheng.past.lists import PastLists
 from quanheng.past.versions import Version
 from quanheng.past.window import PastRows
-from quanheng.program import Flow
 from quanheng.recovery import fact_columns
 from quanheng.state import State
 

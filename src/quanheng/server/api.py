@@ -21,17 +21,34 @@ OFFSET = "Log offset of the decision, as `decision` in the reply to an event."
 
 
 @dataclass
+class AskedTransfer:
+    """A transfer that a decision asked the ledger for.
+
+    name: pack.posting.transfer
+    id: of the transfer, in decimal
+    outcome: what the ledger said
+    amount_minor: what it moved, held or let go
+    """
+
+    name: str
+    id: str
+    outcome: str
+    amount_minor: int = 0
+
+
+@dataclass
 class EventReply:
     """The answer to one event.
 
     id: as sent
-    status: decided | recorded | repeated | rejected | conflict | failed
+    status: decided | recorded | repeated | rejected | conflict | failed | refused
     offset: log offset of the event
     decision: log offset of the decision
     outcome: what was decided
     reasons: reason codes
     error: what was wrong, with the cure
     dry_run: true if nothing was recorded
+    transfers: what the ledger was asked for
     """
 
     id: str
@@ -42,6 +59,7 @@ class EventReply:
     reasons: tuple[str, ...] = ()
     error: str = ""
     dry_run: bool = False
+    transfers: tuple[AskedTransfer, ...] = ()
 
 
 @dataclass

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from quanheng.kernel.errors import LogError, QueueFull
+from quanheng.reading import shown_transfer
 from quanheng.server import wire
 from quanheng.server.answers import STOPPING, OperationFailed, failed, ours, refusal
 from quanheng.server.config import Limits
@@ -380,9 +381,12 @@ class Core:
 def _answer(replies: Sequence[Reply], single: bool, dry_run: bool = False) -> wire.Answer:
     """The replies to one HTTP request as finished bytes."""
     bodies = [
-        _json(wire.EventReply(r.id, r.status, r.offset, r.decision, r.outcome, r.reasons, r.error, dry_run))
+        _json(wire.EventReply(
+            r.id, r.status, r.offset, r.decision, r.outcome, r.reasons, r.error, dry_run,
+            tuple(map(shown_transfer, r.transfers)),
+        ))
         for r in replies
-    ]
+    ]  # fmt: skip
     if single and len(bodies) == 1:
         return wire.Answer(STATUS_OF.get(replies[0].status, 200), bodies[0])
     return wire.Answer(200, b"[" + b",".join(bodies) + b"]")

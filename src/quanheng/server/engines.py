@@ -21,7 +21,7 @@ class Reply(Protocol):
 
     @property
     def status(self) -> str:
-        """decided | recorded | repeated | rejected | conflict | failed."""
+        """decided | recorded | repeated | rejected | conflict | failed | refused."""
 
     @property
     def offset(self) -> int:
@@ -38,6 +38,10 @@ class Reply(Protocol):
     @property
     def reasons(self) -> Sequence[Any]:
         """Reason codes."""
+
+    @property
+    def transfers(self) -> Sequence[Any]:
+        """What the ledger was asked for, each a `facts.Moved`."""
 
     @property
     def error(self) -> str:

@@ -85,7 +85,7 @@ def open_engine(config: Config, progress: Callable[[int, int], None] | None = No
             cluster.close()
         raise
     engine.four_eyes = config.governance.four_eyes
-    engine.ledger.days = days
+    engine.writer.days = days
     if cluster is not None:
         cluster.attach(engine)
     return engine

@@ -124,6 +124,7 @@ class EventReply(msgspec.Struct, omit_defaults=True):
     reasons: Sequence[Any] = ()
     error: str = ""
     dry_run: bool = False
+    transfers: Sequence[Any] = ()
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -10,7 +10,7 @@ from quanheng.events.intake import Intake, Refusal, Request
 from quanheng.facts import DECIDED, FAILED, LATE
 from quanheng.loading.find import read_packs
 from quanheng.loading.pack import load_packs
-from quanheng.path import Repeat, Taken, handle
+from quanheng.path import Repeat, Taken, handle, try_alone
 from quanheng.program import Program
 from quanheng.rehearsal import PlainPseudonyms
 from quanheng.state import State
@@ -29,11 +29,11 @@ def state(program) -> State:
     return State(program)
 
 
-def take(state: State, *requests, received_ms: int = T0, seen=None, dry_run: bool = False):
+def take(state: State, *requests, received_ms: int = T0, seen=None):
     intake = Intake(state.program.types, PlainPseudonyms())
     keys = intake.keys(requests)
     known = {key: (seen or {})[one.id] for key, one in zip(keys, requests, strict=True) if one.id in (seen or {})}
-    return handle(state, intake, requests, keys, received_ms, known, dry_run=dry_run)
+    return handle(state, intake, requests, keys, received_ms, known)
 
 
 def features(state: State, item: Taken) -> dict[str, object]:
@@ -96,10 +96,11 @@ def test_an_empty_group(state):
 def test_a_dry_run_changes_nothing_and_answers_the_same(state):
     take(state, ask("a"), ask("b"), ask("c"))
     before = state.digest(), state.head
-    dry = take(state, ask("d"), dry_run=True)
+    intake = Intake(state.program.types, PlainPseudonyms())
+    dry = try_alone(state, intake, ask("d"), T0, {})
     assert (state.digest(), state.head) == before
     real = take(state, ask("d"))
-    assert dry.items[0].decision.body == real.items[0].decision.body
+    assert dry.decision.body == real.items[0].decision.body
     assert real.items[0].decision.body.reasons == ["too_many_requests"]
 
 

@@ -33,6 +33,7 @@ class Reply(NamedTuple):
     outcome: str = ""
     reasons: tuple[str, ...] = ()
     error: str = ""
+    transfers: tuple[object, ...] = ()
 
 
 class Twin:

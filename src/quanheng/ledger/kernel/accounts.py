@@ -166,6 +166,12 @@ def _undo(T, first):
     S[S_FACTS] = first
 
 
+@entry
+def take_back(T, first):
+    """Take back the openings from fact `first` on, where nothing else came after them."""
+    _undo(T, first)
+
+
 @njit(nogil=True, error_model="numpy")
 def _chain(T, Q, N, start, end, opens):
     first = T.S[S_FACTS]

@@ -1,0 +1,255 @@
+"""What a decision asks of the ledger: postings of accounts.toml with the accounts and amounts of one event.
+
+Pure: it reads what is known of the event and asks; whether value moves is the ledger's to say (`transferring`).
+Ids are made of names and pseudonyms, so the same deal always asks for the same transfer and names the same account.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Context, Decimal, Inexact, InvalidOperation
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quanheng.events.schema import NO_KEY, EventType
+from quanheng.facts import Ask, Asked
+from quanheng.feel.compiler import compile_expression
+from quanheng.feel.operators import is_number
+from quanheng.feel.parser import parse
+from quanheng.feel.tree import Name, walk
+from quanheng.feel.types import ANY
+from quanheng.known import ExactColumn, Known
+from quanheng.ledger.balances import account_id
+from quanheng.ledger.entries import ALL, AMOUNT_MAX, Account, Transfer, TransferFlag
+from quanheng.loading.declared_accounts import (
+    AccountDeclaration,
+    AccountOf,
+    PostingDeclaration,
+    TransferTemplate,
+)
+
+if TYPE_CHECKING:
+    from quanheng.loading.declared import Declared, Flow
+
+REFUSED = "refused"
+"""In a flow's `then`, in place of an outcome: what is asked for where the ledger refuses."""
+
+
+class Unasked(StrEnum):
+    """What keeps a transfer from being asked for: the ledger would not understand it."""
+
+    AMOUNT_IS_NULL = "AMOUNT_IS_NULL"
+    AMOUNT_DOES_NOT_FIT = "AMOUNT_DOES_NOT_FIT"
+    KEY_IS_NULL = "KEY_IS_NULL"
+
+
+Getter = Callable[[Known], ExactColumn]
+_EXACT = Context(prec=60, traps=[InvalidOperation, Inexact])
+_ROUNDING = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "down": ROUND_DOWN, "up": ROUND_UP}
+_ACTS = {"move": 0, "post": TransferFlag.POST, "void": TransferFlag.VOID, "reverse": TransferFlag.REVERSAL}
+_BALANCING = {"": 0, "debit": TransferFlag.BALANCING_DEBIT, "credit": TransferFlag.BALANCING_CREDIT}
+
+
+def transfer_id(name: str, deal: bytes) -> int:
+    """Id of the transfer "pack.posting.transfer" of a deal: BLAKE2b of its name and what stands for the deal, 128 bits.
+
+    deal : 16 bytes: the pseudonym of the deal's key, or the request key of the event
+    """
+    return int.from_bytes(
+        hashlib.blake2b(deal + name.encode(), digest_size=16, person=b"quanheng posting").digest(), "little"
+    )
+
+
+def minor_units(value: object, exponent: int, rounding: str) -> int | Unasked:
+    """An amount in whole minor units.
+
+    Parameters
+    ----------
+    value : what FEEL gave; one is 10 ** exponent minor units
+    rounding : a `declared_accounts.Rounding`
+    """
+    if not is_number(value):
+        return Unasked.AMOUNT_IS_NULL
+    if isinstance(value, int) and not exponent:
+        whole = value
+    else:
+        try:
+            scaled = Decimal(value).scaleb(exponent, _EXACT)  # type: ignore[arg-type]
+            whole = int(scaled.to_integral_value(_ROUNDING.get(rounding, ROUND_HALF_EVEN)))
+            if rounding == "exact" and whole != scaled:
+                return Unasked.AMOUNT_DOES_NOT_FIT
+        except (InvalidOperation, Inexact):
+            return Unasked.AMOUNT_DOES_NOT_FIT
+    return whole if -AMOUNT_MAX <= whole <= AMOUNT_MAX else Unasked.AMOUNT_DOES_NOT_FIT
+
+
+class Row(NamedTuple):
+    """One event as postings see it: its keys by name (16 bytes, zeros = null), and its request's key."""
+
+    keys: Mapping[str, bytes]
+    request: bytes
+
+
+class _Formula:
+    """A FEEL expression over what is known, for some rows at a time."""
+
+    def __init__(self, text: str, names: Sequence[str], getter: Callable[[str], Getter], where: str) -> None:
+        known = dict.fromkeys(names, ANY)
+        used = sorted({one.name for one in walk(parse(text, known, where, strict=False)) if isinstance(one, Name)})
+        self._names = [name for name in used if name in known]
+        self._run = compile_expression(text, {name: known[name] for name in self._names}, where, strict=False)
+        self._getters = [getter(name) for name in self._names]
+
+    def column(self, known: Known) -> Callable[[int], object]:
+        """The value of any row, computed when it is asked for."""
+        columns = [get(known) for get in self._getters]
+        return lambda row: self._run(*[column[row] for column in columns])
+
+
+class _Transfer:
+    """One transfer of a posting, compiled."""
+
+    def __init__(
+        self,
+        pack: Declared,
+        posting: PostingDeclaration,
+        declared: TransferTemplate,
+        names: Sequence[str],
+        getter: Callable[[str], Getter],
+    ) -> None:
+        accounts = {one.name: one for one in pack.accounts.accounts}
+        exponents = {one.name: one.exponent for one in pack.accounts.assets}
+        assets = {one.name: one.number for one in pack.accounts.assets}
+        self.name = f"{pack.name}.{posting.name}.{declared.name}"
+        where = f"posting {posting.name}.{declared.name}"
+        self.id, self.of = posting.id, posting.of
+        self.settles = f"{pack.name}.{declared.settles}" if declared.settles else ""
+        self.amount = _Formula(declared.amount, names, getter, f"{where}.amount") if declared.amount else None
+        self.where = _Formula(declared.where, names, getter, f"{where}.where") if declared.where else None
+        self.exponent = 0 if declared.minor else exponents[declared.asset]
+        self.rounding = declared.rounding
+        self.flags = int(_ACTS[declared.act] | _BALANCING[declared.balancing])
+        self.flags |= TransferFlag.HOLD if declared.hold else 0
+        self.code, self.timeout_ms = declared.code, declared.timeout_ms
+        self.sides = tuple(
+            None if one is None else _Side(pack.name, accounts[one.account], assets, one)
+            for one in (declared.debit, declared.credit)
+        )
+
+    def ask(self, row: Row, amount: object) -> Ask:
+        deal = row.keys[self.id] if self.id else row.request
+        reference = row.keys[self.of] if self.settles else b""
+        sides = [None if one is None else one.of(row) for one in self.sides]
+        minor = ALL if self.amount is None else minor_units(amount, self.exponent, self.rounding)
+        unasked = ""
+        if NO_KEY in (deal, reference) or Unasked.KEY_IS_NULL in sides:
+            unasked = str(Unasked.KEY_IS_NULL)
+        elif isinstance(minor, Unasked):
+            unasked = str(minor)
+        accounts = tuple(one for one in sides if isinstance(one, Account))
+        debit, credit = (one.id if isinstance(one, Account) else 0 for one in sides)
+        transfer = Transfer(
+            transfer_id(self.name, deal), debit, credit, 0 if isinstance(minor, Unasked) else minor, self.code,
+            self.flags, transfer_id(self.settles, reference) if self.settles else 0, self.timeout_ms,
+            user_data=int.from_bytes(deal, "little"),
+        )  # fmt: skip
+        return Ask(self.name, transfer, accounts, unasked)
+
+
+class _Side:
+    """An account that a transfer names, for any event."""
+
+    def __init__(self, pack: str, declared: AccountDeclaration, assets: Mapping[str, int], named: AccountOf) -> None:
+        self._name, self._keys = f"{pack}.{declared.name}", named.keys
+        self._account = Account(
+            0, assets[declared.asset], declared.code, declared.flags, 0, declared.entity, declared.overdraft_minor,
+            declared.payment_max_minor, declared.day_max_minor, declared.balance_max_minor,
+            declared.net_debit_cap_minor,
+        )  # fmt: skip
+
+    def of(self, row: Row) -> Account | Unasked:
+        """The account of one event's keys, as it would be opened."""
+        keys = [row.keys[name] for name in self._keys]
+        if NO_KEY in keys:
+            return Unasked.KEY_IS_NULL
+        owner = int.from_bytes(keys[0], "little") if keys else 0
+        return self._account._replace(id=account_id(self._name, keys), owner=owner)
+
+
+class Postings:
+    """What one flow asks of the ledger, by outcome.
+
+    Parameters
+    ----------
+    names : all that is known of the flow's event, by name
+    getter : of a name: gives its column, as policies see it
+    """
+
+    def __init__(
+        self,
+        declared: Flow,
+        pack: Declared,
+        event: EventType,
+        names: Sequence[str],
+        getter: Callable[[str], Getter],
+    ) -> None:
+        postings = {one.name: one for one in pack.accounts.postings}
+        made = {
+            name: tuple(_Transfer(pack, postings[name], one, names, getter) for one in postings[name].transfers)
+            for name in {name for acts in declared.then.values() for name in acts}
+        }
+        self._then = {outcome: [one for name in acts for one in made[name]] for outcome, acts in declared.then.items()}
+        self.refused_as = declared.refused_as
+        self._keys = event.key_fields
+
+    def asks(self, outcome: str) -> bool:
+        """Whether anything is asked for where this is the outcome."""
+        return bool(self._then.get(outcome))
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether anything is asked for where the ledger refuses."""
+        return bool(self._then.get(REFUSED))
+
+    @property
+    def settles(self) -> bool:
+        """Whether a transfer may settle another one, whose accounts only the ledger knows."""
+        return any(one.settles for transfers in self._then.values() for one in transfers)
+
+    def accounts(self, row: Row) -> set[int]:
+        """Ids of all accounts that may be named for an event, whatever is decided."""
+        sides = (side for transfers in self._then.values() for one in transfers for side in one.sides if side)
+        found = [side.of(row) for side in sides]
+        return {one.id for one in found if isinstance(one, Account)}
+
+    def row(self, keys: NDArray[np.uint64], request: bytes) -> Row:
+        """One event, by its keys in the order of its declaration: u64[K, 2], K of them or more."""
+        return Row({name: keys[place].tobytes() for place, name in enumerate(self._keys)}, request)
+
+    def ask(self, known: Known, rows: Sequence[int], outcomes: Sequence[str]) -> list[Asked]:
+        """What is asked for some rows, given the outcome of each."""
+        columns: dict[int, Callable[[int], object]] = {}
+
+        def value(formula: _Formula, at: int) -> object:
+            found = columns.get(id(formula))
+            if found is None:
+                found = columns[id(formula)] = formula.column(known)
+            return found(at)
+
+        def asks(name: str, at: int, row: Row) -> tuple[Ask, ...]:
+            return tuple(
+                one.ask(row, None if one.amount is None else value(one.amount, at))
+                for one in self._then.get(name, ())
+                if one.where is None or value(one.where, at) is True
+            )
+
+        asked = []
+        for at, outcome in zip(rows, outcomes, strict=True):
+            row = self.row(known.batch.keys[at], known.events[at].request_key)
+            first = asks(outcome, at, row)
+            asked.append(Asked(first, asks(REFUSED, at, row) if first else (), self.refused_as))
+        return asked

@@ -1,0 +1,182 @@
+"""The ledger judges what decisions ask for, in their order; what it says becomes part of each decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quanheng.events.intake import EventFact
+from quanheng.facts import Ask, Asked, DecisionFact, Moved, after_ledger, is_there
+from quanheng.ledger.balances import BalanceSource
+from quanheng.ledger.entries import BATCH_MAX, Account, Answer, Transfer, TransferFlag
+from quanheng.ledger.ledger import Ledger
+from quanheng.ledger.outcomes import TransferOutcome
+
+if TYPE_CHECKING:
+    from quanheng.features.source import StatefulSource
+    from quanheng.program import Program
+
+_LINKED = int(TransferFlag.LINKED)
+Chain = Sequence[Transfer]
+Judge = Callable[[Sequence[Account], Sequence[Chain]], tuple[int, list[list[Answer]]]]
+"""Opens accounts, then answers chains, each whole or not at all; how many accounts were opened, and the answers."""
+
+
+class Transferred(NamedTuple):
+    """Decisions as they became, and how many facts of the ledger belong to each, in order."""
+
+    decisions: list[DecisionFact | None]
+    facts: list[int]
+
+
+def runs(
+    program: Program, sources: Sequence[StatefulSource], events: Sequence[EventFact], keys: NDArray[np.uint64]
+) -> list[slice]:
+    """Cut a group into runs that may be decided together: none of its events looks at an account that an event before
+    it in the run may touch, and only the last may ask the ledger again.
+
+    keys : u64[n, K, 2] of the events
+    """
+    looking = [one for one in sources if isinstance(one, BalanceSource)]
+    asking = {code: program.postings(code) for code in program.flows} if program.asks else {}
+    if not asking:
+        return [slice(0, len(events))]
+    cuts, touched = {0}, set[int]()
+    for at, event in enumerate(events):
+        if touched and any(not touched.isdisjoint(one.accounts(event.code, keys[at])) for one in looking):
+            cuts.add(at)
+            touched.clear()
+        for postings in asking.get(event.code, ()):
+            if postings.asks_again or (looking and postings.settles):
+                cuts.add(at + 1)
+                touched.clear()
+            elif looking:
+                touched |= postings.accounts(postings.row(keys[at], event.request_key))
+    bounds = sorted(cuts | {len(events)})
+    return [slice(first, last) for first, last in pairwise(bounds)]
+
+
+def transfer(
+    ledger: Ledger, program: Program, decisions: Sequence[DecisionFact | None], now_ms: int, day: int
+) -> Transferred:
+    """Ask the ledger for what decisions ask for: chains of one event after those of the event before it.
+
+    Chains go to the ledger together until one needs an account to be opened: facts keep the order of their events.
+
+    Parameters
+    ----------
+    ledger : changed
+    decisions : of a run of events in which only the last may ask again where it is refused (`Program.runs`)
+    """
+
+    def judge(accounts: Sequence[Account], chains: Sequence[Chain]) -> tuple[int, list[list[Answer]]]:
+        since = ledger.facts_n
+        if accounts:
+            ledger.open_accounts(accounts, now_ms, day)
+        return ledger.facts_n - since, _answers(ledger, chains, now_ms, day)
+
+    made, facts = list(decisions), [0] * len(decisions)
+    asking = {row: one for row, one in enumerate(decisions) if one is not None and one.asked is not None}
+    answers = _judged([one.asked for one in asking.values() if one.asked is not None], ledger, judge)
+    for (row, one), (opened, moved) in zip(asking.items(), answers, strict=True):
+        made[row], facts[row] = after_ledger(program, one, moved, day), opened + sum(map(_is_new, moved))
+    return Transferred(made, facts)
+
+
+def would_transfer(ledger: Ledger, program: Program, decision: DecisionFact) -> DecisionFact:
+    """What `transfer` would make of a decision now, with nothing changed. What "all" would be is not known: 0.
+
+    Holds whose time is out and that nobody has ended yet still stand.
+    """
+    if decision.asked is None:
+        return decision
+
+    def judge(accounts: Sequence[Account], chains: Sequence[Chain]) -> tuple[int, list[list[Answer]]]:
+        return 0, [ledger.would(accounts, chain) for chain in chains]
+
+    ((_, moved),) = _judged([decision.asked], ledger, judge)
+    return after_ledger(program, decision, moved, ledger.day)
+
+
+def _judged(asked: Sequence[Asked], ledger: Ledger, judge: Judge) -> list[tuple[int, list[Moved]]]:
+    """For each: how many accounts were opened for it, and what became of its transfers."""
+    judged: list[tuple[int, list[Moved]]] = []
+    waiting: list[Sequence[Ask]] = []
+
+    def flush(accounts: Sequence[Account] = ()) -> None:
+        if waiting:
+            opened, answers = judge(accounts, [_chained(asks) for asks in waiting])
+            for asks, found in zip(waiting, answers, strict=True):
+                judged.append((opened, [_moved(ask, answer) for ask, answer in zip(asks, found, strict=True)]))
+            waiting.clear()
+
+    for one in asked:
+        if any(ask.unasked for ask in one.transfers):
+            flush()
+            judged.append((0, [_unasked(ask) for ask in one.transfers]))
+        elif accounts := _missing(ledger, one.transfers):
+            flush()
+            waiting.append(one.transfers)
+            flush(accounts)
+        else:
+            waiting.append(one.transfers)
+        if one.refused:
+            flush()
+            opened, moved = judged[-1]
+            if not all(map(is_there, moved)):
+                ((more, again),) = _judged([one._replace(transfers=one.refused, refused=())], ledger, judge)
+                judged[-1] = opened + more, moved + again
+    flush()
+    return judged
+
+
+def _answers(ledger: Ledger, chains: Sequence[Chain], now_ms: int, day: int) -> list[list[Answer]]:
+    """Answers of chains, in as few batches as they fit into."""
+    answers: list[list[Answer]] = []
+    for batch in _batches(chains):
+        flat = iter(ledger.transfer([one for chain in batch for one in chain], now_ms, day))
+        answers += [[next(flat) for _ in chain] for chain in batch]
+    return answers
+
+
+def _batches(chains: Sequence[Chain]) -> Iterable[list[Chain]]:
+    batch: list[Chain] = []
+    room = BATCH_MAX
+    for chain in chains:
+        if len(chain) > room:
+            yield batch
+            batch, room = [], BATCH_MAX
+        batch.append(chain)
+        room -= len(chain)
+    yield batch
+
+
+def _chained(asks: Sequence[Ask]) -> list[Transfer]:
+    last = len(asks) - 1
+    return [
+        ask.transfer._replace(flags=ask.transfer.flags | _LINKED) if place < last else ask.transfer
+        for place, ask in enumerate(asks)
+    ]
+
+
+def _missing(ledger: Ledger, asks: Sequence[Ask]) -> list[Account]:
+    """Accounts that are not open, each once."""
+    named = {account.id: account for ask in asks for account in ask.accounts}
+    return [account for id, account in named.items() if not ledger.is_open(id)]
+
+
+def _moved(ask: Ask, answer: Answer) -> Moved:
+    return Moved(ask.name, ask.transfer.id.to_bytes(16, "little"), answer.outcome.name, answer.amount_minor)
+
+
+def _unasked(ask: Ask) -> Moved:
+    outcome = ask.unasked or TransferOutcome.CHAIN_FAILED.name
+    return Moved(ask.name, ask.transfer.id.to_bytes(16, "little"), outcome)
+
+
+def _is_new(moved: Moved) -> bool:
+    return moved.outcome == TransferOutcome.APPLIED.name
