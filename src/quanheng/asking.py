@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from quanheng.events.intake import Pseudonyms
 from quanheng.events.schema import NO_KEY, EventType
 from quanheng.facts import Ask, Asked
 from quanheng.feel.compiler import compile_expression
@@ -22,6 +23,7 @@ from quanheng.feel.operators import is_number
 from quanheng.feel.parser import parse
 from quanheng.feel.tree import Name, walk
 from quanheng.feel.types import ANY
+from quanheng.kernel.errors import InputError, NotFound
 from quanheng.known import ExactColumn, Known
 from quanheng.ledger.balances import account_id
 from quanheng.ledger.entries import ALL, AMOUNT_MAX, Account, Transfer, TransferFlag
@@ -62,6 +64,30 @@ def transfer_id(name: str, deal: bytes) -> int:
     return int.from_bytes(
         hashlib.blake2b(deal + name.encode(), digest_size=16, person=b"quanheng posting").digest(), "little"
     )
+
+
+def named_account(packs: Mapping[str, Declared], ring: Pseudonyms, name: str, keys: Sequence[str]) -> int:
+    """Id of the account "pack.account" of these keys, as people know them: `wallet.wallet`, ["anna"].
+
+    Raises
+    ------
+    NotFound : no active pack declares it
+    InputError : another number of keys
+    """
+    declared = {f"{pack.name}.{one.name}": one for pack in packs.values() for one in pack.accounts.accounts}
+    found = declared.get(name)
+    if found is None:
+        known = ", ".join(sorted(declared)) or "no active pack declares accounts"
+        raise NotFound("no active pack declares this account", where="account", found=name, allowed=known)
+    if len(keys) != len(found.per):
+        raise InputError(
+            "the account has another number of keys",
+            where=name,
+            found=", ".join(keys) or "none",
+            allowed=", ".join(found.per) or "none: there is one, of the house",
+            cure="Give one key for each, in this order.",
+        )
+    return account_id(name, [ring.pseudonym(entity, key) for entity, key in zip(found.per, keys, strict=True)])
 
 
 def minor_units(value: object, exponent: int, rounding: str) -> int | Unasked:

@@ -88,7 +88,7 @@ def transfer(
 
 
 def would_transfer(ledger: Ledger, program: Program, decision: DecisionFact) -> DecisionFact:
-    """What `transfer` would make of a decision now, with nothing changed. What "all" would be is not known: 0.
+    """What `transfer` would make of a decision now, with nothing changed.
 
     Holds whose time is out and that nobody has ended yet still stand.
     """

@@ -14,7 +14,6 @@ import numpy as np
 from quanheng.kernel.errors import InputError, LogCorrupt
 from quanheng.ledger import columns, wire
 from quanheng.ledger.entries import (
-    ALL,
     BATCH_MAX,
     TIME_MAX_MS,
     Account,
@@ -22,7 +21,6 @@ from quanheng.ledger.entries import (
     Amendment,
     Answer,
     Transfer,
-    TransferFlag,
 )
 from quanheng.ledger.kernel import apply, batch
 from quanheng.ledger.kernel.accounts import change_accounts, take_back
@@ -41,13 +39,11 @@ from quanheng.ledger.kernel.words import (
     S_HEAP,
     S_NOW,
 )
-from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
+from quanheng.ledger.outcomes import AccountOutcome
 from quanheng.ledger.queries import Queries
 
 _DAY_MAX = 2**31 - 1
 _APPLIED_AT_ONCE = 1 << 16
-_REFUSED_ALWAYS = Transfer(0)
-"""The last link of a chain that is only tried: no transfer has the id 0."""
 _OUTCOMES = {int(outcome): outcome for outcome in AccountOutcome}
 
 
@@ -140,12 +136,9 @@ class Ledger(Queries):
                 cure="Make the array with that dtype.",
             )
         self._enter(now_ms, day)
-        count = len(requests)
-        self._tables = columns.with_room(self._tables, facts=count, balances=2 * count if self._history else 0)
-        words = _words(requests, Q_WORDS)
-        answers = np.empty((count, N_WORDS), np.int64)
+        words, answers = self._room_for(requests)
         batch.transfer(self._tables, words, answers)
-        return answers.view(wire.TRANSFER_ANSWER).reshape(count)
+        return answers.view(wire.TRANSFER_ANSWER).reshape(len(requests))
 
     def apply(self, facts: np.ndarray) -> None:
         """Fold facts of another ledger, in order, judging nothing: TRANSFER_FACT[n] or ACCOUNT_FACT[n].
@@ -178,26 +171,20 @@ class Ledger(Queries):
         self._tables.S[S_NOW], self._tables.S[S_DAY] = now_ms, day
 
     def would(self, accounts: Sequence[Account], chain: Sequence[Transfer]) -> list[Answer]:
-        """What a chain of fewer than `BATCH_MAX` transfers would be answered now, with accounts opened for it.
+        """What a chain would be answered now, with accounts opened for it before.
 
-        Nothing is changed, and no hold ends: time stands still. Answers name no balances, and no amount where `ALL` is
-        asked for. Accounts that cannot be opened are left out.
+        Nothing is changed, and no hold ends: time stands still. Accounts that cannot be opened are left out.
 
         Raises
         ------
         InputError : as for `transfer`
         """
-        if all(self.has_line(one.id) for one in chain):  # A known id is answered and never applied again.
-            return self.transfer(chain, self.now_ms, self.day)
         since = self.facts_n
         self.open_accounts(accounts, self.now_ms, self.day)
-        linked = [one._replace(flags=one.flags | TransferFlag.LINKED) for one in chain]
-        answers = self.transfer([*linked, _REFUSED_ALWAYS], self.now_ms, self.day)[:-1]
+        words, answers = self._room_for(wire.encode_transfers(chain))
+        batch.attempt(self._tables, words, answers)
         take_back(self._tables, since)
-        if any(one.outcome is not TransferOutcome.CHAIN_FAILED for one in answers):
-            return answers
-        amounts = [0 if one.amount_minor == ALL else one.amount_minor for one in chain]
-        return [Answer(TransferOutcome.APPLIED, amount, self.now_ms) for amount in amounts]
+        return wire.decode_answers(answers.view(wire.TRANSFER_ANSWER).reshape(len(chain)))
 
     # --- what it is made of
 
@@ -230,6 +217,12 @@ class Ledger(Queries):
         return columns.digest(self._tables)
 
     # --- inside
+
+    def _room_for(self, requests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Requests as words, and where their answers go; there is room for their facts."""
+        count = len(requests)
+        self._tables = columns.with_room(self._tables, facts=count, balances=2 * count if self._history else 0)
+        return _words(requests, Q_WORDS), np.empty((count, N_WORDS), np.int64)
 
     def _enter(self, now_ms: int, day: int) -> None:
         """Go on to a time and a business day; holds whose time is out end."""

@@ -76,10 +76,6 @@ class Queries:
         """Whether there is such an account."""
         return int(index.find_id(self._tables.J, self._tables.A, *_signed(id))) >= 0
 
-    def has_line(self, id: int) -> bool:
-        """Whether a transfer has this id, or used it up."""
-        return int(index.find_id(self._tables.I, self._tables.F, *_signed(id))) >= 0
-
     def known_of(self, id: int) -> KnownOf | None:
         """An account's totals, and when something was last booked on it; None = there is no such account."""
         place = int(index.find_id(self._tables.J, self._tables.A, *_signed(id)))

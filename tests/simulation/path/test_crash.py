@@ -12,18 +12,22 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+from tests.unit.path.wallet import business, wallet
 
 from quanheng import recovery
 from quanheng.engine import Engine
 from quanheng.events.intake import Request
+from quanheng.facts import Moved
 from quanheng.follower import write_snapshot
 from quanheng.kernel import index
 from quanheng.kernel.log.records import EVENT
-from quanheng.loading.files import read_pack
+from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.find import find_packs
 from quanheng.state import FIRST_PACK_CODE
 
@@ -49,7 +53,23 @@ def _requests(rng: random.Random, count: int, number: int) -> list[Request]:
     return requests
 
 
-def _child(folder: Path, acknowledged: Path, seed: int, first: int) -> None:
+class Work(NamedTuple):
+    """What is under load: the packs that are active, and requests (random source, how many, number of the first)."""
+
+    packs: Callable[[], list[PackFiles]]
+    requests: Callable[[random.Random, int, int], list[Request]]
+
+
+def _card_fraud() -> list[PackFiles]:
+    packs = find_packs()
+    return [read_pack(packs[name]) for name in ("party", "card_fraud")]
+
+
+PAYMENTS = Work(_card_fraud, _requests)
+TRANSFERS = Work(wallet, lambda rng, count, first: business(rng, count, START_MS, first))
+
+
+def _child(folder: Path, acknowledged: Path, seed: int, first: int, work: Work) -> None:
     """Submit groups until killed; note what was answered, durably enough for a SIGKILL, after each commit."""
     rng, number = random.Random(seed), first
     index.WAITING_MAX = 256  # So that a kill also meets a run of the request index that is being written beside.
@@ -57,20 +77,25 @@ def _child(folder: Path, acknowledged: Path, seed: int, first: int) -> None:
     with acknowledged.open("a") as notes:
         while True:
             size = rng.choice([1, 3, 20, 100])
-            replies = engine.submit(_requests(rng, size, number))
+            replies = engine.submit(work.requests(rng, size, number))
             number += size
             for reply in replies:
-                if reply.status in {"decided", "repeated", "failed"}:
-                    row = [reply.id, reply.offset, reply.decision, reply.outcome, list(reply.reasons)]
+                if reply.status in {"decided", "repeated", "failed", "refused"}:
+                    moved = _told(reply.transfers)
+                    row = [reply.id, reply.offset, reply.decision, reply.outcome, list(reply.reasons), moved]
                     notes.write(json.dumps(row) + "\n")
             notes.flush()
 
 
-def _kill_at_random(folder: Path, acknowledged: Path, seed: int, first: int) -> None:
+def _told(transfers: Sequence[Moved]) -> list[list]:
+    return [[one.name, one.id.hex(), one.outcome, one.amount_minor] for one in transfers]
+
+
+def _kill_at_random(folder: Path, acknowledged: Path, seed: int, first: int, work: Work) -> None:
     child = os.fork()
     if child == 0:
         try:
-            _child(folder, acknowledged, seed, first)
+            _child(folder, acknowledged, seed, first, work)
         finally:
             os._exit(3)  # Reached only by a fault in the child: the parent sees the exit status.
     moment = random.Random(seed)
@@ -105,11 +130,16 @@ def _check(folder: Path, acknowledged: Path, seed: int, checked: int) -> int:
         assert answers.setdefault(id_, answer) == answer, f"seed={seed}: {id_} was answered in two ways"
     ids = list(answers)
     for id_ in ids[checked:] + random.Random(seed).sample(ids[:checked], min(100, checked)):
-        offset, decision, outcome, reasons = answers[id_]
+        offset, decision, outcome, reasons, moved = answers[id_]
         event, recorded = engine.reader.event(offset), engine.reader.recorded_decision(decision)
         assert event.body.id == id_, f"seed={seed}"
         assert recorded.record.cause == offset, f"seed={seed}"
         assert [recorded.outcome, list(recorded.reasons)] == [outcome, reasons], f"seed={seed}"
+        assert _told(recorded.body.transfers) == moved, f"seed={seed}"
+        for name, id, what, amount_minor in moved:
+            if what == "APPLIED":
+                line = engine.state.ledger.transfer_of(int.from_bytes(bytes.fromhex(id), "little"))
+                assert line.amount_minor == amount_minor, f"seed={seed} {name}"
     keys: Counter[bytes] = Counter()
     for _, columns in engine.log.read_columns(0, recovery.HEADER_KEYS_MAX, recovery.HEADER_NUMBERS_MAX):
         events = np.flatnonzero((columns.kind == EVENT) & (columns.type >= FIRST_PACK_CODE))
@@ -123,15 +153,14 @@ def _check(folder: Path, acknowledged: Path, seed: int, checked: int) -> int:
     return len(answers)
 
 
-def _run(folder: Path, kills: int, seed: int) -> int:
+def _run(folder: Path, kills: int, seed: int, work: Work = PAYMENTS) -> int:
     data, acknowledged = folder / "data", folder / "acknowledged.jsonl"
     engine = Engine.open(data, clock=lambda: START_MS)
-    packs = find_packs()
-    engine.activate([read_pack(packs[name]) for name in ("party", "card_fraud")])
+    engine.activate(work.packs())
     engine.close()
     answered = 0
     for kill in range(kills):
-        _kill_at_random(data, acknowledged, seed + kill, 1 + 10_000 * kill)
+        _kill_at_random(data, acknowledged, seed + kill, 1 + 10_000 * kill, work)
         if kill % 7 == 3:
             write_snapshot(data)
         answered = _check(data, acknowledged, seed + kill, checked=answered)
@@ -140,6 +169,10 @@ def _run(folder: Path, kills: int, seed: int) -> int:
 
 def test_what_was_acknowledged_survives_fifty_kills(tmp_path: Path) -> None:
     assert _run(tmp_path, kills=50, seed=20_261_121) > 500
+
+
+def test_transfers_that_were_acknowledged_survive_thirty_kills(tmp_path: Path) -> None:
+    assert _run(tmp_path, kills=30, seed=20_261_130, work=TRANSFERS) > 300
 
 
 @pytest.mark.long

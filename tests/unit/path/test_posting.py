@@ -208,7 +208,7 @@ def test_a_group_is_prepared_while_one_commits(tmp_path):
 def test_limits_of_a_day_follow_the_business_day_and_it_never_goes_back(tmp_path):
     clock = HandClock(T0)  # 10:00 UTC, 18:00 in Shanghai.
     engine = Engine.open(tmp_path / "data", clock=clock)
-    engine.ledger.days = BusinessDays("Asia/Shanghai", 19)
+    engine.writer.days = BusinessDays("Asia/Shanghai", 19)
     engine.open_accounts([Account(BANK, 978, 1, day_max_minor=100), Account(ANNA, 978, 1)])
     assert outcomes(engine.post([Transfer(1, BANK, ANNA, 100, code=1)])) == [TransferOutcome.APPLIED]
     assert outcomes(engine.post([Transfer(2, BANK, ANNA, 1, code=1)])) == [TransferOutcome.DAY_LIMIT_EXCEEDED]
@@ -216,7 +216,7 @@ def test_limits_of_a_day_follow_the_business_day_and_it_never_goes_back(tmp_path
     assert outcomes(engine.post([Transfer(2, BANK, ANNA, 100, code=1)])) == [TransferOutcome.APPLIED]
     day = engine.state.ledger.day
     assert engine.state.ledger.facts()["day"].tolist() == [day - 1, day - 1, day - 1, day]
-    engine.ledger.days = BusinessDays("UTC", 24)  # Somebody changes the setting: yesterday does not come back.
+    engine.writer.days = BusinessDays("UTC", 24)  # Somebody changes the setting: yesterday does not come back.
     assert outcomes(engine.post([Transfer(3, BANK, ANNA, 1, code=1)])) == [TransferOutcome.DAY_LIMIT_EXCEEDED]
     assert engine.state.ledger.day == day
     engine.close()
@@ -243,7 +243,7 @@ def play(engine: Engine, world: World, clock: HandClock, steps: int) -> None:
     """Work of the world through the log, held against a ledger that no log is between."""
     if not hasattr(world, "twin"):
         world.twin, world.now_ms = Ledger(), clock.now_ms
-        world.day = engine.ledger.days.day_of(clock.now_ms)
+        world.day = engine.writer.days.day_of(clock.now_ms)
     for _ in range(steps):
         world.now_ms += world.rng.choice((0, 1, 7, 40))
         clock.now_ms = world.now_ms

@@ -205,9 +205,8 @@ def _exists(T, Q, N, start, end):
 
 
 @njit(nogil=True, error_model="numpy")
-def _chain(T, Q, N, start, end):
-    if _exists(T, Q, N, start, end):
-        return
+def _links(T, Q, N, start, end):
+    """Apply and answer a chain, whole or not at all; whether it was applied. No hold is reminded of yet."""
     first, history = T.S[S_FACTS], T.S[S_HISTORY]
     T.S[S_UNDO] = 0
     for one in range(start, end):
@@ -217,14 +216,34 @@ def _chain(T, Q, N, start, end):
             for other in range(start, end):
                 _refuse(N, other, O.CHAIN_FAILED)
             N[one, N_OUTCOME] = O.EXISTS_WITHOUT_ITS_CHAIN if outcome == O.EXISTS else outcome
-            _burn(T, Q, start, end)
-            return
+            return False
         _save(T, debit, credit, reference)
         row = _write(T, Q, one, amount, code, debit, credit, reference)
         apply_line(T, row, debit, credit, reference)
         _answer(T, N, one, outcome, row)
+    return True
+
+
+@njit(nogil=True, error_model="numpy")
+def _chain(T, Q, N, start, end):
+    if _exists(T, Q, N, start, end):
+        return
+    first = T.S[S_FACTS]
+    if not _links(T, Q, N, start, end):
+        _burn(T, Q, start, end)
+        return
     for row in range(first, T.S[S_FACTS]):
         _remind(T, row)
+
+
+@entry
+def attempt(T, Q, N):
+    """Answer a batch that is one chain as it would be, at S[S_NOW] on S[S_DAY], and leave all as it was."""
+    if _exists(T, Q, N, 0, len(Q)):
+        return
+    first, history = T.S[S_FACTS], T.S[S_HISTORY]
+    if _links(T, Q, N, 0, len(Q)):
+        _undo(T, first, history)
 
 
 @entry

@@ -1,0 +1,222 @@
+"""Decisions that ask the ledger for transfers, through the whole path."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from shop import DAY_MS, HandClock
+from wallet import T0, business, captures, opened, pays, refunds, releases, topped_up, wallet, wallet_of
+
+from quanheng import recovery
+from quanheng.replay import replay
+
+
+@pytest.fixture
+def engine(tmp_path):
+    engine = opened(tmp_path)
+    yield engine
+    engine.close()
+
+
+def one(engine, request):
+    (reply,) = engine.submit([request])
+    return reply
+
+
+def moved(reply) -> list[tuple[str, str, int]]:
+    return [(one.name.removeprefix("wallet."), one.outcome, one.amount_minor) for one in reply.transfers]
+
+
+def available(engine, customer: str) -> int:
+    balance = engine.state.ledger.balance(wallet_of(engine, customer))
+    return balance.credits_posted_minor - balance.debits_posted_minor - balance.debits_held_minor
+
+
+def test_a_payment_is_held_captured_and_given_back(engine):
+    assert moved(one(engine, topped_up("a", 10_000))) == [("top_up.principal", "APPLIED", 10_000)]
+    reply = one(engine, pays("b", 2_500, payment="p"))
+    assert (reply.status, reply.outcome, moved(reply)) == (
+        "decided", "approve", [("authorise.principal", "APPLIED", 2_500)],
+    )  # fmt: skip
+    assert available(engine, "anna") == 7_500
+    assert moved(one(engine, captures("c", "p", 2_000))) == [
+        ("capture.principal", "APPLIED", 2_000), ("capture.fee", "APPLIED", 12),
+    ]  # fmt: skip
+    assert available(engine, "anna") == 8_000
+    assert moved(one(engine, refunds("d", "p", 500))) == [("refund.principal", "APPLIED", 500)]
+    assert available(engine, "anna") == 8_500
+
+
+def test_what_the_ledger_refuses_has_another_outcome_and_may_cost(engine):
+    one(engine, topped_up("a", 100_000))
+    reply = one(engine, pays("b", 50_001))
+    assert (reply.status, reply.outcome) == ("refused", "decline")
+    assert reply.reasons == ["amount_is_large", "ledger_refused"]
+    assert moved(reply) == [
+        ("authorise.principal", "PAYMENT_LIMIT_EXCEEDED", 0), ("refusal_fee.fee", "APPLIED", 50),
+    ]  # fmt: skip
+    assert engine.state.statuses() == {"decided": 1, "refused": 1}
+    assert engine.state.outcomes() == {"approve": 1, "decline": 1}
+    assert available(engine, "anna") == 99_950
+
+
+def test_what_is_declined_asks_nothing_and_opens_nothing(engine):
+    reply = one(engine, pays("a", 1))
+    assert (reply.status, reply.outcome, reply.transfers) == ("decided", "decline", ())
+    assert engine.state.ledger.facts_n == 0
+
+
+def test_each_event_of_a_group_sees_what_those_before_it_left(engine):
+    replies = engine.submit([topped_up("a", 1_000), pays("b", 600), pays("c", 600), pays("d", 400), pays("e", 1)])
+    assert [reply.outcome for reply in replies] == ["approve", "approve", "decline", "approve", "decline"]
+    assert available(engine, "anna") == 0
+
+
+def test_said_again_it_is_answered_again_from_memory_and_from_the_log(engine):
+    one(engine, topped_up("a", 10_000))
+    first = one(engine, pays("b", 2_500))
+    for _ in range(2):
+        again = one(engine, pays("b", 2_500))
+        assert (again.status, again.outcome, again.transfers) == ("repeated", "approve", first.transfers)
+        engine.writer.forget_recent()
+    assert available(engine, "anna") == 7_500
+
+
+def test_the_same_deal_under_another_request_is_not_moved_twice(engine):
+    one(engine, topped_up("a", 10_000))
+    one(engine, pays("b", 2_500, payment="p"))
+    again = one(engine, pays("c", 2_500, payment="p"))
+    assert (again.status, moved(again)) == ("decided", [("authorise.principal", "EXISTS", 2_500)])
+    other = one(engine, pays("d", 2_501, payment="p"))
+    assert (other.status, moved(other)[0]) == ("refused", ("authorise.principal", "EXISTS_WITH_OTHER_AMOUNT", 0))
+    assert available(engine, "anna") == 7_500 - 50  # The refusal costs.
+
+
+def test_a_chain_moves_whole_or_not_at_all(engine):
+    one(engine, topped_up("a", 10_000))
+    one(engine, pays("b", 10_000, payment="p"))
+    one(engine, releases("c", "p"))
+    reply = one(engine, captures("d", "p", 10_000))
+    assert moved(reply) == [("capture.principal", "HOLD_WAS_VOIDED", 0), ("capture.fee", "CHAIN_FAILED", 0)]
+    assert (reply.status, reply.outcome) == ("refused", "decline")
+
+
+def test_a_hold_whose_time_is_out_is_there_again_for_the_next_event(tmp_path):
+    clock = HandClock()
+    engine = opened(tmp_path, clock)
+    engine.submit([topped_up("a", 10_000), pays("b", 10_000)])
+    clock.now_ms += 7 * DAY_MS
+    reply = one(engine, pays("c", 10_000, at=clock.now_ms))
+    assert (reply.outcome, reply.status) == ("approve", "decided")
+    event = engine.reader.event(reply.offset)
+    assert event.record.received_ms == clock.now_ms
+    decision = engine.decision(reply.decision)
+    assert decision["sources"]["wallet.wallet_available"] == 100  # The hold ended before anything looked.
+    assert decision["transfers"] == [
+        {
+            "name": "wallet.authorise.principal",
+            "id": str(int.from_bytes(reply.transfers[0].id, "little")),
+            "outcome": "APPLIED",
+            "amount_minor": 10_000,
+        }
+    ]
+    assert replay(engine.reader, None, reply.decision).same
+    engine.close()
+
+
+def test_records_of_a_decision_name_it_as_their_cause(engine):
+    reply = one(engine, topped_up("a", 10_000))
+    records = [engine.log.record(offset) for offset in range(reply.decision + 1, engine.log.head)]
+    # Two accounts were opened, then value moved.
+    assert [(record.type, record.cause) for record in records] == [
+        (4, reply.decision), (4, reply.decision), (1, reply.decision),
+    ]  # fmt: skip
+
+
+def test_a_dry_run_says_what_would_be_and_leaves_no_trace(engine):
+    one(engine, topped_up("a", 60_000))
+    before = engine.state.digest()
+    requests = [
+        topped_up("x", 5, "nobody"), pays("y", 2_500), pays("z", 50_001), captures("w", "none", 1),
+        pays("v", 60_001), topped_up("a", 60_000),
+    ]  # fmt: skip
+    replies = engine.dry_run(requests)
+    assert engine.state.digest() == before
+    assert [(reply.status, moved(reply)) for reply in replies] == [
+        ("decided", [("top_up.principal", "APPLIED", 5)]),
+        ("decided", [("authorise.principal", "APPLIED", 2_500)]),
+        ("refused", [("authorise.principal", "PAYMENT_LIMIT_EXCEEDED", 0), ("refusal_fee.fee", "APPLIED", 50)]),
+        ("refused", [("capture.principal", "HOLD_NOT_FOUND", 0)]),
+        ("decided", []),
+        ("repeated", [("top_up.principal", "APPLIED", 60_000)]),
+    ]
+    for request, dry in zip(requests[:3], replies[:3], strict=True):
+        real = one(engine, request)
+        assert (real.status, real.outcome, moved(real)) == (dry.status, dry.outcome, moved(dry))
+
+
+def test_an_amount_that_is_no_whole_cent_is_refused_where_nobody_says_how_to_round(tmp_path):
+    engine = opened(tmp_path, packs=wallet(("accounts.toml", 'rounding = "half_even"\n', "")))
+    engine.submit([topped_up("a", 10_000), pays("b", 2_500, payment="p")])
+    reply = one(engine, captures("c", "p", 2_499))
+    assert moved(reply) == [("capture.principal", "CHAIN_FAILED", 0), ("capture.fee", "AMOUNT_DOES_NOT_FIT", 0)]
+    assert (reply.status, reply.outcome) == ("refused", "decline")
+    engine.close()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_however_events_are_grouped_the_same_is_decided_and_moved(tmp_path, seed):
+    rng = random.Random(seed)
+    requests = business(rng, 150)
+    alone, grouped = opened(tmp_path / "alone"), opened(tmp_path / "grouped")
+    first = [one(alone, request) for request in requests]
+    second, at = [], 0
+    while at < len(requests):
+        size = rng.randrange(1, 40)
+        second += grouped.submit(requests[at : at + size])
+        at += size
+
+    def told(replies):
+        return [(reply.status, reply.outcome, list(reply.reasons), moved(reply)) for reply in replies]
+
+    assert told(first) == told(second)
+    assert {reply.status for reply in first} >= {"decided", "refused", "repeated"}
+    assert {balance_of(alone, who) for who in "abc"} == {balance_of(grouped, who) for who in "abc"}
+    digest = grouped.state.digest()
+    assert recovery.rebuild(grouped.log, grouped.content, None).digest() == digest
+    for reply in second:
+        if reply.decision >= 0:
+            report = replay(grouped.reader, None, reply.decision)
+            assert report.same, report
+    alone.close()
+    grouped.close()
+    again = opened(tmp_path / "grouped")
+    assert again.state.digest() == digest
+    again.close()
+
+
+def balance_of(engine, initial: str):
+    name = {"a": "anna", "b": "ben", "c": "cleo"}[initial]
+    id = wallet_of(engine, name)
+    return (initial, engine.state.ledger.balance(id) if engine.state.ledger.is_open(id) else None)
+
+
+def test_value_is_neither_made_nor_lost(tmp_path):
+    engine = opened(tmp_path)
+    engine.submit(business(random.Random(99), 400))
+    totals = [state.balance for state in engine.state.ledger.accounts()]
+    assert sum(one.debits_posted_minor for one in totals) == sum(one.credits_posted_minor for one in totals) > 0
+    assert sum(one.debits_held_minor for one in totals) == sum(one.credits_held_minor for one in totals)
+    engine.close()
+
+
+def test_the_clock_of_a_group_that_moves_nothing_leaves_no_trace(tmp_path):
+    clock = HandClock()
+    engine = opened(tmp_path, clock)
+    engine.submit([topped_up("a", 10_000)])
+    clock.now_ms += 1_000
+    engine.submit([pays("b", 10_001)])
+    assert engine.state.ledger.now_ms == T0
+    assert recovery.rebuild(engine.log, engine.content, None).digest() == engine.state.digest()
+    engine.close()
