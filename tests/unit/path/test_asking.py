@@ -65,7 +65,7 @@ def test_an_account_is_found_by_the_names_that_people_know(tmp_path):
     with pytest.raises(NotFound, match=r"no active pack declares this account.*wallet\.bank, wallet\.fees") as found:
         named_account(packs, engine.ring, "wallet.wallets", ["anna"])
     assert found.value.found == "wallet.wallets"
-    with pytest.raises(InputError, match="another number of keys.*Give one key for each") as wrong:
+    with pytest.raises(InputError, match=r"another number of keys.*Give one key for each") as wrong:
         named_account(packs, engine.ring, "wallet.wallet", [])
     assert (wrong.value.found, wrong.value.allowed) == ("none", "party.customer")
     with pytest.raises(InputError, match="there is one, of the house"):

@@ -28,7 +28,9 @@ def wallet(*changes: tuple[str, str, str]) -> list[PackFiles]:
     return [read_packs()["party"], read_pack(files, "wallet")]
 
 
-def opened(folder: Path, clock: Callable[[], int] | None = None, packs: list[PackFiles] | None = None, **more) -> Engine:
+def opened(
+    folder: Path, clock: Callable[[], int] | None = None, packs: list[PackFiles] | None = None, **more
+) -> Engine:
     """The engine of the wallet in `folder`, opened or opened again."""
     engine = Engine.open(folder / "data", clock=clock or (lambda: T0), **more)
     if engine.state.program.activation < 0:
