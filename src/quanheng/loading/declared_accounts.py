@@ -1,4 +1,4 @@
-"""What accounts.toml declares, checked: assets, the chart of accounts, postings, balances. Nothing here does anything."""
+"""What accounts.toml declares, checked: assets, a chart of accounts, postings, balances. Nothing here does anything."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ Rounding = Literal["exact", "half_even", "half_up", "down", "up"]
 
 BalanceOf = Literal["available", "posted", "debits_held", "credits_held", "holds", "days_since"]
 """What is known of an account; see `BalanceDeclaration.of`."""
+
+
+Unasked = Literal["AMOUNT_IS_NULL", "AMOUNT_DOES_NOT_FIT", "KEY_IS_NULL"]
+"""Why a transfer is not asked of the ledger at all: its amount is null, or is no whole number of minor units that the
+ledger holds; a key field that names an account or a deal is null."""
 
 
 class AssetDeclaration(msgspec.Struct, frozen=True, kw_only=True):
