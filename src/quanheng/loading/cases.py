@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from quanheng.kernel.errors import Problem
 from quanheng.kernel.time import format_time
-from quanheng.loading.declared import Case, CaseEvent, Declared
+from quanheng.loading.declared import Case, CaseEvent, CaseTransfer, Declared
 
 
 class CaseReply(NamedTuple):
@@ -15,6 +15,7 @@ class CaseReply(NamedTuple):
 
     status : decided | recorded | rejected | failed
     error : the message of a rejected event
+    transfers : all that were asked for, in order, with what became of them; None where nothing was decided
     """
 
     id: str
@@ -22,6 +23,7 @@ class CaseReply(NamedTuple):
     outcome: str | None = None
     reasons: tuple[str, ...] = ()
     error: str = ""
+    transfers: tuple[CaseTransfer, ...] | None = None
 
 
 Run = Callable[[Case], Sequence[CaseReply]]
@@ -89,3 +91,20 @@ def _differences(event: CaseEvent, reply: CaseReply) -> Iterator[str]:
             f"unexpected reason {', '.join(more)}" if more else "",
         ]
         yield ", ".join(part for part in parts if part)
+    if expect.transfers is not None:
+        yield from _transfers(expect.transfers, reply.transfers or ())
+
+
+def _transfers(expected: Sequence[CaseTransfer], found: Sequence[CaseTransfer]) -> Iterator[str]:
+    """Which transfers were asked for, in order; where these agree, what became of each."""
+    wanted, names = [one.name for one in expected], [one.name for one in found]
+    if wanted != names:
+        asked = ", ".join(f"{one.name} ({one.outcome})" for one in found) or "none"
+        yield f"expected transfers {', '.join(wanted) or 'none'}, were {asked}"
+        return
+    for one, other in zip(expected, found, strict=True):
+        if other.outcome != one.outcome:
+            yield f"expected transfer {one.name} to be {one.outcome}, was {other.outcome}"
+        elif one.amount_minor is not None and other.amount_minor != one.amount_minor:
+            moved = "none" if other.amount_minor is None else other.amount_minor
+            yield f"expected transfer {one.name} of {one.amount_minor} minor units, was {moved}"

@@ -13,6 +13,11 @@ BalanceOf = Literal["available", "posted", "debits_held", "credits_held", "holds
 """What is known of an account; see `BalanceDeclaration.of`."""
 
 
+Unasked = Literal["AMOUNT_IS_NULL", "AMOUNT_DOES_NOT_FIT", "KEY_IS_NULL"]
+"""Why a transfer is not asked of the ledger at all: its amount is null, or is no whole number of minor units that the
+ledger holds; a key field that names an account or a deal is null."""
+
+
 class AssetDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     """A currency or a token. `number` stands for it in accounts; an amount has `exponent` decimals."""
 

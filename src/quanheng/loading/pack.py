@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 
 import msgspec
 
 from quanheng.events.schema import EventDeclaration
 from quanheng.features.reach import reaches
 from quanheng.kernel.errors import DeclarationError, NotFound, Problem
+from quanheng.loading.balances import balances_of
+from quanheng.loading.checks.accounts import check_accounts
+from quanheng.loading.checks.acts import check_acts
+from quanheng.loading.checks.amounts import check_amounts
 from quanheng.loading.checks.calendars import check_calendars, shipped_calendars
 from quanheng.loading.checks.cases import Known, check_cases
+from quanheng.loading.checks.chart import FILE as ACCOUNTS_FILE
 from quanheng.loading.checks.evaluations import check_evaluations
 from quanheng.loading.checks.events import check_events
 from quanheng.loading.checks.features import check_features, number_fields
@@ -27,10 +33,12 @@ from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
 from quanheng.loading.checks.traffic import check_traffic
 from quanheng.loading.declared import Declared, Entity, Fold, Formula, ModelDeclaration, Parameter
+from quanheng.loading.declared_accounts import AccountsDeclaration
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.notes import Notes
 from quanheng.loading.policies import library_of, policy_name
 from quanheng.loading.toml import read_toml
+from quanheng.loading.traffic.declaration import TrafficDeclaration
 
 _FIELD_TYPES = {
     "key": "string",
@@ -130,19 +138,24 @@ def _check(
 
     # What is known about an event: folds, formulas, models, parameters; then who decides with it.
     calendars = {**shipped_calendars(), **check_calendars(folder.within("calendars"), notes)}
+    every_entity = _entities(required) | {entity.name: entity for entity in entities}
+    accounts = check_accounts(folder.one(ACCOUNTS_FILE), own_name, every_entity, decided, unsound, notes)
+    balances = [one.name for one in accounts.balances]
     folds, stateful, formulas = check_features(
-        folder.one("features.toml"), every_event, list(decided), calendars, notes
+        folder.one("features.toml"), every_event, list(decided), calendars, balances, notes
     )
     parameters = check_parameters(folder.within("parameters"), notes)
     features = {fold.name for fold in folds} | {formula.name for formula in formulas}
     answers = [column.name for source in stateful for column in source.columns]
-    features.update(answers)
+    features.update(answers, balances)
     numbers = {name for event in decided.values() for name in number_fields(event.fields)}
     models, weights, belonging = check_models(folder.within("models"), files.files, numbers | features, notes)
-    _check_shared_names(parameters, models, features, decided, notes)
-    sources = {name: _sources(event, folds, answers, formulas, parameters, models) for name, event in decided.items()}
+    _check_shared_names(parameters, models, features, balances, decided, notes)
+    computed = (folds, answers, accounts, formulas, parameters, models)
+    sources = {name: _sources(event, *computed) for name, event in decided.items()}
+    asked = check_acts(manifest.flows, manifest.outcomes, accounts, every_event, unsound, notes)
+    check_amounts(accounts, asked, sources, decided, _decimals(formulas, models, accounts, parameters), notes)
     policies = {name: xml for name, xml in files.files.items() if is_declaration(name) and name.endswith(".dmn")}
-    every_entity = _entities(required) | {entity.name: entity for entity in entities}
     declared_lists = folder.one(LISTS_FILE)
     lists = check_lists(declared_lists, own_name, every_entity, notes) if declared_lists else ()
     names = [one.name for one in lists]
@@ -156,17 +169,12 @@ def _check(
 
     # What speaks of all that: cases, files, measurements, simulation.
     known = Known(
-        every_event, list(decided), [model.name for model in models], manifest.outcomes, codes, unsound, names
-    )
+        every_event, list(decided), [model.name for model in models], manifest.outcomes, codes, unsound, names,
+        asked.transfers(accounts),
+    )  # fmt: skip
     cases = check_cases(folder.within("cases"), known, notes)
     mappings = check_mappings(folder.within("mappings"), every_event, notes)
-    keys = {name for event in decided.values() for name, field in event.fields.items() if field.kind == "key"}
-    protocols = folder.one("evaluations.toml")
-    evaluations = (
-        check_evaluations(protocols, every_event, keys, [one.name for one in mappings], notes) if protocols else {}
-    )
-    simulation = folder.one("traffic.toml")
-    traffic = check_traffic(simulation, every_event, notes) if simulation else None
+    evaluations, traffic = _measured(folder, every_event, decided, [one.name for one in mappings], notes)
     check_names(files.files, belonging, notes)
 
     return Declared(
@@ -176,7 +184,7 @@ def _check(
         calendars=calendars,
         parameters=parameters, policies={policy_name(name): xml for name, xml in policies.items()},
         library=library,
-        models=models, weights=weights, reasons=reasons, lists=lists, cases=cases, mappings=mappings,
+        models=models, weights=weights, reasons=reasons, lists=lists, accounts=accounts, cases=cases, mappings=mappings,
         evaluations=evaluations, traffic=traffic,
         readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
     ), notes.problems  # fmt: skip
@@ -187,13 +195,14 @@ def _entities(packs: Mapping[str, Declared]) -> dict[str, Entity]:
 
 
 _DECLARES = {
-    MANIFEST_FILE: ("entity", "event", "outcome", "decided", "feature", "source"),
+    MANIFEST_FILE: ("entity", "event", "outcome", "decided", "feature", "source", "act"),
     "events.toml": ("entity", "event", "decided", "feature", "source"),
     "features.toml": ("feature", "source"),
     "parameters": ("source",),
     "models": ("model", "source"),
     "reasons.toml": ("reason",),
     "lists.toml": ("list",),
+    ACCOUNTS_FILE: ("asset", "account", "posting", "transfer", "feature", "source"),
     "mappings": ("mapping",),
     "calendars": ("calendar", "feature", "source"),
 }
@@ -246,10 +255,25 @@ def _required(
     return found
 
 
+def _measured(
+    folder: _Folder,
+    events: Mapping[str, EventDeclaration],
+    decided: Mapping[str, EventDeclaration],
+    mappings: Sequence[str],
+    notes: Notes,
+) -> tuple[dict[str, dict[str, object]], TrafficDeclaration | None]:
+    """How the pack is measured, and the simulation it is measured on; nothing where the files are not there."""
+    keys = {name for event in decided.values() for name, field in event.fields.items() if field.kind == "key"}
+    protocols, simulation = folder.one("evaluations.toml"), folder.one("traffic.toml")
+    evaluations = check_evaluations(protocols, events, keys, mappings, notes) if protocols else {}
+    return evaluations, check_traffic(simulation, events, notes) if simulation else None
+
+
 def _sources(
     event: EventDeclaration,
     folds: Sequence[Fold],
     answers: Sequence[str],
+    accounts: AccountsDeclaration,
     formulas: Sequence[Formula],
     parameters: Sequence[Parameter],
     models: Sequence[ModelDeclaration],
@@ -259,7 +283,7 @@ def _sources(
     found = {name: _FIELD_TYPES[field.kind] for name, field in fields.items()}
     keys = [name for name, field in fields.items() if field.kind == "key"]
     found |= {fold.name: "number" for fold in folds if reaches(fold, folds, event.name, keys)}
-    found |= dict.fromkeys(answers, "number")
+    found |= dict.fromkeys(answers, "number") | {one.name: "number" for one in balances_of(accounts, event)}
     for formula in formulas:
         if set(formula.uses) <= set(found):
             found[formula.name] = "number"
@@ -273,16 +297,34 @@ def _sources(
     return found
 
 
+def _decimals(
+    formulas: Sequence[Formula],
+    models: Sequence[ModelDeclaration],
+    accounts: AccountsDeclaration,
+    parameters: Sequence[Parameter],
+) -> dict[str, int]:
+    """Most decimals of what is computed or a parameter, by name."""
+    found = {formula.name: formula.decimals for formula in formulas}
+    found |= {model.name: model.output_decimals for model in models}
+    found |= {balance.name: balance.decimals for balance in accounts.balances}
+    for parameter in parameters:
+        values = [one.value for one in parameter.values if isinstance(one.value, Decimal)]
+        found[parameter.name] = max([0, *(-int(value.as_tuple().exponent) for value in values)])
+    return found
+
+
 def _check_shared_names(
     parameters: Sequence[Parameter],
     models: Sequence[ModelDeclaration],
     features: Collection[str],
+    balances: Collection[str],
     decided: Mapping[str, EventDeclaration],
     notes: Notes,
 ) -> None:
     """A policy input has one source: parameters may not share a name with a field, feature or model."""
     taken = {name: f"a field of {event.name}" for event in decided.values() for name in event.fields}
-    taken |= dict.fromkeys(features, "a fold or formula") | {model.name: "a model" for model in models}
+    taken |= dict.fromkeys(features, "a fold or formula") | dict.fromkeys(balances, "a balance")
+    taken |= {model.name: "a model" for model in models}
     for parameter in parameters:
         if parameter.name in taken:
             message = f"the name is taken by {taken[parameter.name]}"

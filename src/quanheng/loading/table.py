@@ -16,6 +16,7 @@ from quanheng.loading.toml import INTEGER_MAX, entry_keys, join_key
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 DOTTED_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}(\.[a-z][a-z0-9_]{0,63}){0,3}")
+ASSET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TEXT_LENGTH_MAX = 4000
 
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
@@ -241,7 +242,8 @@ class Table:
         outer = self.table(name, required=required)
         for inner, value in outer.values.items():
             if not pattern.fullmatch(inner):
-                cure = "Names have small letters, digits and _ and begin with a letter."
+                letters = "letters" if pattern is ASSET_NAME else "small letters"
+                cure = f"Names have {letters}, digits and _ and begin with a letter."
                 outer.problem(inner, "the name is not a plain name", found=inner, known=_name_words(pattern), cure=cure)
             elif not isinstance(value, dict):
                 outer.problem(inner, "the value is of the wrong kind", found=kind_of(value), known="a table")
@@ -359,4 +361,5 @@ def _kind_cure(value: object, kinds: type | tuple[type, ...]) -> str:
 
 
 def _name_words(pattern: re.Pattern[str]) -> str:
-    return 'a name such as "card.payment"' if pattern is DOTTED_NAME else 'a name such as "customer_count"'
+    examples = {DOTTED_NAME: "card.payment", ASSET_NAME: "EUR"}
+    return f'a name such as "{examples.get(pattern, "customer_count")}"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
-from sample_pack import available, sample_files, sample_pack
+from sample_pack import available, sample_files, sample_pack, wallet_files, wallet_pack
 
 from quanheng.kernel.errors import DeclarationError, Problem
 from quanheng.loading import PackFiles, check_pack, load_packs, read_pack
@@ -30,6 +30,14 @@ def beyond() -> dict[str, Run]:
         "features": _bounded("checks.features", "FEATURES_MAX", 2),
         "inputs": _bounded("checks.models", "INPUTS_MAX", 2),
         "values": _bounded("checks.parameters", "VALUES_MAX", 0),
+        "assets": _bounded("checks.chart", "ASSETS_MAX", 0, wallet_pack),
+        "accounts": _bounded("checks.chart", "ACCOUNTS_MAX", 3, wallet_pack),
+        "postings": _bounded("checks.postings", "POSTINGS_MAX", 5, wallet_pack),
+        "transfers of a posting": _bounded("checks.postings", "TRANSFERS_MAX", 1, wallet_pack),
+        "transfers of an outcome": _bounded("checks.acts", "TRANSFERS_MAX", 1, wallet_pack),
+        "balances": _bounded("checks.accounts", "BALANCES_MAX", 1, wallet_pack),
+        "asset of two packs": _beside((b"number = 156", b"number = 156\nexponent = 4")),
+        "number of two packs": _beside((b"CNY", b"CNH"), (b"number = 156", b"number = 156\nexponent = 2")),
         "by not shared": _with(
             ("events.toml", shop, seller),
             ("features.toml", b'request"\nby     = ["customer"]', b'report"\nby     = ["seller"]'),
@@ -64,13 +72,13 @@ def _with(*changes: tuple[str, bytes, bytes], only: str = "") -> Run:
     ]
 
 
-def _bounded(module: str, name: str, value: int) -> Run:
+def _bounded(module: str, name: str, value: int, pack: Callable[[], PackFiles] = sample_pack) -> Run:
     def run() -> list[str]:
         loaded = import_module(f"quanheng.loading.{module}")
         before = getattr(loaded, name)
         setattr(loaded, name, value)
         try:
-            return _texts(check_pack(sample_pack(), AVAILABLE)[1])
+            return _texts(check_pack(pack(), AVAILABLE)[1])
         finally:
             setattr(loaded, name, before)
 
@@ -82,14 +90,14 @@ def _required_is_broken() -> list[str]:
     return _texts(check_pack(sample_pack(), {"party": read_pack(party, "party")})[1])
 
 
-def _load(one: dict[str, bytes], two: dict[str, bytes]) -> list[str]:
+def _load(one: dict[str, bytes], two: dict[str, bytes], first: str = "one", second: str = "two") -> list[str]:
     packs: dict[str, PackFiles] = {
-        "one": read_pack(one, "one"),
-        "two": read_pack(two, "two"),
+        first: read_pack(one, first),
+        second: read_pack(two, second),
         "party": AVAILABLE["party"],
     }
     try:
-        load_packs(["one", "two"], packs)
+        load_packs([first, second], packs)
     except DeclarationError as error:
         return _texts(error.problems)
     return []
@@ -106,3 +114,14 @@ def _versions_conflict() -> list[str]:
     one = starter_files("one")
     one["pack.toml"] = one["pack.toml"].replace(b"party >= 1.0.0", b"party >= 2.0.0")
     return _load(one, starter_files("two"))
+
+
+def _beside(*changes: tuple[bytes, bytes]) -> Run:
+    """The wallet beside another one, whose events have other names and whose assets are changed."""
+    one, two = wallet_files(), {}
+    for name, content in one.items():
+        two[name] = content.replace(b"wallet.", b"purse.").replace(b'"wallet"', b'"purse"')
+    two["policies/wallet.dmn"] = one["policies/wallet.dmn"]
+    for old, new in changes:
+        two["accounts.toml"] = two["accounts.toml"].replace(old, new)
+    return lambda: _load(one, two, "wallet", "purse")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 from quanheng.loading import PackFiles, read_pack, read_packs
 from quanheng.loading.new import starter_files
@@ -175,6 +176,20 @@ def sample_pack(changes: dict[str, bytes | None] | None = None) -> PackFiles:
     """The sample pack with files replaced, added, or removed (None)."""
     files = {**sample_files(), **(changes or {})}
     return read_pack({name: content for name, content in files.items() if content is not None}, "sample")
+
+
+WALLET = Path(__file__).parents[2] / "packs" / "wallet"
+
+
+def wallet_files() -> dict[str, bytes]:
+    """The files of the pack that moves value: `tests/packs/wallet`, sound as it stands."""
+    return dict(read_pack(WALLET).files)
+
+
+def wallet_pack(changes: dict[str, bytes | None] | None = None) -> PackFiles:
+    """The wallet with files replaced, added, or removed (None)."""
+    files = {**wallet_files(), **(changes or {})}
+    return read_pack({name: content for name, content in files.items() if content is not None}, "wallet")
 
 
 def available() -> dict[str, PackFiles]:

@@ -16,9 +16,10 @@ from quanheng.loading.notes import Notes
 
 sys.path.insert(0, str(Path(__file__).parent))
 from mistakes_beyond import beyond
-from sample_pack import available, sample_files, sample_pack
+from sample_pack import available, sample_files, sample_pack, wallet_files, wallet_pack
 
 MISTAKES = tomllib.loads(Path(__file__).with_name("mistakes.toml").read_text(encoding="utf-8"))
+OF_ACCOUNTS = tomllib.loads(Path(__file__).with_name("mistakes_accounts.toml").read_text(encoding="utf-8"))["mistake"]
 TABLE = MISTAKES["mistake"]
 BY_NAME = {row["name"]: row for row in TABLE}
 AVAILABLE = available()
@@ -50,7 +51,7 @@ def changed(row: dict, files: dict[str, bytes]) -> bytes | None:
     if "old" not in row:
         return files[row["new"][5:]] if row["new"].startswith("COPY:") else row["new"].encode()
     old = row["old"].encode()
-    assert old in files[row["file"]], f"the sample pack has no {row['old']!r} in {row['file']}"
+    assert old in files[row["file"]], f"the pack has no {row['old']!r} in {row['file']}"
     return files[row["file"]].replace(old, row["new"].encode(), 1)
 
 
@@ -69,6 +70,18 @@ def test_the_sample_pack_is_sound():
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row["name"].replace(" ", "-"))
 def test_a_mistake_gives_exactly_its_problems(row):
     _, problems = check_pack(sample_pack({row["file"]: changed(row, sample_files())}), AVAILABLE)
+    found = [str(problem) for problem in problems]
+    assert agree(found, row["problems"]), "\n".join(found)
+
+
+def test_the_wallet_is_sound():
+    declared, problems = check_pack(wallet_pack(), AVAILABLE)
+    assert problems == declared.warnings == ()
+
+
+@pytest.mark.parametrize("row", OF_ACCOUNTS, ids=lambda row: row["name"].replace(" ", "-"))
+def test_a_mistake_of_what_moves_value_gives_exactly_its_problems(row):
+    _, problems = check_pack(wallet_pack({row["file"]: changed(row, wallet_files())}), AVAILABLE)
     found = [str(problem) for problem in problems]
     assert agree(found, row["problems"]), "\n".join(found)
 
@@ -114,6 +127,8 @@ def test_every_place_that_notes_a_problem_is_tried(monkeypatch):
     monkeypatch.setattr(Notes, "add", noted)
     for row in TABLE:
         check_pack(sample_pack({row["file"]: changed(row, sample_files())}), AVAILABLE)
+    for row in OF_ACCOUNTS:
+        check_pack(wallet_pack({row["file"]: changed(row, wallet_files())}), AVAILABLE)
     for run in beyond().values():
         run()
     untried = []

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
 from quanheng.loading import check_pack, read_pack, read_packs
 from quanheng.loading.cases import CaseReply, run_cases
-from quanheng.loading.declared import Case
+from quanheng.loading.declared import Case, CaseTransfer
 from quanheng.loading.new import starter_files
 
 CASE = b"""
@@ -107,3 +112,59 @@ def test_a_case_that_is_not_answered_in_full_fails():
     assert str(problem) == (
         "cases/first.toml: One: the case was not answered in full; was 0 replies; allowed: 4, one for each event"
     )
+
+
+WALLET = Path(__file__).parents[2] / "packs" / "wallet"
+HOLD = CaseTransfer(name="authorise.principal", amount_minor=2_500)
+FEE = CaseTransfer(name="refusal_fee.fee", outcome="NOTHING_IS_THERE")
+
+
+def of_transfers(*asked: CaseTransfer) -> list[str]:
+    """What is said of the wallet's first case where its payment, which must hold 25.00, asked for these transfers."""
+    declared, problems = check_pack(read_pack(WALLET), read_packs())
+    assert problems == ()
+    case = declared.cases[0]
+    assert case.events[1].expect.transfers == (HOLD,)
+
+    def run(case: Case) -> list[CaseReply]:
+        expected = [event.expect for event in case.events]
+        good = [CaseReply("", "decided", one.outcome, one.reasons or (), transfers=one.transfers) for one in expected]
+        return [good[0], good[1]._replace(transfers=asked), *good[2:]]
+
+    said = run_cases(replace(declared, cases=(case,)), run)
+    return [problem.message.partition("): ")[2] for problem in said]
+
+
+def test_transfers_that_are_as_expected_are_not_spoken_of():
+    assert of_transfers(HOLD) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ((), "expected transfers authorise.principal, were none"),
+        ((HOLD, FEE), "expected transfers authorise.principal, were authorise.principal (APPLIED), refusal_fee.fee "
+         "(NOTHING_IS_THERE)"),
+        ((CaseTransfer(name="authorise.principal", outcome="AMOUNT_IS_NULL"),),
+         "expected transfer authorise.principal to be APPLIED, was AMOUNT_IS_NULL"),
+        ((CaseTransfer(name="authorise.principal", amount_minor=2_499),),
+         "expected transfer authorise.principal of 2500 minor units, was 2499"),
+        ((CaseTransfer(name="authorise.principal"),),
+         "expected transfer authorise.principal of 2500 minor units, was none"),
+    ],
+)  # fmt: skip
+def test_a_difference_of_transfers_is_said(asked, said):
+    assert of_transfers(*asked) == [said]
+
+
+def test_no_transfers_and_transfers_that_are_not_compared():
+    declared, _ = check_pack(read_pack(WALLET), read_packs())
+    broke = next(case for case in declared.cases if case.name.startswith("Nobody pays more"))
+    assert [event.expect and event.expect.transfers for event in broke.events] == [None, ()]
+    replies = [CaseReply("", "decided", "approve", transfers=(HOLD,))]
+    replies.append(CaseReply("", "decided", "decline", ("balance_too_low",), transfers=(HOLD,)))
+    only = replace(declared, cases=(broke,))
+    said = [problem.message for problem in run_cases(only, lambda case: replies)]
+    assert [text.partition("): ")[2] for text in said] == [
+        "expected transfers none, were authorise.principal (APPLIED)"
+    ]

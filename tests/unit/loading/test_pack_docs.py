@@ -9,6 +9,7 @@ from quanheng.loading import check_pack, read_pack, read_packs
 from quanheng.loading.table import Table
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
+ACCOUNTS = (DOCS / "reference" / "accounts.md").read_text(encoding="utf-8")
 PAGE = (DOCS / "reference" / "pack.md").read_text(encoding="utf-8")
 HOW_TO = (DOCS / "how-to" / "write-a-pack.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
@@ -41,8 +42,44 @@ def test_the_page_speaks_of_every_key_that_is_read_and_shows_it(monkeypatch):
     words = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`\n]+)`", BLOCK.sub("", PAGE)))))
     tables = {"pack", "purpose", "flow", "entity", "event", "fields", "fold", "formula", "parameter", "reason", "model"}
     tables |= {"default", "case", "protocol", "report", "payers", "places", "channel", "attack", "faults", "en", "zh"}
+    tables |= {"asset", "account", "posting", "balance"}  # Of accounts.toml, which has a page of its own.
     unspoken = asked - words - tables - {"DE", "FR", "NL", "PL"}
     assert not unspoken, f"docs/reference/pack.md does not speak of: {sorted(unspoken)}"
+
+
+def accounts_pack():
+    """The wallet with what the page shows: its accounts.toml, its flows and its case."""
+    files = dict(read_pack(Path(__file__).parents[2] / "packs" / "wallet").files)
+    shown: dict[str, str] = {}
+    for name, text in BLOCK.findall(ACCOUNTS):
+        shown[name] = shown.get(name, "") + text + "\n"
+    head = files["pack.toml"].decode().partition("[[flow]]")[0]
+    shown["pack.toml"] = head + shown["pack.toml"]
+    return read_pack({**files, **{name: text.encode() for name, text in shown.items()}}, "wallet")
+
+
+def test_the_page_of_accounts_is_a_pack_without_a_problem():
+    declared, problems = check_pack(accounts_pack(), read_packs())
+    assert problems == declared.warnings == ()
+    assert [len(part) for part in (declared.accounts.assets, declared.accounts.accounts)] == [2, 6]
+    assert len(declared.accounts.postings) == 6
+
+
+def test_the_page_of_accounts_speaks_of_every_key_that_is_read_and_shows_it(monkeypatch):
+    asked: dict[str, str] = {}
+    done = Table.done
+
+    def noting(self):
+        if self.file == "accounts.toml":
+            asked.update(dict.fromkeys(self._asked, self.key))
+        return done(self)
+
+    monkeypatch.setattr(Table, "done", noting)
+    check_pack(accounts_pack(), read_packs())
+    words = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`\n]+)`", BLOCK.sub("", ACCOUNTS)))))
+    shown = " ".join(text for _, text in BLOCK.findall(ACCOUNTS))
+    assert set(asked) - words == {"en", "zh"}
+    assert [name for name in asked if not re.search(rf"\b{name}\b", shown)] == []
 
 
 def test_the_case_of_the_how_to_is_one_of_the_new_pack():

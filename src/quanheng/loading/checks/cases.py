@@ -5,18 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from typing import get_args
 
 import msgspec
 
 from quanheng.events.schema import EventDeclaration, EventType
 from quanheng.kernel.errors import EventRejected
+from quanheng.ledger.entries import AMOUNT_MAX
+from quanheng.ledger.outcomes import TransferOutcome
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
-from quanheng.loading.declared import Case, CaseEvent, CaseExpectation
+from quanheng.loading.declared import Case, CaseEvent, CaseExpectation, CaseTransfer
+from quanheng.loading.declared_accounts import Unasked
 from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import DOTTED_NAME, Table, moment_ms
 
 STATUSES = ("decided", "recorded", "rejected", "failed")
 TIMES_MAX = 10_000
+TRANSFER_OUTCOMES: tuple[str, ...] = (*TransferOutcome.__members__, *get_args(Unasked))
+"""What can become of a transfer that a flow asks for."""
 MISSING_SCORE = "missing"
 DEFAULTS = "default"
 """Kind of name in doubt when a default is for an unknown event: what it would have filled in is not missed again."""
@@ -29,6 +35,7 @@ class Known(msgspec.Struct, frozen=True):
 
     unsound : events with problems of their own: what a case sends of them is not read
     lists : lists of the pack
+    transfers : event that is decided → transfers that its flow may ask for, "posting.transfer"
     """
 
     events: Mapping[str, EventDeclaration]
@@ -38,6 +45,7 @@ class Known(msgspec.Struct, frozen=True):
     reasons: Collection[str]
     unsound: Collection[str] = ()
     lists: Collection[str] = ()
+    transfers: Mapping[str, Collection[str]] = {}
 
 
 def check_cases(files: Mapping[str, dict[str, object]], known: Known, notes: Notes) -> tuple[Case, ...]:
@@ -230,8 +238,9 @@ def _expect(table: Table, event: str, known: Known) -> CaseExpectation:
             table.problem(
                 "reasons", "no such reason code is declared", found=code, known=list(known.reasons), of="reason"
             )
+    transfers = _transfers(table, event, known) if table.has("transfers") else None
     if not table.values:
-        table.problem("", "nothing is expected", known="outcome, reasons, status")
+        table.problem("", "nothing is expected", known="outcome, reasons, status, transfers")
     if outcome and event and event not in known.decided:
         table.problem(
             "outcome",
@@ -241,4 +250,25 @@ def _expect(table: Table, event: str, known: Known) -> CaseExpectation:
             of="decided",
         )
     table.done()
-    return CaseExpectation(status=status, outcome=outcome, reasons=reasons)
+    return CaseExpectation(status=status, outcome=outcome, reasons=reasons, transfers=transfers)
+
+
+def _transfers(table: Table, event: str, known: Known) -> tuple[CaseTransfer, ...]:
+    """All transfers that the event's flow must have asked for, in order; an empty list expects none."""
+    found = []
+    for inner in table.tables("transfers"):
+        name = inner.text("name", wanted='a transfer, as "posting.transfer"')
+        if name and event in known.decided and name not in known.transfers.get(event, ()):
+            message = f"the flow of {event} asks for no such transfer"
+            inner.problem("name", message, found=name, known=list(known.transfers.get(event, ())), of="transfer")
+        outcome = inner.text("outcome", required=False, default="APPLIED", wanted="an outcome of a transfer")
+        if outcome not in TRANSFER_OUTCOMES:
+            inner.problem("outcome", "a transfer has no such outcome", found=outcome, known=TRANSFER_OUTCOMES)
+        amount = inner.integer("amount_minor", required=False, default=-1, least=0, most=AMOUNT_MAX)
+        inner.done()
+        found.append(CaseTransfer(name=name, outcome=outcome, amount_minor=None if amount < 0 else amount))
+    if found and event and event not in known.decided:
+        message = f"no flow decides {event}, so it asks for no transfer"
+        cure = "Expect it of an event that is decided."
+        table.problem("transfers", message, found=found[0].name, cure=cure, of="decided")
+    return tuple(found)

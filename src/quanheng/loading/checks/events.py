@@ -195,13 +195,16 @@ def _field(table: Table, pack: str, entities: Mapping[str, Entity]) -> FieldDecl
 def _entity_name(table: Table, pack: str, entities: Collection[str]) -> str:
     """An entity by its qualified name: "customer" is this pack's own, "party.customer" is that of party."""
     written = table.text("entity", wanted='an entity such as "customer" of this pack or "party.customer"')
-    if not written:
-        return ""
+    return qualified_entity(table, "entity", written, pack, entities) if written else ""
+
+
+def qualified_entity(table: Table, key: str, written: str, pack: str, entities: Collection[str]) -> str:
+    """The qualified name of an entity that stands under a key; one that nobody declares is a problem."""
     name = written if "." in written else f"{pack}.{written}"
     if name not in entities:
         elsewhere = [other for other in entities if other.endswith(f".{written}")]
         table.problem(
-            "entity",
+            key,
             "no such entity is declared here or in a required pack",
             found=written,
             known=list(entities),

@@ -21,6 +21,7 @@ def check_features(
     events: Mapping[str, EventDeclaration],
     decided: Sequence[str],
     calendars: Collection[str],
+    balances: Collection[str],
     notes: Notes,
 ) -> tuple[tuple[Fold, ...], tuple[SourceDeclaration, ...], tuple[Formula, ...]]:
     """Read features.toml.
@@ -30,10 +31,11 @@ def check_features(
     events : events of this pack and of required packs, by name
     decided : events that a flow of this pack decides
     calendars : names of calendars that folds may use
+    balances : names of balances of accounts.toml, which formulas may read
     """
     around = Around(events, decided, calendars)
     top = Table(values, FILE, "", notes)
-    seen: dict[str, str] = {}
+    seen = {name: f"balance.{name} of accounts.toml" for name in balances}
     folds, sources, formulas = [], [], []
     tables = [(table, read_fold(table, around)) for table in top.tables("fold")]
     check_keys(tables, around)
@@ -56,7 +58,7 @@ def check_features(
         notes.doubt("feature", "source")
     if len(seen) > FEATURES_MAX:
         top.problem("fold", "there are too many features", found=len(seen), known=f"at most {FEATURES_MAX}")
-    answers = [column.name for source in sources for column in source.columns]
+    answers = [*balances, *(column.name for source in sources for column in source.columns)]
     return tuple(folds), tuple(sources), _in_order(formulas, folds, answers, events, decided, notes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, get_args
 
 import msgspec
@@ -19,6 +19,10 @@ VERSION_WORDS = 'three numbers such as "1.0.0"'
 REQUIREMENT_WORDS = '"party" or "party >= 1.2.0, < 2.0.0"'
 OUTCOMES_MAX = 16
 NO_SUCH_EVENT = "no such event is declared here or in a required pack"
+ACT_WORDS = '"transfer:NAME" of a posting of accounts.toml'
+REFUSED = "refused"
+"""Name of what a flow asks for where the ledger refuses the rest; no outcome has it."""
+LATER_ACTS = ("case", "notify", "call", "process")
 OF_OTHER_PACKS = ("entity", "event")
 """Kinds of names that required packs bring."""
 
@@ -27,7 +31,11 @@ _REQUIREMENT = re.compile(r"(?P<pack>[a-z][a-z0-9_]{0,63})\s*(?P<bounds>.*)")
 
 
 class FlowDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """A flow as written, before its names are looked up. `key` is its place for messages."""
+    """A flow as written, before its names are looked up. `key` is its place for messages.
+
+    then : outcome → names of postings
+    has_refused_as : whether the key is there, readable or not
+    """
 
     key: str
     when: str
@@ -35,6 +43,9 @@ class FlowDraft(msgspec.Struct, frozen=True, kw_only=True):
     decide: str
     fallback: str
     clock: Literal["received", "event"]
+    then: Mapping[str, tuple[str, ...]] = {}
+    refused_as: str = ""
+    has_refused_as: bool = False
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +78,9 @@ def check_manifest(values: dict[str, object], notes: Notes) -> Manifest:
         pack.problem(
             "outcomes", "the list is too long", found=Words(f"{len(outcomes)} entries"), known=f"at most {OUTCOMES_MAX}"
         )
+    if REFUSED in outcomes:
+        cure = f"Call the outcome another name: `then.{REFUSED}` says what is asked for where the ledger refuses."
+        pack.problem("outcomes", "the name is reserved", found=REFUSED, cure=cure)
     purposes = tuple(_purpose(name, table) for name, table in top.named("purpose", of="purpose"))
     pack.done()
     top.done()
@@ -120,16 +134,34 @@ def _flow(table: Table) -> FlowDraft:
         decide=table.text("decide", wanted="the name of a decision in policies/*.dmn"),
         fallback=table.text("fallback", wanted="one of the outcomes"),
         clock=table.choice("clock", ("received", "event"), default="received", required=False),
+        then=_then(table.table("then", required=False)),
+        refused_as=table.text("refused_as", required=False, wanted="one of the outcomes"),
+        has_refused_as=table.has("refused_as"),
     )
-    if table.has("then"):
-        table.any("then")
-        table.problem(
-            "then",
-            "acts after a decision are not part of this release: the ledger, cases and outbox they need come later",
-            cure="Remove `then`; the outcome and its reasons are answered and recorded without it.",
-        )
+    if table.has("then") and not isinstance(table.values["then"], dict):
+        table.notes.doubt("act")
     table.done()
     return draft
+
+
+def _then(table: Table) -> dict[str, tuple[str, ...]]:
+    """Outcome → postings. An act that is not `transfer:POSTING` is a problem."""
+    found: dict[str, tuple[str, ...]] = {}
+    for outcome in table.values:
+        names = []
+        for act in table.texts(outcome):
+            kind, colon, name = act.partition(":")
+            if kind == "transfer" and NAME.fullmatch(name):
+                names.append(name)
+            elif colon and kind in LATER_ACTS:
+                message = f"acts of kind {kind} are not part of this release: what they need comes later"
+                table.problem(outcome, message, found=act, known=ACT_WORDS, cure="Remove the act.")
+            else:
+                table.problem(outcome, "the act cannot be read", found=act, known=ACT_WORDS)
+        found[outcome] = tuple(names)
+    if not table.sound:
+        table.notes.doubt("act")
+    return found
 
 
 def check_flow_names(manifest: Manifest, events: Collection[str], notes: Notes) -> None:

@@ -12,6 +12,7 @@ SINGLE = (
     "pack.toml",
     "events.toml",
     "features.toml",
+    "accounts.toml",
     "reasons.toml",
     "lists.toml",
     "evaluations.toml",
@@ -28,7 +29,6 @@ FOLDERS = {
     "calendars": ".toml",
 }
 LATER = {
-    "accounts.toml": "the ledger",
     "processes.toml": "processes and timers",
     "calls.toml": "calls to partners",
     "pages.toml": "pages of the console",
@@ -70,9 +70,7 @@ def _unknown(name: str, notes: Notes) -> None:
         notes.add(
             name,
             "",
-            f"{LATER[name]} are not part of this release"
-            if LATER[name] != "the ledger"
-            else "the ledger is not part of this release",
+            f"{LATER[name]} are not part of this release",
             cure="Remove the file until then.",
         )
     elif name.endswith(".py"):

@@ -191,6 +191,8 @@ def _flow(
         policy=policy_name(holding[0]),
         fallback=draft.fallback,
         clock=draft.clock,
+        then=draft.then,
+        refused_as=draft.refused_as,
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from quanheng.kernel.errors import Problem
+from quanheng.loading.checks.chart import FILE as ACCOUNTS_FILE
 from quanheng.loading.checks.manifest import FILE, OF_OTHER_PACKS, meets
 from quanheng.loading.declared import Declared, Requirement
+from quanheng.loading.declared_accounts import AssetDeclaration
 from quanheng.loading.files import PackFiles
 from quanheng.loading.notes import Notes, Words
 
@@ -79,6 +81,7 @@ def check_conflicts(packs: Mapping[str, Declared], notes: Notes) -> None:
                     cure="An event has one name everywhere: rename one, or require the other pack and use its event.",
                 )
             owners.setdefault(event.name, name)
+    _check_assets(packs, notes)
     for wanted in {requirement.pack for pack in packs.values() for requirement in pack.requires}:
         bounds = {
             name: requirement
@@ -99,3 +102,22 @@ def check_conflicts(packs: Mapping[str, Declared], notes: Notes) -> None:
                     found=Words(f"{wanted} {packs[wanted].version}"),
                     cure="Find versions whose bounds overlap.",
                 )
+
+
+def _check_assets(packs: Mapping[str, Declared], notes: Notes) -> None:
+    """All packs share one ledger: an asset has one number and one exponent, and a number is one asset."""
+    by_name: dict[str, tuple[str, AssetDeclaration]] = {}
+    by_number: dict[int, tuple[str, AssetDeclaration]] = {}
+    for name, pack in packs.items():
+        for asset in pack.accounts.assets:
+            file, key = f"{name}/{ACCOUNTS_FILE}", f"asset.{asset.name}"
+            owner, same = by_name.setdefault(asset.name, (name, asset))
+            if (asset.number, asset.exponent) != (same.number, same.exponent):
+                message = f"the pack {owner!r} declares the asset otherwise, and all packs share one ledger"
+                found, known = (Words(f"number {one.number}, exponent {one.exponent}") for one in (asset, same))
+                notes.add(file, key, message, found=found, known=known, cure="Say the same in both.")
+            owner, same = by_number.setdefault(asset.number, (name, asset))
+            if asset.name != same.name:
+                message = f"the number is taken by the asset {same.name} of the pack {owner!r}"
+                cure = "The ledger could not tell them apart: change one."
+                notes.add(file, f"{key}.number", message, found=asset.number, cure=cure)
