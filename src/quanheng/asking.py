@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Context, Decimal, Inexact, InvalidOperation
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -32,6 +31,7 @@ from quanheng.loading.declared_accounts import (
     AccountOf,
     PostingDeclaration,
     TransferTemplate,
+    Unasked,
 )
 
 if TYPE_CHECKING:
@@ -39,14 +39,6 @@ if TYPE_CHECKING:
 
 REFUSED = "refused"
 """In a flow's `then`, in place of an outcome: what is asked for where the ledger refuses."""
-
-
-class Unasked(StrEnum):
-    """What keeps a transfer from being asked for: the ledger would not understand it."""
-
-    AMOUNT_IS_NULL = "AMOUNT_IS_NULL"
-    AMOUNT_DOES_NOT_FIT = "AMOUNT_DOES_NOT_FIT"
-    KEY_IS_NULL = "KEY_IS_NULL"
 
 
 Getter = Callable[[Known], ExactColumn]

@@ -72,7 +72,7 @@ class Moved(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     name : "pack.posting.transfer"
     id : of the transfer, 16 bytes, the low one first
-    outcome : name of a `TransferOutcome`, or of what kept it from being asked (`asking.Unasked`)
+    outcome : name of a `TransferOutcome`, or of what kept it from being asked (`declared_accounts.Unasked`)
     amount_minor : what it moved, held or let go; 0 = nothing
     """
 
@@ -220,7 +220,7 @@ def after_ledger(program: Program, decision: DecisionFact, moved: Sequence[Moved
         reasons = [*body.reasons, REASON_LEDGER_REFUSED]
         body = msgspec.structs.replace(body, outcome=asked.outcome, status=REFUSED, reasons=reasons)
         numbers = (program.severity[asked.outcome], STATUSES.index(REFUSED), numbers[2])
-    body = msgspec.structs.replace(body, transfers=moved, day=day)
+    body = msgspec.structs.replace(body, transfers=tuple(moved), day=day)
     return msgspec.structs.replace(decision, numbers=numbers, body=body, payload=encode_body(body), asked=None)
 
 

@@ -7,8 +7,10 @@ import hashlib
 import msgspec
 
 from quanheng.events.intake import Intake, Refusal, Request
+from quanheng.facts import Moved
+from quanheng.kernel.time import DAY_MS
 from quanheng.loading.cases import CaseReply
-from quanheng.loading.declared import Case
+from quanheng.loading.declared import Case, CaseTransfer
 from quanheng.path import Taken, handle
 from quanheng.program import Program
 from quanheng.state import State
@@ -38,13 +40,22 @@ def rehearse(program: Program, case: Case) -> list[CaseReply]:
     replies = []
     for event in case.events:
         request = Request("case", event.id, event.type, msgspec.json.encode(event.data))
-        item = handle(state, intake, [request], intake.keys([request]), event.received_ms, {}).items[0]
+        day = event.received_ms // DAY_MS
+        item = handle(state, intake, [request], intake.keys([request]), event.received_ms, {}, day=day).items[0]
         if isinstance(item, Refusal):
             replies.append(CaseReply(event.id, "rejected", error=str(item.error)))
         elif isinstance(item, Taken) and item.decision is not None:
             body = item.decision.body
             notes = "; ".join(opinion.note for opinion in body.opinions if opinion.note)
-            replies.append(CaseReply(event.id, body.status, body.outcome, tuple(body.reasons), notes))
+            moved = tuple(_told(one) for one in body.transfers)
+            replies.append(CaseReply(event.id, body.status, body.outcome, tuple(body.reasons), notes, moved))
         else:
             replies.append(CaseReply(event.id, "recorded"))
     return replies
+
+
+def _told(moved: Moved) -> CaseTransfer:
+    """A transfer as cases name it, without the pack."""
+    return CaseTransfer(
+        name=moved.name.partition(".")[2], outcome=moved.outcome, amount_minor=moved.amount_minor or None
+    )

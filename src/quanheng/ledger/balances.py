@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class BalanceSource:
     """
 
     version = "1"
-    columns: Sequence[SourceColumn] = ()
+    columns: ClassVar[Sequence[SourceColumn]] = ()
 
     def __init__(self, layouts: Sequence[EventLayout], settings: Mapping[str, Any]) -> None:
         self._asked = list(settings["balances"])

@@ -10,7 +10,7 @@ import msgspec
 from quanheng.events.schema import EventDeclaration
 from quanheng.features.reach import reaches
 from quanheng.kernel.errors import DeclarationError, NotFound, Problem
-from quanheng.loading.balances import balances_of
+from quanheng.loading.balances import balance_source, balances_of
 from quanheng.loading.checks.accounts import check_accounts
 from quanheng.loading.checks.acts import check_acts
 from quanheng.loading.checks.amounts import check_amounts
@@ -180,7 +180,8 @@ def _check(
     return Declared(
         name=own_name, version=manifest.version, kind=manifest.kind, title=manifest.title,
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
-        flows=flows, entities=entities, events=events, folds=folds, sources=stateful, formulas=formulas,
+        flows=flows, entities=entities, events=events, folds=folds,
+        sources=(*stateful, *balance_source(own_name, accounts)), formulas=formulas,
         calendars=calendars,
         parameters=parameters, policies={policy_name(name): xml for name, xml in policies.items()},
         library=library,

@@ -7,10 +7,11 @@ from decimal import Decimal
 import pytest
 from wallet import opened, topped_up, wallet_of
 
-from quanheng.asking import Unasked, minor_units, named_account, transfer_id
+from quanheng.asking import minor_units, named_account, transfer_id
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.ledger.balances import account_id
 from quanheng.ledger.entries import AMOUNT_MAX
+from quanheng.loading.declared_accounts import Unasked
 
 AMOUNTS = [
     # what FEEL gave, exponent, rounding, minor units
