@@ -234,7 +234,7 @@ def test_another_version_passes_snapshots_over_and_decisions_name_it(tmp_path, m
     assert engine.decision(old.decision)["versions"]["packs"]["shop"]["sources"] == {"alike": "1"}
     assert engine.decision(new.decision)["versions"]["packs"]["shop"]["sources"] == {"alike": "2"}
     assert engine.decision(new.decision)["sources"]["shop.alike"] == 2
-    monkeypatch.setattr(Alike, "peek", lambda self, batch: np.zeros((len(batch.times), 2)))
+    monkeypatch.setattr(Alike, "apply", lambda self, batch, read=True: np.zeros((len(batch.times), 2)))
     report = replay(engine.reader, None, old.decision)
     assert (report.same, report.cause) == (False, "source shop.alike was 1, is 2")
     engine.close()
