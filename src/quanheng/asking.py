@@ -26,6 +26,7 @@ from quanheng.kernel.errors import InputError, NotFound
 from quanheng.known import ExactColumn, Known
 from quanheng.ledger.balances import account_id
 from quanheng.ledger.entries import ALL, AMOUNT_MAX, Account, Transfer, TransferFlag
+from quanheng.ledger.queries import Queries
 from quanheng.loading.declared_accounts import (
     AccountDeclaration,
     AccountOf,
@@ -37,6 +38,8 @@ from quanheng.loading.declared_accounts import (
 if TYPE_CHECKING:
     from quanheng.loading.declared import Declared, Flow
 
+KNOWN_MAX = 100_000
+"""How many accounts of one name are kept in memory as they would be opened."""
 REFUSED = "refused"
 """In a flow's `then`, in place of an outcome: what is asked for where the ledger refuses."""
 
@@ -161,15 +164,15 @@ class _Transfer:
     def ask(self, row: Row, amount: object) -> Ask:
         deal = row.keys[self.id] if self.id else row.request
         reference = row.keys[self.of] if self.settles else b""
-        sides = [None if one is None else one.of(row) for one in self.sides]
+        named = [one.of(row) for one in self.sides if one is not None]
         minor = ALL if self.amount is None else minor_units(amount, self.exponent, self.rounding)
         unasked = ""
-        if NO_KEY in (deal, reference) or Unasked.KEY_IS_NULL in sides:
+        if NO_KEY in (deal, reference) or None in named:
             unasked = str(Unasked.KEY_IS_NULL)
         elif isinstance(minor, Unasked):
             unasked = str(minor)
-        accounts = tuple(one for one in sides if isinstance(one, Account))
-        debit, credit = (one.id if isinstance(one, Account) else 0 for one in sides)
+        accounts = tuple(one for one in named if one is not None)
+        debit, credit = [one.id for one in accounts] if len(accounts) == len(self.sides) else (0, 0)
         transfer = Transfer(
             transfer_id(self.name, deal), debit, credit, 0 if isinstance(minor, Unasked) else minor, self.code,
             self.flags, transfer_id(self.settles, reference) if self.settles else 0, self.timeout_ms,
@@ -179,23 +182,29 @@ class _Transfer:
 
 
 class _Side:
-    """An account that a transfer names, for any event."""
+    """An account that a transfer names, for any event; those that were named lately are kept."""
 
     def __init__(self, pack: str, declared: AccountDeclaration, assets: Mapping[str, int], named: AccountOf) -> None:
         self._name, self._keys = f"{pack}.{declared.name}", named.keys
+        self._known: dict[bytes, Account] = {}
         self._account = Account(
             0, assets[declared.asset], declared.code, declared.flags, 0, declared.entity, declared.overdraft_minor,
             declared.payment_max_minor, declared.day_max_minor, declared.balance_max_minor,
             declared.net_debit_cap_minor,
         )  # fmt: skip
 
-    def of(self, row: Row) -> Account | Unasked:
-        """The account of one event's keys, as it would be opened."""
+    def of(self, row: Row) -> Account | None:
+        """The account of one event's keys, as it would be opened; None where a key is null."""
         keys = [row.keys[name] for name in self._keys]
-        if NO_KEY in keys:
-            return Unasked.KEY_IS_NULL
-        owner = int.from_bytes(keys[0], "little") if keys else 0
-        return self._account._replace(id=account_id(self._name, keys), owner=owner)
+        joined = b"".join(keys)
+        account = self._known.get(joined)
+        if account is None and NO_KEY not in keys:
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            owner = int.from_bytes(keys[0], "little") if keys else 0
+            account = self._account._replace(id=account_id(self._name, keys), owner=owner)
+            self._known[joined] = account
+        return account
 
 
 class Postings:
@@ -221,6 +230,7 @@ class Postings:
             for name in {name for acts in declared.then.values() for name in acts}
         }
         self._then = {outcome: [one for name in acts for one in made[name]] for outcome, acts in declared.then.items()}
+        self._every = [one for transfers in made.values() for one in transfers]
         self.refused_as = declared.refused_as
         self._keys = event.key_fields
 
@@ -228,21 +238,16 @@ class Postings:
         """Whether anything is asked for where this is the outcome."""
         return bool(self._then.get(outcome))
 
-    @property
-    def asks_again(self) -> bool:
-        """Whether anything is asked for where the ledger refuses."""
-        return bool(self._then.get(REFUSED))
-
-    @property
-    def settles(self) -> bool:
-        """Whether a transfer may settle another one, whose accounts only the ledger knows."""
-        return any(one.settles for transfers in self._then.values() for one in transfers)
-
-    def accounts(self, row: Row) -> set[int]:
-        """Ids of all accounts that may be named for an event, whatever is decided."""
-        sides = (side for transfers in self._then.values() for one in transfers for side in one.sides if side)
-        found = [side.of(row) for side in sides]
-        return {one.id for one in found if isinstance(one, Account)}
+    def accounts(self, row: Row, ledger: Queries) -> set[int]:
+        """Ids of all accounts that may be touched for an event, whatever is decided: those that transfers name, and
+        those of what they settle, as far as it is there."""
+        found: set[int] = set()
+        for one in self._every:
+            named = [side.of(row) for side in one.sides if side is not None]
+            found.update(account.id for account in named if account is not None)
+            if one.settles:
+                found.update(ledger.sides_of(transfer_id(one.settles, row.keys[one.of])))
+        return found
 
     def row(self, keys: NDArray[np.uint64], request: bytes) -> Row:
         """One event, by its keys in the order of its declaration: u64[K, 2], K of them or more."""

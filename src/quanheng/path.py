@@ -104,7 +104,7 @@ def handle(
     placing = Placing(state, items, received_ms, day)
     if state.program.asks:
         placing.end_holds()
-    for run in runs(state.program, state.sources, events, columns.keys):
+    for run in runs(state, events, columns.keys):
         some = columns if run == slice(0, len(events)) else columns.rows(run)
         moments = state.apply(some, received_ms)
         asked = judge(state.program, Rows(events[run], some, moments, state.head, received_ms, lists))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,8 +16,8 @@ from quanheng.ledger.ledger import Ledger
 from quanheng.ledger.outcomes import TransferOutcome
 
 if TYPE_CHECKING:
-    from quanheng.features.source import StatefulSource
     from quanheng.program import Program
+    from quanheng.state import State
 
 _LINKED = int(TransferFlag.LINKED)
 Chain = Sequence[Transfer]
@@ -33,31 +32,24 @@ class Transferred(NamedTuple):
     facts: list[int]
 
 
-def runs(
-    program: Program, sources: Sequence[StatefulSource], events: Sequence[EventFact], keys: NDArray[np.uint64]
-) -> list[slice]:
+def runs(state: State, events: Sequence[EventFact], keys: NDArray[np.uint64]) -> Iterator[slice]:
     """Cut a group into runs that may be decided together: none of its events looks at an account that an event before
-    it in the run may touch, and only the last may ask the ledger again.
+    it in the run may touch. To be taken through the path one by one: a run is cut by what those before it left.
 
     keys : u64[n, K, 2] of the events
     """
-    looking = [one for one in sources if isinstance(one, BalanceSource)]
-    asking = {code: program.postings(code) for code in program.flows} if program.asks else {}
-    if not asking:
-        return [slice(0, len(events))]
-    cuts, touched = {0}, set[int]()
-    for at, event in enumerate(events):
-        if touched and any(not touched.isdisjoint(one.accounts(event.code, keys[at])) for one in looking):
-            cuts.add(at)
-            touched.clear()
-        for postings in asking.get(event.code, ()):
-            if postings.asks_again or (looking and postings.settles):
-                cuts.add(at + 1)
-                touched.clear()
-            elif looking:
-                touched |= postings.accounts(postings.row(keys[at], event.request_key))
-    bounds = sorted(cuts | {len(events)})
-    return [slice(first, last) for first, last in pairwise(bounds)]
+    program, ledger = state.program, state.ledger
+    looking = [one for one in state.sources if isinstance(one, BalanceSource)]
+    first, touched = 0, set[int]()
+    if looking and program.asks:
+        asking = {code: program.postings(code) for code in program.flows}
+        for at, event in enumerate(events):
+            if touched and any(not touched.isdisjoint(one.accounts(event.code, keys[at])) for one in looking):
+                yield slice(first, at)
+                first, touched = at, set()
+            for postings in asking.get(event.code, ()):
+                touched |= postings.accounts(postings.row(keys[at], event.request_key), ledger)
+    yield slice(first, len(events))
 
 
 def transfer(
@@ -70,7 +62,7 @@ def transfer(
     Parameters
     ----------
     ledger : changed
-    decisions : of a run of events in which only the last may ask again where it is refused (`Program.runs`)
+    decisions : of a run of events (`runs`)
     """
 
     def judge(accounts: Sequence[Account], chains: Sequence[Chain]) -> tuple[int, list[list[Answer]]]:

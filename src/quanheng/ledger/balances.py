@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 EXACT_MAX = 2**53
 DAY_MS = 86_400_000
+KNOWN_MAX = 100_000
+"""How many ids are kept in memory for each balance."""
 
 
 def account_id(name: str, keys: Sequence[bytes]) -> int:
@@ -46,6 +48,7 @@ class BalanceSource:
     def __init__(self, layouts: Sequence[EventLayout], settings: Mapping[str, Any]) -> None:
         self._asked = list(settings["balances"])
         self._ledger: Callable[[], Queries | None] = lambda: None
+        self._known: list[dict[bytes, int]] = [{} for _ in self._asked]
         self._places: dict[int, list[tuple[int, list[int]]]] = {}
         for layout in layouts:
             found = [
@@ -84,7 +87,13 @@ class BalanceSource:
 
     def _account(self, number: int, places: Sequence[int], keys: np.ndarray) -> int | None:
         pairs = [keys[place].tobytes() for place in places]
-        return None if bytes(16) in pairs else account_id(self._asked[number]["account"], pairs)
+        known, joined = self._known[number], b"".join(pairs)
+        id = known.get(joined)
+        if id is None and bytes(16) not in pairs:
+            if len(known) >= KNOWN_MAX:
+                known.clear()
+            id = known[joined] = account_id(self._asked[number]["account"], pairs)
+        return id
 
     def dump(self) -> dict[str, np.ndarray]:
         """Nothing: the ledger has its own part of a snapshot."""

@@ -35,6 +35,7 @@ from quanheng.ledger.kernel.words import (
     F_USER,
     K_EXPIRY,
     K_LINE,
+    L_DEBIT,
     L_HOLD,
     L_REVERSED,
     L_SETTLED,
@@ -75,6 +76,14 @@ class Queries:
     def is_open(self, id: int) -> bool:
         """Whether there is such an account."""
         return int(index.find_id(self._tables.J, self._tables.A, *_signed(id))) >= 0
+
+    def sides_of(self, id: int) -> tuple[int, ...]:
+        """Ids of the two accounts of a transfer that was applied; none where it was not."""
+        row = int(index.find_id(self._tables.I, self._tables.F, *_signed(id)))
+        if row < 0 or self._tables.L[row, L_DEBIT] < 0:
+            return ()
+        fact = self._tables.F[row].tolist()
+        return _wide(fact, F_DEBIT), _wide(fact, F_CREDIT)
 
     def known_of(self, id: int) -> KnownOf | None:
         """An account's totals, and when something was last booked on it; None = there is no such account."""
