@@ -18,6 +18,7 @@ from quanheng.features.machine import ASKED, TRUTHS, Instruction, Unsayable, Wri
 from quanheng.feel import tree
 from quanheng.feel.lexer import fail
 from quanheng.feel.parser import parse
+from quanheng.feel.scope import ANY_NAME, Scope
 from quanheng.feel.types import ANY, BOOLEAN, DATE_TIME, NUMBER, STRING, FeelType
 from quanheng.feel.types import NULL as NULL_TYPE
 from quanheng.kernel.errors import ExpressionError
@@ -75,7 +76,9 @@ def compile_condition(
     ExpressionError : the text does not parse, or says what a condition cannot say
     """
     scope = scope_of(layout)
-    node = parse(text, scope, where)
+    names = Scope.of(scope)
+    names.lists = ANY_NAME  # So that one is known when it is seen, and refused.
+    node = parse(text, names, where)
     _Check(layout, scope, text, where).check(node)
     if node.type not in (BOOLEAN, NULL_TYPE, ANY):
         raise fail(
@@ -165,6 +168,8 @@ class _Check:
                 raise self.key(one)
             if isinstance(one, tree.FunctionOf) and id(one) not in called:
                 raise self.function(one)
+            if isinstance(one, tree.Listed):
+                raise self.asked_list(one)
 
     def pairs(self, node: tree.Node) -> list[tuple[str, str]]:
         """Key fields that stand on both sides of an equality."""
@@ -220,6 +225,14 @@ class _Check:
             " folded",
             self.text, max(node.at - len(name), 0), self.where, f"{name}()",
             f"`{MOMENT}`, the event's own time, and {', '.join(ASKED)}", f"Write `{MOMENT}`, or date({MOMENT}).",
+        )  # fmt: skip
+
+    def asked_list(self, node: tree.Listed) -> ExpressionError:
+        return fail(
+            "a condition of a fold cannot ask a list: lists change, and a window that is folded again would hold other"
+            " events",
+            self.text, node.at, self.where, f'list("{node.name}")', "fields of the event, and words of its time",
+            "Ask the list in the policy, or send what it says as a boolean of the event.",
         )  # fmt: skip
 
     def function(self, node: tree.Node) -> ExpressionError:

@@ -35,8 +35,8 @@ def reason(fold: Fold, backend: Backend, layouts: Mapping[str, EventLayout] | No
     condition = condition_of(fold, layouts) if layouts else None
     if condition is not None and condition.flag is not None:
         return (
-            f"`where`, {condition.flag.at}: no engine has the decimals of 34 digits, texts and dates of FEEL; SQL says"
-            " comparisons, logic, `if`, + - *, and any FEEL over choices, truths and words of the time"
+            f"`where`, {condition.flag.at}: FEEL alone answers this as the kernel has it; SQL says comparisons, logic,"
+            " `if`, + - *, and any FEEL that reads only choices, truths and words of the time"
         )
     return None
 

@@ -210,9 +210,10 @@ def _check_time(table: Table, fold: Fold, event: EventDeclaration, around: Aroun
     except ExpressionError as error:
         message, found, known, cure = problem_of(error)
         if sealed := [name for name in texts if f"'{name}'" in error.what]:
-            message = f"the condition cannot use the text field {sealed[0]}: it is sealed in the payload, and windows"
+            message = message.partition(": ")[0] + f": the text field {sealed[0]} is sealed in the payload, and windows"
             message += " are folded from the clear headers of the log, so that recovery and erasure need no keys"
             cure = "Declare the field as a choice, or send what you ask of it as a number or boolean."
+        cure = cure.replace("Declare it as an input", "Declare it as a field of the event")
         table.problem("where", message, found=found or fold.where, known=known, cure=cure)
         return
     for one, other in keys_compared(layout, fold.where):
