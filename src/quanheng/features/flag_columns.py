@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -53,11 +54,11 @@ class _Asked:
     def __init__(self, plan: Plan, flag: Flag, clock: int) -> None:
         self.code, self.inputs, self._words, self._clock = flag.layout.code, flag.inputs, plan.words, clock
         self._key_places = [one.place for one in flag.inputs if one.source == "key"]
-        self._single = [self._reader(one) for one in flag.inputs]
         self._time, self._answer = np.zeros(1, np.int64), np.zeros(1, np.int64)
         # Of a moment there is hardly one like it.
         moments = any(one.source == "moment" for one in flag.inputs)
         self._holds: Callable[[tuple[int, ...]], int] = flag.holds if moments else Remembered(flag).__getitem__
+        self.single = self._single()
 
     def group(self, times: np.ndarray, keys: np.ndarray, numbers: np.ndarray) -> list[int]:
         """1 or 0 for each event of a group."""
@@ -74,20 +75,30 @@ class _Asked:
             columns.append(column.tolist())
         return list(map(self._holds, zip(*columns, strict=True))) if columns else [self._holds(())] * len(times)
 
-    def single(self, time_ms: int, keys: bytes, numbers: Sequence[int]) -> int:
-        """1 or 0 for one event."""
-        if not self._key_places:
-            return self._holds(tuple([read(time_ms, numbers) for read in self._single]))
-        raw = (keys[_KEY_BYTES * place : _KEY_BYTES * (place + 1)] or _NO_KEY for place in self._key_places)
-        same = iter(same_keys(raw, _NO_KEY))
-        row = [
-            next(same) if one.source == "key" else read(time_ms, numbers)
-            for one, read in zip(self.inputs, self._single, strict=True)
-        ]
-        return self._holds(tuple(row))
+    def _single(self) -> Callable[[int, bytes, Sequence[int]], int]:
+        """Finds 1 or 0 for one event of a time, keys and numbers; in a shorter way where it reads numbers alone."""
+        holds, reads = self._holds, [self._reader(one) for one in self.inputs]
+        if all(one.source == "number" for one in self.inputs):
+            places = [one.place for one in self.inputs]
+            if len(places) == 1:
+                [place] = places
+                return lambda time_ms, keys, numbers: holds((numbers[place],))
+            if places:
+                chosen = itemgetter(*places)
+                return lambda time_ms, keys, numbers: holds(chosen(numbers))
 
-    def _reader(self, one: Input) -> Callable[[int, Sequence[int]], int]:
+        def single(time_ms: int, keys: bytes, numbers: Sequence[int]) -> int:
+            raw = (keys[_KEY_BYTES * place : _KEY_BYTES * (place + 1)] or _NO_KEY for place in self._key_places)
+            same = iter(same_keys(raw, _NO_KEY))
+            return holds(tuple([next(same) if read is None else read(time_ms, numbers) for read in reads]))
+
+        return single
+
+    def _reader(self, one: Input) -> Callable[[int, Sequence[int]], int] | None:
+        """What gives the integer of an input for one event; None for a key, which is compared with the others."""
         place = one.place
+        if one.source == "key":
+            return None
         if one.source == "number":
             return lambda time_ms, numbers: numbers[place]
         if one.source == "asked":

@@ -8,6 +8,7 @@ partition) asks here, and so answers alike.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quanheng.features.kernel.words import NULL
 from quanheng.features.machine import ASKED, TRUTHS
-from quanheng.features.zones import local_ms
+from quanheng.features.zones import zone_words
 from quanheng.feel import tree
 from quanheng.feel.compiler import Expression, compile_tree
 from quanheng.feel.lexer import place_of
@@ -159,7 +160,7 @@ def _input(layout: EventLayout, slot: int, name: str, kind: FeelType, zone: str)
             return Input(slot, name, kind, "number", place, (NULL, 0, 1), _of_truth)
         return Input(slot, name, kind, "number", place, (), _of_scale(layout.scale(name)))
     if name == MOMENT:
-        return Input(slot, name, kind, "moment", 0, (), lambda time_ms: moment_of(time_ms, zone))
+        return Input(slot, name, kind, "moment", 0, (), moments_of(zone))
     domain = (*_DOMAINS[name], *((NULL,) if name in {"holiday", "workday"} else ()))
     return Input(slot, name, kind, "asked", ASKED[name], domain, _of_truth if name in TRUTHS else _of_scale(0))
 
@@ -187,11 +188,17 @@ def _of_key(number: int) -> object:
     return f"key {number}" if number else None
 
 
-def moment_of(time_ms: int, zone: str) -> DateTime:
-    """A moment on the clocks of a zone, with its offset, so that it stays one moment also where clocks go back."""
-    local = local_ms(zone, time_ms)
-    days, rest = divmod(local, _DAY_MS)
-    return DateTime(days, rest * 1_000_000, (local - time_ms) // 1000)
+def moments_of(zone: str) -> Callable[[int], DateTime]:
+    """Gives a moment on the clocks of a zone, with its offset: so it stays one moment also where clocks go back."""
+    count, first, *rest = zone_words(zone)
+    changes, offsets = rest[:count], [first, *rest[count:]]
+
+    def moment_of(time_ms: int) -> DateTime:
+        offset = offsets[bisect_right(changes, time_ms)]
+        days, rest_ms = divmod(time_ms + offset, _DAY_MS)
+        return DateTime(days, rest_ms * 1_000_000, offset // 1000)
+
+    return moment_of
 
 
 def same_keys(keys: Iterable[object], null: object) -> list[int]:

@@ -123,7 +123,8 @@ def test_a_condition_that_only_feel_can_say_is_refused_with_its_place():
     assert str(raised.value) == (
         "engine duckdb: SQL cannot say these folds; was f (`where`, line 1, column 11: FEEL alone answers this as the"
         " kernel has it; SQL says comparisons, logic, `if`, + - *, and any FEEL that reads only choices, truths and"
-        " words of the time). Name the others, or let the kernel compute them (quanheng features build --engine kernel)."
+        " words of the time). Name the others, or let the kernel compute them (quanheng features build --engine"
+        " kernel)."
     )
 
 

@@ -63,8 +63,9 @@ def holds(columns: Columns, layout: EventLayout, condition: Condition, calendars
             days = calendars[condition.calendar] if condition.calendar else None
             stack.append(Entry(asked(columns, columns["_time"], "event", _NAMES[first], condition.zone, days)))
         elif op == c.SAME:
-            one, other = (columns[f"key:{layout.keys[place]}"] if place >= 0 else None for place in (first, second))
-            stack.append(Entry(one.isnull() if other is None else one.identical_to(other), True))
+            key = columns[f"key:{layout.keys[first]}"]
+            same = key.isnull() if second < 0 else key.identical_to(columns[f"key:{layout.keys[second]}"])
+            stack.append(Entry(same, True))
         elif op in {c.NOT, c.NEGATE, c.TIMES}:
             stack.append(_unary(op, stack.pop(), first))
         else:
