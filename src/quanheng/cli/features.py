@@ -174,13 +174,13 @@ def sql(
             cure="Name folds of features.toml; formulas are computed from them.",
         )  # fmt: skip
     chosen = [folds[name] for name in features]
+    events, calendars = layouts(declared.events), declared.calendars
     for name, fold in () if features else folds.items():
-        if why := reason(fold, ENGINES[dialect]):
+        if why := reason(fold, ENGINES[dialect], {one.name: one for one in events}):
             console().print(f"{name}: SQL cannot say it: {why}")
         else:
             chosen.append(fold)
     print(TABLES)
-    events, calendars = layouts(declared.events), declared.calendars
     for text in sql_text(events, chosen, ENGINES[dialect], LATENESS_MS, in_order, calendars):
         print(text + ";\n")
     return 0

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from quanheng.events.schema import KEYS_MAX, NUMBERS_MAX
+from quanheng.features.calendars import Calendars
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.plan import Plan
 from quanheng.features.shares import Piece, deal, shares_of
@@ -40,6 +41,7 @@ class Spec(NamedTuple):
     partitions : how many there are
     store : `sqlite:PATH` or a PostgreSQL connection string: where the log is read
     snapshots : folder of the partitions' snapshots; nothing = none are kept, and the log is folded from its beginning
+    calendars : of the plan
     """
 
     layouts: tuple[EventLayout, ...]
@@ -49,11 +51,13 @@ class Spec(NamedTuple):
     partitions: int
     store: str
     snapshots: str = ""
+    calendars: Calendars = {}
 
     @staticmethod
     def of(plan: Plan, partitions: int, store: str, snapshots: str = "") -> Spec:
         """The spec of a plan."""
-        return Spec(plan.layouts, plan.folds, plan.decide, plan.lateness_ms, partitions, store, snapshots)
+        of_plan = plan.layouts, plan.folds, plan.decide, plan.lateness_ms
+        return Spec(*of_plan, partitions, store, snapshots, dict(plan.calendars))
 
 
 class Take(NamedTuple):
@@ -108,7 +112,9 @@ class Partition:
 
     def __init__(self, spec: Spec, number: int) -> None:
         self.spec, self.number = spec, number
-        self.plan = Plan.compile(spec.layouts, spec.folds, spec.decide, spec.lateness_ms)
+        self.plan = Plan.compile(
+            spec.layouts, spec.folds, spec.decide, spec.lateness_ms, calendars=spec.calendars
+        )
         self.shares = shares_of(self.plan)
         self.states = [FeatureState(share.plan) for share in self.shares]
         self.head = 0

@@ -1,66 +1,51 @@
-"""The `where` of a fold: a FEEL condition on the event's own fields, as words for the stack machine of the kernel.
+"""The `where` of a fold: any FEEL condition on what the clear header of its event holds.
 
-Loading a pack checks the condition and compiles nothing. A condition is a tree of the FEEL parser; what the machine
-cannot say (texts, keys, functions, division, if) is refused with the place in the text.
+Loading a pack checks the condition and compiles nothing. What the stack machine of the kernel can say becomes its
+instructions (features/machine.py). Of the rest, a part that reads only choices, truths and words of the time is tried
+with all that these can be, and becomes a choice among them. What is left is a flag (features/flags.py): FEEL, found
+before the kernel folds the event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
 
+from quanheng.features.flags import MOMENT, Flag, flag_of
 from quanheng.features.kernel import clock as c
-from quanheng.features.kernel.words import NULL, NUMBER_MAX, NUMBER_MIN
+from quanheng.features.machine import ASKED, TRUTHS, Instruction, Unsayable, Writer
 from quanheng.feel import tree
 from quanheng.feel.lexer import fail
 from quanheng.feel.parser import parse
-from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
+from quanheng.feel.scope import ANY_NAME, Scope
+from quanheng.feel.types import ANY, BOOLEAN, DATE_TIME, NUMBER, STRING, FeelType
 from quanheng.feel.types import NULL as NULL_TYPE
 from quanheng.kernel.errors import ExpressionError
 
 if TYPE_CHECKING:
-    from quanheng.features.fold import EventLayout
+    from quanheng.features.fold import EventLayout, Fold
 
-SCALE_MAX = 18
-ASKED: Mapping[str, int] = {
-    "hour": c.HOUR, "weekday": c.WEEKDAY, "month_day": c.MONTH_DAY, "month": c.MONTH, "weekend": c.WEEKEND,
-    "night": c.NIGHT, "holiday": c.HOLIDAY, "workday": c.WORKDAY,
-}  # fmt: skip
-"""What a condition, or a fold of a calendar kind, may ask of an event's own time; the last four are true or false."""
-_FLAGS = frozenset({"weekend", "night", "holiday", "workday"})
 DAYS_OFF = frozenset({"holiday", "workday"})
 """What needs a calendar."""
-
-_COMPARE = {
-    "=": c.EQUAL, "!=": c.DIFFERENT, "<": c.LESS, "<=": c.LESS_EQUAL, ">": c.GREATER, ">=": c.GREATER_EQUAL,
-}  # fmt: skip
-_ARITHMETIC = {"+": c.ADD, "-": c.SUBTRACT, "*": c.MULTIPLY}
-_ALLOWED = (
-    "number, choice, boolean and time fields of the event, numbers, choices, true, false, null, + - *, comparisons,"
-    " between, in, and, or, not; of the event's time: hour, weekday, month_day, month, weekend, night, holiday, workday"
-)
-_CURE = "Say it with what is allowed, or fold another event."
-
-
-class Instruction(NamedTuple):
-    """One step of the machine (kernel/clock.py)."""
-
-    op: int
-    first: int = 0
-    second: int = 0
+ROWS_MAX = 2048
+"""Combinations of choices, truths and words of the time that a part is tried with."""
+_CLOCKS = frozenset({"now", "today"})
+_TAKES_FUNCTIONS = frozenset({"sort", "list replace"})
 
 
 class Condition(NamedTuple):
     """A compiled condition. Equal ones share a ring.
 
-    instructions : with 0 in place of the clock
+    instructions : with 0 in place of the clock and of the flag
     zone, calendar : what its clock is made of; "" where it asks none
+    flag : what only FEEL can say of it; None where there is no such part
     """
 
     instructions: tuple[Instruction, ...]
     zone: str = ""
     calendar: str = ""
+    flag: Flag | None = None
 
 
 def scope_of(layout: EventLayout) -> dict[str, FeelType]:
@@ -69,8 +54,9 @@ def scope_of(layout: EventLayout) -> dict[str, FeelType]:
     kinds: dict[str, FeelType] = {
         name: STRING if name in choices else BOOLEAN if name in layout.flags else NUMBER for name in layout.numbers
     }
-    taken = {*kinds, *layout.keys}
-    return kinds | {name: BOOLEAN if name in _FLAGS else NUMBER for name in ASKED if name not in taken}
+    kinds |= {name: STRING for name in layout.keys if name not in kinds}
+    words = {name: BOOLEAN if name in TRUTHS else NUMBER for name in ASKED} | {MOMENT: DATE_TIME}
+    return kinds | {name: kind for name, kind in words.items() if name not in kinds}
 
 
 def compile_condition(
@@ -90,80 +76,109 @@ def compile_condition(
     ExpressionError : the text does not parse, or says what a condition cannot say
     """
     scope = scope_of(layout)
-    _refuse_keys(layout, text, scope, where)
-    node = parse(text, scope, where)
-    writer = _Writer(layout, text, where, scope)
-    if writer.kind(node) not in (BOOLEAN, NULL_TYPE):
+    names = Scope.of(scope)
+    names.lists = ANY_NAME  # So that one is known when it is seen, and refused.
+    node = parse(text, names, where)
+    _Check(layout, scope, text, where).check(node)
+    if node.type not in (BOOLEAN, NULL_TYPE, ANY):
         raise fail(
             "a condition must be true or false", text, node.at, where, str(node.type), "a comparison, or a boolean",
             "Compare it with something.",
         )  # fmt: skip
-    writer.put(node)
-    if not writer.asks:
-        return Condition(tuple(writer.made))
-    if writer.asks & DAYS_OFF and not calendar:
+    asks = {one.name for one in _read(node, scope)} & set(ASKED) - {*layout.numbers, *layout.keys}
+    if asks & DAYS_OFF and not calendar:
         what = "a condition that asks for days off needs a calendar"
-        asked = ", ".join(sorted(writer.asks & DAYS_OFF))
+        asked = ", ".join(sorted(asks & DAYS_OFF))
         raise fail(
             what, text, 0, where, asked, "`calendar` of the fold", 'Add `calendar = "china"` or one of the pack.'
         )
-    return Condition(tuple(writer.made), zone, calendar if calendar and writer.asks & {*DAYS_OFF, "weekend"} else "")
+    made, flagged = _written(layout, scope, node, (zone, calendar))
+    flag = flag_of(layout, scope, flagged, zone, calendar, where, text) if flagged is not None else None
+    days = calendar if calendar and asks & {*DAYS_OFF, "weekend"} else ""
+    timed = bool(asks) or (flag is not None and bool(flag.zone))
+    return Condition(tuple(made), zone if timed else "", days, flag)
 
 
 def fields_of(layout: EventLayout, text: str) -> tuple[str, ...]:
     """Fields of the event that a condition reads, in order of the alphabet; none where it cannot be read."""
+    return tuple(sorted(_names_read(layout, text) & {*layout.numbers, *layout.keys}))
+
+
+def keys_compared(layout: EventLayout, text: str) -> list[tuple[str, str]]:
+    """Pairs of key fields that a condition compares with each other; none where it cannot be read."""
+    scope = scope_of(layout)
     try:
-        node = parse(text, scope_of(layout), strict=False)
+        check = _Check(layout, scope, text, "")
+        return check.pairs(parse(text, scope, strict=False))
     except ExpressionError:
-        return ()
-    return tuple(sorted({one.name for one in tree.walk(node) if isinstance(one, tree.Name)} & {*layout.numbers}))
+        return []
 
 
 def asks_time(layout: EventLayout, text: str) -> frozenset[str]:
     """What a condition asks of the event's time; nothing where it cannot be read."""
+    return frozenset(_names_read(layout, text) & {*ASKED, MOMENT} - {*layout.numbers, *layout.keys})
+
+
+def _names_read(layout: EventLayout, text: str) -> set[str]:
+    scope = scope_of(layout)
     try:
-        node = parse(text, scope_of(layout), strict=False)
+        return {one.name for one in _read(parse(text, scope, strict=False), scope)}
     except ExpressionError:
-        return frozenset()
-    names = {one.name for one in tree.walk(node) if isinstance(one, tree.Name)}
-    return frozenset(names & set(ASKED) - {*layout.numbers})
+        return set()
 
 
-def _refuse_keys(layout: EventLayout, text: str, scope: Mapping[str, FeelType], where: str) -> None:
-    """Key fields are known, and yet a header holds only what stands for them."""
-    node = parse(text, {**scope, **dict.fromkeys(layout.keys, STRING)}, where, strict=False)
-    for one in tree.walk(node):
-        if isinstance(one, tree.Name) and one.name in layout.keys:
-            raise _refusal(text, one.at, where, f"the key field {one.name}")
+def _read(node: tree.Node, scope: Mapping[str, FeelType]) -> list[tree.Name]:
+    """Names of the scope that a tree reads; variables of the text itself are none."""
+    return [one for one in tree.walk(node) if isinstance(one, tree.Name) and one.slot < len(scope)]
 
 
-def _refusal(text: str, at: int, where: str, what: str) -> Exception:
-    return fail(f"a condition of a fold cannot use {what}", text, at, where, text[at : at + 30], _ALLOWED, _CURE)
+# -- what a condition may not say
 
 
-class _Writer:
-    """Writes the instructions of a checked tree. Depth of the stack is counted as it goes."""
+class _Check:
+    """Refuses, with the place, what a header cannot answer, and what is certainly a mistake."""
 
-    def __init__(self, layout: EventLayout, text: str, where: str, scope: Mapping[str, FeelType]) -> None:
-        self.layout, self.text, self.where = layout, text, where
+    def __init__(self, layout: EventLayout, scope: Mapping[str, FeelType], text: str, where: str) -> None:
+        self.layout, self.scope, self.text, self.where = layout, scope, text, where
         self.choices = dict(layout.choices)
-        self.made: list[Instruction] = []
-        self.asks: set[str] = set()
-        self.depth = 0
-        self.bound: dict[int, tree.Node] = {}  # What `?` of an `in` stands for.
-        self.rules: dict[type[tree.Node], Callable[[Any], int]] = {
-            tree.Const: self.constant, tree.Name: self.name, tree.Arithmetic: self.arithmetic,
-            tree.Negate: self.negate, tree.Compare: self.compare, tree.Between: self.between, tree.Test: self.test,
-            tree.And: self.logic, tree.Or: self.logic, tree.Not: self.negation, tree.Call: self.negation,
-            tree.In: self.membership,
-        }  # fmt: skip
+        self.bound: dict[int, tree.Node] = {}
 
-    def refuse(self, node: tree.Node, what: str) -> Exception:
-        return _refusal(self.text, node.at, self.where, what)
+    def check(self, node: tree.Node) -> None:
+        """A whole condition."""
+        compared: set[int] = set()  # Keys that stand beside a sign of equality, by identity.
+        called: set[int] = set()  # Functions that are handed to a function of the standard.
+        nodes = sorted(tree.walk(node), key=lambda one: one.at)
+        for one in nodes:
+            if isinstance(one, tree.In):
+                self.bound[one.slot] = one.value
+        for one in nodes:
+            if isinstance(one, tree.Compare) and one.op in ("=", "!="):
+                compared |= self.sides(one.left, one.right, one.at)
+            elif isinstance(one, tree.Test):
+                compared |= self.sides(one.value, one.against, one.at)
+            elif isinstance(one, tree.In) and self.is_key(one.value):
+                compared.add(id(one.value))  # Of no use but for its `?`, which is looked at.
+            elif isinstance(one, tree.Call) and isinstance(one.function, tree.Builtin):
+                if one.function.name in _TAKES_FUNCTIONS:
+                    called |= {id(argument) for argument in one.arguments}
+                if one.function.name in _CLOCKS:
+                    raise self.clock(one)
+        for one in nodes:
+            if self.is_key(one) and id(one) not in compared:
+                raise self.key(one)
+            if isinstance(one, tree.FunctionOf) and id(one) not in called:
+                raise self.function(one)
+            if isinstance(one, tree.Listed):
+                raise self.asked_list(one)
 
-    def kind(self, node: tree.Node) -> FeelType:
-        """Type of a node; a call of not() is a boolean."""
-        return BOOLEAN if isinstance(node, tree.Call) else self.resolved(node).type
+    def pairs(self, node: tree.Node) -> list[tuple[str, str]]:
+        """Key fields that stand on both sides of an equality."""
+        nodes = sorted(tree.walk(node), key=lambda one: one.at)
+        self.bound = {one.slot: one.value for one in nodes if isinstance(one, tree.In)}
+        sides = [(one.left, one.right) for one in nodes if isinstance(one, tree.Compare)]
+        sides += [(one.value, one.against) for one in nodes if isinstance(one, tree.Test)]
+        found = [(self.resolved(left), self.resolved(right)) for left, right in sides]
+        return [(a.name, b.name) for a, b in found if self.is_key(a) and self.is_key(b)]  # type: ignore[attr-defined]
 
     def resolved(self, node: tree.Node) -> tree.Node:
         """A node, or what `?` stands for."""
@@ -171,176 +186,202 @@ class _Writer:
             node = self.bound[node.slot]
         return node
 
-    def emit(self, op: int, first: int = 0, second: int = 0, takes: int = 0) -> None:
-        """One instruction that takes so many values from the stack and puts one there."""
-        self.made.append(Instruction(op, first, second))
-        self.depth += 1 - takes
-        if self.depth > c.STACK_MAX or len(self.made) > INSTRUCTIONS_MAX:
-            raise fail(
-                "the condition is too long", self.text, 0, self.where, f"more than {INSTRUCTIONS_MAX} steps",
-                f"{INSTRUCTIONS_MAX} steps, {c.STACK_MAX} values at once", "Split it into several folds.",
-            )  # fmt: skip
+    def is_key(self, node: tree.Node) -> bool:
+        """Whether a node is a key field of the event, perhaps under the name of `?`."""
+        found = self.resolved(node)
+        own = isinstance(found, tree.Name) and found.slot < len(self.scope)
+        return own and found.name in self.layout.keys and found.name not in self.layout.numbers  # type: ignore[attr-defined]
 
-    def put(self, node: tree.Node) -> int:
-        """Write a node; decimal places of its value."""
-        node = self.resolved(node)
-        rule = self.rules.get(type(node))
-        if rule is None:
-            raise self.refuse(node, "this")
-        return rule(node)
+    def sides(self, left: tree.Node, right: tree.Node, at: int) -> set[int]:
+        """Both sides of an equality. A key stands beside a key or null; a choice beside a text that is one."""
+        ends = self.resolved(left), self.resolved(right)
+        for one, other in (ends, ends[::-1]):
+            if not isinstance(one, tree.Name) or one.slot >= len(self.scope):
+                continue
+            for text in _texts(other):
+                if one.name in self.choices and text not in self.choices[one.name]:
+                    raise fail(
+                        f"{one.name} has no such choice", self.text, other.at, self.where, str(text),
+                        ", ".join(self.choices[one.name]), "Use one of its choices.",
+                    )  # fmt: skip
+        null = [isinstance(one, tree.Const) and one.value is None for one in (left, right)]
+        keys = [self.is_key(one) for one in (left, right)]
+        return {id(left), id(right)} if all(key or none for key, none in zip(keys, null, strict=True)) else set()
 
-    # -- values
+    def key(self, node: tree.Node) -> ExpressionError:
+        name = self.resolved(node).name  # type: ignore[attr-defined]
+        return fail(
+            f"a condition of a fold cannot use the key field {name} like this: windows are folded from the clear"
+            " headers of the log, which hold a pseudonym in place of its text",
+            self.text, node.at, self.where, self.text[node.at : node.at + 30],
+            "comparison with null, or = and != with another key field of the same entity",
+            "Declare what you ask for as a choice, a number or a boolean of the event.",
+        )  # fmt: skip
 
-    def constant(self, node: tree.Const) -> int:
-        value = node.value
-        if value is None or isinstance(value, bool):
-            self.emit(c.PUSH, NULL if value is None else int(value))
-            return 0
-        if not isinstance(value, (int, Decimal)):
-            raise self.refuse(node, f"a {node.type} here")
-        number, scale = Decimal(value), 0
-        while number != number.to_integral_value() and scale <= SCALE_MAX:
-            number, scale = number.scaleb(1), scale + 1
-        if scale > SCALE_MAX or not NUMBER_MIN <= number <= NUMBER_MAX:
-            raise fail(
-                "the number does not fit 64 bits", self.text, node.at, self.where, str(value),
-                f"at most {SCALE_MAX} decimal places and {NUMBER_MAX} of them", "Write a smaller number.",
-            )  # fmt: skip
-        self.emit(c.PUSH, int(number))
-        return scale
+    def clock(self, node: tree.Call) -> ExpressionError:
+        name = node.function.name  # type: ignore[attr-defined]
+        return fail(
+            f"a condition of a fold cannot ask {name}(): what an event is in a window for must not depend on when it is"
+            " folded",
+            self.text, max(node.at - len(name), 0), self.where, f"{name}()",
+            f"`{MOMENT}`, the event's own time, and {', '.join(ASKED)}", f"Write `{MOMENT}`, or date({MOMENT}).",
+        )  # fmt: skip
 
-    def name(self, node: tree.Name) -> int:
-        if node.name in self.layout.numbers:
-            self.emit(c.FIELD, self.layout.numbers.index(node.name))
-            return self.layout.scale(node.name)
-        self.asks.add(node.name)
-        self.emit(c.ASK, ASKED[node.name])
-        return 0
+    def asked_list(self, node: tree.Listed) -> ExpressionError:
+        return fail(
+            "a condition of a fold cannot ask a list: lists change, and a window that is folded again would hold other"
+            " events",
+            self.text, node.at, self.where, f'list("{node.name}")', "fields of the event, and words of its time",
+            "Ask the list in the policy, or send what it says as a boolean of the event.",
+        )  # fmt: skip
 
-    def arithmetic(self, node: tree.Arithmetic) -> int:
-        if node.op not in _ARITHMETIC or node.type != NUMBER:
-            raise self.refuse(node, f"{node.op}" if node.type == NUMBER else f"{node.op} between texts or times")
-        left = self.put(node.left)
-        if node.op == "*":
-            scale = left + self.put(node.right)
-            self.check_scale(node, scale)
-        else:
-            # Both in the finer of the two scales, which is known when the right side is written.
-            at = len(self.made)
-            right = self.put(node.right)
-            scale = max(left, right)
-            if left < scale:
-                self.made.insert(at, Instruction(c.TIMES, scale - left))
-            if right < scale:
-                self.emit(c.TIMES, scale - right, takes=1)
-        self.emit(_ARITHMETIC[node.op], takes=2)
-        return scale
+    def function(self, node: tree.Node) -> ExpressionError:
+        return fail(
+            "a condition of a fold cannot define a function: how deep it may call itself would depend on who folds",
+            self.text, node.at, self.where, self.text[node.at : node.at + 30],
+            "a function that is handed to sort or list replace, as in sort(list, function(x, y) x < y)",
+            "Write it out, or use for, some and every.",
+        )  # fmt: skip
 
-    def check_scale(self, node: tree.Node, scale: int) -> None:
-        if scale > SCALE_MAX:
-            raise fail(
-                "the product has too many decimal places", self.text, node.at, self.where, str(scale),
-                f"at most {SCALE_MAX}", "Multiply fields of fewer decimal places.",
-            )  # fmt: skip
 
-    def negate(self, node: tree.Negate) -> int:
-        scale = self.put(node.value)
-        self.emit(c.NEGATE, takes=1)
-        return scale
+def _texts(node: tree.Node) -> list[object]:
+    """Texts that a side of an equality holds as they are written."""
+    nodes = node.items if isinstance(node, tree.ListOf) else (node,)
+    return [one.value for one in nodes if isinstance(one, tree.Const) and isinstance(one.value, str)]
 
-    # -- comparisons
 
-    def compare(self, node: tree.Compare) -> int:
-        self.compared(node, node.op, node.left, node.right)
-        return 0
+# -- how it is said
 
-    def compared(self, node: tree.Node, op: str, left: tree.Node, right: tree.Node) -> None:
-        left, right = self.resolved(left), self.resolved(right)
-        if STRING in (self.kind(left), self.kind(right)):
-            self.chosen(node, op, left, right)
+
+def _written(
+    layout: EventLayout, scope: Mapping[str, FeelType], node: tree.Node, clock: tuple[str, str | None]
+) -> tuple[list[Instruction], tree.Node | None]:
+    """Instructions of a condition, and the tree of its flag.
+
+    The machine says all of it; or it says what is the same in FEEL whatever the numbers, and the flag is the rest.
+    """
+    whole = Writer(layout, scope)
+    if whole.tries(lambda: whole.truth(node)):
+        return whole.made, None
+    split = _Split(layout, scope, clock)
+    left = split.rest(node)
+    if not left:
+        return split.writer.made, None
+    if not split.writer.made:
+        return [Instruction(c.FLAG)], node
+    one = len(left) == 1 and left[0].type is BOOLEAN  # Of another type it is a part of an `and`, as in the text.
+    flagged = left[0] if one else tree.And(BOOLEAN, node.at, (*left, tree.Const(BOOLEAN, node.at, True)))
+    return [*split.writer.made, Instruction(c.FLAG), Instruction(c.AND)], flagged
+
+
+def _conjuncts(node: tree.Node) -> list[tree.Node]:
+    return [one for part in node.parts for one in _conjuncts(part)] if isinstance(node, tree.And) else [node]
+
+
+class _Split:
+    """Parts of a condition that instructions say."""
+
+    def __init__(self, layout: EventLayout, scope: Mapping[str, FeelType], clock: tuple[str, str | None]) -> None:
+        self.layout, self.scope, self.clock = layout, scope, clock
+        self.writer = Writer(layout, scope, exact=True)
+
+    def rest(self, node: tree.Node) -> list[tree.Node]:
+        """Write what can be said of the parts of the outermost `and`, and give the others.
+
+        Only there: a part that is given up makes all of an evaluation null, so that nothing but `and` may stand around.
+        """
+        return [part for part in _conjuncts(node) if not self.writer.tries(lambda: self.joined(part))]  # noqa: B023
+
+    def joined(self, part: tree.Node) -> None:
+        """Write that a part is true, beside those that are written."""
+        first = not self.writer.made
+        self.say(part)
+        if not first:
+            self.writer.emit(c.AND, takes=2)
+
+    def say(self, node: tree.Node) -> None:
+        """Write that a part is true. Of `and`, `or` and `if` that only depends on which of their parts are."""
+        if self.writer.tries(lambda: self.writer.truth(node)):
             return
-        one, other = self.put(left), self.put(right)
-        self.emit(_COMPARE[op], other - one, takes=2)
+        if isinstance(node, tree.And | tree.Or) and self.writer.tries(lambda: self.parts(node)):
+            return
+        if isinstance(node, tree.If) and self.writer.tries(lambda: self.branches(node)):
+            return
+        self.table(node)
 
-    def chosen(self, node: tree.Node, op: str, left: tree.Node, right: tree.Node) -> None:
-        """A choice field compared with a choice, with null, or with a field of the same choices."""
-        if isinstance(left, tree.Const):
-            left, right = right, left
-        if op not in ("=", "!="):
-            raise self.refuse(node, f"{op} between choices")
-        if not isinstance(left, tree.Name) or left.name not in self.choices:
-            raise self.refuse(left, "a text here")
-        choices = self.choices[left.name]
-        self.put(left)
-        if isinstance(right, tree.Const) and isinstance(right.value, str):
-            if right.value not in choices:
-                raise fail(
-                    f"{left.name} has no such choice", self.text, right.at, self.where, right.value,
-                    ", ".join(choices), "Use one of its choices.",
-                )  # fmt: skip
-            self.emit(c.PUSH, choices.index(right.value))
-        elif isinstance(right, tree.Name) and self.choices.get(right.name, choices) != choices:
-            raise fail(
-                "the two fields have other choices", self.text, right.at, self.where, right.name,
-                f"a field with the choices of {left.name}", "Compare each with a choice.",
-            )  # fmt: skip
-        else:
-            self.put(right)
-        self.emit(_COMPARE[op], takes=2)
+    def parts(self, node: tree.And | tree.Or) -> None:
+        for number, part in enumerate(node.parts):
+            self.say(part)
+            if number:
+                self.writer.emit(c.AND if isinstance(node, tree.And) else c.OR, takes=2)
 
-    def between(self, node: tree.Between) -> int:
-        self.compared(node, ">=", node.value, node.low)
-        self.compared(node, "<=", node.value, node.high)
-        self.emit(c.AND, takes=2)
-        return 0
+    def branches(self, node: tree.If) -> None:
+        """One branch where the question is true, the other where it is false or null."""
+        self.say(node.condition)
+        self.say(node.then)
+        self.writer.emit(c.AND, takes=2)
+        self.say(node.condition)
+        self.writer.emit(c.PUSH, 1)
+        self.writer.emit(c.EQUAL, takes=2)
+        self.writer.emit(c.NOT, takes=1)
+        self.say(node.otherwise)
+        self.writer.emit(c.AND, takes=2)
+        self.writer.emit(c.OR, takes=2)
 
-    def test(self, node: tree.Test) -> int:
-        """A value in a list of values that are no constants: it equals one."""
-        if self.kind(node.against) not in (NUMBER, STRING, BOOLEAN, NULL_TYPE):
-            raise self.refuse(node, "this after `in`")
-        self.compared(node, "=", node.value, node.against)
-        return 0
+    def table(self, node: tree.Node) -> None:
+        """A part that can only have so many inputs: those it is true of."""
+        flag = flag_of(self.layout, self.scope, node, *self.clock)
+        if prod(len(one.domain) for one in flag.inputs) > ROWS_MAX or not all(one.domain for one in flag.inputs):
+            raise Unsayable
+        rows = flag.true_rows()
+        if rows is None:
+            raise Unsayable
+        self.among(flag, 0, frozenset(rows))
 
-    def membership(self, node: tree.In) -> int:
-        self.bound[node.slot] = self.resolved(node.value)
-        self.truth(node.test)
-        return 0
+    def among(self, flag: Flag, at: int, rows: frozenset[tuple[int, ...]]) -> None:
+        """That the inputs from number `at` on are one of some rows."""
+        domains = [one.domain for one in flag.inputs[at:]]
+        if not rows or len(rows) == prod(map(len, domains)):
+            self.writer.emit(c.PUSH, int(bool(rows)))
+            return
+        rests: dict[int, frozenset[tuple[int, ...]]] = {
+            value: frozenset(row[1:] for row in rows if row[0] == value) for value in domains[0]
+        }
+        terms = 0
+        for rest in dict.fromkeys(rests.values()):
+            if not rest:
+                continue
+            self.one_of(flag, at, [value for value in domains[0] if rests[value] == rest])
+            if len(rest) < prod(map(len, domains[1:])):
+                self.among(flag, at + 1, rest)
+                self.writer.emit(c.AND, takes=2)
+            terms += 1
+            if terms > 1:
+                self.writer.emit(c.OR, takes=2)
 
-    # -- logic
-
-    def truth(self, node: tree.Node) -> None:
-        node = self.resolved(node)
-        if self.kind(node) not in (BOOLEAN, NULL_TYPE):
-            raise self.refuse(node, f"a {node.type} as a condition")
-        self.put(node)
-
-    def logic(self, node: tree.And | tree.Or) -> int:
-        self.truth(node.parts[0])
-        for part in node.parts[1:]:
-            self.truth(part)
-            self.emit(c.AND if isinstance(node, tree.And) else c.OR, takes=2)
-        return 0
-
-    def negation(self, node: tree.Not | tree.Call) -> int:
-        if isinstance(node, tree.Call):
-            if not isinstance(node.function, tree.Builtin) or node.function.name != "not" or len(node.arguments) != 1:
-                name = node.function.name if isinstance(node.function, tree.Builtin) else "a function"
-                raise self.refuse(node, f"{name}()" if isinstance(node.function, tree.Builtin) else name)
-            self.truth(node.arguments[0])
-        else:
-            self.truth(node.value)
-        self.emit(c.NOT, takes=1)
-        return 0
-
-
-INSTRUCTIONS_MAX = 500
+    def one_of(self, flag: Flag, at: int, values: Sequence[int]) -> None:
+        """That an input is one of some integers; said of the others where those are fewer."""
+        read = flag.inputs[at]
+        others = [value for value in read.domain if value not in values]
+        if not others:
+            self.writer.emit(c.PUSH, 1)
+            return
+        fewer = others if len(others) < len(values) else values
+        for number, value in enumerate(fewer):
+            self.writer.emit(c.ASK if read.source == "asked" else c.FIELD, read.place)
+            self.writer.emit(c.PUSH, value)
+            self.writer.emit(c.EQUAL, takes=2)
+            if number:
+                self.writer.emit(c.OR, takes=2)
+        if fewer is others:
+            self.writer.emit(c.NOT, takes=1)
 
 
-def words_of(condition: Condition, clock: int) -> list[int]:
-    """The words of a condition in a plan whose clock for it lies at `clock`."""
+def words_of(condition: Condition, clock: int, flag: int) -> list[int]:
+    """The words of a condition in a plan whose clock for it lies at `clock`, and whose flag has that number."""
     words = [len(condition.instructions)]
     for one in condition.instructions:
-        words += [one.op, one.first, clock if one.op == c.ASK else one.second]
+        words += [one.op, flag if one.op == c.FLAG else one.first, clock if one.op == c.ASK else one.second]
     return words
 
 
@@ -350,9 +391,6 @@ def problem_of(error: ExpressionError) -> tuple[str, str, str, str]:
     return f"the condition cannot be used{place}: {error.what}", error.found, error.allowed, error.cure
 
 
-def conditions_of(layouts: Mapping[str, EventLayout], folds: Sequence[object]) -> list[Condition | None]:
-    """The condition of each fold, None where it has none."""
-    return [
-        None if not one.where else compile_condition(layouts[one.of], one.where, one.zone, one.calendar)  # type: ignore[attr-defined]
-        for one in folds
-    ]
+def condition_of(fold: Fold, layouts: Mapping[str, EventLayout]) -> Condition | None:
+    """The compiled condition of a fold, None where it has none."""
+    return compile_condition(layouts[fold.of], fold.where, fold.zone, fold.calendar, fold.name) if fold.where else None

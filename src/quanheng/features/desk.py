@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import numpy as np
 
+from quanheng.features.flag_columns import FlagColumns
 from quanheng.features.kernel import words as w
 from quanheng.features.kernel.clock import STACK_MAX
 from quanheng.features.plan import Plan
@@ -27,7 +29,7 @@ class Desk:
         self.out = self.words[len(self.words) - len(plan.columns) :]
         self.memory = memoryview(self.words).cast("B")  # type: ignore[arg-type]
         self.start = start * 8
-        self.pack = struct.Struct(f"<qq{16 * keys_n}s{numbers_n}q").pack_into
+        self.pack: Callable[..., None] = struct.Struct(f"<qq{16 * keys_n}s{numbers_n}q").pack_into
         self.words[w.X_READ], self.words[w.X_COLUMN], self.words[w.X_ROW] = w.READ_ALL, 1, len(plan.columns)
         self.words[w.X_PLACE], self.words[w.X_STEP] = w.C_OUT, 1
         self.words[w.X_KEYS_N], self.words[w.X_NUMBERS_N] = keys_n, numbers_n
@@ -36,6 +38,18 @@ class Desk:
         self.words[w.X_OUT] = start + 2 + 2 * keys_n + numbers_n
         self.words[w.X_PLAN] = plan.words.ctypes.data
         self.asks = bool(plan.words[w.P_ASKED_N])
+        if plan.flags:
+            self._columns = FlagColumns(plan)
+            self._flags = np.zeros(len(plan.flags), dtype=np.uint8)
+            self.words[w.X_FLAGS_AT], self.words[w.X_FLAGS_N] = self._flags.ctypes.data, len(plan.flags)
+            self._pack, self.pack = self.pack, self._pack_with_flags
+
+    def _pack_with_flags(
+        self, memory: memoryview, start: int, code: int, time_ms: int, keys: bytes, *numbers: int
+    ) -> None:
+        """`pack`, with what only FEEL can say of the event beside it."""
+        self._pack(memory, start, code, time_ms, keys, *numbers)
+        self._columns.one(code, time_ms, keys, numbers, self._flags)
 
     def place(self, arena: np.ndarray) -> None:
         """The arena lies here now."""

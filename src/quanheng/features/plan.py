@@ -11,6 +11,7 @@ from decimal import Context, Decimal
 import numpy as np
 
 from quanheng.features.calendars import Calendars
+from quanheng.features.flags import Flag
 from quanheng.features.fold import EventLayout, Fold, check_folds
 from quanheng.features.formulas import rounded
 from quanheng.features.kernel.floats import COUNTS, IS_FLOAT, IS_MEAN, IS_QUOTIENT, floats
@@ -18,6 +19,7 @@ from quanheng.features.kernel.words import FORMAT, NULL, TIME_MAX, UNKNOWN
 from quanheng.features.kinds import KINDS, Kind
 from quanheng.features.tables import Column, Encoder, Table, collect
 from quanheng.features.zones import zone_words
+from quanheng.feel.limits import LIMITS
 from quanheng.kernel.errors import DeclarationError, Problem
 
 SCALE_MAX = 18  # Decimal places of a field: 10^18 fits a word.
@@ -37,6 +39,8 @@ class Plan:
     digest : SHA-256 of the declaration and the kernel format, hex
     scales : decimal places of the raw columns of each fold
     float_plan : how raw columns become floats (kernel/floats.py)
+    calendars : days off, by the names that folds use
+    flags : what only FEEL can say of conditions, each with the offset of its clock in `words`; 0 where it asks none
     """
 
     layouts: tuple[EventLayout, ...]
@@ -52,6 +56,8 @@ class Plan:
     scales: tuple[int, ...]
     _first: tuple[int, ...]
     float_plan: np.ndarray
+    calendars: Calendars
+    flags: tuple[tuple[Flag, int], ...]
 
     @staticmethod
     def compile(
@@ -92,8 +98,10 @@ class Plan:
         return Plan(
             layouts=tuple(layouts), folds=tuple(folds), decide=tuple(decide), lateness_ms=lateness_ms,
             columns=encoder.columns, names=tuple(fold.name for fold in folds), tables=tuple(tables), words=words,
-            state_words=encoder.state_words, digest=_digest(layouts, folds, decide, lateness_ms, calendars),
-            scales=scales, _first=first, float_plan=_float_plan(folds, first, scales),
+            state_words=encoder.state_words,
+            digest=_digest(layouts, folds, decide, lateness_ms, calendars, bool(encoder.flags)),
+            scales=scales, _first=first, float_plan=_float_plan(folds, first, scales), calendars=calendars,
+            flags=tuple(encoder.flags.items()),
         )  # fmt: skip
 
     def floats(self, raw: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -169,8 +177,9 @@ def _check_layouts(layouts: Sequence[EventLayout], lateness_ms: int, file: str) 
 
 
 def _digest(
-    layouts: Sequence[EventLayout], folds: Sequence[Fold], decide: Sequence[str], lateness_ms: int, calendars: Calendars
-) -> str:
+    layouts: Sequence[EventLayout], folds: Sequence[Fold], decide: Sequence[str], lateness_ms: int,
+    calendars: Calendars, feel: bool,
+) -> str:  # fmt: skip
     used = sorted({fold.calendar for fold in folds if fold.calendar})
     declaration = {
         "format": FORMAT,
@@ -181,6 +190,8 @@ def _digest(
         "zones": {fold.zone: zone_words(fold.zone) for fold in folds},  # Their rules change.
         "calendars": [[name, calendars[name].weekend, calendars[name].words()] for name in used],
     }
+    if feel:  # An evaluation beyond the limits of FEEL is null.
+        declaration["limits"] = asdict(LIMITS)
     text = json.dumps(declaration, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -86,7 +86,8 @@ def _share(plan: Plan, number: int, folds: Sequence[int]) -> Share:
             layouts.append(replace(layout, name=layout.name + _TWIN, code=free))
             free += 1
     decide = [*plan.decide, *(layout.name for layout in layouts[len(plan.layouts) :])]
-    part = Plan.compile(layouts, [plan.folds[fold] for fold in folds], decide, plan.lateness_ms)
+    own = [plan.folds[fold] for fold in folds]
+    part = Plan.compile(layouts, own, decide, plan.lateness_ms, calendars=plan.calendars)
     places = {column: place for place, column in enumerate(zip(plan.columns, _parts(plan.columns), strict=True))}
     columns = [
         places[column._replace(fold=folds[column.fold]), part_n]

@@ -15,6 +15,7 @@ import numpy as np
 from quanheng.features.arena import Arena, flat_of, zeroed
 from quanheng.features.cold import COLD, thaw_all
 from quanheng.features.desk import Desk, control_words
+from quanheng.features.flag_columns import FlagColumns
 from quanheng.features.kernel import group
 from quanheng.features.kernel import words as w
 from quanheng.features.kernel.asked import ask, ask_one
@@ -68,6 +69,7 @@ class FeatureState:
         self._pairs = np.zeros(0, dtype=np.int64)
         self._no_mask = np.zeros(0, dtype=np.uint8)
         self._columns_n = len(plan.columns)
+        self._flags = FlagColumns(plan, share) if plan.flags else None
         self._desk = Desk(plan)
         self._desk.place(self._arena)
 
@@ -215,6 +217,9 @@ class FeatureState:
         control[w.X_ROW], control[w.X_COLUMN] = out.strides[0] >> 3, out.strides[1] >> 3
         mask = self._no_mask if read is True or read is False else np.asarray(read, dtype=np.uint8)
         flat = flat_of(out)
+        if self._flags is not None:
+            flags = self._flags.of(types, times, keys, numbers)
+            control[w.X_FLAGS_AT], control[w.X_FLAGS_N] = flags.ctypes.data, flags.shape[1]
         if len(times) >= w.LARGE and not plan.words[w.P_ORDERED]:
             size = min(len(times) + 1 & -2, w.CHUNK)
             control[w.X_PAIRS_N], control[w.X_SIZE] = -1, size

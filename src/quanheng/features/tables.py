@@ -9,12 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from quanheng.features.calendars import Calendars, weekend_bits
-from quanheng.features.conditions import ASKED, Condition, conditions_of
+from quanheng.features.conditions import Condition, condition_of
 from quanheng.features.conditions import words_of as condition_words
 from quanheng.features.decay import decay_tables
+from quanheng.features.flags import Flag
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
 from quanheng.features.kinds import CALENDAR_KINDS, KINDS
+from quanheng.features.machine import ASKED
 from quanheng.features.marks import MARKED, Marks, near_ms, span_ms
 from quanheng.features.structures import (
     PLACES,
@@ -96,9 +98,10 @@ def collect(folds: Sequence[Fold], layouts: Mapping[str, EventLayout]) -> list[T
     A table that is read through a fold stands behind that of the fold.
     """
     tables: dict[tuple[object, ...], Table] = {}
-    for number, (fold, condition) in enumerate(zip(folds, conditions_of(layouts, folds), strict=True)):
+    for number, fold in enumerate(folds):
         if fold.fold in CALENDAR_KINDS:
             continue
+        condition = condition_of(fold, layouts)
         pairs = sorted(zip(fold.by, fold.match or fold.by, strict=True))
         by, match = tuple(one for one, _ in pairs), tuple(other for _, other in pairs)
         way = (() if match == by else match), fold.through
@@ -173,6 +176,7 @@ class Encoder:
         if any(fold.half_life_ms is not None for fold in folds):
             self.words[w.P_DECAY] = self.put(np.array(decay_tables(), dtype=np.uint64).view(np.int64).tolist())
         self.state_words = w.A_TABLES
+        self.flags: dict[Flag, int] = {}  # With the clock of each.
 
     def put(self, items: Sequence[int]) -> int:
         """Append words; their offset."""
@@ -203,9 +207,13 @@ class Encoder:
         """Offset of the condition of a table, 0 for none."""
         if table.condition is None:
             return 0
-        zone = table.condition.zone
+        zone, flag = table.condition.zone, table.condition.flag
         clock = self.clock(zone, table.condition.calendar) if zone else 0
-        return self.once(condition_words(table.condition, clock))
+        number = 0
+        if flag is not None:
+            self.flags.setdefault(flag, self.clock(zone, flag.calendar) if flag.zone else 0)
+            number = [*self.flags].index(flag)
+        return self.once(condition_words(table.condition, clock, number))
 
     def encode(self, tables: Sequence[Table], decide: Sequence[str], lateness_ms: int) -> Words:
         """The plan as one array."""

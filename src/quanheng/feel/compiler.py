@@ -53,6 +53,10 @@ class Expression:
         """The generated Python, to read."""
         return py.source(self._source)
 
+    def attempt(self, run: Run, values: Sequence[object]) -> object:
+        """The value; raises one of `values.GIVEN_UP` where the evaluation is given up."""
+        return self._function(run, *values)  # type: ignore[operator]
+
     def run(self, run: Run, values: Sequence[object]) -> object:
         try:
             return self._function(run, *values)  # type: ignore[operator]
@@ -146,12 +150,26 @@ def _compiled(
     text: str, names: Mapping[str, FeelType], where: str, strict: bool, types: Mapping[str, FeelType] | None
 ) -> Expression:
     checked = parse(text, Scope.of(names), where, strict, types)
+    return compile_tree(checked, dict(enumerate(names.items())), where, text)
+
+
+def compile_tree(
+    checked: tree.Node, inputs: Mapping[int, tuple[str, FeelType]], where: str = "expression", text: str = ""
+) -> Expression:
+    """Compile a checked tree.
+
+    Parameters
+    ----------
+    inputs : by slot, the name and type of every variable that the tree reads, in the order in which the callable takes
+        their values
+    where, text : the name of the expression and the text that the tree was read from, for diagnostics
+    """
     emitter = Emitter()
     emitter.enter(where, text)
     emitter.place(checked)
     body: list[ast.stmt] = []
-    for slot, (name, kind) in enumerate(names.items()):
+    for slot, (name, kind) in inputs.items():
         body += admission(emitter, f"v{slot}", name, kind, checked)
     body.append(py.give(emitter.limited(checked, emitter.value(checked))))
-    function = py.define("expression", ["run", *(f"v{slot}" for slot in range(len(names)))], body)
-    return Expression(text, tuple(names), checked, emitter, [function])
+    function = py.define("expression", ["run", *(f"v{slot}" for slot in inputs)], body)
+    return Expression(text, tuple(name for name, _ in inputs.values()), checked, emitter, [function])

@@ -37,7 +37,7 @@ class SqlBuild(Build):
         self.backend = ENGINES[engine]
         self.by_range: list[str] = []
         self.calendars = declared.calendars
-        check(list(self.wanted.plan.folds), self.backend)
+        check(self.wanted.plan.folds, self.backend, self.wanted.plan.layouts)
 
     def answer(self, kept: Kept, report: Report) -> Kept:
         """Write events and moments as tables, ask the engine, and keep the answers."""

@@ -1,12 +1,12 @@
 """Conditions and calendar folds in plain Python: trees walked with exact integers and fractions, dates by `datetime`.
 
 The twin of kernel/conditions.py and kernel/calendar.py. It knows the one thing that FEEL does not: a sum, difference or
-product that does not fit 64 bits is null.
+product that does not fit 64 bits is null. A condition that the machine cannot say is judged by the judge of FEEL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -15,11 +15,16 @@ from zoneinfo import ZoneInfo
 
 from quanheng.features.calendars import WEEKEND, Calendar, Calendars
 from quanheng.features.conditions import scope_of
+from quanheng.features.flags import MOMENT
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel.clock import DECLARED, NOT_COVERED, WORK
 from quanheng.features.kernel.words import NULL, NUMBER_MIN
+from quanheng.features.machine import TRUTHS, Writer
 from quanheng.feel import tree
+from quanheng.feel.judge import evaluate_tree
 from quanheng.feel.parser import parse
+from quanheng.feel.temporal import DateTime
+from quanheng.feel.types import FeelType
 
 
 class Scaled(NamedTuple):
@@ -50,26 +55,71 @@ def asked(what: str, time_ms: int, zone: str, calendar: Calendar | None) -> int 
     return None if code == NOT_COVERED else int(code == (DECLARED if what == "holiday" else WORK))
 
 
-def true_of(layout: EventLayout, fold: Fold, time_ms: int, numbers: tuple[int, ...], calendars: Calendars) -> bool:
-    """Whether the condition of a fold is true of an event."""
+def true_of(
+    layout: EventLayout,
+    fold: Fold,
+    time_ms: int,
+    numbers: tuple[int, ...],
+    calendars: Calendars,
+    keys: Sequence[object] = (),
+) -> bool:
+    """Whether the condition of a fold is true of an event.
+
+    keys : of the event, in the order of the layout; what is (0, 0) or is not given is null
+    """
     if not fold.where:
         return True
-    scope, choices = scope_of(layout), dict(layout.choices)
-    values: dict[int, Value] = {}
-    for slot, name in enumerate(scope):
-        if name in layout.numbers:
-            number = numbers[layout.numbers.index(name)]
-            if number == NULL:
-                values[slot] = None
-            elif name in choices:
-                values[slot] = choices[name][number]
-            else:
-                values[slot] = bool(number) if name in layout.flags else Scaled(number, layout.scale(name))
-        else:
-            found = asked(name, time_ms, fold.zone, calendars[fold.calendar] if fold.calendar else None)
-            flag = name in {"weekend", "night", "holiday", "workday"}
-            values[slot] = None if found is None else bool(found) if flag else Scaled(found, 0)
-    return _value(parse(fold.where, scope), values) is True
+    scope = scope_of(layout)
+    calendar = calendars[fold.calendar] if fold.calendar else None
+    given = {name: _given(layout, name, (time_ms, numbers, keys), fold.zone, calendar) for name in scope}
+    node = parse(fold.where, scope)
+    if _machine_says(layout, scope, node):
+        values = {slot: _scaled(layout, name, given[name], numbers) for slot, name in enumerate(scope)}
+        return _value(node, values) is True
+    return evaluate_tree(node, scope, given).value is True
+
+
+def _given(
+    layout: EventLayout, name: str, event: tuple[int, tuple[int, ...], Sequence[object]], zone: str,
+    calendar: Calendar | None,
+) -> object:  # fmt: skip
+    """What a name is, as FEEL sees it. A key is any text that is equal where keys are."""
+    time_ms, numbers, keys = event
+    if name in layout.numbers:
+        number, choices = numbers[layout.numbers.index(name)], dict(layout.choices)
+        if number == NULL:
+            return None
+        if name in choices:
+            return choices[name][number]
+        scale = layout.scale(name)
+        return bool(number) if name in layout.flags else Decimal(number).scaleb(-scale) if scale else number
+    if name in layout.keys:
+        key = keys[layout.keys.index(name)] if keys else (0, 0)
+        return None if key == (0, 0) else repr(key)
+    if name == MOMENT:
+        zoned = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)).astimezone(ZoneInfo(zone))
+        seconds = (zoned.replace(tzinfo=None) - datetime(1970, 1, 1)) // timedelta(seconds=1)
+        offset = zoned.utcoffset()
+        assert offset is not None
+        nanos = seconds % 86_400 * 10**9 + time_ms % 1000 * 10**6
+        return DateTime(seconds // 86_400, nanos, int(offset.total_seconds()))
+    found = asked(name, time_ms, zone, calendar)
+    return None if found is None else bool(found) if name in TRUTHS else found
+
+
+def _machine_says(layout: EventLayout, scope: Mapping[str, FeelType], node: tree.Node) -> bool:
+    """Whether the machine of the kernel says all of a condition, with its 64 bits. What it cannot say is FEEL's."""
+    machine = Writer(layout, scope)
+    return machine.tries(lambda: machine.truth(node))
+
+
+def _scaled(layout: EventLayout, name: str, value: object, numbers: tuple[int, ...]) -> Value:
+    """A number as units of its scale."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if name in layout.numbers:
+        return Scaled(numbers[layout.numbers.index(name)], layout.scale(name))
+    return Scaled(value, 0) if isinstance(value, int) else None
 
 
 def _value(node: tree.Node, env: Mapping[int, Value]) -> Value:

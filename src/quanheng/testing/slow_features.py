@@ -85,7 +85,7 @@ class SlowFeatures:
         for number, fold in enumerate(self.folds):
             if layout is None or fold.of != layout.name or fold.fold in CALENDAR_KINDS:
                 continue
-            if true_of(layout, fold, event.time_ms, event.numbers, self.calendars):
+            if true_of(layout, fold, event.time_ms, event.numbers, self.calendars, event.keys):
                 self._apply(layout, fold, number, event)
 
     def run(self, event: Event) -> list[int] | None:

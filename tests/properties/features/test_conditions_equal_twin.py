@@ -17,6 +17,7 @@ from quanheng.features.conditions import scope_of
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
 from quanheng.features.kinds import CALENDAR_KINDS
+from quanheng.features.machine import ASKED
 from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureState
 from quanheng.feel.judge import evaluate
@@ -95,7 +96,7 @@ def judged(text, zone, time_ms, numbers):
             given[name] = known[name][value]
         else:
             given[name] = bool(value) if name in PAY.flags else Decimal(value).scaleb(-PAY.scale(name))
-    for name in scope.keys() - given.keys():
+    for name in set(ASKED):
         found = asked(name, time_ms, zone, DAYS)
         given[name] = None if found is None else bool(found) if str(scope[name]) == "boolean" else found
     return evaluate(text, scope, given).value is True

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -22,6 +23,7 @@ from quanheng.features.state import FeatureState
 from quanheng.testing.slow_features import Event, as_arrays
 
 sys.path.insert(0, str(Path(__file__).parent))
+import filters
 from test_conditions_equal_twin import DAYS, MOST, PAY, ZONES, boolean, row
 
 pytest.importorskip("duckdb", reason="needs the extra `offline`")
@@ -35,28 +37,35 @@ def duckdb():
     return connect("duckdb")
 
 
-def by_kernel(text, zone, events):
-    """Of each event whether the kernel folds it: the events have keys of their own, and are counted."""
-    fold = Fold("f", "pay", ("customer",), "count", where=text, zone=zone, calendar="days")
-    plan = Plan.compile([PAY], [fold], ["pay"], 0, calendars=CALENDARS)
-    return FeatureState(plan).run(*as_arrays(events, 1, len(PAY.numbers)))[:, 0].tolist()
+def by_kernel(text, zone, events, layout=PAY):
+    """Of each event whether the kernel folds it: what has been counted of the type, less what was before."""
+    fold = Fold("f", "pay", (), "count", where=text, zone=zone, calendar="days")
+    plan = Plan.compile([layout], [fold], ["pay"], 2**50, calendars=CALENDARS)
+    arrays = as_arrays(events, len(layout.keys), len(layout.numbers))
+    return np.diff(FeatureState(plan).run(*arrays)[:, 0], prepend=0).tolist()
 
 
-def by_sql(connection, texts, zones, events, folder):
+def by_sql(connection, texts, zones, events, folder, layout=PAY):
     """The same by SQL: a column for each condition."""
+    keys = [tuple(one.keys) for one in events]
     frame = pl.DataFrame({
         "_row": range(len(events)), "_time": [one.time_ms for one in events],
         **{
             f"value:{name}": pl.Series([None if one.numbers[place] == w.NULL else one.numbers[place] for one in events],
                                        dtype=pl.Int64)
-            for place, name in enumerate(PAY.numbers)
+            for place, name in enumerate(layout.numbers)
+        },
+        **{
+            f"key:{name}": pl.Series([None if one[place] == (0, 0) else str(one[place]) for one in keys],
+                                     dtype=pl.String)
+            for place, name in enumerate(layout.keys)
         },
     })  # fmt: skip
     columns = Columns(table_of(connection, frame, folder, "events"))
     with whole_expressions():
         for number, (text, zone) in enumerate(zip(texts, zones, strict=True)):
-            condition = compile_condition(PAY, text, zone, "days")
-            columns.keep(holds(columns, PAY, condition, CALENDARS).cast("int64"), f"c{number}")
+            condition = compile_condition(layout, text, zone, "days")
+            columns.keep(holds(columns, layout, condition, CALENDARS).cast("int64"), f"c{number}")
         found = pl.DataFrame(pl.from_arrow(columns.table.to_pyarrow())).sort("_row")
     return [found[f"c{number}"].to_list() for number in range(len(texts))]
 
@@ -97,6 +106,23 @@ def test_limits_of_64_bits_nulls_and_scales(duckdb, text, tmp_path):
     events = [Event(PAY.code, START_MS + at, ((at + 1, 1),), one) for at, one in enumerate(rows)]
     [found] = by_sql(duckdb, [text], ["Asia/Shanghai"], events, tmp_path)
     assert found == by_kernel(text, "Asia/Shanghai", events)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_filters_of_feel_that_instructions_say(duckdb, seed, tmp_path):
+    """`if`, functions of choices and of words of the time, key fields: what is not a flag is said, and alike."""
+    rng, texts = random.Random(seed), []
+    while len(texts) < 6:
+        text = filters.random_filter(rng)
+        condition = compile_condition(filters.PAY, text, "UTC", "days")
+        if condition.flag is None and len(condition.instructions) > 3:
+            texts.append(text)
+    texts += ['if vip then units > 2 else starts with(channel, "w")', "customer = peer or shop in (null, peer)"]
+    events = sorted((one for one in filters.events_of(rng, 150) if one.code == PAY.code), key=lambda one: one.time_ms)
+    zones = [rng.choice(ZONES)] * len(texts)
+    found = by_sql(duckdb, texts, zones, events, tmp_path, filters.PAY)
+    for text, zone, sql in zip(texts, zones, found, strict=True):
+        assert sql == by_kernel(text, zone, events, filters.PAY), f"{text} in {zone}"
 
 
 def test_a_condition_of_the_greatest_length(duckdb, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from breaking_field import BreakingField, append_events
 
 from quanheng.cluster.partition import Spec
 from quanheng.cluster.spread import SpreadWindows
+from quanheng.features.fold import Fold
 from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.kernel.log.log import Log
@@ -19,6 +21,7 @@ from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.testing.slow_features import as_arrays
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "properties" / "features"))
+import filters
 from feature_worlds import LAYOUTS, random_events, random_folds
 
 
@@ -103,6 +106,44 @@ def test_spread_equals_one_process_while_partitions_break(tmp_path):
 @pytest.mark.parametrize("seed", range(4))
 def test_sums_that_do_not_fit_are_the_same_cells(seed, tmp_path):
     simulate(200 + seed, tmp_path, 20, breaks=0.01, big=True)
+
+
+def test_filters_of_feel_are_the_same_in_partitions(tmp_path):
+    """What only FEEL can say is found by each partition for its own events; calendars and zones go there, too."""
+    rng = random.Random(4)
+    folds = [
+        Fold(
+            f"f{number}", "pay", rng.choice([("customer",), ("customer", "peer"), ()]), rng.choice(["count", "last"]),
+            where=filters.random_filter(rng), zone=rng.choice(["UTC", "Asia/Shanghai"]), calendar="days",
+        )
+        for number in range(20)
+    ]  # fmt: skip
+    folds = [replace(one, value="paid_ms" if one.fold == "last" else None) for one in folds]
+    layouts, calendars = [filters.PAY, filters.ASK], filters.CALENDARS
+    plan = Plan.compile(layouts, folds, ["pay", "ask"], 10**8, calendars=calendars)
+    assert any("holiday" in one.where or "workday" in one.where for one in folds)
+    assert len(plan.flags) > 8
+    log = Log.open(SqliteLogStore(tmp_path / "log.db"), "simulation")
+    one = FeatureState(plan)
+    spec = Spec.of(plan, 3, f"sqlite:{tmp_path / 'log.db'}", str(tmp_path / "snapshots"))
+    spread = SpreadWindows(plan, spec, BreakingField(1, ["a", "b"], 0.05), lambda: log.head)
+    events, head = filters.events_of(rng, 400), 0
+    for first in range(0, len(events), 25):
+        group = events[first : first + 25]
+        arrays = as_arrays(group, 3, len(filters.PAY.numbers))
+        assert (spread.peek_at(head, *arrays) == one.peek(*arrays)).all(), head
+        assert (spread.run_at(head, *arrays) == one.run(*arrays)).all(), head
+        append_events(log, group)
+        head += len(group)
+        if first == 200:
+            spread.snapshot()
+    again = SpreadWindows(plan, spec, BreakingField(2, ["z"]), lambda: log.head)
+    again.follow(head)
+    arrays = as_arrays(filters.events_of(rng, 60), 3, len(filters.PAY.numbers))
+    assert (again.run_at(head, *arrays) == one.run(*arrays)).all()
+    for windows in (spread, again):
+        windows.close()
+    log.close()
 
 
 @pytest.mark.long

@@ -7,17 +7,18 @@ import pytest
 
 from quanheng.features.backfill import backfill
 from quanheng.features.calendars import Calendar, CalendarYear
-from quanheng.features.conditions import INSTRUCTIONS_MAX, compile_condition
+from quanheng.features.conditions import ROWS_MAX, compile_condition, fields_of
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel.clock import DECLARED, NOT_COVERED, OFF, WORK
 from quanheng.features.plan import Plan
 from quanheng.features.reach import reaches
 from quanheng.features.zones import local_ms, zone_words
+from quanheng.feel.limits import LIMITS, configure
 from quanheng.kernel.errors import DeclarationError, ExpressionError, InputError
 from quanheng.loading.checks.calendars import shipped_calendars
 
 PAY = EventLayout(
-    "pay", 1, ("card",), ("amount", "rate", "vip", "way", "other"), (2, 12, 0, 0, 0),
+    "pay", 1, ("card", "peer"), ("amount", "rate", "vip", "way", "other"), (2, 12, 0, 0, 0),
     (("way", ("web", "desk")), ("other", ("in", "out"))), ("vip",),
 )  # fmt: skip
 DESK = EventLayout("desk", 2, ("card",), ())
@@ -27,20 +28,34 @@ DAYS = {"days": Calendar("days", (7,), (CalendarYear(2026, (), (), "own"),))}
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('card = "x"', "a condition of a fold cannot use the key field card"),
-        ("amount / 2 > 1", "a condition of a fold cannot use /"),
-        ("if vip then true else false", "a condition of a fold cannot use this"),
-        ("floor(amount) > 1", "a condition of a fold cannot use floor()"),
+        ('card = "x"', "a condition of a fold cannot use the key field card like this: windows are folded from the"),
+        ('card = "x"', "comparison with null, or = and != with another key field of the same entity. Declare what you"),
+        ('starts with(card, "x")', "cannot use the key field card like this"),
+        ("card < peer", "cannot use the key field card like this"),
+        ("card between peer and peer", "cannot use the key field card like this"),
+        ('card in ("x", peer)', "cannot use the key field card like this"),
+        ('card in ["x"]', "cannot use the key field card like this"),
+        ("string(card) = string(peer)", "cannot use the key field card like this"),
+        ("count([card]) = 1", "cannot use the key field card like this"),
+        ('(if vip then card else peer) = "x"', "cannot use the key field card like this"),
         ('way = "shop"', "way has no such choice; was shop; allowed: web, desk"),
-        ("way = other", "the two fields have other choices; was other"),
-        ('way < "web"', "a condition of a fold cannot use < between choices"),
-        ('"web" = "web"', "a condition of a fold cannot use a text here"),
+        ('amount / 2 > 1 and way = "shop"', "way has no such choice; was shop; allowed: web, desk"),
+        ('"shop" != way', "way has no such choice; was shop; allowed: web, desk"),
+        ('way in ("web", "shop")', "way has no such choice; was shop; allowed: web, desk"),
+        ('way in ["web", "shop"]', "way has no such choice; was shop; allowed: web, desk"),
         ("amount", "a condition must be true or false; was number"),
-        ("amount > 99999999999999999999", "the number does not fit 64 bits"),
-        ("amount > 0.0000000000000000001", "the number does not fit 64 bits"),
-        ("rate * rate > 1", "the product has too many decimal places; was 24"),
+        ("upper case(way)", "a condition must be true or false; was string"),
         ("holiday", "a condition that asks for days off needs a calendar"),
-        (" or ".join(["amount > 1"] * (INSTRUCTIONS_MAX // 3)), "the condition is too long"),
+        ("modulo(amount, 2) = 0 and workday", "a condition that asks for days off needs a calendar; was workday"),
+        ("now() > moment", "a condition of a fold cannot ask now(): what an event is in a window for must not depend"),
+        ("today() > date(moment)", "allowed: `moment`, the event's own time, and hour, weekday, month_day, month,"),
+        ("{f: function(x) x, r: f(amount)}.r > 1", "a condition of a fold cannot define a function: how deep it may"),
+        ("(function(x) x > 1)(amount)", "a condition of a fold cannot define a function"),
+        ("append([], function(x) x > 1)[1](amount)", "a condition of a fold cannot define a function"),
+        ('way in list("deny")', 'a condition of a fold cannot ask a list: lists change, and a window that is folded'),
+        ('vip or card in list("deny")', 'was list("deny"); allowed: fields of the event, and words of its time. Ask'),
+        ("memo = null", "the name 'memo' is not known here; allowed: amount, card, holiday, hour, moment, month"),
+        ("vip > 1", "boolean has no order"),
     ],
 )
 def test_what_a_condition_cannot_say(text, message):
@@ -75,7 +90,8 @@ def test_choices_are_counted_and_read_from_a_frame():
     ]
     plan = Plan.compile([PAY], folds, ["pay"], 0)
     frame = pl.DataFrame({
-        "time": [1, 2, 3], "card": ["a", "a", "a"], "amount": [1, 2, 3], "rate": [1, 2, 3], "vip": [True, None, False],
+        "time": [1, 2, 3], "card": ["a", "a", "a"], "peer": ["a", "b", None],
+        "amount": [1, 2, 3], "rate": [1, 2, 3], "vip": [True, None, False],
         "way": ["web", None, "desk"], "other": ["in", "out", "in"],
     })  # fmt: skip
     found = backfill(plan, frame)
@@ -85,10 +101,93 @@ def test_choices_are_counted_and_read_from_a_frame():
         backfill(plan, frame.with_columns(way=pl.lit("shop")))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('amount > 1 and way = "web"', "machine"),
+        ('starts with(way, "we")', "machine"),
+        ('starts with(way, "we") or amount > 5 and night', "machine"),
+        ("if vip then amount > 10 else amount > 5", "machine"),
+        ("if vip then (if night then amount > 3 else true) else null", "machine"),
+        ("way = other", "machine"),
+        ('way < "web"', "machine"),
+        ('"web" = "web"', "machine"),
+        ("1 / 2 > 0.4", "machine"),
+        ('list contains(["desk", "shop"], way)', "machine"),
+        ("modulo(weekday, 2) = 0 and hour / 3 > 1", "machine"),
+        ("every x in [way, other] satisfies string length(x) > 2", "machine"),
+        ("hour * month_day * month > 100", "machine"),
+        ("hour / month_day / month > 1", "flag"),
+        ("amount / 2 > 1", "flag"),
+        ("floor(amount) > 1", "flag"),
+        ("amount > 99999999999999999999", "flag"),
+        ("amount > 0.0000000000000000001", "flag"),
+        ("rate * rate > 1", "flag"),
+        (" or ".join(["amount > 1"] * 159), "flag"),
+        (" or ".join(["amount > 1"] * 120), "machine"),
+        ("(" + " or ".join(["amount > 1"] * 100) + ") and (" + " or ".join(["amount > 2"] * 100) + ")", "both"),
+        ("card = peer", "machine"),
+        ("card in (null, peer) and null != peer", "machine"),
+        ("amount / 2 > 1 or card = peer", "flag"),
+        ("moment.minute >= 30", "flag"),
+        ("night and amount / 2 > 1", "both"),
+        ("amount / 2 > 1 or vip", "flag"),
+        ("amount + 1 > 2 and modulo(amount, 2) = 0", "flag"),
+        ('vip and (night and (modulo(amount, 2) = 0 and way = "web"))', "both"),
+        ("sort([amount, 1], function(x, y) x < y)[1] = 1", "flag"),
+        ("[true][amount]", "flag"),
+    ],
+)
+def test_who_says_a_condition(text, said):
+    """Instructions of the kernel where they can, FEEL where they cannot, both for parts of an `and`."""
+    condition = compile_condition(PAY, text)
+    parts = (condition.flag is None or len(condition.instructions) > 1, condition.flag is not None)
+    assert {"machine": (True, False), "flag": (False, True), "both": (True, True)}[said] == parts
+
+
+def test_a_part_is_tried_with_all_that_its_words_can_be_up_to_a_limit():
+    assert 24 * 13 * 3 <= ROWS_MAX < 24 * 31 * 12
+    assert compile_condition(PAY, "modulo(hour, 5) = modulo(month, 5)").flag is None
+    assert compile_condition(PAY, "modulo(hour, 5) = modulo(month_day * month, 5)").flag is not None
+
+
+def test_which_fields_a_condition_reads():
+    assert fields_of(PAY, "floor(amount) > 1 and card = peer and (some hour in [1, 2] satisfies hour = rate)") == (
+        "amount", "card", "peer", "rate",
+    )  # fmt: skip
+    assert fields_of(PAY, "some amount in [1] satisfies amount > 0") == ()
+    assert fields_of(PAY, "amount >") == ()
+
+
 def test_folds_of_one_condition_share_a_ring():
-    texts = ["amount > 1", "amount  >  1.0", "amount > 2", None]
-    folds = [Fold(f"f{place}", "pay", ("card",), "count", where=text) for place, text in enumerate(texts)]
-    assert len(Plan.compile([PAY], folds, ["pay"], 0).tables) == 3
+    def tables(*texts, **settings):
+        folds = [Fold(f"f{place}", "pay", ("card",), "count", where=text) for place, text in enumerate(texts)]
+        folds += [Fold("other", "pay", ("card",), "count", where=texts[0], **settings)] if settings else []
+        plan = Plan.compile([PAY], folds, ["pay"], 0)
+        return len(plan.tables), len(plan.flags)
+
+    assert tables("amount > 1", "amount  >  1.0", "amount > 2", None) == (3, 0)
+    assert tables("amount / 2 > 1", "amount/2>1", "(amount / 2) > 1", "amount / 2 > 3", None) == (3, 2)
+    assert tables('starts with(way, "w")', 'way = "web"', 'way in ("web")') == (1, 0)
+    assert tables("string(amount) = string(1)", "string(amount) = string(1.0)") == (2, 2)
+    assert tables("amount / 2 > 1 and night", zone="Asia/Shanghai") == (2, 1)
+    assert tables("moment.minute > 1", zone="Asia/Shanghai") == (2, 2)
+    assert tables("amount / 2 > 1", zone="Asia/Shanghai") == (1, 1)
+
+
+def test_a_plan_with_flags_is_another_one_under_other_limits():
+    """What was given up under the limits of then stands in its windows."""
+    plans = []
+    for text in ("amount / 2 > 1", "amount > 1"):
+        before = Plan.compile([PAY], [Fold("f", "pay", ("card",), "count", where=text)], ["pay"], 0).digest
+        work = LIMITS.work
+        configure(work=work - 1)
+        try:
+            after = Plan.compile([PAY], [Fold("f", "pay", ("card",), "count", where=text)], ["pay"], 0).digest
+        finally:
+            configure(work=work)
+        plans.append(before == after)
+    assert plans == [False, True]
 
 
 def test_known_days_of_china():

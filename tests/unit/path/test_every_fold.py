@@ -55,6 +55,8 @@ WINDOWS = (
     {"window": "2h", "gap": "7m"},
     {"window": "2h", "age_max": "15m"},
     {"window": "2h", "where": 'channel = "web" and not(gift = true)'},
+    {"window": "2h", "where": 'floor(amount_minor / 3) > 0 and (tip / 3 > -1.5 or starts with(channel, "w"))'},
+    {"where": "customer = partner or moment.minute < 20", "window": "2h", "zone": "Asia/Shanghai"},
     {"by": ["partner"], "match": ["customer"], "window": "2h"},
     {"by": ["partner"], "through": "usual", "window": "2h"},
     {"by": ["customer", "partner"], "window": "2h"},

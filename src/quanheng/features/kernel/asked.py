@@ -24,7 +24,7 @@ from quanheng.features.kernel.words import (
 
 
 def _compile(source):
-    """The two entries, with `source` as a closure cell: part of the key of numba's cache."""
+    """The entries, with `source` as a closure cell: part of the key of numba's cache."""
 
     @njit(nogil=True, cache=True, error_model="numpy")
     def ask(words, float_plan, control, types, times, mask, out):
@@ -58,7 +58,13 @@ def _compile(source):
             value = of_moment(words, words[at + AT_ASKED], words[at + AT_CLOCK], time) if asks else np.int64(NULL)
             out[words[at + AT_COLUMN]] = value
 
-    return ask, ask_one
+    @njit(nogil=True, cache=True, error_model="numpy")
+    def ask_of(words, asked, clock, times, out):
+        """One answer about each of some moments."""
+        for event in range(len(times) if source != 0 else 0):
+            out[event] = of_moment(words, asked, clock, times[event])
+
+    return ask, ask_one, ask_of
 
 
-ask, ask_one = _compile(SOURCE)
+ask, ask_one, ask_of = _compile(SOURCE)

@@ -18,6 +18,9 @@ STACK_MAX = 64
 # comparisons of the two on top, the first of which is multiplied by 10**argument (or the second, by 10**-argument).
 PUSH, FIELD, ASK, TIMES, ADD, SUBTRACT, MULTIPLY, NEGATE, AND, OR, NOT = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 EQUAL, DIFFERENT, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL = 11, 12, 13, 14, 15, 16
+# The event's flag of that number, which FEEL has found before (features/flags.py); whether its keys in two columns are
+# equal, where -1 stands for null.
+FLAG, SAME = 17, 18
 
 # Columns that only ask the clock: number of the raw column, of the fold, type code of the event, what is asked, clock.
 AT_COLUMN, AT_FOLD, AT_CODE, AT_ASKED, AT_CLOCK, AT_WORDS = 0, 1, 2, 3, 4, 5

@@ -1,6 +1,6 @@
 """The `where` of a table: a small stack machine over one event's scaled numbers, with the three values of FEEL.
 
-Its words are written by features/conditions.py and documented in kernel/clock.py. NULL is null; a boolean is 0 or 1.
+Its words are written by features/machine.py and documented in kernel/clock.py. NULL is null; a boolean is 0 or 1.
 Equality knows null (null = null is true, null = 5 is false); order and arithmetic with null are null. A sum, difference
 or product that does not fit 64 bits is null.
 """
@@ -16,6 +16,7 @@ from quanheng.features.kernel.clock import (
     DIFFERENT,
     EQUAL,
     FIELD,
+    FLAG,
     GREATER,
     I_FIRST,
     I_OP,
@@ -28,12 +29,25 @@ from quanheng.features.kernel.clock import (
     NOT,
     OR,
     PUSH,
+    SAME,
     SUBTRACT,
     TIMES,
 )
 from quanheng.features.kernel.parts import part
-from quanheng.features.kernel.pointers import offset
-from quanheng.features.kernel.words import AHEAD, NULL, NUMBER_MIN, P_OPS_N, X_NUMBERS_N, X_WORDS, Y_WORDS
+from quanheng.features.kernel.pointers import at_address, offset
+from quanheng.features.kernel.words import (
+    AHEAD,
+    NULL,
+    NUMBER_MIN,
+    P_OPS_N,
+    X_FLAGS_AT,
+    X_FLAGS_N,
+    X_KEYS_AT,
+    X_KEYS_N,
+    X_NUMBERS_N,
+    X_WORDS,
+    Y_WORDS,
+)
 
 _MOST = np.int64(-NUMBER_MIN)  # The largest number of which the negative is a number, too.
 
@@ -148,6 +162,16 @@ def unary(op, a, argument):
     return multiplied(a, power_of_ten(argument))
 
 
+@njit(nogil=True, error_model="numpy")
+def same_key(X, event, first, second):
+    """1 where the keys of an event in two columns are equal, else 0. A key of zeros is null; so is column -1."""
+    keys = offset(at_address(X[X_KEYS_AT]), 0, np.uint64)
+    one, other = (event * X[X_KEYS_N] + first) * 2, (event * X[X_KEYS_N] + second) * 2
+    if second < 0:
+        return np.int64((keys[one] | keys[one + 1]) == 0)
+    return np.int64(keys[one] == keys[other] and keys[one + 1] == keys[other + 1])
+
+
 @part()
 def holds(P, X, condition, time, numbers, event):
     """Whether a condition is true of an event; null is not. The stack lies behind what looking ahead remembers."""
@@ -164,6 +188,12 @@ def holds(P, X, condition, time, numbers, event):
         elif op == ASK:
             top += 1
             stack[top] = of_moment(P, first, P[at + I_SECOND], time)
+        elif op == FLAG:
+            top += 1
+            stack[top] = offset(at_address(X[X_FLAGS_AT]), 0, np.uint8)[event * X[X_FLAGS_N] + first]
+        elif op == SAME:
+            top += 1
+            stack[top] = same_key(X, event, first, P[at + I_SECOND])
         elif op == NOT or op == NEGATE or op == TIMES:  # noqa: PLR1714, SIM109
             stack[top] = unary(op, stack[top], first)
         else:

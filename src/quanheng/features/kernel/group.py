@@ -82,6 +82,7 @@ from quanheng.features.kernel.words import (
     X_EVENT,
     X_EVENTS_N,
     X_KEYS,
+    X_KEYS_AT,
     X_KEYS_N,
     X_NUMBERS,
     X_NUMBERS_AT,
@@ -240,6 +241,7 @@ def _compile(source):
         X[X_KEYS_N], X[X_NUMBERS_N] = keys.shape[1], numbers.shape[1]
         X[X_PLACE], X[X_STEP] = C_OUT, X[X_COLUMN]
         X[X_CODES_AT], X[X_NUMBERS_AT] = address(pointer(types)), address(pointer(numbers))
+        X[X_KEYS_AT] = address(pointer(keys))
         if X[X_CHECKED] == 0:
             bad = check(pointer(times), pointer(numbers), X)
             X[X_CHECKED] = 1
@@ -276,6 +278,7 @@ def _compile(source):
         times, numbers = offset(X, X[X_TIME], np.int64), offset(X, X[X_NUMBERS], np.int64)
         X[X_SOURCE] = source
         X[X_CODES_AT], X[X_NUMBERS_AT] = address(offset(X, X[X_CODE], np.int32)), address(numbers)
+        X[X_KEYS_AT] = address(offset(X, X[X_KEYS], np.uint64))
         if X[X_CHECKED] == 0:
             X[X_EVENT], X[X_OP], X[X_STAGE], X[X_PEEK], X[X_OVERFLOWS], X[X_EVENTS_N] = 0, 0, 0, 0, 0, 1
             bad = check(times, numbers, X)

@@ -159,6 +159,9 @@ X_FLOATS = 32  # 1: a large group is written as floats.
 X_SIZE, X_ALONE, X_WIDTH = 33, 34, 37
 # Addresses of the type codes and numbers of the call, and the event that is read: for folds that look at its own value.
 X_CODES_AT, X_NUMBERS_AT, X_DECIDED = 44, 45, 46
+# Address of the flags of the call's events (features/flags.py), a byte each, and how many an event has.
+X_FLAGS_AT, X_FLAGS_N = 40, 41
+X_KEYS_AT = 42  # Address of the keys of the call.
 # Tables that a call works on in a large group: the first, and steps between them.
 X_TABLE_FIRST, X_TABLE_STEP = 38, 39
 X_WORDS = 48

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from quanheng.features.calendars import Calendars
-from quanheng.features.conditions import ASKED, Condition
+from quanheng.features.conditions import Condition
 from quanheng.features.fold import EventLayout
 from quanheng.features.kernel import clock as c
 from quanheng.features.kernel.words import NULL
+from quanheng.features.machine import ASKED
 from quanheng.features.sql.clock import asked
 from quanheng.features.sql.columns import Columns, Value, whole
 
@@ -43,10 +44,17 @@ def fields_read(layout: EventLayout, condition: Condition | None) -> set[str]:
     return {layout.numbers[one.first] for one in steps if one.op == c.FIELD}
 
 
+def keys_read(layout: EventLayout, condition: Condition | None) -> set[str]:
+    """Key fields that a condition compares."""
+    steps = () if condition is None else condition.instructions
+    return {layout.keys[place] for one in steps if one.op == c.SAME for place in (one.first, one.second) if place >= 0}
+
+
 def holds(columns: Columns, layout: EventLayout, condition: Condition, calendars: Calendars) -> Value:
-    """Whether a condition is true of an event; fields are the columns `value:NAME`, its time is `_time`."""
+    """Whether a condition is true of an event; fields are the columns `value:NAME`, keys
+    `key:NAME`, its time is `_time`."""
     stack: list[Entry] = []
-    for op, first, _ in condition.instructions:
+    for op, first, second in condition.instructions:
         if op == c.PUSH:
             stack.append(Entry(_nothing() if first == NULL else whole(first)))
         elif op == c.FIELD:
@@ -54,6 +62,10 @@ def holds(columns: Columns, layout: EventLayout, condition: Condition, calendars
         elif op == c.ASK:
             days = calendars[condition.calendar] if condition.calendar else None
             stack.append(Entry(asked(columns, columns["_time"], "event", _NAMES[first], condition.zone, days)))
+        elif op == c.SAME:
+            key = columns[f"key:{layout.keys[first]}"]
+            same = key.isnull() if second < 0 else key.identical_to(columns[f"key:{layout.keys[second]}"])
+            stack.append(Entry(same, True))
         elif op in {c.NOT, c.NEGATE, c.TIMES}:
             stack.append(_unary(op, stack.pop(), first))
         else:

@@ -21,13 +21,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from quanheng.features.calendars import Calendars
-from quanheng.features.conditions import Condition, compile_condition
+from quanheng.features.conditions import condition_of
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel.words import NULL, UNKNOWN
 from quanheng.features.kinds import CALENDAR_KINDS
 from quanheng.features.sql.clock import asked as asked_of_clock
 from quanheng.features.sql.columns import Columns
-from quanheng.features.sql.conditions import fields_read, holds
+from quanheng.features.sql.conditions import fields_read, holds, keys_read
 from quanheng.features.sql.finish import OWN
 from quanheng.features.sql.reasons import import_ibis
 from quanheng.features.sql.rules import RULES, answered, windows_of
@@ -73,21 +73,16 @@ def of_table(events: Table, moments: Table, folds: Sequence[Fold], world: World)
     return taken, seen.select("_row", "_time", "_at", "_own", *keys, *own, "_next", _unknown=late)
 
 
-def condition_of(fold: Fold, layouts: Mapping[str, EventLayout]) -> Condition | None:
-    """The compiled condition of a fold."""
-    if not fold.where:
-        return None
-    return compile_condition(layouts[fold.of], fold.where, fold.zone, fold.calendar, fold.name)
-
-
 def _taken(events: Table, folds: Sequence[Fold], keys: Sequence[str], world: World) -> Table:
     """Events of the type that have all key fields and fulfil the condition, with the fields that are read."""
     first, condition = folds[0], condition_of(folds[0], world.layouts)
     read = {name for fold in folds for name in (fold.value, fold.other, answered(fold)) if name}
     conditional = fields_read(world.layouts[first.of], condition)
+    compared = sorted(keys_read(world.layouts[first.of], condition))
     taken = events.filter(events._type == first.of).select(
         "_offset", "_time", **{key: events[name] for key, name in zip(keys, first.by, strict=True)},
         **{f"value:{name}": events[name] for name in sorted(read | conditional)},
+        **{f"key:{name}": events[name] for name in compared},
     )  # fmt: skip
     for key in keys:
         taken = taken.filter(taken[key].notnull())

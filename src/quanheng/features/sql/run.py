@@ -69,7 +69,7 @@ def raw_columns(
     ------
     InputError : a fold that SQL cannot say
     """
-    check(list(plan.folds), backend)
+    check(plan.folds, backend, plan.layouts)
     by_name = {one.name: one for one in plan.layouts}
     world = World(by_name, calendars or {}, plan.lateness_ms)
     result: pl.DataFrame | None = None
@@ -164,7 +164,7 @@ def sql_text(
     InputError : a fold that SQL cannot say
     """
     ibis = import_ibis()
-    check(list(folds), backend)
+    check(folds, backend, layouts)
     events, moments = empty_tables(layouts)
     world = World({one.name: one for one in layouts}, calendars or {}, lateness_ms)
     statements: list[Any] = []

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from quanheng.events.schema import NUMBER_KINDS, EventDeclaration
-from quanheng.features.conditions import DAYS_OFF, asks_time, compile_condition, problem_of
+from quanheng.features.conditions import DAYS_OFF, asks_time, compile_condition, keys_compared, problem_of
 from quanheng.features.fold import BUILT, layout_of
 from quanheng.features.kinds import CALENDAR_KINDS, KINDS, STARTS
 from quanheng.features.reach import way_back
@@ -209,9 +209,19 @@ def _check_time(table: Table, fold: Fold, event: EventDeclaration, around: Aroun
         compile_condition(layout, fold.where, fold.zone if sound else "UTC", fold.calendar or None)
     except ExpressionError as error:
         message, found, known, cure = problem_of(error)
-        if any(f"'{name}'" in error.what for name in texts):
-            cure = "A header holds no text: declare the field as a choice, or fold another event."
+        if sealed := [name for name in texts if f"'{name}'" in error.what]:
+            message = message.partition(": ")[0] + f": the text field {sealed[0]} is sealed in the payload, and windows"
+            message += " are folded from the clear headers of the log, so that recovery and erasure need no keys"
+            cure = "Declare the field as a choice, or send what you ask of it as a number or boolean."
+        cure = cure.replace("Declare it as an input", "Declare it as a field of the event")
         table.problem("where", message, found=found or fold.where, known=known, cure=cure)
+        return
+    for one, other in keys_compared(layout, fold.where):
+        entities = event.fields[one].entity, event.fields[other].entity
+        if entities[0] != entities[1]:
+            what = "the condition compares keys of two entities, whose pseudonyms are never equal"
+            found = Words(f"{one} ({entities[0]}), {other} ({entities[1]})")
+            table.problem("where", what, found=found, cure="Compare key fields of one entity.")
 
 
 def check_keys(tables: Sequence[tuple[Table, Fold]], around: Around) -> None:
