@@ -37,6 +37,9 @@ class Plan:
     digest : SHA-256 of the declaration and the kernel format, hex
     scales : decimal places of the raw columns of each fold
     float_plan : how raw columns become floats (kernel/floats.py)
+    calendars : as given to `compile`
+    whole : names of `last` folds over a key, whose whole keys `FeatureState.run` gives too: two raw columns each,
+        behind all others, which say something only where the fold's own column is neither NULL nor UNKNOWN
     """
 
     layouts: tuple[EventLayout, ...]
@@ -52,6 +55,8 @@ class Plan:
     scales: tuple[int, ...]
     _first: tuple[int, ...]
     float_plan: np.ndarray
+    calendars: Calendars
+    whole: tuple[str, ...]
 
     @staticmethod
     def compile(
@@ -62,6 +67,7 @@ class Plan:
         *,
         calendars: Calendars | None = None,
         file: str = "features.toml",
+        whole: Sequence[str] = (),
     ) -> Plan:
         """Compile folds.
 
@@ -73,6 +79,7 @@ class Plan:
         lateness_ms : how far behind the newest event of its key an event is still put in its place
         calendars : days off, by the names that folds use
         file : named in problems
+        whole : folds whose whole keys are wanted beside their 53 bits
 
         Raises
         ------
@@ -83,7 +90,7 @@ class Plan:
         problems = check_folds(by_name, folds, decide, file, calendars) + _check_layouts(layouts, lateness_ms, file)
         if problems:
             raise DeclarationError("the folds cannot be compiled", problems)
-        encoder = Encoder(by_name, folds, calendars)
+        encoder = Encoder(by_name, folds, calendars, whole)
         tables = collect(folds, by_name)
         words = encoder.encode(tables, decide, lateness_ms)
         owners = [column.fold for column in encoder.columns]
@@ -93,7 +100,8 @@ class Plan:
             layouts=tuple(layouts), folds=tuple(folds), decide=tuple(decide), lateness_ms=lateness_ms,
             columns=encoder.columns, names=tuple(fold.name for fold in folds), tables=tuple(tables), words=words,
             state_words=encoder.state_words, digest=_digest(layouts, folds, decide, lateness_ms, calendars),
-            scales=scales, _first=first, float_plan=_float_plan(folds, first, scales),
+            scales=scales, _first=first, float_plan=_float_plan(folds, first, scales), calendars=calendars,
+            whole=tuple(whole),
         )  # fmt: skip
 
     def floats(self, raw: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
