@@ -28,22 +28,20 @@ class Group:
     Attributes
     ----------
     out : i8[n, columns], the vectors as far as they are known
-    overflows : (row, number of the fold, its name) of each sum that does not fit 64 bits
+    overflows : (row, name of the fold) of each sum that does not fit 64 bits
     rounds : how many there are
     """
 
     def __init__(self, plan: Plan, shares: Sequence[Share], arrays: Arrays, read: bool, partitions: int) -> None:
-        self.shares, self.arrays, self.partitions = shares, arrays, partitions
-        self.read = read
+        self.shares, self.arrays, self.read, self.partitions = shares, arrays, read, partitions
         types = arrays[0]
         self.out = np.full((len(types), len(plan.columns)), NULL, np.int64)
-        self.overflows: list[tuple[int, int, str]] = []
-        self._decided = [layout.code for layout in plan.layouts if layout.name in plan.decide]
-        self._numbers = {name: number for number, name in enumerate(plan.names)}
+        self.overflows: list[tuple[int, str]] = []
+        self._decided = np.isin(types, [layout.code for layout in plan.layouts if layout.name in plan.decide])
         self._told = {name: Told.nothing(len(types)) for share in shares for name in share.tells}
-        asked = [read and bool(np.isin(types, list(share.reads)).any()) for share in shares]
         # What nobody reads through is folded at once: who folds an event stands in the event itself.
-        self._waits = [share.depth if reads else 0 for share, reads in zip(shares, asked, strict=True)]
+        waits = read and self._decided.any()
+        self._waits = [share.depth if waits else 0 for share in shares]
         self.rounds = 1 + max(self._waits, default=0)
         self._dealt: list[tuple[Share, Dealt, np.ndarray | None]] = []
 
@@ -51,7 +49,9 @@ class Group:
         """Deal out what the shares of a round have to do; what they wait for is there."""
         types, _, keys, _ = self.arrays
         self._dealt = []
-        for share in (one for one, waits in zip(self.shares, self._waits, strict=True) if waits == round_n):
+        for share, waits in zip(self.shares, self._waits, strict=True):
+            if waits != round_n:
+                continue
             asked = None if share.through is None else self._told[share.through].keys
             dealt = deal(share, types, keys, self.partitions, asked)
             if not self.read:
@@ -70,7 +70,7 @@ class Group:
             self.out[into[:, None], share.columns[None, :]] = raw[:, : len(share.columns)]
             for name, place in share.tells.items():
                 self._told[name].learn(into, raw, place)
-            self.overflows += [(int(into[row]), self._numbers[fold], fold) for row, fold in cells]
+            self.overflows += [(int(into[row]), fold) for row, fold in cells]
 
     def fill(self, empty: Sequence[FeatureState]) -> None:
         """Answer the decided rows of the round of which nobody owns the key: it is null, absent or not known.
@@ -80,13 +80,18 @@ class Group:
         if not self.read:
             return
         for share, dealt, _ in self._dealt:
-            rows = np.isin(self.arrays[0], self._decided) & (dealt.reads == NOBODY)
-            unknown = np.zeros_like(rows) if share.through is None else rows & self._told[share.through].unknown
-            self.out[np.ix_(unknown, share.columns)] = UNKNOWN
-            for name in share.tells:  # What is looked up under a key that is not known is not known either.
-                self._told[name].unknown[unknown] = True
-            nobody = np.flatnonzero(rows & ~unknown)
-            if len(nobody):
-                types, times, keys, numbers = (array[nobody] for array in self.arrays)
+            rows = np.flatnonzero(self._decided & (dealt.reads == NOBODY))
+            if share.through is not None and len(rows):
+                rows = self._fill_unknown(share, self._told[share.through].unknown, rows)
+            if len(rows):
+                types, times, keys, numbers = (array[rows] for array in self.arrays)
                 answers = empty_answers(share, empty[share.number], (types, times, keys, numbers))
-                self.out[nobody[:, None], share.columns[None, :]] = answers
+                self.out[rows[:, None], share.columns[None, :]] = answers
+
+    def _fill_unknown(self, share: Share, unknown: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Where the key is not known no answer is, nor what is looked up under it. The other rows."""
+        here = rows[unknown[rows]]
+        self.out[here[:, None], share.columns[None, :]] = UNKNOWN
+        for name in share.tells:
+            self._told[name].unknown[here] = True
+        return rows[~unknown[rows]]

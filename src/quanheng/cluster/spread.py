@@ -135,12 +135,13 @@ class SpreadWindows:
                 group.join(pieces[number], answer)
             group.fill(self._empty)
         self._cut = False
-        group.out[:, self._clock_columns] = clock
+        if self._clock_columns:
+            group.out[:, self._clock_columns] = clock
         if what == "take" and len(arrays[0]):
             self._at = max(self._at, first + 1)
         if group.overflows:
-            cells = sorted(group.overflows, key=lambda cell: cell[:2])
-            raise FeatureOverflow([(row, fold) for row, _, fold in cells], group.out)
+            names = self.plan.names
+            raise FeatureOverflow(sorted(group.overflows, key=lambda cell: (cell[0], names.index(cell[1]))), group.out)
         return group.out
 
     def _send(self, what: str, first: int, group: Group, round_n: int) -> tuple[dict[int, tuple[Any, Take]], Pieces]:
