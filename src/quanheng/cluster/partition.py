@@ -304,9 +304,10 @@ class Partition:
         """What it holds; with `digest`, what that means."""
         late: dict[str, int] = {}
         keys: dict[str, int] = {}
-        for state in self.states:
+        for share, state in zip(self.shares, self.states, strict=True):
             late.update(state.late)
-            keys.update({f"{name} ({len(keys)})" if name in keys else name: n for name, n in state.keys.items()})
+            title = f"{share.title} ({len(keys)})" if share.title in keys else share.title
+            keys[title] = sum(state.keys.values())
         told = "".join(state.digest() for state in self.states) if digest else ""
         return Figures(self.place.head, late, keys, sum(state.memory_bytes for state in self.states), told)
 

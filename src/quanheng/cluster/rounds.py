@@ -91,7 +91,8 @@ class Group:
     def _fill_unknown(self, share: Share, unknown: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Where the key is not known no answer is, nor what is looked up under it. The other rows."""
         here = rows[unknown[rows]]
+        others: np.ndarray = rows[~unknown[rows]]
         self.out[here[:, None], share.columns[None, :]] = UNKNOWN
         for name in share.tells:
             self._told[name].unknown[here] = True
-        return rows[~unknown[rows]]
+        return others

@@ -35,7 +35,7 @@ _TWIN, _ASKED = " that only reads", "key that is read"
 class Share(NamedTuple):
     """One table of a plan as a plan of its own.
 
-    number : which share of the plan
+    number, title : which share of the plan, and that of the table, for people
     plan : the table's folds; event types that may read one key and enter another also stand in it as types that only
         read (`readers`: code → code of that type)
     columns : places of its raw columns in the whole vector; halves of whole keys, behind them, have none there
@@ -47,6 +47,7 @@ class Share(NamedTuple):
     """
 
     number: int
+    title: str
     plan: Plan
     columns: np.ndarray
     inserts: dict[int, Members]
@@ -70,10 +71,11 @@ def shares_of(plan: Plan) -> tuple[Share, ...]:
     for number, table in enumerate(plan.tables):
         for fold in table.folds:
             groups.setdefault((number, plan.folds[fold].match), []).append(fold)
-    return tuple(_share(plan, number, folds) for number, folds in enumerate(groups.values()))
+    titled = [(plan.tables[table].title, folds) for (table, _), folds in groups.items()]
+    return tuple(_share(plan, number, title, folds) for number, (title, folds) in enumerate(titled))
 
 
-def _share(plan: Plan, number: int, folds: Sequence[int]) -> Share:
+def _share(plan: Plan, number: int, title: str, folds: Sequence[int]) -> Share:
     own, layouts = [plan.folds[fold] for fold in folds], list(plan.layouts)
     one, through = own[0], own[0].through
     deep = depth({fold.name: fold for fold in plan.folds}, one)
@@ -99,7 +101,7 @@ def _share(plan: Plan, number: int, folds: Sequence[int]) -> Share:
     answers_n = len(part.columns) - len(HALVES) * len(whole)
     tells = {name: (_column(part, name), answers_n + len(HALVES) * at) for at, name in enumerate(whole)}
     columns = _columns(plan, part, folds)[:answers_n]
-    return Share(number, part, columns, inserts, reads, readers, through, deep, tells)
+    return Share(number, title, part, columns, inserts, reads, readers, through, deep, tells)
 
 
 def _columns(plan: Plan, part: Plan, folds: Sequence[int]) -> np.ndarray:

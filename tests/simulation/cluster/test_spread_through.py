@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from breaking_field import BreakingField, append_events
 
+from quanheng.cluster.field import ClusterLost
 from quanheng.cluster.partition import Spec
 from quanheng.cluster.spread import SpreadWindows
 from quanheng.features.calendars import Calendar, CalendarYear
@@ -189,6 +190,52 @@ def test_every_partition_is_lost_in_every_round(round_n, answered, what, tmp_pat
     for windows in (spread, fresh):
         windows.close()
     log.close()
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_large_groups_and_long_chains(partitions, tmp_path):
+    """Groups that the kernel folds key by key where it may, and a key that is found at the fifth look."""
+    ways = [Fold("way0", "payment", ("customer",), "last", "terminal", current="out")]
+    fields = ["terminal", "customer"]
+    for number in range(1, 5):
+        by, value = fields[(number + 1) % 2], fields[number % 2]
+        ways.append(Fold(f"way{number}", "payment", (by,), "last", value, through=f"way{number - 1}"))
+    read = [Fold(f"read{n}", "payment", (way.value,), "sum", "amount", through=way.name) for n, way in enumerate(ways)]
+    plan = Plan.compile(LAYOUTS, [*read, *ways], ["payment"], 50)
+    rng, one, field = random.Random(3), FeatureState(plan), BreakingField(1, ["a"])
+    spread = SpreadWindows(plan, Spec.of(plan, partitions, "sqlite:/nowhere"), field, lambda: 0)
+    for number in range(3):
+        arrays = as_arrays([event(rng, 5_000 * number + row) for row in range(5_000)], 3, 2)
+        if number == 1:
+            assert (spread.peek_at(5_000 * number, *arrays) == one.peek(*arrays)).all()
+        rows = spread.run_at(5_000 * number, *arrays)
+        assert (rows == one.run(*arrays)).all()
+        assert len(np.unique(rows[:, 4])) > 50
+    assert {hold.asked.count("take") for hold in field.holds} == {3 * 6}
+    assert spread.metrics()["feature_keys"].keys() == one.metrics()["feature_keys"].keys()
+    spread.close()
+
+
+def test_a_group_that_was_cut_off_between_two_rounds_is_in_no_snapshot(tmp_path):
+    plan, rng = through_plan(), random.Random(5)
+    field = BreakingField(1, ["a"])
+    spread = SpreadWindows(plan, Spec.of(plan, 2, f"sqlite:{tmp_path / 'log.db'}"), field, lambda: 0)
+    spread.run_at(0, *as_arrays([event(rng, row) for row in range(40)], 3, 2))
+    spread.snapshot()
+    assert [hold.asked.count("snapshot") for hold in field.holds] == [1, 1]
+    collect = spread._collect
+
+    def collect_last(what, asked):
+        found = collect(what, asked)
+        field.alive = []
+        return found
+
+    spread._collect = collect_last
+    with pytest.raises(ClusterLost, match="the cluster has no machine that holds partitions"):
+        spread.run_at(40, *as_arrays([event(rng, row) for row in range(40, 80)], 3, 2))
+    spread.snapshot()
+    assert [hold.asked.count("snapshot") for hold in field.holds] == [1, 1]
+    spread.close()
 
 
 def event(rng: random.Random, time_ms: int) -> Event:
