@@ -41,6 +41,7 @@ class Spec(NamedTuple):
     partitions : how many there are
     store : `sqlite:PATH` or a PostgreSQL connection string: where the log is read
     snapshots : folder of the partitions' snapshots; nothing = none are kept, and the log is folded from its beginning
+    epoch : of the sequencer: what a later writer put into the log is not what it has sent. None = it is the only one
     """
 
     layouts: tuple[EventLayout, ...]
@@ -51,12 +52,13 @@ class Spec(NamedTuple):
     partitions: int
     store: str
     snapshots: str = ""
+    epoch: int | None = None
 
     @staticmethod
-    def of(plan: Plan, partitions: int, store: str, snapshots: str = "") -> Spec:
+    def of(plan: Plan, partitions: int, store: str, snapshots: str = "", epoch: int | None = None) -> Spec:
         """The spec of a plan."""
         declared = plan.layouts, plan.folds, plan.decide, plan.lateness_ms, plan.calendars
-        return Spec(*declared, partitions, store, snapshots)
+        return Spec(*declared, partitions, store, snapshots, epoch)
 
     def plan(self) -> Plan:
         """The plan, compiled again."""
@@ -294,6 +296,8 @@ class Partition:
             while log.store.head() < head and looks and not self._closing.wait(LOOK_S):
                 looks -= 1
             for row in log.store.read(head - 1, head, bodies=False):
+                if self.spec.epoch is not None and row.epoch > self.spec.epoch:
+                    return  # Another sequencer has taken over: the log holds other events there than were sent.
                 snapshots.write(row.last, self._name(), {"chain": row.digest, **arrays})
         except LogError:  # The sequencer is stopping; the next snapshot is another try.
             return

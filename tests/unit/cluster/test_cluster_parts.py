@@ -213,6 +213,28 @@ def test_a_partition_takes_a_request_once_and_only_in_its_turn(tmp_path):
     log.close()
 
 
+@pytest.mark.parametrize("fenced", [False, True])
+def test_a_partition_of_a_fenced_sequencer_keeps_no_snapshot(fenced, tmp_path):
+    """It holds a group that was never committed; where that would be, the log has one of the next sequencer."""
+    first = Log.open(SqliteLogStore(tmp_path / "log.db"), "first")
+    append_events(first, [Event(1, 0, ((1, 1), (2, 2)), (5,))])
+    spec = Spec.of(plan_of(BY_PAYER), 1, f"sqlite:{tmp_path / 'log.db'}", str(tmp_path / "snapshots"), first.epoch)
+    partition = Partition(spec, 0)
+    assert partition.open() == 1
+    arrays = payments((1, 1, 2), (2, 1, 3))
+    pieces = [piece_for(share, deal(share, arrays[0], arrays[2], 1), arrays[0], 0) for share in partition.shares]
+    partition.take(request(Place(1), 1, arrays, pieces))
+    assert partition.snapshot()  # It waits for the log.
+    log = Log.open(SqliteLogStore(tmp_path / "log.db"), "second") if fenced else first
+    append_events(log, [Event(1, 1, ((1, 1), (2, 2)), (5,)), Event(1, 2, ((1, 1), (3, 3)), (5,))])
+    assert partition.written() == (-1 if fenced else 3)
+    again = Partition(spec._replace(epoch=log.epoch), 0)
+    assert again.open() == 3
+    assert again.figures().keys == {"payment by payer": 1}
+    for one in (partition, again, log):
+        one.close()
+
+
 def test_without_a_machine_the_process_stops(tmp_path):
     with pytest.raises(ClusterLost, match="the cluster has no machine that holds partitions"):
         spread_on(tmp_path, [])[0].close()
