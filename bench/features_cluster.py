@@ -2,7 +2,8 @@
 
 The figure is events a second with two actors; `one_actor` stands beside it. Both are on the machine of the bench, where
 the sequencer needs a core too: it shows what spreading costs and gives there, not what many machines give. A partition
-is then killed, and the seconds until the group that waits is answered are taken.
+is then killed, and the seconds until the group that waits is answered are taken. `through_1` and `through_2` are the
+figure with folds that are read through the answer of another, one and two deep: a group takes two and three rounds.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from bench.features_backfill import DAY_MS, plan
 from quanheng.cluster.partition import Spec
 from quanheng.cluster.ray_field import RayField, join, leave
 from quanheng.cluster.spread import SpreadWindows
+from quanheng.features.fold import Fold
 from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureState
 from quanheng.kernel.log.headers import encode_headers
@@ -42,23 +44,44 @@ def stream(count: int) -> Arrays:
 def run(quick: bool = False) -> Measured:
     """Events a second through two partition actors, every vector read and compared with one process."""
     count = 80_000 if quick else 400_000
-    arrays, compiled = stream(count), plan()
-    expected, alone_s = _alone(compiled, arrays)
+    arrays = stream(count)
+    plans = {deep: through(deep) for deep in (0, 1, 2)}
+    alone = {deep: _alone(compiled, arrays) for deep, compiled in plans.items()}
     join("local")
     try:
         taken = {}
-        for partitions in (1, 2):
+        for deep, partitions in ((0, 1), (0, 2), (1, 2), (2, 2)):
             with tempfile.TemporaryDirectory() as folder:
-                taken[partitions] = _spread(Path(folder), compiled, arrays, expected, partitions)
+                taken[deep, partitions] = _spread(Path(folder), plans[deep], arrays, alone[deep][0], partitions)
     finally:
         leave()
-    rates = {partitions: count / one[0] for partitions, one in taken.items()}
-    extra = {
-        "one_actor": round(rates[1]), "scaling": round(rates[2] / rates[1], 2),
-        "one_process": round(count / alone_s), "recovery_s": round(taken[2][1], 2),
-        "recovered_events": count, "group_events": GROUP, "vectors_compared": 2 * count,
+    rates = {one: round(count / taken_s) for one, (taken_s, _) in taken.items()}
+    extra: dict[str, object] = {
+        "one_actor": rates[0, 1], "scaling": round(rates[0, 2] / rates[0, 1], 2),
+        "one_process": round(count / alone[0][1]), "recovery_s": round(taken[0, 2][1], 2),
+        "recovered_events": count, "group_events": GROUP, "vectors_compared": len(taken) * count,
+        "through_1": rates[1, 2], "through_2": rates[2, 2],
+        "through_1_one_process": round(count / alone[1][1]), "through_2_one_process": round(count / alone[2][1]),
     }  # fmt: skip
-    return Measured(round(rates[2]), "events/s", {}, extra)
+    return Measured(rates[0, 2], "events/s", {}, extra)
+
+
+def through(deep: int) -> Plan:
+    """The twelve aggregates; and beside them what was seen at the customer's terminal before this one (`deep` 1), and
+    of the customer who paid there last (2)."""
+    twelve, name, days = plan(), "card.payment", 30 * DAY_MS
+    here, there = ("customer_id",), ("terminal_id",)
+    more = [
+        [Fold("before", name, here, "last", "terminal_id", current="out")],
+        [
+            Fold("before_count", name, there, "count", None, days, through="before"),
+            Fold("before_fraud", name, there, "mean", "is_fraud", days, through="before"),
+            Fold("neighbour", name, there, "last", "customer_id", current="out", through="before"),
+        ],
+        [Fold("neighbour_mean", name, here, "mean", "amount_minor", days, through="neighbour")],
+    ]
+    folds = [fold for folds in more[: deep + 1 if deep else 0] for fold in folds]
+    return Plan.compile(twelve.layouts, [*twelve.folds, *folds], twelve.decide, lateness_ms=0)
 
 
 def _groups(arrays: Arrays) -> list[Arrays]:

@@ -72,7 +72,8 @@ class Cluster:
         """Makes windows over this cluster (`Engine.open(far=...)`)."""
 
         def make(plan: Plan) -> SpreadWindows:
-            spec = Spec.of(plan, self.settings.partitions, self.settings.store, self.settings.snapshots)
+            settings = self.settings
+            spec = Spec.of(plan, settings.partitions, settings.store, settings.snapshots, log.epoch)
             return SpreadWindows(plan, spec, self.field, lambda: log.head, self._note, self._seconds)
 
         return make

@@ -18,7 +18,7 @@ from quanheng.events.schema import KEYS_MAX, NUMBERS_MAX
 from quanheng.features.calendars import Calendars
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.plan import Plan
-from quanheng.features.shares import Piece, deal, shares_of
+from quanheng.features.shares import Piece, folders, shares_of
 from quanheng.features.state import FeatureOverflow, FeatureState
 from quanheng.kernel.errors import InputError, LogCorrupt, LogError, NotFound
 from quanheng.kernel.log.log import Log
@@ -37,48 +37,68 @@ LOOK_S, DURABLE_S_MAX = 0.05, 60.0
 class Spec(NamedTuple):
     """What every partition of one plan is told.
 
-    layouts, folds, decide, lateness_ms : of the plan
+    layouts, folds, decide, lateness_ms, calendars : of the plan
     partitions : how many there are
     store : `sqlite:PATH` or a PostgreSQL connection string: where the log is read
     snapshots : folder of the partitions' snapshots; nothing = none are kept, and the log is folded from its beginning
-    calendars : of the plan
+    epoch : of the sequencer: what a later writer put into the log is not what it has sent. None = it is the only one
     """
 
     layouts: tuple[EventLayout, ...]
     folds: tuple[Fold, ...]
     decide: tuple[str, ...]
     lateness_ms: int
+    calendars: Calendars
     partitions: int
     store: str
     snapshots: str = ""
-    calendars: Calendars = {}
+    epoch: int | None = None
 
     @staticmethod
-    def of(plan: Plan, partitions: int, store: str, snapshots: str = "") -> Spec:
+    def of(plan: Plan, partitions: int, store: str, snapshots: str = "", epoch: int | None = None) -> Spec:
         """The spec of a plan."""
-        of_plan = plan.layouts, plan.folds, plan.decide, plan.lateness_ms
-        return Spec(*of_plan, partitions, store, snapshots, dict(plan.calendars))
+        declared = plan.layouts, plan.folds, plan.decide, plan.lateness_ms, plan.calendars
+        return Spec(*declared, partitions, store, snapshots, epoch)
+
+    def plan(self) -> Plan:
+        """The plan, compiled again."""
+        return Plan.compile(self.layouts, self.folds, self.decide, self.lateness_ms, calendars=self.calendars)
+
+
+class Place(NamedTuple):
+    """How far a partition has folded: its events of every batch that begins below `head`; of the newest of them, what
+    came in the rounds up to `round_n`."""
+
+    head: int
+    round_n: int = 0
 
 
 class Take(NamedTuple):
     """Events of one group for one partition: rows in log order, and per share what to do with them.
 
-    after : offset up to which the partition must have folded; first : where the group begins in the log
+    after : how far the partition must have folded; first : where the group begins in the log; round_n : a group whose
+        folds wait for answers of others comes in rounds
     rows of `pieces` count within these arrays
     """
 
-    after: int
+    after: Place
     first: int
+    round_n: int
     types: np.ndarray
     times: np.ndarray
     keys: np.ndarray
     numbers: np.ndarray
     pieces: tuple[Piece, ...]
 
+    @property
+    def place(self) -> Place:
+        """How far a partition has folded that has taken this."""
+        return Place(self.first + 1, self.round_n)
+
 
 class Answer(NamedTuple):
-    """Answers of one partition to a `Take`: per piece i8[rows that read, columns of the share], and the sums in them
-    that do not fit 64 bits (row among those, name of the fold)."""
+    """Answers of one partition to a `Take`: per piece i8[rows that read, raw columns of the share's plan], and the sums
+    in them that do not fit 64 bits (row among those, name of the fold)."""
 
     raw: tuple[np.ndarray, ...]
     overflows: tuple[tuple[tuple[int, str], ...], ...]
@@ -107,17 +127,15 @@ def open_reader(store: str) -> Log:
 class Partition:
     """One partition of a plan. One caller at a time; snapshots are written in a thread of their own.
 
-    head : it has folded its events of every batch that begins below
+    place : how far it has folded
     """
 
     def __init__(self, spec: Spec, number: int) -> None:
         self.spec, self.number = spec, number
-        self.plan = Plan.compile(
-            spec.layouts, spec.folds, spec.decide, spec.lateness_ms, calendars=spec.calendars
-        )
+        self.plan = spec.plan()
         self.shares = shares_of(self.plan)
         self.states = [FeatureState(share.plan) for share in self.shares]
-        self.head = 0
+        self.place = Place(0)
         self._keys_n = max((len(layout.keys) for layout in spec.layouts), default=0) or 1
         self._numbers_n = max((len(layout.numbers) for layout in spec.layouts), default=0) or 1
         self._log: Log | None = None
@@ -143,7 +161,7 @@ class Partition:
                 ]
             except (KeyError, LogCorrupt, InputError):  # Derived: never trusted and never fatal.
                 continue
-            self.head = snapshot.offset
+            self.place = Place(snapshot.offset)
             break
         self._warm()
         return self.follow()
@@ -152,38 +170,40 @@ class Partition:
         """Load the compiled kernel by asking about one event, of which nothing stays: else the first group waits."""
         for share, state in zip(self.shares, self.states, strict=True):
             codes = np.array([*share.inserts, *share.reads][:1], np.int32)
-            keys, numbers = np.ones((1, self._keys_n, 2), np.uint64), np.zeros((1, self._numbers_n), np.int64)
+            keys = share.keys(np.ones((1, self._keys_n, 2), np.uint64))
+            numbers = np.zeros((1, self._numbers_n), np.int64)
             state.peek(codes, np.zeros(1, np.int64), keys, numbers)
 
     def follow(self, upto: int | None = None) -> int:
         """Fold the committed log behind what is folded, up to `upto` (default: its end). The offset reached."""
         log = self._reader()
         upto = log.store.head() if upto is None else upto
-        start = self._boundary(log) if self.head else 0
+        start = self._boundary(log) if self.place.head else 0
         if start < upto:
             for first, columns in log.read_columns(start, KEYS_MAX, NUMBERS_MAX, upto, FOLLOW_RECORDS):
                 rows = np.flatnonzero(columns.kind == EVENT)
                 keys = np.ascontiguousarray(columns.keys[rows, : self._keys_n])
                 numbers = np.ascontiguousarray(columns.numbers[rows, : self._numbers_n])
                 self._fold(columns.type[rows].astype(np.int32), columns.time_ms[rows], keys, numbers)
-                self.head = first + len(columns)
-        self.head = max(self.head, upto)
-        return self.head
+                self.place = Place(first + len(columns))
+        self.place = Place(max(self.place.head, upto))
+        return self.place.head
 
     def _fold(self, types: np.ndarray, times: np.ndarray, keys: np.ndarray, numbers: np.ndarray) -> None:
         """Fold what is this partition's of some events, and read nothing."""
         for share, state in zip(self.shares, self.states, strict=True):
-            mine = np.flatnonzero(deal(share, types, keys, self.spec.partitions).inserts == self.number)
+            mine = np.flatnonzero(folders(share, types, keys, self.spec.partitions) == self.number)
             if len(mine):
-                state.run(types[mine], times[mine], keys[mine], numbers[mine], read=False)
+                state.run(types[mine], times[mine], share.keys(keys[mine]), numbers[mine], read=False)
 
     def _boundary(self, log: Log) -> int:
         """Where the batch ends in which the newest folded group is."""
-        for row in log.store.read(self.head - 1, self.head, bodies=False):
+        head = self.place.head
+        for row in log.store.read(head - 1, head, bodies=False):
             return row.last
         raise NotFound(
             "the log does not hold the last group that a partition has folded",
-            where=f"partition {self.number}", found=f"offset {self.head - 1}", allowed="a committed offset",
+            where=f"partition {self.number}", found=f"offset {head - 1}", allowed="a committed offset",
             cure="Start the partition again: it is rebuilt from the log.",
         )  # fmt: skip
 
@@ -197,11 +217,11 @@ class Partition:
         LogCorrupt : the partition has folded other events than the sequencer believes; nothing was folded
         """
         last = self._last
-        if last is not None and (last[0].after, last[0].first) == (asked.after, asked.first):
+        if last is not None and (last[0].after, last[0].place) == (asked.after, asked.place):
             return last[1]
         self._check(asked)
         answer = self._answer(asked, peek=False)
-        self.head = asked.first + 1
+        self.place = asked.place
         self._last = asked, answer
         return answer
 
@@ -216,11 +236,12 @@ class Partition:
         return self._answer(asked, peek=True)
 
     def _check(self, asked: Take) -> None:
-        if asked.after != self.head or asked.first < self.head:
+        if asked.after != self.place or asked.place <= self.place:
             raise LogCorrupt(
                 "a partition is not where the sequencer believes it",
-                where=f"partition {self.number}, group at offset {asked.first}", found=f"folded up to {self.head}",
-                allowed=f"{asked.after}", cure="Start again: partitions are rebuilt from the log.",
+                where=f"partition {self.number}, group at offset {asked.first}, round {asked.round_n}",
+                found="folded up to {}, round {}".format(*self.place), allowed="{}, round {}".format(*asked.after),
+                cure="Start again: partitions are rebuilt from the log.",
             )  # fmt: skip
 
     def _answer(self, asked: Take, peek: bool) -> Answer:
@@ -228,7 +249,8 @@ class Partition:
         overflows: list[tuple[tuple[int, str], ...]] = []
         for piece in asked.pieces:
             state, rows = self.states[piece.share], piece.rows
-            arrays = (piece.types.copy(), asked.times[rows], asked.keys[rows], asked.numbers[rows])
+            keys = self.shares[piece.share].keys(asked.keys[rows], piece.asked)
+            arrays = (piece.types.copy(), asked.times[rows], keys, asked.numbers[rows])
             cells: list[tuple[int, str]] = []
             try:
                 answers = state.peek(*arrays, read=piece.reads) if peek else state.run(*arrays, read=piece.reads)
@@ -247,14 +269,15 @@ class Partition:
         False if none is kept, or one is being written.
         """
         snapshots = self._snapshots()
-        if snapshots is None or not self.head or (self._writing is not None and self._writing.is_alive()):
+        head = self.place.head
+        if snapshots is None or not head or (self._writing is not None and self._writing.is_alive()):
             return False
         arrays = {
             f"{share.number}.{name}": array
             for share, state in zip(self.shares, self.states, strict=True)
             for name, array in state.dump().items()
         }
-        self._writing = threading.Thread(target=self._write, args=(snapshots, self.head, arrays), daemon=True)
+        self._writing = threading.Thread(target=self._write, args=(snapshots, head, arrays), daemon=True)
         self._writing.start()
         return True
 
@@ -273,6 +296,8 @@ class Partition:
             while log.store.head() < head and looks and not self._closing.wait(LOOK_S):
                 looks -= 1
             for row in log.store.read(head - 1, head, bodies=False):
+                if self.spec.epoch is not None and row.epoch > self.spec.epoch:
+                    return  # Another sequencer has taken over: the log holds other events there than were sent.
                 snapshots.write(row.last, self._name(), {"chain": row.digest, **arrays})
         except LogError:  # The sequencer is stopping; the next snapshot is another try.
             return
@@ -283,11 +308,12 @@ class Partition:
         """What it holds; with `digest`, what that means."""
         late: dict[str, int] = {}
         keys: dict[str, int] = {}
-        for state in self.states:
+        for share, state in zip(self.shares, self.states, strict=True):
             late.update(state.late)
-            keys.update({f"{name} ({len(keys)})" if name in keys else name: n for name, n in state.keys.items()})
+            title = f"{share.title} ({len(keys)})" if share.title in keys else share.title
+            keys[title] = sum(state.keys.values())
         told = "".join(state.digest() for state in self.states) if digest else ""
-        return Figures(self.head, late, keys, sum(state.memory_bytes for state in self.states), told)
+        return Figures(self.place.head, late, keys, sum(state.memory_bytes for state in self.states), told)
 
     def _reader(self) -> Log:
         if self._log is None:
@@ -309,7 +335,9 @@ class Partition:
             self._log.close()
 
 
-def request(after: int, first: int, arrays: tuple[np.ndarray, ...], pieces: Sequence[Piece]) -> Take:
+def request(
+    after: Place, first: int, arrays: tuple[np.ndarray, ...], pieces: Sequence[Piece], round_n: int = 0
+) -> Take:
     """A `Take` that carries the rows of some pieces and no others."""
     types, times, keys, numbers = arrays
     wanted = np.zeros(len(types), np.bool_)
@@ -318,7 +346,7 @@ def request(after: int, first: int, arrays: tuple[np.ndarray, ...], pieces: Sequ
     rows = np.flatnonzero(wanted)
     places = (np.cumsum(wanted) - 1).astype(np.int32)
     told = tuple(piece._replace(rows=places[piece.rows]) for piece in pieces)
-    return Take(after, first, types[rows], times[rows], keys[rows], numbers[rows], told)
+    return Take(after, first, round_n, types[rows], times[rows], keys[rows], numbers[rows], told)
 
 
 def _named(parts: dict[str, bytes | np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -1,8 +1,9 @@
 """Windows spread over partitions, as the sequencer sees them: it deals events out, joins answers, and heals.
 
-A group goes to the owners of its entities in one call each. What was sent is kept until the log holds it: a partition
-that is lost begins again elsewhere with its snapshot and the log, and is sent what the log does not hold yet, in order.
-The one vector it owes is then computed from the same events in the same order, so it has the same bits.
+A group goes to the owners of its entities in one call each; in one more for each round in which folds are read under
+keys that others have answered (rounds.py). What was sent is kept until the log holds it: a partition that is lost
+begins again elsewhere with its snapshot and the log, and is sent what the log does not hold yet, in order. The vectors
+it owes are then computed from the same events in the same order, so they have the same bits.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from quanheng.cluster.field import ClusterLost, Field, Hold, Lost, Move, even_out
-from quanheng.cluster.partition import Answer, Figures, Spec, Take, request
-from quanheng.features.kernel.words import NULL
+from quanheng.cluster.partition import Answer, Figures, Place, Spec, Take, request
+from quanheng.cluster.rounds import Arrays, Group
+from quanheng.features.kinds import CALENDAR_KINDS
 from quanheng.features.plan import Plan
-from quanheng.features.shares import Dealt, deal, empty_answers, pieces_for, shares_of
+from quanheng.features.shares import Piece, shares_of
 from quanheng.features.state import FeatureOverflow, FeatureState
 
 BUSY_S_MAX = 0.1
@@ -27,14 +29,14 @@ BUSY_S_MAX = 0.1
 ATTEMPTS = 5
 """How often in a row a partition may be lost before the sequencer gives up."""
 
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Pieces = dict[int, list[Piece]]
 
 
 class Slot:
     """One partition: where it runs, up to where it was sent events, and those that the log may not hold yet."""
 
     def __init__(self, hold: Hold) -> None:
-        self.hold, self.sent = hold, 0
+        self.hold, self.sent = hold, Place(0)
         self.unlogged: deque[Take] = deque()
 
 
@@ -61,10 +63,13 @@ class SpreadWindows:
         self._note = note or (lambda event, told: None)
         self._seconds = seconds
         self.shares = shares_of(plan)
-        self._checks = FeatureState(Plan.compile(plan.layouts, [], plan.decide, plan.lateness_ms))
         self._empty = [FeatureState(share.plan) for share in self.shares]
-        self._decided = [layout.code for layout in plan.layouts if layout.name in plan.decide]
-        self._fold_number = {fold.name: number for number, fold in enumerate(plan.folds)}
+        clock = [fold for fold in plan.folds if fold.fold in CALENDAR_KINDS]  # They ask for the time alone.
+        self._clock = FeatureState(
+            Plan.compile(plan.layouts, clock, plan.decide, plan.lateness_ms, calendars=plan.calendars)
+        )
+        asking = [fold.fold in CALENDAR_KINDS for fold in plan.folds]
+        self._clock_columns = [at for at, column in enumerate(plan.columns) if asking[column.fold]]
         self._lock = threading.RLock()
         self.recoveries: list[tuple[int, float]] = []
         self.moves: list[tuple[int, float, float]] = []
@@ -73,7 +78,7 @@ class SpreadWindows:
         homeless = dict.fromkeys(numbers, "")
         nodes = {move.partition: move.node for move in even_out(homeless, self._nodes() if homeless else [])}
         self.slots = [Slot(field.start(spec, number, nodes[number])) for number in numbers]
-        self._at, self._opened = 0, False
+        self._at, self._opened, self._cut = 0, False, False
         self._told: dict[int, Figures] = {}
 
     # -- what State asks -----------------------------------------------------------------------------------------
@@ -114,50 +119,49 @@ class SpreadWindows:
             what, self._opened = "follow" if opened else "open", True  # Also of an empty log: they must be up.
             tickets = [slot.hold.ask(what, *([] if what == "open" else [upto])) for slot in self.slots]
             for number, head in enumerate(self.field.answers(tickets)):
-                self.slots[number].sent = self._revive(number, head.why) if isinstance(head, Lost) else head
+                reached = self._revive(number, head.why) if isinstance(head, Lost) else int(head)
+                self.slots[number].sent = Place(reached)
             self._at = upto
 
     def _ask(self, what: str, first: int, arrays: Arrays, read: bool) -> np.ndarray:
-        types, keys = arrays[0], arrays[2]
-        self._checks.run(*arrays, read=False)  # Refuses a time or number out of range before anything is sent.
-        out = np.full((len(types), len(self.plan.columns)), NULL, np.int64)
-        dealt = [deal(share, types, keys, self.spec.partitions) for share in self.shares]
-        if not read:
-            dealt = [one._replace(reads=np.full_like(one.reads, -1)) for one in dealt]
-        asked, rows = self._send(what, first, arrays, dealt)
-        overflows: list[tuple[int, int, str]] = []
-        for number, answer in self._collect(what, asked).items():
-            for piece, raw, cells in zip(rows[number], answer.raw, answer.overflows, strict=True):
-                into = piece.rows[piece.reads]
-                out[into[:, None], self.shares[piece.share].columns[None, :]] = raw
-                overflows += [(int(into[row]), self._fold_number[fold], fold) for row, fold in cells]
-        if read:
-            self._fill_empty(out, arrays, dealt)
-        if what == "take" and len(types):
+        # Refuses a time or number out of range before anything is sent, and asks the clock.
+        clock = self._clock.run(*arrays, read=read)
+        group = Group(self.plan, self.shares, arrays, read, self.spec.partitions)
+        self._cut = what == "take"
+        for round_n in range(group.rounds):
+            group.deal(round_n)
+            asked, pieces = self._send(what, first, group, round_n)
+            for number, answer in self._collect(what, asked).items():
+                group.join(pieces[number], answer)
+            group.fill(self._empty)
+        self._cut = False
+        if self._clock_columns:
+            group.out[:, self._clock_columns] = clock
+        if what == "take" and len(arrays[0]):
             self._at = max(self._at, first + 1)
-        if overflows:
-            overflows.sort(key=lambda cell: cell[:2])
-            raise FeatureOverflow([(row, fold) for row, _, fold in overflows], out)
-        return out
+        if group.overflows:
+            names = self.plan.names
+            raise FeatureOverflow(sorted(group.overflows, key=lambda cell: (cell[0], names.index(cell[1]))), group.out)
+        return group.out
 
-    def _send(self, what: str, first: int, arrays: Arrays, dealt: Sequence[Dealt]) -> tuple[Any, Any]:
-        """Ask every partition that has a part in the group; tickets and pieces by partition."""
+    def _send(self, what: str, first: int, group: Group, round_n: int) -> tuple[dict[int, tuple[Any, Take]], Pieces]:
+        """Ask every partition that has a part in the round; tickets and pieces by partition."""
         asked: dict[int, tuple[Any, Take]] = {}
-        rows = {}
+        parts = {}
         durable = self._durable()
         for number, slot in enumerate(self.slots):
             while slot.unlogged and slot.unlogged[0].first < durable:
                 slot.unlogged.popleft()
-            pieces = pieces_for(self.shares, dealt, arrays[0], number)
+            pieces = group.pieces(number)
             if not pieces:
                 continue
-            take = request(slot.sent, first, arrays, pieces)
+            take = request(slot.sent, first, group.arrays, pieces, round_n)
             if what == "take":
-                slot.sent = first + 1
+                slot.sent = take.place
                 slot.unlogged.append(take)
             asked[number] = slot.hold.ask(what, take), take
-            rows[number] = pieces
-        return asked, rows
+            parts[number] = pieces
+        return asked, parts
 
     def _collect(self, what: str, asked: dict[int, tuple[Any, Take]]) -> dict[int, Answer]:
         found = self.field.answers([ticket for ticket, _ in asked.values()])
@@ -165,16 +169,6 @@ class SpreadWindows:
         for (number, (_, take)), answer in zip(asked.items(), found, strict=True):
             answers[number] = self._again(number, what, take, answer.why) if isinstance(answer, Lost) else answer
         return answers
-
-    def _fill_empty(self, out: np.ndarray, arrays: Arrays, dealt: Sequence[Dealt]) -> None:
-        """Decided rows whose key is null or absent in a share."""
-        decided = np.isin(arrays[0], self._decided)
-        for share, one in zip(self.shares, dealt, strict=True):
-            rows = np.flatnonzero(decided & (one.reads < 0))
-            if len(rows):
-                types, times, keys, numbers = (array[rows] for array in arrays)
-                answers = empty_answers(share, self._empty[share.number], (types, times, keys, numbers))
-                out[rows[:, None], share.columns[None, :]] = answers
 
     # -- healing -------------------------------------------------------------------------------------------------
 
@@ -220,7 +214,7 @@ class SpreadWindows:
 
     def _resend(self, slot: Slot, reached: int) -> list[Any]:
         """Send what the log did not hold when the partition began anew; what it answers, the newest last."""
-        slot.sent = reached
+        slot.sent = Place(reached)
         answers: list[Any] = []
         for take in slot.unlogged:
             if take.first < reached:
@@ -228,7 +222,7 @@ class SpreadWindows:
             answer = self.field.answers([slot.hold.ask("take", take._replace(after=slot.sent))])[0]
             if isinstance(answer, Lost):
                 raise _LostAgain(answer.why)
-            slot.sent = take.first + 1
+            slot.sent = take.place
             answers.append(answer)
         return answers
 
@@ -327,7 +321,7 @@ class SpreadWindows:
     def snapshot(self) -> None:
         """Ask every partition for a snapshot. Nobody waits for it."""
         with self._lock:
-            if not self.closed:
+            if not (self.closed or self._cut):  # Of a group that was cut off, some partitions hold some rounds.
                 for slot in self.slots:
                     slot.hold.ask("snapshot")
 

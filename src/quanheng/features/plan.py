@@ -39,8 +39,10 @@ class Plan:
     digest : SHA-256 of the declaration and the kernel format, hex
     scales : decimal places of the raw columns of each fold
     float_plan : how raw columns become floats (kernel/floats.py)
-    calendars : days off, by the names that folds use
     flags : what only FEEL can say of conditions, each with the offset of its clock in `words`; 0 where it asks none
+    calendars : as given to `compile`
+    whole : names of `last` folds over a key, whose whole keys `FeatureState.run` gives too: two raw columns each,
+        behind all others, which say something only where the fold's own column is neither NULL nor UNKNOWN
     """
 
     layouts: tuple[EventLayout, ...]
@@ -58,6 +60,7 @@ class Plan:
     float_plan: np.ndarray
     calendars: Calendars
     flags: tuple[tuple[Flag, int], ...]
+    whole: tuple[str, ...]
 
     @staticmethod
     def compile(
@@ -68,6 +71,7 @@ class Plan:
         *,
         calendars: Calendars | None = None,
         file: str = "features.toml",
+        whole: Sequence[str] = (),
     ) -> Plan:
         """Compile folds.
 
@@ -79,6 +83,7 @@ class Plan:
         lateness_ms : how far behind the newest event of its key an event is still put in its place
         calendars : days off, by the names that folds use
         file : named in problems
+        whole : folds whose whole keys are wanted beside their 53 bits
 
         Raises
         ------
@@ -89,7 +94,7 @@ class Plan:
         problems = check_folds(by_name, folds, decide, file, calendars) + _check_layouts(layouts, lateness_ms, file)
         if problems:
             raise DeclarationError("the folds cannot be compiled", problems)
-        encoder = Encoder(by_name, folds, calendars)
+        encoder = Encoder(by_name, folds, calendars, whole)
         tables = collect(folds, by_name)
         words = encoder.encode(tables, decide, lateness_ms)
         owners = [column.fold for column in encoder.columns]
@@ -101,7 +106,7 @@ class Plan:
             state_words=encoder.state_words,
             digest=_digest(layouts, folds, decide, lateness_ms, calendars, bool(encoder.flags)),
             scales=scales, _first=first, float_plan=_float_plan(folds, first, scales), calendars=calendars,
-            flags=tuple(encoder.flags.items()),
+            flags=tuple(encoder.flags.items()), whole=tuple(whole),
         )  # fmt: skip
 
     def floats(self, raw: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:

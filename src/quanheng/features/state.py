@@ -21,6 +21,7 @@ from quanheng.features.kernel import words as w
 from quanheng.features.kernel.asked import ask, ask_one
 from quanheng.features.kernel.scratch import scratch_words
 from quanheng.features.plan import Plan
+from quanheng.features.ways import HALVES
 from quanheng.kernel.errors import InputError, QuanhengError
 
 _ARENA_FIRST = 1 << 19  # Words (4 MB); doubled as needed. Large pages from the start, so that no early copy is slow.
@@ -387,8 +388,9 @@ class FeatureState:
 
 def _overflows(plan: Plan, out: np.ndarray) -> list[tuple[int, str]]:
     """The cells whose sum does not fit, as (event, fold name); in `out` they become UNKNOWN."""
-    events, columns = np.nonzero(out == w.OVERFLOW)
-    out[events, columns] = w.UNKNOWN
+    sums = out[:, : len(plan.columns) - len(HALVES) * len(plan.whole)]  # A half of a key may be any word.
+    events, columns = np.nonzero(sums == w.OVERFLOW)
+    sums[events, columns] = w.UNKNOWN
     names = [plan.names[plan.columns[column].fold] for column in columns]
     return list(dict.fromkeys(zip(events.tolist(), names, strict=True)))
 

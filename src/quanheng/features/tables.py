@@ -27,7 +27,7 @@ from quanheng.features.structures import (
     structures_of,
     words_of,
 )
-from quanheng.features.ways import encoded_ages, encoded_edges, operations, place_answers
+from quanheng.features.ways import HALVES, both_halves, encoded_ages, encoded_edges, operations, place_answers
 from quanheng.features.windows import Edge, depth, edge_of, is_history, reach_ms, rows_kept
 from quanheng.features.zones import zone_words
 
@@ -45,7 +45,7 @@ _FIRST = {"first", "first_time", "time_since_first"}
 
 
 class Column(NamedTuple):
-    """One raw column. `part` is "" or, for a mean, "sum" and "count"."""
+    """One raw column. `part` is "" or, for a mean, "sum" and "count"; of a whole key one of `HALVES`."""
 
     name: str
     fold: int
@@ -154,22 +154,25 @@ def _unique(items) -> list:  # type: ignore[no-untyped-def]
     return [item for item in dict.fromkeys(items) if item is not None]
 
 
-def columns_of(folds: Sequence[Fold]) -> tuple[Column, ...]:
-    """Raw columns in the order of the folds; a mean has two."""
+def columns_of(folds: Sequence[Fold], whole: Sequence[str] = ()) -> tuple[Column, ...]:
+    """Raw columns in the order of the folds; a mean has two. Behind them the halves of whole keys."""
     columns: list[Column] = []
     for number, fold in enumerate(folds):
         parts = KINDS[fold.fold].parts
         columns += [Column(f"{fold.name}.{part}" if part else fold.name, number, part) for part in parts]
-    return tuple(columns)
+    numbers = {fold.name: number for number, fold in enumerate(folds)}
+    return (*columns, *(Column(f"{name}.{half}", numbers[name], half) for name in whole for half in HALVES))
 
 
 class Encoder:
     """Writes the flat plan. Offsets are known as soon as a part is appended."""
 
-    def __init__(self, layouts: Mapping[str, EventLayout], folds: Sequence[Fold], calendars: Calendars) -> None:
-        self.layouts, self.folds, self.calendars = layouts, folds, calendars
+    def __init__(
+        self, layouts: Mapping[str, EventLayout], folds: Sequence[Fold], calendars: Calendars, whole: Sequence[str]
+    ) -> None:
+        self.layouts, self.folds, self.calendars, self.whole = layouts, folds, calendars, whole
         self._put: dict[tuple[int, ...], int] = {}
-        self.columns = columns_of(folds)
+        self.columns = columns_of(folds, whole)
         self.words: list[int] = [0] * w.P_HEADER
         self.through = _unique(fold.through for fold in folds)  # Folds whose whole keys are asked for.
         self.answers: list[tuple[int, int]] = []  # Words that say where such a key goes, and which.
@@ -362,7 +365,8 @@ class Encoder:
             kind, argument = w.CHANGE, self.put([sums, w.K_BOUNDS + before * (1 + 2 * table.summed)])
         place, own = self._outs(table).index(first), table.folds.index(number)
         if fold.fold != "ratio":
-            return [kind, first, argument, place, number, own]
+            halves = both_halves(self, number, self._outs(table), places[value], own) if fold.name in self.whole else []
+            return [kind, first, argument, place, number, own, *halves]
         sums, others = (1 + 2 * table.values.index(name or "") for name in (value, fold.other))
         return [w.SUM, first, sums, place, number, own, w.SUM, first + 1, others, place + 1, number, own]
 

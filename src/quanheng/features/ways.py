@@ -10,6 +10,9 @@ from quanheng.features.kernel import words as w
 from quanheng.features.kinds import KINDS
 from quanheng.features.zones import zone_words
 
+HALVES = ("half 1", "half 2")
+"""Parts of a whole key among raw columns."""
+
 if TYPE_CHECKING:
     from quanheng.features.tables import Encoder, Table
 
@@ -48,6 +51,16 @@ def place_answers(encoder: Encoder) -> None:
     for at, number in encoder.answers:
         row = (number % w.AHEAD) * ops_n + first + number // w.AHEAD
         encoder.words[at] = w.X_WORDS + row * w.Y_WORDS
+
+
+def both_halves(encoder: Encoder, number: int, outs: Sequence[int], place: int, own: int) -> list[int]:
+    """Column operations of the halves of a whole key. It takes two words of a row; each is read as a number would be.
+
+    number, own : of the fold, and which of its table; outs : columns of the table; place : of the key in a row
+    """
+    columns = [at for at, column in enumerate(encoder.columns) if column.fold == number and column.part in HALVES]
+    operations = [[w.LAST, at, place + half, outs.index(at), number, own] for half, at in enumerate(columns)]
+    return [word for operation in operations for word in operation]
 
 
 def encoded_edges(encoder: Encoder, table: Table, bound_words: int, sessions_at: int) -> list[int]:

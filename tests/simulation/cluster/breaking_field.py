@@ -26,6 +26,7 @@ class LocalHold:
     def ask(self, what: str, *arguments: Any) -> Any:
         field, partition = self.field, self.partition
         self.asked.append(what)
+        field.shift()
         if partition is None or self.node not in field.alive:
             return Lost("the machine is gone")
         if field.rng.random() < field.breaks:
@@ -46,11 +47,18 @@ class LocalHold:
 
 
 class BreakingField:
-    """breaks : probability of each call that its partition breaks."""
+    """breaks : probability of each call that its partition breaks
+    shifts : probability of each call that before it nodes have gone or come, between two rounds of a group as well
+    """
 
-    def __init__(self, seed: int, nodes: Sequence[str], breaks: float = 0.0) -> None:
+    def __init__(self, seed: int, nodes: Sequence[str], breaks: float = 0.0, shifts: float = 0.0) -> None:
+        self.shifts = shifts
         self.rng, self.alive, self.breaks, self.broken = random.Random(seed), list(nodes), breaks, 0
         self.holds: list[LocalHold] = []
+
+    def shift(self) -> None:
+        if self.shifts and self.rng.random() < self.shifts:
+            self.alive = self.rng.choice([["a"], ["b"], ["a", "b"], ["a", "b", "c"]])
 
     def nodes(self) -> Sequence[str]:
         return sorted(self.alive)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from nodes import NODE, two_nodes
+from through_pack import NAMES, card_fraud_through
 
 pytest.importorskip("ray", reason="the extra `cluster` is not installed")
 
@@ -22,7 +23,7 @@ from quanheng.engine import Engine
 from quanheng.events.intake import Request
 from quanheng.kernel.log.postgres import PostgresLogStore
 from quanheng.listing import AskedChange
-from quanheng.loading.files import read_pack
+from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.find import find_packs
 from quanheng.loading.traffic import Traffic
 from quanheng.replay import replay
@@ -47,12 +48,12 @@ def cluster():
 class Twice:
     """The same requests on one process and on the cluster, by the same clock and the same keys."""
 
-    def __init__(self, folder: Path, address: str, store: str, dsn: str = "") -> None:
+    def __init__(self, folder: Path, address: str, store: str, dsn: str = "", pack: PackFiles | None = None) -> None:
         self.folder, self.address, self.store, self.dsn = folder, address, store, dsn
         self.clock = HandClock()
         self.one = self._open(folder / "one", None)
         packs = find_packs()
-        chosen = [read_pack(packs["party"]), read_pack(packs["card_fraud"])]
+        chosen = [read_pack(packs["party"]), pack or read_pack(packs["card_fraud"])]
         shutil.copytree(folder / "keys-one", folder / "keys-far")
         self.one.activate(chosen)
         self.far = self.open_far()
@@ -164,6 +165,47 @@ def test_a_cluster_answers_as_one_process_whatever_happens_to_its_nodes(cluster,
     finally:
         both.far.close()
         both.one.close()
+
+
+def test_folds_through_others_on_a_cluster(cluster, tmp_path):
+    """A partition is lost between two rounds of a group, a node between two groups; another joins."""
+    both = Twice(tmp_path, cluster.address, "", pack=card_fraud_through())
+    try:
+        both.groups(2)
+        replies = both.far.dry_run(both.requests[both.done : both.done + 3])
+        assert replies == both.one.dry_run(both.requests[both.done : both.done + 3])
+        lose_between_rounds(both.windows, 1)
+        both.groups(1)
+        assert [partition for partition, _ in both.windows.recoveries] == [1]
+        both.windows.snapshot()
+        assert min(both.windows.written()) > 0
+        cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+        both.groups(1)
+        cluster.add_node(**NODE)
+        wait_until(lambda: len({slot.hold.node for slot in both.windows.slots}) == 2)
+        both.groups(2)
+        assert both.windows.late == both.one.state.features.late
+        shown = [both.far.decision(one.decision)["features"] for one in both.decided[-500:]]
+        for name in NAMES:
+            assert len({one[f"card_fraud.{name}"] for one in shown} - {None, 0}) > 1, name
+        assert replay(both.far.reader, both.far.snapshots, both.decided[-1].decision).same
+    finally:
+        both.far.close()
+        both.one.close()
+
+
+def lose_between_rounds(windows: SpreadWindows, partition: int) -> None:
+    """Once it has answered the first round of the next group, its actor is gone."""
+    collect = windows._collect
+
+    def losing(what, asked):
+        windows._collect = collect
+        found = collect(what, asked)
+        assert partition in found
+        windows.slots[partition].hold.kill()
+        return found
+
+    windows._collect = losing
 
 
 def test_deciders_on_the_nodes_give_the_same_bytes(cluster, tmp_path):
