@@ -37,7 +37,8 @@ def rehearse(program: Program, case: Case) -> list[CaseReply]:
                 state.lists.put(f"{pack.name}.{one.name}", one.of, keys)
     replies = []
     for event in case.events:
-        request = Request("case", event.id, event.type, msgspec.json.encode(event.data))
+        client = program.types[event.type].declaration.client if event.type in program.types else ""
+        request = Request(client or "case", event.id, event.type, msgspec.json.encode(event.data))
         item = handle(state, intake, [request], intake.keys([request]), event.received_ms, {}).items[0]
         if isinstance(item, Refusal):
             replies.append(CaseReply(event.id, "rejected", error=str(item.error)))

@@ -22,6 +22,7 @@ from quanheng.loading.checks.mappings import check_mappings
 from quanheng.loading.checks.models import check_models
 from quanheng.loading.checks.names import check_names, is_declaration
 from quanheng.loading.checks.parameters import check_parameters
+from quanheng.loading.checks.platform import check_own_names, platform, used_events
 from quanheng.loading.checks.policies import check_policies
 from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
@@ -122,9 +123,13 @@ def _check(
     manifest = check_manifest(folder.parsed[MANIFEST_FILE], notes) if MANIFEST_FILE in folder.parsed else Manifest()
     required = _required(manifest, available, above, notes)
     own_name = manifest.name or files.label
-    entities, events, unsound = check_events(folder.one("events.toml"), own_name, _entities(required), notes)
-    every_event = {event.name: event for pack in required.values() for event in pack.events}
-    every_event |= {event.name: event for event in events}
+    entities_known = {**platform().entities, **_entities(required)}
+    entities, events, unsound = check_events(folder.one("events.toml"), own_name, entities_known, notes)
+    check_own_names(own_name, events, notes)
+    sent = {event.name: event for pack in required.values() for event in pack.events if not event.client}
+    sent |= {event.name: event for event in events}  # What a file or a simulation may bring.
+    told = used_events(manifest.flows, folder.one("features.toml"))
+    every_event = sent | {event.name: event for event in told}
     check_flow_names(manifest, every_event, notes)
     decided = {flow.when: every_event[flow.when] for flow in manifest.flows if flow.when in every_event}
 
@@ -142,7 +147,7 @@ def _check(
     _check_shared_names(parameters, models, features, decided, notes)
     sources = {name: _sources(event, folds, answers, formulas, parameters, models) for name, event in decided.items()}
     policies = {name: xml for name, xml in files.files.items() if is_declaration(name) and name.endswith(".dmn")}
-    every_entity = _entities(required) | {entity.name: entity for entity in entities}
+    every_entity = entities_known | {entity.name: entity for entity in entities}
     declared_lists = folder.one(LISTS_FILE)
     lists = check_lists(declared_lists, own_name, every_entity, notes) if declared_lists else ()
     names = [one.name for one in lists]
@@ -159,20 +164,20 @@ def _check(
         every_event, list(decided), [model.name for model in models], manifest.outcomes, codes, unsound, names
     )
     cases = check_cases(folder.within("cases"), known, notes)
-    mappings = check_mappings(folder.within("mappings"), every_event, notes)
+    mappings = check_mappings(folder.within("mappings"), sent, notes)
     keys = {name for event in decided.values() for name, field in event.fields.items() if field.kind == "key"}
     protocols = folder.one("evaluations.toml")
     evaluations = (
         check_evaluations(protocols, every_event, keys, [one.name for one in mappings], notes) if protocols else {}
     )
     simulation = folder.one("traffic.toml")
-    traffic = check_traffic(simulation, every_event, notes) if simulation else None
+    traffic = check_traffic(simulation, sent, notes) if simulation else None
     check_names(files.files, belonging, notes)
 
     return Declared(
         name=own_name, version=manifest.version, kind=manifest.kind, title=manifest.title,
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
-        flows=flows, entities=entities, events=events, folds=folds, sources=stateful, formulas=formulas,
+        flows=flows, entities=entities, events=(*events, *told), folds=folds, sources=stateful, formulas=formulas,
         calendars=calendars,
         parameters=parameters, policies={policy_name(name): xml for name, xml in policies.items()},
         library=library,
