@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from shop import HandClock
@@ -28,7 +29,7 @@ PACK = """
 name     = "{name}"
 version  = "0.1.0"
 title    = {{en = "Watch of transfers", zh = "转账监测"}}
-outcomes = ["pass", "review"]
+outcomes = ["approve", "review", "decline"]
 
 [purpose.money_laundering]
 basis  = "legal_obligation"
@@ -84,7 +85,7 @@ POLICY = """<?xml version="1.0" encoding="UTF-8"?>
     <informationRequirement><requiredInput href="#r"/></informationRequirement>
     <context>
       <contextEntry><variable name="outcome" typeRef="string"/>
-        <literalExpression><text>if amount_minor &gt; 1000000 or received_1d &gt; 3000000 then "review" else "pass"</text></literalExpression>
+        <literalExpression><text>if amount_minor &gt; 1000000 or received_1d &gt; 3000000 then "review" else "approve"</text></literalExpression>
       </contextEntry>
       <contextEntry><variable name="reasons"/>
         <literalExpression><text>[if amount_minor &gt; 1000000 then "large" else null, if received_1d &gt; 3000000 then "much_received" else null]</text></literalExpression>
@@ -107,6 +108,51 @@ def watch(name: str = "watch", *changes: tuple[str, str, str]) -> PackFiles:
     return read_pack({file: text.encode() for file, text in files.items()}, name)
 
 
+CASE = """
+[default."ledger.posted"]
+transfer = "0a"
+debit = "01"
+credit = "02"
+kind = "move"
+asset = 978
+code = 1
+debit_code = 100
+credit_code = 200
+debit_entity = 0
+credit_entity = 0
+day = 20468
+applied_ms = 2026-01-15T10:00:00Z
+offset = 1
+row = 0
+
+[[case]]
+name  = "a large transfer is looked at"
+clock = 2026-01-15T10:00:00Z
+
+[[case.event]]
+type   = "ledger.posted"
+data   = {amount_minor = 1000001}
+expect = {outcome = "review", reasons = ["large"]}
+
+[[case.event]]
+type   = "ledger.posted"
+data   = {amount_minor = 1000000}
+expect = {outcome = "approve", reasons = []}
+"""
+
+
+def with_files(pack: PackFiles, **files: str) -> PackFiles:
+    """The pack with other files: `events` is events.toml, `cases__large` cases/large.toml."""
+    more = {name.replace("__", "/") + ".toml": text.encode() for name, text in files.items()}
+    return read_pack({**pack.files, **more}, pack.label)
+
+
+def unused() -> PackFiles:
+    """A later version of the watch that looks at no transfer any more."""
+    files = {"pack.toml": PACK.format(name="watch").partition("[[flow]]")[0], "README.md": "# watch\n"}
+    return read_pack({file: text.encode() for file, text in files.items()}, "watch")
+
+
 def bank(folder: Path, clock: HandClock | None = None, *packs: PackFiles, **options: object) -> Engine:
     """An engine with these packs (default: the watch) and accounts, opened or opened again."""
     engine = Engine.open(folder / "data", clock=clock or HandClock(), **options)
@@ -118,8 +164,6 @@ def bank(folder: Path, clock: HandClock | None = None, *packs: PackFiles, **opti
 
 def told(engine: Engine) -> list[dict]:
     """The data of every `ledger.posted` in the log, in order, each with the offset of its event as `at`."""
-    import json
-
     code = engine.state.program.codes.get(LEDGER_POSTED, 0)
     found = []
     for first, columns in engine.log.read_columns(0, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX):
