@@ -320,6 +320,19 @@ def test_a_cause_in_the_batch_of_its_transfers_is_found_there(tmp_path):
     engine.close()
 
 
+def test_a_cause_of_another_event_in_the_batch_keeps_nothing_back(tmp_path):
+    engine = bank(tmp_path, None, *packs(), watch())
+    pending = engine.prepare([ask("a")])
+    ledger, since = engine.state.ledger, engine.state.ledger.facts_n
+    ledger.transfer([pay(11, 2)], pending.received_ms, ledger.day)
+    engine.state.head += 1
+    engine.commit(pending._replace(more=records_of(ledger.facts(since), pending.first + 1)))
+    assert engine.log.record(pending.first + 1).kind == DECISION
+    assert engine.tell_posted() == 1
+    same_as_twin(engine)
+    engine.close()
+
+
 def test_groups_are_bounded_and_slices_read_on(tmp_path, monkeypatch):
     monkeypatch.setattr(telling, "READ_RECORDS", 7)
     engine = bank(tmp_path)
