@@ -20,12 +20,14 @@ TELLER = "quanheng.ledger"
 """The client that alone sends it, under the fact's offset in the log as request id."""
 
 KINDS = (
-    (TransferFlag.HOLD, "hold"),
-    (TransferFlag.POST, "post"),
-    (TransferFlag.VOID, "void"),
-    (TransferFlag.REVERSAL, "reversal"),
+    (int(TransferFlag.HOLD), "hold"),
+    (int(TransferFlag.POST), "post"),
+    (int(TransferFlag.VOID), "void"),
+    (int(TransferFlag.REVERSAL), "reversal"),
 )
 """What a transfer did, by its flags; none of them: "move"."""
+
+_HOLD, _IMPORTED = int(TransferFlag.HOLD), int(TransferFlag.IMPORTED)  # Operators of an enum take half a microsecond.
 
 AMOUNT_TOLD_MAX = 2**62
 """The largest number that the header of an event holds. A larger amount is told as this one."""
@@ -95,14 +97,14 @@ class Telling:
             strict=True,
         ):
             payer, payee = side(debit), side(credit)
-            expires_ms = applied_ms + time_ms if flags & TransferFlag.HOLD and time_ms else 0
+            expires_ms = applied_ms + time_ms if flags & _HOLD and time_ms else 0
             told.append(encode(Posted(
                 transfer=f"{id:032x}", debit=payer.id, credit=payee.id,
                 debit_owner=payer.owner, credit_owner=payee.owner,
                 reference=f"{reference:032x}" if reference else None,
                 kind=kind_of(flags), amount_minor=min(amount, AMOUNT_TOLD_MAX), asset=payer.asset, code=code,
                 debit_code=payer.code, credit_code=payee.code, debit_entity=payer.entity, credit_entity=payee.entity,
-                day=day, time_ms=time_ms if flags & TransferFlag.IMPORTED else applied_ms, applied_ms=applied_ms,
+                day=day, time_ms=time_ms if flags & _IMPORTED else applied_ms, applied_ms=applied_ms,
                 expires_ms=expires_ms if 0 < expires_ms <= TIME_TOLD_MAX_MS else None,
                 offset=offset, row=row,
             )))  # fmt: skip

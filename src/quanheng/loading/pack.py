@@ -22,7 +22,7 @@ from quanheng.loading.checks.mappings import check_mappings
 from quanheng.loading.checks.models import check_models
 from quanheng.loading.checks.names import check_names, is_declaration
 from quanheng.loading.checks.parameters import check_parameters
-from quanheng.loading.checks.platform import check_own_names, platform, used_events
+from quanheng.loading.checks.platform import check_platform, platform
 from quanheng.loading.checks.policies import check_policies
 from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
@@ -123,12 +123,9 @@ def _check(
     manifest = check_manifest(folder.parsed[MANIFEST_FILE], notes) if MANIFEST_FILE in folder.parsed else Manifest()
     required = _required(manifest, available, above, notes)
     own_name = manifest.name or files.label
-    entities_known = {**platform().entities, **_entities(required)}
-    entities, events, unsound = check_events(folder.one("events.toml"), own_name, entities_known, notes)
-    check_own_names(own_name, events, notes)
-    sent = {event.name: event for pack in required.values() for event in pack.events if not event.client}
-    sent |= {event.name: event for event in events}  # What a file or a simulation may bring.
-    told = used_events(manifest.flows, folder.one("features.toml"))
+    entities, events, unsound = check_events(folder.one("events.toml"), own_name, _entities(required), notes)
+    sent = _events(required) | {event.name: event for event in events}
+    told = check_platform(own_name, events, manifest.flows, folder.one("features.toml"), notes)
     every_event = sent | {event.name: event for event in told}
     check_flow_names(manifest, every_event, notes)
     decided = {flow.when: every_event[flow.when] for flow in manifest.flows if flow.when in every_event}
@@ -147,7 +144,7 @@ def _check(
     _check_shared_names(parameters, models, features, decided, notes)
     sources = {name: _sources(event, folds, answers, formulas, parameters, models) for name, event in decided.items()}
     policies = {name: xml for name, xml in files.files.items() if is_declaration(name) and name.endswith(".dmn")}
-    every_entity = entities_known | {entity.name: entity for entity in entities}
+    every_entity = _entities(required) | {entity.name: entity for entity in entities}
     declared_lists = folder.one(LISTS_FILE)
     lists = check_lists(declared_lists, own_name, every_entity, notes) if declared_lists else ()
     names = [one.name for one in lists]
@@ -188,7 +185,13 @@ def _check(
 
 
 def _entities(packs: Mapping[str, Declared]) -> dict[str, Entity]:
-    return {entity.name: entity for pack in packs.values() for entity in pack.entities}
+    """Those of these packs, and of the platform."""
+    return {**platform().entities, **{entity.name: entity for pack in packs.values() for entity in pack.entities}}
+
+
+def _events(packs: Mapping[str, Declared]) -> dict[str, EventDeclaration]:
+    """Those of these packs that a file or a simulation may bring: not the platform's."""
+    return {event.name: event for pack in packs.values() for event in pack.events if not event.client}
 
 
 _DECLARES = {

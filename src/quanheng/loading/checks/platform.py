@@ -43,16 +43,17 @@ def platform() -> Platform:
     return Platform({one.name: one for one in entities}, own)
 
 
-def used_events(flows: Sequence[FlowDraft], features: Mapping[str, object]) -> tuple[EventDeclaration, ...]:
-    """The platform's events that flows decide or folds of features.toml (parsed) are of."""
-    folds = features.get("fold")
-    tables = [one for one in folds if isinstance(one, dict)] if isinstance(folds, list) else []
-    named = {*(flow.when for flow in flows), *(one["of"] for one in tables if isinstance(one.get("of"), str))}
-    return tuple(event for name, event in platform().events.items() if name in named)
+def check_platform(
+    pack: str,
+    events: Sequence[EventDeclaration],
+    flows: Sequence[FlowDraft],
+    features: Mapping[str, object],
+    notes: Notes,
+) -> tuple[EventDeclaration, ...]:
+    """The platform's events that a pack uses: its flows decide them, or folds of features.toml (parsed) are of them.
 
-
-def check_own_names(pack: str, events: Sequence[EventDeclaration], notes: Notes) -> None:
-    """No pack has the name of the platform's events, and none declares an event that begins with it."""
+    No pack has the name of the platform's events, and none declares an event that begins with it.
+    """
     if pack == LEDGER:
         cure = "Give the pack another name."
         notes.add(MANIFEST_FILE, "pack.name", "the name is the ledger's own", found=pack, cure=cure)
@@ -66,3 +67,7 @@ def check_own_names(pack: str, events: Sequence[EventDeclaration], notes: Notes)
                 cure="Give the event another name; where the ledger's own is meant, use it in a flow or a fold"
                 " without declaring it.",
             )
+    folds = features.get("fold")
+    tables = [one for one in folds if isinstance(one, dict)] if isinstance(folds, list) else []
+    named = {*(flow.when for flow in flows), *(one["of"] for one in tables if isinstance(one.get("of"), str))}
+    return tuple(event for name, event in platform().events.items() if name in named)
