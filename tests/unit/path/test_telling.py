@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
+import polars as pl
 import pytest
 from shop import T0, HandClock, ask, packs
 from test_two_packs import second
@@ -21,7 +22,13 @@ from quanheng.ledger.entries import ALL, AMOUNT_MAX, ID_MAX, Account, AccountFla
 from quanheng.ledger.outcomes import TransferOutcome
 from quanheng.ledger.posted import AMOUNT_TOLD_MAX, LEDGER_POSTED, TELLER, TIME_TOLD_MAX_MS, kind_of
 from quanheng.ledger.records import records_of
+from quanheng.loading import check_pack
 from quanheng.loading.checks.platform import platform
+from quanheng.offline.build import Build
+from quanheng.offline.events import LogEvents
+from quanheng.offline.spine import SpineColumns
+from quanheng.past.backtest import Settings, backtest
+from quanheng.past.versions import Asked
 from quanheng.posting import transfers_of
 from quanheng.replay import replay
 from quanheng.testing.slow_posted import periods, told_by, unlawful
@@ -467,3 +474,42 @@ def test_golden_cases_play_the_event_as_the_ledger_would(tmp_path):
     with pytest.raises(DeclarationError, match="expected outcome review, was approve"):
         engine.activate([wrong])
     engine.close()
+
+
+def test_a_backtest_judges_told_transfers_and_a_training_set_has_the_vectors_that_were_served(tmp_path):
+    clock = HandClock()
+    engine = bank(tmp_path, clock)
+    for number in range(40):
+        clock.now_ms += 600_000
+        engine.post([pay(100 + number, 50_000 * number, BANK, (ANNA, BERT)[number % 2])])
+        engine.tell_posted()
+    served = [engine.decision(one["at"] + 1) for one in told(engine)]
+    assert len({one["outcome"] for one in served}) == 2
+    settings = Settings("watch", Asked("active", None), Asked("recorded", None))
+    assert run_backtest(engine, settings)["changed"] == 0
+    place = tmp_path / "stricter"
+    for name, data in watch("watch", ("policies/watch.dmn", "amount_minor &gt; 1000000", STRICT)).files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(data)
+    settings = Settings("watch", Asked(str(place), None), Asked("recorded", None))
+    changed = [one for one in told(engine) if 500_000 < one["amount_minor"] <= 1_000_000]
+    changed = [one for one in changed if engine.decision(one["at"] + 1)["features"]["watch.received_1d"] <= 3_000_000]
+    assert run_backtest(engine, settings)["changed"] == len(changed) > 3
+
+    declared, _ = check_pack(watch(), {})
+    pl.DataFrame({"event": [one["event"]["offset"] for one in served]}).write_parquet(tmp_path / "spine.parquet")
+    source = LogEvents(engine.reader, declared.events, engine.state.program.codes)
+    build = Build(
+        declared, source, tmp_path / "spine.parquet", SpineColumns("", offset="event"), tmp_path / "out.parquet"
+    )
+    assert build.run(lambda *_: None).own == len(served)
+    rows = pl.read_parquet(tmp_path / "out.parquet").to_dicts()
+    assert [row["received_1d"] for row in rows] == [one["features"]["watch.received_1d"] for one in served]
+    engine.close()
+
+
+STRICT = "amount_minor &gt; 500000"
+
+
+def run_backtest(engine: Engine, settings: Settings):
+    return backtest(engine.reader, {"watch": watch()}, settings)
