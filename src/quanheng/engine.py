@@ -38,6 +38,7 @@ from quanheng.state import (
     Activated,
     State,
 )
+from quanheng.telling import Teller
 from quanheng.tokens import Tokens
 from quanheng.writer import Clock, Writer
 
@@ -95,6 +96,8 @@ class Engine:
         self.more_metrics: Callable[[], dict[str, Any]] = dict
         self.writer = Writer(log, ring, index, self.reader, state, clock)
         self.lists, self.ledger = Listing(self.writer, self.reader), Posting(self.writer)
+        self.teller = Teller(self.writer)
+        self.tell_posted = self.teller.tell
         self.tokens = Tokens(self.writer)
         self.issue_token, self.revoke_token = self.tokens.issue, self.tokens.revoke
         self.authorise = self.tokens.authorise
@@ -337,6 +340,7 @@ class Engine:
             "versions_awaiting_review": governing.awaiting_review(self.state.versions),
             **self.state.features.metrics(),
             **self.state.ledger.metrics(),
+            **self.teller.metrics(),
             "clock_ahead_ms": self.clock_ahead_ms(),
             "clock_jumps": getattr(self.writer.clock, "jumps", 0),
             **self.more_metrics(),

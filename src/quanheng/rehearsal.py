@@ -39,7 +39,8 @@ def rehearse(program: Program, case: Case) -> list[CaseReply]:
                 state.lists.put(f"{pack.name}.{one.name}", one.of, keys)
     replies = []
     for event in case.events:
-        request = Request("case", event.id, event.type, msgspec.json.encode(event.data))
+        client = program.types[event.type].declaration.client if event.type in program.types else ""
+        request = Request(client or "case", event.id, event.type, msgspec.json.encode(event.data))
         day = event.received_ms // DAY_MS
         item = handle(state, intake, [request], intake.keys([request]), event.received_ms, {}, day=day).items[0]
         if isinstance(item, Refusal):

@@ -23,6 +23,7 @@ from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.ledger.balances import BalanceSource
 from quanheng.ledger.ledger import Ledger
 from quanheng.program import Program
+from quanheng.told import Told
 
 PACKS_ACTIVATED, TOKEN_ISSUED, TOKEN_REVOKED, INTAKE_REJECTED, SUBJECT_ERASED, VERSION_MOVED = 1, 2, 3, 4, 5, 6
 LIST_CHANGED, LIST_JUDGED = 7, 8
@@ -105,6 +106,7 @@ class Kept(msgspec.Struct):
     erasures: dict[str, int]
     versions: list[Version]
     lists: bytes
+    told: Told
 
 
 class State:
@@ -123,6 +125,7 @@ class State:
     versions : the versions of every pack and the steps they took
     lists : the lists that policies ask
     ledger : accounts and transfers; live it judges what is posted, in recovery it applies what was
+    told : how far applied transfers were told as events
     erasures : subject pseudonym (hex) → offset of the newest event that erased it
     """
 
@@ -141,6 +144,7 @@ class State:
         self.versions = Versions()
         self.lists = Lists()
         self.ledger = Ledger()
+        self.told = Told()
         self.overflows = 0
 
     def apply(self, columns: FactColumns, received_ms: int, *, read: bool = True) -> Moments:
@@ -158,6 +162,7 @@ class State:
         counts = np.bincount(columns.type[columns.kind == EVENT])
         for code in np.flatnonzero(counts).tolist():
             self.events[code] += int(counts[code])
+        self.told = self.told.after(columns, self.program)
         for triple, count in _decision_counts(columns, columns.kind == DECISION):
             self.decided[triple] += count
 
@@ -196,14 +201,14 @@ class State:
     def switch(self, program: Program) -> bool:
         """Put a program in force. True if its folds or sources differ, so that they must be folded again."""
         changed = program.digest() != self.program.digest()
-        self.program = program
+        self.program, self.told = program, self.told.under(program, self.ledger.facts_n)
         if changed:
             self.reset_windows()
         return changed
 
     def adopt(self, program: Program, folded: State | None) -> None:
         """Put a program in force, with windows and sources that it has folded where they differ."""
-        self.program = program
+        self.program, self.told = program, self.told.under(program, self.ledger.facts_n)
         if folded is not None:
             self._let_go()
             self.features, self.sources = folded.features, self._looking(folded.sources)
@@ -279,6 +284,7 @@ class State:
             self.erasures,
             self.versions.keep(),
             lists,
+            self.told,
         )
         return msgspec.msgpack.encode(kept)
 
@@ -316,6 +322,7 @@ class State:
         if values.lists:
             state.lists = Lists.restore(values.lists, _named(arrays, _LIST))
         state.rejects.extend(values.rejects)
+        state.told = values.told
         state.ledger = cls.ledger_of(arrays)
         return state
 

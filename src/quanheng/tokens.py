@@ -11,6 +11,8 @@ from quanheng.state import TOKEN_ISSUED, TOKEN_REVOKED, Actor
 from quanheng.writer import Writer
 
 SCOPES = ("ingest", "post", "read", "watch", "author", "approve", "admin")
+OWN_NAMES = "quanheng."
+"""How names begin under which the platform itself sends events: nobody else may have one."""
 
 
 class Tokens:
@@ -21,6 +23,14 @@ class Tokens:
 
     def issue(self, name: str, scopes: Sequence[str]) -> str:
         """Issue a token to a client; only its SHA-256 is kept. Returns the token: it cannot be shown again."""
+        if name.startswith(OWN_NAMES):
+            raise ConfigurationError(
+                "the token cannot be issued: names that begin like this are those of the platform's own parts",
+                where="name",
+                found=name,
+                allowed=f"a name that does not begin with {OWN_NAMES!r}",
+                cure="Take another name.",
+            )
         unknown = sorted(set(scopes) - set(SCOPES))
         if unknown or not name or not scopes:
             raise ConfigurationError(

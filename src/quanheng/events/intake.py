@@ -157,7 +157,7 @@ class Intake:
         Raises
         ------
         EventRejected
-            unknown type, a field that does not fit, an id that is empty or too long.
+            unknown type, one that only the platform sends, a field that does not fit, an id that is empty or too long.
         """
         id, data = request.id, request.data
         found = self._types.get(request.type)
@@ -166,6 +166,8 @@ class Intake:
         if not (id.isascii() and 0 < len(id) <= REQUEST_ID_LENGTH_MAX and len(data) <= DATA_BYTES_MAX):
             _check_request(request)
         event_type, take = found
+        if event_type.declaration.client not in ("", request.client):
+            raise _not_its_own(event_type, request.client)
         payload = _encode_body((request.client, id, request.deadline_ms, data))  # As an `EventBody` is encoded.
         fact: EventFact = take(event_type.decode(data), received_ms, request_key, payload, request)
         if fact.time_ms > received_ms + FUTURE_MAX_MS:
@@ -229,6 +231,16 @@ def _check_request(request: Request) -> None:
             allowed=f"at most {DATA_BYTES_MAX} bytes",
             cure="Send only declared fields, without padding.",
         )
+
+
+def _not_its_own(event_type: EventType, client: str) -> EventRejected:
+    return EventRejected(
+        "the platform alone sends events of this type",
+        where="type",
+        found=f"{event_type.name!r} of the client {client[:80]!r}",
+        allowed=f"the client {event_type.declaration.client!r}",
+        cure="Do what the event tells of; the event follows by itself.",
+    )
 
 
 def _from_the_future(event_type: EventType, time_ms: int, received_ms: int) -> EventRejected:

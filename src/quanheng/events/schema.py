@@ -62,13 +62,17 @@ class FieldDeclaration(msgspec.Struct, frozen=True, kw_only=True, rename={"kind"
 
 
 class EventDeclaration(msgspec.Struct, frozen=True, kw_only=True):
-    """One event type as `events.toml` declares it. Fields keep the order of the file."""
+    """One event type as `events.toml` declares it. Fields keep the order of the file.
+
+    client : who alone sends it, where it is the platform's own; empty = whoever may send events
+    """
 
     name: str
     fields: Mapping[str, FieldDeclaration]
     subject: str = ""
     time: str = "time_ms"
     title: Mapping[str, str] = {}
+    client: str = ""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):

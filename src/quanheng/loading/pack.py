@@ -28,6 +28,7 @@ from quanheng.loading.checks.mappings import check_mappings
 from quanheng.loading.checks.models import check_models
 from quanheng.loading.checks.names import check_names, is_declaration
 from quanheng.loading.checks.parameters import check_parameters
+from quanheng.loading.checks.platform import check_platform, platform
 from quanheng.loading.checks.policies import check_policies
 from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
@@ -131,8 +132,9 @@ def _check(
     required = _required(manifest, available, above, notes)
     own_name = manifest.name or files.label
     entities, events, unsound = check_events(folder.one("events.toml"), own_name, _entities(required), notes)
-    every_event = {event.name: event for pack in required.values() for event in pack.events}
-    every_event |= {event.name: event for event in events}
+    sent = _events(required) | {event.name: event for event in events}
+    told = check_platform(own_name, events, manifest.flows, folder.one("features.toml"), notes)
+    every_event = sent | {event.name: event for event in told}
     check_flow_names(manifest, every_event, notes)
     decided = {flow.when: every_event[flow.when] for flow in manifest.flows if flow.when in every_event}
 
@@ -173,14 +175,14 @@ def _check(
         asked.transfers(accounts),
     )  # fmt: skip
     cases = check_cases(folder.within("cases"), known, notes)
-    mappings = check_mappings(folder.within("mappings"), every_event, notes)
-    evaluations, traffic = _measured(folder, every_event, decided, [one.name for one in mappings], notes)
+    mappings = check_mappings(folder.within("mappings"), sent, notes)
+    evaluations, traffic = _measured(folder, every_event, sent, decided, [one.name for one in mappings], notes)
     check_names(files.files, belonging, notes)
 
     return Declared(
         name=own_name, version=manifest.version, kind=manifest.kind, title=manifest.title,
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
-        flows=flows, entities=entities, events=events, folds=folds,
+        flows=flows, entities=entities, events=(*events, *told), folds=folds,
         sources=(*stateful, *balance_source(own_name, accounts)), formulas=formulas,
         calendars=calendars,
         parameters=parameters, policies={policy_name(name): xml for name, xml in policies.items()},
@@ -192,7 +194,13 @@ def _check(
 
 
 def _entities(packs: Mapping[str, Declared]) -> dict[str, Entity]:
-    return {entity.name: entity for pack in packs.values() for entity in pack.entities}
+    """Those of these packs, and of the platform."""
+    return {**platform().entities, **{entity.name: entity for pack in packs.values() for entity in pack.entities}}
+
+
+def _events(packs: Mapping[str, Declared]) -> dict[str, EventDeclaration]:
+    """Those of these packs that a file or a simulation may bring: not the platform's."""
+    return {event.name: event for pack in packs.values() for event in pack.events if not event.client}
 
 
 _DECLARES = {
@@ -259,15 +267,19 @@ def _required(
 def _measured(
     folder: _Folder,
     events: Mapping[str, EventDeclaration],
+    sent: Mapping[str, EventDeclaration],
     decided: Mapping[str, EventDeclaration],
     mappings: Sequence[str],
     notes: Notes,
 ) -> tuple[dict[str, dict[str, object]], TrafficDeclaration | None]:
-    """How the pack is measured, and the simulation it is measured on; nothing where the files are not there."""
+    """How the pack is measured, and the simulation it is measured on; nothing where the files are not there.
+
+    sent : events that clients send, not the platform
+    """
     keys = {name for event in decided.values() for name, field in event.fields.items() if field.kind == "key"}
     protocols, simulation = folder.one("evaluations.toml"), folder.one("traffic.toml")
     evaluations = check_evaluations(protocols, events, keys, mappings, notes) if protocols else {}
-    return evaluations, check_traffic(simulation, events, notes) if simulation else None
+    return evaluations, check_traffic(simulation, sent, notes) if simulation else None
 
 
 def _sources(

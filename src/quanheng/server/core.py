@@ -243,6 +243,8 @@ class Core:
                 group = self._take()
                 started = time.perf_counter()
                 requests = [request for waiting in group for request in waiting.requests]
+                if self._tells:
+                    requests += self.engine.teller.requests(beside=bool(requests or self._desk))
                 pending = self.engine.prepare(requests) if requests or not self._desk else None
                 prepared_s = time.perf_counter() - started
                 self._prepare_s.add(prepared_s)
@@ -302,9 +304,16 @@ class Core:
 
     def _worthwhile(self) -> bool:
         """Whether a group is worth its cost: enough events, or any transfers that no commit keeps from the disk."""
+        if self._tells and not self._in_flight:
+            return True
         if self._desk and (not self._in_flight or self._desk.rows >= self._in_flight):
             return True
         return bool(self._queue) and self._queued_events >= self._pace.wanted(self._queued_events, self._in_flight)
+
+    @property
+    def _tells(self) -> bool:
+        """Whether applied transfers wait to be told; what is left when the process stops is told after its start."""
+        return self.engine.teller is not None and not self._stopping and self.engine.teller.waits
 
     def _take(self) -> list[Waiting]:
         """The next group: whole requests, at most as many events as `Pace` says, but at least one request."""

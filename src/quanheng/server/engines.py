@@ -55,6 +55,10 @@ class Engine(Protocol):
     def ledger(self) -> Any:
         """Posts to the ledger; None = there is none."""
 
+    @property
+    def teller(self) -> Any:
+        """Tells applied transfers as events; None = nothing is told."""
+
     def prepare(self, requests: list[Any]) -> Any:
         """Apply and decide a group in memory."""
 

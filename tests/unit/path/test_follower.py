@@ -13,6 +13,7 @@ from quanheng.kernel.errors import LogCorrupt
 from quanheng.kernel.snapshot import Snapshots
 from quanheng.ledger.entries import Account, Transfer
 from quanheng.ledger.ledger import Ledger
+from quanheng.told import Told
 
 
 def test_a_snapshot_is_written_beside_the_writer(tmp_path):
@@ -115,7 +116,7 @@ def test_a_snapshot_holds_every_fold_and_the_digest_depends_on_each(tmp_path):
     assert engine.state.digest() == digest
     changes = {
         "head": 1, "received_ms": 1, "actors": {}, "decided": {}, "events": {}, "rejected": 0, "rejects": [],
-        "erasures": {}, "versions": Versions(), "ledger": Ledger(),
+        "erasures": {}, "versions": Versions(), "ledger": Ledger(), "told": Told(1, 2, 3),
     }  # fmt: skip
     assert {*changes, "activation", "digests"} == {*live, "ledger"}
     for name, other in changes.items():

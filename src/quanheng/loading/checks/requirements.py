@@ -72,6 +72,8 @@ def check_conflicts(packs: Mapping[str, Declared], notes: Notes) -> None:
     owners: dict[str, str] = {}
     for name, pack in packs.items():
         for event in pack.events:
+            if event.client:  # The platform's own: every pack that uses it has it.
+                continue
             if event.name in owners:
                 notes.add(
                     f"{name}/events.toml",

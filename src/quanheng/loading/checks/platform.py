@@ -1,0 +1,73 @@
+"""Events of the platform: a pack that decides or folds one is given its declaration, as it is given shipped calendars.
+
+A pack declares no event and no entity under their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files as resource_files
+from typing import NamedTuple
+
+import msgspec
+
+from quanheng.events.schema import EventDeclaration
+from quanheng.ledger.posted import TELLER
+from quanheng.loading.checks.events import FILE, check_events
+from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
+from quanheng.loading.checks.manifest import FlowDraft
+from quanheng.loading.declared import Entity
+from quanheng.loading.notes import Notes
+from quanheng.loading.toml import read_toml
+
+LEDGER = "ledger"
+"""Whose events they are: their names, and those of their entities, begin with it."""
+
+
+class Platform(NamedTuple):
+    """What the platform declares, by name."""
+
+    entities: Mapping[str, Entity]
+    events: Mapping[str, EventDeclaration]
+
+
+@lru_cache
+def platform() -> Platform:
+    """The events of the platform, with their entities."""
+    notes, name = Notes(), f"{LEDGER}.toml"
+    content = resource_files("quanheng.loading.platform").joinpath(name).read_bytes()
+    entities, events, _ = check_events(read_toml(content, name, notes) or {}, LEDGER, {}, notes)
+    assert not notes, notes.problems
+    own = {one.name: msgspec.structs.replace(one, client=TELLER) for one in events}
+    return Platform({one.name: one for one in entities}, own)
+
+
+def check_platform(
+    pack: str,
+    events: Sequence[EventDeclaration],
+    flows: Sequence[FlowDraft],
+    features: Mapping[str, object],
+    notes: Notes,
+) -> tuple[EventDeclaration, ...]:
+    """The platform's events that a pack uses: its flows decide them, or folds of features.toml (parsed) are of them.
+
+    No pack has the name of the platform's events, and none declares an event that begins with it.
+    """
+    if pack == LEDGER:
+        cure = "Give the pack another name."
+        notes.add(MANIFEST_FILE, "pack.name", "the name is the ledger's own", found=pack, cure=cure)
+    for event in events:
+        if event.name.startswith(f"{LEDGER}."):
+            notes.add(
+                FILE,
+                f'event."{event.name}"',
+                "events whose names begin with this are the platform's own",
+                found=event.name,
+                cure="Give the event another name; where the ledger's own is meant, use it in a flow or a fold"
+                " without declaring it.",
+            )
+    folds = features.get("fold")
+    tables = [one for one in folds if isinstance(one, dict)] if isinstance(folds, list) else []
+    named = {*(flow.when for flow in flows), *(one["of"] for one in tables if isinstance(one.get("of"), str))}
+    return tuple(event for name, event in platform().events.items() if name in named)
