@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from bench.ledger_peers import ACCOUNTS, FUNDED_MINOR, PostgresPeer, SqlitePeer
+from bench.peers import run_peer, why_absent
 from quanheng.engine import Engine
 from quanheng.ledger import wire
 from quanheng.ledger.entries import Account, AccountFlag, Transfer, TransferFlag
@@ -171,7 +172,7 @@ def _objects(batch: np.ndarray) -> list[Transfer]:
 
 
 def run_single(quick: bool = False) -> Measured:
-    """One transfer a call, durable before it returns: 99th percentile; SQLite does the same in turns."""
+    """One transfer a call, durable before it returns: 99th percentile; SQLite does the same in turns, vaulteq after."""
     asked = batches(20 + (200 if quick else 2_000), size=1)
     with opened() as engine, tempfile.TemporaryDirectory() as folder:
         peer = SqlitePeer(Path(folder))
@@ -181,11 +182,33 @@ def run_single(quick: bool = False) -> Measured:
                 start = time.perf_counter()
                 post(one)
                 taken[name].append(time.perf_counter() - start)
+        totals = peer.totals()
         peer.close()
     kept = {name: np.array(times[20:]) * 1_000 for name, times in taken.items()}
     ours = kept["quanheng"]
+    peers = {"sqlite": float(np.quantile(kept["sqlite"], 0.99))}
     extra = {"p50_ms": float(np.median(ours)), "sqlite_p50_ms": float(np.median(kept["sqlite"])), "calls": len(ours)}
-    return Measured(float(np.quantile(ours, 0.99)), "ms", {"sqlite": float(np.quantile(kept["sqlite"], 0.99))}, extra)
+    extra |= _vaulteq(asked, totals, peers)
+    return Measured(float(np.quantile(ours, 0.99)), "ms", peers, extra)
+
+
+def _vaulteq(asked: Sequence[np.ndarray], totals: tuple[int, int], peers: dict[str, float]) -> dict[str, Any]:
+    """The same calls of vaulteq, whose totals must be the same; or why it is not there."""
+    if why := why_absent("vaulteq"):
+        return {"vaulteq_skipped": why}
+    every = np.concatenate(asked)
+    columns = {name: every[f"{name}_lo"] for name in ("id", "debit", "credit")}
+    with tempfile.TemporaryDirectory() as folder:
+        transfers = Path(folder) / "transfers.npz"
+        np.savez(transfers, amount=every["amount_minor"], **columns)
+        found, why = run_peer("ledger_vaulteq.py", transfers, folder)
+    if found is None:
+        return {"vaulteq_skipped": why}
+    assert tuple(found["totals"]) == totals, "vaulteq has other totals"
+    taken = np.array(found["taken_ms"][20:])
+    peers["vaulteq"] = float(np.quantile(taken, 0.99))
+    first, last = (float(np.median(part)) for part in (taken[:100], taken[-100:]))
+    return {"vaulteq_p50_ms": float(np.median(taken)), "vaulteq_p50_first_ms": first, "vaulteq_p50_last_ms": last}
 
 
 def run_hot(quick: bool = False) -> Measured:

@@ -22,6 +22,7 @@ from quanheng.cli import (
     ingest,
     keep,
     ledger,
+    ledger_reconcile,
     lists,
     logs,
     models,
@@ -78,6 +79,7 @@ for group in (
     simulation.app,
 ):
     app.command(group)
+ledger.app.command(ledger_reconcile.reconcile)
 
 
 @app.command

@@ -1,4 +1,4 @@
-"""Which business day a moment belongs to: a time zone and the hour at which a day is cut off.
+"""Which business day a moment belongs to: a time zone, the hour at which a day is cut off, and a calendar of days off.
 
 The ledger itself is told the day (limits of a day count by it), so that it reads no clock and no table of time zones.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from quanheng.kernel.errors import ConfigurationError
+from quanheng.kernel.errors import ConfigurationError, InputError
+from quanheng.ledger.instruments.loan.calendars import Calendar, Roll
 
 CUT_OFF_HOURS = 1, 36
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,14 +25,14 @@ class BusinessDays:
     cut_off_hour : a moment from this hour of local time on belongs to the next day. 24 = midnight; 17 = what comes from
         17:00 on is of tomorrow; 28 = what comes before 04:00 is of yesterday
 
-    Saturdays, Sundays and holidays are days like others: a calendar of holidays is none of the ledger's business yet.
+    calendar : a moment of a day off belongs to the next business day; None: every day is one
 
     Raises
     ------
-    ConfigurationError : there is no such zone, or no such hour
+    ConfigurationError : there is no such zone or hour, or the calendar has no business day for two months
     """
 
-    def __init__(self, time_zone: str = "UTC", cut_off_hour: int = 24) -> None:
+    def __init__(self, time_zone: str = "UTC", cut_off_hour: int = 24, calendar: Calendar | None = None) -> None:
         low, high = CUT_OFF_HOURS
         if not low <= cut_off_hour <= high:
             raise ConfigurationError(
@@ -51,7 +52,9 @@ class BusinessDays:
                 allowed="an IANA name that this machine knows",
                 cure="Write it like Europe/Berlin; install the package tzdata if the machine knows no zones.",
             ) from None
-        self.time_zone, self.cut_off_hour = time_zone, cut_off_hour
+        self.time_zone, self.cut_off_hour, self.calendar = time_zone, cut_off_hour, calendar
+        if calendar is not None:
+            _check(calendar)
         self._cut_off = timedelta(hours=cut_off_hour)
 
     def day_of(self, time_ms: int) -> int:
@@ -60,10 +63,30 @@ class BusinessDays:
         Where clocks are set back over a cut-off, the day would go back for that hour: whoever posts keeps the newest.
         """
         local = (_EPOCH + timedelta(milliseconds=time_ms)).astimezone(self._zone).replace(tzinfo=None)
-        return (local - self._cut_off).date().toordinal() + 1 - _FIRST_DAY
+        day = (local - self._cut_off).date() + timedelta(days=1)
+        if self.calendar is not None:
+            day = self.calendar.roll(day, Roll.FOLLOWING)
+        return day.toordinal() - _FIRST_DAY
 
     def __repr__(self) -> str:
-        return f"BusinessDays({self.time_zone!r}, {self.cut_off_hour})"
+        calendar = "" if self.calendar is None else f", {len(self.calendar.holidays)} holidays"
+        return f"BusinessDays({self.time_zone!r}, {self.cut_off_hour}{calendar})"
+
+
+def _check(calendar: Calendar) -> None:
+    """Whether a business day follows every day, so that no moment finds none later on."""
+    week = (date(2024, 1, day) for day in range(1, 8))
+    try:
+        for day in (*week, *map(date_of, sorted(calendar.holidays))):
+            calendar.roll(day, Roll.FOLLOWING)
+    except InputError as error:
+        raise ConfigurationError(
+            "the calendar leaves no business day for two months",
+            where="ledger.calendar",
+            found=error.found,
+            allowed=error.allowed,
+            cure="Look at its weekend and holidays.",
+        ) from None
 
 
 def date_of(day: int) -> date:

@@ -102,6 +102,7 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     time_zone: str = "UTC"
     cut_off_hour: int = 24
+    calendar: str = ""
 
 
 class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,7 +164,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "proofs.signatures": ("ed25519", "ml-dsa-65", "sm2"),
 }
 STREAM_RANGES = {"batch_events_max": (1, 10_000)}
-MAY_BE_EMPTY = {"origin", "source", "subject", "type", "token_file", "replies"}
+MAY_BE_EMPTY = {"calendar", "origin", "source", "subject", "type", "token_file", "replies"}
 PATTERNS: dict[str, tuple[str, str]] = {
     "proofs.origin": (r"[^\s+]*", "no space, no plus sign, as bank.example/log"),
     "storage.store": (r"sqlite|postgres(ql)?://\S+", '"sqlite" or "postgresql://user@host/name"'),

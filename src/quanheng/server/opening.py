@@ -34,9 +34,11 @@ def open_service(config: Config, progress: Callable[[int, int], None] | None = N
     ConfigurationError : no pack is configured and none was in force before
     NotFound, DeclarationError : a pack does not exist, or is wrong
     """
-    from quanheng.engine import steady_memory
+    from quanheng.engine import steady_memory, system_clock_ms
     from quanheng.events.intake import Request
+    from quanheng.ledger.business_days import date_of
     from quanheng.posting import warm_up
+    from quanheng.server.business_days import uncovered
 
     engine = open_engine(config, progress)
     try:
@@ -47,6 +49,8 @@ def open_service(config: Config, progress: Callable[[int, int], None] | None = N
         token = development_token(engine, config)
         if token:
             notes.append(f"A development token was made in {token}. Use it as: Authorization: Bearer TOKEN")
+        if ending := uncovered(config, date_of(engine.ledger.days.day_of(system_clock_ms()))):
+            notes.append(ending)
         warm_up()
         steady_memory()
         return Opened(engine, Request, examples(declared), notes)
@@ -59,14 +63,14 @@ def open_engine(config: Config, progress: Callable[[int, int], None] | None = No
     """The engine on the configured folders and store. The caller holds the folder lock."""
     from quanheng.engine import Engine, passed_ms, system_clock_ms
     from quanheng.kernel.steady import SteadyClock
-    from quanheng.ledger.business_days import BusinessDays
+    from quanheng.server.business_days import business_days_of
 
     log = Log(config.logs.level, "core")
 
     def leapt(off_ms: int) -> None:
         log.write("warning", "clock_jumped", system_clock_ms(), offset_ms=off_ms)
 
-    days = BusinessDays(config.ledger.time_zone, config.ledger.cut_off_hour)
+    days = business_days_of(config)
     cluster = open_cluster(config, log) if config.cluster.address else None
     try:
         engine = Engine.open(

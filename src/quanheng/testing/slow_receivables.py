@@ -12,6 +12,7 @@ from typing import Any
 
 from quanheng.ledger.instruments.instrument import part_id
 from quanheng.ledger.instruments.receivable import actions as a
+from quanheng.testing.slow_securities import slow_proportion
 
 _YEARS = {"ACT/360": 360, "ACT/365F": 365}
 
@@ -20,14 +21,16 @@ _YEARS = {"ACT/360": 360, "ACT/365F": 365}
 class SlowReceivables:
     """What every owner has.
 
-    owned : (receivable, owner) -> sum of faces in minor units
+    owned : (receivable, owner) -> sum of what is owed in minor units
+    repaid : receivable -> what its debtor has paid
     cash : account -> minor units that came in, less those that went out
-    where : piece -> (receivable, owner, face, account for its money)
+    where : piece -> (receivable, owner, what is owed on it, account for its money)
     givers : piece -> who gave it on, and whether with recourse, from the first on
     """
 
     owned: Counter[tuple[int, int]] = field(default_factory=Counter)
     cash: Counter[int] = field(default_factory=Counter)
+    repaid: Counter[int] = field(default_factory=Counter)
     where: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
     givers: dict[int, tuple[tuple[int, bool], ...]] = field(default_factory=dict)
     issues: dict[int, a.Issue] = field(default_factory=dict)
@@ -75,11 +78,20 @@ class SlowReceivables:
                 self._make(part_id(action.id, "piece"), receivable, payer.owner, face, payer.account, before)
 
     def _repay(self, action: a.Repay) -> None:
-        for piece in [one for one, place in self.where.items() if place[0] == action.receivable]:
-            _, _, face, account = self._end(piece)
+        """Each unit that is paid goes to the piece that is furthest below what it is due."""
+        owed = {one: self.where[one][2] for one in sorted(self.where) if self.where[one][0] == action.receivable}
+        paid = action.amount_minor or sum(owed.values())
+        for piece, share in zip(owed, slow_proportion(paid, list(owed.values()), True), strict=True):
+            _, owner, _, account = self.where[piece]
             if piece in self.pledgees:
-                account = self.pledgees.pop(piece)[1].pledgee.account
-            self._pay(action.cash, account, face)
+                account = self.pledgees[piece][1].pledgee.account
+            self._pay(action.cash, account, share)
+            self.owned[action.receivable, owner] -= share
+            self.repaid[action.receivable] += share
+            self.where[piece] = (*self.where[piece][:2], owed[piece] - share, self.where[piece][3])
+            if share == owed[piece]:
+                del self.where[piece]
+                self.pledgees.pop(piece, None)
 
     def _give(self, action: Any, taker: Any, with_recourse: bool) -> None:
         receivable, owner, face, _ = self._end(action.piece)

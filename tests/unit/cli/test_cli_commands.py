@@ -44,7 +44,7 @@ def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
         "bench", "consume", "decision", "demo", "demo ledger", "dmn check", "dmn evaluate", "dmn from-excel", "dmn from-jdm",
         "dmn tck", "dmn to-excel", "erase", "evaluate", "explain", "features build", "features docs", "features lineage",
-        "features list", "features report", "features sql", "ingest", "ledger list", "ledger project", "ledger show",
+        "features list", "features report", "features sql", "ingest", "ledger list", "ledger project", "ledger reconcile", "ledger show",
         "ledger statement",
         "list", "list add", "list approve", "list find", "list history", "list import", "list reject", "list remove", "list show",
         "log check-proof", "log checkpoint", "log head", "log key", "log prove", "log prove-consistency", "log verify",

@@ -3,16 +3,14 @@
 Debtors submit obligations. One that the debtor's net debit cap allows is netted, the others wait in a queue, out of
 which `Resolve` nets the largest set that the caps allow together (`quanheng.ledger.instruments.gridlock`). The net
 positions are settled in one chain through a clearing account: net debtors pay in, then net creditors are paid. If a
-member fails, its obligations are unwound, or the others bear its net debit, as the cycle declared when it was opened.
+member fails, its obligations are unwound, or its collateral and the others bear its net debit, as the cycle declared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from quanheng.ledger.entries import AMOUNT_MAX, BATCH_MAX, NO_LIMIT, Transfer
@@ -25,14 +23,12 @@ from quanheng.ledger.instruments.action_fold import (
     is_code,
     is_id,
 )
-from quanheng.ledger.instruments.gridlock import Claim, bypass, resolve
 from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
 from quanheng.ledger.instruments.netting_actions import (
     PRIORITY_MAX,
     CloseCycle,
     DeclareFailure,
     FailureRule,
-    Member,
     NettingRefusal,
     OpenCycle,
     Resolve,
@@ -41,76 +37,20 @@ from quanheng.ledger.instruments.netting_actions import (
     Submit,
     Withdraw,
 )
+from quanheng.ledger.instruments.netting_cycle import (
+    SUBMITTED_MAX,
+    Cycle,
+    Status,
+    called_minor,
+    can_bear,
+    fail,
+    leave,
+    payee,
+    resolve_queue,
+    settle,
+    submit,
+)
 from quanheng.ledger.instruments.ranges import in_range
-
-SUBMITTED_MAX = AMOUNT_MAX // 2
-"""Most that a cycle takes of an asset, so that no net position, losses included, exceeds an amount of the ledger."""
-Participant = tuple[int, int]
-
-
-class Status(StrEnum):
-    """Where an obligation stands."""
-
-    QUEUED = "queued"
-    NETTED = "netted"
-    SETTLED = "settled"
-    WITHDRAWN = "withdrawn"
-    RETURNED = "returned"
-    UNWOUND = "unwound"
-
-
-class Obligation(msgspec.Struct, frozen=True):
-    """What a debtor owes a creditor. `place` is its order of entry in the cycle."""
-
-    debtor: int
-    creditor: int
-    asset: int
-    amount_minor: int
-    priority: int
-    place: int
-    status: Status = Status.QUEUED
-
-
-class Cycle(msgspec.Struct):
-    """A netting cycle. Parties are (owner, asset).
-
-    queued, netted : ids of obligations
-    position_minor : of each participant: netted credits less netted debits and losses that it bears, not settled yet
-    submitted_minor : of each asset, ever
-    losses_minor : (asset, failed owner, owner that bears it) -> claim against who failed
-    """
-
-    opened: OpenCycle
-    members: dict[Participant, Member]
-    clearing: dict[int, int]
-    obligations: dict[int, Obligation] = {}
-    queued: set[int] = set()
-    netted: set[int] = set()
-    position_minor: dict[Participant, int] = {}
-    submitted_minor: dict[int, int] = {}
-    borne_minor: dict[Participant, int] = {}
-    losses_minor: dict[tuple[int, int, int], int] = {}
-    failed: set[int] = set()
-    closed: bool = False
-
-    def position(self, owner: int, asset: int) -> int:
-        """Net position of a participant, below zero if it owes."""
-        return self.position_minor.get((owner, asset), 0)
-
-    def caps(self) -> dict[Participant, int]:
-        """Cap of each participant."""
-        return {participant: member.cap_minor for participant, member in self.members.items()}
-
-    def in_order(self, ids: set[int]) -> list[Claim]:
-        """Obligations by priority and order of entry, as claims between participants."""
-        known = self.obligations
-        ordered = sorted(ids, key=lambda id: (known[id].priority, known[id].place))
-        return [
-            Claim(id, (one.debtor, one.asset), (one.creditor, one.asset), one.amount_minor)
-            for id in ordered
-            for one in [known[id]]
-        ]
-
 
 R = NettingRefusal
 Checks = Iterator[tuple[bool, RefusalCode, str, object, str]]
@@ -156,7 +96,11 @@ class Netting(ActionFold):
 
     def _step(self, action: Any, now_ms: int) -> Step:
         del now_ms
-        return Step(_settlement(action, self.cycles[action.cycle])) if isinstance(action, SettleNet) else Step()
+        if isinstance(action, SettleNet):
+            return Step(_settlement(action, self.cycles[action.cycle]))
+        if isinstance(action, DeclareFailure) and action.collateral:
+            return Step(_calls(action, self.cycles[action.cycle]))
+        return Step()
 
     # --- folding
 
@@ -168,121 +112,21 @@ class Netting(ActionFold):
             return
         cycle = self.cycles[action.cycle]
         if isinstance(action, Submit):
-            _submit(cycle, action)
+            submit(cycle, action)
         elif isinstance(action, Withdraw):
-            _leave(cycle, [action.obligation], Status.WITHDRAWN)
+            leave(cycle, [action.obligation], Status.WITHDRAWN)
         elif isinstance(action, SetCap):
             participant = action.owner, action.asset
             cycle.members[participant] = replace(cycle.members[participant], cap_minor=action.cap_minor)
         elif isinstance(action, Resolve):
-            _resolve(cycle, cycle.queued, cycle.position_minor)
+            resolve_queue(cycle, cycle.queued, cycle.position_minor)
         elif isinstance(action, CloseCycle):
-            _leave(cycle, cycle.queued, Status.RETURNED)
+            leave(cycle, cycle.queued, Status.RETURNED)
             cycle.closed = True
         elif isinstance(action, SettleNet):
-            _settle(cycle, _assets(action, cycle))
+            settle(cycle, _assets(action, cycle))
         else:
-            _fail(cycle, action.owner)
-
-
-# --- what happens in a cycle
-
-
-def _submit(cycle: Cycle, one: Submit) -> None:
-    place = len(cycle.obligations)
-    cycle.obligations[one.id] = Obligation(one.by, one.creditor, one.asset, one.amount_minor, one.priority, place)
-    cycle.submitted_minor[one.asset] = cycle.submitted_minor.get(one.asset, 0) + one.amount_minor
-    ahead = (cycle.obligations[id] for id in cycle.queued)
-    waits = any((it.debtor, it.asset) == (one.by, one.asset) and it.priority <= one.priority for it in ahead)
-    cap = cycle.members[one.by, one.asset].cap_minor
-    beyond = cap != NO_LIMIT and cycle.position(one.by, one.asset) - one.amount_minor < -cap
-    cycle.queued.add(one.id)
-    if not beyond and (not waits or cycle.opened.bypasses):
-        _net(cycle, [one.id])
-        for owner, amount in ((one.by, -one.amount_minor), (one.creditor, one.amount_minor)):
-            cycle.position_minor[owner, one.asset] = cycle.position(owner, one.asset) + amount
-
-
-def _resolve(cycle: Cycle, ids: set[int], position_minor: Mapping[Participant, int]) -> None:
-    """Net the largest set of some obligations on top of some positions."""
-    queue, caps = cycle.in_order(ids), cycle.caps()
-    released = resolve(queue, position_minor, caps)
-    released = bypass(queue, released, caps) if cycle.opened.bypasses else released
-    _net(cycle, released.ids)
-    cycle.position_minor = dict(released.position_minor)
-
-
-def _net(cycle: Cycle, ids: Sequence[int]) -> None:
-    """Obligations are netted; positions are for the caller to set."""
-    for id in ids:
-        cycle.obligations[id] = replace(cycle.obligations[id], status=Status.NETTED)
-    cycle.queued -= set(ids)
-    cycle.netted |= set(ids)
-
-
-def _leave(cycle: Cycle, ids: Sequence[int] | set[int], status: Status) -> None:
-    """Obligations leave the queue, or the netting; positions are for the caller to set."""
-    gone = set(ids)
-    for id in gone:
-        cycle.obligations[id] = replace(cycle.obligations[id], status=status)
-    cycle.queued -= gone
-    cycle.netted -= gone
-
-
-def _settle(cycle: Cycle, assets: set[int]) -> None:
-    _leave(cycle, [id for id in cycle.netted if cycle.obligations[id].asset in assets], Status.SETTLED)
-    cycle.position_minor = {who: net for who, net in cycle.position_minor.items() if who[1] not in assets}
-
-
-def _fail(cycle: Cycle, owner: int) -> None:
-    cycle.failed.add(owner)
-    touched = [id for id, one in cycle.obligations.items() if owner in (one.debtor, one.creditor)]
-    _leave(cycle, [id for id in touched if id in cycle.queued], Status.RETURNED)
-    if cycle.opened.failure == FailureRule.UNWIND:
-        _leave(cycle, [id for id in touched if id in cycle.netted], Status.UNWOUND)
-        _net_anew(cycle)
-        return
-    for asset in cycle.clearing:
-        for survivor, share in loss_shares(cycle, owner, asset).items():
-            cycle.position_minor[survivor, asset] = cycle.position(survivor, asset) - share
-            cycle.position_minor[owner, asset] = cycle.position(owner, asset) + share
-            cycle.borne_minor[survivor, asset] = cycle.borne_minor.get((survivor, asset), 0) + share
-            cycle.losses_minor[asset, owner, survivor] = share
-
-
-def _net_anew(cycle: Cycle) -> None:
-    """Net again what was netted, since caps that held with what was unwound may not hold without it."""
-    again = set(cycle.netted)
-    for id in again:
-        cycle.obligations[id] = replace(cycle.obligations[id], status=Status.QUEUED)
-    cycle.netted, cycle.queued = set(), cycle.queued | again
-    _resolve(cycle, again, {})
-    if cycle.closed:  # Nothing is taken out of the queue of a closed cycle any more.
-        _leave(cycle, cycle.queued, Status.RETURNED)
-
-
-def loss_shares(cycle: Cycle, failed: int, asset: int) -> dict[int, int]:
-    """What each survivor bears of a member's net debit: in proportion to what it can still bear, largest remainders
-    first, ties to the lower owner. So no share exceeds what its bearer can still bear if their sum does not."""
-    loss = max(0, -cycle.position(failed, asset))
-    can = _can_bear(cycle, failed, asset)
-    most = sum(can.values())
-    if loss == 0 or most == 0:
-        return {}
-    shares = {owner: loss * one // most for owner, one in can.items()}
-    by_remainder = sorted(can, key=lambda owner: (-(loss * can[owner] % most), owner))
-    for owner in by_remainder[: loss - sum(shares.values())]:
-        shares[owner] += 1
-    return {owner: share for owner, share in shares.items() if share}
-
-
-def _can_bear(cycle: Cycle, failed: int, asset: int) -> dict[int, int]:
-    gone = cycle.failed | {failed}
-    return {
-        member.owner: member.loss_max_minor - cycle.borne_minor.get(participant, 0)
-        for participant, member in cycle.members.items()
-        if member.asset == asset and member.owner not in gone
-    }
+            fail(cycle, action.owner, action.collateral)
 
 
 def _assets(one: SettleNet, cycle: Cycle) -> set[int]:
@@ -296,10 +140,21 @@ def _settlement(one: SettleNet, cycle: Cycle) -> list[Transfer]:
     transfers = []
     for (owner, asset), net in sorted(nets, key=lambda item: item[1] > 0):
         account, clearing = cycle.members[owner, asset].account, cycle.clearing[asset]
-        debit, credit = (account, clearing) if net < 0 else (clearing, account)
+        debit, credit = (account, clearing) if net < 0 else (clearing, payee(cycle, owner, asset))
         id = part_id(one.id, f"{owner} {asset}")
         transfers.append(Transfer(id, debit, credit, abs(net), cycle.opened.code))
     return transfers
+
+
+def _calls(one: DeclareFailure, cycle: Cycle) -> list[Transfer]:
+    """What a member's collateral pays into clearing when it fails."""
+    return [
+        Transfer(
+            part_id(one.id, f"collateral {asset}"), cycle.members[one.owner, asset].collateral, cycle.clearing[asset],
+            called, cycle.opened.code,
+        )
+        for asset, called in called_minor(cycle, one.owner).items()
+    ]  # fmt: skip
 
 
 # --- why an action is refused
@@ -320,7 +175,14 @@ def _wrong_in_open(one: OpenCycle, operator: int) -> Checks:
     assets = sorted({asset for _, asset in participants})
     used = {member.account for member in one.members}
     wrong = cleared != assets or any(not is_id(it.account) or it.account in used for it in one.clearing)
+    clears = {it.account for it in one.clearing}
+    wrong |= any(it.retained and (not is_id(it.retained) or it.retained in used | clears) for it in one.clearing)
     yield wrong, R.CLEARING_IS_WRONG, "clearing", cleared, f"an account of its own for each of {assets}"
+    for member in one.members:
+        account, pledged = member.collateral, member.collateral_minor
+        amount = in_range(pledged, 1, AMOUNT_MAX) if account else pledged == 0
+        wrong = not amount or bool(account and (not is_id(account) or account in used | clears))
+        yield wrong, R.COLLATERAL_IS_WRONG, "members", f"{account}, {pledged}", f"an account, 1 .. {AMOUNT_MAX}, or 0"
 
 
 def _wrong_in_submit(one: Submit, cycle: Cycle) -> Checks:
@@ -379,5 +241,6 @@ def _wrong_in_failure(one: DeclareFailure, cycle: Cycle) -> Checks:
     yield one.owner in cycle.failed, R.MEMBER_HAS_FAILED, "owner", one.owner, "a member that has not failed"
     if cycle.opened.failure == FailureRule.SHARE_LOSS:
         for asset in sorted(cycle.clearing):
-            loss, most = -cycle.position(one.owner, asset), sum(_can_bear(cycle, one.owner, asset).values())
+            called = called_minor(cycle, one.owner).get(asset, 0) if one.collateral else 0
+            loss, most = -cycle.position(one.owner, asset) - called, sum(can_bear(cycle, one.owner, asset).values())
             yield loss > most, R.LOSS_EXCEEDS_SHARES, f"asset {asset}", loss, f"at most {most}"

@@ -23,6 +23,7 @@ class NettingRefusal(RefusalCode):
     MEMBERS_ARE_WRONG = "MEMBERS_ARE_WRONG", "The members are wrong", "参与者有误"
     CAP_IS_OUT_OF_RANGE = "CAP_IS_OUT_OF_RANGE", "A cap is out of range", "净借记上限超出范围"
     CLEARING_IS_WRONG = "CLEARING_IS_WRONG", "A clearing account is missing or wrong", "清算账户缺失或有误"
+    COLLATERAL_IS_WRONG = "COLLATERAL_IS_WRONG", "A collateral is wrong", "担保品有误"
     CYCLE_IS_CLOSED = "CYCLE_IS_CLOSED", "The cycle is closed", "清算场次已关闭"
     MEMBER_NOT_FOUND = "MEMBER_NOT_FOUND", "There is no such member", "找不到该参与者"
     MEMBER_HAS_FAILED = "MEMBER_HAS_FAILED", "The member has failed", "该参与者已违约"
@@ -43,7 +44,9 @@ class FailureRule(StrEnum):
     """What becomes of a cycle when a member fails.
 
     UNWIND : all its obligations that are not settled, and those to it, leave the netting
-    SHARE_LOSS : its net debit is borne by the other members, in proportion to the most that each one bears
+    SHARE_LOSS : its net debit is paid by its collateral as far as it has some; what is left is borne by the other
+        members, in proportion to the most that each one bears. What it is owed in other assets is then retained, if
+        the cycle has an account for that
     """
 
     UNWIND = "unwind"
@@ -56,6 +59,9 @@ class Member(msgspec.Struct, frozen=True):
     cap_minor : how far its net position may be below zero; NO_LIMIT = -1, any. What the ledger's own rule
         `net_debit_cap_minor` of the account allows is judged at settlement besides
     loss_max_minor : most that it bears of the losses of other members in this cycle, beside its cap
+    collateral : ledger account of the asset that pays its net debit if it fails; 0 = none
+    collateral_minor : most that is called of it. That it is there and stays there (a pledged account) is for the
+        operator to see to; the ledger refuses the call if it is not
     """
 
     owner: int
@@ -63,13 +69,19 @@ class Member(msgspec.Struct, frozen=True):
     account: int
     cap_minor: int = NO_LIMIT
     loss_max_minor: int = 0
+    collateral: int = 0
+    collateral_minor: int = 0
 
 
 class ClearingAccount(msgspec.Struct, frozen=True):
-    """The ledger account through which an asset is settled; zero after each settlement."""
+    """The ledger account through which an asset is settled; zero after each settlement.
+
+    retained : account that has what a member is owed whose loss others bear; 0 = it is paid to the member
+    """
 
     asset: int
     account: int
+    retained: int = 0
 
 
 class OpenCycle(msgspec.Struct, frozen=True):
@@ -150,9 +162,13 @@ class SettleNet(msgspec.Struct, frozen=True):
 
 
 class DeclareFailure(msgspec.Struct, frozen=True):
-    """The operator declares that a participant has failed; the rule of the cycle is applied in all assets."""
+    """The operator declares that a participant has failed; the rule of the cycle is applied in all assets.
+
+    collateral : whether its collateral is called; false where the ledger has refused the call
+    """
 
     id: int
     by: int
     cycle: int
     owner: int
+    collateral: bool = True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from quanheng.ledger.instruments.instrument import LedgerLike, Performed, Step, part_id, perform
 from quanheng.ledger.instruments.netting import Netting
 from quanheng.ledger.instruments.netting_actions import DeclareFailure, SettleNet
@@ -35,7 +37,8 @@ def settle_or_fail(
     """Settle a cycle's net positions; `round_id` of 128 bits makes the ids of the actions.
 
     While the ledger refuses a pay-in for the member's own reason, that member is declared failed, the cycle's rule is
-    applied, and settlement is tried again: at most as many attempts as there are members and one.
+    applied (without its collateral if the ledger refuses that too), and settlement is tried again: at most as many
+    attempts as there are members and one.
     """
     failed: list[tuple[int, T]] = []
     while True:
@@ -52,6 +55,9 @@ def settle_or_fail(
             return Settlement(result, tuple(failed))
         declared = DeclareFailure(part_id(round_id, f"fail {owner}"), netting.operator, cycle, owner)
         said = perform(ledger, netting, declared, now_ms, day)
+        if said.outcome in CANNOT_PAY:  # Its collateral is not there, or not whole.
+            declared = replace(declared, id=part_id(round_id, f"fail {owner} uncovered"), collateral=False)
+            said = perform(ledger, netting, declared, now_ms, day)
         if not said.applied:
             return Settlement(result, tuple(failed), said)
         failed.append((owner, outcome))

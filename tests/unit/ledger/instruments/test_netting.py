@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from quanheng.ledger.entries import AMOUNT_MAX, BATCH_MAX, NO_LIMIT
 from quanheng.ledger.instruments.demo import netting as demo
 from quanheng.ledger.instruments.instrument import part_id
-from quanheng.ledger.instruments.netting import SUBMITTED_MAX, Netting, Status, loss_shares
+from quanheng.ledger.instruments.netting import Netting
 from quanheng.ledger.instruments.netting_actions import (
     ClearingAccount,
     CloseCycle,
@@ -27,6 +27,7 @@ from quanheng.ledger.instruments.netting_actions import (
     Withdraw,
 )
 from quanheng.ledger.instruments.netting_actions import NettingRefusal as R
+from quanheng.ledger.instruments.netting_cycle import SUBMITTED_MAX, Status, loss_shares
 from quanheng.ledger.instruments.netting_rounds import settle_or_fail
 from quanheng.ledger.outcomes import TransferOutcome
 
@@ -213,6 +214,84 @@ def test_a_round_declares_who_cannot_pay_and_settles_the_rest(opened, kind):
     assert bench.holds(EUR) == [10, *([10_400, 10_000, 9_600] if shared else [9_700, 10_300, 10_000])]
 
 
+def pledging(of, minor):
+    """The members, of whom 1 has collateral in euros."""
+    return (replace(MEMBERS[0], collateral=of, collateral_minor=minor), *MEMBERS[1:])
+
+
+def retaining(of):
+    return (replace(OPEN.clearing[0], retained=of), replace(OPEN.clearing[1], retained=account(USD, RETAINED)))
+
+
+RETAINED, PLEDGED = 60, account(EUR, 5)
+# Member 1 owes 900 euros and cannot pay, and is owed 500 dollars. 2 owes 3 300 euros besides.
+# rule, collateral declared, collateral there, is retained -> euros of 1 to 4, called of the collateral, dollars of 1,
+# dollars retained
+FAILURES = [
+    (FailureRule.UNWIND, 0, 0, False, [0, -300, 300, 0], 0, 0, 0),
+    (FailureRule.UNWIND, 540, 540, True, [0, -300, 300, 0], 0, 0, 0),
+    (FailureRule.SHARE_LOSS, 0, 0, False, [0, 400, 0, -400], 0, 500, 0),
+    (FailureRule.SHARE_LOSS, 0, 0, True, [0, 400, 0, -400], 0, 0, 500),
+    (FailureRule.SHARE_LOSS, 540, 540, False, [0, 520, 180, -160], 540, 500, 0),
+    (FailureRule.SHARE_LOSS, 540, 540, True, [0, 520, 180, -160], 540, 0, 500),
+    (FailureRule.SHARE_LOSS, 900, 900, True, [0, 600, 300, 0], 900, 500, 0),
+    (FailureRule.SHARE_LOSS, 5_000, 5_000, True, [0, 600, 300, 0], 900, 500, 0),
+    (FailureRule.SHARE_LOSS, 540, 539, True, [0, 400, 0, -400], 0, 0, 500),
+]
+
+
+@pytest.mark.parametrize("kind", LEDGERS)
+@pytest.mark.parametrize(("rule", "declared", "there", "retains", "euros", "called", "dollars", "kept"), FAILURES)
+def test_what_happens_when_a_member_fails(rule, declared, there, retains, euros, called, dollars, kept, kind):
+    bench = AssetBench(Netting(OPERATOR), kind, (EUR, USD), 5, 10_000, (CLEARING, RETAINED))
+    members = pledging(PLEDGED, declared) if declared else MEMBERS
+    clearing = retaining(account(EUR, RETAINED)) if retains else OPEN.clearing
+    bench.must(replace(OPEN, failure=rule, members=members, clearing=clearing))
+    bench.give(EUR, 1, -9_990)
+    bench.give(EUR, 5, there - 10_000)
+    for one in (owes(101, 1, 2, 900), owes(102, 2, 3, 300), owes(103, 2, 1, 500, asset=USD)):
+        bench.must(one)
+    before = bench.holds(EUR), bench.holds(USD)
+    done = settle_or_fail(bench.ledger, bench.instrument, 7, 500, bench.now_ms, bench.day)
+    assert done.last.applied
+    assert done.failed == ((1, TransferOutcome.BALANCE_IS_TOO_LOW),)
+    moved = [now - was for now, was in zip(bench.holds(EUR), before[0], strict=True)]
+    assert (moved[:4], -moved[4]) == (euros, called)
+    assert bench.holds(USD)[0] - before[1][0] == dollars
+    assert [bench.has(account(asset, RETAINED)) for asset in (EUR, USD)] == [0, kept]
+    assert [bench.has(account(asset, CLEARING)) for asset in (EUR, USD)] == [0, 0]
+    cycle = bench.instrument.cycles[7]
+    assert cycle.retained_minor == ({(1, USD): kept} if kept else {})
+    assert cycle.called_minor == ({(1, EUR): called} if called else {})
+    shares = sum(cycle.losses_minor.values())
+    assert shares == (0 if rule == FailureRule.UNWIND else 900 - called)
+
+
+def test_what_collateral_has_paid_waits_in_clearing_until_it_is_settled():
+    """In euros; dollars are settled before, and say nothing of it."""
+    other = AssetBench(Netting(OPERATOR), "slow", (EUR, USD), 5, 10_000, (CLEARING,))
+    other.must(replace(SHARED, members=pledging(PLEDGED, 600)))
+    for one in (owes(101, 1, 2, 600), owes(102, 3, 4, 5, asset=USD), DeclareFailure(103, OPERATOR, 7, 1)):
+        other.must(one)
+    assert (other.has(account(EUR, CLEARING)), other.instrument.cycles[7].paid_in_minor) == (600, {EUR: 600})
+    other.must(SettleNet(104, OPERATOR, 7, (USD,)))
+    assert other.has(account(EUR, CLEARING)) == 600
+    other.must(SettleNet(105, OPERATOR, 7))
+    assert (other.has(account(EUR, CLEARING)), other.instrument.cycles[7].paid_in_minor) == (0, {})
+    assert other.holds(EUR)[:2] == [10_000, 10_600]
+    other.check_replay(Netting(OPERATOR))
+
+
+def test_a_call_that_the_ledger_refuses_changes_nothing():
+    other = AssetBench(Netting(OPERATOR), "slow", (EUR, USD), 5, 10_000, (CLEARING,))
+    other.must(replace(SHARED, members=pledging(PLEDGED, 600)))
+    other.give(EUR, 5, -9_500)
+    other.must(owes(101, 1, 2, 600))
+    assert other.refused(DeclareFailure(102, OPERATOR, 7, 1)) == TransferOutcome.BALANCE_IS_TOO_LOW
+    other.must(DeclareFailure(103, OPERATOR, 7, 1, collateral=False))
+    assert sum(other.instrument.cycles[7].losses_minor.values()) == 600
+
+
 def test_a_round_stops_where_survivors_do_not_bear_the_loss():
     bench = new_bench()
     bench.must(replace(SHARED, members=tuple(replace(one, loss_max_minor=10) for one in MEMBERS)))
@@ -260,6 +339,12 @@ TABLE = [
     (R.CAP_IS_OUT_OF_RANGE, [OPEN], SetCap(9, OPERATOR, 7, 1, EUR, AMOUNT_MAX + 1)),
     (R.CLEARING_IS_WRONG, [], replace(OPEN, clearing=OPEN.clearing[:1])),
     (R.CLEARING_IS_WRONG, [], replace(OPEN, clearing=(OPEN.clearing[0], ClearingAccount(USD, account(USD, 1))))),
+    (R.CLEARING_IS_WRONG, [], replace(OPEN, clearing=retaining(account(EUR, 1)))),
+    (R.CLEARING_IS_WRONG, [], replace(OPEN, clearing=retaining(account(EUR, CLEARING)))),
+    (R.COLLATERAL_IS_WRONG, [], replace(OPEN, members=pledging(account(EUR, 5), 0))),
+    (R.COLLATERAL_IS_WRONG, [], replace(OPEN, members=pledging(0, 5))),
+    (R.COLLATERAL_IS_WRONG, [], replace(OPEN, members=pledging(account(EUR, 2), 5))),
+    (R.COLLATERAL_IS_WRONG, [], replace(OPEN, members=pledging(account(EUR, CLEARING), 5))),
     (R.CYCLE_IS_CLOSED, [OPEN, CloseCycle(8, OPERATOR, 7)], OWED),
     (R.CYCLE_IS_CLOSED, [OPEN, CloseCycle(8, OPERATOR, 7)], Resolve(9, OPERATOR, 7)),
     (R.MEMBER_NOT_FOUND, [OPEN], replace(OWED, creditor=5)),

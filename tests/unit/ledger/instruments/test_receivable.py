@@ -90,8 +90,10 @@ class World(TradeBench):
             id=self.id(), signers=signers, piece=piece, buyer=buyer, terms=terms, with_recourse=with_recourse
         )
 
-    def repaying(self, receivable, deposited=(), cash=100 + DEBTOR, signers=(DEBTOR,)):
-        return Repay(id=self.id(), signers=signers, receivable=receivable, cash=cash, deposited=deposited)
+    def repaying(self, receivable, deposited=(), cash=100 + DEBTOR, signers=(DEBTOR,), part=0):
+        return Repay(
+            id=self.id(), signers=signers, receivable=receivable, cash=cash, deposited=deposited, amount_minor=part
+        )  # fmt: skip
 
     def defaulted(self, piece):
         self.to_day(DUE + 3)
@@ -240,6 +242,70 @@ def test_a_debtor_that_holds_its_own_debt_pays_itself_nothing(world):
     assert world.has(100 + DEBTOR) == FUNDS_MINOR
 
 
+def test_part_of_the_debt_is_paid_to_each_in_proportion_and_nothing_is_left_over(world):
+    """100 of 100 000 on pieces of a half, a third and a sixth: 50, 33.3 and 16.7."""
+    receivable, first = world.accepted()
+    half, third, sixth = world.split(first, 50_000, 33_333, 16_667)
+    second, last = world.assign(third, SECOND), world.assign(sixth, THIRD)
+    world.to_day(DUE)
+    world.must(world.repaying(receivable, part=100))
+    assert [world.has(100 + n) - FUNDS_MINOR for n in (DEBTOR, SUPPLIER, SECOND, THIRD)] == [-100, 50, 33, 17]
+    book = world.instrument
+    assert [book.pieces[one].owed_minor for one in (half, second, last)] == [49_950, 33_300, 16_650]
+    assert book.outstanding_minor(receivable) == FACE - 100
+    assert book.receivables[receivable].stage == "OUTSTANDING"
+    assert world.refused(world.repaying(receivable, part=FACE)) == R.AMOUNT_IS_OUT_OF_RANGE
+    world.must(world.repaying(receivable, part=FACE - 100))
+    assert book.receivables[receivable].stage == "REPAID"
+    assert world.has(100 + THIRD) == FUNDS_MINOR + 16_667
+    world.check_replay(Receivables(world.instrument.rules))
+
+
+def test_a_pledge_holds_what_is_still_owed_and_its_part_goes_to_the_pledgee(world):
+    receivable, first = world.accepted()
+    world.must(world.pledging(first, enforce_day=DUE))
+    world.to_day(DUE)
+    world.must(world.repaying(receivable, part=30_000))
+    assert world.has(100 + LENDER) == FUNDS_MINOR + 30_000
+    assert balances(world.ledger)[first].debits_held_minor == FACE - 30_000
+    enforced = world.must(Enforce(id=world.id(), signers=(LENDER,), piece=first))
+    piece = world.instrument.pieces[world.instrument.pieces[first].pledge.pledgee_piece]
+    assert (piece.holder.owner, piece.owed_minor, world.instrument.pieces[first].spent_by) == (LENDER, 70_000, enforced)
+    world.must(world.repaying(receivable))
+    assert world.has(100 + LENDER) == FUNDS_MINOR + FACE
+
+
+def test_recourse_is_for_what_is_still_owed(world):
+    receivable, first = world.accepted()
+    at = world.assign(world.assign(first, SECOND), THIRD)
+    world.to_day(DUE)
+    world.must(world.repaying(receivable, part=60_000))
+    world.defaulted(at)
+    world.must(Claim(id=world.id(), signers=(THIRD,), piece=at, against=SECOND, costs_minor=5))
+    # What the debtor pays after the claim is no longer to be paid by who was asked.
+    world.must(world.repaying(receivable, part=10_000))
+    paid = world.must(PayClaim(id=world.id(), signers=(SECOND,), piece=at, payer=party(SECOND), costs_minor=5))
+    assert world.has(100 + THIRD) == FUNDS_MINOR + FACE + 5
+    back = world.instrument.pieces[part_id(paid, "piece")]
+    assert (back.holder.owner, back.amount_minor, back.owed_minor) == (SECOND, FACE, 30_000)
+    world.must(world.repaying(receivable))
+    assert world.has(100 + SECOND) == FUNDS_MINOR - 5
+    world.check_replay(Receivables(world.instrument.rules))
+
+
+def test_a_part_that_is_less_than_the_pieces_pays_some_of_them(world):
+    receivable, first = world.accepted()
+    parts = world.split(first, 1, 1, FACE - 2)
+    world.to_day(DUE)
+    world.must(world.repaying(receivable, part=FACE - 1))
+    owed = [world.instrument.pieces[one].owed_minor for one in parts]
+    assert sum(owed) == 1
+    live = {one for one, rest in zip(parts, owed, strict=True) if rest}
+    assert world.instrument.live[receivable] == live, "what is paid whole is spent"
+    world.must(world.repaying(receivable, part=1))
+    assert world.instrument.live[receivable] == set()
+
+
 def test_one_holder_cannot_block_the_others(world):
     receivable, first = world.accepted()
     a, _ = world.split(first, 1, FACE - 1)
@@ -263,6 +329,10 @@ def test_the_most_pieces_all_pledged_are_repaid_in_one_chain():
     world.to_day(DUE)
     step = world.instrument.decide(world.repaying(receivable), world.now_ms)
     assert len(step.transfers) == 3 * PIECES_MAX < BATCH_MAX
+    part = world.repaying(receivable, part=FACE // 2)
+    assert len(world.instrument.decide(part, world.now_ms).transfers) == 4 * PIECES_MAX < BATCH_MAX
+    world.must(part)
+    assert world.has(100 + LENDER) == FUNDS_MINOR + FACE // 2
     world.must(world.repaying(receivable))
     assert world.has(100 + LENDER) == FUNDS_MINOR + FACE
 
@@ -434,6 +504,8 @@ ROWS = [
     (R.ASSET_IS_TAKEN, lambda w: w.world.issue(210, amount_minor=0), TODAY, False),
     (R.AMOUNT_IS_OUT_OF_RANGE, lambda w: w.world.issue(220, amount_minor=0, currency="?"), TODAY, False),
     (R.AMOUNT_IS_OUT_OF_RANGE, lambda w: split(w, 0), TODAY, False),
+    (R.AMOUNT_IS_OUT_OF_RANGE, lambda w: w.world.repaying(w.receivable, (5,), part=FACE + 1), DUE, False),
+    (R.AMOUNT_IS_OUT_OF_RANGE, lambda w: w.world.repaying(w.receivable, part=-1), DUE, False),
     (R.AMOUNT_IS_OUT_OF_RANGE, lambda w: claim(w, costs_minor=AMOUNT_MAX, against=THIRD), TODAY, True),
     (R.CURRENCY_IS_UNKNOWN, lambda w: w.world.issue(220, currency="?", due_day=0), TODAY, False),
     (R.DUE_DAY_IS_OUT_OF_RANGE, lambda w: w.world.issue(220, due_day=TODAY, invoices=()), TODAY, False),

@@ -147,11 +147,32 @@ def test_an_owner_off_the_whitelist_still_sells_and_is_paid(bench):
     assert bench.holds(CASH)[0] == 9_500 + 490
 
 
+def test_a_part_is_redeemed_where_the_whole_would_cost_more_than_an_amount_can_be(bench):
+    allotted(bench)
+    result = bench.do(Redeem(40, ISSUER, 1, AMOUNT_MAX // 50), after_ms=1_000)
+    assert (result.refusal, result.outcome) == (None, TransferOutcome.BALANCE_IS_TOO_LOW)
+    assert bench.refused(Redeem(41, ISSUER, 0, AMOUNT_MAX // 50)) == R.AMOUNT_IS_OUT_OF_RANGE
+
+
+def test_a_delivery_that_was_missed_in_a_crash_is_in_the_register_when_it_was_made(bench):
+    """The ledger had it at 10, the register learned of it after another one at 20."""
+    allotted(bench)
+    missed, at_ms = Deliver(40, 1, 2, 10), bench.now_ms
+    step = bench.instrument.decide(missed, at_ms)
+    bench.ledger.transfer(step.transfers, at_ms, bench.day)
+    bench.must(Deliver(41, 2, 3, 30), after_ms=10)
+    bench.must(missed, after_ms=10)
+    register = bench.instrument.register
+    assert [register.holders(at_ms + after) for after in (-1, 0, 10)] == [
+        {}, {1: 40, 2: 46, 3: 14}, {1: 40, 2: 16, 3: 44},
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
         ("offered_units", 0), ("price_minor", 0), ("price_minor", AMOUNT_MAX), ("rounding", "ROUND_AWAY"),
-        ("holding_max_units", -1), ("holders_max", HOLDERS_MAX + 1),
+        ("holding_max_units", -1), ("holders_max", HOLDERS_MAX + 1), ("cash_asset", UNIT),
     ],
 )  # fmt: skip
 def test_terms_out_of_range(field, value):
@@ -178,6 +199,8 @@ TABLE = [
     (R.ACTOR_MAY_NOT, WHOLE, [], Redeem(60, 1, 1, 1), 0),
     (R.OWNER_IS_OUT_OF_RANGE, [], [], Admit(10, ISSUER, 0, 1), 0),
     (R.OWNER_IS_OUT_OF_RANGE, WHOLE, [], Deliver(50, 1, ID_MAX, 1), 0),
+    (R.CASH_ACCOUNT_IS_OF_THE_SECURITY, [], [], Admit(10, ISSUER, 1, Security(7, TERMS).account_of("subscribed")), 0),
+    (R.CASH_ACCOUNT_IS_OF_THE_SECURITY, [], [], Admit(10, ISSUER, 1, Security(7, TERMS).account_of("residue")), 0),
     (R.UNITS_ARE_OUT_OF_RANGE, OPEN, [], Subscribe(20, 1, 0), 0),
     (R.UNITS_ARE_OUT_OF_RANGE, WHOLE, [], Redeem(50, ISSUER, -1, 1), 0),
     (R.AMOUNT_IS_OUT_OF_RANGE, OPEN, [], Subscribe(20, 1, AMOUNT_MAX), 0),

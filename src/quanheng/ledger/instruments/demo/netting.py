@@ -10,7 +10,7 @@ from quanheng.ledger.entries import Balance
 from quanheng.ledger.instruments.demo import Played
 from quanheng.ledger.instruments.demo.business import Business
 from quanheng.ledger.instruments.instrument import LedgerLike, part_id
-from quanheng.ledger.instruments.netting import Cycle, Netting, Status
+from quanheng.ledger.instruments.netting import Netting
 from quanheng.ledger.instruments.netting_actions import (
     ClearingAccount,
     CloseCycle,
@@ -22,6 +22,7 @@ from quanheng.ledger.instruments.netting_actions import (
     Submit,
     Withdraw,
 )
+from quanheng.ledger.instruments.netting_cycle import Cycle, Status
 from quanheng.ledger.instruments.netting_rounds import Settlement, settle_or_fail
 
 ASSETS = EUR, USD = 320, 321

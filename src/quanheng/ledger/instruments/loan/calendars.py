@@ -36,9 +36,11 @@ class Calendar(msgspec.Struct, frozen=True):
     workdays: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, holidays: Iterable[date] = (), workdays: Iterable[date] = ()) -> Calendar:
-        """From dates, with the weekend on Saturday and Sunday."""
-        return cls(holidays=frozenset(map(day_of, holidays)), workdays=frozenset(map(day_of, workdays)))
+    def of(
+        cls, holidays: Iterable[date] = (), workdays: Iterable[date] = (), weekend: tuple[int, ...] = (5, 6)
+    ) -> Calendar:
+        """From dates."""
+        return cls(weekend, frozenset(map(day_of, holidays)), frozenset(map(day_of, workdays)))
 
     def is_business_day(self, day: date) -> bool:
         """Whether business is done on it."""

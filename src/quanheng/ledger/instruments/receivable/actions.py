@@ -11,7 +11,7 @@ from quanheng.ledger.instruments.action_fold import Party, RefusalCode
 from quanheng.ledger.instruments.discount import DiscountTerms
 
 PIECES_MAX = 2_000
-"""Live pieces of one receivable: repaying all of them, pledged ones too, fits one chain of 8,190 transfers."""
+"""Live pieces of one receivable: repaying part of all, pledged ones too, fits one chain of 8,190 transfers."""
 PARTS_MAX = 100
 INVOICES_MAX = 1_000
 
@@ -171,15 +171,18 @@ class Enforce(Action, frozen=True, kw_only=True):
 
 
 class Repay(Action, frozen=True, kw_only=True):
-    """The debtor pays all holders at once. Signed by the debtor.
+    """The debtor pays all holders at once, all that is owed or part of it. Signed by the debtor.
 
     cash : the debtor's cash account
     deposited : pieces whose money goes to the deposit account, because their holders' accounts take none
+    amount_minor : paid in all, to each piece in proportion to what is owed on it, largest remainders first, ties to the
+        lower number: nothing is left over. 0 = all that is owed
     """
 
     receivable: int
     cash: int
     deposited: tuple[int, ...] = ()
+    amount_minor: int = 0
 
 
 class Default(Action, frozen=True, kw_only=True):
@@ -189,7 +192,7 @@ class Default(Action, frozen=True, kw_only=True):
 
 
 class Claim(Action, frozen=True, kw_only=True):
-    """A holder claims a piece's face, and costs, of a transferor with recourse. Signed by the holder."""
+    """A holder claims what is owed on a piece, and costs, of a transferor with recourse. Signed by the holder."""
 
     piece: int
     against: int
@@ -224,9 +227,10 @@ class PledgeOf(msgspec.Struct, frozen=True):
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A piece of a receivable. Its number is that of its ledger account; what is on that account is its face, or 0.
+    """A piece of a receivable. Its number is that of its ledger account; on that account is what is owed on it, or 0.
 
     amount_minor : its face, which never changes
+    paid_minor : what the debtor has paid of it, to its holders or to those of the pieces that it comes from
     parent : the piece it came from; 0 for the first
     transferors : from the supplier on, to the one before the holder
     claims : owner -> costs in minor units, of those who were asked to pay
@@ -241,6 +245,12 @@ class Piece(msgspec.Struct, frozen=True):
     pledge: PledgeOf | None = None
     claims: tuple[tuple[int, int], ...] = ()
     spent_by: int = 0
+    paid_minor: int = 0
+
+    @property
+    def owed_minor(self) -> int:
+        """The face less what was paid."""
+        return self.amount_minor - self.paid_minor
 
 
 class Receivable(msgspec.Struct, frozen=True):

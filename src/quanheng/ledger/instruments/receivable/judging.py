@@ -119,6 +119,9 @@ def _repay(book: Book, action: a.Repay, one: a.Receivable, day: int) -> Iterator
     yield _unsigned(action, {one.debtor})
     yield _not_outstanding(one)
     yield day < one.due_day, R.RECEIVABLE_IS_NOT_DUE, "receivable", day, f"from day {one.due_day} on"
+    owed = sum(book.pieces[piece].owed_minor for piece in book.live[action.receivable])
+    right = _within(action.amount_minor, 0, owed)
+    yield not right, R.AMOUNT_IS_OUT_OF_RANGE, "amount_minor", action.amount_minor, f"1 .. {owed}, or 0 for all"
     named, live = action.deposited, book.live[action.receivable]
     nowhere = bool(named) and not book.rules.deposit_account
     yield nowhere, R.DEPOSIT_IS_WRONG, "deposited", len(named), "nothing: the book has no deposit account"
@@ -204,8 +207,8 @@ def _discount(book: Book, action: a.Discount, piece: a.Piece, day: int) -> Itera
 
 def _claim(action: a.Claim | a.PayClaim, piece: a.Piece) -> Iterator[Judgement]:
     costs, claims = action.costs_minor, dict(piece.claims)
-    odd = not _within(costs, 0, AMOUNT_MAX - piece.amount_minor)
-    yield odd, R.AMOUNT_IS_OUT_OF_RANGE, "costs_minor", costs, "0 .. 2**63 - 2 less the face"
+    odd = not _within(costs, 0, AMOUNT_MAX - piece.owed_minor)
+    yield odd, R.AMOUNT_IS_OUT_OF_RANGE, "costs_minor", costs, "0 .. 2**63 - 2 less what is owed"
     owner = action.against if isinstance(action, a.Claim) else action.payer.owner
     yield owner not in liable(piece), R.PARTY_IS_NOT_LIABLE, "piece", owner, "who gave it on with recourse"
     if isinstance(action, a.PayClaim):

@@ -6,12 +6,13 @@ of its own. So from any piece the way back to the debtor and the invoices is a w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from quanheng.kernel.errors import NotFound
+from quanheng.kernel.money import Money
 from quanheng.ledger.entries import Account
 from quanheng.ledger.entries import Transfer as LedgerTransfer
 from quanheng.ledger.instruments import discount, pieces
@@ -83,8 +84,8 @@ class Receivables(ActionFold):
         return Lineage(at.receivable, one.debtor, one.supplier.owner, one.invoices, tuple(reversed(path)))
 
     def outstanding_minor(self, receivable: int) -> int:
-        """Sum of the faces of the live pieces of a receivable. O(pieces)."""
-        return sum(self.pieces[one].amount_minor for one in self.live.get(receivable, ()))
+        """Sum of what is owed on the live pieces of a receivable. O(pieces)."""
+        return sum(self.pieces[one].owed_minor for one in self.live.get(receivable, ()))
 
     def _kept(self) -> Sequence[str]:
         return "rules", "receivables", "pieces", "invoices", "assets", "obligations", "live"
@@ -187,7 +188,7 @@ class Receivables(ActionFold):
         """A piece, whole, becomes another one; with what is paid for it."""
         id = part_id(action.id, "piece")
         move = pieces.moved(
-            part_id(action.id, "move"), action.piece, id, piece.amount_minor, code, piece.receivable
+            part_id(action.id, "move"), action.piece, id, piece.owed_minor, code, piece.receivable
         )  # fmt: skip
         return Effect([move, *legs], [action.piece], {id: taken})
 
@@ -218,27 +219,44 @@ class Receivables(ActionFold):
         return Effect([transfer], [action.piece], {pledge.pledgee_piece: taken})
 
     def _repay(self, action: a.Repay) -> Effect:
-        one, transfers = self.receivables[action.receivable], []
-        live, deposited = sorted(self.live[action.receivable]), set(action.deposited)
-        for place, id in enumerate(live):
-            piece, payee = self.pieces[id], self.pieces[id].holder.account
-            if piece.pledge is not None:
-                payee = piece.pledge.pledgee.account
-                release = part_id(action.id, f"release {place}")
-                transfers.append(pieces.released(release, piece.pledge.hold, action.receivable))
-            payee = self.rules.deposit_account if id in deposited else payee
-            back, leg = part_id(action.id, f"back {place}"), part_id(action.id, f"cash {place}")
-            transfers.append(
-                pieces.moved(back, id, one.obligation, piece.amount_minor, PieceCode.PAID, action.receivable)
-            )
-            if payee != action.cash:  # A debtor who holds a piece of its own debt pays nobody.
-                transfers.append(pieces.cash(leg, action.cash, payee, piece.amount_minor, id))
-        return Effect(transfers, live, receivable=(action.receivable, replace(one, stage=a.REPAID)))
+        one, live = self.receivables[action.receivable], sorted(self.live[action.receivable])
+        owed = [self.pieces[id].owed_minor for id in live]
+        paid = Money(action.amount_minor or sum(owed), one.currency)
+        transfers: list[LedgerTransfer] = []
+        spent, changed = [], {}
+        for place, (id, share) in enumerate(zip(live, paid.allocate(owed), strict=True)):
+            if not share.minor:
+                continue
+            piece = self.pieces[id]
+            after = replace(piece, paid_minor=piece.paid_minor + share.minor)
+            if after.owed_minor == 0:
+                spent.append(id)
+            elif piece.pledge is not None:
+                after = replace(after, pledge=replace(piece.pledge, hold=part_id(action.id, f"hold {place}")))
+            changed[id] = after
+            transfers += self._paid(action, place, id, after)
+        stage = a.REPAID if paid.minor == sum(owed) else one.stage
+        return Effect(transfers, spent, changed=changed, receivable=(action.receivable, replace(one, stage=stage)))
+
+    def _paid(self, action: a.Repay, place: int, id: int, after: a.Piece) -> Iterator[LedgerTransfer]:
+        """What a payment on one piece moves. A pledge is let go, and holds what is still owed again."""
+        piece, about = self.pieces[id], action.receivable
+        share, payee = after.paid_minor - piece.paid_minor, piece.holder.account
+        if piece.pledge is not None:
+            payee = piece.pledge.pledgee.account
+            yield pieces.released(part_id(action.id, f"release {place}"), piece.pledge.hold, about)
+        payee = self.rules.deposit_account if id in action.deposited else payee
+        back, leg = part_id(action.id, f"back {place}"), part_id(action.id, f"cash {place}")
+        yield pieces.moved(back, id, self.receivables[about].obligation, share, PieceCode.PAID, about)
+        if payee != action.cash:  # A debtor who holds a piece of its own debt pays nobody.
+            yield pieces.cash(leg, action.cash, payee, share, id)
+        if after.pledge is not None and after.owed_minor:
+            yield pieces.pledged(after.pledge.hold, id, after.pledge.pledgee_piece, after.owed_minor, about)
 
     def _pay_claim(self, action: a.PayClaim, piece: a.Piece) -> Effect:
         before = piece.transferors[: liable(piece)[action.payer.owner]]
         taken = replace(piece, holder=action.payer, parent=action.piece, transferors=before, claims=())
-        amount = piece.amount_minor + action.costs_minor
+        amount = piece.owed_minor + action.costs_minor
         leg = pieces.cash(
             part_id(action.id, "cash"), action.payer.account, piece.holder.account, amount, action.piece
         )  # fmt: skip

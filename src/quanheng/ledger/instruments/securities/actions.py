@@ -22,6 +22,9 @@ class SecurityRefusal(RefusalCode):
     ID_HAS_OTHER_CONTENT = "ID_HAS_OTHER_CONTENT", "The id was used with other content", "编号已用于其他内容"
     ACTOR_MAY_NOT = "ACTOR_MAY_NOT", "The actor may not do this", "该主体无权执行此操作"
     OWNER_IS_OUT_OF_RANGE = "OWNER_IS_OUT_OF_RANGE", "An owner or account is out of range", "持有人或账户编号超出范围"
+    CASH_ACCOUNT_IS_OF_THE_SECURITY = (
+        "CASH_ACCOUNT_IS_OF_THE_SECURITY", "A cash account is an account of the security", "资金账户不得为该证券的账户",
+    )  # fmt: skip
     UNITS_ARE_OUT_OF_RANGE = "UNITS_ARE_OUT_OF_RANGE", "The units are out of range", "份额数量超出范围"
     AMOUNT_IS_OUT_OF_RANGE = "AMOUNT_IS_OUT_OF_RANGE", "The amount is out of range", "金额超出范围"
     TIMES_ARE_WRONG = "TIMES_ARE_WRONG", "The times are wrong", "时间有误"

@@ -16,7 +16,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Register:
-    """Who held how many units when. Times never decrease.
+    """Who held how many units when.
 
     Complexity: O(log n) for one owner as of a time, n changes of the owner; O(owners log n) for all.
     """
@@ -28,10 +28,17 @@ class Register:
         return iter(sorted(self.entries.items()))
 
     def change(self, owner: int, units: int, now_ms: int) -> None:
-        """Add units to what an owner holds, or take them away if negative."""
+        """Add units to what an owner holds from a time on, or take them away if negative.
+
+        The time is before a known one where the change was missed in a crash and is folded late: what was held since
+        is then other than was thought.
+        """
         if units:
-            after = Entry(now_ms, self.units(owner) + units)
-            self.entries.setdefault(owner, []).append(after)
+            known = self.entries.setdefault(owner, [])
+            place = bisect_right(known, now_ms, key=lambda one: one.at_ms)
+            before = known[place - 1].units if place else 0
+            later = [Entry(one.at_ms, one.units + units) for one in known[place:]]
+            known[place:] = [Entry(now_ms, before + units), *later]
 
     def units(self, owner: int, at_ms: int | None = None) -> int:
         """What an owner holds: after all changes, or after those up to a time, that time included."""

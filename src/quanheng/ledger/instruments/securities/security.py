@@ -37,6 +37,7 @@ from quanheng.ledger.instruments.securities.register import Register, in_proport
 R = SecurityRefusal
 Checks = Iterator[tuple[bool, RefusalCode, str, object, str]]
 _DIGITS_MAX = 40
+_CASH_ACCOUNTS = "subscribed", "residue"
 
 
 class Declaration(msgspec.Struct, frozen=True):
@@ -114,6 +115,9 @@ class Security(ActionFold):
         yield from judges[type(one)](one, now_ms)
 
     def _wrong_in_admit(self, one: Admit, now_ms: int) -> Checks:
+        # An owner who pays from there would pay with the money of others, or with nobody's.
+        own = one.cash in map(self.account_of, _CASH_ACCOUNTS)
+        yield own, R.CASH_ACCOUNT_IS_OF_THE_SECURITY, "cash", one.cash, "an account of the owner"
         right = 0 <= one.locked_until_ms <= TIME_MAX_MS
         yield not right, R.TIMES_ARE_WRONG, "locked_until_ms", one.locked_until_ms, f"0 .. {TIME_MAX_MS}"
 
@@ -175,7 +179,7 @@ class Security(ActionFold):
 
     def _wrong_in_redeem(self, one: Redeem, now_ms: int) -> Checks:
         outstanding = self.outstanding_units
-        cost = max(one.units, outstanding) * one.price_minor
+        cost = (one.units or outstanding) * one.price_minor
         right = is_amount(one.price_minor) and cost <= AMOUNT_MAX
         yield not right, R.AMOUNT_IS_OUT_OF_RANGE, "price_minor", cost, f"1 .. {AMOUNT_MAX} to pay"
         since = self.terms.redeem_from_ms
@@ -277,6 +281,7 @@ class Security(ActionFold):
 def _check_terms(terms: SecurityTerms) -> None:
     most = AMOUNT_MAX // terms.offered_units if is_amount(terms.offered_units) else AMOUNT_MAX
     for name, right, allowed in (
+        ("cash_asset", terms.cash_asset != terms.asset, "another asset than that of the units"),
         ("offered_units", is_amount(terms.offered_units), f"1 .. {AMOUNT_MAX}"),
         ("price_minor", 0 < terms.price_minor <= most, f"1 .. {most}, so that the whole offer is an amount"),
         ("rounding", terms.rounding in ROUNDINGS, f"one of {', '.join(sorted(ROUNDINGS))}"),
