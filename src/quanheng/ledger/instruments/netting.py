@@ -26,7 +26,7 @@ from quanheng.ledger.instruments.action_fold import (
     is_id,
 )
 from quanheng.ledger.instruments.gridlock import Claim, bypass, resolve
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step, parts_of
 from quanheng.ledger.instruments.netting_actions import (
     PRIORITY_MAX,
     CloseCycle,
@@ -42,6 +42,8 @@ from quanheng.ledger.instruments.netting_actions import (
     Withdraw,
 )
 from quanheng.ledger.instruments.ranges import in_range
+
+part_id = parts_of("netting")
 
 SUBMITTED_MAX = AMOUNT_MAX // 2
 """Most that a cycle takes of an asset, so that no net position, losses included, exceeds an amount of the ledger."""

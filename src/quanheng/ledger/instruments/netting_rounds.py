@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from quanheng.ledger.instruments.instrument import LedgerLike, Performed, Step, part_id, perform
-from quanheng.ledger.instruments.netting import Netting
+from quanheng.ledger.instruments.instrument import LedgerLike, Performed, Step, perform
+from quanheng.ledger.instruments.netting import Netting, part_id
 from quanheng.ledger.instruments.netting_actions import DeclareFailure, SettleNet
 from quanheng.ledger.outcomes import TransferOutcome as T
 
