@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 from quanheng.events.intake import EventFact
 from quanheng.facts import Ask, Asked, DecisionFact, Moved, after_ledger, is_there
 from quanheng.ledger.balances import BalanceSource
-from quanheng.ledger.entries import BATCH_MAX, Account, Answer, Transfer, TransferFlag
+from quanheng.ledger.entries import BATCH_MAX, Account, Answer, Transfer, chained
 from quanheng.ledger.ledger import Ledger
-from quanheng.ledger.outcomes import TransferOutcome
+from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
 
 if TYPE_CHECKING:
     from quanheng.program import Program
     from quanheng.state import State
 
-_LINKED = int(TransferFlag.LINKED)
+_FAILED = Answer(TransferOutcome.CHAIN_FAILED)
 Chain = Sequence[Transfer]
 Judge = Callable[[Sequence[Account], Sequence[Chain]], tuple[int, list[list[Answer]]]]
-"""Opens accounts, then answers chains, each whole or not at all; how many accounts were opened, and the answers."""
+"""Answers chains, each whole or not at all; or one, with the accounts that are opened for it. How many accounts were
+opened, and the answers."""
 
 
 class Transferred(NamedTuple):
@@ -66,10 +67,11 @@ def transfer(
     """
 
     def judge(accounts: Sequence[Account], chains: Sequence[Chain]) -> tuple[int, list[list[Answer]]]:
-        since = ledger.facts_n
-        if accounts:
-            ledger.open_accounts(accounts, now_ms, day)
-        return ledger.facts_n - since, _answers(ledger, chains, now_ms, day)
+        if not accounts:
+            return 0, _answers(ledger, chains, now_ms, day)
+        (chain,) = chains
+        done = ledger.open_and_transfer(accounts, chain, now_ms, day)
+        return sum(one is AccountOutcome.APPLIED for one in done.accounts), [done.transfers or [_FAILED] * len(chain)]
 
     made, facts = list(decisions), [0] * len(decisions)
     asking = {row: one for row, one in enumerate(decisions) if one is not None and one.asked is not None}
@@ -101,7 +103,7 @@ def _judged(asked: Sequence[Asked], ledger: Ledger, judge: Judge) -> list[tuple[
 
     def flush(accounts: Sequence[Account] = ()) -> None:
         if waiting:
-            opened, answers = judge(accounts, [_chained(asks) for asks in waiting])
+            opened, answers = judge(accounts, [chained([ask.transfer for ask in asks]) for asks in waiting])
             for asks, found in zip(waiting, answers, strict=True):
                 judged.append((opened, [_moved(ask, answer) for ask, answer in zip(asks, found, strict=True)]))
             waiting.clear()
@@ -145,14 +147,6 @@ def _batches(chains: Sequence[Chain]) -> Iterable[list[Chain]]:
         batch.append(chain)
         room -= len(chain)
     yield batch
-
-
-def _chained(asks: Sequence[Ask]) -> list[Transfer]:
-    last = len(asks) - 1
-    return [
-        ask.transfer._replace(flags=ask.transfer.flags | _LINKED) if place < last else ask.transfer
-        for place, ask in enumerate(asks)
-    ]
 
 
 def _missing(ledger: Ledger, asks: Sequence[Ask]) -> list[Account]:

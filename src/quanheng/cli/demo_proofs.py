@@ -17,7 +17,7 @@ from quanheng.kernel import proof_file
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.checking import verify
 from quanheng.kernel.log.records import TRANSFER, Columns
-from quanheng.ledger.entries import Account, Amendment, Answer, Transfer, TransferFlag
+from quanheng.ledger.entries import Account, Amendment, Answer, Opened, Transfer, TransferFlag
 from quanheng.ledger.outcomes import AccountOutcome
 from quanheng.ledger.records import facts_of
 from quanheng.ledger.wire import ACCOUNT_FACT, FactKind, numbers_of
@@ -56,6 +56,14 @@ class DurableLedger:
     def transfer(self, batch: Sequence[Transfer], now_ms: int, day: int) -> list[Answer]:
         """Apply transfers, in order; durable when this returns."""
         return self._post(now_ms, lambda ledger: ledger.transfer(batch, now_ms, day))  # type: ignore[no-any-return]
+
+    def open_and_transfer(
+        self, accounts: Sequence[Account], transfers: Sequence[Transfer], now_ms: int, day: int
+    ) -> Opened:
+        """Open accounts and apply transfers, all or nothing; durable when this returns."""
+        return self._post(  # type: ignore[no-any-return]
+            now_ms, lambda ledger: ledger.open_and_transfer(accounts, transfers, now_ms, day)
+        )
 
     def _post(self, now_ms: int, work: Callable[[Ledger], Any]) -> Any:
         self._clock_ms[0] = now_ms

@@ -20,28 +20,28 @@ from quanheng.ledger.kernel.words import (
     S_DAY,
     S_FACTS,
     S_HEAP,
-    S_HISTORY,
     S_IDS,
+    S_MARKS,
     S_NOW,
     S_WORDS,
     U_WORDS,
     Tables,
 )
 
-FORMAT = 1
+FORMAT = 2
 """Version of what `dump` writes."""
 _ROWS_MIN = 1 << 10
-_DUMPED = {"F": S_FACTS, "L": S_FACTS, "A": S_ACCOUNTS, "B": S_HISTORY}
+_DUMPED = {"F": S_FACTS, "L": S_FACTS, "A": S_ACCOUNTS, "B": S_MARKS}
 """Tables that cannot be made again from others as fast as they are read, and where their lengths are counted."""
 
 
-def empty(facts: int = 0, accounts: int = 0, balances: int = 0) -> Tables:
+def empty(facts: int = 0, accounts: int = 0, marks: int = 0) -> Tables:
     """Tables of a ledger in which nothing is, with room for so many rows."""
     facts, accounts = max(facts, _ROWS_MIN), max(accounts, _ROWS_MIN)
     sizes = {"F": (facts, F_WORDS), "L": (facts, L_WORDS), "A": (accounts, A_WORDS), "H": (_ROWS_MIN, 2)}
     return Tables(
         **{name: np.zeros(size, np.int64) for name, size in sizes.items()},
-        B=np.zeros((max(balances, 1), B_WORDS), np.int64),
+        B=np.zeros((max(marks, 1), B_WORDS), np.int64),
         I=_slots(2 * facts),
         J=_slots(2 * accounts),
         U=np.zeros((BATCH_MAX, U_WORDS), np.int64),
@@ -49,7 +49,7 @@ def empty(facts: int = 0, accounts: int = 0, balances: int = 0) -> Tables:
     )
 
 
-def with_room(tables: Tables, *, facts: int = 0, accounts: int = 0, balances: int = 0) -> Tables:
+def with_room(tables: Tables, *, facts: int = 0, accounts: int = 0, marks: int = 0) -> Tables:
     """The tables, grown where they have no room for so many more rows."""
     counts = tables.S.tolist()
     facts_n, accounts_n, ids = counts[S_FACTS] + facts, counts[S_ACCOUNTS] + accounts, counts[S_IDS] + facts
@@ -61,8 +61,8 @@ def with_room(tables: Tables, *, facts: int = 0, accounts: int = 0, balances: in
         heap = int(tables.S[S_HEAP])
         if 2 * heap + facts > len(tables.H):
             tables = tables._replace(H=_grown(tables.H, _more(2 * heap + facts), heap))
-    if counts[S_HISTORY] + balances > len(tables.B):
-        tables = tables._replace(B=_grown(tables.B, _more(counts[S_HISTORY] + balances), counts[S_HISTORY]))
+    if counts[S_MARKS] + marks > len(tables.B):
+        tables = tables._replace(B=_grown(tables.B, _more(counts[S_MARKS] + marks), counts[S_MARKS]))
     if accounts_n > len(tables.A):
         tables = tables._replace(A=_grown(tables.A, _more(accounts_n), counts[S_ACCOUNTS]))
     if 2 * ids > len(tables.I) - index.KEY_WORDS:
@@ -110,7 +110,7 @@ def load(arrays: Mapping[str, np.ndarray]) -> Tables:
 
 
 def digest(tables: Tables) -> bytes:
-    """BLAKE2b of 32 bytes over facts, lines, accounts and histories; the clocks are no part of it."""
+    """BLAKE2b of 32 bytes over facts, lines, accounts and marks; the clocks are no part of it."""
     hashed = hashlib.blake2b(digest_size=32, person=b"quanheng ledger")
     for name, count in _DUMPED.items():
         length = int(tables.S[count])

@@ -6,10 +6,11 @@ are integers of 128 bits, given by whoever asks; 0 and 2**128 - 1 are no ids.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntFlag
 from typing import NamedTuple
 
-from quanheng.ledger.outcomes import TransferOutcome
+from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
 
 ALL = 2**63 - 1
 """As an amount: all of it. For a posting the whole hold, for a balancing transfer whatever is there, for a reversal
@@ -18,8 +19,6 @@ AMOUNT_MAX = 2**63 - 2
 TOTAL_MAX = 2**127 - 1
 ID_MAX = 2**128 - 1
 NO_LIMIT = -1
-DAY_TOTAL_MAX = 2**63 - 1
-"""Most that an account is debited, and most that it is credited, on one business day."""
 TIME_MAX_MS = 2**63 - 1
 BATCH_MAX = 8_190
 """Transfers or accounts in one batch, and so in one chain."""
@@ -66,6 +65,7 @@ class TransferFlag(IntFlag):
     BALANCING_CREDIT : moves as much of the amount as the credit account owes: posted debits less credits, held ones too
     IMPORTED : has a value time in the past
     BURN : if it is refused, its id is used up: no later request under this id is applied
+    UNTIL : a hold ends at the moment that `timeout_ms` says, epoch ms, instead of so long after it was made
     """
 
     LINKED = 1
@@ -77,6 +77,7 @@ class TransferFlag(IntFlag):
     BALANCING_CREDIT = 64
     IMPORTED = 128
     BURN = 256
+    UNTIL = 512
 
 
 class Account(NamedTuple):
@@ -136,7 +137,8 @@ class Transfer(NamedTuple):
 
     amount_minor : > 0; `ALL` where a hold, a balance or a reversed transfer says how much that is
     reference : id of the hold (POST, VOID) or of the transfer that is taken back (REVERSAL), else 0
-    timeout_ms : a hold ends so many ms after it was made; 0 = never
+    timeout_ms : a hold ends so many ms after it was made, by the ledger's time; 0 = never. With UNTIL: the moment that
+        it ends. Whoever asks again states the same number: a length as a length, a moment as a moment
     code : why value moves, 1 .. 65535
     value_ms : value time where IMPORTED, else 0 = when it is applied
     user_data : 128 bits, kept and given back
@@ -176,3 +178,39 @@ class Answer(NamedTuple):
     applied_ms: int = 0
     debit: Balance | None = None
     credit: Balance | None = None
+
+
+class Opened(NamedTuple):
+    """What became of accounts and transfers that were asked for together, all or nothing.
+
+    accounts : outcome of each; of those that were well but for what else was refused CHAIN_FAILED
+    transfers : answer to each; none if an account was refused
+    """
+
+    accounts: list[AccountOutcome]
+    transfers: list[Answer]
+
+
+def chained(transfers: Sequence[Transfer]) -> list[Transfer]:
+    """The transfers as one chain: every one but the last is linked to the next."""
+    last = len(transfers) - 1
+    linked, free = int(TransferFlag.LINKED), ~int(TransferFlag.LINKED)
+    return [
+        one._replace(flags=one.flags | linked if place < last else one.flags & free)
+        for place, one in enumerate(transfers)
+    ]
+
+
+def unlinked(accounts: Sequence[Account]) -> list[Account]:
+    """The accounts, each on its own."""
+    return [one._replace(flags=one.flags & ~int(AccountFlag.LINKED)) for one in accounts]
+
+
+def refused_none(outcomes: Sequence[AccountOutcome | TransferOutcome]) -> bool:
+    """Whether all was applied, now or before."""
+    return all(one.name in ("APPLIED", "EXISTS") for one in outcomes)
+
+
+def as_failed(outcomes: Sequence[AccountOutcome]) -> list[AccountOutcome]:
+    """Outcomes of accounts that are not opened, since something else that was asked for with them was refused."""
+    return [AccountOutcome.CHAIN_FAILED if one == AccountOutcome.APPLIED else one for one in outcomes]

@@ -17,20 +17,22 @@ from quanheng.ledger.entries import (
     BATCH_MAX,
     TIME_MAX_MS,
     Account,
-    AccountFlag,
     Amendment,
     Answer,
+    Opened,
     Transfer,
+    as_failed,
+    chained,
+    refused_none,
+    unlinked,
 )
 from quanheng.ledger.kernel import apply, batch
 from quanheng.ledger.kernel.accounts import change_accounts, take_back
 from quanheng.ledger.kernel.words import (
-    A_FLAGS,
     F_APPLIED,
     F_KIND,
     F_MARKS,
     F_WORDS,
-    HISTORY,
     N_WORDS,
     Q_WORDS,
     S_ACCOUNTS,
@@ -52,12 +54,12 @@ class Ledger(Queries):
     arrays) and `apply` change it. Not for use by several threads at once.
 
     Complexity: O(1) a transfer, O(log h) where it is one of h holds that end. Memory: 192 bytes a fact, 16 to 64 for
-    its id, 256 an account; with HISTORY 96 for each change of the account. Tables grow by half or double, with a copy.
+    its id, 272 an account, 112 for every 64th change of an account (with HISTORY for each). Tables grow by half or
+    double, with a copy.
     """
 
     def __init__(self) -> None:
         self._tables = columns.empty()
-        self._history = False
 
     @property
     def now_ms(self) -> int:
@@ -94,7 +96,6 @@ class Ledger(Queries):
         """
         requests = wire.encode_accounts(batch)
         self._enter(now_ms, day)
-        self._history = self._history or any(one.flags & AccountFlag.HISTORY for one in batch)
         self._tables = columns.with_room(self._tables, facts=len(batch), accounts=len(batch))
         return self._change(requests, opens=True)
 
@@ -140,6 +141,33 @@ class Ledger(Queries):
         batch.transfer(self._tables, words, answers)
         return answers.view(wire.TRANSFER_ANSWER).reshape(len(requests))
 
+    def open_and_transfer(
+        self, accounts: Sequence[Account], transfers: Sequence[Transfer], now_ms: int, day: int
+    ) -> Opened:
+        """Open accounts and apply transfers between them as one chain, all or nothing.
+
+        Accounts that exist with the same content are no obstacle. If anything is refused, no account is opened and no
+        transfer applied; ids with BURN are used up all the same.
+
+        Raises
+        ------
+        InputError : as for `open_accounts`; nothing is done
+        """
+        requests, openings = wire.encode_transfers(chained(transfers)), wire.encode_accounts(unlinked(accounts))
+        self._enter(now_ms, day)
+        since = self.facts_n
+        self._tables = columns.with_room(self._tables, facts=len(openings), accounts=len(openings))
+        outcomes = self._change(openings, opens=True)
+        answers, until = list[Answer](), self.facts_n
+        if refused_none(outcomes):
+            answers = wire.decode_answers(self.transfer_arrays(requests, now_ms, day))
+            if refused_none([one.outcome for one in answers]):
+                return Opened(outcomes, answers)
+        burnt = self.facts(until)
+        take_back(self._tables, since)
+        self.apply(burnt)
+        return Opened(as_failed(outcomes), answers)
+
     def apply(self, facts: np.ndarray) -> None:
         """Fold facts of another ledger, in order, judging nothing: TRANSFER_FACT[n] or ACCOUNT_FACT[n].
 
@@ -152,9 +180,8 @@ class Ledger(Queries):
         for first in range(0, len(words), _APPLIED_AT_ONCE):
             part = words[first : first + _APPLIED_AT_ONCE]
             opened = part[part[:, F_KIND] & 255 == wire.FactKind.OPENED]
-            self._history = self._history or bool((opened[:, F_MARKS] & HISTORY).any())
-            room = 2 * len(part) if self._history else 0
-            self._tables = columns.with_room(self._tables, facts=len(part), accounts=len(opened), balances=room)
+            room = {"facts": len(part), "accounts": len(opened), "marks": 2 * len(part)}
+            self._tables = columns.with_room(self._tables, **room)
             wrong = int(apply.apply_facts(self._tables, part))
             if wrong >= 0:
                 raise LogCorrupt(
@@ -208,8 +235,6 @@ class Ledger(Queries):
         """
         ledger = cls()
         ledger._tables = columns.load(arrays)
-        accounts = ledger._tables.A[: int(ledger._tables.S[S_ACCOUNTS]), A_FLAGS]
-        ledger._history = bool((accounts & HISTORY).any())
         return ledger
 
     def digest(self) -> bytes:
@@ -221,7 +246,7 @@ class Ledger(Queries):
     def _room_for(self, requests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Requests as words, and where their answers go; there is room for their facts."""
         count = len(requests)
-        self._tables = columns.with_room(self._tables, facts=count, balances=2 * count if self._history else 0)
+        self._tables = columns.with_room(self._tables, facts=count, marks=2 * count)
         return _words(requests, Q_WORDS), np.empty((count, N_WORDS), np.int64)
 
     def _enter(self, now_ms: int, day: int) -> None:
@@ -244,8 +269,7 @@ class Ledger(Queries):
             )
         self._tables.S[S_NOW], self._tables.S[S_DAY] = now_ms, day
         while self._tables.S[S_HEAP] and self._tables.H[0, 0] <= now_ms:
-            room = 2 * BATCH_MAX if self._history else 0
-            self._tables = columns.with_room(self._tables, facts=BATCH_MAX, balances=room)
+            self._tables = columns.with_room(self._tables, facts=BATCH_MAX, marks=2 * BATCH_MAX)
             batch.expire(self._tables, BATCH_MAX)
 
     def _change(self, requests: np.ndarray, *, opens: bool) -> list[AccountOutcome]:

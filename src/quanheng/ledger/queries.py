@@ -97,7 +97,7 @@ class Queries:
     def balance_at(self, id: int, time_ms: int) -> Balance:
         """An account's totals after all that was booked up to a time, that time included.
 
-        O(log n) with HISTORY, else O(changes since).
+        O(log n) of the account's lines.
 
         Raises
         ------
@@ -118,11 +118,12 @@ class Queries:
     ) -> list[Entry]:
         """An account's statement: what was booked from `since_ms` to `until_ms`, with the balance after each change.
 
-        Newest first in O(lines until the last one shown); oldest first in O(lines since `since_ms`).
+        O(log n + lines given), from whichever line it begins.
 
         Parameters
         ----------
         limit : most that are given
+        newest_first : the newest lines of that time, newest first; else its oldest, oldest first
         before : only changes before this row: the `row` of the last line of the page before, newest first
 
         Raises
@@ -130,13 +131,14 @@ class Queries:
         NotFound : there is no such account
         """
         account, first = self._place(id), -1 if before is None else before
-        rows, balances, skip = np.empty(0, np.int64), np.empty((0, 8), np.int64), 0
-        if not newest_first:
-            count = walk.statement(self._tables, account, since_ms, until_ms, first, -1, rows, balances)
-            skip = max(0, count - limit)
-        most = max(0, min(limit, int(self._tables.A[account, A_LINES])))
-        rows, balances = np.empty(most, np.int64), np.empty((most, 8), np.int64)
-        count = walk.statement(self._tables, account, since_ms, until_ms, first, skip, rows, balances)
+        most = int(self._tables.A[account, A_LINES])
+        room = max(0, min(limit, most))
+        if not newest_first and since_ms > _FORGOTTEN:
+            most = walk.balance_at(self._tables, account, since_ms - 1, np.empty(8, np.int64)) + room
+        elif not newest_first:
+            most = room
+        rows, balances = np.empty(room, np.int64), np.empty((room, 8), np.int64)
+        count = walk.statement(self._tables, account, since_ms, until_ms, first, most, rows, balances)
         entries = [Entry(self._line(int(rows[at])), balance_of(_unsigned(balances[at]))) for at in range(count)]
         return entries if newest_first else entries[::-1]
 
@@ -234,14 +236,16 @@ class Queries:
         )  # fmt: skip
         balance = balance_of([word & _LOW for word in words[A_TOTALS : A_TOTALS + 8]])
         return AccountState(
-            account, balance, words[A_DAY], words[A_DAY_DEBITS], words[A_DAY_CREDITS], words[A_LINES]
+            account, balance, words[A_DAY], _wide(words, A_DAY_DEBITS), _wide(words, A_DAY_CREDITS), words[A_LINES]
         )  # fmt: skip
 
     def _line(self, row: int) -> Line:
         fact, beside = self._tables.F[row].tolist(), self._tables.L[row].tolist()
         flags, applied_ms, time_ms = fact[F_MARKS] & 0xFFFF, fact[F_APPLIED], fact[F_TIME]
         expiry = fact[F_KIND] & 255 == K_EXPIRY
-        expires_ms = time_ms if expiry else applied_ms + time_ms if flags & TransferFlag.HOLD and time_ms else 0
+        expires_ms = time_ms if expiry or flags & TransferFlag.HOLD else 0
+        if expires_ms and not expiry and not flags & TransferFlag.UNTIL:
+            expires_ms += applied_ms
         ended = beside[L_SETTLED]  # The fact that ended the hold; that of an expiry has no id.
         settled_by = _wide(self._tables.F[ended].tolist(), 0) if ended >= 0 else 0
         return Line(

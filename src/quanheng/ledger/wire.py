@@ -37,8 +37,8 @@ TRANSFER_FACT: LINE, EXPIRY, BURN    ACCOUNT_FACT: OPENED, AMENDED
 121  reserved        7 bytes         120  kind, reserved    as on the left
 
 LINE     debit, credit and code are those that the transfer had in the end; asked_minor is the amount as it was asked
-         for (ALL may be), amount_minor what was moved, held or let go; time_ms is the time-out of a HOLD, the
-         value time of an IMPORTED transfer, else 0
+         for (ALL may be), amount_minor what was moved, held or let go; time_ms is the time-out of a HOLD as it
+         was asked for (a length, with UNTIL a moment), the value time of an IMPORTED transfer, else 0
 EXPIRY   id 0; reference is the hold, amount_minor what was let go, time_ms when its time was out; applied_ms: seen
 BURN     an id that was used up
 OPENED   an account as it was asked for

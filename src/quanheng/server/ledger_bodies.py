@@ -38,7 +38,7 @@ Small = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 AccountFlagName = Literal["LINKED", "DEBITS_BOUND", "CREDITS_BOUND", "HISTORY", "IMPORTED", "DEBITS_FROZEN",
                           "CREDITS_FROZEN", "CLOSED"]  # fmt: skip
 TransferFlagName = Literal["LINKED", "HOLD", "POST", "VOID", "REVERSAL", "BALANCING_DEBIT", "BALANCING_CREDIT",
-                           "IMPORTED", "BURN"]  # fmt: skip
+                           "IMPORTED", "BURN", "UNTIL"]  # fmt: skip
 
 
 class AccountBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -230,8 +230,8 @@ def shown_account(state: AccountState, holds: Holds) -> dict[str, Any]:
         "account": account,
         "balance": shown_balance(state.balance),
         "day": state.day,
-        "day_debits_minor": state.day_debits_minor,
-        "day_credits_minor": state.day_credits_minor,
+        "day_debits_minor": _total(state.day_debits_minor),
+        "day_credits_minor": _total(state.day_credits_minor),
         "lines": state.lines,
         "holds": [shown_line(line) for line in holds.lines],
         "holds_n": holds.standing_n,

@@ -49,7 +49,7 @@ def open_service(config: Config, progress: Callable[[int, int], None] | None = N
         token = development_token(engine, config)
         if token:
             notes.append(f"A development token was made in {token}. Use it as: Authorization: Bearer TOKEN")
-        if ending := uncovered(config, date_of(engine.ledger.days.day_of(system_clock_ms()))):
+        if ending := uncovered(config, date_of(engine.writer.days.day_of(system_clock_ms()))):
             notes.append(ending)
         warm_up()
         steady_memory()

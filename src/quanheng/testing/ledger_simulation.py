@@ -19,7 +19,7 @@ from quanheng.ledger.outcomes import TransferOutcome
 from quanheng.ledger.views import Line
 from quanheng.testing.ledger_world import World
 from quanheng.testing.slow_ledger import SlowLedger
-from quanheng.testing.slow_ledger_queries import balance_at, holds, statement
+from quanheng.testing.slow_ledger_queries import balance_at, holds, page, statement
 
 ASSETS = 1, 2
 SIZES = 1, 1, 2, 3, 8, 40, 150
@@ -145,8 +145,25 @@ class Simulation:
                 f"statement of {id}", [(one.line.id, one.line.applied_ms, one.balance) for one in entries], expected
             )
             self._same(f"holds of {id}", [one.id for one in core.holds(id).lines], holds(law, id))
+            self._look_at_a_page(id)
             moment = self.rng.randrange(self.world.now_ms)
             self._same(f"balance of {id} at {moment}", core.balance_at(id, moment), balance_at(law, id, moment))
+
+    def _look_at_a_page(self, id: int) -> None:
+        """A page from anywhere within a statement, either way."""
+        rng, expected = self.rng, statement(self.law, id)
+        since_ms, until_ms = sorted(rng.randrange(self.world.now_ms) for _ in range(2))
+        limit, newest, older = rng.randrange(150), rng.random() < 0.5, rng.choice((None, rng.randrange(500)))
+        if older is not None and older < len(expected):
+            row = self.core.lines(id, limit=older + 1, newest_first=False)[-1].line.row
+        else:
+            older = row = None
+        found = self.core.lines(id, since_ms, until_ms, limit, newest, row)
+        self._same(
+            f"page of {id} from {since_ms} to {until_ms}, {limit} lines, newest first {newest}, before {row}",
+            [(one.line.id, one.line.applied_ms, one.balance) for one in found],
+            page(expected[:older], since_ms, until_ms, limit, newest),
+        )
 
     @property
     def _where(self) -> str:

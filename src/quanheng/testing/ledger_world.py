@@ -156,6 +156,8 @@ class World:
             one = one._replace(amount_minor=rng.choice((ALL, one.amount_minor)), flags=int(flags))
         elif kind == F.HOLD:
             one = one._replace(timeout_ms=rng.choice((0, 1, 3, 10, 60, 1_000)))
+            if rng.random() < 0.3:
+                one = one._replace(flags=one.flags | F.UNTIL, timeout_ms=self.now_ms + one.timeout_ms)
         elif kind == F.IMPORTED:
             one = one._replace(value_ms=rng.randrange(0, self.now_ms + 3))
         if rng.random() < 0.1:
@@ -180,7 +182,7 @@ class World:
         """The same request, but for one field."""
         rng = self.rng
         return one._replace(**rng.choice([
-            {"id": 0}, {"id": ID_MAX}, {"flags": one.flags ^ (1 << rng.randrange(10))},
+            {"id": 0}, {"id": ID_MAX}, {"flags": one.flags ^ (1 << rng.randrange(11))},
             {"reference": one.reference ^ 1}, {"debit": one.debit ^ 1}, {"credit": one.credit ^ 1},
             {"amount_minor": one.amount_minor // 2 + 1},
             {"timeout_ms": rng.choice((-1, 1, TIME_MAX_MS))}, {"code": rng.choice((0, 77))},

@@ -12,7 +12,7 @@ from typing import Any
 
 from quanheng.ledger.instruments.action_fold import Party
 from quanheng.ledger.instruments.bill import actions as a
-from quanheng.ledger.instruments.instrument import part_id
+from quanheng.ledger.instruments.bill.bills import part_id
 
 _YEARS = {"ACT/360": 360, "ACT/365F": 365}
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from quanheng.ledger.entries import (
     ALL,
     AMOUNT_MAX,
-    DAY_TOTAL_MAX,
     ID_MAX,
     NO_LIMIT,
     TIME_MAX_MS,
@@ -23,8 +22,13 @@ from quanheng.ledger.entries import (
     AccountFlag,
     Amendment,
     Answer,
+    Opened,
     Transfer,
     TransferFlag,
+    as_failed,
+    chained,
+    refused_none,
+    unlinked,
 )
 from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
 from quanheng.testing.slow_ledger_accounts import Book, SlowAccounts, chains, put_back
@@ -107,6 +111,20 @@ class SlowLedger:
             answers += given
         return answers
 
+    def open_and_transfer(
+        self, accounts: Sequence[Account], transfers: Sequence[Transfer], now_ms: int, day: int
+    ) -> Opened:
+        """Open accounts and apply transfers as one chain, all or nothing."""
+        known = set(self.books)
+        outcomes, answers = self.open_accounts(unlinked(accounts), now_ms, day), []
+        if refused_none(outcomes):
+            answers = self.transfer(chained(transfers), now_ms, day)
+            if refused_none([one.outcome for one in answers]):
+                return Opened(outcomes, answers)
+        for id in set(self.books) - known:
+            del self.books[id]
+        return Opened(as_failed(outcomes), answers)
+
     def _enter(self, now_ms: int, day: int) -> None:
         assert now_ms >= self.now_ms, "time never decreases"
         assert day >= self.day, "business days never decrease"
@@ -178,18 +196,19 @@ class SlowLedger:
         return next((outcome for differs, outcome in differences if differs), T.EXISTS)
 
     def _judge_fields(self, one: Transfer) -> None:
-        measured, refers = one.flags & (_REFERS | _BALANCING), one.flags & _REFERS
+        measured, refers, ends = one.flags & (_REFERS | _BALANCING), one.flags & _REFERS, bool(one.flags & F.UNTIL)
         _check(
             (one.amount_minor < 0, T.AMOUNT_MUST_NOT_BE_NEGATIVE),
             (one.amount_minor == 0, T.AMOUNT_MUST_NOT_BE_ZERO),
             (one.amount_minor == ALL and not measured, T.AMOUNT_MUST_BE_STATED),
-            (one.timeout_ms != 0 and not one.flags & F.HOLD, T.TIMEOUT_IS_FOR_HOLDS),
+            ((one.timeout_ms != 0 or ends) and not one.flags & F.HOLD, T.TIMEOUT_IS_FOR_HOLDS),
             (one.timeout_ms < 0, T.TIMEOUT_MUST_NOT_BE_NEGATIVE),
-            (self.now_ms + one.timeout_ms > TIME_MAX_MS, T.TIMEOUT_OVERFLOWS),
+            (not ends and self.now_ms + one.timeout_ms > TIME_MAX_MS, T.TIMEOUT_OVERFLOWS),
             (one.value_ms != 0 and not one.flags & F.IMPORTED, T.VALUE_TIME_IS_FOR_IMPORTS),
             (one.value_ms > self.now_ms, T.VALUE_TIME_MUST_NOT_BE_IN_THE_FUTURE),
             (one.reference != 0 and not refers, T.REFERENCE_MUST_BE_ZERO),
             (one.reference == 0 and bool(refers), T.REFERENCE_MUST_NOT_BE_ZERO),
+            (ends and one.timeout_ms <= self.now_ms, T.TIMEOUT_MUST_BE_IN_THE_FUTURE),
         )
 
     def _resolve(self, one: Transfer) -> Line:
@@ -258,13 +277,10 @@ class SlowLedger:
         day_debits, day_credits = debit.of_day(self.day)
         debits = debit.debits_posted + debit.debits_held + amount
         credits = credit.credits_posted + credit.credits_held + amount
-        counts_debit, counts_credit = fresh, not one.flags & (F.HOLD | F.VOID)
         _check(
             (amount <= 0, T.NOTHING_IS_THERE),
             (fresh and debits > TOTAL_MAX, T.DEBITS_OVERFLOW),
             (fresh and credits > TOTAL_MAX, T.CREDITS_OVERFLOW),
-            (counts_debit and day_debits + amount > DAY_TOTAL_MAX, T.DAY_OVERFLOWS),
-            (counts_credit and credit.of_day(self.day)[1] + amount > DAY_TOTAL_MAX, T.DAY_OVERFLOWS),
         )
         if not fresh:
             return
@@ -294,7 +310,7 @@ class SlowLedger:
             credit.credits_held += amount
             line.hold = HELD
             if one.timeout_ms:
-                line.expires_ms = self.now_ms + one.timeout_ms
+                line.expires_ms = one.timeout_ms if one.flags & F.UNTIL else self.now_ms + one.timeout_ms
                 heappush(self.due, (line.expires_ms, line.row, one.id))
         if one.flags & _SETTLES:
             hold = self.lines[one.reference]
@@ -333,7 +349,7 @@ def _formed(one: Transfer) -> TransferOutcome:
         return T.ID_MUST_NOT_BE_ZERO
     if one.id == ID_MAX:
         return T.ID_MUST_NOT_BE_MAX
-    if one.flags & ~511:
+    if one.flags & ~sum(F):
         return T.FLAGS_ARE_NOT_ALLOWED
     if len(kinds) > 1 or (one.flags & _BALANCING and one.flags & _REFERS) or backdated_hold:
         return T.FLAGS_EXCLUDE_EACH_OTHER

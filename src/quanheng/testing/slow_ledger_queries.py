@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from quanheng.ledger.entries import Balance, TransferFlag
@@ -37,6 +38,12 @@ def statement(ledger: SlowLedger, account: int) -> list[SlowEntry]:
             totals[posted] += line.amount
         entries.append(SlowEntry(0 if isinstance(change, Expiry) else line.asked.id, booked_ms, Balance(*totals)))
     return entries
+
+
+def page(entries: Sequence[SlowEntry], since_ms: int, until_ms: int, limit: int, newest_first: bool) -> list[SlowEntry]:
+    """Of changes, oldest first: the newest of a time, newest first, or its oldest, oldest first."""
+    chosen = [one for one in entries if since_ms <= one.booked_ms <= until_ms]
+    return (chosen[::-1] if newest_first else chosen)[:limit]
 
 
 def balance_at(ledger: SlowLedger, account: int, time_ms: int) -> Balance:

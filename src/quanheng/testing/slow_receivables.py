@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from quanheng.ledger.instruments.instrument import part_id
 from quanheng.ledger.instruments.receivable import actions as a
+from quanheng.ledger.instruments.receivable.receivables import part_id
 from quanheng.testing.slow_securities import slow_proportion
 
 _YEARS = {"ACT/360": 360, "ACT/365F": 365}

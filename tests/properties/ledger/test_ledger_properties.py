@@ -10,7 +10,7 @@ from quanheng.ledger.ledger import Ledger
 from quanheng.ledger.outcomes import TransferOutcome
 from quanheng.testing.ledger_world import World
 from quanheng.testing.slow_ledger import SlowLedger
-from quanheng.testing.slow_ledger_queries import balance_at, holds, statement
+from quanheng.testing.slow_ledger_queries import balance_at, holds, page, statement
 
 F, G, T = TransferFlag, AccountFlag, TransferOutcome
 ACCOUNTS = [
@@ -25,7 +25,7 @@ transfers = st.builds(
     credit=st.integers(0, 5),
     amount_minor=st.sampled_from([1, 2, 3, 5, ALL, AMOUNT_MAX]),
     code=st.sampled_from([0, 1, 1, 1]),
-    flags=st.sampled_from([0, 1, 2, 3, 4, 5, 8, 16, 17, 32, 34, 64, 96, 256, 257, 258]),
+    flags=st.sampled_from([0, 1, 2, 3, 4, 5, 8, 16, 17, 32, 34, 64, 96, 256, 257, 258, 512, 514, 515]),
     reference=st.sampled_from([0, 1, 2, 3, 4]),
     timeout_ms=st.sampled_from([0, 0, 1, 3]),
     value_ms=st.just(0),
@@ -51,6 +51,29 @@ def test_the_core_answers_as_the_law(work):
         assert [one.id for one in core.holds(account).lines] == holds(law, account)
         for moment in range(now_ms + 1):
             assert core.balance_at(account, moment) == balance_at(law, account, moment)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.data())
+def test_any_page_is_a_cut_of_the_whole_statement(seed, data):
+    """Long statements, so that there are marks; the twin folds every line."""
+    law, core, world = SlowLedger(), Ledger(), World(seed, 3)
+    for number in range(40):
+        world.tick()
+        method = "open_accounts" if number < 3 else "transfer"
+        batch = world.openings() if number < 3 else world.transfers(20)
+        answers = getattr(core, method)(batch, world.now_ms, world.day)
+        getattr(law, method)(batch, world.now_ms, world.day)
+        if method == "transfer":
+            world.note(batch, answers)
+    moments, limits = st.integers(0, world.now_ms), st.integers(0, 200)
+    for account in law.books:
+        since_ms, until_ms = data.draw(moments), data.draw(moments)
+        limit, newest = data.draw(limits), data.draw(st.booleans())
+        found = core.lines(account, since_ms, until_ms, limit, newest)
+        expected = page(statement(law, account), since_ms, until_ms, limit, newest)
+        assert [(one.line.id, one.line.applied_ms, one.balance) for one in found] == expected
+        assert core.balance_at(account, since_ms) == balance_at(law, account, since_ms)
 
 
 def work(seed: int, batches_n: int = 60) -> list[tuple[str, list, int, int]]:

@@ -38,6 +38,7 @@ from world_of_the_table import (
 
 from quanheng.ledger.entries import (
     ALL,
+    AMOUNT_MAX,
     ID_MAX,
     NO_LIMIT,
     TIME_MAX_MS,
@@ -62,7 +63,7 @@ ROWS = [
     (T.CHAIN_IS_OPEN, NEW, {"flags": F.LINKED}),
     (T.ID_MUST_NOT_BE_ZERO, NEW, {"id": 0}),
     (T.ID_MUST_NOT_BE_MAX, NEW, {"id": ID_MAX}),
-    (T.FLAGS_ARE_NOT_ALLOWED, NEW, {"flags": 512}),
+    (T.FLAGS_ARE_NOT_ALLOWED, NEW, {"flags": 1024}),
     (T.FLAGS_EXCLUDE_EACH_OTHER, NEW, {"flags": F.HOLD | F.IMPORTED}),
     (T.EXISTS_WITH_OTHER_FLAGS, KNOWN, {"flags": F.BURN}),
     (T.EXISTS_WITH_OTHER_REFERENCE, KNOWN, {"reference": 1}),
@@ -85,6 +86,7 @@ ROWS = [
     (T.VALUE_TIME_MUST_NOT_BE_IN_THE_FUTURE, NEW, {"flags": F.IMPORTED, "value_ms": NOW_MS + 1}),
     (T.REFERENCE_MUST_BE_ZERO, NEW, {"reference": 1}),
     (T.REFERENCE_MUST_NOT_BE_ZERO, POST, {"reference": 0}),
+    (T.TIMEOUT_MUST_BE_IN_THE_FUTURE, NEW, {"flags": F.HOLD | F.UNTIL, "timeout_ms": NOW_MS}),
     (T.HOLD_NOT_FOUND, POST, {"reference": 999}),
     (T.HOLD_IS_NO_HOLD, POST, {"reference": PLAIN}),
     (T.HOLD_HAS_OTHER_DEBIT_ACCOUNT, POST, {"debit": PAYEE}),
@@ -113,7 +115,6 @@ ROWS = [
     (T.NOTHING_IS_THERE, NEW, {"flags": F.BALANCING_DEBIT}),
     (T.DEBITS_OVERFLOW, NEW, {"debit": FULL}),
     (T.CREDITS_OVERFLOW, NEW, {"credit": FULL_TOO}),
-    (T.DAY_OVERFLOWS, NEW, {"debit": DAY_FULL}),
     (T.PAYMENT_LIMIT_EXCEEDED, NEW, {"debit": PAYS_100, "amount_minor": 101}),
     (T.DAY_LIMIT_EXCEEDED, NEW, {"debit": DAY_100, "amount_minor": 101}),
     (T.NET_DEBIT_CAP_EXCEEDED, NEW, {"debit": NET_100, "amount_minor": 101}),
@@ -240,8 +241,6 @@ EDGES = [  # A request at the edge of what is allowed, and the outcome one minor
     (NEW, {"credit": HOLDS_100, "amount_minor": 100}, T.BALANCE_LIMIT_EXCEEDED),
     (NEW, {"debit": FULL, "amount_minor": 5}, T.DEBITS_OVERFLOW),
     (NEW, {"credit": FULL_TOO, "amount_minor": 5}, T.CREDITS_OVERFLOW),
-    (NEW, {"debit": DAY_FULL, "amount_minor": 1}, T.DAY_OVERFLOWS),
-    (NEW, {"credit": DAY_FULL_TOO, "amount_minor": 1}, T.DAY_OVERFLOWS),
     (NEW, {"flags": F.HOLD, "debit": BOUND, "amount_minor": 100}, T.BALANCE_IS_TOO_LOW),
     (NEW, {"flags": F.HOLD, "credit": HOLDS_100, "amount_minor": 100}, T.BALANCE_LIMIT_EXCEEDED),
     (POST, {"amount_minor": 50}, T.HOLD_IS_SMALLER),
@@ -258,6 +257,61 @@ def test_at_the_edge_and_one_beyond(base, changes, beyond):
         at = at._replace(debit=BOUND + 1, credit=NET_100)
     assert outcome(stand(), at._replace(amount_minor=at.amount_minor + 1)) == [beyond]
     assert outcome(stand(), at) == [T.APPLIED]
+
+
+def test_the_last_moment_is_a_time_out_and_the_present_one_is_none():
+    timed = NEW._replace(flags=F.HOLD | F.UNTIL)
+    assert outcome(stand(), timed._replace(timeout_ms=TIME_MAX_MS)) == [T.APPLIED]
+    assert outcome(stand(), timed._replace(timeout_ms=NOW_MS + 1)) == [T.APPLIED]
+    assert outcome(stand(), timed._replace(timeout_ms=0)) == [T.TIMEOUT_MUST_BE_IN_THE_FUTURE]
+    assert outcome(stand(), NEW._replace(flags=F.UNTIL)) == [T.TIMEOUT_IS_FOR_HOLDS]
+
+
+def test_a_hold_until_a_moment_is_the_same_whenever_it_is_asked_again():
+    """A time-out counted from now would be another one at each try; a length and a moment are never taken for equal."""
+    both, until = stand(), NEW._replace(flags=F.HOLD | F.UNTIL, timeout_ms=NOW_MS + 500)
+    assert outcome(both, until) == [T.APPLIED]
+    for later_ms in (100, 499, 500, 5_000):
+        again = both.transfer([until], NOW_MS + later_ms, DAY)[0]
+        assert (again.outcome, again.applied_ms) == (T.EXISTS, NOW_MS)
+    later_ms = NOW_MS + 5_000
+    assert both.transfer([until._replace(timeout_ms=NOW_MS + 501)], later_ms, DAY)[0].outcome == (
+        T.EXISTS_WITH_OTHER_TIMEOUT
+    )
+    length = until._replace(flags=F.HOLD, timeout_ms=500)
+    assert both.transfer([length], later_ms, DAY)[0].outcome == T.EXISTS_WITH_OTHER_FLAGS
+    assert both.core.transfer_of(NEW.id).expires_ms == NOW_MS + 500
+    assert both.core.transfer_of(NEW.id).hold == "expired"
+
+
+def test_a_day_has_no_end_that_others_could_fill():
+    """Whoever moves the largest amount twice passes 64 bits: neither payer nor payee is denied anything by that."""
+    both = stand()
+    for id in (400, 401, 402):
+        assert outcome(both, NEW._replace(id=id, debit=DAY_FULL, credit=DAY_FULL_TOO, amount_minor=AMOUNT_MAX)) == [
+            T.APPLIED
+        ]
+    assert both.core.account(DAY_FULL).day_debits_minor == 4 * AMOUNT_MAX
+    assert both.core.account(DAY_FULL_TOO).day_credits_minor == 4 * AMOUNT_MAX
+    back = NEW._replace(debit=DAY_FULL_TOO, credit=DAY_FULL)
+    assert outcome(both, back._replace(id=403, amount_minor=7)) == [T.APPLIED]
+    both.amend_accounts([Amendment(DAY_FULL, net_debit_cap_minor=0)], NOW_MS, DAY)
+    assert outcome(both, NEW._replace(id=404, debit=DAY_FULL)) == [T.NET_DEBIT_CAP_EXCEEDED]
+    both.amend_accounts([Amendment(DAY_FULL, 0, day_max_minor=AMOUNT_MAX, net_debit_cap_minor=NO_LIMIT)], NOW_MS, DAY)
+    assert outcome(both, NEW._replace(id=404, debit=DAY_FULL)) == [T.DAY_LIMIT_EXCEEDED]
+    both.amend_accounts([Amendment(DAY_FULL_TOO, net_debit_cap_minor=0)], NOW_MS, DAY)
+    assert outcome(both, back._replace(id=405, amount_minor=AMOUNT_MAX)) == [T.APPLIED]
+    assert outcome(both, NEW._replace(id=406, debit=DAY_FULL_TOO)) == [T.APPLIED]
+
+
+def test_what_is_let_go_is_given_back_to_a_day_beyond_64_bits():
+    both = stand()
+    held = NEW._replace(debit=DAY_FULL, credit=DAY_FULL_TOO, amount_minor=AMOUNT_MAX, flags=F.HOLD)
+    assert outcome(both, held, held._replace(id=301), POST._replace(id=302, reference=300, amount_minor=1)) == (
+        [T.APPLIED] * 3
+    )
+    assert outcome(both, VOID._replace(id=303, reference=301)) == [T.APPLIED]
+    assert both.core.account(DAY_FULL).day_debits_minor == AMOUNT_MAX + 1 == both.law.books[DAY_FULL].day_debits
 
 
 def test_nothing_is_left_of_what_was_taken_back_whole():

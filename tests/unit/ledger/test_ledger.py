@@ -136,7 +136,7 @@ def test_facts_that_follow_nothing_are_refused():
 def test_a_dump_of_another_format_is_refused():
     dumped = opened().dump()
     dumped["clocks"][0] = 99
-    with pytest.raises(InputError, match="the ledger was dumped in another format; was format 99; allowed: format 1"):
+    with pytest.raises(InputError, match="the ledger was dumped in another format; was format 99; allowed: format 2"):
         Ledger.load(dumped)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from quanheng.kernel.errors import NotFound
 from quanheng.ledger.entries import ALL, Account, AccountFlag, Balance, Transfer, TransferFlag
-from quanheng.ledger.kernel.words import A_HISTORY, B_BEFORE, B_JUMP, B_TIME
+from quanheng.ledger.kernel.words import A_MARK, B_BEFORE, B_JUMP, B_LINE, B_ROW, B_TIME, MARKED_EVERY
 from quanheng.ledger.ledger import Ledger
 
 F, G = TransferFlag, AccountFlag
@@ -144,9 +144,44 @@ def test_a_long_history_is_searched_in_few_steps(ledger):
         assert steps_to(ledger, 2, moment) < 3 * 12  # Three times the logarithm of the changes.
 
 
+@pytest.mark.parametrize("account", [1, 2])
+def test_a_page_begins_near_its_lines_wherever_it_is(ledger, account):
+    """What is walked is counted on the marks: the core starts from the oldest one beyond the page, not from the end."""
+    for number in range(100, 1_500):
+        ledger.transfer([Transfer(number, 1, 2, 1, 5)], number, 2)
+    whole = ledger.lines(account, limit=10_000)
+    assert len(whole) == 1_425
+    B, marks, at = ledger._tables.B, [], int(ledger._tables.A[account - 1, A_MARK])
+    while at >= 0:
+        marks.append((int(B[at, B_LINE]), int(B[at, B_ROW])))
+        at = int(B[at, B_BEFORE])
+    every = 1 if account == 2 else MARKED_EVERY
+    assert [line for line, _ in marks[::-1]] == list(range(every, 1_426, every))
+    assert all(whole[-line].line.row == row for line, row in marks)
+    for place in (0, 1, 62, 63, 64, 65, 700, 1_423, 1_424):
+        page = ledger.lines(account, limit=3, before=whole[place].line.row)
+        assert page == whole[place + 1 : place + 4]
+    for since_ms, until_ms in ((5, 5), (163, 164), (1_000, 1_000), (0, 10**9), (2_000, 3_000)):
+        between = [one for one in whole if since_ms <= one.line.applied_ms <= until_ms]
+        assert ledger.lines(account, since_ms, until_ms, limit=7) == between[:7]
+        assert ledger.lines(account, since_ms, until_ms, limit=7, newest_first=False) == between[::-1][:7]
+
+
+def test_a_chain_that_is_refused_takes_its_marks_back(ledger):
+    before = ledger.digest()
+    chain = [Transfer(100 + one, 1, 2, 1, 5, F.LINKED) for one in range(200)]
+    ledger.transfer([*chain, Transfer(400, 1, 1, 1, 5)], 50, 1)
+    assert len(ledger.expiries()) == 1
+    ledger.transfer([*chain, Transfer(400, 1, 2, 1, 5)], 50, 1)
+    copy = Ledger()
+    copy.apply(ledger.facts())
+    assert copy.digest() == ledger.digest() != before
+    assert [one.line.id for one in ledger.lines(1, limit=2, before=ledger.transfer_of(200).row)] == [199, 198]
+
+
 def steps_to(ledger: Ledger, account: int, moment: int) -> int:
     """Steps of a search in an account's history, as `kernel/walk.py` takes them."""
-    B, at, steps = ledger._tables.B, int(ledger._tables.A[account - 1, A_HISTORY]), 0
+    B, at, steps = ledger._tables.B, int(ledger._tables.A[account - 1, A_MARK]), 0
     while at >= 0 and B[at, B_TIME] > moment:
         jump = int(B[at, B_JUMP])
         at, steps = jump if B[jump, B_TIME] > moment and jump != at else int(B[at, B_BEFORE]), steps + 1

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from quanheng.kernel.errors import InputError
 from quanheng.ledger.closing.balances import TrialBalance, moved, trial_balance
 from quanheng.ledger.closing.journal import Books
-from quanheng.ledger.entries import Account, Amendment, Answer, Transfer, TransferFlag
+from quanheng.ledger.entries import Account, Amendment, Answer, Opened, Transfer, TransferFlag
 from quanheng.ledger.instruments.instrument import LedgerLike
 from quanheng.ledger.instruments.loan.calendars import Calendar, Roll
 from quanheng.ledger.instruments.loan.day_count import date_of, day_of
@@ -108,6 +108,22 @@ class SealedDays:
         ------
         InputError : the day is closed, or a transfer that is no reversal has its value time in a closed day
         """
+        self._check_transfers(batch, day)
+        return self.ledger.transfer(batch, now_ms, day)
+
+    def open_and_transfer(
+        self, accounts: Sequence[Account], transfers: Sequence[Transfer], now_ms: int, day: int
+    ) -> Opened:
+        """Open accounts and apply transfers, all or nothing, on an open day.
+
+        Raises
+        ------
+        InputError : as for `transfer`
+        """
+        self._check_transfers(transfers, day)
+        return self.ledger.open_and_transfer(accounts, transfers, now_ms, day)
+
+    def _check_transfers(self, batch: Sequence[Transfer], day: int) -> None:
         self._check_day(day)
         for place, one in enumerate(batch):
             dated = one.flags & TransferFlag.IMPORTED and not one.flags & TransferFlag.REVERSAL
@@ -119,7 +135,6 @@ class SealedDays:
                     allowed=f"after {date_of(self.sealed).isoformat()}",
                     cure="Reverse what was wrong and book anew on an open day.",
                 )
-        return self.ledger.transfer(batch, now_ms, day)
 
     def _check_day(self, day: int) -> None:
         if day <= self.sealed:

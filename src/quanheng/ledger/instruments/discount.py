@@ -17,7 +17,7 @@ import msgspec
 from quanheng.kernel.money import Money
 from quanheng.ledger.entries import Transfer
 from quanheng.ledger.instruments.action_fold import Party, is_id
-from quanheng.ledger.instruments.instrument import part_id
+from quanheng.ledger.instruments.instrument import PartId
 
 DAY_MS = 86_400_000
 DAY_NUMBER_MAX = 200_000
@@ -132,9 +132,21 @@ def payers(terms: DiscountTerms, seller: int) -> Iterator[int]:
 
 
 def cash_legs(
-    action_id: int, asked: Price, terms: DiscountTerms, seller: Party, buyer: Party, code: int, about: int
+    part_id: PartId,
+    action_id: int,
+    asked: Price,
+    terms: DiscountTerms,
+    seller: Party,
+    buyer: Party,
+    code: int,
+    about: int,
 ) -> list[Transfer]:
-    """Transfers of cash: the buyer's price, and the interest of those who pay it for the seller."""
+    """Transfers of cash: the buyer's price, and the interest of those who pay it for the seller.
+
+    Parameters
+    ----------
+    part_id : names parts of an action of the instrument that is sold (`instrument.parts_of`)
+    """
     legs = [
         Transfer(part_id(action_id, "price"), buyer.account, seller.account, asked.paid_minor, code, user_data=about)
     ]

@@ -26,7 +26,9 @@ from quanheng.ledger.instruments.action_fold import (
 )
 from quanheng.ledger.instruments.conditions import Condition, Fact, compiled, wrong_in
 from quanheng.ledger.instruments.holding import Holding
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step, parts_of
+
+part_id = parts_of("escrow")
 
 MILESTONES_MAX, REPORTERS_MAX, FACTS_MAX = 64, 64, 256
 NUMBERS = ("amount", "held")
@@ -227,13 +229,13 @@ class Escrows(ActionFold):
             due = self._due(escrow, facts)
             told = replace(escrow, facts=facts, paid=escrow.paid | frozenset(due))
             asked = sum(escrow.terms.milestones[place].amount_minor for place in due)
-            return _paid(told, action.id, min(asked, holding_now.amount_minor), now_ms) if due else (Step(), told)
+            return _paid(told, action.id, min(asked, holding_now.amount_minor)) if due else (Step(), told)
         if isinstance(action, Release):
-            return _paid(escrow, action.id, _of(action.amount_minor, holding_now), now_ms)
+            return _paid(escrow, action.id, _of(action.amount_minor, holding_now))
         if isinstance(action, Dispute):
             return _disputed(escrow, holding_now, action.id, now_ms)
         if isinstance(action, GiveBack):
-            return _given_back(escrow, holding_now, action.id, _of(action.amount_minor, holding_now), now_ms)
+            return _given_back(escrow, holding_now, action.id, _of(action.amount_minor, holding_now))
         ended = replace(escrow, holding=None)
         if action.seller_minor == 0:
             return Step([holding_now.void(part_id(action.id, "void"))]), ended
@@ -284,21 +286,19 @@ def _of(amount_minor: int, holding: Holding) -> int:
     return holding.amount_minor if amount_minor == ALL else amount_minor
 
 
-def _paid(escrow: Escrow, action_id: int, amount_minor: int, now_ms: int) -> tuple[Step, Escrow]:
+def _paid(escrow: Escrow, action_id: int, amount_minor: int) -> tuple[Step, Escrow]:
     """A part posted to the seller, the rest held anew."""
     holding = escrow.holding
     assert holding is not None, "refused before"
     post = holding.post(part_id(action_id, "post"), amount_minor)
     rest = holding.rest(part_id(action_id, "rest"), amount_minor)
-    return Step([post, rest.transfer(now_ms)] if rest else [post]), replace(escrow, holding=rest)
+    return Step([post, rest.again()] if rest else [post]), replace(escrow, holding=rest)
 
 
-def _given_back(
-    escrow: Escrow, holding: Holding, action_id: int, amount_minor: int, now_ms: int
-) -> tuple[Step, Escrow]:
+def _given_back(escrow: Escrow, holding: Holding, action_id: int, amount_minor: int) -> tuple[Step, Escrow]:
     void = holding.void(part_id(action_id, "void"))
     rest = holding.rest(part_id(action_id, "rest"), amount_minor)
-    return Step([void, rest.transfer(now_ms)] if rest else [void]), replace(escrow, holding=rest)
+    return Step([void, rest.again()] if rest else [void]), replace(escrow, holding=rest)
 
 
 def _disputed(escrow: Escrow, holding: Holding, action_id: int, now_ms: int) -> tuple[Step, Escrow]:

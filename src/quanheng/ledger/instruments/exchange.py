@@ -25,9 +25,11 @@ from quanheng.ledger.instruments.action_fold import (
     is_code,
     is_id,
 )
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step, parts_of
 from quanheng.ledger.instruments.ranges import in_range
 from quanheng.ledger.outcomes import TransferOutcome
+
+part_id = parts_of("exchange")
 
 LEGS_MAX, PRIORITY_MAX = 1_000, 9
 NO_PARTIAL = 0

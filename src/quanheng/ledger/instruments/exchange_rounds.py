@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from quanheng.ledger.instruments.exchange import NO_PARTIAL, Exchanges, Lapse, NoteFail, Settle
-from quanheng.ledger.instruments.instrument import LedgerLike, Performed, part_id, perform
+from quanheng.ledger.instruments.exchange import NO_PARTIAL, Exchanges, Lapse, NoteFail, Settle, part_id
+from quanheng.ledger.instruments.instrument import LedgerLike, Performed, perform
 from quanheng.ledger.outcomes import TransferOutcome
 
 

@@ -39,8 +39,10 @@ from quanheng.ledger.instruments.foreign_exchange_actions import (
     Release,
     Revalue,
 )
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step, parts_of
 from quanheng.ledger.instruments.ranges import in_range
+
+part_id = parts_of("foreign exchange")
 
 
 class Given(msgspec.Struct, frozen=True):

@@ -33,11 +33,17 @@ class Holding(msgspec.Struct, frozen=True):
         return self.expires_ms != 0 and self.expires_ms <= now_ms
 
     def transfer(self, now_ms: int) -> Transfer:
-        """What makes this hold."""
-        timeout_ms = self.expires_ms - now_ms if self.expires_ms else 0
+        """What makes this hold now, with a time-out as long as the action says: asked later, it is the same length."""
+        return self._made(int(TransferFlag.HOLD), self.expires_ms - now_ms if self.expires_ms else 0)
+
+    def again(self) -> Transfer:
+        """What makes this hold anew until the moment that the first one ends: asked later, it is the same moment."""
+        return self._made(int(TransferFlag.HOLD | (TransferFlag.UNTIL if self.expires_ms else 0)), self.expires_ms)
+
+    def _made(self, flags: int, timeout_ms: int) -> Transfer:
         return Transfer(
-            self.id, self.debit, self.credit, self.amount_minor, self.code, int(TransferFlag.HOLD),
-            timeout_ms=timeout_ms, user_data=self.about,
+            self.id, self.debit, self.credit, self.amount_minor, self.code, flags, timeout_ms=timeout_ms,
+            user_data=self.about,
         )  # fmt: skip
 
     def post(self, id: int, amount_minor: int) -> Transfer:

@@ -9,10 +9,11 @@ not at all.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from quanheng.ledger.entries import Account, AccountFlag, Amendment, Answer, Transfer, TransferFlag
+from quanheng.ledger.entries import Account, Amendment, Answer, Opened, Transfer, refused_none
 from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
 
 
@@ -26,11 +27,10 @@ class Refusal(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What an action asks of the ledger. Accounts that exist with the same content are no obstacle."""
+    """What an action asks of the ledger, all or nothing. Accounts that exist with the same content are no obstacle."""
 
     transfers: Sequence[Transfer] = ()
     accounts: Sequence[Account] = ()
-    amendments: Sequence[Amendment] = ()
 
 
 class Performed(NamedTuple):
@@ -78,24 +78,34 @@ class LedgerLike(Protocol):
         """Apply transfers, in order."""
         ...
 
+    def open_and_transfer(
+        self, accounts: Sequence[Account], transfers: Sequence[Transfer], now_ms: int, day: int
+    ) -> Opened:
+        """Open accounts and apply transfers, all or nothing."""
+        ...
 
-def part_id(action_id: int, part: int | str) -> int:
-    """Id of a part of an action (a transfer, an account), so that the same action always asks for the same.
 
-    The first 128 bits of BLAKE2b over the action's id and the part's name; never 0 nor 2**128 - 1 in practice.
+PartId = Callable[[int, int | str], int]
+"""Id of a part of an action, from the action's id and the part's name."""
+
+
+def parts_of(instrument: str) -> PartId:
+    """How an instrument names the parts of its actions (transfers, accounts): the same action asks for the same ids.
+
+    Actions of two instruments have no part in common, even if whoever asks gave them one id. Where there are several
+    pieces of one kind with folds of their own, each with a number or a name, that is in the names of the parts.
     """
-    text = action_id.to_bytes(16, "little") + str(part).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=16, person=b"quanheng part").digest(), "little")
+    return partial(part_id, instrument=instrument)
 
 
-def chained(transfers: Sequence[Transfer]) -> list[Transfer]:
-    """The transfers as one chain: every one but the last is linked to the next."""
-    last = len(transfers) - 1
-    linked, free = int(TransferFlag.LINKED), ~int(TransferFlag.LINKED)
-    return [
-        one._replace(flags=one.flags | linked if place < last else one.flags & free)
-        for place, one in enumerate(transfers)
-    ]
+def part_id(action_id: int, part: int | str, instrument: str = "") -> int:
+    """Id of a part of an action: the first 128 bits of BLAKE2b over instrument, the action's id, and the part's name.
+
+    Never 0 nor 2**128 - 1 in practice. Instruments have theirs of `parts_of`.
+    """
+    text = f"{instrument}\0{action_id}\0{part}" if instrument else f"{action_id}\0{part}"
+    digest = hashlib.blake2b(text.encode(), digest_size=16, person=b"quanheng part").digest()
+    return int.from_bytes(digest, "little")
 
 
 def perform(ledger: LedgerLike, instrument: Instrument, action: Any, now_ms: int, day: int) -> Performed:
@@ -107,15 +117,11 @@ def perform(ledger: LedgerLike, instrument: Instrument, action: Any, now_ms: int
     step = instrument.decide(action, now_ms)
     if isinstance(step, Refusal):
         return Performed(refusal=step)
-    opened = [one._replace(flags=one.flags & ~int(AccountFlag.LINKED)) for one in step.accounts]
-    for outcomes in (ledger.open_accounts(opened, now_ms, day), ledger.amend_accounts(step.amendments, now_ms, day)):
-        for account_outcome in outcomes:
-            if account_outcome not in (AccountOutcome.APPLIED, AccountOutcome.EXISTS):
-                return Performed(outcome=account_outcome)
-    answers = ledger.transfer(chained(step.transfers), now_ms, day)
-    for answer in answers:
-        if answer.outcome not in (TransferOutcome.APPLIED, TransferOutcome.EXISTS, TransferOutcome.CHAIN_FAILED):
-            return Performed(outcome=answer.outcome, answers=answers)
+    outcomes, answers = ledger.open_and_transfer(step.accounts, step.transfers, now_ms, day)
+    told: list[AccountOutcome | TransferOutcome] = [*outcomes, *(answer.outcome for answer in answers)]
+    if not refused_none(told):
+        cause = next(one for one in told if one.name not in ("APPLIED", "EXISTS", "CHAIN_FAILED"))
+        return Performed(outcome=cause, answers=answers)
     existed = any(answer.outcome == TransferOutcome.EXISTS for answer in answers)
     instrument.apply(action, answers[0].applied_ms if existed else now_ms)
     return Performed(answers=answers)

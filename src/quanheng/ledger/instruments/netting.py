@@ -23,7 +23,7 @@ from quanheng.ledger.instruments.action_fold import (
     is_code,
     is_id,
 )
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step, parts_of
 from quanheng.ledger.instruments.netting_actions import (
     PRIORITY_MAX,
     CloseCycle,
@@ -52,6 +52,7 @@ from quanheng.ledger.instruments.netting_cycle import (
 )
 from quanheng.ledger.instruments.ranges import in_range
 
+part_id = parts_of("netting")
 R = NettingRefusal
 Checks = Iterator[tuple[bool, RefusalCode, str, object, str]]
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from quanheng.ledger.instruments.instrument import LedgerLike, Performed, Step, part_id, perform
-from quanheng.ledger.instruments.netting import Netting
+from quanheng.ledger.instruments.instrument import LedgerLike, Performed, Step, perform
+from quanheng.ledger.instruments.netting import Netting, part_id
 from quanheng.ledger.instruments.netting_actions import DeclareFailure, SettleNet
 from quanheng.ledger.outcomes import TransferOutcome as T
 

@@ -26,7 +26,9 @@ from quanheng.ledger.instruments.action_fold import (
 )
 from quanheng.ledger.instruments.fees import Split, parts, wrong_in
 from quanheng.ledger.instruments.holding import Holding
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step, parts_of
+
+part_id = parts_of("payment")
 
 CAPTURES_MAX = 64
 """Captures of one payment: with every share reversed, a refund still fits one chain."""
@@ -187,7 +189,7 @@ class Payments(ActionFold):
         transfers = [holding.post(part_id(action.id, "post"), amount)]
         rest = holding.rest(part_id(action.id, "rest"), amount)
         if rest is not None and not action.final:
-            transfers.append(rest.transfer(now_ms))
+            transfers.append(rest.again())
         return Step(transfers + _fee_transfers(action.id, payment, amount, holding.code))
 
     # --- folding

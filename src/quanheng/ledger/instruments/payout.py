@@ -32,7 +32,9 @@ from quanheng.ledger.instruments.attestation import Attestation, Attester, decla
 from quanheng.ledger.instruments.conditions import Compiled, Condition, Fact, compiled, wrong_in
 from quanheng.ledger.instruments.fees import ROUNDINGS
 from quanheng.ledger.instruments.holding import Holding
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step, parts_of
+
+part_id = parts_of("payout")
 
 ATTESTERS_MAX = 32
 FACTS_MAX = 64

@@ -22,7 +22,7 @@ from quanheng.ledger.instruments.action_fold import (
     is_code,
     is_id,
 )
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step, parts_of
 from quanheng.ledger.instruments.pool_formula import (
     BASIS_POINTS,
     SHARES_LOCKED,
@@ -32,6 +32,8 @@ from quanheng.ledger.instruments.pool_formula import (
     liquidity,
     withdrawal,
 )
+
+part_id = parts_of("pool")
 
 
 class PoolRefusal(RefusalCode):
@@ -145,7 +147,7 @@ class Pool(ActionFold):
 
     def account_of(self, name: int | str) -> int:
         """Id of the account of an owner's shares, of "first", "second" (reserves), "issued" or "locked" (shares)."""
-        return part_id(self.number, f"pool {name}")
+        return part_id(self.number, name)
 
     def quote_in(self, asset_in: int, in_minor: int) -> int:
         """What an amount of one of the two assets gets now; 0 from an empty pool."""
@@ -257,7 +259,7 @@ class Pool(ActionFold):
 
     def _transfers(self, action: Any, moves: Sequence[tuple[int, int, int]]) -> list[Transfer]:
         return [
-            Transfer(part_id(action.id, place), debit, credit, amount, self.terms.code)
+            Transfer(part_id(action.id, f"{self.number} {place}"), debit, credit, amount, self.terms.code)
             for place, (debit, credit, amount) in enumerate(moves)
             if amount
         ]

@@ -33,6 +33,7 @@ from quanheng.ledger.kernel.words import (
     S_ACCOUNTS,
     S_DAY,
     S_FACTS,
+    S_IDS,
     S_NOW,
     S_UNDO,
     STATED,
@@ -166,12 +167,6 @@ def _undo(T, first):
     S[S_FACTS] = first
 
 
-@entry
-def take_back(T, first):
-    """Take back the openings from fact `first` on, where nothing else came after them."""
-    _undo(T, first)
-
-
 @njit(nogil=True, error_model="numpy")
 def _chain(T, Q, N, start, end, opens):
     first = T.S[S_FACTS]
@@ -196,6 +191,20 @@ def _chain(T, Q, N, start, end, opens):
             _open(T, Q, one)
         else:
             _amend(T, Q, one, account)
+
+
+@entry
+def take_back(T, first):
+    """Take back openings and burnt ids from fact `first` on, newest first: nothing else stands behind them."""
+    S, F = T.S, T.F
+    for row in range(S[S_FACTS] - 1, first - 1, -1):
+        if F[row, F_KIND] == K_OPENED:
+            S[S_ACCOUNTS] -= 1
+            remove_newest(T.J, F[row, 0], F[row, 1], S[S_ACCOUNTS])
+        else:
+            remove_newest(T.I, F[row, 0], F[row, 1], row)
+            S[S_IDS] -= 1
+    S[S_FACTS] = first
 
 
 @entry

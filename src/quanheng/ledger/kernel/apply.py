@@ -3,7 +3,7 @@
 from numba import njit
 
 from quanheng.ledger.kernel.entry import entry
-from quanheng.ledger.kernel.expiring import push
+from quanheng.ledger.kernel.expiring import end_of, push
 from quanheng.ledger.kernel.index import AHEAD, expect, find, insert
 from quanheng.ledger.kernel.totals import add, take
 from quanheng.ledger.kernel.words import (
@@ -19,10 +19,10 @@ from quanheng.ledger.kernel.words import (
     A_DEBITS_HELD,
     A_ENTITY,
     A_FLAGS,
-    A_HISTORY,
     A_ID,
     A_LIMITS,
     A_LINES,
+    A_MARK,
     A_NEWEST,
     A_OPENED,
     A_OWNER,
@@ -34,6 +34,8 @@ from quanheng.ledger.kernel.words import (
     B_BEFORE,
     B_DEPTH,
     B_JUMP,
+    B_LINE,
+    B_ROW,
     B_TIME,
     B_TOTALS,
     EXPIRED,
@@ -68,13 +70,14 @@ from quanheng.ledger.kernel.words import (
     L_REVERSED,
     L_SETTLED,
     L_WORDS,
+    MARKED_EVERY,
     POST,
     POSTED,
     REVERSAL,
     S_ACCOUNTS,
     S_FACTS,
-    S_HISTORY,
     S_IDS,
+    S_MARKS,
     SETTLES,
     STATED,
     VOID,
@@ -83,17 +86,11 @@ from quanheng.ledger.kernel.words import (
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
-def day_of(A, account, day):
-    """An account's debits and credits of a business day that is not before its newest."""
-    if A[account, A_DAY] == day:
-        return A[account, A_DAY_DEBITS], A[account, A_DAY_CREDITS]
-    return 0, 0
-
-
-@njit(nogil=True, error_model="numpy", forceinline=True)
 def _begin_day(A, account, day):
     if A[account, A_DAY] != day:
-        A[account, A_DAY], A[account, A_DAY_DEBITS], A[account, A_DAY_CREDITS] = day, 0, 0
+        A[account, A_DAY] = day
+        for word in range(A_DAY_DEBITS, A_DAY_CREDITS + 2):
+            A[account, word] = 0
 
 
 @njit(nogil=True, error_model="numpy")
@@ -118,20 +115,21 @@ def apply_line(T, row, debit, credit, reference):
         if not flags & (HOLD | VOID):
             add(A, debit, A_DEBITS, amount)
             add(A, credit, A_CREDITS, amount)
-            A[credit, A_DAY_CREDITS] += amount
+            add(A, credit, A_DAY_CREDITS, amount)
         if not flags & SETTLES:
-            A[debit, A_DAY_DEBITS] += amount
+            add(A, debit, A_DAY_DEBITS, amount)
         if flags & REVERSAL:
             L[reference, L_REVERSED] += amount
         insert(T.I, F[row, 0], F[row, 1], row)
         T.S[S_IDS] += 1
     L[row, L_DEBIT], L[row, L_CREDIT] = debit, credit
     L[row, L_DEBIT_BEFORE], L[row, L_CREDIT_BEFORE] = A[debit, A_NEWEST], A[credit, A_NEWEST]
+    A[debit, A_NEWEST], A[credit, A_NEWEST] = row, row
+    A[debit, A_LINES] += 1
+    A[credit, A_LINES] += 1
     for account in (debit, credit):
-        A[account, A_NEWEST] = row
-        A[account, A_LINES] += 1
-        if A[account, A_FLAGS] & HISTORY:
-            _remember(T, account, F[row, F_APPLIED])
+        if A[account, A_FLAGS] & HISTORY or A[account, A_LINES] & (MARKED_EVERY - 1) == 0:
+            _mark(T.B, T.S, A, account, row, F[row, F_APPLIED])
     T.S[S_FACTS] = row + 1
 
 
@@ -144,19 +142,19 @@ def _let_go(T, hold, row, how, used, day):
     take(A, L[hold, L_CREDIT], A_CREDITS_HELD, held)
     L[hold, L_HOLD], L[hold, L_SETTLED] = how, row
     if F[hold, F_MARKS] >> 32 == day:
-        A[debit, A_DAY_DEBITS] -= held - used
+        take(A, debit, A_DAY_DEBITS, held - used)
 
 
 @njit(nogil=True, error_model="numpy")
-def _remember(T, account, now_ms):
-    """Append an account's balance to its history.
+def _mark(B, S, A, account, row, now_ms):
+    """Mark an account's balance after the change in F[row], so that reading starts near any of its lines.
 
-    Each entry has the one before and one further back, chosen so that any time is found in O(log n) steps: E. W. Myers,
+    Each mark has the one before and one further back, chosen so that any time is found in O(log n) steps: E. W. Myers,
     "An applicative random-access stack", Information Processing Letters 17 (1983).
     """
-    B, A = T.B, T.A
-    at, before = T.S[S_HISTORY], A[account, A_HISTORY]
+    at, before = S[S_MARKS], A[account, A_MARK]
     B[at, B_TIME], B[at, B_BEFORE], B[at, B_JUMP], B[at, B_DEPTH] = now_ms, before, at, 0
+    B[at, B_ROW], B[at, B_LINE] = row, A[account, A_LINES]
     if before >= 0:
         jump = B[before, B_JUMP]
         further = B[jump, B_JUMP]
@@ -165,8 +163,8 @@ def _remember(T, account, now_ms):
         B[at, B_DEPTH] = B[before, B_DEPTH] + 1
     for word in range(8):
         B[at, B_TOTALS + word] = A[account, A_TOTALS + word]
-    A[account, A_HISTORY] = at
-    T.S[S_HISTORY] = at + 1
+    A[account, A_MARK] = at
+    S[S_MARKS] = at + 1
 
 
 @njit(nogil=True, error_model="numpy")
@@ -200,7 +198,7 @@ def apply_account(T, row, account):
         A[account, A_CODE] = (F[row, F_MARKS] >> 16) & 0xFFFF
         A[account, A_OPENED] = F[row, G_OPENED] if flags & ACCOUNT_IMPORTED else F[row, F_APPLIED]
         A[account, A_ROW], A[account, A_DAY] = row, F[row, F_MARKS] >> 32
-        A[account, A_NEWEST], A[account, A_HISTORY] = -1, -1
+        A[account, A_NEWEST], A[account, A_MARK] = -1, -1
         insert(T.J, F[row, 0], F[row, 1], account)
         T.S[S_ACCOUNTS] = account + 1
     A[account, A_FLAGS], A[account, A_AMENDED] = flags, row
@@ -228,7 +226,7 @@ def apply_facts(T, facts):
                 return one
             apply_line(T, row, debit, credit, reference)
             if F[row, F_MARKS] & HOLD and kind == K_LINE and F[row, F_TIME] != 0:
-                push(T, F[row, F_APPLIED] + F[row, F_TIME], row)
+                push(T, end_of(F, row), row)
         elif kind == K_BURN:
             apply_burn(T, row)
         elif kind == K_OPENED:

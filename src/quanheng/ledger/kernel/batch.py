@@ -4,7 +4,7 @@ from numba import njit
 
 from quanheng.ledger.kernel.apply import apply_burn, apply_line
 from quanheng.ledger.kernel.entry import entry
-from quanheng.ledger.kernel.expiring import pop, push
+from quanheng.ledger.kernel.expiring import end_of, pop, push
 from quanheng.ledger.kernel.index import AHEAD, expect, find, remove_newest
 from quanheng.ledger.kernel.judge import flags_of, formed, judge, known
 from quanheng.ledger.kernel.words import (
@@ -47,8 +47,8 @@ from quanheng.ledger.kernel.words import (
     S_DAY,
     S_FACTS,
     S_HEAP,
-    S_HISTORY,
     S_IDS,
+    S_MARKS,
     S_NOW,
     S_UNDO,
     U_CREDIT,
@@ -134,7 +134,7 @@ def _save(T, debit, credit, reference):
 
 
 @njit(nogil=True, error_model="numpy")
-def _undo(T, first, history):
+def _undo(T, first, marks):
     """Take back the facts from `first` on, newest first."""
     U, A, L, F, S = T.U, T.A, T.L, T.F, T.S
     for row in range(S[S_FACTS] - 1, first - 1, -1):
@@ -149,7 +149,7 @@ def _undo(T, first, history):
         remove_newest(T.I, F[row, 0], F[row, 1], row)
         S[S_IDS] -= 1
         S[S_UNDO] = at
-    S[S_FACTS], S[S_HISTORY] = first, history
+    S[S_FACTS], S[S_MARKS] = first, marks
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
@@ -157,7 +157,7 @@ def _remind(T, row):
     """Remember when a hold that was made ends."""
     F = T.F
     if F[row, F_MARKS] & HOLD and F[row, F_TIME] != 0:
-        push(T, F[row, F_APPLIED] + F[row, F_TIME], row)
+        push(T, end_of(F, row), row)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -207,12 +207,12 @@ def _exists(T, Q, N, start, end):
 @njit(nogil=True, error_model="numpy")
 def _links(T, Q, N, start, end):
     """Apply and answer a chain, whole or not at all; whether it was applied. No hold is reminded of yet."""
-    first, history = T.S[S_FACTS], T.S[S_HISTORY]
+    first, marks = T.S[S_FACTS], T.S[S_MARKS]
     T.S[S_UNDO] = 0
     for one in range(start, end):
         outcome, row, debit, credit, reference, amount, code = judge(T, Q, one)
         if outcome != O.APPLIED:
-            _undo(T, first, history)
+            _undo(T, first, marks)
             for other in range(start, end):
                 _refuse(N, other, O.CHAIN_FAILED)
             N[one, N_OUTCOME] = O.EXISTS_WITHOUT_ITS_CHAIN if outcome == O.EXISTS else outcome
@@ -241,9 +241,9 @@ def attempt(T, Q, N):
     """Answer a batch that is one chain as it would be, at S[S_NOW] on S[S_DAY], and leave all as it was."""
     if _exists(T, Q, N, 0, len(Q)):
         return
-    first, history = T.S[S_FACTS], T.S[S_HISTORY]
+    first, marks = T.S[S_FACTS], T.S[S_MARKS]
     if _links(T, Q, N, 0, len(Q)):
-        _undo(T, first, history)
+        _undo(T, first, marks)
 
 
 @entry

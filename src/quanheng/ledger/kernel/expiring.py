@@ -3,7 +3,13 @@
 from numba import njit
 
 from quanheng.ledger.kernel.entry import entry
-from quanheng.ledger.kernel.words import F_APPLIED, F_TIME, HELD, L_HOLD, S_FACTS, S_HEAP
+from quanheng.ledger.kernel.words import F_APPLIED, F_MARKS, F_TIME, HELD, L_HOLD, S_FACTS, S_HEAP, UNTIL
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def end_of(F, row):
+    """When a hold with a time-out ends: at the moment it states, or so long after it was made."""
+    return F[row, F_TIME] if F[row, F_MARKS] & UNTIL else F[row, F_APPLIED] + F[row, F_TIME]
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
@@ -51,7 +57,7 @@ def push_all(T):
     """Fill an empty heap from the facts, after a load."""
     for row in range(T.S[S_FACTS]):
         if T.L[row, L_HOLD] == HELD and T.F[row, F_TIME] != 0:
-            push(T, T.F[row, F_APPLIED] + T.F[row, F_TIME], row)
+            push(T, end_of(T.F, row), row)
 
 
 @entry

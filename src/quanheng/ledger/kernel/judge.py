@@ -1,9 +1,9 @@
 """Judging a transfer: one judgement after another in the order of the outcomes. Changes nothing."""
 
+import numpy as np
 from numba import njit
 
-from quanheng.ledger.entries import ALL, AMOUNT_MAX, DAY_TOTAL_MAX, NO_LIMIT, TIME_MAX_MS
-from quanheng.ledger.kernel.apply import day_of
+from quanheng.ledger.entries import ALL, AMOUNT_MAX, NO_LIMIT, TIME_MAX_MS
 from quanheng.ledger.kernel.index import find
 from quanheng.ledger.kernel.totals import both, exceeds, overflows, plus, up_to
 from quanheng.ledger.kernel.words import (
@@ -11,6 +11,9 @@ from quanheng.ledger.kernel.words import (
     A_BALANCE_MAX,
     A_CREDITS,
     A_CREDITS_HELD,
+    A_DAY,
+    A_DAY_CREDITS,
+    A_DAY_DEBITS,
     A_DAY_MAX,
     A_DEBITS,
     A_DEBITS_HELD,
@@ -19,6 +22,7 @@ from quanheng.ledger.kernel.words import (
     A_OPENED,
     A_OVERDRAFT,
     A_PAYMENT,
+    ALLOWED,
     BALANCING,
     BALANCING_CREDIT,
     BALANCING_DEBIT,
@@ -61,6 +65,7 @@ from quanheng.ledger.kernel.words import (
     S_DAY,
     S_NOW,
     SETTLES,
+    UNTIL,
     VOID,
     VOIDED,
 )
@@ -92,7 +97,7 @@ def formed(Q, one):
         return O.ID_MUST_NOT_BE_ZERO
     if Q[one, 0] == -1 and Q[one, 1] == -1:
         return O.ID_MUST_NOT_BE_MAX
-    if flags & ~511:
+    if flags & ~ALLOWED:
         return O.FLAGS_ARE_NOT_ALLOWED
     kinds = flags & (HOLD | REFERS)
     if kinds & (kinds - 1) or (flags & BALANCING and flags & REFERS):
@@ -134,29 +139,31 @@ def known(T, Q, one, row):
     return O.EXISTS
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True)
-def _fields(T, Q, one):
-    flags, amount, timeout_ms, value_ms = flags_of(Q, one), Q[one, Q_AMOUNT], Q[one, Q_TIMEOUT], Q[one, Q_VALUE]
+@njit(nogil=True, error_model="numpy")
+def _fields(now_ms, flags, amount, timeout_ms, value_ms, refers):
+    """Judge the fields of a request alone; refers: whether its reference is not 0."""
     if amount < 0:
         return O.AMOUNT_MUST_NOT_BE_NEGATIVE
     if amount == 0:
         return O.AMOUNT_MUST_NOT_BE_ZERO
     if amount == ALL and not flags & (REFERS | BALANCING):
         return O.AMOUNT_MUST_BE_STATED
-    if timeout_ms != 0 and not flags & HOLD:
+    if (timeout_ms != 0 or flags & UNTIL) and not flags & HOLD:
         return O.TIMEOUT_IS_FOR_HOLDS
     if timeout_ms < 0:
         return O.TIMEOUT_MUST_NOT_BE_NEGATIVE
-    if timeout_ms > TIME_MAX_MS - T.S[S_NOW]:
+    if timeout_ms > TIME_MAX_MS - now_ms and not flags & UNTIL:
         return O.TIMEOUT_OVERFLOWS
     if value_ms != 0 and not flags & IMPORTED:
         return O.VALUE_TIME_IS_FOR_IMPORTS
-    if value_ms > T.S[S_NOW]:
+    if value_ms > now_ms:
         return O.VALUE_TIME_MUST_NOT_BE_IN_THE_FUTURE
-    if not _is_zero(Q, one, Q_REFERENCE) and not flags & REFERS:
+    if refers and not flags & REFERS:
         return O.REFERENCE_MUST_BE_ZERO
-    if _is_zero(Q, one, Q_REFERENCE) and flags & REFERS:
+    if not refers and flags & REFERS:
         return O.REFERENCE_MUST_NOT_BE_ZERO
+    if timeout_ms <= now_ms and flags & UNTIL:
+        return O.TIMEOUT_MUST_BE_IN_THE_FUTURE
     return O.APPLIED
 
 
@@ -245,30 +252,38 @@ def _balanced(A, flags, debit, credit, amount):
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
+def _of_day(A, account, at, day, amount):
+    """A total of a business day, which is not before the account's newest, and an amount, as (high, low)."""
+    if A[account, A_DAY] == day:
+        return plus(A, account, at, amount)
+    return np.uint64(0), np.uint64(amount)
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
 def _amount(T, flags, debit, credit, amount):
     """Judge an amount against balances and limits."""
     A, day, fresh = T.A, T.S[S_DAY], not flags & SETTLES
     if amount <= 0:
         return O.NOTHING_IS_THERE
-    day_debits, day_credits = day_of(A, debit, day)
     high, low = both(A, debit, A_DEBITS, A_DEBITS_HELD, amount)
     if fresh and overflows(high):
         return O.DEBITS_OVERFLOW
     other_high, other_low = both(A, credit, A_CREDITS, A_CREDITS_HELD, amount)
     if fresh and overflows(other_high):
         return O.CREDITS_OVERFLOW
-    if fresh and day_debits > DAY_TOTAL_MAX - amount:
-        return O.DAY_OVERFLOWS
-    if not flags & (HOLD | VOID) and day_of(A, credit, day)[1] > DAY_TOTAL_MAX - amount:
-        return O.DAY_OVERFLOWS
     if not fresh:
         return O.APPLIED
     if not flags & REVERSAL and amount > A[debit, A_PAYMENT] and A[debit, A_PAYMENT] != NO_LIMIT:
         return O.PAYMENT_LIMIT_EXCEEDED
-    if not flags & REVERSAL and day_debits + amount > A[debit, A_DAY_MAX] and A[debit, A_DAY_MAX] != NO_LIMIT:
-        return O.DAY_LIMIT_EXCEEDED
-    if day_debits + amount - day_credits > A[debit, A_NET_CAP] and A[debit, A_NET_CAP] != NO_LIMIT:
-        return O.NET_DEBIT_CAP_EXCEEDED
+    if A[debit, A_DAY_MAX] != NO_LIMIT or A[debit, A_NET_CAP] != NO_LIMIT:
+        day_high, day_low = _of_day(A, debit, A_DAY_DEBITS, day, amount)
+        most = A[debit, A_DAY_MAX]
+        if most != NO_LIMIT and not flags & REVERSAL and exceeds(day_high, day_low, np.uint64(0), np.uint64(most)):
+            return O.DAY_LIMIT_EXCEEDED
+        if A[debit, A_NET_CAP] != NO_LIMIT:
+            most_high, most_low = _of_day(A, debit, A_DAY_CREDITS, day, A[debit, A_NET_CAP])
+            if exceeds(day_high, day_low, most_high, most_low):
+                return O.NET_DEBIT_CAP_EXCEEDED
     if A[debit, A_FLAGS] & DEBITS_BOUND:
         most_high, most_low = plus(A, debit, A_CREDITS, A[debit, A_OVERDRAFT])
         if exceeds(high, low, most_high, most_low):
@@ -296,12 +311,13 @@ def judge(T, Q, one):
         return outcome, -1, -1, -1, -1, 0, 0
     row = find(T.I, T.F, Q[one, 0], Q[one, 1])
     outcome = known(T, Q, one, row)
-    if outcome == O.APPLIED:
-        outcome = _fields(T, Q, one)
-    if outcome != O.APPLIED:
-        return outcome, row, -1, -1, -1, 0, 0
     F, L, flags, reference = T.F, T.L, flags_of(Q, one), -1
     amount, code = Q[one, Q_AMOUNT], (Q[one, Q_MARKS] >> 32) & 0xFFFF
+    if outcome == O.APPLIED:
+        refers = not _is_zero(Q, one, Q_REFERENCE)
+        outcome = _fields(T.S[S_NOW], flags, amount, Q[one, Q_TIMEOUT], Q[one, Q_VALUE], refers)
+    if outcome != O.APPLIED:
+        return outcome, row, -1, -1, -1, 0, 0
     if flags & REFERS:
         reference = find(T.I, F, Q[one, Q_REFERENCE], Q[one, Q_REFERENCE + 1])
         outcome = _settled(T, Q, one, reference) if flags & SETTLES else _reversed(T, Q, one, reference)

@@ -10,13 +10,15 @@ from quanheng.ledger.kernel.words import (
     A_CREDITS_HELD,
     A_DEBITS,
     A_DEBITS_HELD,
-    A_FLAGS,
-    A_HISTORY,
+    A_LINES,
+    A_MARK,
     A_NEWEST,
     A_TOTALS,
     A_WORDS,
     B_BEFORE,
     B_JUMP,
+    B_LINE,
+    B_ROW,
     B_TIME,
     B_TOTALS,
     F_AMOUNT,
@@ -24,7 +26,6 @@ from quanheng.ledger.kernel.words import (
     F_KIND,
     F_MARKS,
     HELD,
-    HISTORY,
     HOLD,
     K_EXPIRY,
     K_LINE,
@@ -63,45 +64,59 @@ def _start(T, account):
     return B
 
 
-@entry
-def statement(T, account, since_ms, until_ms, first, skip, rows, balances):
-    """Changes booked from since_ms to until_ms, newest first, each row with the eight limbs of the balance after it.
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def _is_beyond(time_ms, row, line, until_ms, first, most):
+    return time_ms > until_ms or (first >= 0 and row >= first) or line > most
 
-    first : only rows before this one, or -1; skip : so many of them are left out; fills rows[n] and balances[n, 8] and
-    returns how many there are. One with skip = -1 counts only.
+
+@njit(nogil=True, error_model="numpy")
+def _seek(T, account, C, until_ms, first, most):
+    """Go to an account's newest line that was booked by until_ms, in a row before `first` (-1: any) and is among its
+    `most` oldest; its row, or -1, and which of the lines it is. C, a copy of the account's words, becomes what they
+    were after it. From the nearest mark: O(log n).
     """
-    B, row, found = _start(T, account), T.A[account, A_NEWEST], 0
-    while row >= 0 and T.F[row, F_APPLIED] >= since_ms:
-        if T.F[row, F_APPLIED] <= until_ms and (first < 0 or row < first):
-            at = found - skip
-            if skip >= 0 and at >= len(rows):
-                return len(rows)
-            if skip >= 0 and at >= 0:
-                rows[at] = row
-                for word in range(8):
-                    balances[at, word] = B[0, A_TOTALS + word]
-            found += 1
-        row = _without(T, B, account, row)
-    return found if skip < 0 else max(0, found - skip)
+    B, at, nearest = T.B, T.A[account, A_MARK], -1
+    while at >= 0 and _is_beyond(B[at, B_TIME], B[at, B_ROW], B[at, B_LINE], until_ms, first, most):
+        nearest, jump = at, B[at, B_JUMP]
+        further = jump != at and _is_beyond(B[jump, B_TIME], B[jump, B_ROW], B[jump, B_LINE], until_ms, first, most)
+        at = jump if further else B[at, B_BEFORE]
+    row, line = T.A[account, A_NEWEST], T.A[account, A_LINES]
+    if nearest >= 0:
+        row, line = B[nearest, B_ROW], B[nearest, B_LINE]
+        for word in range(8):
+            C[0, A_TOTALS + word] = B[nearest, B_TOTALS + word]
+    while row >= 0 and _is_beyond(T.F[row, F_APPLIED], row, line, until_ms, first, most):
+        row = _without(T, C, account, row)
+        line -= 1
+    return row, line
+
+
+@entry
+def statement(T, account, since_ms, until_ms, first, most, rows, balances):
+    """Lines booked from since_ms to until_ms, newest first, each row with the eight limbs of the balance after it.
+
+    first : only rows before this one, or -1; most : only those among the account's so many oldest lines; fills rows[n]
+    and balances[n, 8] and returns how many there are.
+    """
+    C, found = _start(T, account), 0
+    row, _ = _seek(T, account, C, until_ms, first, most)
+    while row >= 0 and found < len(rows) and T.F[row, F_APPLIED] >= since_ms:
+        rows[found] = row
+        for word in range(8):
+            balances[found, word] = C[0, A_TOTALS + word]
+        found += 1
+        row = _without(T, C, account, row)
+    return found
 
 
 @entry
 def balance_at(T, account, time_ms, limbs):
-    """The eight limbs of an account's balance after what was booked up to a time."""
-    if T.A[account, A_FLAGS] & HISTORY:
-        at = T.A[account, A_HISTORY]
-        while at >= 0 and T.B[at, B_TIME] > time_ms:
-            jump = T.B[at, B_JUMP]
-            further = T.B[jump, B_TIME] > time_ms and jump != at
-            at = jump if further else T.B[at, B_BEFORE]
-        for word in range(8):
-            limbs[word] = T.B[at, B_TOTALS + word] if at >= 0 else 0
-        return
-    B, row = _start(T, account), T.A[account, A_NEWEST]
-    while row >= 0 and T.F[row, F_APPLIED] > time_ms:
-        row = _without(T, B, account, row)
+    """The eight limbs of an account's balance after what was booked up to a time; how many lines that was."""
+    C = _start(T, account)
+    _, line = _seek(T, account, C, time_ms, -1, T.A[account, A_LINES])
     for word in range(8):
-        limbs[word] = B[0, A_TOTALS + word]
+        limbs[word] = C[0, A_TOTALS + word]
+    return line
 
 
 @entry

@@ -27,6 +27,8 @@ _MOVES_NOTHING = int(TransferFlag.HOLD | TransferFlag.VOID)
 _HOLD, _POST, _VOID, _REVERSAL = map(
     int, (TransferFlag.HOLD, TransferFlag.POST, TransferFlag.VOID, TransferFlag.REVERSAL)
 )
+_TRANSFER_FLAGS = tuple(int(one) for one in TransferFlag if one != TransferFlag.UNTIL)
+"""Those with a column of their own; UNTIL says how the end of a hold was stated, and `expires_ms` which it is."""
 _LIMITS = "payment_max_minor", "day_max_minor", "balance_max_minor", "net_debit_cap_minor"
 _ACCOUNT_FLAGS = tuple(map(int, (
     AccountFlag.DEBITS_BOUND, AccountFlag.CREDITS_BOUND, AccountFlag.HISTORY, AccountFlag.IMPORTED,
@@ -175,10 +177,9 @@ def _transfer_rows(facts: np.ndarray, offsets: NDArray[np.int64]) -> list[list[A
     """Rows of `transfers`, in the order of TRANSFERS, as if nothing came after them."""
     expiry, flags = facts["kind"] == FactKind.EXPIRY, facts["flags"]
     hold = (flags & _HOLD != 0) & ~expiry
-    bits = [((flags & bit) != 0).tolist() for bit in map(int, TransferFlag)]
-    ends = np.where(
-        expiry, facts["time_ms"], np.where(hold & (facts["time_ms"] != 0), facts["applied_ms"] + facts["time_ms"], 0)
-    )
+    bits = [((flags & bit) != 0).tolist() for bit in _TRANSFER_FLAGS]
+    made_ms = np.where(expiry | (flags & int(TransferFlag.UNTIL) != 0), 0, facts["applied_ms"])
+    ends = np.where((expiry | hold) & (facts["time_ms"] != 0), made_ms + facts["time_ms"], 0)
     value = np.where(flags & int(TransferFlag.IMPORTED) != 0, facts["time_ms"], facts["applied_ms"])
     columns: tuple[Iterable[Any], ...] = (
         offsets.tolist(), map(_known, ids_of(facts, "id")), expiry.tolist(), ids_of(facts, "debit"),

@@ -11,16 +11,15 @@ import pytest
 from msgspec.structs import replace
 from trade_bench import FUNDS_MINOR, LEDGERS, TODAY, TradeBench, balances, party
 
-from quanheng.ledger.entries import AMOUNT_MAX
+from quanheng.ledger.entries import AMOUNT_MAX, chained
 from quanheng.ledger.instruments.action_fold import Party
 from quanheng.ledger.instruments.bill import actions as a
 from quanheng.ledger.instruments.bill import judging
 from quanheng.ledger.instruments.bill.actions import BillRefusal as R
 from quanheng.ledger.instruments.bill.actions import Capacity, Liable, Stage
-from quanheng.ledger.instruments.bill.bills import Bills
+from quanheng.ledger.instruments.bill.bills import Bills, part_id
 from quanheng.ledger.instruments.bill.powers import POWERS, TABLE
 from quanheng.ledger.instruments.discount import DiscountTerms, InterestShare, months_later
-from quanheng.ledger.instruments.instrument import chained, part_id
 from quanheng.ledger.outcomes import TransferOutcome
 
 DRAWER, ACCEPTOR, PAYEE, TAKER, BANK, BANK_2, CENTRAL, GUARANTOR, OTHER = range(1, 10)

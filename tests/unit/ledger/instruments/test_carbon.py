@@ -21,10 +21,9 @@ from quanheng.ledger.instruments.carbon.actions import (
     Retire,
 )
 from quanheng.ledger.instruments.carbon.actions import CarbonRefusal as R
-from quanheng.ledger.instruments.carbon.registry import CarbonRegistry, Certificate
+from quanheng.ledger.instruments.carbon.registry import CarbonRegistry, Certificate, part_id
 from quanheng.ledger.instruments.carbon.serials import SERIAL_MAX, Block, Place, Range, Status
 from quanheng.ledger.instruments.demo import carbon as demo
-from quanheng.ledger.instruments.instrument import part_id
 from quanheng.ledger.outcomes import TransferOutcome
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -85,7 +84,8 @@ def test_the_ledger_lets_nothing_leave_what_is_retired(bench):
     bench.must(Retire(101, ANNA, r(1, 10), "Anna", "2025"))
     account = bench.instrument.account_of
     past = Transfer(900, account("retired"), account(ANNA), 1, CODE)
-    back = Transfer(901, amount_minor=10, code=CODE, flags=int(TransferFlag.REVERSAL), reference=part_id(101, 0))
+    retired = part_id(101, f"QH {ASSET} 0")
+    back = Transfer(901, amount_minor=10, code=CODE, flags=int(TransferFlag.REVERSAL), reference=retired)
     for one in (past, back):
         assert bench.ledger.transfer([one], START_MS, DAY)[0].outcome == TransferOutcome.DEBIT_ACCOUNT_IS_FROZEN
 

@@ -11,8 +11,7 @@ from msgspec.structs import replace
 
 from quanheng.ledger.entries import AMOUNT_MAX, BATCH_MAX, NO_LIMIT
 from quanheng.ledger.instruments.demo import netting as demo
-from quanheng.ledger.instruments.instrument import part_id
-from quanheng.ledger.instruments.netting import Netting
+from quanheng.ledger.instruments.netting import Netting, part_id
 from quanheng.ledger.instruments.netting_actions import (
     ClearingAccount,
     CloseCycle,

@@ -12,10 +12,9 @@ from msgspec.structs import replace
 from trade_bench import FUNDS_MINOR, LEDGERS, TODAY, TradeBench, balances, party
 
 from quanheng.kernel.errors import NotFound
-from quanheng.ledger.entries import AMOUNT_MAX, BATCH_MAX, Account, AccountFlag, Amendment, Transfer
+from quanheng.ledger.entries import AMOUNT_MAX, BATCH_MAX, Account, AccountFlag, Amendment, Transfer, chained
 from quanheng.ledger.instruments.action_fold import Party
 from quanheng.ledger.instruments.discount import DayCount, DiscountTerms, InterestShare
-from quanheng.ledger.instruments.instrument import chained, part_id
 from quanheng.ledger.instruments.receivable import judging
 from quanheng.ledger.instruments.receivable.actions import (
     PARTS_MAX,
@@ -37,7 +36,7 @@ from quanheng.ledger.instruments.receivable.actions import (
     Rules,
     Split,
 )
-from quanheng.ledger.instruments.receivable.receivables import Receivables
+from quanheng.ledger.instruments.receivable.receivables import Receivables, part_id
 from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
 
 DEBTOR, SUPPLIER, SECOND, THIRD, LENDER = 1, 2, 3, 4, 5

@@ -17,8 +17,10 @@ from quanheng.ledger.instruments.action_fold import ActionFold, Party
 from quanheng.ledger.instruments.bill import actions as a
 from quanheng.ledger.instruments.bill.actions import Capacity, Liable, Stage
 from quanheng.ledger.instruments.bill.judging import Book, liable_to_holder, why_not
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step, parts_of
 from quanheng.ledger.instruments.pieces import PieceCode
+
+part_id = parts_of("bill")
 
 R = a.BillRefusal
 CURRENCY = "CNY"
@@ -182,7 +184,7 @@ class Bills(ActionFold):
         today, seller = discount.day_of(now_ms, self.rules.utc_offset_ms), piece.holder
         due_day = self.bills[piece.bill].due_day
         asked = discount.price(piece.amount_minor, CURRENCY, seller.owner, act.terms, today, due_day)
-        legs = discount.cash_legs(act.id, asked, act.terms, seller, act.taker, int(PieceCode.CASH), act.piece)
+        legs = discount.cash_legs(part_id, act.id, asked, act.terms, seller, act.taker, int(PieceCode.CASH), act.piece)
         taken = replace(_given_on(act.piece, piece, act.taker), stage=Stage.DISCOUNTED, discounted=True)
         return self._move(act, piece, taken, PieceCode.DISCOUNTED, legs)
 

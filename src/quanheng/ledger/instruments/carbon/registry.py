@@ -39,7 +39,9 @@ from quanheng.ledger.instruments.carbon.serials import (
     merged,
     ranges_are_wrong,
 )
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step, parts_of
+
+part_id = parts_of("carbon")
 
 R = CarbonRefusal
 Checks = Iterator[tuple[bool, RefusalCode, str, object, str]]
@@ -117,7 +119,7 @@ class CarbonRegistry(ActionFold):
 
     def account_of(self, name: int | str) -> int:
         """Id of the ledger account of an owner, of "issued", "retired" or "cancelled", or of "linked CODE"."""
-        return part_id(self.administrator, f"carbon {self.registry} {self.asset} {name}")
+        return part_id(self.administrator, f"{self.registry} {self.asset} {name}")
 
     def _kept(self) -> Sequence[str]:
         return (
@@ -216,7 +218,8 @@ class CarbonRegistry(ActionFold):
         names = {name for _, source, target in moves for name in (source, target)}
         transfers = [
             Transfer(
-                part_id(action.id, place), self.account_of(source), self.account_of(target), part.quantity, self.code,
+                part_id(action.id, f"{self.registry} {self.asset} {place}"), self.account_of(source),
+                self.account_of(target), part.quantity, self.code,
                 user_data=part.first << 64 | part.last,
             )
             for place, (part, source, target) in enumerate(moves)

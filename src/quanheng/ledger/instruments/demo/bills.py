@@ -13,11 +13,11 @@ from quanheng.ledger.entries import Transfer
 from quanheng.ledger.instruments.action_fold import Party
 from quanheng.ledger.instruments.bill import actions as a
 from quanheng.ledger.instruments.bill.actions import Stage
-from quanheng.ledger.instruments.bill.bills import Bills
+from quanheng.ledger.instruments.bill.bills import Bills, part_id
 from quanheng.ledger.instruments.demo import Played
 from quanheng.ledger.instruments.demo.business import Business
 from quanheng.ledger.instruments.discount import DAY_MS, DiscountTerms, day_of
-from quanheng.ledger.instruments.instrument import LedgerLike, part_id
+from quanheng.ledger.instruments.instrument import LedgerLike
 
 ASSETS, CASH_ASSET, CODE = range(240, 260), 270, 1_200
 ACCEPTORS, FIRMS, BANKS = 3, 10, 3

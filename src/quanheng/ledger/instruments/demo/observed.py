@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quanheng.ledger.entries import Account, Amendment, Answer, Balance, Transfer
+from quanheng.ledger.entries import Account, Amendment, Answer, Balance, Opened, Transfer
 from quanheng.ledger.instruments.instrument import LedgerLike
 from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
 
@@ -27,9 +27,7 @@ class Observed:
     def open_accounts(self, batch: Sequence[Account], now_ms: int, day: int) -> list[AccountOutcome]:
         """Open accounts, in order."""
         outcomes = self.ledger.open_accounts(batch, now_ms, day)
-        for one, outcome in zip(batch, outcomes, strict=True):
-            if outcome == AccountOutcome.APPLIED:
-                self.accounts[one.id] = one
+        self._see_accounts(batch, outcomes)
         return outcomes
 
     def amend_accounts(self, batch: Sequence[Amendment], now_ms: int, day: int) -> list[AccountOutcome]:
@@ -39,6 +37,25 @@ class Observed:
     def transfer(self, batch: Sequence[Transfer], now_ms: int, day: int) -> list[Answer]:
         """Apply transfers, in order."""
         answers = self.ledger.transfer(batch, now_ms, day)
+        self._see_transfers(batch, answers, day)
+        return answers
+
+    def open_and_transfer(
+        self, accounts: Sequence[Account], transfers: Sequence[Transfer], now_ms: int, day: int
+    ) -> Opened:
+        """Open accounts and apply transfers, all or nothing."""
+        opened = self.ledger.open_and_transfer(accounts, transfers, now_ms, day)
+        self._see_accounts(accounts, opened.accounts)
+        if opened.transfers:
+            self._see_transfers(transfers, opened.transfers, day)
+        return opened
+
+    def _see_accounts(self, batch: Sequence[Account], outcomes: Sequence[AccountOutcome]) -> None:
+        for one, outcome in zip(batch, outcomes, strict=True):
+            if outcome == AccountOutcome.APPLIED:
+                self.accounts[one.id] = one
+
+    def _see_transfers(self, batch: Sequence[Transfer], answers: Sequence[Answer], day: int) -> None:
         for one, answer in zip(batch, answers, strict=True):
             if answer.outcome == TransferOutcome.APPLIED:
                 self.applied += 1
@@ -50,7 +67,6 @@ class Observed:
             known = self.transfers.get(one.id)
             if known and answer.debit and answer.credit:
                 self.balances |= {known.debit: answer.debit, known.credit: answer.credit}
-        return answers
 
     def net_minor(self, account: int) -> int:
         """Posted debits less posted credits; 0 for an account without a transfer."""

@@ -14,11 +14,11 @@ from quanheng.ledger.instruments.action_fold import Party
 from quanheng.ledger.instruments.demo import Played
 from quanheng.ledger.instruments.demo.business import Business
 from quanheng.ledger.instruments.discount import DAY_MS, DiscountTerms, day_of
-from quanheng.ledger.instruments.instrument import LedgerLike, part_id
+from quanheng.ledger.instruments.instrument import LedgerLike
 from quanheng.ledger.instruments.receivable import actions as a
 from quanheng.ledger.instruments.receivable.invoice_register import InvoiceRegister, Member
 from quanheng.ledger.instruments.receivable.judging import liable
-from quanheng.ledger.instruments.receivable.receivables import Receivables
+from quanheng.ledger.instruments.receivable.receivables import Receivables, part_id
 
 ASSETS, CASH_ASSET, CODE = range(200, 230), 230, 1_100
 DEBTORS, FIRMS, BANKS = 4, 10, 3

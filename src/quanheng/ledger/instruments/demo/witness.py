@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from quanheng.ledger.entries import Account, Amendment, Answer, Balance, Transfer, TransferFlag
+from quanheng.ledger.entries import Account, Amendment, Answer, Balance, Opened, Transfer, TransferFlag, chained
 from quanheng.ledger.instruments.instrument import LedgerLike
 from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
 
@@ -26,9 +26,7 @@ class Witness:
     def open_accounts(self, batch: Sequence[Account], now_ms: int, day: int) -> list[AccountOutcome]:
         """Open accounts, in order."""
         outcomes = self._ledger.open_accounts(batch, now_ms, day)
-        for one, outcome in zip(batch, outcomes, strict=True):
-            if outcome in (AccountOutcome.APPLIED, AccountOutcome.EXISTS):
-                self.assets[one.id] = one.asset
+        self._see_accounts(batch, outcomes)
         return outcomes
 
     def amend_accounts(self, batch: Sequence[Amendment], now_ms: int, day: int) -> list[AccountOutcome]:
@@ -38,11 +36,29 @@ class Witness:
     def transfer(self, batch: Sequence[Transfer], now_ms: int, day: int) -> list[Answer]:
         """Apply transfers, in order."""
         answers = self._ledger.transfer(batch, now_ms, day)
+        self._see_transfers(batch, answers)
+        return answers
+
+    def open_and_transfer(
+        self, accounts: Sequence[Account], transfers: Sequence[Transfer], now_ms: int, day: int
+    ) -> Opened:
+        """Open accounts and apply transfers, all or nothing."""
+        opened = self._ledger.open_and_transfer(accounts, transfers, now_ms, day)
+        self._see_accounts(accounts, opened.accounts)
+        if opened.transfers:
+            self._see_transfers(chained(transfers), opened.transfers)
+        return opened
+
+    def _see_accounts(self, batch: Sequence[Account], outcomes: Sequence[AccountOutcome]) -> None:
+        for one, outcome in zip(batch, outcomes, strict=True):
+            if outcome in (AccountOutcome.APPLIED, AccountOutcome.EXISTS):
+                self.assets[one.id] = one.asset
+
+    def _see_transfers(self, batch: Sequence[Transfer], answers: Sequence[Answer]) -> None:
         for chain, given in _chains(batch, answers):
             if all(one.outcome == TransferOutcome.APPLIED for one in given):
                 self.applied += len(chain)
                 self._keep(chain)
-        return answers
 
     def balances(self, now_ms: int, day: int) -> Mapping[int, Balance]:
         """Balance of every account that was opened through this witness, now. An untouched one has none of anything."""

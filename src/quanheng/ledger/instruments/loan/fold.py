@@ -19,7 +19,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
-from quanheng.ledger.instruments.instrument import part_id
+from quanheng.ledger.instruments.instrument import parts_of
 from quanheng.ledger.instruments.loan.actions import (
     Charge,
     Effect,
@@ -36,6 +36,8 @@ from quanheng.ledger.instruments.loan.day_count import date_of, day_of
 from quanheng.ledger.instruments.loan.rounding import rounded
 from quanheng.ledger.instruments.loan.schedule import due_dates, fraction_of, spread
 from quanheng.ledger.instruments.loan.terms import Grace, Kind, Method, Terms
+
+part_id = parts_of("loan")
 
 
 class Why(IntEnum):

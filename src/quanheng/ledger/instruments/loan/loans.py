@@ -17,7 +17,7 @@ import msgspec
 
 from quanheng.ledger.entries import ALL, AMOUNT_MAX, BATCH_MAX, Account, AccountFlag, Transfer, TransferFlag
 from quanheng.ledger.instruments.action_fold import ActionFold, RefusalCode, first_refusal, is_amount
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step
 from quanheng.ledger.instruments.loan.actions import (
     BACKDATED,
     BY_THE_LENDER,
@@ -33,7 +33,7 @@ from quanheng.ledger.instruments.loan.actions import (
     order_of,
 )
 from quanheng.ledger.instruments.loan.day_count import date_of
-from quanheng.ledger.instruments.loan.fold import LoanBooks, LoanFold, Owed, Posting
+from quanheng.ledger.instruments.loan.fold import LoanBooks, LoanFold, Owed, Posting, part_id
 from quanheng.ledger.instruments.loan.terms import Terms, wrong_in
 
 DAY_MS = 86_400_000

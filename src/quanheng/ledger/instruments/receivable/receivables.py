@@ -17,10 +17,12 @@ from quanheng.ledger.entries import Account
 from quanheng.ledger.entries import Transfer as LedgerTransfer
 from quanheng.ledger.instruments import discount, pieces
 from quanheng.ledger.instruments.action_fold import ActionFold, Party
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step, parts_of
 from quanheng.ledger.instruments.pieces import PieceCode
 from quanheng.ledger.instruments.receivable import actions as a
 from quanheng.ledger.instruments.receivable.judging import Book, invoice_key, liable, why_not
+
+part_id = parts_of("receivable")
 
 R = a.ReceivableRefusal
 
@@ -196,7 +198,8 @@ class Receivables(ActionFold):
         one, today = self.receivables[piece.receivable], discount.day_of(now_ms, self.rules.utc_offset_ms)
         seller, terms = piece.holder, action.terms
         asked = discount.price(piece.amount_minor, one.currency, seller.owner, terms, today, one.due_day)
-        legs = discount.cash_legs(action.id, asked, terms, seller, action.buyer, int(PieceCode.CASH), action.piece)
+        buyer, cash = action.buyer, int(PieceCode.CASH)
+        legs = discount.cash_legs(part_id, action.id, asked, terms, seller, buyer, cash, action.piece)
         taken = _given_on(action.piece, piece, action.buyer, action.with_recourse)
         return self._move(action, piece, taken, PieceCode.DISCOUNTED, legs)
 

@@ -17,7 +17,7 @@ from quanheng.kernel.errors import InputError
 from quanheng.ledger.entries import AMOUNT_MAX, TIME_MAX_MS, Account, AccountFlag, Transfer
 from quanheng.ledger.instruments.action_fold import ActionFold, RefusalCode, first_refusal, is_amount, is_id
 from quanheng.ledger.instruments.conversion import ROUNDINGS, rounded
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step, parts_of
 from quanheng.ledger.instruments.securities.actions import (
     HOLDERS_MAX,
     NO_CAP,
@@ -33,6 +33,8 @@ from quanheng.ledger.instruments.securities.actions import (
     Subscribe,
 )
 from quanheng.ledger.instruments.securities.register import Register, in_proportion
+
+part_id = parts_of("security")
 
 R = SecurityRefusal
 Checks = Iterator[tuple[bool, RefusalCode, str, object, str]]
@@ -70,7 +72,7 @@ class Security(ActionFold):
 
     def account_of(self, name: int | str) -> int:
         """Id of the account of an owner's units, of "issued" (units), "subscribed" or "residue" (cash)."""
-        return part_id(self.number, f"security {name}")
+        return part_id(self.number, name)
 
     @property
     def outstanding_units(self) -> int:
@@ -196,7 +198,7 @@ class Security(ActionFold):
         moves = [(debit, credit, amount) for debit, credit, amount in self._moves(action) if amount]
         code = self.terms.code
         transfers = [
-            Transfer(part_id(action.id, place), debit, credit, amount, code)
+            Transfer(part_id(action.id, f"{self.number} {place}"), debit, credit, amount, code)
             for place, (debit, credit, amount) in enumerate(moves)
             if debit != credit
         ]

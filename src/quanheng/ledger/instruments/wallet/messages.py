@@ -17,7 +17,9 @@ from msgspec.structs import replace
 
 from quanheng.ledger.entries import AMOUNT_MAX, TIME_MAX_MS
 from quanheng.ledger.instruments.action_fold import is_id
-from quanheng.ledger.instruments.instrument import part_id
+from quanheng.ledger.instruments.instrument import parts_of
+
+part_id = parts_of("wallet")
 
 KEY_BYTES, DIGEST_BYTES, SIGNATURE_BYTES = 32, 32, 64
 FIRST = bytes(DIGEST_BYTES)

@@ -16,7 +16,7 @@ import msgspec
 
 from quanheng.ledger.entries import ALL, AMOUNT_MAX, Account, AccountFlag, Transfer, TransferFlag
 from quanheng.ledger.instruments.action_fold import ActionFold, Party, RefusalCode, first_refusal, is_amount
-from quanheng.ledger.instruments.instrument import Refusal, Step, part_id
+from quanheng.ledger.instruments.instrument import Refusal, Step
 from quanheng.ledger.instruments.wallet.messages import (
     ISSUER,
     Certificate,
@@ -25,6 +25,7 @@ from quanheng.ledger.instruments.wallet.messages import (
     digest,
     is_signed,
     is_well_formed,
+    part_id,
 )
 from quanheng.ledger.instruments.wallet.purse import DAY_MS, SKEW_MS_MAX, in_force, period
 
