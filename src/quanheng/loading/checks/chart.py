@@ -96,7 +96,9 @@ def _account(
     if len(per) > PER_MAX:
         found = Words(f"{len(per)} entries")
         table.problem("per", "the list is too long", found=found, known=f"at most {PER_MAX}")
-    asset = table.choice("asset", assets, of="asset")
+    asset = table.text("asset", wanted="an asset of this file")
+    if asset and asset not in assets:
+        table.problem("asset", "no such asset is declared in this file", found=asset, known=list(assets), of="asset")
     code = table.integer("code", default=1, least=1, most=CODE_MAX)
     legal_entity = table.integer("legal_entity", required=False, least=0, most=NUMBER_MAX)
     flags = sum(flag for key, flag in FLAGS.items() if table.boolean(key))

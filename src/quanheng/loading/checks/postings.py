@@ -53,6 +53,8 @@ def read_postings(top: Table, chart: Chart) -> tuple[PostingDeclaration, ...]:
         elif isinstance(written, dict) and len(written) > TRANSFERS_MAX:
             message = "the posting has too many transfers"
             table.problem("transfer", message, found=len(written), known=f"at most {TRANSFERS_MAX}")
+        if table.strays():
+            top.notes.doubt("transfer")
         table.done()
         postings[name] = PostingDeclaration(name=name, transfers=(), id=id, of=of, en=title.en, zh=title.zh)
     if top.notes.doubted("posting"):
@@ -88,7 +90,7 @@ def _transfer(name: str, table: Table, chart: Chart) -> TransferTemplate:
         rounding=table.choice("rounding", ROUNDINGS, default="exact", required=False),
         where=table.text("where", required=False, wanted="a FEEL condition"),
     )  # fmt: skip
-    if table.has("rounding") and not transfer.amount:
+    if table.has("rounding") and not transfer.amount and (act != "move" or table.has("balancing")):
         cure = "Remove `rounding`, or say an amount."
         table.problem("rounding", "there is no amount to round", found=table.values["rounding"], cure=cure)
     code = table.integer("code", required=act == "move", default=0, least=1, most=CODE_MAX)
@@ -96,6 +98,8 @@ def _transfer(name: str, table: Table, chart: Chart) -> TransferTemplate:
         transfer = _moved(table, transfer, chart)
     else:
         _check_absent(table, act)
+    if table.strays():
+        table.notes.doubt("posting", "feature", "source")
     table.done()
     return replace(transfer, code=code)
 
@@ -172,7 +176,7 @@ def _check_settled(name: str, drafts: Mapping[str, _Draft], postings: Mapping[st
         if not postings[other.posting].has("id"):
             message = f"the posting {other.posting} does not say under which `id` its transfers are found again"
             cure = f'Write id = "…" in [posting.{other.posting}]: the key field that names the deal.'
-            table.problem(act, message, found=settles, cure=cure)
+            table.problem(act, message, found=settles, cure=cure, of="posting")
         way = _way(name, drafts)
         if way[-1] == name:
             cure = "Take one of them back by a transfer that moves value itself."
@@ -215,7 +219,8 @@ def _check_of(table: Table, posting: PostingDeclaration, transfers: list[Transfe
         table.problem("of", message, known="the key field of the event that names the deal", of="posting")
     elif posting.of and not any(one.act != "move" for one in transfers):
         cure = "Remove `of`, or give a transfer post, void or reverse."
-        table.problem("of", "nothing in this posting settles another", found=posting.of, cure=cure)
+        message = "nothing in this posting settles another"
+        table.problem("of", message, found=posting.of, cure=cure, of="transfer")
 
 
 def _completed(name: str, drafts: Mapping[str, _Draft], chart: Chart, above: tuple[str, ...]) -> TransferTemplate:
