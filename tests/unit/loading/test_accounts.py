@@ -231,12 +231,22 @@ code = 1
 
 [posting.refund]
 """
+FOR_EVER = "nothing posts or voids this hold, and it has no time-out"
 NOT_WHOLE = "decimals, and one that is not whole in minor units is refused"
 REMARKS = {
     "no flow asks": ("[posting.refund]\n", GIFT, (
         "posting.gift: no flow asks for this posting. "
         'Ask for it: then.OUTCOME = ["transfer:gift"] in a flow of pack.toml.'
     )),
+    "a hold for ever": (
+        'credit       = "wallet(customer)"\n', 'credit = "wallet(customer)"\nhold = true\n',
+        f"posting.top_up.transfer.principal: {FOR_EVER}. Say `timeout`, or settle it.",
+    ),
+    "a currency of another number": (
+        "number = 156", "number = 840",
+        ("asset.CNY.number: the currency has another number in ISO 4217; was 840; allowed: 156. Write number = 156, or "
+         "leave it out."),
+    ),
     "minor as major": (
         'credit       = "wallet(customer)"\namount_minor = "amount_minor"',
         'credit       = "wallet(customer)"\namount       = "amount_minor"',
@@ -263,6 +273,25 @@ def test_what_hinders_nothing_is_remarked(name):
     old, new, remark = REMARKS[name]
     _, problems, warnings = in_accounts(old, new)
     assert (problems, warnings) == ([], [f"accounts.toml: {remark}"])
+
+
+def test_a_hold_that_is_settled_or_ends_is_not_remarked():
+    to_wallet = 'credit       = "wallet(customer)"\n'
+    for old, new in (('timeout      = "7d"\n', ""), (to_wallet, f'{to_wallet}hold = true\ntimeout = "1d"\n')):
+        assert in_accounts(old, new)[1:] == ([], [])
+
+
+def test_a_currency_needs_neither_number_nor_exponent():
+    declared, problems, warnings = in_accounts("number = 156\n", "")
+    assert (problems, warnings) == ([], [])
+    assert (declared.accounts.assets[0].number, declared.accounts.assets[0].exponent) == (156, 2)
+
+
+def test_conditions_may_say_which_of_two_settles_a_hold():
+    both = 'void = "authorise.principal"\nwhere = "time_ms > 0"\n\n[posting.release.transfer.or_post]\n'
+    both += 'post = "authorise.principal"\nwhere = "time_ms <= 0"\n'
+    _, problems, _ = in_accounts('void = "authorise.principal"\n', both)
+    assert problems == []
 
 
 def test_a_decimal_field_of_more_decimals_than_the_asset_is_remarked():

@@ -9,8 +9,9 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
+from quanheng.kernel.errors import Problem
 from quanheng.ledger.entries import BATCH_MAX
-from quanheng.loading.checks.chart import CODE_MAX, Chart, read_account_of
+from quanheng.loading.checks.chart import CODE_MAX, FILE, Chart, read_account_of
 from quanheng.loading.declared_accounts import PostingDeclaration, TransferTemplate
 from quanheng.loading.notes import Words
 from quanheng.loading.table import NAME, Table
@@ -64,7 +65,11 @@ def read_postings(top: Table, chart: Chart) -> tuple[PostingDeclaration, ...]:
     for name in drafts:
         _check_settled(name, drafts, tables)
     for name, posting in postings.items():
-        _check_of(tables[name], posting, [one.transfer for one in drafts.values() if one.posting == name])
+        own = [one for one in drafts.values() if one.posting == name]
+        _check_of(tables[name], posting, [one.transfer for one in own])
+        _check_once(own)
+    if not (top.notes.doubted("posting") or top.notes.doubted("transfer")):
+        top.notes.warn(_for_ever(drafts))
     made = {name: _completed(name, drafts, chart, ()) for name in drafts}
     return tuple(
         replace(posting, transfers=tuple(made[name] for name, one in drafts.items() if one.posting == posting.name))
@@ -221,6 +226,29 @@ def _check_of(table: Table, posting: PostingDeclaration, transfers: list[Transfe
         cure = "Remove `of`, or give a transfer post, void or reverse."
         message = "nothing in this posting settles another"
         table.problem("of", message, found=posting.of, cure=cure, of="transfer")
+
+
+def _check_once(drafts: list[_Draft]) -> None:
+    """Of two transfers that settle one hold together, the second is refused; conditions may leave one of them out."""
+    settled: dict[str, str] = {}
+    for draft in drafts:
+        one = draft.transfer
+        if one.act in ("post", "void") and one.settles and not one.where:
+            if one.settles in settled:
+                message = f"the transfer {settled[one.settles]} of this posting settles the hold already"
+                draft.table.problem(one.act, message, found=one.settles, cure="A hold is settled once: keep one.")
+            settled.setdefault(one.settles, one.name)
+
+
+def _for_ever(drafts: Mapping[str, _Draft]) -> list[Problem]:
+    """Holds that have no time-out and that nothing posts or voids: remarks."""
+    settled = {one.transfer.settles for one in drafts.values() if one.transfer.act in ("post", "void")}
+    message, cure = "nothing posts or voids this hold, and it has no time-out", "Say `timeout`, or settle it."
+    return [
+        Problem(FILE, one.table.key, message, cure=cure)
+        for name, one in drafts.items()
+        if one.transfer.hold and not one.table.has("timeout") and name not in settled
+    ]
 
 
 def _completed(name: str, drafts: Mapping[str, _Draft], chart: Chart, above: tuple[str, ...]) -> TransferTemplate:
