@@ -51,7 +51,8 @@ def list_(pack: str, /, *, json: Json = False, place: Place = HERE) -> int:
 
     from quanheng.loading.lineage import lineage
 
-    nodes = [one for one in lineage(_declared(pack, place)).values() if one.kind in ("fold", "formula", "source")]
+    kinds = ("fold", "balance", "formula", "source")
+    nodes = [one for one in lineage(_declared(pack, place)).values() if one.kind in kinds]
     if json:
         show_json(nodes)
         return 0

@@ -69,6 +69,8 @@ def check(folder: Path, /, *, json: Json = False) -> int:
         console().print(f"{declared.name}: {len(problems)} problem{'s' if len(problems) != 1 else ''}")
     else:
         held = f"{len(declared.events)} events, {len(declared.folds)} folds, {len(declared.formulas)} formulas"
+        if postings := len(declared.accounts.postings):
+            held += f", {len(declared.accounts.accounts)} accounts, {postings} postings"
         print(f"{declared.name} {declared.version}: no problem; {held}, {cases} golden cases pass")
     return 2 if problems else 0
 
@@ -125,7 +127,7 @@ def list(*, json: Json = False, place: Place = HERE) -> None:
 
 @app.command
 def show(name: str, /, *, json: Json = False, place: Place = HERE) -> None:
-    """Show what a pack declares: events, folds, formulas, parameters, flows, reasons.
+    """Show what a pack declares: events, folds, formulas, parameters, flows, accounts, reasons.
 
     For example:
       quanheng pack show my_pack
@@ -155,6 +157,7 @@ def show(name: str, /, *, json: Json = False, place: Place = HERE) -> None:
         "folds": [fold.name for fold in pack.folds],
         "formulas": {formula.name: formula.feel for formula in pack.formulas},
         "parameters": {one.name: [(value.from_date, value.value) for value in one.values] for one in pack.parameters},
+        "accounts": pack.accounts,
         "models": [{"name": model.name, "hash": model.hash, "inputs": model.inputs} for model in pack.models],
         "reasons": {reason.code: {"en": reason.en, "zh": reason.zh} for reason in pack.reasons},
         "cases": [case.name for case in pack.cases],

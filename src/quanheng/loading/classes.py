@@ -11,6 +11,8 @@ from quanheng.features.kinds import CALENDAR_KINDS
 from quanheng.loading.checks.events import DATA_CLASSES
 from quanheng.loading.declared import Declared, Fold
 
+FINANCIAL = "financial"
+
 
 def highest_class(classes: Iterable[str]) -> str:
     """The most sensitive of some classes, in the order of `DATA_CLASSES`; "" where none is declared."""
@@ -26,7 +28,7 @@ def fields_read(fold: Fold, event: EventDeclaration) -> tuple[str, ...]:
 
 
 def data_classes(declared: Declared, events: Mapping[str, EventDeclaration]) -> dict[str, str]:
-    """The data class of every fold and formula of a pack.
+    """The data class of every fold, balance and formula of a pack.
 
     Parameters
     ----------
@@ -37,8 +39,8 @@ def data_classes(declared: Declared, events: Mapping[str, EventDeclaration]) -> 
     -------
     By name; "" where nothing that is read has a class. A fold has the highest class of the fields it reads (`value`,
     `other`, `by`, `where`, the event's time), of the decided event's fields of `match`, and of the fold it goes
-    `through`. A formula has the highest of what it uses; of a field that several decided events have, the highest.
-    Columns of sources have no class of their own.
+    `through`. A balance is financial, or higher where its keys are. A formula has the highest of what it uses; of a
+    field that several decided events have, the highest. Columns of sources have no class of their own.
     """
     deciding = [events[flow.when] for flow in declared.flows if flow.when in events]
     fields = {name: highest_class(_of(deciding, [name])) for one in deciding for name in one.fields}
@@ -55,6 +57,8 @@ def data_classes(declared: Declared, events: Mapping[str, EventDeclaration]) -> 
     for fold in declared.folds:
         if fold.of in events:
             found[fold.name] = of_fold(fold, frozenset())
+    for balance in declared.accounts.balances:
+        found[balance.name] = highest_class([FINANCIAL, *_of(deciding, balance.account.keys)])
     for formula in declared.formulas:  # In an order that can be computed.
         found[formula.name] = highest_class(found.get(name, fields.get(name, "")) for name in formula.uses)
     return found

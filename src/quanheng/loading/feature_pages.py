@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 
 from quanheng.features.kinds import CALENDAR_KINDS
 from quanheng.loading.declared import Declared, Fold, Formula, Title
-from quanheng.loading.lineage import Node, fold_settings, lineage, window_text
+from quanheng.loading.declared_accounts import BalanceDeclaration
+from quanheng.loading.lineage import Node, account_text, fold_settings, lineage, window_text
+
+Feature = Fold | BalanceDeclaration | Formula
 
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 
 
 def feature_pages(declared: Declared, values: Mapping[str, NDArray[np.float64]] | None = None) -> dict[str, str]:
-    """File name → text: a page for each fold and formula, and `index.md`.
+    """File name → text: a page for each fold, balance and formula, and `index.md`.
 
     Parameters
     ----------
@@ -23,7 +26,7 @@ def feature_pages(declared: Declared, values: Mapping[str, NDArray[np.float64]] 
     """
     nodes = lineage(declared)
     pages, lines = {}, []
-    features: list[Fold | Formula] = [*declared.folds, *declared.formulas]
+    features = _features(declared)
     for one in features:
         pages[f"{one.name}.md"] = _page(declared, one, nodes, None if values is None else values.get(one.name))
         node = nodes[one.name]
@@ -47,21 +50,27 @@ def statistics(values: NDArray[np.float64]) -> dict[str, float]:
     return found
 
 
-def _page(
-    declared: Declared, one: Fold | Formula, nodes: Mapping[str, Node], values: NDArray[np.float64] | None
-) -> str:
+def _features(declared: Declared) -> list[Feature]:
+    return [*declared.folds, *declared.accounts.balances, *declared.formulas]
+
+
+def _page(declared: Declared, one: Feature, nodes: Mapping[str, Node], values: NDArray[np.float64] | None) -> str:
     node = nodes[one.name]
     lines = [f"# {one.name}", "", _said(one, nodes), ""]
-    if one.title.zh:
-        lines += [one.title.zh, ""]
-    facts = {"kind": node.kind if isinstance(one, Formula) else f"fold `{one.fold}`"}
-    facts |= {"formula": f"`{one.feel}`"} if isinstance(one, Formula) else _of_fold(one)
+    if zh := _title(one).zh:
+        lines += [zh, ""]
+    facts = {"kind": f"fold `{one.fold}`" if isinstance(one, Fold) else node.kind}
+    if isinstance(one, Formula):
+        facts["formula"] = f"`{one.feel}`"
+    elif isinstance(one, BalanceDeclaration):
+        facts |= {"account": f"`{account_text(one.account)}`", "of": one.of}
+    else:
+        facts |= _of_fold(one)
     facts["unit"] = _unit(declared, one)
     facts["class"] = node.data_class or "not declared"
     lines += ["| | |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in facts.items()), ""]
     lines += ["## Lineage", ""]
-    features: list[Fold | Formula] = [*declared.folds, *declared.formulas]
-    paged = {feature.name for feature in features}
+    paged = {feature.name for feature in _features(declared)}
     for way, names in (("made of", node.made_of), ("used by", node.used_by)):
         lines += [f"- {way} {_linked(nodes[name], paged)}" for name in names] or [f"- {way} nothing in this pack"]
     if values is not None:
@@ -100,9 +109,12 @@ def _linked(node: Node, paged: set[str]) -> str:
     return f"{name} ({', '.join(one for one in (node.kind, node.data_class) if one)})"
 
 
-def _said(one: Fold | Formula, nodes: Mapping[str, Node]) -> str:
-    title: Title = one.title
-    return title.en or nodes[one.name].text
+def _title(one: Feature) -> Title:
+    return Title(one.en, one.zh) if isinstance(one, BalanceDeclaration) else one.title
+
+
+def _said(one: Feature, nodes: Mapping[str, Node]) -> str:
+    return _title(one).en or nodes[one.name].text
 
 
 _UNITS = {
@@ -113,11 +125,16 @@ _UNITS = {
     "month": "1 to 12", "weekend": "0 or 1", "night": "0 or 1", "holiday": "0 or 1", "workday": "0 or 1",
 }  # fmt: skip
 """What the answer of a kind is counted in, where it is not the unit of its field."""
+_BALANCE_UNITS = {"holds": "holds", "days_since": "days"}
+"""What a balance counts, where it is no amount of its asset."""
 
 
-def _unit(declared: Declared, one: Fold | Formula) -> str:
+def _unit(declared: Declared, one: Feature) -> str:
     if isinstance(one, Formula):
         return f"number with {one.decimals} decimals"
+    if isinstance(one, BalanceDeclaration):
+        assets = {account.name: account.asset for account in declared.accounts.accounts}
+        return _BALANCE_UNITS.get(one.of) or f"{assets[one.account.account]} with {one.decimals} decimals"
     from quanheng.features.kinds import KINDS
 
     if one.fold in _UNITS:

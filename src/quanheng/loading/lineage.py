@@ -1,22 +1,30 @@
-"""Where a feature comes from and who uses it: fields, events, folds, formulas, models, decisions, both directions."""
+"""Where a feature comes from and who uses it, both directions: fields, events, folds, balances, formulas, models,
+decisions, and the transfers that flows ask for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
+from quanheng import feel
 from quanheng.features.kinds import CALENDAR_KINDS
+from quanheng.feel.tree import Name, walk
+from quanheng.feel.types import ANY
 from quanheng.kernel.errors import NotFound
-from quanheng.loading.classes import data_classes, highest_class
+from quanheng.loading.balances import balances_of
+from quanheng.loading.classes import FINANCIAL, data_classes, highest_class
 from quanheng.loading.declared import Declared, Fold
+from quanheng.loading.declared_accounts import AccountOf, TransferTemplate
 from quanheng.loading.policies import model_of
+from quanheng.loading.table import NAME
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
     """Something in a pack that features are made of, are, or are used by.
 
-    kind : "field", "event", "fold", "formula", "source", "model" or "decision"
+    kind : "field", "event", "fold", "formula", "source", "balance", "model", "decision" or "transfer"
     data_class : of a field as declared, of others the strictest of what they are made of
     text : what it is in one line
     made_of, used_by : names of the nodes next to it
@@ -31,7 +39,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lineage(declared: Declared) -> dict[str, Node]:
-    """Every node of a pack by name. Fields are called "event.field"."""
+    """Every node of a pack by name. Fields are called "event.field", transfers "transfer:posting.transfer"."""
     nodes: dict[str, Node] = {}
     decided = [flow.when for flow in declared.flows]
     for event in declared.events:
@@ -52,6 +60,11 @@ def lineage(declared: Declared) -> dict[str, Node]:
     for source in declared.sources:
         for column in source.columns:
             nodes[column.name] = Node(name=column.name, kind="source", text=f"{source.name} {source.version}")
+    for balance in declared.accounts.balances:
+        knowing = [one.name for one in declared.events if balance in balances_of(declared.accounts, one)]
+        made = [f"{event}.{key}" for event in knowing if event in decided for key in balance.account.keys]
+        text = f"{balance.of} of {account_text(balance.account)}"
+        nodes[balance.name] = Node(name=balance.name, kind="balance", text=text, made_of=tuple(made))
     for formula in declared.formulas:
         made = [_field_of(declared, decided, name, nodes) for name in formula.uses]
         nodes[formula.name] = Node(name=formula.name, kind="formula", text=formula.feel, made_of=tuple(made))
@@ -63,7 +76,14 @@ def lineage(declared: Declared) -> dict[str, Node]:
         made = [_field_of(declared, [flow.when], name, nodes) for name in inputs]
         name = f"{flow.policy}.{flow.decide}"
         text = f"decided when {flow.when} arrives, for {flow.purpose}"
-        nodes[name] = Node(name=name, kind="decision", text=text, made_of=tuple(one for one in made if one in nodes))
+        if before := nodes.get(name):  # Several events may be decided by one decision.
+            made, text = [*before.made_of, *made], f"{before.text}; {text}"
+        made = [one for one in dict.fromkeys(made) if one in nodes]
+        nodes[name] = Node(name=name, kind="decision", text=text, made_of=tuple(made))
+    transfers = {node.name: node for node in _transfers(declared, nodes)}
+    for name, node in transfers.items():
+        made = [one for one in dict.fromkeys(node.made_of) if one in nodes or one in transfers]
+        nodes[name] = msgspec.structs.replace(node, made_of=tuple(made))
     return _both_ways(nodes, data_classes(declared, {event.name: event for event in declared.events}))
 
 
@@ -139,11 +159,52 @@ def _both_ways(nodes: dict[str, Node], classes: Mapping[str, str]) -> dict[str, 
             users.setdefault(one, []).append(name)
     done: dict[str, Node] = {}
     for name, node in nodes.items():
-        known = classes.get(name) if node.kind in ("fold", "formula") else None
+        known = classes.get(name) if node.kind in ("fold", "balance", "formula") else None
         if known is None:
             known = highest_class([node.data_class, *(done[one].data_class for one in node.made_of if one in done)])
         done[name] = msgspec.structs.replace(node, used_by=tuple(users[name]), data_class=known)
     return done
+
+
+def account_text(account: AccountOf) -> str:
+    """An account as accounts.toml writes it: `wallet(payer)`, `fees`."""
+    return f"{account.account}({', '.join(account.keys)})" if account.keys else account.account
+
+
+def transfer_text(transfer: TransferTemplate) -> str:
+    """A transfer in one line: what it settles, or from where to where it moves or holds how much."""
+    amount = f"{transfer.amount} {'minor units' if transfer.minor else transfer.asset}" if transfer.amount else "all"
+    where = f", where {transfer.where}" if transfer.where else ""
+    if transfer.debit is None or transfer.credit is None:
+        verb = {"post": "posts", "void": "voids", "reverse": "takes back"}[transfer.act]
+        return f"{verb} {amount} of {transfer.settles}{where}"
+    way = f"{account_text(transfer.debit)} to {account_text(transfer.credit)}"
+    return f"{'holds' if transfer.hold else 'moves'} {amount} from {way}{where}"
+
+
+def _transfers(declared: Declared, nodes: Mapping[str, Node]) -> Iterator[Node]:
+    """A node for each transfer that flows ask for: what it reads, whom its accounts are named by, who decides it."""
+    acts = ("move", "post", "void", "reverse")  # What another one settles comes first.
+    templates = [(posting, one) for posting in declared.accounts.postings for one in posting.transfers]
+    for posting, transfer in sorted(templates, key=lambda pair: acts.index(pair[1].act)):
+        made = [f"transfer:{transfer.settles}"] if transfer.settles else []
+        for flow in declared.flows:
+            if any(posting.name in names for names in flow.then.values()):
+                keys = [key for side in (transfer.debit, transfer.credit) if side is not None for key in side.keys]
+                deal = [name for name in (posting.id, posting.of) if name]
+                read = [*keys, *deal, *_names_in(declared, flow.when, transfer, nodes)]
+                made += [_field_of(declared, [flow.when], name, nodes) for name in read]
+                made.append(f"{flow.policy}.{flow.decide}")
+        name = f"transfer:{posting.name}.{transfer.name}"
+        yield Node(name=name, kind="transfer", data_class=FINANCIAL, text=transfer_text(transfer), made_of=tuple(made))
+
+
+def _names_in(declared: Declared, event: str, transfer: TransferTemplate, nodes: Collection[str]) -> list[str]:
+    """Fields and features that the amount and the condition of a transfer read, when this event arrives."""
+    fields = next((one.fields for one in declared.events if one.name == event), {})
+    scope = dict.fromkeys([*fields, *(name for name in nodes if NAME.fullmatch(name))], ANY)
+    trees = [feel.parse(text, scope, strict=False) for text in (transfer.amount, transfer.where) if text]
+    return [node.name for tree in trees for node in walk(tree) if isinstance(node, Name) and node.name in scope]
 
 
 def _field_of(declared: Declared, events: Sequence[str], name: str, nodes: Mapping[str, Node]) -> str:

@@ -300,16 +300,14 @@ class Table:
             self.problem(name, "the key is missing")
         return self.values.get(name)
 
+    def strays(self) -> list[str]:
+        """Keys that nobody asked for so far; they may belong to another table, whose heading is missing."""
+        return [name for name in self.values if name not in self._asked]
+
     def done(self) -> bool:
         """Report the keys that nobody asked for. True when the table is sound."""
-        for name in self.values:
-            if name not in self._asked:
-                self.problem(
-                    name,
-                    "the key is not known here",
-                    found=name,
-                    known=list(self._asked),
-                )
+        for name in self.strays():
+            self.problem(name, "the key is not known here", found=name, known=list(self._asked))
         return self.sound
 
 

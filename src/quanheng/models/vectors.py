@@ -123,10 +123,24 @@ def as_floats(numbers: NDArray[np.int64], scale: int) -> NDArray[np.float64]:
     return np.where(numbers == NULL, np.nan, numbers.astype(np.float64) / np.float64(10**scale))
 
 
+def _balances_of(declared: Declared) -> set[str]:
+    """Balances, and formulas that need one."""
+    found = {one.name for one in declared.accounts.balances}
+    for formula in declared.formulas:  # In an order that can be computed.
+        if found & set(formula.uses):
+            found.add(formula.name)
+    return found
+
+
 def needed_by(
     declared: Declared, event: str, layout: EventLayout, inputs: Sequence[str]
 ) -> tuple[Formulas, list[Fold], list[SourceDeclaration]]:
-    """Formulas, folds and sources with state that the inputs need: what no input needs is not computed."""
+    """Formulas, folds and sources with state that the inputs need: what no input needs is not computed.
+
+    Raises
+    ------
+    InputError : an input that the event does not have, or that is, or needs, a balance
+    """
     folds, numbers = declared.folds, layout.amounts
     usable = {fold.name: fold for fold in folds if reaches(fold, folds, event, layout.keys)}
     needed = set(inputs)
@@ -138,6 +152,15 @@ def needed_by(
     answers = [column.name for one in sources for column in one.columns]
     formulas = Formulas(chosen, [*usable, *numbers, *answers])
     known = {*usable, *numbers, *answers, *formulas.names}
+    balances = _balances_of(declared)
+    if asked := [name for name in inputs if name in balances]:
+        raise InputError(
+            "the model reads what a history of events does not tell: balances",
+            where=f"pack {declared.name}",
+            found=", ".join(asked),
+            allowed=", ".join(sorted(known)),
+            cure="Take it out of the model's inputs, and let the policy read the balance.",
+        )
     if missing := [name for name in inputs if name not in known]:
         raise InputError(
             "the model reads what this event does not have",

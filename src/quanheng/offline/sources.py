@@ -1,4 +1,4 @@
-"""Features that need answers of sources with state: a training set has none of them, and says so."""
+"""Features that need answers of sources with state, or balances: a training set has none of them, and says so."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from quanheng.kernel.errors import InputError
 from quanheng.loading.declared import Declared
 
+LEDGER = "ledger"
+"""What answers balances: folded from the log, as a source with state is; a training set knows the events alone."""
+
 
 def sourced(declared: Declared) -> dict[str, str]:
-    """Columns of sources with state, and formulas that need them, each with the name of such a source."""
+    """Columns of sources with state, balances, and formulas that need them, each with the name of such a source."""
     found = {column.name: source.name for source in declared.sources for column in source.columns}
+    found |= {balance.name: LEDGER for balance in declared.accounts.balances}
     for formula in declared.formulas:  # In an order that can be computed.
         needed = [found[one] for one in formula.uses if one in found]
         if needed:

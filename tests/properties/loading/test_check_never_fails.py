@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from quanheng.kernel.errors import Problem
-from quanheng.loading import check_pack
+from quanheng.loading import PackFiles, check_pack
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tables" / "loading"))
-from sample_pack import available, sample_files, sample_pack
+from sample_pack import available, sample_files, sample_pack, wallet_files, wallet_pack
 
 VALUES = (
     b"1", b"-1", b"0.5", b"true", b'""', b'"x"', b"[]", b"{}", b"[1]", b'["a"]', b"{a = 1}", b"2026-01-01", b"nan",
@@ -45,16 +46,31 @@ def spoil(draw: random.Random, content: bytes) -> bytes:
     return b"\n".join(lines)
 
 
+WALLET = wallet_files()
+OF_VALUE = ["accounts.toml"] * 6 + sorted(WALLET)
+"""What is spoilt of the wallet: most of all what moves value."""
+
+
 @pytest.mark.parametrize("part", range(8))
 def test_a_spoilt_pack_gives_problems_and_no_exception(part):
-    for seed in range(part * 60, part * 60 + 60):
+    spoilt(range(part * 60, part * 60 + 60), sorted(FILES), FILES, sample_pack)
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_a_spoilt_pack_that_moves_value_gives_problems_and_no_exception(part):
+    spoilt(range(part * 60, part * 60 + 60), OF_VALUE, WALLET, wallet_pack)
+
+
+def spoilt(seeds: range, names: list[str], files: dict[str, bytes], pack: Callable[..., PackFiles]) -> None:
+    """Check the pack with some of its files spoilt, once for each seed."""
+    for seed in seeds:
         draw = random.Random(seed)
         changes = {}
         for _ in range(draw.randint(1, 4)):
-            name = draw.choice(sorted(FILES))
-            changes[name] = spoil(draw, changes.get(name, FILES[name]))
+            name = draw.choice(names)
+            changes[name] = spoil(draw, changes.get(name, files[name]))
         try:
-            _, problems = check_pack(sample_pack(dict(changes)), AVAILABLE)
+            _, problems = check_pack(pack(dict(changes)), AVAILABLE)
         except Exception as error:  # Any exception at all is the failure this test looks for.
             raise AssertionError(f"seed {seed}: {type(error).__name__}: {error} for {sorted(changes)}") from error
         assert all(isinstance(problem, Problem) and problem.file and problem.message for problem in problems)

@@ -87,6 +87,12 @@ def test_messages_about_money(call, message):
 def test_exponents_of_iso_4217():
     assert [money.exponent(code) for code in ("CNY", "JPY", "KWD", "CLF", "VND", "HKD")] == [2, 0, 3, 4, 0, 2]
     assert all(len(code) == 3 and code.isupper() for code in money.EXPONENTS)
+    assert money.NUMBERS.keys() == money.EXPONENTS.keys()
+    assert {code: money.NUMBERS[code] for code in ("ALL", "CNY", "EUR", "USD", "ZMW")} == {
+        "ALL": 8, "CNY": 156, "EUR": 978, "USD": 840, "ZMW": 967,
+    }  # fmt: skip
+    assert len(set(money.NUMBERS.values())) == len(money.NUMBERS) - 1, "XCG has the number of ANG, which it replaced"
+    assert money.NUMBERS["XCG"] == money.NUMBERS["ANG"]
 
 
 @pytest.mark.parametrize(

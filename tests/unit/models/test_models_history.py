@@ -8,8 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 from models_sample import DAY_MS, INPUTS, declared, till
+from msgspec.structs import replace
 
 from quanheng.kernel.errors import InputError, NotFound
+from quanheng.loading.declared import Formula
+from quanheng.loading.declared_accounts import AccountOf, AccountsDeclaration, BalanceDeclaration
 from quanheng.models.history import NULL, history, merge, moments, read_file, scaled
 from quanheng.models.vectors import vectors
 
@@ -204,6 +207,17 @@ def test_an_input_that_nothing_provides_is_named(file):
         InputError, match=r"pack corner_shop: the model reads what this event does not have; was nothing"
     ):
         vectors(PACK, events, "shop.sale", ["amount", "nothing"], np.zeros(50, bool))
+
+
+def test_a_balance_is_no_part_of_a_history(file):
+    events = history(read_file(file, PACK.mappings[0], EVENTS).head(50), PACK.events)
+    balance = BalanceDeclaration(name="there", account=AccountOf("wallet", ("buyer",)), of="available", decimals=2)
+    doubled = Formula(name="twice", feel="there * 2", uses=("there",))
+    pack = replace(PACK, accounts=AccountsDeclaration(balances=(balance,)), formulas=(*PACK.formulas, doubled))
+    told = "the model reads what a history of events does not tell: balances; was {}; .*let the policy read the balance"
+    for name in ("there", "twice"):
+        with pytest.raises(InputError, match=told.format(name)):
+            vectors(pack, events, "shop.sale", ["amount", name], np.zeros(50, bool))
 
 
 def test_progress_tells_how_far(file):

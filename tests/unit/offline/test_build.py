@@ -19,6 +19,7 @@ from quanheng.features.plan import Plan
 from quanheng.features.source import SourceColumn
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.loading.declared import Formula, SourceDeclaration
+from quanheng.loading.declared_accounts import AccountOf, AccountsDeclaration, BalanceDeclaration
 from quanheng.models.history import history, read_file
 from quanheng.models.vectors import LATENESS_MS, vectors
 from quanheng.offline.build import Build, wanted
@@ -263,6 +264,11 @@ def test_what_is_asked_for_must_be_declared(tmp_path):
     with pytest.raises(InputError, match=told):
         wanted(declared, layouts, "", ["more"])
     assert sourced(declared) == {"risk": "graph", "more": "graph"}
+    assert not {"risk", "more"} & set(wanted(declared, layouts, "", ()).names)
+    balance = BalanceDeclaration(name="risk", account=AccountOf("wallet", ("buyer",)), of="available", decimals=2)
+    declared = structs.replace(declared, sources=(), accounts=AccountsDeclaration(balances=(balance,)))
+    with pytest.raises(InputError, match=r"was risk \(source ledger\), more \(source ledger\)\. Ask for"):
+        wanted(declared, layouts, "", ["risk", "more"])
     assert not {"risk", "more"} & set(wanted(declared, layouts, "", ()).names)
     with pytest.raises(NotFound, match="there is no such file"):
         FileEvents(tmp_path / "none.parquet", MAPPING, DECLARED.events)

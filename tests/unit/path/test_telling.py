@@ -281,7 +281,7 @@ def caused(engine: Engine, transfers: list[Transfer], cause: int) -> None:
     """Post as a decision does that asks for transfers: their records name it."""
     state, writer = engine.state, engine.writer
     since, pending = state.ledger.facts_n, Pending(state.head, writer.stamp(), [], [], [], None)
-    day = engine.ledger.days.day_of(pending.received_ms)
+    day = engine.writer.days.day_of(pending.received_ms)
     state.ledger.transfer(transfers, pending.received_ms, max(day, state.ledger.day))
     facts = state.ledger.facts(since)
     state.head += len(facts)

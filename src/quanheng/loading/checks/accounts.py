@@ -15,6 +15,7 @@ from quanheng.loading.notes import Notes
 from quanheng.loading.table import NAME, Table
 
 BALANCES_MAX = 200
+PARTS = ("asset", "account", "posting", "balance")
 OF_MONEY = ("available", "posted", "debits_held", "credits_held")
 """Balances in major units of the asset; the others count."""
 
@@ -37,6 +38,8 @@ def check_accounts(
     unsound : events with problems of their own: nobody can say which keys they have
     """
     top = Table(values, FILE, "", notes)
+    if values.keys() - set(PARTS):
+        notes.doubt("asset", "account", "posting", "transfer", "feature", "source")
     chart = read_chart(top, pack, entities)
     postings = read_postings(top, chart)
     balances = []
@@ -50,8 +53,7 @@ def check_accounts(
             notes.doubt("feature", "source")
     if len(balances) > BALANCES_MAX:
         top.problem("balance", "there are too many balances", found=len(balances), known=f"at most {BALANCES_MAX}")
-    if not top.done():
-        notes.doubt("posting", "feature", "source")
+    top.done()
     return AccountsDeclaration(
         assets=tuple(chart.assets.values()),
         accounts=tuple(chart.accounts.values()),

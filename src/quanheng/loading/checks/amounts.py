@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal
 
 from quanheng import feel
 from quanheng.events.schema import EventDeclaration
+from quanheng.feel.constants import constant_of
+from quanheng.feel.tree import Node
 from quanheng.feel.types import BOOLEAN, BY_NAME, NULL, NUMBER, FeelType, possible
 from quanheng.kernel.errors import ExpressionError, Problem
+from quanheng.ledger.entries import AMOUNT_MAX
 from quanheng.loading.checks.acts import Asked
 from quanheng.loading.checks.chart import FILE
 from quanheng.loading.checks.expressions import read_expression
@@ -38,7 +42,7 @@ def check_amounts(
         asking = [name for name in asked.events(posting.name) if name in sources]
         for name in asking:
             scope = {one: BY_NAME[kind] for one, kind in sorted(sources[name].items())}
-            _check_posting(posting, name, scope, notes)
+            _check_posting(posting, name, scope, exponents, notes)
             for transfer in posting.transfers:
                 if transfer.amount and transfer.asset in exponents:
                     key = _key(posting, transfer, "amount_minor" if transfer.minor else "amount")
@@ -49,25 +53,57 @@ def check_amounts(
                 _check_form(key, text, notes)
 
 
-def _texts(posting: PostingDeclaration) -> Iterator[tuple[str, str, FeelType]]:
-    """Place, text and type of every expression of a posting."""
+def _texts(posting: PostingDeclaration) -> Iterator[tuple[str, str, TransferTemplate]]:
+    """Place, text and transfer of every amount and condition of a posting."""
     for one in posting.transfers:
         if one.amount:
-            yield _key(posting, one, "amount_minor" if one.minor else "amount"), one.amount, NUMBER
+            yield _key(posting, one, "amount_minor" if one.minor else "amount"), one.amount, one
         if one.where:
-            yield _key(posting, one, "where"), one.where, BOOLEAN
+            yield _key(posting, one, "where"), one.where, one
 
 
 def _key(posting: PostingDeclaration, transfer: TransferTemplate, name: str) -> str:
     return f"posting.{posting.name}.transfer.{transfer.name}.{name}"
 
 
-def _check_posting(posting: PostingDeclaration, event: str, scope: Mapping[str, FeelType], notes: Notes) -> None:
-    for key, text, wanted in _texts(posting):
+def _check_posting(
+    posting: PostingDeclaration,
+    event: str,
+    scope: Mapping[str, FeelType],
+    exponents: Mapping[str, int],
+    notes: Notes,
+) -> None:
+    for key, text, transfer in _texts(posting):
+        wanted = BOOLEAN if key.endswith(".where") else NUMBER
         tree = read_expression(text, scope, FILE, key, notes, of="source", told=f" for {event}")
         if tree is not None and (tree.type is NULL or not possible(tree.type, wanted)):
             message = "the amount is no number" if wanted is NUMBER else "the condition is not true or false"
             notes.add(FILE, key, message, found=Words(f"{text}, of type {tree.type}"), known=str(wanted))
+        elif tree is not None and wanted is NUMBER:
+            _check_constant(tree, key, transfer, exponents, notes)
+
+
+def _check_constant(
+    tree: Node, key: str, transfer: TransferTemplate, exponents: Mapping[str, int], notes: Notes
+) -> None:
+    """An amount that is the same for every event: whether the ledger can ever take it."""
+    value, known = constant_of(tree)
+    if not known or transfer.asset not in exponents:
+        return
+    exponent, found = 0 if transfer.minor else exponents[transfer.asset], Words(transfer.amount)
+    if not isinstance(value, (int, Decimal)) or value <= 0:
+        cure = "A transfer moves value from `debit` to `credit`: swap them, or say an amount above 0."
+        notes.add(FILE, key, "the amount is never above 0", found=found, cure=cure)
+    elif (most := Decimal(AMOUNT_MAX).scaleb(-exponent)) < value:
+        notes.add(FILE, key, "the amount is more than one transfer can move", found=found, known=f"at most {most}")
+    elif transfer.rounding == "exact" and _decimals(value) > exponent:
+        message, most_decimals = "the amount is never whole in minor units", f"at most {exponent} decimals"
+        notes.add(FILE, key, message, found=found, known=most_decimals, cure="Say how to round: rounding.")
+
+
+def _decimals(value: int | Decimal) -> int:
+    """Decimals that a number needs: 2 for 1.250."""
+    return len(format(Decimal(value), "f").partition(".")[2].rstrip("0"))
 
 
 def _check_form(key: str, text: str, notes: Notes) -> None:

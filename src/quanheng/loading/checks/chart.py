@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from quanheng.kernel.money import EXPONENTS
+from quanheng.kernel.errors import Problem
+from quanheng.kernel.money import EXPONENTS, NUMBERS
 from quanheng.ledger.entries import AMOUNT_MAX, NO_LIMIT, AccountFlag
 from quanheng.loading.checks.events import qualified_entity
 from quanheng.loading.declared import Entity
@@ -77,12 +78,17 @@ def read_chart(top: Table, pack: str, entities: Mapping[str, Entity]) -> Chart:
 
 
 def _asset(name: str, table: Table) -> AssetDeclaration:
-    number = table.integer("number", least=1, most=NUMBER_MAX)
-    standard = EXPONENTS.get(name)
-    exponent = table.integer("exponent", required=False, default=standard or 0, least=0, most=EXPONENT_MAX)
-    if standard is None and not table.has("exponent"):
-        message = f"{name} is no currency of ISO 4217, so its decimals must be said; the key is missing"
-        table.problem("exponent", message, known="an integer", cure="Write exponent = 0 where it has no parts.")
+    number = table.integer("number", required=False, default=NUMBERS.get(name, 0), least=1, most=NUMBER_MAX)
+    exponent = table.integer("exponent", required=False, default=EXPONENTS.get(name, 0), least=0, most=EXPONENT_MAX)
+    for key, cure in (("number", "Choose one that no other asset of the ledger has."),
+                      ("exponent", "Write exponent = 0 where it has no parts.")):  # fmt: skip
+        if name not in NUMBERS and not table.has(key):
+            message = f"{name} is no currency of ISO 4217, so this must be said; the key is missing"
+            table.problem(key, message, known="an integer", cure=cure)
+    if number != NUMBERS.get(name, number):
+        cure = f"Write number = {NUMBERS[name]}, or leave it out."
+        message = "the currency has another number in ISO 4217"
+        table.notes.warn([Problem(FILE, table.path("number"), message, str(number), str(NUMBERS[name]), cure)])
     title = table.title(required=False)
     table.done()
     return AssetDeclaration(name=name, number=number, exponent=exponent, en=title.en, zh=title.zh)
@@ -96,7 +102,9 @@ def _account(
     if len(per) > PER_MAX:
         found = Words(f"{len(per)} entries")
         table.problem("per", "the list is too long", found=found, known=f"at most {PER_MAX}")
-    asset = table.choice("asset", assets, of="asset")
+    asset = table.text("asset", wanted="an asset of this file")
+    if asset and asset not in assets:
+        table.problem("asset", "no such asset is declared in this file", found=asset, known=list(assets), of="asset")
     code = table.integer("code", default=1, least=1, most=CODE_MAX)
     legal_entity = table.integer("legal_entity", required=False, least=0, most=NUMBER_MAX)
     flags = sum(flag for key, flag in FLAGS.items() if table.boolean(key))

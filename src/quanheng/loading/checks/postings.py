@@ -9,8 +9,9 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
+from quanheng.kernel.errors import Problem
 from quanheng.ledger.entries import BATCH_MAX
-from quanheng.loading.checks.chart import CODE_MAX, Chart, read_account_of
+from quanheng.loading.checks.chart import CODE_MAX, FILE, Chart, read_account_of
 from quanheng.loading.declared_accounts import PostingDeclaration, TransferTemplate
 from quanheng.loading.notes import Words
 from quanheng.loading.table import NAME, Table
@@ -53,6 +54,8 @@ def read_postings(top: Table, chart: Chart) -> tuple[PostingDeclaration, ...]:
         elif isinstance(written, dict) and len(written) > TRANSFERS_MAX:
             message = "the posting has too many transfers"
             table.problem("transfer", message, found=len(written), known=f"at most {TRANSFERS_MAX}")
+        if table.strays():
+            top.notes.doubt("transfer")
         table.done()
         postings[name] = PostingDeclaration(name=name, transfers=(), id=id, of=of, en=title.en, zh=title.zh)
     if top.notes.doubted("posting"):
@@ -62,7 +65,11 @@ def read_postings(top: Table, chart: Chart) -> tuple[PostingDeclaration, ...]:
     for name in drafts:
         _check_settled(name, drafts, tables)
     for name, posting in postings.items():
-        _check_of(tables[name], posting, [one.transfer for one in drafts.values() if one.posting == name])
+        own = [one for one in drafts.values() if one.posting == name]
+        _check_of(tables[name], posting, [one.transfer for one in own])
+        _check_once(own)
+    if not (top.notes.doubted("posting") or top.notes.doubted("transfer")):
+        top.notes.warn(_for_ever(drafts))
     made = {name: _completed(name, drafts, chart, ()) for name in drafts}
     return tuple(
         replace(posting, transfers=tuple(made[name] for name, one in drafts.items() if one.posting == posting.name))
@@ -88,7 +95,7 @@ def _transfer(name: str, table: Table, chart: Chart) -> TransferTemplate:
         rounding=table.choice("rounding", ROUNDINGS, default="exact", required=False),
         where=table.text("where", required=False, wanted="a FEEL condition"),
     )  # fmt: skip
-    if table.has("rounding") and not transfer.amount:
+    if table.has("rounding") and not transfer.amount and (act != "move" or table.has("balancing")):
         cure = "Remove `rounding`, or say an amount."
         table.problem("rounding", "there is no amount to round", found=table.values["rounding"], cure=cure)
     code = table.integer("code", required=act == "move", default=0, least=1, most=CODE_MAX)
@@ -96,6 +103,8 @@ def _transfer(name: str, table: Table, chart: Chart) -> TransferTemplate:
         transfer = _moved(table, transfer, chart)
     else:
         _check_absent(table, act)
+    if table.strays():
+        table.notes.doubt("posting", "feature", "source")
     table.done()
     return replace(transfer, code=code)
 
@@ -172,7 +181,7 @@ def _check_settled(name: str, drafts: Mapping[str, _Draft], postings: Mapping[st
         if not postings[other.posting].has("id"):
             message = f"the posting {other.posting} does not say under which `id` its transfers are found again"
             cure = f'Write id = "…" in [posting.{other.posting}]: the key field that names the deal.'
-            table.problem(act, message, found=settles, cure=cure)
+            table.problem(act, message, found=settles, cure=cure, of="posting")
         way = _way(name, drafts)
         if way[-1] == name:
             cure = "Take one of them back by a transfer that moves value itself."
@@ -215,7 +224,31 @@ def _check_of(table: Table, posting: PostingDeclaration, transfers: list[Transfe
         table.problem("of", message, known="the key field of the event that names the deal", of="posting")
     elif posting.of and not any(one.act != "move" for one in transfers):
         cure = "Remove `of`, or give a transfer post, void or reverse."
-        table.problem("of", "nothing in this posting settles another", found=posting.of, cure=cure)
+        message = "nothing in this posting settles another"
+        table.problem("of", message, found=posting.of, cure=cure, of="transfer")
+
+
+def _check_once(drafts: list[_Draft]) -> None:
+    """Of two transfers that settle one hold together, the second is refused; conditions may leave one of them out."""
+    settled: dict[str, str] = {}
+    for draft in drafts:
+        one = draft.transfer
+        if one.act in ("post", "void") and one.settles and not one.where:
+            if one.settles in settled:
+                message = f"the transfer {settled[one.settles]} of this posting settles the hold already"
+                draft.table.problem(one.act, message, found=one.settles, cure="A hold is settled once: keep one.")
+            settled.setdefault(one.settles, one.name)
+
+
+def _for_ever(drafts: Mapping[str, _Draft]) -> list[Problem]:
+    """Holds that have no time-out and that nothing posts or voids: remarks."""
+    settled = {one.transfer.settles for one in drafts.values() if one.transfer.act in ("post", "void")}
+    message, cure = "nothing posts or voids this hold, and it has no time-out", "Say `timeout`, or settle it."
+    return [
+        Problem(FILE, one.table.key, message, cure=cure)
+        for name, one in drafts.items()
+        if one.transfer.hold and not one.table.has("timeout") and name not in settled
+    ]
 
 
 def _completed(name: str, drafts: Mapping[str, _Draft], chart: Chart, above: tuple[str, ...]) -> TransferTemplate:
