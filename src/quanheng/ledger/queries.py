@@ -46,7 +46,7 @@ from quanheng.ledger.kernel.words import (
 from quanheng.ledger.views import HOLD_STATES, AccountState, Entry, Holds, KnownOf, Line
 from quanheng.ledger.wire import balance_of, limbs_of
 
-_LOW = 2**64 - 1
+_LOW, _SIGN = 2**64 - 1, 2**63
 _FORGOTTEN = -(2**63)
 
 
@@ -264,6 +264,7 @@ def _wide(words: list[int], at: int) -> int:
     return (words[at] & _LOW) | (words[at + 1] & _LOW) << 64
 
 
-def _signed(number: int) -> tuple[np.int64, np.int64]:
+def _signed(number: int) -> tuple[int, int]:
+    """Both halves as the signed numbers that the tables hold."""
     low, high = limbs_of(number)
-    return np.uint64(low).view(np.int64), np.uint64(high).view(np.int64)
+    return (low ^ _SIGN) - _SIGN, (high ^ _SIGN) - _SIGN
