@@ -102,13 +102,14 @@ class Flag:
     def true_rows(self) -> list[tuple[int, ...]] | None:
         """All inputs it is true of; None where a domain is not finite, or an evaluation is given up.
 
-        An evaluation that is given up is null as a whole, whatever stands around this part.
+        An evaluation that is given up is null as a whole, whatever stands around this part. All of them together may
+        cost what one may, so that no pack can make its loading long.
         """
-        found = []
+        found, run = [], Run()
         for row in product(*(one.domain for one in self.inputs)):
             try:
                 values = [one.value(number) for one, number in zip(self.inputs, row, strict=True)]
-                if self.expression.attempt(Run(), values) is True:
+                if self.expression.attempt(run, values) is True:
                     found.append(row)
             except GIVEN_UP:
                 return None

@@ -221,3 +221,10 @@ def test_what_a_vector_reaches():
     assert reaches(Fold("m", "desk", ("shop",), "count", match=("place",)), [], "pay", ["place"])
     assert reaches(Fold("h", "pay", (), "hour"), [], "pay", [])
     assert not reaches(Fold("h", "pay", (), "hour"), [], "desk", [])
+
+
+def test_no_condition_makes_loading_long():
+    """A part is tried with all that its words can be only as long as all of it costs what one evaluation may."""
+    costly = "count(for i in 1..2000 return i) > hour * weekday * month"
+    assert compile_condition(PAY, costly).flag is not None
+    assert compile_condition(PAY, costly.replace("2000", "20")).flag is None
