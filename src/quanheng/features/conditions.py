@@ -93,7 +93,9 @@ def compile_condition(
             what, text, 0, where, asked, "`calendar` of the fold", 'Add `calendar = "china"` or one of the pack.'
         )
     made, flagged = _written(layout, scope, node, (zone, calendar))
-    flag = flag_of(layout, scope, flagged, zone, calendar, where, text) if flagged is not None else None
+    flag = None if flagged is None else flag_of(layout, scope, flagged, zone, calendar, where, text)
+    if flag is not None:
+        _ = flag.expression  # Compiled here, not with the first event.
     days = calendar if calendar and asks & {*DAYS_OFF, "weekend"} else ""
     timed = bool(asks) or (flag is not None and bool(flag.zone))
     return Condition(tuple(made), zone if timed else "", days, flag)

@@ -22,7 +22,7 @@ def control_words(plan: Plan) -> int:
 class Desk:
     """The control array of `FeatureState.one`, with room for one event and its vector behind it."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, flags: FlagColumns | None = None) -> None:
         keys_n, numbers_n = int(plan.words[w.P_KEYS_N]), int(plan.words[w.P_NUMBERS_N])
         start = control_words(plan)
         self.words = np.zeros(start + 2 + 2 * keys_n + numbers_n + len(plan.columns), dtype=np.int64)
@@ -38,8 +38,8 @@ class Desk:
         self.words[w.X_OUT] = start + 2 + 2 * keys_n + numbers_n
         self.words[w.X_PLAN] = plan.words.ctypes.data
         self.asks = bool(plan.words[w.P_ASKED_N])
-        if plan.flags:
-            self._columns = FlagColumns(plan)
+        if flags is not None:
+            self._columns = flags
             self._flags = np.zeros(len(plan.flags), dtype=np.uint8)
             self.words[w.X_FLAGS_AT], self.words[w.X_FLAGS_N] = self._flags.ctypes.data, len(plan.flags)
             self._pack, self.pack = self.pack, self._pack_with_flags

@@ -69,7 +69,7 @@ class _Asked:
                 column = numbers[:, one.place]
             elif one.source == "asked":
                 column = np.empty(len(times), np.int64)
-                ask_of(self._words, one.place, self._clock, times, column)
+                ask_of(self._words, one.place, self._clock, times.astype(np.int64), column)
             else:
                 column = times if one.source == "moment" else next(same)
             columns.append(column.tolist())

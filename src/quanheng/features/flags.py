@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from quanheng.features.kernel.words import NULL
 from quanheng.features.machine import ASKED, TRUTHS
 from quanheng.features.zones import zone_words
 from quanheng.feel import tree
 from quanheng.feel.compiler import Expression, compile_tree
-from quanheng.feel.lexer import place_of
+from quanheng.feel.lexer import fail, place_of
 from quanheng.feel.temporal import DateTime
 from quanheng.feel.types import FeelType
 from quanheng.feel.values import GIVEN_UP, NUMBERS, Run
@@ -34,6 +34,7 @@ MOMENT = "moment"
 REMEMBERED_MAX = 1 << 14
 """Inputs whose answer a flag remembers."""
 _DAY_MS = 86_400_000
+_NODE = "node"
 _DOMAINS: Mapping[str, range] = {
     "hour": range(24), "weekday": range(1, 8), "month_day": range(1, 32), "month": range(1, 13),
     **dict.fromkeys(TRUTHS, range(2)),
@@ -81,8 +82,20 @@ class Flag:
 
     @cached_property
     def expression(self) -> Expression:
-        """The compiled tree."""
-        return compile_tree(self.node, {one.slot: (one.name, one.kind) for one in self.inputs}, self.where, self.text)
+        """The compiled tree.
+
+        Raises
+        ------
+        ExpressionError : the stack does not do
+        """
+        names = {one.slot: (one.name, one.kind) for one in self.inputs}
+        try:
+            return compile_tree(self.node, names, self.where, self.text)
+        except RecursionError as error:
+            raise fail(
+                "the condition is nested too deeply for the stack it is compiled on", self.text, 0, self.where,
+                cure="Split it into several folds.",
+            ) from error  # fmt: skip
 
     @property
     def asks(self) -> tuple[int, ...]:
@@ -102,13 +115,14 @@ class Flag:
     def true_rows(self) -> list[tuple[int, ...]] | None:
         """All inputs it is true of; None where a domain is not finite, or an evaluation is given up.
 
-        An evaluation that is given up is null as a whole, whatever stands around this part.
+        An evaluation that is given up is null as a whole, whatever stands around this part. All of them together may
+        cost what one may, so that no pack can make its loading long.
         """
-        found = []
+        found, run = [], Run()
         for row in product(*(one.domain for one in self.inputs)):
             try:
                 values = [one.value(number) for one, number in zip(self.inputs, row, strict=True)]
-                if self.expression.attempt(Run(), values) is True:
+                if self.expression.attempt(run, values) is True:
                     found.append(row)
             except GIVEN_UP:
                 return None
@@ -144,7 +158,7 @@ def flag_of(
     timed = any(one.source in {"asked", "moment"} for one in inputs)
     asks_days = any(one.source == "asked" and one.name in {"weekend", "holiday", "workday"} for one in inputs)
     return Flag(
-        repr(_without_places(node)), layout, zone if timed else "",
+        form_of(node), layout, zone if timed else "",
         calendar if calendar and asks_days else "", node, inputs, where, text,
     )  # fmt: skip
 
@@ -218,12 +232,14 @@ def begin_of(node: tree.Node) -> int:
     return max(min(starts), 0)
 
 
-def _without_places(node: tree.Node) -> tree.Node:
-    changes: dict[str, Any] = {"at": 0}
-    for one in fields(node):
-        part = getattr(node, one.name)
-        if isinstance(part, tree.Node):
-            changes[one.name] = _without_places(part)
-        elif isinstance(part, tuple) and any(isinstance(item, tree.Node) for item in part):
-            changes[one.name] = tuple(_without_places(item) if isinstance(item, tree.Node) else item for item in part)
-    return replace(node, **changes)
+def form_of(node: tree.Node) -> str:
+    """A tree as text, without places in the text it comes from: what is equal has equal forms."""
+    parts = [(one, [name.name for name in fields(one) if name.name != "at"]) for one in tree.walk(node)]
+    return repr([(type(one).__name__, [_shape(getattr(one, name)) for name in names]) for one, names in parts])
+
+
+def _shape(part: object) -> object:
+    """What is no node as it is; a node, which stands at a place of its own in the walk, as a mark."""
+    if isinstance(part, tree.Node):
+        return _NODE
+    return [_shape(one) for one in part] if isinstance(part, tuple) else part

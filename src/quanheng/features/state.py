@@ -71,7 +71,7 @@ class FeatureState:
         self._no_mask = np.zeros(0, dtype=np.uint8)
         self._columns_n = len(plan.columns)
         self._flags = FlagColumns(plan, share) if plan.flags else None
-        self._desk = Desk(plan)
+        self._desk = Desk(plan, self._flags)
         self._desk.place(self._arena)
 
     @staticmethod

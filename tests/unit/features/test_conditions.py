@@ -5,6 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from quanheng.features import flags
 from quanheng.features.backfill import backfill
 from quanheng.features.calendars import Calendar, CalendarYear
 from quanheng.features.conditions import ROWS_MAX, compile_condition, fields_of
@@ -221,3 +222,30 @@ def test_what_a_vector_reaches():
     assert reaches(Fold("m", "desk", ("shop",), "count", match=("place",)), [], "pay", ["place"])
     assert reaches(Fold("h", "pay", (), "hour"), [], "pay", [])
     assert not reaches(Fold("h", "pay", (), "hour"), [], "desk", [])
+
+
+def test_no_condition_makes_loading_long():
+    """A part is tried with all that its words can be only as long as all of it costs what one evaluation may."""
+    costly = "count(for i in 1..2000 return i) > hour * weekday * month"
+    assert compile_condition(PAY, costly).flag is not None
+    assert compile_condition(PAY, costly.replace("2000", "20")).flag is None
+
+
+def test_a_condition_too_deep_for_the_stack_is_refused(monkeypatch):
+    def too_deep(*_):
+        raise RecursionError
+
+    monkeypatch.setattr(flags, "compile_tree", too_deep)
+    with pytest.raises(ExpressionError) as raised:
+        compile_condition(PAY, "amount / 2 > 1", where="shop.f")
+    assert str(raised.value) == (
+        "shop.f, line 1, column 1: the condition is nested too deeply for the stack it is compiled on. Split it into"
+        " several folds."
+    )
+
+
+def test_answers_are_forgotten_when_they_are_too_many(monkeypatch):
+    monkeypatch.setattr(flags, "REMEMBERED_MAX", 3)
+    known = flags.Remembered(compile_condition(PAY, "amount / 2 > 1").flag)
+    assert [known[(number,)] for number in (100, 200, 201, 300, 300, 100)] == [0, 0, 1, 1, 1, 0]
+    assert set(known) == {(300,), (100,)}

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from corner import DECLARED, HOUR_MS, MAPPING, START_MS, write_history
+from msgspec.structs import replace
 
 from quanheng.features.fold import Fold
 from quanheng.features.sql import reasons
@@ -52,6 +53,36 @@ def test_duckdb_builds_what_the_kernel_builds(tmp_path, columns):
         kind(DECLARED, source(), tmp_path / "spine.parquet", columns, out, **more).run(QUIET)
         files.append(pl.read_parquet(out))
     assert files[0].equals(files[1])
+
+
+def test_filters_that_instructions_say_are_alike_in_files_and_in_duckdb(tmp_path):
+    """`if`, key fields (of one id in two fields, and null), a function of a word of the time; the kernel beside SQL."""
+    write_history(tmp_path, 300, seed=9)
+    history = pl.read_parquet(tmp_path / "history.parquet")
+    shops = pl.when(pl.col("amount") < 30).then(pl.col("buyer")).otherwise("shop")
+    history.with_columns(shop=shops).write_parquet(tmp_path / "history.parquet")
+    wheres = (
+        "buyer = shop", "buyer != shop and if night then amount > 20 else true", "shop in (null, buyer) or amount > 90",
+        "modulo(hour, 3) = 1 and amount between 10 and 80", "shop = null",
+    )  # fmt: skip
+    folds = tuple(
+        replace(DECLARED.folds[0], name=f"own{place}", where=one, window_ms=9 * HOUR_MS, zone="Asia/Shanghai")
+        for place, one in enumerate(wheres)
+    )
+    sale, *rest = DECLARED.events
+    sale = replace(sale, fields={**sale.fields, "shop": sale.fields["buyer"]})  # Of one entity, else never equal.
+    declared = replace(DECLARED, folds=(*DECLARED.folds[:3], *folds), events=(sale, *rest))
+    spine = pl.DataFrame({"at": START_MS + np.arange(1, 41) * HOUR_MS, "buyer": [f"b{n % 6}" for n in range(40)]})
+    spine.with_columns(shop=pl.lit("shop"), amount=pl.lit(7)).write_parquet(tmp_path / "spine.parquet")
+    files = []
+    for name, kind, more in (("kernel", Build, {}), ("duckdb", SqlBuild, {"engine": "duckdb"})):
+        source, out = FileEvents(tmp_path / "history.parquet", MAPPING, declared.events), tmp_path / f"{name}.parquet"
+        kind(declared, source, tmp_path / "spine.parquet", SpineColumns(""), out, **more).run(QUIET)
+        files.append(pl.read_parquet(out))
+    assert files[0].equals(files[1])
+    counted = [files[0][one.name].sum() for one in folds]
+    assert counted[-1] == 0
+    assert all(count > 5 for count in counted[:-1])
 
 
 def test_spark_builds_what_the_kernel_builds(tmp_path):
