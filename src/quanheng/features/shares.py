@@ -100,7 +100,7 @@ def _share(plan: Plan, number: int, title: str, folds: Sequence[int]) -> Share:
     part = Plan.compile(layouts, own, decide, plan.lateness_ms, calendars=plan.calendars, whole=whole)
     answers_n = len(part.columns) - len(HALVES) * len(whole)
     tells = {name: (_column(part, name), answers_n + len(HALVES) * at) for at, name in enumerate(whole)}
-    columns = _columns(plan, part, folds)[:answers_n]
+    columns = _columns(plan, part, folds)
     return Share(number, title, part, columns, inserts, reads, readers, through, deep, tells)
 
 
