@@ -68,7 +68,9 @@ class Teller:
             return False
         if told.since != self._since:
             self._begin(told)
-        return self._waits > 0 or (self._facts < self._writer.state.ledger.facts_n and self._next < self._head)
+        if self._facts == self._writer.state.ledger.facts_n:
+            self._next = self._head  # No fact is unknown, so none stands in what was appended since.
+        return self._waits > 0 or self._next < self._head
 
     def requests(self, *, beside: bool = False) -> list[Request]:
         """What is to be told next, in order, to be taken through the path and committed; never asked for again.

@@ -23,14 +23,6 @@ class Tokens:
 
     def issue(self, name: str, scopes: Sequence[str]) -> str:
         """Issue a token to a client; only its SHA-256 is kept. Returns the token: it cannot be shown again."""
-        if name.startswith(OWN_NAMES):
-            raise ConfigurationError(
-                "the token cannot be issued: names that begin like this are those of the platform's own parts",
-                where="name",
-                found=name,
-                allowed=f"a name that does not begin with {OWN_NAMES!r}",
-                cure="Take another name.",
-            )
         unknown = sorted(set(scopes) - set(SCOPES))
         if unknown or not name or not scopes:
             raise ConfigurationError(
@@ -38,6 +30,14 @@ class Tokens:
                 where="scopes" if name else "name",
                 found=", ".join(unknown) or "nothing",
                 allowed=", ".join(SCOPES),
+            )
+        if name.startswith(OWN_NAMES):
+            raise ConfigurationError(
+                "the token cannot be issued: names that begin like this are those of the platform's own parts",
+                where="name",
+                found=name,
+                allowed=f"a name that does not begin with {OWN_NAMES!r}",
+                cure="Take another name.",
             )
         token = "qh_" + secrets.token_urlsafe(32)
         actor = Actor(name, hashlib.sha256(token.encode()).digest(), tuple(scopes))
