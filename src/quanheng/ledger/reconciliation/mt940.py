@@ -39,7 +39,6 @@ def read_mt940(raw: bytes, file: str) -> tuple[list[BankStatement], list[Problem
     ------
     MissingExtra : the package mt-940 is not installed
     """
-    reader = _Reader(file)
     messages: list[list[_Field]] = []
     for field in _fields(_decoded(raw)):
         if field.tag == "20":
@@ -47,7 +46,9 @@ def read_mt940(raw: bytes, file: str) -> tuple[list[BankStatement], list[Problem
         if messages:
             messages[-1].append(field)
     if not messages:
-        reader.problem(1, "there is no statement in the file", "no field :20:", "MT940, or camt.053 in XML")
+        what, known = "there is no statement in the file", "MT940, or camt.053 in XML"
+        return [], [Problem(file, "", what, "no field :20:", known, "Ask the bank for one of the two.")]
+    reader = _Reader(file)
     pages = [page for one in messages if (page := reader.page(one)) is not None]
     return pages, reader.problems
 

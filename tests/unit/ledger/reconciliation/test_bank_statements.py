@@ -270,6 +270,13 @@ def test_without_its_package_mt940_says_how_to_get_it(tmp_path, monkeypatch):
         read(tmp_path, mt940())
 
 
+@pytest.mark.parametrize("text", ["", "date;amount\n", "-\n"])
+def test_a_file_that_is_neither_needs_no_package(tmp_path, text):
+    [problem] = read(tmp_path, text).problems
+    says = "there is no statement in the file; was no field :20:; allowed: MT940, or camt.053 in XML"
+    assert says in str(problem)
+
+
 @pytest.fixture
 def library():
     return pytest.importorskip("mt940", reason="the extra `payments` is not installed")
@@ -364,12 +371,6 @@ class TestMt940:
             return
         assert len(problems) == 1, problems
         assert says in str(problems[0])
-
-    def test_no_statement_at_all(self, tmp_path):
-        [problem] = read(tmp_path, "date;amount\n").problems
-        assert "there is no statement in the file; was no field :20:; allowed: MT940, or camt.053 in XML" in str(
-            problem
-        )
 
     def test_the_rest_goes_on_behind_a_fault(self, tmp_path):
         fields = BEGIN, ":61:what", ":86:of the line that cannot be read", mt940_line(50_00), END
