@@ -100,7 +100,7 @@ class Engine:
         self.tell_posted = self.teller.tell
         self.tokens = Tokens(self.writer)
         self.issue_token, self.revoke_token = self.tokens.issue, self.tokens.revoke
-        self.authorise = self.tokens.authorise
+        self.authorise, self.reach = self.tokens.authorise, self.tokens.reach
         self.prepare, self.commit = self.writer.prepare, self.writer.commit
         self.submit, self.dry_run, self.prove = self.writer.submit, self.writer.dry_run, self.reader.prove
         self.post, self.post_arrays, self.expire = self.ledger.post, self.ledger.post_arrays, self.ledger.expire

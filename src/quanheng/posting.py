@@ -20,6 +20,7 @@ from quanheng.ledger.entries import Account, Amendment, Answer, Transfer
 from quanheng.ledger.ledger import Ledger
 from quanheng.ledger.outcomes import AccountOutcome
 from quanheng.ledger.queries import Queries
+from quanheng.ledger.reach import EVERYTHING, Reach, check_requests, hide
 from quanheng.ledger.records import records_of
 from quanheng.writer import Pending, Writer
 
@@ -141,6 +142,23 @@ class Posting:
         """
         return int(self._alone(expiry)) if self.is_due() else 0
 
+    def check_past(self, moment_ms: int) -> None:
+        """A moment is over: what was booked up to it is all that ever will be.
+
+        Raises
+        ------
+        InputError : it is not
+        """
+        now_ms = self._writer.stamp()
+        if moment_ms >= now_ms:
+            raise InputError(
+                "the moment is not over, so what an account will have then is not known",
+                where="at",
+                found=str(moment_ms),
+                allowed=f"before {now_ms}, the ledger's time (epoch ms)",
+                cure="Leave `at` out for the balance of now, or ask when the moment is over.",
+            )
+
     def is_due(self) -> bool:
         """Whether a hold may have to end by now."""
         ends_ms = self._writer.state.ledger.next_expiry_ms
@@ -153,9 +171,21 @@ class Posting:
         return answer
 
 
-def transfers_of(requests: np.ndarray) -> Work:
-    """Transfers as a batch to be prepared: TRANSFER_REQUEST[n], answered as TRANSFER_ANSWER[n]."""
-    return lambda ledger, now_ms, day: ledger.transfer_arrays(requests, now_ms, day)
+def transfers_of(requests: np.ndarray, reach: Reach = EVERYTHING) -> Work:
+    """Transfers as a batch to be prepared: TRANSFER_REQUEST[n], answered as TRANSFER_ANSWER[n].
+
+    Parameters
+    ----------
+    reach : whose accounts the caller may take value from; a batch that takes from others is answered with NotPermitted
+    """
+
+    def limited(ledger: Ledger, now_ms: int, day: int) -> np.ndarray:
+        check_requests(ledger, reach, requests)
+        answers = ledger.transfer_arrays(requests, now_ms, day)
+        hide(ledger, reach, requests, answers)
+        return answers
+
+    return limited if not reach.is_whole else lambda ledger, *now: ledger.transfer_arrays(requests, *now)
 
 
 def openings_of(accounts: Sequence[Account]) -> Work:

@@ -36,11 +36,16 @@ _SOURCES, _SOURCE, _LIST, _LEDGER = "sources", "source.", "list.", "ledger."
 
 
 class Actor(msgspec.Struct, frozen=True, array_like=True):
-    """Who may call: a client with scopes, known by the digest of its token."""
+    """Who may call: a client with scopes, known by the digest of its token.
+
+    owners, entities : of the ledger's accounts that the client is limited to, ids in decimal; empty = not limited
+    """
 
     name: str
     token_digest: bytes
     scopes: tuple[str, ...]
+    owners: tuple[str, ...] = ()
+    entities: tuple[int, ...] = ()
 
 
 class Trial(msgspec.Struct, frozen=True):

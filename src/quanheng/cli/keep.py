@@ -13,16 +13,22 @@ from quanheng.kernel.errors import InputError
 
 app = cyclopts.App(name="token", help="Issue, list and revoke tokens.\n\nExample: quanheng token create my_shop")
 Scopes = Annotated[tuple[str, ...], Parameter(name="--scope", consume_multiple=True)]
+Owners = Annotated[tuple[str, ...], Parameter(name="--owner", consume_multiple=True)]
+Entities = Annotated[tuple[int, ...], Parameter(name="--entity", consume_multiple=True)]
 
 
 @app.command
-def create(name: str, /, *, scope: Scopes = ("ingest",), json: Json = False, place: Place = HERE) -> None:
+def create(
+    name: str, /, *, scope: Scopes = ("ingest",), owner: Owners = (), entity: Entities = (), json: Json = False,
+    place: Place = HERE,
+) -> None:  # fmt: skip
     """Issue a token to a client. It is shown once; only its SHA-256 is kept.
 
     Works beside a running server too (with a token of scope admin in QUANHENG_TOKEN, or the development token).
 
     For example:
       quanheng token create my_shop --scope ingest read
+      quanheng token create anna_app --scope read post --owner 4711
 
     Parameters
     ----------
@@ -32,12 +38,19 @@ def create(name: str, /, *, scope: Scopes = ("ingest",), json: Json = False, pla
         ingest (send events), post (move value between any accounts of the ledger), read (ask for decisions and
         accounts), watch (fetch checkpoints and proofs), author and approve (change policies and lists, by two people),
         admin (everything).
+    owner : tuple[str, ...]
+        Limits scopes read and post to accounts of these owners (ids as in the ledger): it sees them and debits them,
+        and no others. Such a token can do nothing else.
+    entity : tuple[int, ...]
+        Limits them to accounts in the books of these legal entities; with --owner an account must be of one of each.
     json : bool
         One line of JSON.
     """
-    token = administer(place.read(), "issue_token", {"name": name, "scopes": [*scope]})["token"]
+    limits = {"owners": [*owner], "entities": [*entity]} if owner or entity else {}
+    asked = {"name": name, "scopes": [*scope], **limits}
+    token = administer(place.read(), "issue_token", asked)["token"]
     if json:
-        show_json({"name": name, "scopes": [*scope], "token": token})
+        show_json({**asked, "token": token})
     else:
         print(token)
 
@@ -59,7 +72,8 @@ def list_tokens(*, json: Json = False, place: Place = HERE) -> None:
         show_json(tokens)
         return
     for one in tokens:
-        print(f"{one['name']}  {', '.join(one['scopes'])}  {one['digest']}")
+        limits = "".join(f"  {name} {', '.join(map(str, one[name]))}" for name in ("owners", "entities") if name in one)
+        print(f"{one['name']}  {', '.join(one['scopes'])}{limits}  {one['digest']}")
 
 
 @app.command

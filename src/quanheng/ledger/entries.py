@@ -170,7 +170,8 @@ class Answer(NamedTuple):
 
     amount_minor, applied_ms : what it moved, held or let go, and when; 0 if it was not applied, and as they were then
         if it EXISTS
-    debit, credit : balances of its two accounts right after it (EXISTS: now); None if it was not applied
+    debit, credit : balances of its two accounts right after it (EXISTS: now); None if it was not applied, or if the
+        account is not for the caller to see
     """
 
     outcome: TransferOutcome

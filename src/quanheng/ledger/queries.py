@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quanheng.kernel.errors import NotFound
-from quanheng.ledger.entries import TIME_MAX_MS, Account, Balance, TransferFlag
+from quanheng.ledger.entries import TIME_MAX_MS, Account, Balance
 from quanheng.ledger.kernel import index, walk
 from quanheng.ledger.kernel.words import (
     A_ASSET,
@@ -33,6 +33,8 @@ from quanheng.ledger.kernel.words import (
     F_REFERENCE,
     F_TIME,
     F_USER,
+    HOLD,
+    IMPORTED,
     K_EXPIRY,
     K_LINE,
     L_DEBIT,
@@ -41,6 +43,7 @@ from quanheng.ledger.kernel.words import (
     L_SETTLED,
     S_ACCOUNTS,
     S_FACTS,
+    UNTIL,
     Tables,
 )
 from quanheng.ledger.views import HOLD_STATES, AccountState, Entry, Holds, KnownOf, Line
@@ -243,15 +246,15 @@ class Queries:
         fact, beside = self._tables.F[row].tolist(), self._tables.L[row].tolist()
         flags, applied_ms, time_ms = fact[F_MARKS] & 0xFFFF, fact[F_APPLIED], fact[F_TIME]
         expiry = fact[F_KIND] & 255 == K_EXPIRY
-        expires_ms = time_ms if expiry or flags & TransferFlag.HOLD else 0
-        if expires_ms and not expiry and not flags & TransferFlag.UNTIL:
+        expires_ms = time_ms if expiry or flags & HOLD else 0
+        if expires_ms and not expiry and not flags & UNTIL:
             expires_ms += applied_ms
         ended = beside[L_SETTLED]  # The fact that ended the hold; that of an expiry has no id.
         settled_by = _wide(self._tables.F[ended].tolist(), 0) if ended >= 0 else 0
         return Line(
             row, _wide(fact, 0), _wide(fact, F_DEBIT), _wide(fact, F_CREDIT), fact[F_AMOUNT], fact[F_ASKED],
             (fact[F_MARKS] >> 16) & 0xFFFF, flags, _wide(fact, F_REFERENCE), expires_ms, applied_ms,
-            time_ms if flags & TransferFlag.IMPORTED else applied_ms, fact[F_MARKS] >> 32, _wide(fact, F_USER),
+            time_ms if flags & IMPORTED else applied_ms, fact[F_MARKS] >> 32, _wide(fact, F_USER),
             HOLD_STATES[beside[L_HOLD]], beside[L_REVERSED], settled_by,
         )  # fmt: skip
 

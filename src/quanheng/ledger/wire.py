@@ -6,7 +6,7 @@ the layout: every field has its byte, none is padding, and what is reserved must
 
 TRANSFER_REQUEST, 112 bytes          TRANSFER_ANSWER, 152 bytes
   0  id              128 bits          0  outcome           u4
- 16  debit           128 bits          4  reserved          u4
+ 16  debit           128 bits          4  hidden            u4
  32  credit          128 bits          8  amount_minor      i8
  48  reference       128 bits         16  applied_ms        i8
  64  user_data       128 bits         24  debits_posted, debits_held, credits_posted, credits_held
@@ -16,6 +16,8 @@ TRANSFER_REQUEST, 112 bytes          TRANSFER_ANSWER, 152 bytes
 104  flags           u4
 108  code            u2
 110  reserved        u2
+
+hidden: 1 = the totals of the debit account are not for the caller, 2 = those of the credit account; they are 0 then.
 
 A fact is what was applied, 128 bytes; `kind` says which of two layouts it has. Facts in their order are the ledger:
 whoever applies them has the same state, and judges nothing.
@@ -59,6 +61,8 @@ from quanheng.kernel.errors import InputError
 from quanheng.ledger.entries import BATCH_MAX, Account, Amendment, Answer, Balance, Transfer
 from quanheng.ledger.outcomes import TransferOutcome
 
+HIDDEN_DEBIT, HIDDEN_CREDIT = 1, 2
+
 
 def _wide(*names: str) -> list[tuple[str, str]]:
     return [(f"{name}_{half}", "<u8") for name in names for half in ("lo", "hi")]
@@ -73,7 +77,7 @@ TRANSFER_REQUEST = np.dtype([
     ("flags", "<u4"), ("code", "<u2"), ("reserved", "<u2"),
 ])  # fmt: skip
 TRANSFER_ANSWER = np.dtype([
-    ("outcome", "<u4"), ("reserved", "<u4"), ("amount_minor", "<i8"), ("applied_ms", "<i8"),
+    ("outcome", "<u4"), ("hidden", "<u4"), ("amount_minor", "<i8"), ("applied_ms", "<i8"),
     *_wide(*(f"{side}_{name}" for side in ("debit", "credit") for name in _TOTALS)),
 ])  # fmt: skip
 TRANSFER_FACT = np.dtype([
@@ -188,7 +192,9 @@ def decode_answers(answers: np.ndarray) -> list[Answer]:
     for row in answers.tolist():
         outcome = of[row[0]]
         if outcome is applied or outcome is exists:
-            given.append(Answer(outcome, row[2], row[3], balance_of(row[4:12]), balance_of(row[12:20])))
+            debit = None if row[1] & HIDDEN_DEBIT else balance_of(row[4:12])
+            credit = None if row[1] & HIDDEN_CREDIT else balance_of(row[12:20])
+            given.append(Answer(outcome, row[2], row[3], debit, credit))
         else:
             given.append(_REFUSED[outcome])
     return given

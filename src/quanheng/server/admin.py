@@ -16,7 +16,8 @@ from quanheng.listing import SHOWN_MAX, AskedChange
 from quanheng.once import UNNAMED, Once, once_of
 from quanheng.refusing import refuse_messages
 from quanheng.server.engines import ADMIN, READ, WRITE
-from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED, Activated
+from quanheng.server.ledger_bodies import id_of
+from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED, Activated, Actor
 
 AUTHOR, APPROVE = "author", "approve"
 LIST_READS = frozenset({"lists", "list_show", "list_find"})
@@ -48,7 +49,7 @@ class Administered(Protocol):
     def recorded(self, once: Once) -> int | None:
         """Where a request was recorded."""
 
-    def issue_token(self, name: str, scopes: Any) -> str:
+    def issue_token(self, name: str, scopes: Any, owners: Any = (), entities: Any = ()) -> str:
         """Issue a token."""
 
     def revoke_token(self, token_digest: str) -> None:
@@ -119,7 +120,7 @@ def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> 
     Parameters
     ----------
     engine : owner of the writer
-    operation : issue_token {name, scopes} | revoke_token {token} | tokens {} | erase {entity, id} |
+    operation : issue_token {name, scopes, owners, entities} | revoke_token {token} | tokens {} | erase {entity, id} |
         activate {packs, base, actor, break_glass} | versions {pack} |
         step {step, actor, pack, version, files, base, reason, share_bp} |
         lists {} | list_show {list, limit} | list_find {list, value} |
@@ -148,6 +149,11 @@ def begin(engine: Administered, operation: str, arguments: dict[str, Any]) -> An
     base = arguments.get("base", "")
     packs = [composed(engine.state, engine.reader, name, base, files) for name, files in arguments["packs"].items()]
     return engine.propose(packs), arguments.get("actor", KEY_HOLDER), arguments.get("break_glass", "")
+
+
+def _shown_token(digest: str, actor: Actor) -> dict[str, Any]:
+    limits = {"owners": [*actor.owners], "entities": [*actor.entities]}
+    return {"name": actor.name, "scopes": [*actor.scopes], **{k: v for k, v in limits.items() if v}, "digest": digest}
 
 
 def _list_read(lists: Any, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -198,13 +204,14 @@ def finish(engine: Administered, operation: str, begun: Any, once: Once = UNNAME
 def _finish(engine: Administered, operation: str, begun: Any, once: Once) -> dict[str, Any]:
     match operation:
         case "issue_token":
-            return {"token": engine.issue_token(begun["name"], begun["scopes"])}
+            owners = [id_of(one, "owners") for one in begun.get("owners", ())]
+            return {"token": engine.issue_token(begun["name"], begun["scopes"], owners, begun.get("entities", ()))}
         case "revoke_token":
             engine.revoke_token(begun["token"])
             return {}
         case "tokens":
             actors = engine.state.actors.items()
-            return {"tokens": [{"name": one.name, "scopes": [*one.scopes], "digest": digest} for digest, one in actors]}
+            return {"tokens": [_shown_token(digest, one) for digest, one in actors]}
         case "erase":
             return {"offset": engine.erase(begun["entity"], begun["id"]), "note": engine.erasure_note()}
         case "refuse_messages":

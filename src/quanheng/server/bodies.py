@@ -11,6 +11,7 @@ from quanheng.kernel.time import parse_duration_ms, parse_time_ms
 from quanheng.server import wire
 from quanheng.server.answers import error_body
 from quanheng.server.intake import Refused, not_json, parts_of
+from quanheng.server.json_keys import check_keys
 
 REASON_LENGTH_MAX = 10_000
 Id = Annotated[
@@ -110,7 +111,7 @@ def read_body(body: bytes, of: type[Body], where: str) -> Body:
     """
     fields = ", ".join(sorted((one.encode_name for one in msgspec.structs.fields(of)), key=lambda name: name != "id"))
     try:
-        return msgspec.json.decode(body, type=of)
+        read = msgspec.json.decode(body, type=of)
     except msgspec.ValidationError as error:
         place, found, allowed = parts_of(error, fields)
         misfit = InputError(
@@ -124,6 +125,8 @@ def read_body(body: bytes, of: type[Body], where: str) -> Body:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         wrong = not_json(error, body, where, f"an object of {fields}")
         raise Refused(wire.Answer(400, error_body(wrong)), "not_json") from None
+    check_keys(body, where)
+    return read
 
 
 def content_of(files: Files) -> dict[str, bytes | None]:

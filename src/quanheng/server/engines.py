@@ -89,6 +89,9 @@ class Engine(Protocol):
     def authorise(self, token_digest: bytes, scope: str) -> str:
         """Name of the actor that holds the token, if it may."""
 
+    def reach(self, token_digest: bytes, scope: str) -> Any:
+        """Whose accounts of the ledger the actor may see and take from, if it may."""
+
     def clock_ahead_ms(self) -> int:
         """How far its stamps are ahead of the machine's clock."""
 

@@ -76,12 +76,17 @@ AMENDMENTS = _write(
 TRANSFERS = _write(
     "postTransfers",
     "Apply transfers",
-    "Needs scope post. An applied one is answered with the balances of both accounts right after it.",
+    "Needs scope post. An applied one is answered with the balances of both accounts right after it, null where a limited "
+    "token may not see the account. `timeout_ms` is a length; with UNTIL it is the moment that a hold ends.",
     TransferBody,
     [{"id": "0x8f3a", "debit": "4711", "credit": "4712", "amount_minor": 12_50, "code": 1}],
 )
 ACCOUNT = _read("getAccount", "An account, its balance and the holds that stand on it", "At most 1,000 holds.")
-BALANCE = _read("getBalance", "An account's balance, now or at a time")
+BALANCE = _read(
+    "getBalance",
+    "An account's balance, now or at a time that is over",
+    "A moment to come is refused: what is answered of a moment never changes.",
+)
 STATEMENT = _read(
     "getStatement",
     "An account's lines with the balance after each, newest first",

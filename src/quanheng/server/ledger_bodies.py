@@ -27,7 +27,7 @@ from quanheng.ledger.entries import (
     Transfer,
     TransferFlag,
 )
-from quanheng.ledger.outcomes import AccountOutcome
+from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
 from quanheng.ledger.views import AccountState, Entry, Holds, Line
 
 Id = Annotated[str, msgspec.Meta(max_length=39, description="128 bits: decimal, or 0x and hexadecimal.")]
@@ -200,9 +200,10 @@ def shown_answers(answers: np.ndarray, as_of: int) -> dict[str, Any]:
 
 def _answer(one: Answer) -> dict[str, Any]:
     shown: dict[str, Any] = {"outcome": one.outcome.name, "number": int(one.outcome)}
-    if one.debit is not None and one.credit is not None:
+    if one.outcome in (TransferOutcome.APPLIED, TransferOutcome.EXISTS):
         shown |= {"amount_minor": one.amount_minor, "applied_ms": one.applied_ms}
-        shown |= {"debit": shown_balance(one.debit), "credit": shown_balance(one.credit)}
+        for side, balance in (("debit", one.debit), ("credit", one.credit)):
+            shown[side] = None if balance is None else shown_balance(balance)
     return shown
 
 

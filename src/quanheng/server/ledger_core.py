@@ -16,9 +16,9 @@ import numpy as np
 
 from quanheng.kernel.errors import InputError, NotFound, QueueFull
 from quanheng.ledger.entries import TIME_MAX_MS
-from quanheng.ledger.queries import Queries
+from quanheng.ledger.reach import EVERYTHING, Reach, check_account, check_transfer
 from quanheng.ledger.wire import TRANSFER_REQUEST, check_length
-from quanheng.posting import Work, amendments_of, expiry, openings_of, transfers_of
+from quanheng.posting import Posting, Work, amendments_of, expiry, openings_of, transfers_of
 from quanheng.server import wire
 from quanheng.server.answers import ours, refusal
 from quanheng.server.config import Limits
@@ -89,12 +89,12 @@ class LedgerDesk:
         """Take a batch, or answer a read; what is wrong with either is answered."""
         try:
             arguments = msgspec.msgpack.decode(asked.arguments)
-            self._engine.authorise(asked.token, SCOPES.get(asked.operation, READ))
+            reach = self._engine.reach(asked.token, SCOPES.get(asked.operation, READ))
             if asked.operation in SCOPES:
-                self._add(Batch(link, number, *work_of(asked.operation, arguments)))
+                self._add(Batch(link, number, *work_of(asked.operation, arguments, reach)))
                 return
             as_of = self._engine.state.head
-            shown = {"as_of": as_of, **read_of(self._engine.ledger.book, asked.operation, arguments)}
+            shown = {"as_of": as_of, **read_of(self._engine.ledger, asked.operation, arguments, reach)}
             answer = wire.Answer(200, msgspec.json.encode(shown))
         except Exception as error:  # The declared boundary: what fails here harms nobody else.
             link.answer(number, refusal(ours(error, "ledger"), self._limits.retry_after_s))
@@ -174,7 +174,7 @@ class LedgerDesk:
         self.rows = 0
 
 
-def work_of(operation: str, arguments: dict[str, Any]) -> tuple[Work, int]:
+def work_of(operation: str, arguments: dict[str, Any], reach: Reach = EVERYTHING) -> tuple[Work, int]:
     """A batch as the ledger takes it, and its rows.
 
     Raises
@@ -184,7 +184,7 @@ def work_of(operation: str, arguments: dict[str, Any]) -> tuple[Work, int]:
     if operation == TRANSFERS:
         requests = np.frombuffer(arguments["requests"], TRANSFER_REQUEST)
         check_length(len(requests))
-        return transfers_of(requests), len(requests)
+        return transfers_of(requests, reach), len(requests)
     check_length(len(arguments["rows"]))
     if operation == ACCOUNTS:
         accounts = accounts_in(msgspec.convert(arguments["rows"], list[AccountBody]))
@@ -193,20 +193,28 @@ def work_of(operation: str, arguments: dict[str, Any]) -> tuple[Work, int]:
     return amendments_of(amendments), len(amendments)
 
 
-def read_of(book: Queries, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def read_of(posting: Posting, operation: str, arguments: dict[str, Any], reach: Reach = EVERYTHING) -> dict[str, Any]:
     """What a read shows: account {id} | balance {id, at_ms} | statement {id, since_ms, until_ms, limit, after} |
     transfer {id}.
 
     Raises
     ------
     NotFound : there is no such account, transfer or operation
+    NotPermitted : it is out of reach, or there is none
+    InputError : a balance is asked for at a moment that is not over
     """
-    id = id_of(arguments["id"])
+    id, book = id_of(arguments["id"]), posting.book
+    if operation == TRANSFER:
+        check_transfer(book, reach, id)
+    else:
+        check_account(book, reach, id)
     match operation:
         case "account":
             return shown_account(book.account(id), book.holds(id, HOLDS_SHOWN_MAX))
         case "balance":
             at_ms = arguments["at_ms"]
+            if at_ms is not None:
+                posting.check_past(at_ms)
             balance = book.balance(id) if at_ms is None else book.balance_at(id, at_ms)
             return {"id": str(id), "at_ms": at_ms, "balance": shown_balance(balance)}
         case "statement":

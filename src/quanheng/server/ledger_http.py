@@ -22,6 +22,7 @@ from quanheng.server.answers import error_body, refusal
 from quanheng.server.bodies import whole
 from quanheng.server.config import Limits
 from quanheng.server.intake import GRACE_S, Intake, Refused, not_json, parts_of, too_large
+from quanheng.server.json_keys import check_keys
 from quanheng.server.ledger_bodies import AccountBody, AmendmentBody, TransferBody, shown_answers, transfers_in
 from quanheng.server.link import CorePool, CoreUnavailable
 
@@ -105,7 +106,7 @@ def _rows(body: bytes, of: Any, route: str) -> list[Any]:
 
     Raises
     ------
-    Refused : it is no JSON, has too many rows, or one does not fit; the answer names row and field
+    Refused : it is no JSON, has too many rows, or one does not fit or says a key twice; the answer names row and field
     """
     fields = ", ".join(one.encode_name for one in msgspec.structs.fields(of))
     try:
@@ -123,6 +124,7 @@ def _rows(body: bytes, of: Any, route: str) -> list[Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         wrong = not_json(error, body, route, f"an array of objects of {fields}")
         raise Refused(wire.Answer(400, error_body(wrong)), "not_json") from None
+    check_keys(body, route)
     if len(rows) > BATCH_MAX:
         raise too_large(route, f"{len(rows)} rows", f"{BATCH_MAX} rows", "Send them in several requests.")
     return rows

@@ -331,6 +331,6 @@ def test_ids_are_read_and_totals_written_exactly():
 def test_an_operation_that_is_not_known_is_named(tmp_path):
     engine = Engine.open(tmp_path / "data")
     with pytest.raises(NotFound, match="the ledger has no such operation"):
-        read_of(engine.ledger.book, "burn", {"id": "1"})
+        read_of(engine.ledger, "burn", {"id": "1"})
     assert set(ledger_core.SCOPES) == {"transfers", "accounts", "amend"}
     engine.close()
