@@ -231,7 +231,7 @@ class CaseExpectation(msgspec.Struct, frozen=True, kw_only=True):
 class CaseTransfer(msgspec.Struct, frozen=True, kw_only=True):
     """A transfer that a decision must have asked for: "posting.transfer", what became of it, what it moved or held.
 
-    outcome : a name of `ledger.outcomes.TransferOutcome`, or of `postings.Refused`
+    outcome : a name of `ledger.outcomes.TransferOutcome`, or of `declared_accounts.Unasked`
     amount_minor : minor units; None = not compared
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal
 
 import msgspec
@@ -9,13 +10,17 @@ import msgspec
 Rounding = Literal["exact", "half_even", "half_up", "down", "up"]
 """How an amount becomes whole minor units; "exact" = one that is not whole is refused."""
 
-BalanceOf = Literal["available", "posted", "debits_held", "credits_held", "holds", "days_since"]
+BalanceOf = Literal["available", "posted", "debits_held", "credits_held", "days_since"]
 """What is known of an account; see `BalanceDeclaration.of`."""
 
 
-Unasked = Literal["AMOUNT_IS_NULL", "AMOUNT_DOES_NOT_FIT", "KEY_IS_NULL"]
-"""Why a transfer is not asked of the ledger at all: its amount is null, or is no whole number of minor units that the
-ledger holds; a key field that names an account or a deal is null."""
+class Unasked(StrEnum):
+    """Why a transfer is not asked of the ledger at all: its amount is null, or is no whole number of minor units that
+    the ledger holds; a key field that names an account or a deal is null."""
+
+    AMOUNT_IS_NULL = "AMOUNT_IS_NULL"
+    AMOUNT_DOES_NOT_FIT = "AMOUNT_DOES_NOT_FIT"
+    KEY_IS_NULL = "KEY_IS_NULL"
 
 
 class AssetDeclaration(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,9 +116,9 @@ class BalanceDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     """A feature: what the ledger knows of an account at the moment of the event, before its own transfers.
 
     of : "available" = posted credits less debits, held ones too, as debits are judged; "posted" = posted credits less
-        posted debits; "debits_held", "credits_held" = held on either side; "holds" = how many holds stand;
+        posted debits; "debits_held", "credits_held" = held on either side;
         "days_since" = whole days of 24 hours since value last moved on it. null where the account is not open
-    decimals : those of the asset; 0 for holds and days
+    decimals : those of the asset; 0 for days
     """
 
     name: str

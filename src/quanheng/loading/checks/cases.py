@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import get_args
 
 import msgspec
 
@@ -19,9 +18,9 @@ from quanheng.loading.declared_accounts import Unasked
 from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import DOTTED_NAME, Table, moment_ms
 
-STATUSES = ("decided", "recorded", "rejected", "failed")
+STATUSES = ("decided", "recorded", "rejected", "failed", "refused")
 TIMES_MAX = 10_000
-TRANSFER_OUTCOMES: tuple[str, ...] = (*TransferOutcome.__members__, *get_args(Unasked))
+TRANSFER_OUTCOMES: tuple[str, ...] = (*TransferOutcome.__members__, *Unasked.__members__)
 """What can become of a transfer that a flow asks for."""
 MISSING_SCORE = "missing"
 DEFAULTS = "default"
