@@ -125,8 +125,6 @@ _UNITS = {
     "month": "1 to 12", "weekend": "0 or 1", "night": "0 or 1", "holiday": "0 or 1", "workday": "0 or 1",
 }  # fmt: skip
 """What the answer of a kind is counted in, where it is not the unit of its field."""
-_BALANCE_UNITS = {"holds": "holds", "days_since": "days"}
-"""What a balance counts, where it is no amount of its asset."""
 
 
 def _unit(declared: Declared, one: Feature) -> str:
@@ -134,7 +132,7 @@ def _unit(declared: Declared, one: Feature) -> str:
         return f"number with {one.decimals} decimals"
     if isinstance(one, BalanceDeclaration):
         assets = {account.name: account.asset for account in declared.accounts.accounts}
-        return _BALANCE_UNITS.get(one.of) or f"{assets[one.account.account]} with {one.decimals} decimals"
+        return "days" if one.of == "days_since" else f"{assets[one.account.account]} with {one.decimals} decimals"
     from quanheng.features.kinds import KINDS
 
     if one.fold in _UNITS:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import msgspec
 
 from quanheng import feel
+from quanheng.decisions.dmn import compile_decision
 from quanheng.features.kinds import CALENDAR_KINDS
 from quanheng.feel.tree import Name, walk
 from quanheng.feel.types import ANY
@@ -72,7 +73,7 @@ def lineage(declared: Declared) -> dict[str, Node]:
         made = [_field_of(declared, decided, name, nodes) for name in model.inputs]
         nodes[model.name] = Node(name=model.name, kind="model", text=model.estimator, made_of=tuple(made))
     for flow in declared.flows:
-        inputs = [one.name for one in model_of(declared, flow.policy).inputs()]
+        inputs = [one.name for one in compile_decision(model_of(declared, flow.policy), flow.decide).inputs]
         made = [_field_of(declared, [flow.when], name, nodes) for name in inputs]
         name = f"{flow.policy}.{flow.decide}"
         text = f"decided when {flow.when} arrives, for {flow.purpose}"

@@ -49,8 +49,8 @@ def test_a_case_may_expect_every_outcome_of_a_transfer(outcome):
 
 
 def test_the_outcomes_are_those_of_the_ledger_and_those_that_it_is_not_asked_for():
-    assert (*(one.name for one in TransferOutcome), *get_args(Unasked)) == TRANSFER_OUTCOMES
-    assert [one for one in rows_of("Transfers of golden cases") if one.isupper()] == list(get_args(Unasked))
+    assert (*(one.name for one in TransferOutcome), *(one.name for one in Unasked)) == TRANSFER_OUTCOMES
+    assert [one for one in rows_of("Transfers of golden cases") if one.isupper()] == [one.name for one in Unasked]
 
 
 @pytest.mark.parametrize("rounding", get_args(Rounding))
@@ -64,7 +64,7 @@ def test_every_rounding_is_read_and_spoken_of(rounding):
 
 @pytest.mark.parametrize("of", get_args(BalanceOf))
 def test_every_balance_is_read_with_its_decimals(of):
-    balance = changed("accounts.toml", 'of      = "holds"', f'of      = "{of}"').accounts.balances[1]
+    balance = changed("accounts.toml", 'of      = "credits_held"', f'of      = "{of}"').accounts.balances[1]
     assert (balance.of, balance.decimals) == (of, 2 if of in accounts.OF_MONEY else 0)
     assert of in rows_of("Balances")
 

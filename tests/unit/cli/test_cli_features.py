@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,31 @@ def test_a_missing_package_is_named_with_its_extra(package, extra):
     told = str(MissingExtra(package, extra, "folds as SQL"))
     assert package in told
     assert f"quanheng[{extra}]" in told
+
+
+WALLET = Path(__file__).parents[2] / "packs" / "wallet"
+
+
+def test_balances_and_transfers_have_a_lineage(capsys):
+    code, out, _ = told(capsys, "list", WALLET, "--json")
+    assert code == 0
+    kinds = {one["name"]: (one["kind"], one["data_class"]) for one in json.loads(out)}
+    assert kinds == {"wallet_available": ("balance", "financial"), "merchant_held": ("balance", "financial")}
+    code, out, _ = told(capsys, "lineage", "transfer:refusal_fee.fee", "--pack", WALLET)
+    assert code == 0
+    said = " ".join(out.split())
+    assert said.startswith(
+        "transfer:refusal_fee.fee (transfer, financial): moves refusal_fee CNY from wallet(payer) to fees"
+    )
+    assert "wallet_available (balance, financial): available of wallet(payer)" in said
+
+
+def test_a_pack_is_shown_with_its_accounts(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quanheng.toml").write_text(f'[packs]\nfolders = ["{WALLET}"]\n')
+    assert main(["pack", "show", "wallet", "--json"]) == 0
+    accounts = json.loads(capsys.readouterr().out)["accounts"]
+    assert [one["name"] for one in accounts["postings"]] == [
+        "top_up", "authorise", "capture", "release", "refund", "refusal_fee",
+    ]  # fmt: skip
+    assert accounts["assets"][0]["number"] == 156

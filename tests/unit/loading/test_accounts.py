@@ -135,19 +135,21 @@ def test_a_posting_that_settles_without_an_amount_means_all():
 
 
 def test_balances_have_the_decimals_of_their_asset_or_count(declared):
-    available, holds = declared.accounts.balances
+    available, held = declared.accounts.balances
     assert available == BalanceDeclaration(
         name="wallet_available", account=AccountOf("wallet", ("payer",)), of="available", decimals=2,
         en="What is there to pay with", zh="可用余额",
     )  # fmt: skip
-    assert (holds.of, holds.decimals) == ("holds", 0)
+    assert (held.of, held.decimals) == ("credits_held", 2)
+    counted = in_accounts('of      = "credits_held"', 'of      = "days_since"')[0].accounts.balances[1]
+    assert (counted.of, counted.decimals) == ("days_since", 0)
 
 
 def test_a_balance_is_known_of_events_with_its_keys(declared):
     known = {one.name: [each.name for each in balances_of(declared.accounts, one)] for one in declared.events}
     assert known == {
-        "wallet.topped_up": [], "wallet.payment": ["wallet_available", "merchant_holds"],
-        "wallet.capture": ["merchant_holds"], "wallet.released": [], "wallet.refund": [],
+        "wallet.topped_up": [], "wallet.payment": ["wallet_available", "merchant_held"],
+        "wallet.capture": ["merchant_held"], "wallet.released": [], "wallet.refund": [],
     }  # fmt: skip
 
 
@@ -157,12 +159,12 @@ def test_a_key_of_another_entity_names_no_account(declared):
     other = replace(event, fields={**event.fields, "payer": replace(payer, entity="party.device")})
     text = replace(event, fields={**event.fields, "payer": replace(payer, kind="text", entity="")})
     for one in (other, text):
-        assert [each.name for each in balances_of(declared.accounts, one)] == ["merchant_holds"]
+        assert [each.name for each in balances_of(declared.accounts, one)] == ["merchant_held"]
 
 
 def test_a_balance_of_the_house_is_known_of_every_event():
-    text = '[balance.house]\naccount = "fees"\nof = "days_since"\n\n[balance.merchant_holds]'
-    declared, problems, _ = in_accounts("[balance.merchant_holds]", text)
+    text = '[balance.house]\naccount = "fees"\nof = "days_since"\n\n[balance.merchant_held]'
+    declared, problems, _ = in_accounts("[balance.merchant_held]", text)
     assert problems == []
     assert all("house" in [each.name for each in balances_of(declared.accounts, one)] for one in declared.events)
 
@@ -174,12 +176,12 @@ def test_formulas_models_and_policies_read_balances():
     assert problems == ()
     assert declared.formulas[0].uses == ("amount_minor", "wallet_available")
     assert data_classes(declared, {one.name: one for one in declared.events})["share_of_wallet"] == "financial"
-    taken = formula.replace("share_of_wallet", "merchant_holds").encode()
+    taken = formula.replace("share_of_wallet", "merchant_held").encode()
     _, problems = check_pack(wallet_pack({"features.toml": taken}), AVAILABLE)
     assert [str(one) for one in problems] == [
         (
-            "features.toml: formula.merchant_holds.name: the name is taken by balance.merchant_holds of accounts.toml; "
-            "was 'merchant_holds'. Give each fold and formula a name of its own."
+            "features.toml: formula.merchant_held.name: the name is taken by balance.merchant_held of accounts.toml; "
+            "was 'merchant_held'. Give each fold and formula a name of its own."
         )
     ]
 
@@ -329,8 +331,8 @@ def test_lineage_leads_from_fields_and_balances_over_decisions_to_transfers(decl
     assert {name: nodes[f"transfer:{name}"].text for name in MOVED} == MOVED
     assert nodes["wallet_available"].made_of == ("wallet.payment.payer",)
     assert "transfer:refusal_fee.fee" in nodes["wallet_available"].used_by
-    assert nodes["merchant_holds"].made_of == ("wallet.payment.merchant", "wallet.capture.merchant")
-    assert nodes["merchant_holds"].data_class == "financial"
+    assert nodes["merchant_held"].made_of == ("wallet.payment.merchant", "wallet.capture.merchant")
+    assert nodes["merchant_held"].data_class == "financial"
     assert nodes["transfer:authorise.principal"].made_of == (
         "wallet.payment.payer", "wallet.payment.merchant", "wallet.payment.payment", "wallet.payment.amount_minor",
         "wallet.authorise",
@@ -343,12 +345,12 @@ def test_lineage_leads_from_fields_and_balances_over_decisions_to_transfers(decl
         assert all(name in nodes[one].made_of for one in node.used_by)
 
 
-def test_a_decision_that_several_events_ask_for_is_made_of_the_fields_of_each(declared):
-    node = lineage(declared)["wallet.accept"]
-    assert {"wallet.topped_up.amount_minor", "wallet.refund.amount_minor"} <= set(node.made_of)
-    assert node.text.startswith(
-        "decided when wallet.topped_up arrives, for payment_service; decided when wallet.capture"
-    )
+def test_a_decision_that_several_events_ask_for_names_each_and_what_it_reads_itself(declared):
+    nodes = lineage(declared)
+    node = nodes["wallet.accept"]
+    assert node.made_of == (), "what another decision of its file reads is not its own"
+    assert set(nodes["wallet.authorise"].made_of) == {"wallet.payment.amount_minor", "wallet_available"}
+    assert node.text.startswith("decided when wallet.topped_up arrives, for payment_service; decided when wallet.cap")
 
 
 def test_a_balance_is_as_sensitive_as_its_key_and_at_least_financial(declared):
@@ -356,7 +358,7 @@ def test_a_balance_is_as_sensitive_as_its_key_and_at_least_financial(declared):
     payer = replace(event.fields["payer"], data_class="sensitive")
     secret = replace(event, fields={**event.fields, "payer": payer})
     classes = data_classes(declared, {"wallet.payment": secret})
-    assert (classes["wallet_available"], classes["merchant_holds"]) == ("sensitive", "financial")
+    assert (classes["wallet_available"], classes["merchant_held"]) == ("sensitive", "financial")
 
 
 def test_every_balance_has_a_page(declared):
@@ -366,5 +368,7 @@ def test_every_balance_has_a_page(declared):
         in pages["wallet_available.md"]
     )
     assert "可用余额" in pages["wallet_available.md"]
-    assert "| unit | holds |" in pages["merchant_holds.md"]
+    assert "| of | credits_held |\n| unit | CNY with 2 decimals |" in pages["merchant_held.md"]
+    counted = in_accounts('of      = "credits_held"', 'of      = "days_since"')[0]
+    assert "| unit | days |" in feature_pages(counted)["merchant_held.md"]
     assert "| [`wallet_available`](wallet_available.md) | balance | financial | What is there" in pages["index.md"]
