@@ -79,7 +79,8 @@ def _differences(event: CaseEvent, reply: CaseReply) -> Iterator[str]:
             )
         return
     if reply.status != expect.status:
-        yield f"expected to be {expect.status}, was {reply.status}" + (f" ({reply.error})" if reply.error else "")
+        why = reply.error or ", ".join(f"{one.name}: {one.outcome}" for one in reply.transfers or ())
+        yield f"expected to be {expect.status}, was {reply.status}" + (f" ({why})" if why else "")
         return
     if expect.outcome is not None and reply.outcome != expect.outcome:
         yield f"expected outcome {expect.outcome}, was {reply.outcome or 'none'}"

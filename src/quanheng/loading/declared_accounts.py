@@ -115,7 +115,7 @@ class PostingDeclaration(msgspec.Struct, frozen=True, kw_only=True):
 class BalanceDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     """A feature: what the ledger knows of an account at the moment of the event, before its own transfers.
 
-    of : "available" = posted credits less debits, held ones too, as debits are judged; "posted" = posted credits less
+    of : "available" = posted credits less debits, held ones too, without the overdraft; "posted" = posted credits less
         posted debits; "debits_held", "credits_held" = held on either side;
         "days_since" = whole days of 24 hours since value last moved on it. null where the account is not open
     decimals : those of the asset; 0 for days

@@ -11,7 +11,7 @@ from quanheng.decisions.counterfactual import Search
 from quanheng.decisions.explain import Case, Explanation, Reason, explain
 from quanheng.decisions.policy import Judgement
 from quanheng.events.schema import FieldDeclaration
-from quanheng.facts import DECIDED, decode_opinions
+from quanheng.facts import DECIDED, REFUSED, decode_opinions
 from quanheng.features.fold import EventLayout
 from quanheng.features.fold import Fold as PlanFold
 from quanheng.features.kinds import KINDS
@@ -38,7 +38,8 @@ def explain_decision(
 
     Parameters
     ----------
-    pack : whose opinion is meant where several packs decided; default: the one whose outcome won
+    pack : whose opinion is meant where several packs decided, or the ledger refused; default: the one whose outcome
+        won
     wanted : outcome that was hoped for; default: the least severe
     change : inputs that may be varied beside the usual ones (number, choice and yes-or-no fields, features, scores);
         parameters, texts, keys and times are varied only when they are named here
@@ -47,7 +48,7 @@ def explain_decision(
     Raises
     ------
     NotFound : there is no such decision; DataErased : its subject was erased
-    InputError : no policy took it (it failed or came too late), or a name is unknown
+    InputError : no policy took it (it failed, came too late or was refused by the ledger), or a name is unknown
     """
     rows = one_decision(reader, offset)
     program = reader.program(rows.activation).of_arm(rows.arm)
@@ -57,6 +58,13 @@ def explain_decision(
     if not opinions:
         deciding = ", ".join(one.flow.partition(".")[0] for one in every)
         raise NotFound("this pack did not decide here", where="--pack", found=pack, allowed=deciding)
+    if recorded.status == REFUSED and not pack:
+        raise InputError(
+            "the ledger refused the transfers of this decision, so no policy gave its outcome",
+            where=f"decision {offset}",
+            found=f"{recorded.status}: {recorded.outcome}",
+            cure=f"See its transfers by `quanheng decision {offset}`, or explain what a pack had said: --pack.",
+        )
     opinion = next((one for one in opinions if one.outcome == recorded.outcome), opinions[0])
     if opinion.status != DECIDED:
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import repeat
+from itertools import pairwise, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,9 @@ from quanheng.facts import Moments, Opinion, decode_opinions
 from quanheng.feel.values import Membership
 from quanheng.flows import Flow
 from quanheng.kernel.errors import InputError
-from quanheng.kernel.log.records import EVENT, Columns
+from quanheng.kernel.log.records import EVENT, TRANSFER, Columns
+from quanheng.ledger.balances import BalanceSource
+from quanheng.ledger.records import facts_of
 from quanheng.loading.policies import model_of
 from quanheng.past.columns import ColumnJudge
 from quanheng.past.events import EventReader
@@ -164,13 +166,29 @@ def verdict_of(opinion: Opinion) -> Verdict:
 
 
 class _Folding:
-    """Folds the whole log under another plan, with its sources with state, and keeps what is about to be asked for."""
+    """Folds the whole log under another plan, with its sources with state, and keeps what is about to be asked for.
+
+    Balances are those that the recorded transfers left: where the pack has some, each event is read between them.
+    """
 
     def __init__(self, asker: Asker) -> None:
         self._program, self._state = asker.program, State(asker.program)
+        self._looking = any(isinstance(one, BalanceSource) for one in self._state.sources)
         self._kept: dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
 
     def see(self, first: int, columns: Columns, wanted: NDArray[np.int64]) -> None:
+        if not self._looking:
+            self._fold(first, columns, wanted)
+            return
+        moved = columns.kind == TRANSFER
+        for start, stop in pairwise([0, *(np.flatnonzero(np.diff(moved)) + 1).tolist(), len(columns)]):
+            part, begun = columns.cut(start, stop), first + start
+            if moved[start]:
+                self._state.ledger.apply(facts_of(part.body, part.position))
+            else:
+                self._fold(begun, part, wanted[(begun <= wanted) & (wanted < begun + len(part))])
+
+    def _fold(self, first: int, columns: Columns, wanted: NDArray[np.int64]) -> None:
         facts = fact_columns(columns, self._program)
         moments = self._state.apply_windows(facts, int(columns.received_ms[0]), read=bool(len(wanted)))
         places = np.cumsum(facts.kind == EVENT) - 1

@@ -93,6 +93,15 @@ def test_a_refused_event_says_why():
     assert expected in str(problem)
 
 
+def test_an_event_that_the_ledger_refused_says_what_it_said():
+    asked = CaseTransfer(name="pay.principal", outcome="DEBITS_WOULD_EXCEED_CREDITS")
+    other = CaseTransfer(name="pay.fee", outcome="CHAIN_FAILED")
+    reply = CaseReply("last", "refused", "decline", ("ledger_refused",), transfers=(asked, other))
+    (problem,) = run_cases(cases(), replies(reply))
+    told = "(pay.principal: DEBITS_WOULD_EXCEED_CREDITS, pay.fee: CHAIN_FAILED)"
+    assert f"expected to be decided, was refused {told}" in str(problem)
+
+
 def test_an_event_of_which_nothing_is_expected_may_not_fail():
     def run(case: Case) -> list[CaseReply]:
         last = CaseReply("last", "decided", "review", ("too_many_requests",))

@@ -9,6 +9,8 @@ from shop import DAY_MS, HandClock
 from wallet import T0, business, captures, opened, pays, refunds, releases, topped_up, wallet, wallet_of
 
 from quanheng import recovery
+from quanheng.kernel.errors import InputError
+from quanheng.past.explaining import explain_decision
 from quanheng.replay import replay
 
 
@@ -59,6 +61,19 @@ def test_what_the_ledger_refuses_has_another_outcome_and_may_cost(engine):
     assert engine.state.statuses() == {"decided": 1, "refused": 1}
     assert engine.state.outcomes() == {"approve": 1, "decline": 1}
     assert available(engine, "anna") == 99_950
+
+
+def test_no_policy_is_explained_as_the_one_that_refused(engine):
+    one(engine, topped_up("a", 100_000))
+    reply = one(engine, pays("b", 50_001))
+    text = (
+        rf"decision {reply.decision}: the ledger refused the transfers of this decision, so no policy gave its outcome; "
+        rf"was refused: decline. See its transfers by `quanheng decision {reply.decision}`, or explain what a pack had "
+        rf"said: --pack."
+    )
+    with pytest.raises(InputError, match=text):
+        explain_decision(engine.reader, reply.decision)
+    assert explain_decision(engine.reader, reply.decision, pack="wallet").outcome == "review"
 
 
 def test_what_is_declined_asks_nothing_and_opens_nothing(engine):
