@@ -138,19 +138,17 @@ class State:
         self.program, self.make_windows = program, make_windows
         self.features = make_windows(program.plan)
         self.sources = self._looking(program.new_sources())
-        self.head = 0
-        self.received_ms = 0
+        self.head, self.received_ms = 0, 0
         self.actors: dict[str, Actor] = {}
         self.decided: Counter[tuple[int, int, int]] = Counter()
         self.events: Counter[int] = Counter()
-        self.rejected = 0
+        self.rejected, self.overflows = 0, 0
         self.rejects: deque[int] = deque(maxlen=REJECTS_SHOWN_MAX)
         self.erasures: dict[str, int] = {}
         self.versions = Versions()
         self.lists = Lists()
         self.ledger = Ledger()
         self.told = Told()
-        self.overflows = 0
 
     def apply(self, columns: FactColumns, received_ms: int, *, read: bool = True) -> Moments:
         """Fold facts of packs, in order.

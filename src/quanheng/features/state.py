@@ -66,10 +66,8 @@ class FeatureState:
         self._arena = self._room.words
         self._arena[w.A_USED] = (plan.state_words + 7) // 8 * 8
         self._control = np.zeros(control_words(plan), dtype=np.int64)
-        self._undo = np.zeros(0, dtype=np.int64)
-        self._pairs = np.zeros(0, dtype=np.int64)
-        self._no_mask = np.zeros(0, dtype=np.uint8)
-        self._columns_n = len(plan.columns)
+        self._undo, self._pairs = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        self._no_mask, self._columns_n = np.zeros(0, dtype=np.uint8), len(plan.columns)
         self._flags = FlagColumns(plan, share) if plan.flags else None
         self._desk = Desk(plan, self._flags)
         self._desk.place(self._arena)

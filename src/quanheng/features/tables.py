@@ -376,16 +376,14 @@ class Encoder:
 
     def _outs(self, table: Table) -> list[int]:
         """Columns of a table, fold by fold."""
-        own = set(table.folds)
-        return [place for place, column in enumerate(self.columns) if column.fold in own]
+        return [place for place, column in enumerate(self.columns) if column.fold in table.folds]
 
     def _record(
         self, layout: EventLayout, tables: Sequence[Table], offsets: Sequence[int], decide: Sequence[str]
     ) -> int:
         """Type record: the operations of one event type. 0 if no fold reads it and it is not decided."""
-        decides = layout.name in decide
+        decides, by_table = layout.name in decide, list[int]()
         ops: list[list[int]] = []
-        by_table: list[int] = []
         for table, offset in zip(tables, offsets, strict=True):
             inserts = table.of == layout.name
             by_table.append(len(ops) if inserts or decides else -1)

@@ -17,18 +17,16 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from quanheng.kernel.errors import LogError, QueueFull
-from quanheng.reading import shown_transfer
 from quanheng.server import wire
 from quanheng.server.answers import STOPPING, OperationFailed, failed, ours, refusal
 from quanheng.server.config import Limits
 from quanheng.server.engines import READ, WATCH, WRITE, Engine, Reply
+from quanheng.server.event_answers import answer_of
 from quanheng.server.ledger_core import TICK_S, Group, LedgerDesk
 from quanheng.server.logs import Log
 from quanheng.server.metrics import EVENTS, SECONDS, Metrics, counted_as, flatten
 from quanheng.server.operations import Operations
 from quanheng.server.pace import Pace
-
-STATUS_OF = {"rejected": 422, "conflict": 409}
 
 
 class Waiting(NamedTuple):
@@ -160,7 +158,7 @@ class Core:
                 requests = [self._request(client, id, type, data, deadline_ms) for id, type, data in asked.events]
             if asked.dry_run:
                 replies = self.engine.dry_run(requests)
-                link.answer(number, _answer(replies, asked.single, dry_run=True))
+                link.answer(number, answer_of(replies, asked.single, dry_run=True))
                 return
             self._check_room(len(requests), size)
         except Exception as error:  # The declared boundary: a fault of a dry run harms nobody else.
@@ -348,7 +346,7 @@ class Core:
         position, links = 0, set()
         for waiting in group:
             end = position + len(waiting.requests)
-            waiting.link.answer(waiting.number, _answer(replies[position:end], waiting.single))
+            waiting.link.answer(waiting.number, answer_of(replies[position:end], waiting.single))
             links.add(waiting.link)
             position = end
             self._answer_s.add(ended - waiting.arrived_s)
@@ -385,20 +383,6 @@ class Core:
         told = isinstance(error, LogError | OperationFailed | wire.WireError)
         text = {"message": str(error)} if told else {}
         self._log.write(level, event, self._clock_ms(), error_class=type(error).__name__, **text)
-
-
-def _answer(replies: Sequence[Reply], single: bool, dry_run: bool = False) -> wire.Answer:
-    """The replies to one HTTP request as finished bytes."""
-    bodies = [
-        _json(wire.EventReply(
-            r.id, r.status, r.offset, r.decision, r.outcome, r.reasons, r.error, dry_run,
-            tuple(map(shown_transfer, r.transfers)),
-        ))
-        for r in replies
-    ]  # fmt: skip
-    if single and len(bodies) == 1:
-        return wire.Answer(STATUS_OF.get(replies[0].status, 200), bodies[0])
-    return wire.Answer(200, b"[" + b",".join(bodies) + b"]")
 
 
 _json = msgspec.json.Encoder(decimal_format="number").encode

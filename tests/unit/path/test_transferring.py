@@ -67,8 +67,8 @@ def test_no_policy_is_explained_as_the_one_that_refused(engine):
     one(engine, topped_up("a", 100_000))
     reply = one(engine, pays("b", 50_001))
     text = (
-        rf"decision {reply.decision}: the ledger refused the transfers of this decision, so no policy gave its outcome; "
-        rf"was refused: decline. See its transfers by `quanheng decision {reply.decision}`, or explain what a pack had "
+        rf"decision {reply.decision}: the ledger refused the transfers of this decision, so no policy gave its outcome;"
+        rf" was refused: decline. See its transfers by `quanheng decision {reply.decision}`, or explain what a pack had "
         rf"said: --pack."
     )
     with pytest.raises(InputError, match=text):
