@@ -68,8 +68,8 @@ def test_no_policy_is_explained_as_the_one_that_refused(engine):
     reply = one(engine, pays("b", 50_001))
     text = (
         rf"decision {reply.decision}: the ledger refused the transfers of this decision, so no policy gave its outcome;"
-        rf" was refused: decline. See its transfers by `quanheng decision {reply.decision}`, or explain what a pack had "
-        rf"said: --pack."
+        rf" was refused: decline. See its transfers by `quanheng decision {reply.decision}`, or explain what a pack "
+        rf"had said: --pack."
     )
     with pytest.raises(InputError, match=text):
         explain_decision(engine.reader, reply.decision)
