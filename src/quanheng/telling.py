@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from quanheng.events.intake import Request
 from quanheng.kernel.log.records import DECISION, NO_CAUSE, positions
 from quanheng.kernel.log.store import BatchRow
-from quanheng.ledger.posted import LEDGER_POSTED, TELLER, Telling
+from quanheng.ledger.posted import LEDGER_POSTED, TELLER, PostedData
 from quanheng.ledger.records import facts_with_causes
 from quanheng.ledger.wire import FactKind
 from quanheng.told import Told
@@ -54,7 +54,7 @@ class Teller:
     """
 
     def __init__(self, writer: Writer) -> None:
-        self._writer, self._telling = writer, Telling(writer.state.ledger)
+        self._writer, self._data = writer, PostedData(writer.state.ledger)
         self._since = Told().since
         self._next = self._facts = self._waits = 0
         self._waiting: deque[Waiting] = deque()
@@ -88,7 +88,7 @@ class Teller:
         if not self.waits:
             return []
         most = BESIDE_MAX if beside else GROUP_MAX
-        if self._waits < most:
+        if self._waits < most and self._next < self._head:
             self._read()
         made: list[Request] = []
         while self._waiting and len(made) < most:
@@ -98,7 +98,7 @@ class Teller:
                 self._waiting.appendleft(first.cut(len(part.lines)))
             made += [
                 Request(TELLER, str(offset), LEDGER_POSTED, data)
-                for offset, data in zip(part.offsets.tolist(), self._telling.data(*part), strict=True)
+                for offset, data in zip(part.offsets.tolist(), self._data.data(*part), strict=True)
             ]
         self._waits -= len(made)
         return made

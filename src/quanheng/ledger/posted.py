@@ -71,7 +71,7 @@ class _Side(msgspec.Struct, frozen=True, gc=False):
     entity: int
 
 
-class Telling:
+class PostedData:
     """Makes the data of events. Accounts that were looked up lately are kept."""
 
     def __init__(self, book: Queries) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, NONE_16, TRANSFER, decode, encode_header, positions
 from quanheng.ledger.entries import Account
 from quanheng.ledger.ledger import Ledger
-from quanheng.ledger.posted import AMOUNT_TOLD_MAX, KINDS, TIME_TOLD_MAX_MS, Telling, kind_of
+from quanheng.ledger.posted import AMOUNT_TOLD_MAX, KINDS, TIME_TOLD_MAX_MS, PostedData, kind_of
 from quanheng.ledger.records import facts_with_causes, records_of
 from quanheng.ledger.wire import FactKind
 from quanheng.testing.ledger_world import World
@@ -80,10 +80,10 @@ def test_the_data_of_events_does_not_depend_on_how_facts_are_cut(seed, cuts):
     facts = ledger.facts()
     rows = np.flatnonzero(facts["kind"] == FactKind.LINE)
     lines, offsets = facts[rows], 1_000 + 3 * rows
-    whole = Telling(ledger).data(lines, rows, offsets)
+    whole = PostedData(ledger).data(lines, rows, offsets)
     assert len(whole) > 100
     ends = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
-    telling, pieces = Telling(ledger), []
+    telling, pieces = PostedData(ledger), []
     for first, last in pairwise(ends):
         pieces += telling.data(lines[first:last], rows[first:last], offsets[first:last])
     assert pieces == whole
