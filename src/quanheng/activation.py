@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from quanheng import __version__, recovery
 from quanheng.kernel.errors import DeclarationError, Problem
+from quanheng.loading.account_changes import account_changes
 from quanheng.loading.cases import run_cases
 from quanheng.loading.files import PackFiles
 from quanheng.loading.pack import load_packs
@@ -88,10 +89,11 @@ def in_force_of(reader: Reader, program: Program) -> Activated:
 
 
 def check_layouts(state: State, program: Program) -> None:
-    """Refuse a program that would read events or lists of the log otherwise.
+    """Refuse a program that would read events, lists or accounts of the log otherwise.
 
     Events of the log are read again by position, so key, number and choice fields may only be appended, and choices to
-    their lists. Entries of lists are known as pseudonyms of one entity.
+    their lists. Entries of lists are known as pseudonyms of one entity. Amounts are minor units of an asset, and an
+    account is found by its keys.
     """
     problems = []
     for name, old in state.program.types.items():
@@ -111,6 +113,8 @@ def check_layouts(state: State, program: Program) -> None:
                 )
             )
     problems += _lists_of_something_else(state, program)
+    if state.ledger.facts_n:
+        problems += account_changes(state.program.packs, program.packs)
     if problems:
         raise DeclarationError("the packs are not activated", problems)
 
