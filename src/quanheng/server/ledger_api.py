@@ -76,8 +76,8 @@ AMENDMENTS = _write(
 TRANSFERS = _write(
     "postTransfers",
     "Apply transfers",
-    "Needs scope post. An applied one is answered with the balances of both accounts right after it, null where a limited "
-    "token may not see the account. `timeout_ms` is a length; with UNTIL it is the moment that a hold ends.",
+    "Needs scope post. An applied one is answered with the balances of both accounts right after it, null where a "
+    "limited token may not see the account. `timeout_ms` is a length; with UNTIL it is the moment that a hold ends.",
     TransferBody,
     [{"id": "0x8f3a", "debit": "4711", "credit": "4712", "amount_minor": 12_50, "code": 1}],
 )
