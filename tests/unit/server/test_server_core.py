@@ -360,7 +360,7 @@ def test_operations_wait_for_the_group_in_flight():
     async def story():
         engine, link, order = Gate(), FakeLink(), []
 
-        def issue_token(name, scopes):
+        def issue_token(name, scopes, owners, entities):
             order.append(("token", list(engine.groups)))
             return f"token of {name}"
 
