@@ -14,6 +14,8 @@ from quanheng.features.plan import Plan
 
 _KEY_BYTES = 16
 _NO_KEY = bytes(_KEY_BYTES)
+_FEW = 8
+"""Events up to which each is asked by itself: whole columns cost more than they save."""
 
 
 class FlagColumns:
@@ -33,6 +35,11 @@ class FlagColumns:
     def of(self, types: np.ndarray, times: np.ndarray, keys: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """u1[n, flags] of a group, given as `FeatureState.run` takes it."""
         found = np.zeros((len(types), self._count), dtype=np.uint8)
+        if len(types) <= _FEW:
+            events = zip(types.tolist(), times.tolist(), keys, numbers.tolist(), found, strict=True)
+            for code, time_ms, own, row, flags in events:
+                self.one(code, time_ms, own.tobytes(), row, flags)
+            return found
         for number, asked in self._flags:
             rows = np.flatnonzero(types == asked.code)
             if len(rows) == len(types):
