@@ -152,8 +152,8 @@ def test_transfers_that_are_as_expected_are_not_spoken_of():
     ("asked", "said"),
     [
         ((), "expected transfers authorise.principal, were none"),
-        ((HOLD, FEE), "expected transfers authorise.principal, were authorise.principal (APPLIED), refusal_fee.fee "
-         "(NOTHING_IS_THERE)"),
+        ((HOLD, FEE), ("expected transfers authorise.principal, were authorise.principal (APPLIED), refusal_fee.fee "
+         "(NOTHING_IS_THERE)")),
         ((CaseTransfer(name="authorise.principal", outcome="AMOUNT_IS_NULL"),),
          "expected transfer authorise.principal to be APPLIED, was AMOUNT_IS_NULL"),
         ((CaseTransfer(name="authorise.principal", amount_minor=2_499),),
