@@ -234,9 +234,13 @@ class Postings:
         self.refused_as = declared.refused_as
         self._keys = event.key_fields
 
+    def count(self, outcome: str) -> int:
+        """How many transfers may be asked for where this is the outcome."""
+        return len(self._then.get(outcome, ()))
+
     def asks(self, outcome: str) -> bool:
         """Whether anything is asked for where this is the outcome."""
-        return bool(self._then.get(outcome))
+        return self.count(outcome) > 0
 
     def accounts(self, row: Row, ledger: Queries) -> set[int]:
         """Ids of all accounts that may be touched for an event, whatever is decided: those that transfers name, and

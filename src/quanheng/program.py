@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 
-from quanheng.asking import Getter, Postings
+from quanheng.asking import REFUSED, Getter, Postings
 from quanheng.decisions.dmn import compile_decision, only_compared
 from quanheng.events.intake import EventFact
 from quanheng.events.schema import NO_KEY, EventType
@@ -29,6 +29,7 @@ from quanheng.flows import PLATFORM_REASONS, Flow
 from quanheng.kernel.codec import canonical_json
 from quanheng.kernel.errors import DeclarationError, Problem
 from quanheng.known import FixedSource, Known, ListsNow, Scope, bounds_as_floats, certain, parameter_getter
+from quanheng.ledger.entries import BATCH_MAX
 from quanheng.loading.declared import Declared
 from quanheng.loading.declared import Flow as DeclaredFlow
 from quanheng.loading.declared import Fold as DeclaredFold
@@ -39,6 +40,7 @@ LATENESS_MS = 30 * 24 * 3_600_000
 """How far behind the newest event of its key an event is still put in its place; later ones are counted and shown."""
 
 BASIS_POINTS = 10_000
+
 
 class Challenger(NamedTuple):
     """A program that decides for some subjects instead of the champion, over the same folds.
@@ -139,6 +141,7 @@ class Program:
             scope = self._scope(pack, event_type)
             scopes.append(scope)
             flows += [self._flow(flow, pack, scope) for flow in declared]
+        _check_asked(event_name, flows, (*self.outcomes, REFUSED))
         self.scopes[event_type.code], self.flows[event_type.code] = tuple(scopes), tuple(flows)
 
     def _scope(self, pack: Declared, event_type: EventType) -> Scope:
@@ -313,6 +316,23 @@ def _columns(pack: Declared, scope: Scope) -> list[SourceColumn]:
     """Columns of a pack's sources in the order of the evidence: with state, then without."""
     stateful = [column for source in pack.sources for column in source.columns]
     return stateful + [column for source in scope.sources for column in source.columns]
+
+
+def _check_asked(event: str, flows: Sequence[Flow], outcomes: Sequence[str]) -> None:
+    """What all flows on an event ask of the ledger is one chain: each pack was checked alone."""
+    for outcome in outcomes:
+        count = sum(flow.postings.count(outcome) for flow in flows if flow.postings is not None)
+        if count > BATCH_MAX:
+            message = f"the packs on {event} together ask for too many transfers at once"
+            problem = Problem(
+                "pack.toml",
+                f"then.{outcome}",
+                message,
+                f"{count} transfers",
+                f"at most {BATCH_MAX}",
+                "Ask for fewer in one of the packs.",
+            )
+            raise DeclarationError("the packs cannot be active together", [problem])
 
 
 def _common_outcomes(packs: Mapping[str, Declared]) -> tuple[str, ...]:

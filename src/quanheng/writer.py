@@ -37,6 +37,7 @@ from quanheng.state import INTAKE_REJECTED, PlatformEvent, State
 Clock = Callable[[], int]
 REJECTED_DATA_LENGTH_MAX = 4096
 RECENT_BYTES_MAX = 2048
+RECENT_TRANSFERS_MAX = 32
 RECENT_MIN = 50_000
 """How many of the newest events are kept in memory to answer repeats without reading the log."""
 
@@ -250,7 +251,7 @@ class Writer:
             if isinstance(item, Taken):
                 reply = reply_to(item, item.offset, item.offset + 1)
                 event = item.event
-                if len(event.payload) <= RECENT_BYTES_MAX:
+                if len(event.payload) <= RECENT_BYTES_MAX and len(reply.transfers) <= RECENT_TRANSFERS_MAX:
                     recent[item.offset] = Recent(
                         event.code, event.payload, item.decision is not None, reply.outcome, tuple(reply.reasons),
                         tuple(reply.transfers),

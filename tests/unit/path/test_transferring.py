@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from shop import DAY_MS, HandClock
 from wallet import T0, business, captures, opened, pays, refunds, releases, topped_up, wallet, wallet_of
 
 from quanheng import recovery
-from quanheng.kernel.errors import InputError
+from quanheng.kernel.errors import DeclarationError, InputError
+from quanheng.loading.files import read_pack
 from quanheng.past.explaining import explain_decision
 from quanheng.replay import replay
+from quanheng.writer import RECENT_TRANSFERS_MAX
+
+OTHER = b"""
+[pack]
+name     = "other"
+version  = "1.0.0"
+requires = ["party >= 1.0.0", "wallet >= 1.0.0"]
+title    = {en = "Other", zh = "\xe5\x85\xb6\xe4\xbb\x96"}
+outcomes = ["approve", "review", "decline"]
+
+[purpose.payment_service]
+basis  = "contract"
+source = "GDPR article 6(1)(b)"
+title  = {en = "Carrying out payments", zh = "\xe6\x94\xaf\xe4\xbb\x98"}
+
+[[flow]]
+when         = "wallet.topped_up"
+purpose      = "payment_service"
+decide       = "accept"
+fallback     = "decline"
+then.approve = ["transfer:top_up"]
+refused_as   = "decline"
+"""
+"""A second pack that decides what tops up a wallet."""
 
 
 @pytest.fixture
@@ -67,9 +93,9 @@ def test_no_policy_is_explained_as_the_one_that_refused(engine):
     one(engine, topped_up("a", 100_000))
     reply = one(engine, pays("b", 50_001))
     text = (
-        rf"decision {reply.decision}: the ledger refused the transfers of this decision, so no policy gave its outcome;"
-        rf" was refused: decline. See its transfers by `quanheng decision {reply.decision}`, or explain what a pack "
-        rf"had said: --pack."
+        rf"decision {reply.decision}: the ledger refused the transfers of this decision, so no policy gave its "
+        rf"outcome; was refused: decline. See its transfers by `quanheng decision {reply.decision}`, or explain what a "
+        rf"pack had said: --pack."
     )
     with pytest.raises(InputError, match=text):
         explain_decision(engine.reader, reply.decision)
@@ -115,6 +141,45 @@ def test_a_chain_moves_whole_or_not_at_all(engine):
     reply = one(engine, captures("d", "p", 10_000))
     assert moved(reply) == [("capture.principal", "HOLD_WAS_VOIDED", 0), ("capture.fee", "CHAIN_FAILED", 0)]
     assert (reply.status, reply.outcome) == ("refused", "decline")
+
+
+def many(count: int) -> tuple[str, str, str]:
+    """A change of the wallet: a top-up asks for so many transfers more."""
+    transfers = "".join(
+        f'[posting.top_up.transfer.t{number}]\ndebit = "bank"\ncredit = "wallet(customer)"\namount = "1"\ncode = 1\n\n'
+        for number in range(count)
+    )
+    return "accounts.toml", "[posting.authorise]\n", f"{transfers}[posting.authorise]\n"
+
+
+def test_an_answer_with_many_transfers_is_read_from_the_log_again(tmp_path):
+    engine = opened(tmp_path, packs=without_cases(many(RECENT_TRANSFERS_MAX)))
+    first, again = one(engine, topped_up("a", 100)), one(engine, topped_up("a", 100))
+    assert (again.status, list(again.transfers)) == ("repeated", list(first.transfers))
+    assert len(first.transfers) == RECENT_TRANSFERS_MAX + 1
+    assert not engine.writer._recent  # Tens of thousands of such answers would not fit into memory.
+    engine.close()
+
+
+def without_cases(*changes):
+    party, mine = wallet(*changes)
+    return [party, read_pack({name: text for name, text in mine.files.items() if "cases" not in name}, "wallet")]
+
+
+def test_packs_that_together_ask_for_more_than_a_chain_holds_are_refused(tmp_path):
+    party, mine = without_cases(many(5_000))
+    other = {**mine.files, "pack.toml": OTHER, "events.toml": b"", "reasons.toml": b""}
+    del other["policies/wallet.dmn"], other["parameters/fees.toml"]
+    text = other["accounts.toml"].partition(b"[posting.authorise]")[0]
+    policy = re.sub(rb'<decision id="authorise".*?</decision>', b"", mine.files["policies/wallet.dmn"], flags=re.DOTALL)
+    other |= {"accounts.toml": text, "policies/other.dmn": policy}
+    text = (
+        "the packs cannot be active together: 1 problem\n  pack.toml: then.approve: the packs on wallet.topped_up "
+        "together ask for too many transfers at once; was 10002 transfers; allowed: at most 8190. Ask for fewer in "
+        "one of the packs."
+    )
+    with pytest.raises(DeclarationError, match=re.escape(text)):
+        opened(tmp_path, packs=[party, mine, read_pack(other, "other")])
 
 
 def test_a_hold_whose_time_is_out_is_there_again_for_the_next_event(tmp_path):
