@@ -203,7 +203,8 @@ def read_of(posting: Posting, operation: str, arguments: dict[str, Any], reach: 
     NotPermitted : it is out of reach, or there is none
     InputError : a balance is asked for at a moment that is not over
     """
-    id, book = id_of(arguments["id"]), posting.book
+    named, book = posting.named(arguments["id"]) if operation != TRANSFER else None, posting.book
+    id = id_of(arguments["id"]) if named is None else named
     if operation == TRANSFER:
         check_transfer(book, reach, id)
     else:

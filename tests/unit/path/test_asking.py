@@ -12,6 +12,7 @@ from quanheng.kernel.errors import InputError, NotFound
 from quanheng.ledger.balances import account_id
 from quanheng.ledger.entries import AMOUNT_MAX
 from quanheng.loading.declared_accounts import Unasked
+from quanheng.server.ledger_core import read_of
 
 AMOUNTS = [
     # what FEEL gave, exponent, rounding, minor units
@@ -71,4 +72,22 @@ def test_an_account_is_found_by_the_names_that_people_know(tmp_path):
     assert (wrong.value.found, wrong.value.allowed) == ("none", "party.customer")
     with pytest.raises(InputError, match="there is one, of the house"):
         named_account(packs, engine.ring, "wallet.bank", ["x"])
+    engine.close()
+
+
+def test_reads_of_the_ledger_take_names_where_they_take_ids(tmp_path):
+    engine = opened(tmp_path)
+    engine.submit([topped_up("a", 100), topped_up("b", 7, "cleo (d'Or)")])
+    id = wallet_of(engine, "anna")
+    by_name = read_of(engine.ledger, "account", {"id": "wallet.wallet(anna)"})
+    assert by_name == read_of(engine.ledger, "account", {"id": str(id)})
+    odd = read_of(engine.ledger, "balance", {"id": "wallet.wallet(cleo (d'Or))", "at_ms": None})
+    assert odd["balance"]["credits_posted_minor"] == 7
+    bank = named_account(engine.state.program.packs, engine.ring, "wallet.bank", [])
+    assert engine.ledger.named("wallet.bank") == bank
+    assert engine.ledger.named("4711") is None
+    with pytest.raises(NotFound, match="no active pack declares this account"):
+        read_of(engine.ledger, "account", {"id": "wallet.purse(anna)"})
+    with pytest.raises(NotFound, match="there is no account with this id"):
+        read_of(engine.ledger, "account", {"id": "wallet.wallet(nobody)"})
     engine.close()
