@@ -1,6 +1,6 @@
 # make run        start Quanheng, play a minute of simulated card traffic, print the table, go on serving
 # make run ONCE=1 the same, and end after the table
-# make test       everything that must pass: style, types, import law, tests, documentation
+# make test       everything that must pass: style, types, import law, tests, documentation; JOBS=1 one file at a time
 # make test-long  long simulations; the last result is recorded in docs/operating/long-tests.md
 # make bench      every bench id of bench/manifest.toml
 # make lint       style, types, import law
@@ -11,6 +11,7 @@ BIN    := $(VENV)/bin
 PACK   ?= card_fraud
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ONCE   ?=
+JOBS   ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-long bench lint clean
@@ -39,7 +40,7 @@ lint: $(VENV)/all
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest -m "not long" -n $(JOBS) --dist loadfile
 
 test-long: $(VENV)/all
 	$(BIN)/pytest -m long --durations=20
