@@ -229,15 +229,16 @@ def test_a_wrong_manifest_is_told(checkout):
 
 def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
     assert list(bench.find_benches().benches) == [
-        "features.backfill.handbook12", "features.build", "features.online.p50", "features.online.p99", "features.online120.p50",
-        "features.online120.p99", "features.online.vs", "features.hotkey", "features.backfill.wide",
-        "features.memory.perkey", "features.recover", "decisions.table20", "decisions.table3700",
-        "decisions.compile", "decisions.lending", "decisions.backtest", "decisions.list", "path.inprocess",
-        "path.http.single", "path.http.batch", "stream.nats", "path.recover", "decisions.backtest.log", "decisions.shadow",
-        "features.cluster", "proof.append", "proof.inclusion", "proof.verify", "ledger.kernel.arrays",
-        "ledger.batch1000.arrays", "ledger.batch1000.objects", "ledger.single.p99", "ledger.hot",
-        "ledger.twophase", "ledger.chains", "ledger.postgres", "ledger.recover", "ledger.project", "ledger.posted",
-    ]  # fmt: skip
+            "features.backfill.handbook12", "features.build", "features.online.p50", "features.online.p99",
+            "features.online120.p50", "features.online120.p99", "features.filters.p50", "features.filters.backfill",
+            "features.online.vs", "features.hotkey", "features.backfill.wide", "features.memory.perkey",
+            "features.recover", "decisions.table20", "decisions.table3700", "decisions.compile", "decisions.lending",
+            "decisions.backtest", "decisions.list", "path.inprocess", "path.transfers", "path.http.single",
+            "path.http.batch", "stream.nats", "path.recover", "decisions.backtest.log", "decisions.shadow",
+            "features.cluster", "proof.append", "proof.inclusion", "proof.verify", "ledger.kernel.arrays",
+            "ledger.batch1000.arrays", "ledger.batch1000.objects", "ledger.single.p99", "ledger.hot", "ledger.twophase",
+            "ledger.chains", "ledger.postgres", "ledger.recover", "ledger.statement", "ledger.project", "ledger.posted",
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
