@@ -20,7 +20,7 @@ class Rows(NamedTuple):
     """Events to judge, with all that is asked for it.
 
     columns, moments : the events' facts, and what folds and sources with state knew at each event's own moment
-    offset : the log's head before the group
+    offset : the log's head before the run of events
     received_ms : the writer's stamp for the group, epoch milliseconds
     lists : answers what is on a list at the group's moment
     """

@@ -64,6 +64,7 @@ def differences(sent: bytes, recorded: bytes, same_type: bool) -> list[str]:
 
 
 def reply_to(item: Taken | Refusal, offset: int, decision_offset: int) -> Reply:
+    """The answer to a request that was taken or rejected; the offsets are those of its event and its decision."""
     if isinstance(item, Refusal):
         return Reply(item.request.id, "rejected", error=str(item.error))
     request, decision = item.event.request, item.decision
