@@ -72,14 +72,12 @@ def _compare(case: Case, replies: Sequence[CaseReply]) -> Iterator[Problem]:
 def _differences(event: CaseEvent, reply: CaseReply) -> Iterator[str]:
     """What was expected and what came, in words; nothing where they agree."""
     expect = event.expect
+    why = reply.error or ", ".join(f"{one.name}: {one.outcome}" for one in reply.transfers or ())
     if expect is None:
-        if reply.status in {"rejected", "failed"}:
-            yield f"nothing was expected of it, and it was {reply.status}" + (
-                f" ({reply.error})" if reply.error else ""
-            )
+        if reply.status in {"rejected", "failed", "refused"}:
+            yield f"nothing was expected of it, and it was {reply.status}" + (f" ({why})" if why else "")
         return
     if reply.status != expect.status:
-        why = reply.error or ", ".join(f"{one.name}: {one.outcome}" for one in reply.transfers or ())
         yield f"expected to be {expect.status}, was {reply.status}" + (f" ({why})" if why else "")
         return
     if expect.outcome is not None and reply.outcome != expect.outcome:
