@@ -117,7 +117,8 @@ def test_an_event_of_which_nothing_is_expected_may_not_fail():
 
 
 def test_an_event_of_which_nothing_is_expected_may_not_be_refused_by_the_ledger():
-    refused = CaseReply("x", "refused", "decline", transfers=(CaseTransfer(name="pay.one", outcome="NOTHING_IS_THERE"),))
+    moved = (CaseTransfer(name="pay.one", outcome="NOTHING_IS_THERE"),)
+    refused = CaseReply("x", "refused", "decline", transfers=moved)
     last = CaseReply("last", "decided", "review", ("too_many_requests",))
     (problem,) = run_cases(cases(), lambda case: [refused, *[CaseReply("x", "decided", "approve")] * 2, last])
     assert "nothing was expected of it, and it was refused (pay.one: NOTHING_IS_THERE)" in str(problem)
