@@ -27,7 +27,8 @@ KINDS = (
 )
 """What a transfer did, by its flags; none of them: "move"."""
 
-_HOLD, _IMPORTED = int(TransferFlag.HOLD), int(TransferFlag.IMPORTED)  # Operators of an enum take half a microsecond.
+_HOLD, _UNTIL, _IMPORTED = map(int, (TransferFlag.HOLD, TransferFlag.UNTIL, TransferFlag.IMPORTED))
+"""As numbers: operators of an enum take half a microsecond."""
 
 AMOUNT_TOLD_MAX = 2**62
 """The largest number that the header of an event holds. A larger amount is told as this one."""
@@ -97,7 +98,8 @@ class PostedData:
             strict=True,
         ):
             payer, payee = side(debit), side(credit)
-            expires_ms = applied_ms + time_ms if flags & _HOLD and time_ms else 0
+            ends_ms = time_ms if flags & _UNTIL or not time_ms else applied_ms + time_ms
+            expires_ms = ends_ms if flags & _HOLD else 0
             told.append(encode(Posted(
                 transfer=f"{id:032x}", debit=payer.id, credit=payee.id,
                 debit_owner=payer.owner, credit_owner=payee.owner,

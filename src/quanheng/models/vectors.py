@@ -20,7 +20,6 @@ from quanheng.features.reach import reaches
 from quanheng.features.source import Batch, StatefulSource
 from quanheng.features.state import FeatureState
 from quanheng.kernel.errors import InputError
-from quanheng.ledger.balances import BalanceSource
 from quanheng.models.history import NULL, History
 
 if TYPE_CHECKING:
@@ -62,13 +61,6 @@ def vectors(
     """
     layout = next(one for one in history.layouts if one.name == event)
     formulas, folds, declared_sources = needed_by(declared, event, layout, inputs)
-    if balances := [column.name for one in declared_sources if one.make is BalanceSource for column in one.columns]:
-        raise InputError(
-            "a history of events holds no balances of the ledger",
-            where=f"pack {declared.name}",
-            found=", ".join(balances),
-            cure="Take them out of the model's inputs, and of the formulas among these.",
-        )
     plan = Plan.compile(history.layouts, folds, [event], LATENESS_MS, calendars=declared.calendars)
     state, sources = FeatureState(plan), [one.make(history.layouts, one.settings) for one in declared_sources]
     answer_names = [column.name for one in declared_sources for column in one.columns]

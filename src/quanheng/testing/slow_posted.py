@@ -17,7 +17,7 @@ from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, TRANSFER, Rec
 from quanheng.ledger.wire import FactKind
 from quanheng.state import PACKS_ACTIVATED, Activated
 
-_HOLD, _IMPORTED, _EVENT = 2, 128, "ledger.posted"
+_HOLD, _IMPORTED, _UNTIL, _EVENT = 2, 128, 512, "ledger.posted"
 _WORDS = ((2, "hold"), (4, "post"), (8, "void"), (16, "reversal"))
 
 
@@ -125,8 +125,9 @@ def _data(record: Record, accounts: dict[int, dict[str, Any]], at: int, row: int
     }
     if reference:
         data["reference"] = f"{reference:032x}"
-    if flags & _HOLD and time_ms and applied_ms + time_ms <= 253_402_300_799_999:
-        data["expires_ms"] = applied_ms + time_ms
+    ends_ms = time_ms if flags & _UNTIL else applied_ms + time_ms
+    if flags & _HOLD and time_ms and ends_ms <= 253_402_300_799_999:
+        data["expires_ms"] = ends_ms
     for name, side in (("debit_owner", payer), ("credit_owner", payee)):
         if side["owner"]:
             data[name] = f"{side['owner']:032x}"

@@ -193,7 +193,7 @@ class Lives:
         ledger, since = bank.state.ledger, bank.state.ledger.facts_n
         batch = self.world.transfers(3)
         answers = ledger.transfer(
-            batch, pending.received_ms, max(ledger.day, bank.posting.days.day_of(pending.received_ms))
+            batch, pending.received_ms, max(ledger.day, bank.writer.days.day_of(pending.received_ms))
         )
         facts = ledger.facts(since)
         bank.state.head += len(facts)

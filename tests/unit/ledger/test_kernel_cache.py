@@ -25,7 +25,7 @@ def test_every_entry_is_cached_under_the_digest_of_all_sources():
         for name in vars(module)
         if isinstance(getattr(getattr(module, name), "_cache", None), entry._Cache)
     ]
-    assert len({one.py_func.__name__ for one in found}) == 17
+    assert len({one.py_func.__name__ for one in found}) == 18
     compiled = [one for one in found if one.signatures]
     for one in compiled:
         key = one._cache._index_key(one.signatures[0], one.targetctx.codegen())

@@ -82,8 +82,8 @@ def test_training_has_no_ledger_and_says_so(engine):
     events = history(pl.DataFrame([{**row, "payment": "p", "amount_minor": 5}]), declared.events)
     assert vectors(declared, events, "wallet.payment", ["amount_minor"], np.ones(1, bool)).tolist() == [[5.0]]
     text = (
-        r"pack wallet: a history of events holds no balances of the ledger; was wallet_available, merchant_held. "
-        r"Take them out of the model's inputs, and of the formulas among these."
+        r"pack wallet: the model reads what a history of events does not tell: balances; was wallet_available; "
+        r"allowed: .*Take it out of the model's inputs, and let the policy read the balance."
     )
     with pytest.raises(InputError, match=text):
         vectors(declared, events, "wallet.payment", ["amount_minor", "wallet_available"], np.ones(1, bool))
