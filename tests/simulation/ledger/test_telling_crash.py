@@ -255,7 +255,7 @@ def run_seeds(seeds: range) -> Counter[str]:
 @pytest.mark.parametrize("block", range(4))
 def test_each_transfer_is_told_once_and_in_order_when_the_power_fails(block):
     done = run_seeds(range(block * SEEDS // 4, (block + 1) * SEEDS // 4))
-    assert done["told"] > 100
+    assert done["told"] > 50
     assert min(done[name] for name in ("post", "tell", "ask")) > 5, done
 
 
