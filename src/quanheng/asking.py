@@ -7,6 +7,7 @@ Ids are made of names and pseudonyms, so the same deal always asks for the same 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Context, Decimal, Inexact, InvalidOperation
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,6 +45,7 @@ REFUSED = "refused"
 """In a flow's `then`, in place of an outcome: what is asked for where the ledger refuses."""
 
 
+_NAMED = re.compile(r"(?P<name>[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*)(\((?P<keys>.*)\))?", re.DOTALL)
 Getter = Callable[[Known], ExactColumn]
 _EXACT = Context(prec=60, traps=[InvalidOperation, Inexact])
 _ROUNDING = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "down": ROUND_DOWN, "up": ROUND_UP}
@@ -59,6 +61,17 @@ def transfer_id(name: str, deal: bytes) -> int:
     return int.from_bytes(
         hashlib.blake2b(deal + name.encode(), digest_size=16, person=b"quanheng posting").digest(), "little"
     )
+
+
+def name_in(text: str) -> tuple[str, list[str]] | None:
+    """The account and the keys that a text names: "wallet.bank", "wallet.wallet(anna)"; None = it is no such name.
+
+    A key may hold anything but commas.
+    """
+    found = _NAMED.fullmatch(text)
+    if found is None:
+        return None
+    return found["name"], [one.strip() for one in found["keys"].split(",")] if found["keys"] else []
 
 
 def named_account(packs: Mapping[str, Declared], ring: Pseudonyms, name: str, keys: Sequence[str]) -> int:

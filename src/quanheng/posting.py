@@ -9,13 +9,12 @@ held back until `as_of` is committed. A batch that changes nothing appends nothi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from quanheng.asking import named_account
+from quanheng.asking import name_in, named_account
 from quanheng.kernel.errors import InputError
 from quanheng.ledger import wire
 from quanheng.ledger.entries import Account, Amendment, Answer, Transfer
@@ -26,7 +25,6 @@ from quanheng.ledger.reach import EVERYTHING, Reach, check_requests, hide
 from quanheng.ledger.records import records_of
 from quanheng.writer import Pending, Writer
 
-_NAMED = re.compile(r"(?P<name>[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*)(\((?P<keys>.*)\))?", re.DOTALL)
 Work = Callable[[Ledger, int, int], Any]
 """One batch, to be judged by a ledger at a time (epoch ms) on a business day; what it gives is the caller's answer."""
 
@@ -49,19 +47,16 @@ class Posting:
         self._writer = writer
 
     def named(self, text: str) -> int | None:
-        """Id of an account by the names that a pack and people have for it: "wallet.bank", "wallet.wallet(anna)".
-
-        None = the text is no such name. A key may hold anything but commas.
+        """Id of an account by the names that a pack and people have for it (`asking.name_in`); None = it is no name.
 
         Raises
         ------
         NotFound, InputError : as `asking.named_account`
         """
-        found = _NAMED.fullmatch(text)
-        if found is None:
+        named = name_in(text)
+        if named is None:
             return None
-        keys = [one.strip() for one in found["keys"].split(",")] if found["keys"] else []
-        return named_account(self._writer.state.program.packs, self._writer.ring, found["name"], keys)
+        return named_account(self._writer.state.program.packs, self._writer.ring, *named)
 
     @property
     def book(self) -> Queries:

@@ -21,7 +21,7 @@ from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import DeclarationError, InputError, LogCorrupt, Problem
 from quanheng.kernel.log.log import Log, columns_of
 from quanheng.kernel.log.records import EVENT, TRANSFER, Columns
-from quanheng.kernel.snapshot import Snapshots
+from quanheng.kernel.snapshot import Snapshot, Snapshots
 from quanheng.ledger.ledger import Ledger
 from quanheng.ledger.records import facts_of, facts_of_batch
 from quanheng.loading.declared import Declared
@@ -192,16 +192,13 @@ def ledger_at(log: Log, snapshots: Snapshots | None, upto: int, progress: Progre
     ------
     LogCorrupt : the log is not what was written
     """
-    ledger, first, at = Ledger(), 0, upto
-    while snapshots is not None and (snapshot := snapshots.newest(upto=at)) is not None:
-        at = snapshot.offset - 1
+    ledger, first = Ledger(), 0
+    for snapshot in _taken_of(log, snapshots, upto):
         try:
-            if bytes(snapshot.parts["chain"]) != log.digest_at(snapshot.offset):
-                continue
             held = {name: np.asarray(part) for name, part in snapshot.parts.items()}
             ledger, first = State.ledger_of(held), snapshot.offset
             break
-        except (KeyError, LogCorrupt, InputError):
+        except (KeyError, InputError):
             continue
     for start, part in read_batches(log, first, upto):
         if isinstance(part, Columns):
@@ -211,6 +208,39 @@ def ledger_at(log: Log, snapshots: Snapshots | None, upto: int, progress: Progre
         if progress is not None:
             progress(start + len(part), upto)
     return ledger
+
+
+def program_at(log: Log, content: ContentStore, snapshots: Snapshots | None, upto: int) -> Program:
+    """The program in force after the first `upto` records, found without folding them.
+
+    Raises
+    ------
+    LogCorrupt : the log is not what was written
+    """
+    activation, first = -1, 0
+    for snapshot in _taken_of(log, snapshots, upto):
+        try:
+            activation, first = State.activation_of(bytes(snapshot.parts["state"])), snapshot.offset
+            break
+        except (KeyError, msgspec.DecodeError, msgspec.ValidationError):
+            continue
+    for start, part in read_batches(log, first, upto):
+        if isinstance(part, Columns):
+            rows = np.flatnonzero((part.kind == EVENT) & (part.type == PACKS_ACTIVATED))
+            activation = start + int(rows[-1]) if len(rows) else activation
+    return _program_at(log, content, activation)
+
+
+def _taken_of(log: Log, snapshots: Snapshots | None, upto: int) -> Iterator[Snapshot]:
+    """Snapshots that were taken of this log, the newest first."""
+    at = upto
+    while snapshots is not None and (snapshot := snapshots.newest(upto=at)) is not None:
+        at = snapshot.offset - 1
+        try:
+            if bytes(snapshot.parts["chain"]) == log.digest_at(snapshot.offset):
+                yield snapshot
+        except (KeyError, LogCorrupt):
+            continue
 
 
 def read_batches(log: Log, first: int, upto: int) -> Iterator[tuple[int, Columns | np.ndarray]]:

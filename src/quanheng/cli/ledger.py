@@ -18,6 +18,26 @@ app = cyclopts.App(name="ledger", help="Accounts, statements and transfers, as o
 
 
 @contextmanager
+def _account(place: Place, as_of: int | None, text: str) -> Iterator[tuple[Ledger, int, int]]:
+    """As `_ledger`, with the id of an account between, of which the number or the name in its pack is given."""
+    from quanheng.asking import name_in, named_account
+    from quanheng.kernel.snapshot import Snapshots
+    from quanheng.recovery import program_at
+    from quanheng.server.ledger_bodies import id_of
+
+    named = name_in(text)
+    number = id_of(text) if named is None else 0
+    with _ledger(place, as_of) as (ledger, upto):
+        if named is not None:
+            config = place.read()
+            with reader(config) as found:
+                snapshots = Snapshots(Path(config.storage.data) / "snapshots")
+                program = program_at(found.log, found.content, snapshots, upto)
+                number = named_account(program.packs, found.ring, *named)
+        yield ledger, number, upto
+
+
+@contextmanager
 def _ledger(place: Place, as_of: int | None) -> Iterator[tuple[Ledger, int]]:
     """The ledger after the first `as_of` records of the log (None: all), and that offset."""
     from quanheng.kernel.errors import InputError
@@ -52,21 +72,22 @@ def show(id: str, /, *, as_of: int | None = None, json: Json = False, place: Pla
     For example:
       quanheng ledger show 4711
       quanheng ledger show 0x8f3a --as-of 1042 --json
+      quanheng ledger show "wallet.wallet(anna)"
 
     Parameters
     ----------
     id : str
-        Id of an account or of a transfer: decimal, or 0x and hexadecimal digits. An account is looked for first.
+        Id of an account or of a transfer: decimal, or 0x and hexadecimal digits. An account is looked for first. An
+        account of a pack by its name and the keys of its owner.
     as_of : int
         As it was after so many records of the log (default: all).
     json : bool
         One line of JSON.
     """
     from quanheng.kernel.errors import NotFound
-    from quanheng.server.ledger_bodies import id_of, shown_account, shown_line
+    from quanheng.server.ledger_bodies import shown_account, shown_line
 
-    number = id_of(id)
-    with _ledger(place, as_of) as (ledger, upto):
+    with _account(place, as_of, id) as (ledger, number, upto):
         try:
             holds = ledger.holds(number)
             shown = shown_account(ledger.account(number), holds)
@@ -102,7 +123,7 @@ def statement(
     Parameters
     ----------
     id : str
-        Id of the account: decimal, or 0x and hexadecimal digits.
+        Id of the account: decimal, or 0x and hexadecimal digits; or its name, such as "wallet.wallet(anna)".
     since : str
         Booked from this moment on, such as 2026-01-31T10:00:00Z.
     until : str
@@ -116,12 +137,11 @@ def statement(
     """
     from quanheng.kernel.time import format_time, parse_time_ms
     from quanheng.ledger.entries import TIME_MAX_MS
-    from quanheng.server.ledger_bodies import id_of, shown_entry
+    from quanheng.server.ledger_bodies import shown_entry
 
-    number = id_of(id)
     since_ms = parse_time_ms(since) if since else 0
     until_ms = parse_time_ms(until) if until else TIME_MAX_MS
-    with _ledger(place, as_of) as (ledger, _):
+    with _account(place, as_of, id) as (ledger, number, _):
         entries = ledger.lines(number, since_ms, until_ms, limit)
     for entry in entries:
         if json:

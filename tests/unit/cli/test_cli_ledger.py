@@ -12,6 +12,7 @@ from quanheng.engine import Engine
 from quanheng.follower import write_snapshot
 from quanheng.kernel.snapshot import Snapshots
 from quanheng.ledger.entries import Account, AccountFlag, Transfer, TransferFlag
+from tests.unit.path.wallet import opened, topped_up, wallet, wallet_of
 
 T0 = 1_768_471_200_000
 """2026-01-15T10:00:00Z"""
@@ -141,3 +142,31 @@ def test_the_projection_follows_what_is_committed_later(quanheng, tmp_path, monk
         {"projected_upto": 5, "facts": 5},
         {"projected_upto": 6, "facts": 1},
     ]
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_an_account_of_a_pack_is_shown_by_its_name(tmp_path, capsys, snapshot):
+    engine = opened(tmp_path)
+    engine.submit([topped_up("a", 700)])
+    engine.activate(wallet(("pack.toml", '"1.0.0"', '"1.0.1"')))
+    engine.submit([topped_up("b", 7, "ben")])
+    id = str(wallet_of(engine, "anna"))
+    engine.close()
+    if snapshot:
+        write_snapshot(tmp_path / "data")
+
+    def run(*arguments):
+        place = ["--data", str(tmp_path / "data"), "--keys", str(tmp_path / "data-keys")]
+        code = main(["ledger", *arguments, *place])
+        return code, *capsys.readouterr()
+
+    shown = json.loads(run("show", "wallet.wallet(anna)", "--json")[1])
+    assert (shown["account"]["id"], shown["balance"]["credits_posted_minor"]) == (id, 700)
+    assert shown == json.loads(run("show", id, "--json")[1])
+    lines = run("statement", "wallet.bank", "--json")[1].splitlines()
+    assert [json.loads(line)["amount_minor"] for line in lines] == [7, 700]
+    code, _, err = run("show", "wallet.purse(anna)")
+    assert code != 0
+    assert "no active pack declares this account; was wallet.purse; allowed: wallet.bank, wallet.fees" in err
+    code, _, err = run("show", "wallet.bank", "--as-of", "0")
+    assert "no active pack declares this account; was wallet.bank; allowed: no active pack declares accounts" in err
