@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.unit.path.wallet import opened, topped_up, wallet, wallet_of
 
 from quanheng import recovery
 from quanheng.cli.main import main
@@ -12,7 +13,6 @@ from quanheng.engine import Engine
 from quanheng.follower import write_snapshot
 from quanheng.kernel.snapshot import Snapshots
 from quanheng.ledger.entries import Account, AccountFlag, Transfer, TransferFlag
-from tests.unit.path.wallet import opened, topped_up, wallet, wallet_of
 
 T0 = 1_768_471_200_000
 """2026-01-15T10:00:00Z"""
