@@ -38,6 +38,7 @@ class Answer(msgspec.Struct):
     outcome: str = ""
     reasons: list[str] = []
     error: str = ""
+    transfers: list[dict[str, Any]] = []
 
 
 def ingest(
@@ -158,9 +159,14 @@ class _Answers:
 
 def _told(one: Arrival, reply: Any) -> dict[str, Any]:
     """An answer as it is written: no offset where there is none."""
+    from quanheng.reading import shown_transfer
+
     told = {"row": one.row, "id": one.id, "type": one.type, "status": reply.status}
     told |= {name: at for name in ("offset", "decision") if (at := getattr(reply, name)) >= 0}
-    return told | {name: value for name in ("outcome", "reasons", "error") if (value := getattr(reply, name))}
+    told |= {name: value for name in ("outcome", "reasons", "error") if (value := getattr(reply, name))}
+    # A running server has shown them already.
+    moved = [one if isinstance(one, dict) else shown_transfer(one) for one in reply.transfers]
+    return told | ({"transfers": moved} if moved else {})
 
 
 def mapping_of(declared: Sequence[Declared], pack: str, name: str) -> FileMapping:

@@ -5,41 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cyclopts
 
 from quanheng.cli.common import HERE, Flag, Json, Place, progress_bar, reader, show_json, show_value
 
 if TYPE_CHECKING:
+    from quanheng.kernel.snapshot import Snapshots
     from quanheng.ledger.ledger import Ledger
+    from quanheng.reading import Reader
 
 app = cyclopts.App(name="ledger", help="Accounts, statements and transfers, as of the last committed offset or any.")
 
 
+class Book(NamedTuple):
+    """The ledger after the first `upto` records of a log, and what the log is read with."""
+
+    ledger: Ledger
+    upto: int
+    reader: Reader
+    snapshots: Snapshots
+
+    def account(self, text: str) -> int:
+        """Id of an account: its number, or its name in a pack that was in force then, with the keys of its owner.
+
+        Raises
+        ------
+        NotFound, InputError : it is neither
+        """
+        from quanheng.asking import name_in, named_account
+        from quanheng.recovery import program_at
+        from quanheng.server.ledger_bodies import id_of
+
+        named = name_in(text)
+        if named is None:
+            return id_of(text)
+        program = program_at(self.reader.log, self.reader.content, self.snapshots, self.upto)
+        return named_account(program.packs, self.reader.ring, *named)
+
+
 @contextmanager
-def _account(place: Place, as_of: int | None, text: str) -> Iterator[tuple[Ledger, int, int]]:
-    """As `_ledger`, with the id of an account between, of which the number or the name in its pack is given."""
-    from quanheng.asking import name_in, named_account
-    from quanheng.kernel.snapshot import Snapshots
-    from quanheng.recovery import program_at
-    from quanheng.server.ledger_bodies import id_of
-
-    named = name_in(text)
-    number = id_of(text) if named is None else 0
-    with _ledger(place, as_of) as (ledger, upto):
-        if named is not None:
-            config = place.read()
-            with reader(config) as found:
-                snapshots = Snapshots(Path(config.storage.data) / "snapshots")
-                program = program_at(found.log, found.content, snapshots, upto)
-                number = named_account(program.packs, found.ring, *named)
-        yield ledger, number, upto
-
-
-@contextmanager
-def _ledger(place: Place, as_of: int | None) -> Iterator[tuple[Ledger, int]]:
-    """The ledger after the first `as_of` records of the log (None: all), and that offset."""
+def opened(place: Place, as_of: int | None) -> Iterator[Book]:
+    """The ledger after the first `as_of` records of the log; None: all."""
     from quanheng.kernel.errors import InputError
     from quanheng.kernel.snapshot import Snapshots
     from quanheng.recovery import ledger_at
@@ -62,7 +70,7 @@ def _ledger(place: Place, as_of: int | None) -> Iterator[tuple[Ledger, int]]:
             progress.update(task, completed=done, total=total, visible=True)
 
         snapshots = Snapshots(Path(config.storage.data) / "snapshots")
-        yield ledger_at(found.log, snapshots, upto, show), upto
+        yield Book(ledger_at(found.log, snapshots, upto, show), upto, found, snapshots)
 
 
 @app.command
@@ -87,7 +95,8 @@ def show(id: str, /, *, as_of: int | None = None, json: Json = False, place: Pla
     from quanheng.kernel.errors import NotFound
     from quanheng.server.ledger_bodies import shown_account, shown_line
 
-    with _account(place, as_of, id) as (ledger, number, upto):
+    with opened(place, as_of) as book:
+        ledger, number = book.ledger, book.account(id)
         try:
             holds = ledger.holds(number)
             shown = shown_account(ledger.account(number), holds)
@@ -100,7 +109,7 @@ def show(id: str, /, *, as_of: int | None = None, json: Json = False, place: Pla
                     found=id,
                     cure="Look for accounts with `quanheng ledger list`.",
                 ) from None
-    show_value({"as_of": upto, **shown}, json)
+    show_value({"as_of": book.upto, **shown}, json)
 
 
 @app.command
@@ -141,8 +150,9 @@ def statement(
 
     since_ms = parse_time_ms(since) if since else 0
     until_ms = parse_time_ms(until) if until else TIME_MAX_MS
-    with _account(place, as_of, id) as (ledger, number, _):
-        entries = ledger.lines(number, since_ms, until_ms, limit)
+    with opened(place, as_of) as book:
+        number = book.account(id)
+        entries = book.ledger.lines(number, since_ms, until_ms, limit)
     for entry in entries:
         if json:
             show_json(shown_entry(entry))
@@ -192,8 +202,8 @@ def list_(
     from quanheng.ledger.views import Holds
     from quanheng.server.ledger_bodies import id_of, shown_account
 
-    with _ledger(place, as_of) as (ledger, _):
-        found = ledger.accounts(id_of(owner, "--owner") if owner else None, code, entity, asset)
+    with opened(place, as_of) as book:
+        found = book.ledger.accounts(id_of(owner, "--owner") if owner else None, code, entity, asset)
     for one in found:
         if json:
             shown: dict[str, Any] = shown_account(one, Holds(one.balance, (), 0))

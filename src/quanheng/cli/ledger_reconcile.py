@@ -45,7 +45,7 @@ def reconcile(
     Parameters
     ----------
     id : str
-        Id of the account, which holds what the bank owes: decimal, or 0x and hexadecimal digits.
+        Id of the account, which holds what the bank owes: decimal, 0x and hexadecimal digits, or its name in a pack.
     files : list[Path]
         Statements, in order; pages and days may be in files of their own.
     account : str
@@ -71,25 +71,25 @@ def reconcile(
     """
     import time
 
-    from quanheng.cli.ledger import _ledger
+    from quanheng.cli.ledger import opened
     from quanheng.kernel.time import format_time
     from quanheng.ledger.closing.general_ledger import id_text, write
     from quanheng.ledger.closing.journal import books_of
     from quanheng.ledger.reconciliation.matching import reconcile as matched
     from quanheng.ledger.reconciliation.statements import read_bank_statements
     from quanheng.ledger.reconciliation.tables import breaks_table, items_of_account, matches_table
-    from quanheng.server.ledger_bodies import id_of
 
-    number, told = id_of(id), read_bank_statements(files)
+    told = read_bank_statements(files)
     for problem in told.problems:
         print(f"error: {problem}", file=sys.stderr)
     statements, by = _of(told.statements, account), _rules(rules)
     first, last = _days(statements)
     first, last = _day(since, "--since") if since else first, _day(until, "--until") if until else last
-    with _ledger(place, as_of) as (ledger, upto):
-        ledger.account(number)
+    with opened(place, as_of) as book:
+        number = book.account(id)
+        book.ledger.account(number)
         ours = items_of_account(
-            books_of(ledger), number,
+            books_of(book.ledger), number,
             lambda line: id_text(line.id) if reference == "id" else id_text(line.user_data) if line.user_data else "",
         )  # fmt: skip
     found = matched([one for one in ours if first <= one.day <= last], _items(statements), by)
@@ -101,7 +101,7 @@ def reconcile(
         write(matches_table(found), matches)
     kinds = Counter(one.kind.value for one in found.matches)
     shown = {
-        "as_of": upto, "statements": len(statements), "lines": sum(len(one.lines) for one in statements),
+        "as_of": book.upto, "statements": len(statements), "lines": sum(len(one.lines) for one in statements),
         "faults": len(told.problems), "matches": dict(sorted(kinds.items())), "breaks": len(found.breaks),
     }  # fmt: skip
     if json:

@@ -10,13 +10,16 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
+from quanheng.cli.ingest import Answer, _told
 from quanheng.cli.main import main
 from quanheng.cli.row_files import Unread, count_rows
 from quanheng.cli.rows import CONVERTERS, Arrival, arrivals, ready_events
 from quanheng.events.schema import EventDeclaration, FieldDeclaration
+from quanheng.facts import Moved
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.loading.declared import ColumnSource, EventMapping, FileMapping
 from quanheng.loading.new import new_pack
+from quanheng.replying import Reply
 
 EVENTS = {
     "pay": EventDeclaration(
@@ -223,3 +226,16 @@ def test_rows_that_are_not_taken_are_counted_and_stand_in_the_rejects_file(tmp_p
     assert f"quanheng explain {found['last_decision']}" in " ".join(told.err.split())
     again = {one["row"]: one for one in map(json.loads, (tmp_path / "answers.jsonl").read_text().splitlines())}
     assert (again[5]["status"], again[5]["decision"]) == ("repeated", answers[5]["decision"])
+
+
+def test_an_answer_that_is_written_says_what_was_moved_whoever_gave_it():
+    moved = Moved("till.pay.one", (7).to_bytes(16, "little"), "APPLIED", 5)
+    shown = {"name": "till.pay.one", "id": "7", "outcome": "APPLIED", "amount_minor": 5}
+    one = Arrival(3, "a", "till.payment", b"{}")
+    here = _told(one, Reply("a", "decided", 1, 2, "approve", transfers=(moved,)))
+    there = _told(one, Answer("a", "decided", 1, 2, "approve", transfers=[shown]))
+    assert here == there == {
+        "row": 3, "id": "a", "type": "till.payment", "status": "decided", "offset": 1, "decision": 2, "outcome": "approve",
+        "transfers": [shown],
+    }  # fmt: skip
+    assert "transfers" not in _told(one, Reply("a", "recorded", 1))

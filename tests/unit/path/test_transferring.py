@@ -10,10 +10,14 @@ from shop import DAY_MS, HandClock
 from wallet import T0, business, captures, opened, pays, refunds, releases, topped_up, wallet, wallet_of
 
 from quanheng import recovery
+from quanheng.facts import Ask, Asked, DecisionBody, DecisionFact
 from quanheng.kernel.errors import DeclarationError, InputError
+from quanheng.ledger.entries import BATCH_MAX, Account, Transfer
+from quanheng.ledger.ledger import Ledger
 from quanheng.loading.files import read_pack
 from quanheng.past.explaining import explain_decision
 from quanheng.replay import replay
+from quanheng.transferring import transfer
 from quanheng.writer import RECENT_TRANSFERS_MAX
 
 OTHER = b"""
@@ -300,3 +304,27 @@ def test_the_clock_of_a_group_that_moves_nothing_leaves_no_trace(tmp_path):
     assert engine.state.ledger.now_ms == T0
     assert recovery.rebuild(engine.log, engine.content, None).digest() == engine.state.digest()
     engine.close()
+
+
+def test_more_than_a_batch_of_the_ledger_is_asked_in_parts_of_whole_chains():
+    ledger = Ledger()
+    ledger.open_accounts([Account(1, 978, 1), Account(2, 978, 1)], 0, 0)
+    body = DecisionBody("approve", "decided", [], [], b"", b"", b"", 0, "")
+    decisions = []
+    for first in range(1, 3 * BATCH_MAX, 2_000):
+        asks = tuple(Ask(f"p.q.t{n}", Transfer(n, 1, 2, 1, code=1)) for n in range(first, first + 2_000))
+        decisions.append(DecisionFact(16, 0, 0, b"", (0, 0, 0), body, b"", Asked(asks, (), "decline")))
+    made = transfer(ledger, None, decisions, 0, 0)
+    assert made.facts == [2_000] * len(decisions)
+    assert {one.outcome for decision in made.decisions for one in decision.body.transfers} == {"APPLIED"}
+    assert ledger.balance(2).credits_posted_minor == 2_000 * len(decisions) > 2 * BATCH_MAX
+
+
+def test_an_open_account_goes_on_under_its_own_rules_when_the_pack_declares_others(engine):
+    one(engine, topped_up("a", 100))
+    flags = engine.state.ledger.account(wallet_of(engine, "anna")).account.flags
+    engine.activate(wallet(("accounts.toml", "history           = true\n", "")))
+    assert moved(one(engine, topped_up("b", 100))) == [("top_up.principal", "APPLIED", 100)]
+    assert moved(one(engine, topped_up("c", 100, "ben"))) == [("top_up.principal", "APPLIED", 100)]
+    assert engine.state.ledger.account(wallet_of(engine, "anna")).account.flags == flags
+    assert engine.state.ledger.account(wallet_of(engine, "ben")).account.flags != flags
