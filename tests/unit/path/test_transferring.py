@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 
@@ -10,6 +11,7 @@ from shop import DAY_MS, HandClock
 from wallet import T0, business, captures, opened, pays, refunds, releases, topped_up, wallet, wallet_of
 
 from quanheng import recovery
+from quanheng.events.intake import Request
 from quanheng.facts import Ask, Asked, DecisionBody, DecisionFact
 from quanheng.kernel.errors import DeclarationError, InputError
 from quanheng.ledger.entries import BATCH_MAX, Account, Transfer
@@ -328,3 +330,18 @@ def test_an_open_account_goes_on_under_its_own_rules_when_the_pack_declares_othe
     assert moved(one(engine, topped_up("c", 100, "ben"))) == [("top_up.principal", "APPLIED", 100)]
     assert engine.state.ledger.account(wallet_of(engine, "anna")).account.flags == flags
     assert engine.state.ledger.account(wallet_of(engine, "ben")).account.flags != flags
+
+
+@pytest.mark.parametrize("field", ["merchant", "payment"])
+def test_a_key_that_is_null_names_no_account_and_no_deal(tmp_path, field):
+    entity = {"merchant": '"party.merchant"', "payment": '"payment"'}[field]
+    pad = " " * (12 - len(field))
+    old = f'{field}{pad} = {{type = "key", entity = {entity}}}'
+    engine = opened(tmp_path, packs=wallet(("events.toml", old, old[:-1] + ", optional = true}")))
+    one(engine, topped_up("a", 10_000))
+    data = {"time_ms": T0, "payer": "anna", "merchant": "bakery", "payment": "p", "amount_minor": 100}
+    del data[field]
+    reply = one(engine, Request("web", "b", "wallet.payment", json.dumps(data).encode()))
+    assert (reply.status, moved(reply)[0]) == ("refused", ("authorise.principal", "KEY_IS_NULL", 0))
+    assert replay(engine.reader, None, reply.decision).same
+    engine.close()
