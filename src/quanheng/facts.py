@@ -216,7 +216,7 @@ def after_ledger(program: Program, decision: DecisionFact, moved: Sequence[Moved
     """The decision with what became of the transfers it asked for on a business day; another outcome where the ledger
     refused them."""
     asked, body, numbers = decision.asked, decision.body, decision.numbers
-    if asked is not None and not all(map(is_there, moved[: len(asked.transfers)])):
+    if asked is not None and not all(map(is_there, moved)):
         reasons = [*body.reasons, REASON_LEDGER_REFUSED]
         body = msgspec.structs.replace(body, outcome=asked.outcome, status=REFUSED, reasons=reasons)
         numbers = (program.severity[asked.outcome], STATUSES.index(REFUSED), numbers[2])

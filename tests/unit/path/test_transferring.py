@@ -302,7 +302,7 @@ def test_the_clock_of_a_group_that_moves_nothing_leaves_no_trace(tmp_path):
     engine = opened(tmp_path, clock)
     engine.submit([topped_up("a", 10_000)])
     clock.now_ms += 1_000
-    engine.submit([pays("b", 10_001)])
+    assert one(engine, captures("b", "none", 1)).status == "refused"
     assert engine.state.ledger.now_ms == T0
     assert recovery.rebuild(engine.log, engine.content, None).digest() == engine.state.digest()
     engine.close()
@@ -344,4 +344,27 @@ def test_a_key_that_is_null_names_no_account_and_no_deal(tmp_path, field):
     reply = one(engine, Request("web", "b", "wallet.payment", json.dumps(data).encode()))
     assert (reply.status, moved(reply)[0]) == ("refused", ("authorise.principal", "KEY_IS_NULL", 0))
     assert replay(engine.reader, None, reply.decision).same
+    engine.close()
+
+
+def test_accounts_say_whose_they_are_and_transfers_of_which_deal(engine):
+    one(engine, topped_up("a", 10_000))
+    moved_id = int.from_bytes(one(engine, pays("b", 100, payment="p")).transfers[0].id, "little")
+    anna, deal = engine.ring.pseudonym("party.customer", "anna"), engine.ring.pseudonym("wallet.payment", "p")
+    account = engine.state.ledger.account(wallet_of(engine, "anna")).account
+    assert account.owner == int.from_bytes(anna, "little")
+    assert engine.state.ledger.transfer_of(moved_id).user_data == int.from_bytes(deal, "little")
+
+
+def test_limits_of_a_day_are_judged_again_by_the_day_on_which_they_were(tmp_path):
+    clock = HandClock()
+    limit = "payment_max_minor = 50_000"
+    limited = wallet(("accounts.toml", limit, f"{limit}\nday_max_minor = 50_000"))
+    engine = opened(tmp_path, clock, limited)
+    engine.submit([topped_up("a", 200_000), pays("b", 30_000)])
+    refused = one(engine, pays("c", 30_000))
+    clock.now_ms += DAY_MS
+    later = one(engine, pays("d", 30_000, at=clock.now_ms))
+    assert [moved(reply)[0][1] for reply in (refused, later)] == ["DAY_LIMIT_EXCEEDED", "APPLIED"]
+    assert all(replay(engine.reader, None, reply.decision).same for reply in (refused, later))
     engine.close()
