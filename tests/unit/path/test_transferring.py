@@ -14,6 +14,7 @@ from quanheng import recovery
 from quanheng.events.intake import Request
 from quanheng.facts import Ask, Asked, DecisionBody, DecisionFact
 from quanheng.kernel.errors import DeclarationError, InputError
+from quanheng.ledger.business_days import BusinessDays
 from quanheng.ledger.entries import BATCH_MAX, Account, Transfer
 from quanheng.ledger.ledger import Ledger
 from quanheng.loading.files import read_pack
@@ -368,3 +369,25 @@ def test_limits_of_a_day_are_judged_again_by_the_day_on_which_they_were(tmp_path
     assert [moved(reply)[0][1] for reply in (refused, later)] == ["DAY_LIMIT_EXCEEDED", "APPLIED"]
     assert all(replay(engine.reader, None, reply.decision).same for reply in (refused, later))
     engine.close()
+
+
+def test_what_is_refused_at_intake_stands_behind_the_transfers_before_it(engine):
+    bad = Request("web", "bad", "wallet.topped_up", b'{"customer": "anna"}')
+    replies = engine.submit([bad, topped_up("a", 500), bad, pays("b", 100), bad])
+    assert [reply.status for reply in replies] == ["rejected", "decided", "rejected", "decided", "rejected"]
+    assert len(engine.rejects()["items"]) == 3
+    assert [engine.log.record(reply.decision + 1).cause for reply in (replies[1], replies[3])] == [
+        replies[1].decision, replies[3].decision,
+    ]  # fmt: skip
+    assert recovery.rebuild(engine.log, engine.content, None).digest() == engine.state.digest()
+    assert engine.log.verify().ok
+
+
+def test_a_business_day_never_goes_back_under_decisions_either(engine):
+    engine.writer.days = BusinessDays("Asia/Shanghai", 12)  # 18:00 there: a day further than in UTC.
+    one(engine, topped_up("a", 500))
+    day = engine.state.ledger.day
+    engine.writer.days = BusinessDays()
+    reply = one(engine, pays("b", 100))
+    assert (reply.status, engine.state.ledger.day) == ("decided", day)
+    assert replay(engine.reader, None, reply.decision).same
