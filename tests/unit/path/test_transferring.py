@@ -11,6 +11,7 @@ from shop import DAY_MS, HandClock
 from wallet import T0, business, captures, opened, pays, refunds, releases, topped_up, wallet, wallet_of
 
 from quanheng import recovery
+from quanheng.deciding import _together
 from quanheng.events.intake import Request
 from quanheng.facts import Ask, Asked, DecisionBody, DecisionFact
 from quanheng.kernel.errors import DeclarationError, InputError
@@ -391,3 +392,24 @@ def test_a_business_day_never_goes_back_under_decisions_either(engine):
     reply = one(engine, pays("b", 100))
     assert (reply.status, engine.state.ledger.day) == ("decided", day)
     assert replay(engine.reader, None, reply.decision).same
+
+
+def test_holds_that_end_stand_before_what_intake_refuses(tmp_path):
+    clock = HandClock()
+    engine = opened(tmp_path, clock)
+    engine.submit([topped_up("a", 500), pays("b", 500)])
+    clock.now_ms += 7 * DAY_MS
+    bad = Request("web", "bad", "wallet.topped_up", b'{"customer": "anna"}')
+    head = engine.log.head
+    assert [reply.status for reply in engine.submit([bad, pays("c", 500, at=clock.now_ms)])] == ["rejected", "decided"]
+    assert engine.log.record(head).type == 2  # An expiry.
+    assert [one["offset"] for one in engine.rejects()["items"]] == [head + 1]
+    assert recovery.rebuild(engine.log, engine.content, None).digest() == engine.state.digest()
+    engine.close()
+
+
+def test_the_more_severe_of_two_flows_outcomes_is_given_where_the_ledger_refuses(engine):
+    mild, severe = Asked((), (), "review"), Asked((), (), "decline")
+    program = engine.state.program
+    assert {_together(program, *pair).outcome for pair in ((mild, severe), (severe, mild))} == {"decline"}
+    assert _together(program, None, mild) is mild
