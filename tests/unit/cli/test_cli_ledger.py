@@ -146,9 +146,9 @@ def test_the_projection_follows_what_is_committed_later(quanheng, tmp_path, monk
 
 @pytest.mark.parametrize("snapshot", [False, True])
 def test_an_account_of_a_pack_is_shown_by_its_name(tmp_path, capsys, snapshot):
-    engine = opened(tmp_path)
+    engine = opened(tmp_path, packs=wallet()[:1])  # What it requires comes first, and has no accounts.
+    engine.activate(wallet())
     engine.submit([topped_up("a", 700)])
-    engine.activate(wallet(("pack.toml", '"1.0.0"', '"1.0.1"')))
     engine.submit([topped_up("b", 7, "ben")])
     id = str(wallet_of(engine, "anna"))
     engine.close()
