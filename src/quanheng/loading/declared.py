@@ -13,6 +13,8 @@ from quanheng.features.calendars import Calendar
 from quanheng.features.source import SourceColumn, SourceMaker
 from quanheng.kernel.errors import Problem
 from quanheng.loading.declared_accounts import AccountsDeclaration
+from quanheng.loading.declared_calls import CallsDeclaration
+from quanheng.loading.declared_processes import ProcessesDeclaration
 from quanheng.loading.traffic.declaration import TrafficDeclaration
 
 Basis = Literal[
@@ -64,6 +66,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     then : outcome → postings of accounts.toml that are asked for; under "refused" those asked for where the ledger
         refuses the others
     refused_as : outcome that is given instead where the ledger refuses what was asked for
+    sends : outcome ("refused" too) → calls and notices of calls.toml that are sent
     """
 
     when: str
@@ -74,6 +77,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     clock: Literal["received", "event"] = "received"
     then: Mapping[str, tuple[str, ...]] = {}
     refused_as: str = ""
+    sends: Mapping[str, tuple[str, ...]] = {}
 
 
 class Entity(msgspec.Struct, frozen=True, kw_only=True):
@@ -220,12 +224,17 @@ class CaseExpectation(msgspec.Struct, frozen=True, kw_only=True):
     """What must come back. None = not compared. `reasons` are compared as a set: their order is the policy's affair.
 
     transfers : all that were asked for, in order
+    instances : process → state that the event's instance of it is in behind it ("" = there is none); of a process with
+        parts "part.state" of some of them
+    sent : calls and notices that were sent, in order
     """
 
     status: str = "decided"
     outcome: str | None = None
     reasons: tuple[str, ...] | None = None
     transfers: tuple[CaseTransfer, ...] | None = None
+    instances: Mapping[str, tuple[str, ...]] | None = None
+    sent: tuple[str, ...] | None = None
 
 
 class CaseTransfer(msgspec.Struct, frozen=True, kw_only=True):
@@ -303,6 +312,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[Reason, ...] = ()
     lists: tuple[ListDeclaration, ...] = ()
     accounts: AccountsDeclaration = AccountsDeclaration()
+    processes: ProcessesDeclaration = ProcessesDeclaration()
+    calls: CallsDeclaration = CallsDeclaration()
     cases: tuple[Case, ...] = ()
     mappings: tuple[FileMapping, ...] = ()
     evaluations: Mapping[str, Mapping[str, object]] = {}

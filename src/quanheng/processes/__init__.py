@@ -1,0 +1,1 @@
+"""Life cycles: instances in their states, timers and business time, messages that wait to be sent."""
