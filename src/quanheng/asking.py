@@ -17,14 +17,11 @@ from numpy.typing import NDArray
 
 from quanheng.events.intake import Pseudonyms
 from quanheng.events.schema import NO_KEY, EventType
+from quanheng.expressions import Columns, Expression, Getter
 from quanheng.facts import Ask, Asked
-from quanheng.feel.compiler import compile_expression
 from quanheng.feel.operators import is_number
-from quanheng.feel.parser import parse
-from quanheng.feel.tree import Name, walk
-from quanheng.feel.types import ANY
 from quanheng.kernel.errors import InputError, NotFound
-from quanheng.known import ExactColumn, Known
+from quanheng.known import Known
 from quanheng.ledger.balances import account_id
 from quanheng.ledger.entries import ALL, AMOUNT_MAX, Account, Transfer, TransferFlag
 from quanheng.ledger.queries import Queries
@@ -37,7 +34,7 @@ from quanheng.loading.declared_accounts import (
 )
 
 if TYPE_CHECKING:
-    from quanheng.loading.declared import Declared, Flow
+    from quanheng.loading.declared import Declared
 
 KNOWN_MAX = 100_000
 """How many accounts of one name are kept in memory as they would be opened."""
@@ -46,7 +43,6 @@ REFUSED = "refused"
 
 
 _NAMED = re.compile(r"(?P<name>[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*)(\((?P<keys>.*)\))?", re.DOTALL)
-Getter = Callable[[Known], ExactColumn]
 _EXACT = Context(prec=60, traps=[InvalidOperation, Inexact])
 _ROUNDING = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "down": ROUND_DOWN, "up": ROUND_UP}
 _ACTS = {"move": 0, "post": TransferFlag.POST, "void": TransferFlag.VOID, "reverse": TransferFlag.REVERSAL}
@@ -128,22 +124,6 @@ class Row(NamedTuple):
     request: bytes
 
 
-class _Formula:
-    """A FEEL expression over what is known, for some rows at a time."""
-
-    def __init__(self, text: str, names: Sequence[str], getter: Callable[[str], Getter], where: str) -> None:
-        known = dict.fromkeys(names, ANY)
-        used = sorted({one.name for one in walk(parse(text, known, where, strict=False)) if isinstance(one, Name)})
-        self._names = [name for name in used if name in known]
-        self._run = compile_expression(text, {name: known[name] for name in self._names}, where, strict=False)
-        self._getters = [getter(name) for name in self._names]
-
-    def column(self, known: Known) -> Callable[[int], object]:
-        """The value of any row, computed when it is asked for."""
-        columns = [get(known) for get in self._getters]
-        return lambda row: self._run(*[column[row] for column in columns])
-
-
 class _Transfer:
     """One transfer of a posting, compiled."""
 
@@ -162,8 +142,8 @@ class _Transfer:
         where = f"posting {posting.name}.{declared.name}"
         self.id, self.of = posting.id, posting.of
         self.settles = f"{pack.name}.{declared.settles}" if declared.settles else ""
-        self.amount = _Formula(declared.amount, names, getter, f"{where}.amount") if declared.amount else None
-        self.where = _Formula(declared.where, names, getter, f"{where}.where") if declared.where else None
+        self.amount = Expression(declared.amount, names, getter, f"{where}.amount") if declared.amount else None
+        self.where = Expression(declared.where, names, getter, f"{where}.where") if declared.where else None
         self.exponent = 0 if declared.minor else exponents[declared.asset]
         self.rounding = declared.rounding
         self.flags = int(_ACTS[declared.act] | _BALANCING[declared.balancing])
@@ -221,17 +201,20 @@ class _Side:
 
 
 class Postings:
-    """What one flow asks of the ledger, by outcome.
+    """What one flow, or one process, asks of the ledger when an event of one type comes, by label.
 
     Parameters
     ----------
-    names : all that is known of the flow's event, by name
+    then : label → postings: an outcome of a flow; the name of a posting, of a process
+    refused_as : outcome that is given where the ledger refuses
+    names : all that is known of the event, by name
     getter : of a name: gives its column, as policies see it
     """
 
     def __init__(
         self,
-        declared: Flow,
+        then: Mapping[str, Sequence[str]],
+        refused_as: str,
         pack: Declared,
         event: EventType,
         names: Sequence[str],
@@ -240,20 +223,20 @@ class Postings:
         postings = {one.name: one for one in pack.accounts.postings}
         made = {
             name: tuple(_Transfer(pack, postings[name], one, names, getter) for one in postings[name].transfers)
-            for name in {name for acts in declared.then.values() for name in acts}
+            for name in {name for acts in then.values() for name in acts}
         }
-        self._then = {outcome: [one for name in acts for one in made[name]] for outcome, acts in declared.then.items()}
+        self._then = {label: [one for name in acts for one in made[name]] for label, acts in then.items()}
         self._every = [one for transfers in made.values() for one in transfers]
-        self.refused_as = declared.refused_as
+        self.refused_as = refused_as
         self._keys = event.key_fields
 
-    def count(self, outcome: str) -> int:
-        """How many transfers may be asked for where this is the outcome."""
-        return len(self._then.get(outcome, ()))
+    def count(self, label: str) -> int:
+        """How many transfers may be asked for under a label."""
+        return len(self._then.get(label, ()))
 
-    def asks(self, outcome: str) -> bool:
-        """Whether anything is asked for where this is the outcome."""
-        return self.count(outcome) > 0
+    def asks(self, label: str) -> bool:
+        """Whether anything is asked for under a label."""
+        return self.count(label) > 0
 
     def accounts(self, row: Row, ledger: Queries) -> set[int]:
         """Ids of all accounts that may be touched for an event, whatever is decided: those that transfers name, and
@@ -270,26 +253,19 @@ class Postings:
         """One event, by its keys in the order of its declaration: u64[K, 2], K of them or more."""
         return Row({name: keys[place].tobytes() for place, name in enumerate(self._keys)}, request)
 
+    def transfers(self, columns: Columns, at: int, row: Row, label: str) -> tuple[Ask, ...]:
+        """What is asked for under a label for the event in the place `at` of what is known, which is `row`."""
+        return tuple(
+            one.ask(row, None if one.amount is None else columns.value(one.amount, at))
+            for one in self._then.get(label, ())
+            if one.where is None or columns.value(one.where, at) is True
+        )
+
     def ask(self, known: Known, rows: Sequence[int], outcomes: Sequence[str]) -> list[Asked]:
-        """What is asked for some rows, given the outcome of each."""
-        columns: dict[int, Callable[[int], object]] = {}
-
-        def value(formula: _Formula, at: int) -> object:
-            found = columns.get(id(formula))
-            if found is None:
-                found = columns[id(formula)] = formula.column(known)
-            return found(at)
-
-        def asks(name: str, at: int, row: Row) -> tuple[Ask, ...]:
-            return tuple(
-                one.ask(row, None if one.amount is None else value(one.amount, at))
-                for one in self._then.get(name, ())
-                if one.where is None or value(one.where, at) is True
-            )
-
-        asked = []
+        """What a flow asks for some rows, given the outcome of each."""
+        columns, asked = Columns(known), []
         for at, outcome in zip(rows, outcomes, strict=True):
             row = self.row(known.batch.keys[at], known.events[at].request_key)
-            first = asks(outcome, at, row)
-            asked.append(Asked(first, asks(REFUSED, at, row) if first else (), self.refused_as))
+            first = self.transfers(columns, at, row, outcome)
+            asked.append(Asked(first, self.transfers(columns, at, row, REFUSED) if first else (), self.refused_as))
         return asked

@@ -176,7 +176,7 @@ class Program:
         columns = [one.name for one in _columns(pack, scope)]
         names = [*scope.fields, *scope.folds, *scope.formulas.names, *columns, *parameters]
         getter = partial(self._getter, flow=flow, pack=pack, scope=scope, as_float=False)
-        return Postings(flow, pack, self.types[flow.when], names, getter)
+        return Postings(flow.then, flow.refused_as, pack, self.types[flow.when], names, getter)
 
     def _getter(self, name: str, flow: DeclaredFlow, pack: Declared, scope: Scope, as_float: bool) -> Getter:
         decimals = {formula.name: formula.decimals for formula in scope.formulas.formulas}
