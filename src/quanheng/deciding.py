@@ -10,10 +10,12 @@ import msgspec
 
 from quanheng.asking import Postings
 from quanheng.events.intake import EventFact
-from quanheng.facts import Asked, DecisionFact, Evidence, FactColumns, Moments, Opinion, weigh
+from quanheng.facts import DecisionFact, Evidence, FactColumns, Moments, Moves, Opinion, unasked, weigh
 from quanheng.flows import Flow
 from quanheng.known import Known, ListsNow
+from quanheng.making import step, together
 from quanheng.program import Program
+from quanheng.stepping import View
 
 
 class Rows(NamedTuple):
@@ -23,6 +25,7 @@ class Rows(NamedTuple):
     offset : the log's head before the run of events
     received_ms : the writer's stamp for the group, epoch milliseconds
     lists : answers what is on a list at the group's moment
+    views : per event the instances it meets, one for each of its processes; nothing = its type has none
     """
 
     events: Sequence[EventFact]
@@ -31,11 +34,14 @@ class Rows(NamedTuple):
     offset: int
     received_ms: int
     lists: ListsNow | None = None
+    views: Sequence[tuple[View, ...]] = ()
 
     def some(self, rows: Sequence[int]) -> Rows:
         """Those in the places `rows`, copied."""
         events = [self.events[row] for row in rows]
-        return self._replace(events=events, columns=self.columns.rows(rows), moments=self.moments.rows(rows))
+        views = [self.views[row] for row in rows] if self.views else ()
+        columns, moments = self.columns.rows(rows), self.moments.rows(rows)
+        return self._replace(events=events, columns=columns, moments=moments, views=views)
 
 
 def decide(program: Program, asked: Rows) -> list[DecisionFact | None]:
@@ -64,13 +70,16 @@ def _decide_rows(program: Program, code: int, asked: Rows) -> list[DecisionFact]
     known = program.join(code, events, batch, asked.moments, asked.lists)
     flows = program.flows[code]
     judged = [judge(flow, known, received_ms) for flow in flows]
+    opinions = zip(*judged, strict=True) if flows else repeat((), len(events))
     made = [
         weigh(program, event, evidence, opinions)
-        for event, evidence, opinions in zip(events, known.evidence(), zip(*judged, strict=True), strict=True)
+        for event, evidence, opinions in zip(events, known.evidence(), opinions, strict=True)
     ]
     for flow in flows:
         if flow.postings is not None:
             _ask(flow.postings, program, known, made)
+    if code in program.lives or any(flow.sends is not None for flow in flows):
+        return step(program, code, known, made, asked.views)
     return made
 
 
@@ -80,16 +89,8 @@ def _ask(postings: Postings, program: Program, known: Known, decisions: list[Dec
     rows = [row for row, outcome in enumerate(outcomes) if postings.asks(outcome)]
     for row, more in zip(rows, postings.ask(known, rows, [outcomes[row] for row in rows]), strict=True):
         if more.transfers:
-            asked = _together(program, decisions[row].asked, more)
+            asked = together(program, decisions[row].asked, more)
             decisions[row] = msgspec.structs.replace(decisions[row], asked=asked)
-
-
-def _together(program: Program, asked: Asked | None, more: Asked) -> Asked:
-    """What two flows ask: all of it or nothing, and the more severe outcome if the ledger refuses."""
-    if asked is None:
-        return more
-    outcome = max(asked.outcome, more.outcome, key=lambda one: program.severity[one])
-    return Asked(asked.transfers + more.transfers, asked.refused + more.refused, outcome)
 
 
 def _decide_alone(program: Program, code: int, asked: Rows) -> DecisionFact:
@@ -97,7 +98,10 @@ def _decide_alone(program: Program, code: int, asked: Rows) -> DecisionFact:
         return _decide_rows(program, code, asked)[0]
     except Exception as error:  # The declared boundary: recorded with the fall-back outcome.
         opinions = [flow.failed(error) for flow in program.flows[code]]
-        return weigh(program, asked.events[0], Evidence(asked.moments.raw[0].tobytes(), b"", b""), opinions)
+        made = weigh(program, asked.events[0], Evidence(asked.moments.raw[0].tobytes(), b"", b""), opinions)
+        views = zip(program.lives.get(code, ()), *asked.views, strict=True) if asked.views else ()
+        steps = [one for life, view in views for one in life.consumed(view, asked.received_ms)]
+        return unasked(made, Moves(tuple(steps))) if steps else made
 
 
 def judge(flow: Flow, known: Known, received_ms: int) -> Sequence[Opinion]:

@@ -48,12 +48,12 @@ class Columns:
     """Expressions over one group, each with its columns asked for once."""
 
     def __init__(self, known: Known) -> None:
-        self._known = known
+        self.known = known
         self._columns: dict[int, Callable[..., object]] = {}
 
     def value(self, one: Expression, row: int, *extra: object) -> object:
         """The value of an expression for a row."""
         found = self._columns.get(id(one))
         if found is None:
-            found = self._columns[id(one)] = one.column(self._known)
+            found = self._columns[id(one)] = one.column(self.known)
         return found(row, *extra)

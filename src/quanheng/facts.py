@@ -15,6 +15,7 @@ from quanheng.features.source import Batch
 from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.ledger.entries import Account, Transfer
 from quanheng.ledger.outcomes import TransferOutcome
+from quanheng.processes.records import Step
 
 if TYPE_CHECKING:
     from quanheng.program import Program
@@ -51,6 +52,8 @@ class DecisionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     arm : hash of the challenger that decided instead of the champion; nothing = the champion
     transfers : what the ledger was asked for, and what became of it
     day : business day on which the ledger was asked, days since 1970-01-01; 0 = it was not
+    steps : what became of instances of processes
+    sent : what is to be sent to the outside
     """
 
     outcome: str
@@ -65,6 +68,36 @@ class DecisionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     arm: str = ""
     transfers: Sequence[Moved] = ()
     day: int = 0
+    steps: Sequence[StepBody] = ()
+    sent: Sequence[Sent] = ()
+
+
+class StepBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A step as people read it: one part of an instance of a process has begun, moved or stayed.
+
+    process : "pack.process"
+    left, entered : names of states; nothing left = it has begun; nothing at all = a timer has fired and moved nothing
+    timer : whose firing it answers
+    """
+
+    process: str
+    part: str
+    left: str
+    entered: str
+    timer: str = ""
+
+
+class Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A message that a decision asks to be sent.
+
+    name : of the call or notice, "pack.call"
+    id : 16 bytes, for whoever gets it twice
+    body : JSON
+    """
+
+    name: str
+    id: bytes
+    body: bytes
 
 
 class Moved(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -131,8 +164,22 @@ class Asked(NamedTuple):
     outcome: str
 
 
+class Moves(NamedTuple):
+    """What a decision makes of instances, as the log keeps it and as people read it, and what it sends."""
+
+    steps: tuple[Step, ...] = ()
+    told: tuple[StepBody, ...] = ()
+    sent: tuple[Sent, ...] = ()
+
+
+NO_MOVES = Moves()
+
+
 class DecisionFact(msgspec.Struct, frozen=True, gc=False):
-    """One decision as the log keeps it; before the ledger was asked, with what it is to be `asked` for."""
+    """One decision as the log keeps it; before the ledger was asked, with what it is to be `asked` for.
+
+    moves : of instances; refused : those that are made instead where the ledger refuses
+    """
 
     code: int
     time_ms: int
@@ -142,6 +189,8 @@ class DecisionFact(msgspec.Struct, frozen=True, gc=False):
     body: DecisionBody
     payload: bytes
     asked: Asked | None = None
+    moves: Moves = NO_MOVES
+    refused: Moves = NO_MOVES
 
 
 _encode_body = msgspec.msgpack.Encoder(decimal_format="string").encode
@@ -157,12 +206,14 @@ def encode_body(body: DecisionBody) -> bytes:
 
     Fields at the end that say nothing are left out: so decisions were recorded before there were such fields.
     """
-    if body.transfers:
+    if body.steps or body.sent:
         return _encode_body(body)
     fields = (
         body.outcome, body.status, body.reasons, body.opinions, body.vector, body.formulas, body.sources, body.program,
         body.engine,
     )  # fmt: skip
+    if body.transfers:
+        return _encode_body((*fields, body.arm, body.transfers, body.day))
     return _encode_body((*fields, body.arm) if body.arm else fields)
 
 
@@ -180,6 +231,8 @@ def weigh(program: Program, event: EventFact, evidence: Evidence, opinions: Sequ
     ------
     TypeError : a trace holds what cannot be recorded (a FEEL function or range as a result)
     """
+    if not opinions:  # No flow decides it, but a process looks at it.
+        opinions = (Opinion("", program.outcomes[0], DECIDED, (), ()),)
     if len(opinions) == 1:
         winner = opinions[0]
         reasons, status = winner.reasons, winner.status
@@ -215,13 +268,21 @@ def is_there(moved: Moved) -> bool:
 def after_ledger(program: Program, decision: DecisionFact, moved: Sequence[Moved], day: int) -> DecisionFact:
     """The decision with what became of the transfers it asked for on a business day; another outcome where the ledger
     refused them."""
-    asked, body, numbers = decision.asked, decision.body, decision.numbers
+    asked, body, numbers, moves = decision.asked, decision.body, decision.numbers, decision.moves
     if asked is not None and not all(map(is_there, moved)):
         reasons = [*body.reasons, REASON_LEDGER_REFUSED]
         body = msgspec.structs.replace(body, outcome=asked.outcome, status=REFUSED, reasons=reasons)
-        numbers = (program.severity[asked.outcome], STATUSES.index(REFUSED), numbers[2])
-    body = msgspec.structs.replace(body, transfers=tuple(moved), day=day)
-    return msgspec.structs.replace(decision, numbers=numbers, body=body, payload=encode_body(body), asked=None)
+        numbers, moves = (program.severity[asked.outcome], STATUSES.index(REFUSED), numbers[2]), decision.refused
+    body = msgspec.structs.replace(body, transfers=tuple(moved), day=day, steps=moves.told, sent=moves.sent)
+    return msgspec.structs.replace(
+        decision, numbers=numbers, body=body, payload=encode_body(body), asked=None, moves=moves, refused=NO_MOVES
+    )
+
+
+def unasked(decision: DecisionFact, moves: Moves) -> DecisionFact:
+    """A decision that asks nothing of the ledger, with the moves that it makes."""
+    body = msgspec.structs.replace(decision.body, steps=moves.told, sent=moves.sent)
+    return msgspec.structs.replace(decision, body=body, payload=encode_body(body), moves=moves)
 
 
 class FactColumns(NamedTuple):

@@ -10,6 +10,7 @@ from quanheng.facts import DECIDED, FAILED, LATE, REASON_LEDGER_REFUSED, Opinion
 from quanheng.known import ExactColumn, Known
 from quanheng.loading.declared import Flow as DeclaredFlow
 from quanheng.loading.declared import ListDeclaration
+from quanheng.sending import Sends
 
 REASON_POLICY_FAILED = "policy_failed"
 REASON_DEADLINE_PASSED = "deadline_passed"
@@ -44,6 +45,7 @@ class Flow:
         getters: Sequence[Getter],
         lists: Sequence[ListDeclaration] = (),
         postings: Postings | None = None,
+        sends: Sends | None = None,
     ) -> None:
         self.name = f"{pack}.{declared.decide}"
         self.pack, self.purpose, self.fallback = pack, declared.purpose, declared.fallback
@@ -52,6 +54,8 @@ class Flow:
         """The same policy for the values of `inputs`: what is right by construction is not looked at again."""
         self.postings = postings
         """What it asks of the ledger; None = nothing, whatever the outcome."""
+        self.sends, self.sent = sends, declared.sends
+        """The messages it may send, and by outcome which of them."""
         self._getters = tuple(getters)
         self._outcomes = frozenset(outcomes)
         self.lists = {one.name: (f"{pack}.{one.name}", one.entity) for one in lists if one.name in policy.lists}

@@ -25,9 +25,12 @@ import numpy as np
 
 from quanheng.deciding import Rows, decide
 from quanheng.events.intake import EventFact, Intake, Refusal, Request
-from quanheng.facts import DecisionFact, decisions_columns, events_columns
+from quanheng.facts import DecisionFact, FactColumns, decisions_columns, events_columns
+from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import NO_CAUSE
 from quanheng.ledger.records import RECORD_BYTES, records_of
+from quanheng.meeting import Met, meet
+from quanheng.processes.records import encode_message, encode_step
 from quanheng.transferring import Transferred, runs, transfer, would_transfer
 
 if TYPE_CHECKING:
@@ -40,7 +43,8 @@ Decide = Callable[["Program", Rows], "list[DecisionFact | None]"]
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
-    """An event that entered, with its decision where its type has a flow, and `facts` of the ledger behind both."""
+    """An event that entered, with its decision where its type has a flow or a process, and how many records stand
+    behind both: facts of the ledger, steps, messages."""
 
     event: EventFact
     offset: int
@@ -62,7 +66,7 @@ class Repeat(NamedTuple):
 class Group(NamedTuple):
     """What one group of requests produced: an item per request, in their order; its records are first .. head - 1.
 
-    facts : of the ledger, as records, each with the offset at which it stands
+    facts : of the ledger, steps and messages, as records, each with the offset at which it stands
     ended : how many of them stand before the first event: holds whose time was out
     """
 
@@ -105,12 +109,14 @@ def handle(
     if state.program.asks:
         placing.end_holds()
     for run in runs(state, events, columns.keys):
-        some = columns if run == slice(0, len(events)) else columns.rows(run)
+        met = meet(state.book, state.program, events[run], columns.keys[run])
+        come, some = coming(met, run, events, columns)
         moments = state.apply(some, received_ms)
-        asked = judge(state.program, Rows(events[run], some, moments, state.head, received_ms, lists))
+        asked = judge(state.program, Rows(come, some, moments, state.head, received_ms, lists, met.views))
         made = transfer(state.ledger, state.program, asked, received_ms, placing.day)
         state.apply(decisions_columns(made.decisions), received_ms, read=False)
-        placing.place(events[run], made)
+        state.move(made.decisions, received_ms)
+        placing.place(events[run], made, met.refused)
     return placing.group()
 
 
@@ -124,11 +130,24 @@ def try_alone(
     if isinstance(item, Repeat | Refusal):
         return item
     columns = events_columns(events, state.program)
+    met = meet(state.book, state.program, events, columns.keys)
+    if met.refused:
+        return Refusal(request, met.refused[0])
     lists = state.lists.at(received_ms, intake.pseudonyms)
     moments = state.peek(columns, received_ms)
-    (asked,) = judge(state.program, Rows(events, columns, moments, state.head, received_ms, lists))
+    (asked,) = judge(state.program, Rows(events, columns, moments, state.head, received_ms, lists, met.views))
     made = None if asked is None else would_transfer(state.ledger, state.program, asked)
     return Taken(events[0], state.head, made)
+
+
+def coming(
+    met: Met, run: slice, events: Sequence[EventFact], columns: FactColumns
+) -> tuple[Sequence[EventFact], FactColumns]:
+    """The events of a run that may come, with their columns."""
+    if met.refused:
+        rows = [run.start + row for row in met.rows]
+        return [events[row] for row in rows], columns.rows(rows)
+    return events[run], columns if run == slice(0, len(events)) else columns.rows(run)
 
 
 def admit(
@@ -180,7 +199,8 @@ class Placing:
         self._state, self._items, self._at = state, items, 0
         self.received_ms, self.day = received_ms, max(day, state.ledger.day)
         self._first = state.head
-        self._taken: list[Taken] = []
+        self._taken: list[Taken | Refusal] = []
+        self._moved: list[tuple[int, bytes]] = []
         self._clock, self._since = (state.ledger.now_ms, state.ledger.day), state.ledger.facts_n
         self._ended = 0
         self._causes: list[int] = []
@@ -194,16 +214,32 @@ class Placing:
             self._ended = ledger.facts_n - self._since
             self._put_facts(self._ended, NO_CAUSE)
 
-    def place(self, events: Sequence[EventFact], made: Transferred) -> None:
-        """Place the events of a run, with their decisions and facts."""
-        state = self._state
-        for event, decision, facts_n in zip(events, made.decisions, made.facts, strict=True):
+    def place(self, events: Sequence[EventFact], made: Transferred, refused: Mapping[int, InputError]) -> None:
+        """Place the events of a run, with their decisions and what these did; `refused` are those that may not come."""
+        state, done = self._state, zip(made.decisions, made.facts, strict=True)
+        for at, event in enumerate(events):
             self._pass_refusals()
-            offset = state.head
-            state.head += 1 if decision is None else 2
-            self._taken.append(Taken(event, offset, decision, facts_n))
-            self._put_facts(facts_n, offset + 1)
+            if at in refused:
+                self._taken.append(Refusal(event.request, refused[at]))
+                state.head += not event.request.position
+            else:
+                decision, facts_n = next(done)
+                offset = state.head
+                state.head += 1 if decision is None else 2
+                self._put_facts(facts_n, offset + 1)
+                moved_n = 0 if decision is None else self._put_moves(decision, offset + 1)
+                self._taken.append(Taken(event, offset, decision, facts_n + moved_n))
             self._at += 1
+
+    def _put_moves(self, decision: DecisionFact, cause: int) -> int:
+        """Steps and messages of a decision; how many."""
+        state, moves = self._state, decision.moves
+        records = [encode_step(one, self.received_ms, cause) for one in moves.steps]
+        for one in moves.sent:
+            records.append(encode_message(state.program.codes[f"call {one.name}"], one.id, self.received_ms, cause))
+        self._moved += enumerate(records, state.head)
+        state.head += len(records)
+        return len(records)
 
     def _pass_refusals(self) -> None:
         while self._at < len(self._items) and (item := self._items[self._at]) is not None:
@@ -221,14 +257,19 @@ class Placing:
         taken, ledger = self._taken, self._state.ledger
         rest = iter(taken)
         items = [
-            next(rest) if item is None
-            else Repeat(item.request, item.request_key, taken[item.event].offset) if isinstance(item, Again)
-            else item
+            next(rest) if item is None else _again(item, taken[item.event]) if isinstance(item, Again) else item
             for item in self._items
         ]  # fmt: skip
         if not self._places:
             ledger.rewind(*self._clock)
         facts = records_of(ledger.facts(self._since), np.array(self._causes, np.int64)) if self._places else b""
         pieces = [facts[at : at + RECORD_BYTES] for at in range(0, len(facts), RECORD_BYTES)]
-        placed = list(zip(self._places, pieces, strict=True))
+        placed = [*zip(self._places, pieces, strict=True), *self._moved]
         return Group(self._first, self._state.head, self.received_ms, items, placed, self._ended)
+
+
+def _again(item: Again, first: Taken | Refusal) -> Repeat | Refusal:
+    """What becomes of an event whose id one before it in the group has."""
+    if isinstance(first, Refusal):
+        return Refusal(item.request, first.error)
+    return Repeat(item.request, item.request_key, first.offset)

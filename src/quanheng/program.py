@@ -7,7 +7,7 @@ decision can always be judged again by the versions it names.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from decimal import Decimal
@@ -33,8 +33,12 @@ from quanheng.ledger.entries import BATCH_MAX
 from quanheng.loading.declared import Declared
 from quanheng.loading.declared import Flow as DeclaredFlow
 from quanheng.loading.declared import Fold as DeclaredFold
+from quanheng.loading.declared_processes import ProcessDeclaration
 from quanheng.loading.policies import model_of, policy_file
+from quanheng.machines import Machine
 from quanheng.models.serving import load_model
+from quanheng.sending import Sends
+from quanheng.stepping import Life
 
 LATENESS_MS = 30 * 24 * 3_600_000
 """How far behind the newest event of its key an event is still put in its place; later ones are counted and shown."""
@@ -94,6 +98,7 @@ class Program:
         self.types = {
             event.name: EventType(event, codes[event.name]) for pack in packs.values() for event in pack.events
         }
+        self._by_code = {one.code: one for one in self.types.values()}
         self.widths = {one.code: (len(one.key_fields), len(one.header_fields)) for one in self.types.values()}
         self.keys_max = max((len(one.key_fields) for one in self.types.values()), default=0) or 1
         # A decision's header has numbers too, and the log is read in one width.
@@ -104,9 +109,11 @@ class Program:
             **PLATFORM_REASONS,
             **{reason.code: {"en": reason.en, "zh": reason.zh} for pack in packs.values() for reason in pack.reasons},
         }
-        deciding = [
-            name for name in self.types if any(flow.when == name for pack in packs.values() for flow in pack.flows)
-        ]
+        machines = [Machine(one, pack, codes) for pack in packs.values() for one in pack.processes.processes]
+        self.machines = {one.code: one for one in machines}
+        decided = {flow.when for pack in packs.values() for flow in pack.flows}
+        decided.update(event for one in machines for event in one.declared.events())
+        deciding = [name for name in self.types if name in decided]
         self.layouts = tuple(layout_of(one.declaration, one.code) for one in self.types.values())
         self.sources = tuple((pack.name, one) for pack in self.packs.values() for one in pack.sources)
         self.new_sources()  # Settings that do not fit are refused here, before anything is in force.
@@ -114,6 +121,7 @@ class Program:
         self.exact = ExactColumns(self.plan)
         self.scopes: dict[int, tuple[Scope, ...]] = {}
         self.flows: dict[int, tuple[Flow, ...]] = {}
+        self.lives: dict[int, tuple[Life, ...]] = {}
         for name in deciding:
             self._compile_flows(name)
 
@@ -133,16 +141,22 @@ class Program:
 
     def _compile_flows(self, event_name: str) -> None:
         event_type = self.types[event_name]
-        scopes, flows = [], []
+        scopes, flows, lives = [], [], []
         for pack in self.packs.values():
             declared = [flow for flow in pack.flows if flow.when == event_name]
-            if not declared:
+            processes = [one for one in pack.processes.processes if event_name in one.events()]
+            if not declared and not processes:
                 continue
             scope = self._scope(pack, event_type)
             scopes.append(scope)
             flows += [self._flow(flow, pack, scope) for flow in declared]
+            for one in processes:
+                machine = self.machines[self.codes[f"process {pack.name}.{one.name}"]]
+                lives.append(Life(machine, pack, event_type, *self._named(_flow_of(event_name, one), pack, scope)))
         _check_asked(event_name, flows, (*self.outcomes, REFUSED))
         self.scopes[event_type.code], self.flows[event_type.code] = tuple(scopes), tuple(flows)
+        if lives:
+            self.lives[event_type.code] = tuple(lives)
 
     def _scope(self, pack: Declared, event_type: EventType) -> Scope:
         positions = {name: index for index, name in enumerate(self.plan.names)}
@@ -168,15 +182,19 @@ class Program:
         fields = self.types[flow.when].declaration.fields
         trusted = [*certain(policy.inputs, pack.parameters, scope, fields), *floats]
         quick = compile_decision(model, flow.decide, trusted, floats)
-        postings = self._postings(flow, pack, scope) if flow.then else None
-        return Flow(flow, pack.name, self.outcomes, policy, quick, getters, pack.lists, postings)
+        event, named = self.types[flow.when], self._named(flow, pack, scope)
+        postings = Postings(flow.then, flow.refused_as, pack, event, *named) if flow.then else None
+        sent = {name for names in flow.sends.values() for name in names}
+        calls = [one for one in pack.calls.calls if one.name in sent]
+        sends = Sends(calls, pack, event, *named) if calls else None
+        return Flow(flow, pack.name, self.outcomes, policy, quick, getters, pack.lists, postings, sends)
 
-    def _postings(self, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Postings:
+    def _named(self, flow: DeclaredFlow, pack: Declared, scope: Scope) -> tuple[list[str], Callable[[str], Getter]]:
+        """What is known of a flow's event by name, and what gives the column of a name."""
         parameters = [one.name for one in pack.parameters]
         columns = [one.name for one in _columns(pack, scope)]
         names = [*scope.fields, *scope.folds, *scope.formulas.names, *columns, *parameters]
-        getter = partial(self._getter, flow=flow, pack=pack, scope=scope, as_float=False)
-        return Postings(flow.then, flow.refused_as, pack, self.types[flow.when], names, getter)
+        return names, partial(self._getter, flow=flow, pack=pack, scope=scope, as_float=False)
 
     def _getter(self, name: str, flow: DeclaredFlow, pack: Declared, scope: Scope, as_float: bool) -> Getter:
         decimals = {formula.name: formula.decimals for formula in scope.formulas.formulas}
@@ -210,6 +228,10 @@ class Program:
                 )
             ],
         )
+
+    def type_of(self, code: int) -> EventType:
+        """The event type of a code."""
+        return self._by_code[code]
 
     def source_versions(self) -> dict[str, str]:
         """Version of each source with state, by "pack.name"."""
@@ -255,10 +277,18 @@ class Program:
         """Whether any flow asks the ledger for transfers."""
         return any(map(self.postings, self.flows))
 
+    @property
+    def timer_codes(self) -> dict[int, int]:
+        """Codes of the events that tell of timers → place of `serial` among their header numbers."""
+        events = [one.declared.timer_event for one in self.machines.values()]
+        types = [self.types[name] for name in events if name in self.types]
+        return {one.code: one.header_fields.index("serial") for one in types}
+
     def postings(self, code: int) -> list[Postings]:
         """What events of a type may ask of the ledger, whoever decides them."""
-        flows = [flow for program in (self, *(one.program for one in self.challengers)) for flow in program.flows[code]]
-        return [flow.postings for flow in flows if flow.postings is not None]
+        programs = (self, *(one.program for one in self.challengers))
+        asking = (one for program in programs for one in (*program.flows[code], *program.lives.get(code, ())))
+        return [one.postings for one in asking if one.postings is not None]
 
     def with_scores(self, scores: Mapping[str, Decimal | None]) -> Program:
         """This program with fixed scores instead of its models (golden cases)."""
@@ -304,6 +334,11 @@ class Program:
             f"{pack} {one.name} {one.version} {canonical_json(one.settings).decode()}" for pack, one in self.sources
         ]
         return hashlib.sha256("\n".join([self.plan.digest, *shapes]).encode()).hexdigest()
+
+
+def _flow_of(event: str, process: ProcessDeclaration) -> DeclaredFlow:
+    """A process as a flow of an event, for what asks by which clock a parameter is in force."""
+    return DeclaredFlow(when=event, purpose="", decide=process.name, policy="", fallback="")
 
 
 def compiled_fold(pack: Declared, fold: DeclaredFold) -> Fold:

@@ -27,6 +27,7 @@ from quanheng.ledger.records import facts_of, facts_of_batch
 from quanheng.loading.declared import Declared
 from quanheng.loading.files import PackFiles
 from quanheng.loading.pack import load_packs
+from quanheng.processes.records import steps_of
 from quanheng.program import Program
 from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated, PlatformEvent, State, Trial
 
@@ -271,6 +272,8 @@ def _apply_batch(state: State, content: ContentStore, first: int, columns: Colum
                 stale |= state.switch(program) and folded
             state.apply_platform(event)
         start = row + 1
+    for row, step in steps_of(columns):
+        state.book.apply((step,), int(columns.received_ms[row]))
     transfers = np.flatnonzero(columns.kind == TRANSFER)
     if len(transfers):  # They and what packs fold do not see each other.
         state.ledger.apply(facts_of(columns.body, columns.position[transfers]))

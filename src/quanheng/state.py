@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from quanheng.decisions.lists import ListEvent, Lists, ListVerdict
 from quanheng.decisions.versions import INSTALLED, Move, Version, Versions
-from quanheng.facts import STATUSES, FactColumns, Moments
+from quanheng.facts import STATUSES, DecisionFact, FactColumns, Moments
 from quanheng.features.bounded import HERE, Here
 from quanheng.features.elsewhere import MakeWindows
 from quanheng.features.source import StatefulSource
@@ -22,6 +22,7 @@ from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.ledger.balances import BalanceSource
 from quanheng.ledger.ledger import Ledger
+from quanheng.processes.book import Book
 from quanheng.program import Program
 from quanheng.told import Told
 
@@ -31,8 +32,8 @@ LIST_CHANGED, LIST_JUDGED = 7, 8
 
 FIRST_PACK_CODE = 16
 REJECTS_SHOWN_MAX = 1000
-_SOURCES, _SOURCE, _LIST, _LEDGER = "sources", "source.", "list.", "ledger."
-"""Names in a snapshot: what folded the sources, the arrays of each, those of lists and of the ledger."""
+_SOURCES, _SOURCE, _LIST, _LEDGER, _BOOK = "sources", "source.", "list.", "ledger.", "book."
+"""Names in a snapshot: what folded the sources, the arrays of each, those of lists, of the ledger, of instances."""
 
 
 class Actor(msgspec.Struct, frozen=True, array_like=True):
@@ -131,6 +132,7 @@ class State:
     lists : the lists that policies ask
     ledger : accounts and transfers; live it judges what is posted, in recovery it applies what was
     told : how far applied transfers were told as events
+    book : instances of processes, and their timers
     erasures : subject pseudonym (hex) → offset of the newest event that erased it
     """
 
@@ -149,6 +151,13 @@ class State:
         self.lists = Lists()
         self.ledger = Ledger()
         self.told = Told()
+        self.book = Book()
+
+    def move(self, decisions: Sequence[DecisionFact | None], received_ms: int) -> None:
+        """Fold the steps that decisions make, in order."""
+        for decision in decisions:
+            if decision is not None and decision.moves.steps:
+                self.book.apply(decision.moves.steps, received_ms)
 
     def apply(self, columns: FactColumns, received_ms: int, *, read: bool = True) -> Moments:
         """Fold facts of packs, in order.
@@ -303,6 +312,8 @@ class State:
         arrays.update({f"{_LIST}{name}": array for name, array in held.items()})
         if self.ledger.facts_n:
             arrays.update({f"{_LEDGER}{name}": array for name, array in self.ledger.dump().items()})
+        if self.book.steps:
+            arrays.update({f"{_BOOK}{name}": array for name, array in self.book.dump().items()})
         return self._kept(lists), arrays
 
     @classmethod
@@ -327,6 +338,8 @@ class State:
         state.rejects.extend(values.rejects)
         state.told = values.told
         state.ledger = cls.ledger_of(arrays)
+        if held := _named(arrays, _BOOK):
+            state.book = Book.load(held)
         return state
 
     @staticmethod
@@ -359,7 +372,7 @@ class State:
         """SHA-256 (hex) of everything folded: two states with the same log prefix have the same digest."""
         kept = self._kept()
         digests = [self.features.digest(), *(source.digest() for source in self.sources), self.lists.digest()]
-        digests.append(self.ledger.digest().hex())
+        digests += [self.ledger.digest().hex(), self.book.digest()]
         return hashlib.sha256(kept + "".join(digests).encode()).hexdigest()
 
     def outcomes(self) -> dict[str, int]:

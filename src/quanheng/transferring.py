@@ -14,6 +14,7 @@ from quanheng.ledger.balances import BalanceSource
 from quanheng.ledger.entries import BATCH_MAX, Account, Answer, Transfer, chained
 from quanheng.ledger.ledger import Ledger
 from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
+from quanheng.meeting import touched
 
 if TYPE_CHECKING:
     from quanheng.program import Program
@@ -34,22 +35,27 @@ class Transferred(NamedTuple):
 
 
 def runs(state: State, events: Sequence[EventFact], keys: NDArray[np.uint64]) -> Iterator[slice]:
-    """Cut a group into runs that may be decided together: none of its events looks at an account that an event before
-    it in the run may touch. To be taken through the path one by one: a run is cut by what those before it left.
+    """Cut a group into runs that may be decided together: none of its events looks at an account, or meets an instance
+    of a process, that an event before it in the run may touch. To be taken through the path one by one: a run is cut by
+    what those before it left.
 
     keys : u64[n, K, 2] of the events
     """
     program, ledger = state.program, state.ledger
-    looking = [one for one in state.sources if isinstance(one, BalanceSource)]
-    first, touched = 0, set[int]()
-    if looking and program.asks:
-        asking = {code: program.postings(code) for code in program.flows}
+    looking = [one for one in state.sources if isinstance(one, BalanceSource)] if program.asks else []
+    first, accounts, instances = 0, set[int](), set[tuple[int, bytes]]()
+    if looking or program.lives:
+        asking = {code: program.postings(code) for code in program.flows} if looking else {}
         for at, event in enumerate(events):
-            if touched and any(not touched.isdisjoint(one.accounts(event.code, keys[at])) for one in looking):
+            moved = touched(program, event, keys[at])
+            looked = (one.accounts(event.code, keys[at]) for one in looking if accounts)
+            looks = any(not accounts.isdisjoint(one) for one in looked)
+            if looks or (moved and not instances.isdisjoint(moved)):
                 yield slice(first, at)
-                first, touched = at, set()
+                first, accounts, instances = at, set(), set()
+            instances.update(moved)
             for postings in asking.get(event.code, ()):
-                touched |= postings.accounts(postings.row(keys[at], event.request_key), ledger)
+                accounts |= postings.accounts(postings.row(keys[at], event.request_key), ledger)
     yield slice(first, len(events))
 
 

@@ -33,6 +33,7 @@ from quanheng.path import Decide, Group, Repeat, Taken, handle, try_alone
 from quanheng.reading import Reader
 from quanheng.replying import Recent, Reply, differences, reply_to
 from quanheng.state import INTAKE_REJECTED, PlatformEvent, State
+from quanheng.ticking import due_requests
 
 Clock = Callable[[], int]
 REJECTED_DATA_LENGTH_MAX = 4096
@@ -46,6 +47,7 @@ class Pending(NamedTuple):
     """A group that was taken in memory and is not yet durable: its records side by side, not yet sealed.
 
     more : records that follow them and need no seal, joined: facts of the ledger
+    due : how many items of the group tell of timers; nobody waits for an answer to them
     """
 
     first: int
@@ -55,6 +57,7 @@ class Pending(NamedTuple):
     payloads: list[bytes]
     group: Group | None
     more: bytes = b""
+    due: int = 0
 
 
 class Writer:
@@ -82,10 +85,12 @@ class Writer:
     def prepare(self, requests: Sequence[Request]) -> Pending:
         """Take a group of requests through the main path in memory. Call `commit` with what it returns, in order."""
         received_ms = self.stamp()
+        due = due_requests(self.state.program, self.state.book, received_ms)
+        requests = [*due, *requests] if due else requests
         keys = self._intake.keys(requests)
         seen, day = self._seen(keys), self.days.day_of(received_ms)
         group = handle(self.state, self._intake, requests, keys, received_ms, seen, day=day, judge=self.judge)
-        pending = Pending(group.first, received_ms, [], [], [], group)
+        pending = Pending(group.first, received_ms, [], [], [], group, due=len(due))
         self._add_records(pending, group)
         if pending.headers:  # A group that records nothing leaves no trace of its time either.
             self.state.received_ms = received_ms
@@ -99,7 +104,13 @@ class Writer:
         LogError : the group is not durable and never will be; the process must stop.
         """
         self._append(pending)
-        return self._replies(pending.group) if pending.group is not None else []
+        return self._replies(pending.group)[pending.due :] if pending.group is not None else []
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a timer of a process is due by now: the next group, be it of nothing else, fires it."""
+        due_ms = self.state.book.timers.next_due_ms
+        return due_ms is not None and due_ms <= self.stamp()
 
     def submit(self, requests: Sequence[Request]) -> list[Reply]:
         """`prepare` and `commit` in one call: one group."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Mapping
 from keyword import iskeyword
@@ -35,7 +36,8 @@ def compile_taker(event_type: EventType, pseudonyms: Callable[[str], Mapping[str
     numbers: dict[str, str] = {}
     for place, (name, field) in enumerate(declared.items()):
         if field.kind == "key":
-            scope[f"known{place}"] = pseudonyms(field.entity)
+            known = pseudonyms(field.entity)
+            scope[f"known{place}"] = _Passed(known) if event_type.declaration.client else known
             text, empty = f"known{place}[{of[name]}]", "NO_KEY"
         elif field.kind in NUMBER_KINDS:
             text, empty = f"scaled({of[name]}, {field.scale})" if field.kind == "decimal" else of[name], "NULL"
@@ -68,6 +70,20 @@ def compile_taker(event_type: EventType, pseudonyms: Callable[[str], Mapping[str
     ]
     exec(compile("\n".join(lines), f"<taker of {event_type.name}>", "exec"), scope)
     return scope["take"]  # type: ignore[return-value]
+
+
+class _Passed(dict[str, bytes]):
+    """Pseudonyms of an event that only the platform sends: `#` and 32 hexadecimal digits are one already."""
+
+    def __init__(self, known: Mapping[str, bytes]) -> None:
+        super().__init__()
+        self._known = known
+
+    def __missing__(self, id: str) -> bytes:
+        return bytes.fromhex(id[1:]) if _PASSED.fullmatch(id) else self._known[id]
+
+
+_PASSED = re.compile(r"#[0-9a-f]{32}")
 
 
 def tail_format(event_type: EventType) -> str:

@@ -1,0 +1,141 @@
+"""Processes with their codes: states, timers, what an instance keeps, whatever event comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from quanheng.events.schema import NULL
+from quanheng.loading.declared_processes import ProcessDeclaration, StateDeclaration, TimerDeclaration
+from quanheng.processes.book import Instance
+from quanheng.processes.records import Arming
+from quanheng.processes.timers import Due
+from quanheng.processes.times import due_ms, next_due_ms
+
+if TYPE_CHECKING:
+    from quanheng.kernel.calendars import Calendar
+    from quanheng.loading.declared import Declared
+
+
+class Timer(NamedTuple):
+    """A timer of a state, with its code."""
+
+    code: int
+    declared: TimerDeclaration
+
+
+class State:
+    """A state, with its codes."""
+
+    def __init__(self, declared: StateDeclaration, part: int, code: int, timers: Sequence[Timer]) -> None:
+        self.declared, self.part, self.code, self.timers = declared, part, code, tuple(timers)
+        self.name, self.end = declared.name, declared.end
+
+
+class Machine:
+    """A process with its codes, whatever event comes.
+
+    Attributes
+    ----------
+    name : "pack.process"
+    states : code → state
+    """
+
+    def __init__(self, declared: ProcessDeclaration, pack: Declared, codes: Mapping[str, int]) -> None:
+        self.declared, self.pack = declared, pack.name
+        self.name = f"{pack.name}.{declared.name}"
+        self.code = codes[f"process {self.name}"]
+        self.calendars: Mapping[str, Calendar] = pack.calendars
+        self.states: dict[int, State] = {}
+        self._named: dict[tuple[int, str], State] = {}
+        for place, part in enumerate(declared.parts):
+            for state in part.states:
+                path = f"{self.name}.{part.name}.{state.name}"
+                timers = [Timer(codes[f"timer {path}.{one.name}"], one) for one in state.timers]
+                made = State(state, place, codes[f"state {path}"], timers)
+                self.states[made.code] = self._named[place, state.name] = made
+        self.decimals = tuple(one.decimals for one in declared.numbers)
+
+    @property
+    def parts(self) -> int:
+        """How many go on side by side."""
+        return len(self.declared.parts)
+
+    def state(self, part: int, name: str) -> State:
+        """A state by its names."""
+        return self._named[part, name]
+
+    def is_over(self, instance: Instance) -> bool:
+        """Whether every part has ended."""
+        return all(code in self.states and self.states[code].end for code in instance.states)
+
+    def names(self, instance: Instance) -> dict[str, str]:
+        """Part → name of its state; the part of a process without parts is "state"."""
+        return {
+            part.name or "state": self.states[code].name if code in self.states else ""
+            for part, code in zip(self.declared.parts, instance.states, strict=False)
+        }
+
+    def numbers(self, instance: Instance) -> dict[str, int | Decimal | None]:
+        """What the instance keeps, as FEEL sees it."""
+        values = (*instance.numbers, *[NULL] * (len(self.decimals) - len(instance.numbers)))
+        return {
+            one.name: unscaled(value, one.decimals) for one, value in zip(self.declared.numbers, values, strict=False)
+        }
+
+    def context(self, instance: Instance | None) -> object:
+        """The `instance` of guards; null before there is one."""
+        if instance is None:
+            return None
+        times = {"entered_ms": max(instance.entered_ms), "started_ms": instance.started_ms}
+        return {**self.numbers(instance), **self.names(instance), **times}
+
+    def armings(self, state: State, numbers: Sequence[int], now_ms: int) -> tuple[Arming, ...]:
+        """The timers that a state arms when it is entered."""
+        made = (self._arming(one, numbers, now_ms) for one in state.timers)
+        return tuple(one for one in made if one is not None)
+
+    def _arming(self, timer: Timer, numbers: Sequence[int], now_ms: int) -> Arming | None:
+        due = due_ms(timer.declared.wait, now_ms, self._until(timer, numbers), self.calendars)
+        return None if due is None else Arming(timer.code | 1 << 16, due)
+
+    def _until(self, timer: Timer, numbers: Sequence[int]) -> int | None:
+        names = [one.name for one in self.declared.numbers]
+        until = timer.declared.wait.until
+        value = numbers[names.index(until)] if until else NULL
+        return None if value == NULL else value
+
+    def again(self, state: State, fired: Due, now_ms: int) -> tuple[Arming, ...]:
+        """The timer that has fired, armed once more where it is one that repeats."""
+        timer = next((one for one in state.timers if one.code == fired.timer & 0xFFFF), None)
+        if timer is None or not timer.declared.every:
+            return ()
+        times = fired.timer >> 16
+        if timer.declared.times_max and times >= timer.declared.times_max:
+            return ()
+        due = next_due_ms(timer.declared.wait, fired.due_ms, self.calendars)
+        if timer.declared.stale == "once":
+            while due is not None and due <= now_ms - timer.declared.stale_after_ms:
+                due = next_due_ms(timer.declared.wait, due, self.calendars)
+        return () if due is None else (Arming(timer.code | times + 1 << 16, due),)
+
+
+def unscaled(value: int, decimals: int) -> int | Decimal | None:
+    """A kept number as FEEL sees it."""
+    if value == NULL:
+        return None
+    return value if not decimals else Decimal(value).scaleb(-decimals)
+
+
+def code_names(pack: Declared) -> list[str]:
+    """What of a pack's processes and calls has a code in the log, beside its event types."""
+    names = [f"call {pack.name}.{one.name}" for one in pack.calls.calls]
+    for process in pack.processes.processes:
+        path = f"{pack.name}.{process.name}"
+        names.append(f"process {path}")
+        for part in process.parts:
+            for state in part.states:
+                names.append(f"state {path}.{part.name}.{state.name}")
+                names += [f"timer {path}.{part.name}.{state.name}.{one.name}" for one in state.timers]
+    return names

@@ -1,0 +1,86 @@
+"""What decisions make of instances: the steps of every process on an event, with all that they ask and send. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from quanheng.asking import REFUSED, Row
+from quanheng.expressions import Columns
+from quanheng.facts import NO_MOVES, Asked, DecisionFact, Moves, Sent, unasked
+from quanheng.flows import Flow
+from quanheng.known import Known
+from quanheng.program import Program
+from quanheng.stepping import Asking, Life, View
+
+
+def step(
+    program: Program, code: int, known: Known, decisions: Sequence[DecisionFact], views: Sequence[tuple[View, ...]]
+) -> list[DecisionFact]:
+    """Decisions on events of one type with the steps that they make.
+
+    Where a decision asks the ledger for anything, it carries both: the steps that are made if the ledger does it, and
+    those that are made where it refuses.
+    """
+    columns, names = Columns(known), program.type_of(code).key_fields
+    flows, lives = program.flows[code], program.lives.get(code, ())
+    made = []
+    for at, decision in enumerate(decisions):
+        event, keys = known.events[at], known.batch.keys[at]
+        row = Row({name: keys[place].tobytes() for place, name in enumerate(names)}, event.request_key)
+        asking = Asking(columns, at, event, row.keys, decision.body.outcome, False, known.received_ms)
+        met = list(zip(lives, views[at] if views else (), strict=True)) if lives else []
+        moves, asked = _moves(program, flows, met, asking, row, decision.asked)
+        if asked is None:
+            made.append(decision if moves == NO_MOVES else unasked(decision, moves))
+            continue
+        refused = asking._replace(outcome=asked.outcome, refused=True)
+        otherwise, _ = _moves(program, flows, met, refused, row, None)
+        made.append(msgspec.structs.replace(decision, asked=asked, moves=moves, refused=otherwise))
+    return made
+
+
+def _moves(
+    program: Program,
+    flows: Sequence[Flow],
+    met: Sequence[tuple[Life, View]],
+    asking: Asking,
+    row: Row,
+    asked: Asked | None,
+) -> tuple[Moves, Asked | None]:
+    """What one event makes of its instances, and what is then asked of the ledger."""
+    sent = _sent_by_flows(flows, asking)
+    steps, told = [], []
+    for life, view in met:
+        chosen = life.choose(asking, view)
+        steps += chosen.steps
+        told += chosen.told
+        if life.postings is not None and not asking.refused:
+            transfers = [
+                one for name in chosen.postings for one in life.postings.transfers(asking.columns, asking.at, row, name)
+            ]
+            if transfers:
+                asked = together(program, asked, Asked(tuple(transfers), (), life.postings.refused_as))
+        if life.sends is not None and chosen.sends:
+            known, outcome = asking.columns.known, asking.outcome
+            sent += life.sends.render(known, asking.at, chosen.sends, outcome, chosen.context, len(sent))
+    return (Moves(tuple(steps), tuple(told), tuple(sent)) if steps or sent else NO_MOVES), asked
+
+
+def _sent_by_flows(flows: Sequence[Flow], asking: Asking) -> list[Sent]:
+    sent: list[Sent] = []
+    for flow in flows:
+        names = flow.sent.get(REFUSED if asking.refused else asking.outcome, ()) if flow.sends is not None else ()
+        if flow.sends is not None and names:
+            sent += flow.sends.render(asking.columns.known, asking.at, names, asking.outcome, None, len(sent))
+    return sent
+
+
+def together(program: Program, asked: Asked | None, more: Asked) -> Asked:
+    """What two flows or processes ask: all of it or nothing, and the more severe outcome if the ledger refuses."""
+    if asked is None:
+        return more
+    outcomes = [one for one in (asked.outcome, more.outcome) if one]
+    outcome = max(outcomes, key=lambda one: program.severity[one])
+    return Asked(asked.transfers + more.transfers, asked.refused + more.refused, outcome)

@@ -1,0 +1,82 @@
+"""Which instances events meet, and which events may not come: asked of the book before a run of events enters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quanheng.events.intake import EventFact
+from quanheng.events.schema import NO_KEY
+from quanheng.kernel.errors import EventRejected, InputError
+from quanheng.processes.book import Book
+from quanheng.processes.timers import Due
+from quanheng.program import Program
+from quanheng.stepping import Life, View
+
+
+class Met(NamedTuple):
+    """What a run of events meets.
+
+    rows : places of those that may come
+    views : of each of those the instances it meets; empty = none of the run meets any
+    refused : place → why it may not come
+    """
+
+    rows: Sequence[int]
+    views: Sequence[tuple[View, ...]]
+    refused: dict[int, InputError]
+
+
+def meet(book: Book, program: Program, events: Sequence[EventFact], keys: NDArray[np.uint64]) -> Met:
+    """What events meet, none of them an instance that one before it may move.
+
+    Parameters
+    ----------
+    keys : u64[n, K, 2] of the events
+    """
+    lives = program.lives
+    if not lives or not any(event.code in lives for event in events):
+        return Met(range(len(events)), (), {})
+    rows, views, refused = [], [], dict[int, InputError]()
+    timers = program.timer_codes
+    for at, event in enumerate(events):
+        fired, of = None, lives.get(event.code, ())
+        if event.code in timers:
+            fired = book.timers.get(event.fields.serial)
+            if fired is None:  # What moved the instance meanwhile has stopped it.
+                refused[at] = _stopped(program, event)
+                continue
+        met = tuple(_view(book, life, keys[at], fired) for life in of)
+        why = next((why for life, view in zip(of, met, strict=True) if (why := _refusal(life, view, keys[at]))), None)
+        if why is not None:
+            refused[at] = why
+        else:
+            rows.append(at)
+            views.append(met)
+    return Met(rows, views, refused)
+
+
+def touched(program: Program, event: EventFact, keys: NDArray[np.uint64]) -> list[tuple[int, bytes]]:
+    """The instances that an event may move: code of the process, pseudonym."""
+    return [(life.machine.code, keys[life.key_at].tobytes()) for life in program.lives.get(event.code, ())]
+
+
+def _view(book: Book, life: Life, keys: NDArray[np.uint64], fired: Due | None) -> View:
+    instance = book.view(life.machine.code, keys[life.key_at].tobytes())
+    return View(instance, fired if life.is_timer else None)
+
+
+def _refusal(life: Life, view: View, keys: NDArray[np.uint64]) -> EventRejected | None:
+    return None if keys[life.key_at].tobytes() == NO_KEY else life.refusal(view.instance)
+
+
+def _stopped(program: Program, event: EventFact) -> EventRejected:
+    return EventRejected(
+        "the timer does not wait any more",
+        where=program.type_of(event.code).name,
+        found=f"serial {event.fields.serial}",
+        cure="Nothing is to be done: what moved the instance has stopped the timer.",
+    )

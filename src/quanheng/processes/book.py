@@ -1,0 +1,206 @@
+"""The instances of all processes: a fold of the steps in the log. Reads no clock and no declaration."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quanheng.processes.records import PARTS_MAX, Step, StepKind
+from quanheng.processes.timers import Due, Timers
+
+_ROW_BITS = 40
+"""An owner of timers is its table's place and its row: `place << 40 | row`."""
+_ROWS_FIRST = 64
+
+
+class Instance(NamedTuple):
+    """One instance as it stands.
+
+    key : its pseudonym, 16 bytes
+    states : code of each part's state
+    keys, numbers : what it keeps; numbers scaled, NULL = null
+    entered_ms : when each part entered its state, by the writer's clock
+    seq : how many steps were made
+    """
+
+    key: bytes
+    states: tuple[int, ...]
+    keys: tuple[bytes, ...]
+    numbers: tuple[int, ...]
+    started_ms: int
+    entered_ms: tuple[int, ...]
+    seq: int
+
+
+class Table:
+    """The instances of one process, side by side.
+
+    states : i32[n, PARTS_MAX]; keys : u64[n, K, 2]; numbers : i64[n, V]; started_ms : i64[n]; entered_ms : i64[n,
+    PARTS_MAX]; seq : i64[n]; ids : u64[n, 2], the pseudonyms
+    """
+
+    def __init__(self, parts: int, keys: int, numbers: int) -> None:
+        self.parts, self.keys_n, self.numbers_n = parts, keys, numbers
+        self.index: dict[bytes, int] = {}
+        self.ids = np.zeros((_ROWS_FIRST, 2), np.uint64)
+        self.states = np.zeros((_ROWS_FIRST, PARTS_MAX), np.int32)
+        self.entered_ms = np.zeros((_ROWS_FIRST, PARTS_MAX), np.int64)
+        self.keys = np.zeros((_ROWS_FIRST, keys, 2), np.uint64)
+        self.numbers = np.zeros((_ROWS_FIRST, numbers), np.int64)
+        self.started_ms = np.zeros(_ROWS_FIRST, np.int64)
+        self.seq = np.zeros(_ROWS_FIRST, np.int64)
+
+    _COLUMNS = ("ids", "states", "entered_ms", "keys", "numbers", "started_ms", "seq")
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def begin(self, key: bytes) -> int:
+        """The row of an instance, a new one where there is none."""
+        row = self.index.get(key)
+        if row is None:
+            row = self.index[key] = len(self.index)
+            if row == len(self.ids):
+                for name in self._COLUMNS:
+                    array = getattr(self, name)
+                    setattr(self, name, np.concatenate([array, np.zeros_like(array)]))
+            self.ids[row] = np.frombuffer(key, np.uint64)
+        return row
+
+    def widen(self, parts: int, keys: int, numbers: int) -> None:
+        """Room for what a later declaration keeps besides: null in the instances there are."""
+        self.parts = max(parts, self.parts)
+        if numbers > self.numbers_n:
+            more = np.full((len(self.numbers), numbers - self.numbers_n), -(2**63), np.int64)
+            self.numbers, self.numbers_n = np.hstack([self.numbers, more]), numbers
+        if keys > self.keys_n:
+            none = np.zeros((len(self.keys), keys - self.keys_n, 2), np.uint64)
+            self.keys, self.keys_n = np.concatenate([self.keys, none], axis=1), keys
+
+    def instance(self, row: int) -> Instance:
+        """One instance."""
+        parts = self.parts
+        return Instance(
+            self.ids[row].tobytes(),
+            tuple(self.states[row, :parts].tolist()),
+            tuple(one.tobytes() for one in self.keys[row]),
+            tuple(self.numbers[row].tolist()),
+            int(self.started_ms[row]),
+            tuple(self.entered_ms[row, :parts].tolist()),
+            int(self.seq[row]),
+        )
+
+
+class Book:
+    """Every instance of every process, and the timers that wait.
+
+    Attributes
+    ----------
+    tables : code of a process → its instances
+    steps : how many were made
+    """
+
+    def __init__(self) -> None:
+        self.tables: dict[int, Table] = {}
+        self.timers = Timers()
+        self.steps = 0
+        self._places: list[int] = []
+
+    def view(self, process: int, key: bytes) -> Instance | None:
+        """One instance; None = there is none."""
+        table = self.tables.get(process)
+        row = None if table is None else table.index.get(key)
+        return None if table is None or row is None else table.instance(row)
+
+    def owner(self, process: int, key: bytes) -> int:
+        """What the timers of an instance are under.
+
+        Raises
+        ------
+        KeyError : there is none
+        """
+        return self._places.index(process) << _ROW_BITS | self.tables[process].index[key]
+
+    def owner_of(self, due: Due) -> tuple[int, int]:
+        """Process code and row of a timer's instance."""
+        return self._places[due.owner >> _ROW_BITS], due.owner & (1 << _ROW_BITS) - 1
+
+    def apply(self, steps: Iterable[Step], received_ms: int) -> None:
+        """Fold steps, in order, that were made at one stamp of the writer."""
+        for step in steps:
+            self._apply(step, received_ms)
+
+    def _apply(self, step: Step, received_ms: int) -> None:
+        table = self.tables.get(step.process)
+        if table is None:
+            table = self.tables[step.process] = Table(step.part + 1, len(step.keys), len(step.numbers))
+            self._places.append(step.process)
+        part, row = step.part, table.index.get(step.key)
+        if step.kind == StepKind.BEGIN:
+            table.widen(part + 1, len(step.keys), len(step.numbers))
+            row = table.begin(step.key)
+            if not part:
+                table.started_ms[row] = received_ms
+                table.keys[row, : len(step.keys)] = np.frombuffer(b"".join(step.keys), np.uint64).reshape(-1, 2)
+        assert row is not None, "a step of an instance that never began"
+        if step.numbers:
+            table.widen(part, len(step.keys), len(step.numbers))
+            table.numbers[row, : len(step.numbers)] = step.numbers
+        owner = self._places.index(step.process) << _ROW_BITS | row
+        if step.kind == StepKind.STAY:
+            self._fired(owner, part, step.fired)
+        else:
+            self.timers.cancel(owner, part)
+            table.states[row, part], table.entered_ms[row, part] = step.entered, received_ms
+        for timer, due_ms in step.armed:
+            self.timers.arm(owner, part, timer, due_ms)
+        table.seq[row] += 1
+        self.steps += 1
+
+    def _fired(self, owner: int, part: int, timer: int) -> None:
+        if timer:
+            for one in self.timers.of(owner):
+                if one.part == part and one.timer == timer:
+                    self.timers.fire(one.serial)
+
+    def instances(self, process: int) -> Iterator[Instance]:
+        """Every instance of a process, in the order they began."""
+        table = self.tables.get(process)
+        return (table.instance(row) for row in range(len(table))) if table is not None else iter(())
+
+    def dump(self) -> dict[str, NDArray]:
+        """The whole as arrays."""
+        arrays = {f"timers.{name}": array for name, array in self.timers.dump().items()}
+        arrays["places"] = np.array([*self._places, self.steps], np.int64)
+        for code, table in self.tables.items():
+            n = len(table)
+            arrays[f"{code}.parts"] = np.array([table.parts])
+            arrays.update({f"{code}.{name}": getattr(table, name)[:n] for name in table._COLUMNS})
+        return arrays
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, NDArray]) -> Book:
+        """What `dump` gave."""
+        book = cls()
+        *book._places, book.steps = arrays["places"].tolist()
+        book.timers.load({name.removeprefix("timers."): one for name, one in arrays.items() if name[:7] == "timers."})
+        for code in book._places:
+            keys, numbers = arrays[f"{code}.keys"], arrays[f"{code}.numbers"]
+            table = book.tables[code] = Table(int(arrays[f"{code}.parts"][0]), keys.shape[1], numbers.shape[1])
+            n = len(keys)
+            for name in table._COLUMNS:
+                array = np.array(arrays[f"{code}.{name}"])
+                room = np.zeros((max(_ROWS_FIRST - n, 0), *array.shape[1:]), array.dtype)
+                setattr(table, name, np.concatenate([array, room]))
+            table.index = {one.tobytes(): row for row, one in enumerate(table.ids[:n])}
+        return book
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of all of it."""
+        arrays = self.dump()
+        parts = [f"{name}{arrays[name].shape}".encode() + arrays[name].tobytes() for name in sorted(arrays)]
+        return hashlib.sha256(b"".join(parts)).hexdigest()
