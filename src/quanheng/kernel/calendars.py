@@ -6,6 +6,7 @@ that a calendar does not cover, its weekend alone is off; whoever must know that
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -127,6 +128,29 @@ class Calendar:
             cure="Look at its weekend and holidays.",
         )
 
+    def opened(self, day: int) -> int:
+        """Business days from 1970-01-01 up to a day, which does not count; below 0 before. O(log(exceptions))."""
+        weeks, rest = divmod(day + 3, 7)
+        ordinary = weeks * self._open_of_week[7] + self._open_of_week[rest] - self._open_of_week[3]
+        return ordinary - bisect_left(self._closed, day) + bisect_left(self._worked, day) + self._before_epoch
+
+    def ahead(self, day: int, count: int) -> int:
+        """The business day that comes `count` business days behind a day that is one. O(log(exceptions)).
+
+        Raises
+        ------
+        InputError : there are 60 days without a business day
+        """
+        week = self._open_of_week[7]
+        if week == 0:  # Only days of `work` are business days: they are few.
+            for _ in range(count):
+                day = self.next_open(day + 1)
+            return day
+        wanted, day = self.opened(day) + count, day + count * 7 // week
+        while missing := wanted - self.opened(day):
+            day += missing  # Never too far: a day holds at most one business day.
+        return self.next_open(day)
+
     def check(self) -> None:
         """Whether a business day follows every day, so that none is looked for in vain later on.
 
@@ -150,6 +174,25 @@ class Calendar:
     @cached_property
     def _off(self) -> frozenset[int]:
         return frozenset(day.toordinal() - EPOCH_ORDINAL for one in self.years for day in one.off)
+
+    @cached_property
+    def _open_of_week(self) -> tuple[int, ...]:
+        """Ordinary business days among the first 0, 1, .. 7 days of a week."""
+        return tuple(sum(day not in self._weekend for day in range(days)) for days in range(8))
+
+    @cached_property
+    def _closed(self) -> tuple[int, ...]:
+        """Days off that are not of the weekend, rising."""
+        return tuple(sorted(day for day in self._off if (day + 3) % 7 not in self._weekend))
+
+    @cached_property
+    def _worked(self) -> tuple[int, ...]:
+        """Days of the weekend that are worked, rising."""
+        return tuple(sorted(day for day in self._work - self._off if (day + 3) % 7 in self._weekend))
+
+    @cached_property
+    def _before_epoch(self) -> int:
+        return bisect_left(self._closed, 0) - bisect_left(self._worked, 0)
 
     @cached_property
     def _work(self) -> frozenset[int]:

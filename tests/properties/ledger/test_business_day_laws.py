@@ -16,8 +16,10 @@ HOUR_MS = 3_600_000
 numbers = st.integers(0, 400)
 calendars = st.builds(
     lambda weekend, off, work: Calendar.of(map(date_of, off), map(date_of, work - off), tuple(sorted(weekend))),
-    st.frozensets(st.integers(1, 7), max_size=6), st.frozensets(numbers, max_size=60), st.frozensets(numbers, max_size=9),
-)  # fmt: skip
+    st.frozensets(st.integers(1, 7), max_size=6),
+    st.frozensets(numbers, max_size=60),
+    st.frozensets(numbers, max_size=9),
+)
 moments = st.integers(0, 400 * DAY_MS)
 
 
