@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from quanheng.events.schema import KEYS_MAX, NUMBERS_MAX
-from quanheng.features.calendars import Calendars
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.plan import Plan
 from quanheng.features.shares import Piece, folders, shares_of
 from quanheng.features.state import FeatureOverflow, FeatureState
+from quanheng.kernel.calendars import Calendars
 from quanheng.kernel.errors import InputError, LogCorrupt, LogError, NotFound
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.postgres import PostgresLogStore

@@ -8,15 +8,15 @@ from decimal import Decimal
 from typing import Any
 
 from quanheng.events.schema import EventDeclaration, header_fields
-from quanheng.features.calendars import Calendars
 from quanheng.features.conditions import compile_condition, problem_of
 from quanheng.features.kinds import CALENDAR_KINDS, KINDS
 from quanheng.features.reach import reaches, way_back
 from quanheng.features.settings import check_settings
 from quanheng.features.structure_checks import check_structures
 from quanheng.features.windows import check_keys, check_windows, key_fields
-from quanheng.features.zones import is_zone
+from quanheng.kernel.calendars import Calendars
 from quanheng.kernel.errors import ExpressionError, Problem
+from quanheng.kernel.zones import is_zone
 
 WINDOW_MAX_MS = 2**60
 BUILT = (

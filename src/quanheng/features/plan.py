@@ -10,7 +10,7 @@ from decimal import Context, Decimal
 
 import numpy as np
 
-from quanheng.features.calendars import Calendars
+from quanheng.features.calendars import calendar_words
 from quanheng.features.flags import Flag
 from quanheng.features.fold import EventLayout, Fold, check_folds
 from quanheng.features.formulas import rounded
@@ -20,6 +20,7 @@ from quanheng.features.kinds import KINDS, Kind
 from quanheng.features.tables import Column, Encoder, Table, collect
 from quanheng.features.zones import zone_words
 from quanheng.feel.limits import LIMITS
+from quanheng.kernel.calendars import Calendars
 from quanheng.kernel.errors import DeclarationError, Problem
 
 SCALE_MAX = 18  # Decimal places of a field: 10^18 fits a word.
@@ -193,7 +194,7 @@ def _digest(
         "decide": list(decide),
         "lateness_ms": lateness_ms,
         "zones": {fold.zone: zone_words(fold.zone) for fold in folds},  # Their rules change.
-        "calendars": [[name, calendars[name].weekend, calendars[name].words()] for name in used],
+        "calendars": [[name, calendars[name].weekend, calendar_words(calendars[name])] for name in used],
     }
     if feel:  # An evaluation beyond the limits of FEEL is null.
         declaration["limits"] = asdict(LIMITS)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from quanheng.features.calendars import Calendars, weekend_bits
+from quanheng.features.calendars import calendar_words, weekend_bits
 from quanheng.features.conditions import Condition, condition_of
 from quanheng.features.conditions import words_of as condition_words
 from quanheng.features.decay import decay_tables
@@ -30,6 +30,7 @@ from quanheng.features.structures import (
 from quanheng.features.ways import HALVES, both_halves, encoded_ages, encoded_edges, operations, place_answers
 from quanheng.features.windows import Edge, depth, edge_of, is_history, reach_ms, rows_kept
 from quanheng.features.zones import zone_words
+from quanheng.kernel.calendars import Calendars
 
 Words = np.ndarray
 _SUMMED = {"sum", "mean", "ratio", "change"}
@@ -197,7 +198,7 @@ class Encoder:
     def clock(self, zone: str, calendar: str | None) -> int:
         """Offset of a clock (kernel/clock.py)."""
         days = self.calendars[calendar] if calendar else None
-        offset = 0 if days is None else self.once(days.words())
+        offset = 0 if days is None else self.once(calendar_words(days))
         return self.once((self.once(zone_words(zone)), offset, weekend_bits(days)))
 
     def _asked(self, number: int) -> list[int]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from quanheng.kernel.calendars import Calendar, Roll
 from quanheng.kernel.errors import ConfigurationError, InputError
-from quanheng.ledger.instruments.loan.calendars import Calendar, Roll
 
 CUT_OFF_HOURS = 1, 36
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,16 +69,14 @@ class BusinessDays:
         return day.toordinal() - _FIRST_DAY
 
     def __repr__(self) -> str:
-        calendar = "" if self.calendar is None else f", {len(self.calendar.holidays)} holidays"
+        calendar = "" if self.calendar is None else f", {sum(len(one.off) for one in self.calendar.years)} holidays"
         return f"BusinessDays({self.time_zone!r}, {self.cut_off_hour}{calendar})"
 
 
 def _check(calendar: Calendar) -> None:
     """Whether a business day follows every day, so that no moment finds none later on."""
-    week = (date(2024, 1, day) for day in range(1, 8))
     try:
-        for day in (*week, *map(date_of, sorted(calendar.holidays))):
-            calendar.roll(day, Roll.FOLLOWING)
+        calendar.check()
     except InputError as error:
         raise ConfigurationError(
             "the calendar leaves no business day for two months",

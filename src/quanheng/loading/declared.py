@@ -9,8 +9,8 @@ from typing import Literal
 import msgspec
 
 from quanheng.events.schema import EventDeclaration
-from quanheng.features.calendars import Calendar
 from quanheng.features.source import SourceColumn, SourceMaker
+from quanheng.kernel.calendars import Calendar
 from quanheng.kernel.errors import Problem
 from quanheng.loading.declared_accounts import AccountsDeclaration
 from quanheng.loading.declared_calls import CallsDeclaration

@@ -6,12 +6,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from quanheng.kernel.calendars import Calendar
 from quanheng.kernel.errors import ConfigurationError, DeclarationError
 from quanheng.ledger.business_days import BusinessDays
-from quanheng.ledger.instruments.loan.calendars import Calendar
 
 if TYPE_CHECKING:
-    from quanheng.features.calendars import Calendar as DaysOff
     from quanheng.server.config import Config
 
 
@@ -24,11 +23,10 @@ def business_days_of(config: Config) -> BusinessDays:
     DeclarationError : the calendar's file is wrong
     """
     asked = config.ledger
-    found = days_off(asked.calendar) if asked.calendar else None
-    return BusinessDays(asked.time_zone, asked.cut_off_hour, None if found is None else business_calendar(found))
+    return BusinessDays(asked.time_zone, asked.cut_off_hour, days_off(asked.calendar) if asked.calendar else None)
 
 
-def days_off(name: str) -> DaysOff:
+def days_off(name: str) -> Calendar:
     """A calendar that comes with Quanheng, or one of a file in the form in which packs declare theirs."""
     from quanheng.loading.checks.calendars import SHIPPED, read_calendar, shipped_calendars
     from quanheng.loading.notes import Notes
@@ -49,13 +47,6 @@ def days_off(name: str) -> DaysOff:
     if notes:
         raise DeclarationError("the calendar of ledger.calendar is wrong", notes.problems)
     return calendar
-
-
-def business_calendar(calendar: DaysOff) -> Calendar:
-    """The same days for the ledger. In years that the calendar does not cover, the weekend alone is off."""
-    off = frozenset(day for year in calendar.years for day in year.off)
-    work = frozenset(day for year in calendar.years for day in year.work)
-    return Calendar.of(off, work - off, tuple(day - 1 for day in calendar.weekend))
 
 
 def uncovered(config: Config, today: date) -> str:

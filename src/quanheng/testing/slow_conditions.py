@@ -13,11 +13,9 @@ from fractions import Fraction
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from quanheng.features.calendars import WEEKEND, Calendar, Calendars
 from quanheng.features.conditions import scope_of
 from quanheng.features.flags import MOMENT
 from quanheng.features.fold import EventLayout, Fold
-from quanheng.features.kernel.clock import DECLARED, NOT_COVERED, WORK
 from quanheng.features.kernel.words import NULL, NUMBER_MIN
 from quanheng.features.machine import TRUTHS, Writer
 from quanheng.feel import tree
@@ -25,6 +23,7 @@ from quanheng.feel.judge import evaluate_tree
 from quanheng.feel.parser import parse
 from quanheng.feel.temporal import DateTime
 from quanheng.feel.types import FeelType
+from quanheng.kernel.calendars import DECLARED, NOT_COVERED, WEEKEND, WORK, Calendar, Calendars
 
 
 class Scaled(NamedTuple):

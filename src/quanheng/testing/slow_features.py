@@ -23,12 +23,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from quanheng.features.calendars import Calendars
 from quanheng.features.decay import HALF_LIVES
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel.words import NULL, NUMBER_MAX, NUMBER_MIN, UNKNOWN
 from quanheng.features.kinds import CALENDAR_KINDS, KINDS
 from quanheng.features.windows import edge_of
+from quanheng.kernel.calendars import Calendars
 from quanheng.testing.slow_conditions import asked, true_of
 from quanheng.testing.slow_moments import MARKED, Own, Point, marked
 from quanheng.testing.slow_structures import places_answer, streak, values_answer

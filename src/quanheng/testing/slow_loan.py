@@ -8,8 +8,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from quanheng.kernel.calendars import Roll
 from quanheng.ledger.instruments.loan.actions import Charge, Effect, Pay, PayOff, Prepay, Recover, Refund, WriteOff
-from quanheng.ledger.instruments.loan.calendars import Roll
 from quanheng.ledger.instruments.loan.day_count import add_months, year_fraction
 from quanheng.ledger.instruments.loan.fold import Owed
 from quanheng.ledger.instruments.loan.rounding import rounded

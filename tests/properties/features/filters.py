@@ -6,9 +6,9 @@ import random
 
 from test_conditions_equal_twin import DAYS, MOST, boolean, moment, row
 
-from quanheng.features.calendars import Calendars
 from quanheng.features.fold import EventLayout
 from quanheng.features.kernel import words as w
+from quanheng.kernel.calendars import Calendars
 from quanheng.testing.slow_features import Event
 
 PAY = EventLayout(

@@ -14,7 +14,6 @@ import polars as pl
 from feature_worlds import LAYOUTS, PAYMENT
 from window_worlds import everything
 
-from quanheng.features.calendars import Calendar, Calendars, CalendarYear
 from quanheng.features.fold import Fold
 from quanheng.features.kernel.words import NULL, UNKNOWN
 from quanheng.features.kinds import CALENDAR_KINDS
@@ -23,6 +22,7 @@ from quanheng.features.sql.frames import event_frame, key_columns, moment_frame
 from quanheng.features.sql.reasons import Backend, reason
 from quanheng.features.sql.run import raw_columns, table_of
 from quanheng.features.state import FeatureOverflow, FeatureState
+from quanheng.kernel.calendars import Calendar, Calendars, CalendarYear
 from quanheng.testing.slow_features import Event, as_arrays
 
 DAYS = Calendar("days", (5, 6), (CalendarYear(2024, (date(2024, 4, 1),), (date(2024, 4, 19),), "invented"),))

@@ -12,7 +12,6 @@ import numpy as np
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from quanheng.features.calendars import Calendar, CalendarYear
 from quanheng.features.conditions import scope_of
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
@@ -21,6 +20,7 @@ from quanheng.features.machine import ASKED
 from quanheng.features.plan import Plan
 from quanheng.features.state import FeatureState
 from quanheng.feel.judge import evaluate
+from quanheng.kernel.calendars import Calendar, CalendarYear
 from quanheng.testing.slow_conditions import asked, true_of
 from quanheng.testing.slow_features import Event, SlowFeatures, as_arrays
 

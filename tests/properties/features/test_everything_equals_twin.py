@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from quanheng.features.bounded import BoundedState, Memory
-from quanheng.features.calendars import Calendar, CalendarYear
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel import words as w
 from quanheng.features.kinds import CALENDAR_KINDS, KINDS
 from quanheng.features.plan import Plan
 from quanheng.features.reach import reaches
 from quanheng.features.state import FeatureOverflow, FeatureState
+from quanheng.kernel.calendars import Calendar, CalendarYear
 from quanheng.testing.slow_features import Event, SlowFeatures, SlowOverflow, as_arrays
 
 sys.path.insert(0, str(Path(__file__).parent))

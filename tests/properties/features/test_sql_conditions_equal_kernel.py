@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from quanheng.features.calendars import Calendars
 from quanheng.features.conditions import compile_condition
 from quanheng.features.fold import Fold
 from quanheng.features.kernel import words as w
@@ -20,6 +19,7 @@ from quanheng.features.sql.columns import Columns
 from quanheng.features.sql.conditions import holds
 from quanheng.features.sql.run import connect, table_of, whole_expressions
 from quanheng.features.state import FeatureState
+from quanheng.kernel.calendars import Calendars
 from quanheng.testing.slow_features import Event, as_arrays
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -7,17 +7,19 @@ from datetime import timedelta
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from quanheng.kernel.calendars import Calendar
 from quanheng.kernel.errors import ConfigurationError
 from quanheng.ledger.business_days import BusinessDays, date_of
 from quanheng.ledger.closing.days import DAY_MS, CutOff
-from quanheng.ledger.instruments.loan.calendars import Calendar
 
 HOUR_MS = 3_600_000
 numbers = st.integers(0, 400)
 calendars = st.builds(
-    lambda weekend, off, work: Calendar(tuple(sorted(weekend)), frozenset(off) - frozenset(work), frozenset(work)),
-    st.frozensets(st.integers(0, 6), max_size=6), st.lists(numbers, max_size=60), st.lists(numbers, max_size=9),
-)  # fmt: skip
+    lambda weekend, off, work: Calendar.of(map(date_of, off), map(date_of, work - off), tuple(sorted(weekend))),
+    st.frozensets(st.integers(1, 7), max_size=6),
+    st.frozensets(numbers, max_size=60),
+    st.frozensets(numbers, max_size=9),
+)
 moments = st.integers(0, 400 * DAY_MS)
 
 

@@ -14,11 +14,11 @@ from breaking_field import BreakingField, append_events
 from quanheng.cluster.field import ClusterLost
 from quanheng.cluster.partition import Spec
 from quanheng.cluster.spread import SpreadWindows
-from quanheng.features.calendars import Calendar, CalendarYear
 from quanheng.features.fold import Fold
 from quanheng.features.plan import Plan
 from quanheng.features.reach import reaches
 from quanheng.features.state import FeatureOverflow, FeatureState
+from quanheng.kernel.calendars import Calendar, CalendarYear
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
 from quanheng.testing.slow_features import Event, as_arrays

@@ -19,12 +19,12 @@ from quanheng.cluster.ray_field import join
 from quanheng.cluster.spread import SpreadWindows
 from quanheng.events.intake import Request
 from quanheng.facts import FactColumns, Moments
-from quanheng.features.calendars import Calendar, CalendarYear
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel.words import NULL, UNKNOWN
 from quanheng.features.plan import Plan
 from quanheng.features.shares import NOBODY, Told, deal, piece_for, shares_of
 from quanheng.features.state import FeatureOverflow, FeatureState
+from quanheng.kernel.calendars import Calendar, CalendarYear
 from quanheng.kernel.errors import ConfigurationError, LogCorrupt, MissingExtra, NotFound
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore

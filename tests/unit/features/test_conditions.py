@@ -7,15 +7,16 @@ import pytest
 
 from quanheng.features import flags
 from quanheng.features.backfill import backfill
-from quanheng.features.calendars import Calendar, CalendarYear
+from quanheng.features.calendars import calendar_words
 from quanheng.features.conditions import ROWS_MAX, compile_condition, fields_of
 from quanheng.features.fold import EventLayout, Fold
-from quanheng.features.kernel.clock import DECLARED, NOT_COVERED, OFF, WORK
 from quanheng.features.plan import Plan
 from quanheng.features.reach import reaches
-from quanheng.features.zones import local_ms, zone_words
+from quanheng.features.zones import zone_words
 from quanheng.feel.limits import LIMITS, configure
+from quanheng.kernel.calendars import DECLARED, NOT_COVERED, OFF, WORK, Calendar, CalendarYear
 from quanheng.kernel.errors import DeclarationError, ExpressionError, InputError
+from quanheng.kernel.zones import local_ms
 from quanheng.loading.checks.calendars import shipped_calendars
 
 PAY = EventLayout(
@@ -201,7 +202,7 @@ def test_known_days_of_china():
     assert china.code(dt.date(2026, 2, 14)) == WORK
     assert china.code(dt.date(2026, 3, 7)) == OFF
     assert china.code(dt.date(2027, 1, 1)) == NOT_COVERED
-    assert Calendar("none", (6, 7), ()).words() == (0, 0)
+    assert calendar_words(Calendar("none", (6, 7), ())) == (0, 0)
 
 
 def test_zones():

@@ -4,8 +4,9 @@ import pytest
 
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.plan import Plan
-from quanheng.features.zones import is_zone, local_ms, zone_words
+from quanheng.features.zones import zone_words
 from quanheng.kernel.errors import DeclarationError
+from quanheng.kernel.zones import is_zone, local_ms
 
 PAY = EventLayout("pay", 1, ("card", "shop"), ("amount",))
 LINK = EventLayout("link", 2, ("desk", "shop"), ())

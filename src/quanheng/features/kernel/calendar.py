@@ -12,7 +12,6 @@ from quanheng.features.kernel.clock import (
     CLOCK_WEEKEND,
     CLOCK_ZONE,
     DAYS_IN_WORD,
-    DECLARED,
     HOLIDAY,
     HOUR,
     MONTH,
@@ -20,12 +19,11 @@ from quanheng.features.kernel.clock import (
     NIGHT,
     NIGHT_FROM,
     NIGHT_TO,
-    NOT_COVERED,
     WEEKDAY,
     WEEKEND,
-    WORK,
 )
 from quanheng.features.kernel.words import NULL
+from quanheng.kernel.calendars import DECLARED, NOT_COVERED, WORK
 
 DAY_MS = np.int64(86_400_000)
 

@@ -3,9 +3,7 @@
 # What is asked of a moment.
 HOUR, WEEKDAY, MONTH_DAY, MONTH, WEEKEND, NIGHT, HOLIDAY, WORKDAY = 0, 1, 2, 3, 4, 5, 6, 7
 NIGHT_FROM, NIGHT_TO = 22, 6  # Hours [22, 24) and [0, 6).
-# Codes of the days of a calendar, 2 bits each; DECLARED is a day off that the calendar names, a holiday.
-NOT_COVERED, WORK, OFF, DECLARED = 0, 1, 2, 3
-DAYS_IN_WORD = 31
+DAYS_IN_WORD = 31  # Codes of the days of a calendar (quanheng/kernel/calendars.py), 2 bits each.
 
 # A clock: offset of its zone, offset of its calendar or 0, weekend days as bits (Monday the lowest).
 CLOCK_ZONE, CLOCK_DAYS, CLOCK_WEEKEND, CLOCK_WORDS = 0, 1, 2, 3

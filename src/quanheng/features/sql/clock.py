@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from datetime import date
 
-from quanheng.features.calendars import Calendar, weekend_bits
-from quanheng.features.kernel.clock import DAYS_IN_WORD, DECLARED, NIGHT_FROM, NIGHT_TO, NOT_COVERED, WORK
+from quanheng.features.calendars import calendar_words, weekend_bits
+from quanheng.features.kernel.clock import DAYS_IN_WORD, NIGHT_FROM, NIGHT_TO
 from quanheng.features.sql.columns import Columns, Value, stepped, whole
 from quanheng.features.sql.reasons import import_ibis
 from quanheng.features.zones import zone_words
+from quanheng.kernel.calendars import DECLARED, NOT_COVERED, WORK, Calendar
 
 _DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -82,7 +83,7 @@ def _day_off(day: Value, code: int, calendar: Calendar | None) -> Value:
     ibis = import_ibis()
     if calendar is None:
         return ibis.null("int64")
-    first, count, *words = calendar.words()
+    first, count, *words = calendar_words(calendar)
     codes = [words[place // DAYS_IN_WORD] >> 2 * (place % DAYS_IN_WORD) & 3 for place in range(count)]
     said = [-1, *(-1 if one == NOT_COVERED else int(one == code) for one in codes), -1]
     changes = [place for place in range(1, len(said)) if said[place] != said[place - 1]]

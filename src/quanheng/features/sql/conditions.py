@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from quanheng.features.calendars import Calendars
 from quanheng.features.conditions import Condition
 from quanheng.features.fold import EventLayout
 from quanheng.features.kernel import clock as c
@@ -16,6 +15,7 @@ from quanheng.features.kernel.words import NULL
 from quanheng.features.machine import ASKED
 from quanheng.features.sql.clock import asked
 from quanheng.features.sql.columns import Columns, Value, whole
+from quanheng.kernel.calendars import Calendars
 
 _ROOM = 5  # -2^63 + 3 and 2^63 - 3 are the limits of a result: see `fitted`.
 _DEPTH_MAX = 12  # Operations within one another; a deeper value becomes a column.

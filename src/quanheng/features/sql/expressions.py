@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from quanheng.features.calendars import Calendars
 from quanheng.features.conditions import condition_of
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.kernel.words import NULL, UNKNOWN
@@ -32,6 +31,7 @@ from quanheng.features.sql.finish import OWN
 from quanheng.features.sql.reasons import import_ibis
 from quanheng.features.sql.rules import RULES, answered, windows_of
 from quanheng.features.sql.windows import by_window, ordered, pairs_of
+from quanheng.kernel.calendars import Calendars
 
 Table = Any
 """An Ibis table."""

@@ -10,13 +10,13 @@ from typing import Any
 
 import polars as pl
 
-from quanheng.features.calendars import Calendars
 from quanheng.features.fold import EventLayout, Fold
 from quanheng.features.plan import Plan
 from quanheng.features.sql.expressions import World, is_of_clock, joined, of_clock, of_table, overtaken, ranged
 from quanheng.features.sql.finish import finished
 from quanheng.features.sql.reasons import Backend, check, import_ibis
 from quanheng.features.sql.rules import by_range
+from quanheng.kernel.calendars import Calendars
 from quanheng.kernel.errors import MissingExtra
 
 

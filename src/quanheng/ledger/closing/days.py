@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
+from quanheng.kernel.calendars import Calendar, Roll
 from quanheng.kernel.errors import InputError
 from quanheng.ledger.closing.balances import TrialBalance, moved, trial_balance
 from quanheng.ledger.closing.journal import Books
 from quanheng.ledger.entries import Account, Amendment, Answer, Opened, Transfer, TransferFlag
 from quanheng.ledger.instruments.instrument import LedgerLike
-from quanheng.ledger.instruments.loan.calendars import Calendar, Roll
 from quanheng.ledger.instruments.loan.day_count import date_of, day_of
 from quanheng.ledger.outcomes import AccountOutcome
 

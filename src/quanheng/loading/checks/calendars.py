@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files as resource_files
 
-from quanheng.features.calendars import Calendar, CalendarYear
+from quanheng.kernel.calendars import Calendar, CalendarYear
 from quanheng.loading.notes import Notes
 from quanheng.loading.table import Table
 from quanheng.loading.toml import read_toml

@@ -12,8 +12,8 @@ from quanheng.features.conditions import DAYS_OFF, asks_time, compile_condition,
 from quanheng.features.fold import BUILT, layout_of
 from quanheng.features.kinds import CALENDAR_KINDS, KINDS, STARTS
 from quanheng.features.reach import way_back
-from quanheng.features.zones import is_zone
 from quanheng.kernel.errors import ExpressionError
+from quanheng.kernel.zones import is_zone
 from quanheng.loading.checks.fold_ranges import check_ranges
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
 from quanheng.loading.declared import Fold

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quanheng.kernel.calendars import Calendar
 from quanheng.ledger.closing.balances import balances_daily, trial_balance
 from quanheng.ledger.closing.days import CutOff, SealedDays, broken_seal
 from quanheng.ledger.closing.journal import books_of, journal
-from quanheng.ledger.instruments.loan.calendars import Calendar
 from quanheng.ledger.ledger import Ledger
 from quanheng.testing.ledger_world import World
 from quanheng.testing.slow_closing import slow_balances_daily, slow_books

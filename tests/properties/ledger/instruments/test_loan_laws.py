@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "unit" / "ledger" /
 
 from loan_bench import BORROWER, FIRST, LATER_MS, LENDER, OWNER, STRANGER, Lending, terms
 
+from quanheng.kernel.calendars import Calendar, Roll
 from quanheng.ledger.entries import Transfer
 from quanheng.ledger.instruments.loan.actions import (
     Accrue,
@@ -29,7 +30,6 @@ from quanheng.ledger.instruments.loan.actions import (
     WriteOff,
     order_of,
 )
-from quanheng.ledger.instruments.loan.calendars import Calendar, Roll
 from quanheng.ledger.instruments.loan.day_count import DayCount, day_of
 from quanheng.ledger.instruments.loan.fold import LoanBooks, LoanFold
 from quanheng.ledger.instruments.loan.rounding import ROUNDINGS

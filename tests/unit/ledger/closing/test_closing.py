@@ -11,13 +11,13 @@ from itertools import count
 import polars as pl
 import pytest
 
+from quanheng.kernel.calendars import Calendar
 from quanheng.kernel.errors import InputError
 from quanheng.ledger.closing.balances import TrialRow, balances_daily, trial_balance
 from quanheng.ledger.closing.days import DAY_MS, CutOff, SealedDays, broken_seal
 from quanheng.ledger.closing.general_ledger import ENTRY_COLUMNS, beancount_text, daily, entries, id_text, trial, write
 from quanheng.ledger.closing.journal import books_of
 from quanheng.ledger.entries import ALL, Account, Amendment, Transfer, TransferFlag
-from quanheng.ledger.instruments.loan.calendars import Calendar
 from quanheng.ledger.instruments.loan.day_count import day_of
 from quanheng.ledger.ledger import Ledger
 from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome

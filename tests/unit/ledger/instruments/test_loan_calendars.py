@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import pytest
 
+from quanheng.kernel.calendars import Calendar, Roll
 from quanheng.kernel.errors import InputError
-from quanheng.ledger.instruments.loan.calendars import Calendar, Roll
 from quanheng.ledger.instruments.loan.rounding import ROUNDINGS, rounded
 
 # A Saturday in the middle of a month, one at its end, a Sunday at its beginning -> date for each convention.
@@ -40,7 +40,7 @@ def test_holidays_and_days_that_are_worked_in_their_place():
 
 def test_a_calendar_without_business_days_is_told():
     with pytest.raises(InputError, match="the calendar has no business day near the date") as caught:
-        Calendar(weekend=tuple(range(7))).roll(date(2024, 2, 10), Roll.FOLLOWING)
+        Calendar(weekend=tuple(range(1, 8))).roll(date(2024, 2, 10), Roll.FOLLOWING)
     assert caught.value.found == "2024-02-10"
 
 

@@ -9,9 +9,9 @@ from fractions import Fraction
 import pytest
 from loan_bench import FIRST, terms
 
+from quanheng.kernel.calendars import Roll
 from quanheng.kernel.errors import InputError
 from quanheng.ledger.instruments.action_fold import Party
-from quanheng.ledger.instruments.loan.calendars import Roll
 from quanheng.ledger.instruments.loan.day_count import DayCount, day_of
 from quanheng.ledger.instruments.loan.schedule import due_dates, level_instalment, schedule
 from quanheng.ledger.instruments.loan.terms import Allocation, Grace, Kind, LenderBooks, Method, Penalty, wrong_in

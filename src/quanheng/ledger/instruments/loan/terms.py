@@ -7,9 +7,9 @@ from enum import StrEnum
 
 import msgspec
 
+from quanheng.kernel.calendars import Calendar, Roll
 from quanheng.ledger.entries import AMOUNT_MAX
 from quanheng.ledger.instruments.action_fold import CODE_MAX, Party, is_code, is_id
-from quanheng.ledger.instruments.loan.calendars import Calendar, Roll
 from quanheng.ledger.instruments.loan.day_count import DayCount
 from quanheng.ledger.instruments.loan.rounding import ROUNDINGS
 
