@@ -35,6 +35,11 @@ class Expression:
         self._run = compile_expression(text, {name: known[name] for name in asked}, where, strict=False)
         self._getters = [getter(name) for name in self._names]
 
+    @property
+    def asks_of(self) -> frozenset[int]:
+        """Places of the `extra` names that it uses."""
+        return frozenset(self._extra)
+
     def column(self, known: Known) -> Callable[..., object]:
         """(row, *extra) → its value, computed when it is asked for."""
         columns = [get(known) for get in self._getters]

@@ -106,18 +106,18 @@ class Machine:
         value = numbers[names.index(until)] if until else NULL
         return None if value == NULL else value
 
-    def again(self, state: State, fired: Due, now_ms: int) -> tuple[Arming, ...]:
+    def again(self, state: State, fired: Due, instance: Instance, now_ms: int) -> tuple[Arming, ...]:
         """The timer that has fired, armed once more where it is one that repeats."""
         timer = next((one for one in state.timers if one.code == fired.timer & 0xFFFF), None)
         if timer is None or not timer.declared.every:
             return ()
-        times = fired.timer >> 16
+        times, last_ms = fired.timer >> 16, fired.due_ms
         if timer.declared.times_max and times >= timer.declared.times_max:
             return ()
-        due = next_due_ms(timer.declared.wait, fired.due_ms, self.calendars)
-        if timer.declared.stale == "once":
-            while due is not None and due <= now_ms - timer.declared.stale_after_ms:
-                due = next_due_ms(timer.declared.wait, due, self.calendars)
+        if timer.declared.stale == "once":  # Those that are late already were one with this.
+            last_ms = max(last_ms, now_ms - timer.declared.stale_after_ms)
+        from_ms, until = instance.entered_ms[fired.part], self._until(timer, instance.numbers)
+        due = next_due_ms(timer.declared.wait, from_ms, last_ms, until, self.calendars)
         return () if due is None else (Arming(timer.code | times + 1 << 16, due),)
 
 

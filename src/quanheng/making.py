@@ -8,9 +8,10 @@ import msgspec
 
 from quanheng.asking import REFUSED, Row
 from quanheng.expressions import Columns
-from quanheng.facts import NO_MOVES, Asked, DecisionFact, Moves, Sent, unasked
+from quanheng.facts import NO_MOVES, Asked, DecisionFact, Moves, Sent, StepBody, unasked
 from quanheng.flows import Flow
 from quanheng.known import Known
+from quanheng.processes.records import Step
 from quanheng.program import Program
 from quanheng.stepping import Asking, Life, View
 
@@ -51,7 +52,8 @@ def _moves(
 ) -> tuple[Moves, Asked | None]:
     """What one event makes of its instances, and what is then asked of the ledger."""
     sent = _sent_by_flows(flows, asking)
-    steps, told = [], []
+    steps: list[Step] = []
+    told: list[StepBody] = []
     for life, view in met:
         chosen = life.choose(asking, view)
         steps += chosen.steps

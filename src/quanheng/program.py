@@ -14,10 +14,11 @@ from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 
-from quanheng.asking import REFUSED, Getter, Postings
+from quanheng.asking import REFUSED, Postings
 from quanheng.decisions.dmn import compile_decision, only_compared
 from quanheng.events.intake import EventFact
 from quanheng.events.schema import NO_KEY, EventType
+from quanheng.expressions import Getter
 from quanheng.facts import DECISION_NUMBERS, Moments
 from quanheng.features.exact import ExactColumns
 from quanheng.features.fold import Fold, layout_of
@@ -287,8 +288,9 @@ class Program:
     def postings(self, code: int) -> list[Postings]:
         """What events of a type may ask of the ledger, whoever decides them."""
         programs = (self, *(one.program for one in self.challengers))
-        asking = (one for program in programs for one in (*program.flows[code], *program.lives.get(code, ())))
-        return [one.postings for one in asking if one.postings is not None]
+        flows = (flow.postings for program in programs for flow in program.flows[code])
+        lives = (life.postings for program in programs for life in program.lives.get(code, ()))
+        return [one for one in (*flows, *lives) if one is not None]
 
     def with_scores(self, scores: Mapping[str, Decimal | None]) -> Program:
         """This program with fixed scores instead of its models (golden cases)."""

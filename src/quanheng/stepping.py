@@ -83,6 +83,8 @@ class _Move:
         self.set = [(places[name], compile(text, f"{where}.set.{name}")) for name, text in sets.items()]
         self.timer = declared.timer if isinstance(declared, MoveDeclaration) else ""
         self.do = declared.do
+        self.knows_refusal = self.where is not None and not self.where.asks_of.isdisjoint((0, 1))
+        """Whether its guard says itself what becomes of it where the ledger refuses."""
 
     def fits(self, asking: Asking, context: object) -> bool:
         """Whether its guard holds."""
@@ -201,7 +203,7 @@ class Life:
             return ()
         part = view.fired.part
         state = self.machine.states.get(view.instance.states[part])
-        again = () if state is None else self.machine.again(state, view.fired, now_ms)
+        again = () if state is None else self.machine.again(state, view.fired, view.instance, now_ms)
         return (
             Step(
                 self.machine.code, view.instance.key, StepKind.STAY, part, fired=view.fired.timer & 0xFFFF, armed=again
@@ -237,7 +239,7 @@ class _Run:
             if not start.fits(asking, context):
                 continue
             to = start.to
-            if asking.refused and self._asks(start, to, None):
+            if asking.refused and (self._asks(start, to, None) or not start.knows_refusal):
                 to = start.refused
                 if to is None:
                     return
@@ -329,7 +331,7 @@ class _Run:
         assert instance is not None
         now_ms, left = asking.received_ms, machine.states[instance.states[part]]
         to, do = move.to, move.do
-        if asking.refused and self._asks(move, to, left):
+        if asking.refused and (self._asks(move, to, left) or not move.knows_refusal):
             if move.refused is None:
                 if fired is not None:
                     self._steps += self._life.consumed(View(instance, fired), now_ms)
@@ -345,7 +347,7 @@ class _Run:
         timer = self._timer_name(left.code, fired)
         if to is None:
             self._ask(do)
-            armed = machine.again(left, fired, now_ms) if fired is not None else ()
+            armed = machine.again(left, fired, instance, now_ms) if fired is not None else ()
             step = Step(machine.code, self._key, StepKind.STAY, part, 0, 0, gone, armed, (), new)
             states, entered = instance.states, instance.entered_ms
             self._told.append(StepBody(machine.name, self._part(part), left.name, left.name, timer))

@@ -164,7 +164,7 @@ class Book:
     def _fired(self, owner: int, part: int, timer: int) -> None:
         if timer:
             for one in self.timers.of(owner):
-                if one.part == part and one.timer == timer:
+                if one.part == part and one.timer & 0xFFFF == timer:
                     self.timers.fire(one.serial)
 
     def instances(self, process: int) -> Iterator[Instance]:

@@ -11,7 +11,6 @@ from shop import DAY_MS, HandClock
 from wallet import T0, business, captures, opened, pays, refunds, releases, topped_up, wallet, wallet_of
 
 from quanheng import recovery
-from quanheng.deciding import _together
 from quanheng.events.intake import Request
 from quanheng.facts import Ask, Asked, DecisionBody, DecisionFact
 from quanheng.kernel.errors import DeclarationError, InputError
@@ -19,6 +18,7 @@ from quanheng.ledger.business_days import BusinessDays
 from quanheng.ledger.entries import BATCH_MAX, Account, Transfer
 from quanheng.ledger.ledger import Ledger
 from quanheng.loading.files import read_pack
+from quanheng.making import together
 from quanheng.past.explaining import explain_decision
 from quanheng.replay import replay
 from quanheng.transferring import transfer
@@ -411,5 +411,5 @@ def test_holds_that_end_stand_before_what_intake_refuses(tmp_path):
 def test_the_more_severe_of_two_flows_outcomes_is_given_where_the_ledger_refuses(engine):
     mild, severe = Asked((), (), "review"), Asked((), (), "decline")
     program = engine.state.program
-    assert {_together(program, *pair).outcome for pair in ((mild, severe), (severe, mild))} == {"decline"}
-    assert _together(program, None, mild) is mild
+    assert {together(program, *pair).outcome for pair in ((mild, severe), (severe, mild))} == {"decline"}
+    assert together(program, None, mild) is mild
