@@ -17,6 +17,10 @@ from quanheng.program import Program
 from quanheng.stepping import Life, View
 
 
+class TimerStopped(EventRejected):
+    """A timer that was due has been stopped by what came before it in the group. It needs no record."""
+
+
 class Met(NamedTuple):
     """What a run of events meets.
 
@@ -73,8 +77,8 @@ def _refusal(life: Life, view: View, keys: NDArray[np.uint64]) -> EventRejected 
     return None if keys[life.key_at].tobytes() == NO_KEY else life.refusal(view.instance)
 
 
-def _stopped(program: Program, event: EventFact) -> EventRejected:
-    return EventRejected(
+def _stopped(program: Program, event: EventFact) -> TimerStopped:
+    return TimerStopped(
         "the timer does not wait any more",
         where=program.type_of(event.code).name,
         found=f"serial {event.fields.serial}",
