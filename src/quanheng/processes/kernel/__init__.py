@@ -1,0 +1,1 @@
+"""Timers that are pending, in arrays, compiled by numba."""
