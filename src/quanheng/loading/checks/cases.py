@@ -15,6 +15,7 @@ from quanheng.ledger.outcomes import TransferOutcome
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
 from quanheng.loading.declared import Case, CaseEvent, CaseExpectation, CaseTransfer
 from quanheng.loading.declared_accounts import Unasked
+from quanheng.loading.declared_processes import ProcessesDeclaration
 from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import DOTTED_NAME, Table, moment_ms
 
@@ -34,7 +35,9 @@ class Known(msgspec.Struct, frozen=True):
 
     unsound : events with problems of their own: what a case sends of them is not read
     lists : lists of the pack
-    transfers : event that is decided → transfers that its flow may ask for, "posting.transfer"
+    transfers : event → transfers that may be asked for on it, "posting.transfer"
+    processes : of the pack, and of packs that it requires
+    sends : event → calls and notices that may be sent on it
     """
 
     events: Mapping[str, EventDeclaration]
@@ -45,6 +48,8 @@ class Known(msgspec.Struct, frozen=True):
     unsound: Collection[str] = ()
     lists: Collection[str] = ()
     transfers: Mapping[str, Collection[str]] = {}
+    processes: ProcessesDeclaration = ProcessesDeclaration()
+    sends: Mapping[str, Collection[str]] = {}
 
 
 def check_cases(files: Mapping[str, dict[str, object]], known: Known, notes: Notes) -> tuple[Case, ...]:
