@@ -39,6 +39,7 @@ from quanheng.loading.checks.traffic import check_traffic
 from quanheng.loading.declared import Declared, Entity, Fold, Formula, ModelDeclaration, Parameter
 from quanheng.loading.declared_accounts import AccountsDeclaration
 from quanheng.loading.declared_calls import CallsDeclaration
+from quanheng.loading.declared_processes import ProcessDeclaration
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.notes import Notes
 from quanheng.loading.policies import library_of, policy_name
@@ -184,7 +185,8 @@ def _check(
     # What speaks of all that: cases, files, measurements, simulation.
     known = Known(
         every_event, list(decided), [model.name for model in models], manifest.outcomes, codes, unsound, names,
-        asked.transfers(accounts), life.declared(), asked.sends,
+        asked.transfers(accounts), _processes(required) | {one.process.name: one.process for one in life.drafts},
+        asked.sends,
     )  # fmt: skip
     cases = check_cases(folder.within("cases"), known, notes)
     mappings = check_mappings(folder.within("mappings"), sent, notes)
@@ -213,6 +215,10 @@ def _entities(packs: Mapping[str, Declared]) -> dict[str, Entity]:
 def _events(packs: Mapping[str, Declared]) -> dict[str, EventDeclaration]:
     """Those of these packs that a file or a simulation may bring: not the platform's."""
     return {event.name: event for pack in packs.values() for event in pack.events if not event.client}
+
+
+def _processes(packs: Mapping[str, Declared]) -> dict[str, ProcessDeclaration]:
+    return {one.name: one for pack in packs.values() for one in pack.processes.processes}
 
 
 def _told(packs: Mapping[str, Declared]) -> dict[str, EventDeclaration]:
