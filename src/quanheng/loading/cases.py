@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from quanheng.kernel.errors import Problem
@@ -16,6 +16,12 @@ class CaseReply(NamedTuple):
     status : decided | recorded | rejected | failed
     error : the message of a rejected event
     transfers : all that were asked for, in order, with what became of them; None where nothing was decided
+    instances : process → states that the event's instance of it is in behind it, "state" or "part.state" of each part;
+        not there where there is no instance
+    sent : calls and notices that were sent, in order
+
+    Of time that goes on (an entry of type "clock"), `status` is "recorded", `transfers` and `sent` are those of all
+    timers that fired meanwhile, `instances` those that the newest event before it named.
     """
 
     id: str
@@ -24,6 +30,8 @@ class CaseReply(NamedTuple):
     reasons: tuple[str, ...] = ()
     error: str = ""
     transfers: tuple[CaseTransfer, ...] | None = None
+    instances: Mapping[str, tuple[str, ...]] = {}
+    sent: tuple[str, ...] = ()
 
 
 Run = Callable[[Case], Sequence[CaseReply]]
@@ -92,6 +100,13 @@ def _differences(event: CaseEvent, reply: CaseReply) -> Iterator[str]:
         yield ", ".join(part for part in parts if part)
     if expect.transfers is not None:
         yield from _transfers(expect.transfers, reply.transfers or ())
+    for process, states in (expect.instances or {}).items():
+        found = reply.instances.get(process, ())
+        if [one for one in states if one not in found] or (found and not states):
+            wanted = " and ".join(states) or "there in no state"
+            yield f"expected the instance of {process} to be {wanted}, was {' and '.join(found) or 'not there'}"
+    if expect.sent is not None and reply.sent != expect.sent:
+        yield f"expected {', '.join(expect.sent) or 'nothing'} to be sent, was {', '.join(reply.sent) or 'nothing'}"
 
 
 def _transfers(expected: Sequence[CaseTransfer], found: Sequence[CaseTransfer]) -> Iterator[str]:

@@ -14,12 +14,14 @@ from quanheng.loading.balances import balance_source, balances_of
 from quanheng.loading.checks.accounts import check_accounts
 from quanheng.loading.checks.acts import check_acts
 from quanheng.loading.checks.amounts import check_amounts
+from quanheng.loading.checks.asks import check_asks
 from quanheng.loading.checks.calendars import check_calendars, shipped_calendars
 from quanheng.loading.checks.cases import Known, check_cases
 from quanheng.loading.checks.chart import FILE as ACCOUNTS_FILE
 from quanheng.loading.checks.evaluations import check_evaluations
 from quanheng.loading.checks.events import check_events
 from quanheng.loading.checks.features import check_features, number_fields
+from quanheng.loading.checks.life_cycles import check_life_cycles, check_steps, place_life_cycles, read_life_cycles
 from quanheng.loading.checks.lists import FILE as LISTS_FILE
 from quanheng.loading.checks.lists import check_lists
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
@@ -28,13 +30,16 @@ from quanheng.loading.checks.mappings import check_mappings
 from quanheng.loading.checks.models import check_models
 from quanheng.loading.checks.names import check_names, is_declaration
 from quanheng.loading.checks.parameters import check_parameters
-from quanheng.loading.checks.platform import check_platform, platform
+from quanheng.loading.checks.platform import check_platform, folded, platform
 from quanheng.loading.checks.policies import check_policies
+from quanheng.loading.checks.processes import FILE as PROCESSES_FILE
 from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
 from quanheng.loading.checks.traffic import check_traffic
 from quanheng.loading.declared import Declared, Entity, Fold, Formula, ModelDeclaration, Parameter
 from quanheng.loading.declared_accounts import AccountsDeclaration
+from quanheng.loading.declared_calls import CallsDeclaration
+from quanheng.loading.declared_processes import ProcessDeclaration
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.notes import Notes
 from quanheng.loading.policies import library_of, policy_name
@@ -133,30 +138,38 @@ def _check(
     own_name = manifest.name or files.label
     entities, events, unsound = check_events(folder.one("events.toml"), own_name, _entities(required), notes)
     sent = _events(required) | {event.name: event for event in events}
-    told = check_platform(own_name, events, manifest.flows, folder.one("features.toml"), notes)
-    every_event = sent | {event.name: event for event in told}
+    calendars = {**shipped_calendars(), **check_calendars(folder.within("calendars"), notes)}
+    life = read_life_cycles(folder.one(PROCESSES_FILE), calendars, notes)
+    told = check_platform(own_name, events, manifest.flows, folder.one("features.toml"), life.used, notes)
+    calls = CallsDeclaration()
+    others = sent | _told(required) | {event.name: event for event in told}
+    life = place_life_cycles(life, others, notes)
+    every_event = others | {event.name: event for event in life.told}
     check_flow_names(manifest, every_event, notes)
+    check_life_cycles(life, manifest, every_event, unsound, folded(folder.one("features.toml")), notes)
     decided = {flow.when: every_event[flow.when] for flow in manifest.flows if flow.when in every_event}
+    judged = decided | {name: every_event[name] for name in life.used if name in every_event}
 
     # What is known about an event: folds, formulas, models, parameters; then who decides with it.
-    calendars = {**shipped_calendars(), **check_calendars(folder.within("calendars"), notes)}
     every_entity = _entities(required) | {entity.name: entity for entity in entities}
-    accounts = check_accounts(folder.one(ACCOUNTS_FILE), own_name, every_entity, decided, unsound, notes)
+    accounts = check_accounts(folder.one(ACCOUNTS_FILE), own_name, every_entity, judged, unsound, notes)
     balances = [one.name for one in accounts.balances]
     folds, stateful, formulas = check_features(
-        folder.one("features.toml"), every_event, list(decided), calendars, balances, notes
+        folder.one("features.toml"), every_event, list(judged), calendars, balances, notes
     )
     parameters = check_parameters(folder.within("parameters"), notes)
     features = {fold.name for fold in folds} | {formula.name for formula in formulas}
     answers = [column.name for source in stateful for column in source.columns]
     features.update(answers, balances)
-    numbers = {name for event in decided.values() for name in number_fields(event.fields)}
+    numbers = {name for event in judged.values() for name in number_fields(event.fields)}
     models, weights, belonging = check_models(folder.within("models"), files.files, numbers | features, notes)
-    _check_shared_names(parameters, models, features, balances, decided, notes)
+    _check_shared_names(parameters, models, features, balances, judged, notes)
     computed = (folds, answers, accounts, formulas, parameters, models)
-    sources = {name: _sources(event, *computed) for name, event in decided.items()}
-    asked = check_acts(manifest.flows, manifest.outcomes, accounts, every_event, unsound, notes)
-    check_amounts(accounts, asked, sources, decided, _decimals(formulas, models, accounts, parameters), notes)
+    sources = {name: _sources(event, *computed) for name, event in judged.items()}
+    steps = check_asks(life.drafts, manifest.flows, manifest.outcomes, accounts, calls)
+    asked = check_acts(manifest.flows, manifest.outcomes, accounts, every_event, unsound, calls, steps, notes)
+    check_steps(life, manifest, required, every_event, sources, notes)
+    check_amounts(accounts, asked, sources, judged, _decimals(formulas, models, accounts, parameters), notes)
     policies = {name: xml for name, xml in files.files.items() if is_declaration(name) and name.endswith(".dmn")}
     declared_lists = folder.one(LISTS_FILE)
     lists = check_lists(declared_lists, own_name, every_entity, notes) if declared_lists else ()
@@ -172,7 +185,8 @@ def _check(
     # What speaks of all that: cases, files, measurements, simulation.
     known = Known(
         every_event, list(decided), [model.name for model in models], manifest.outcomes, codes, unsound, names,
-        asked.transfers(accounts),
+        asked.transfers(accounts), _processes(required) | {one.process.name: one.process for one in life.drafts},
+        asked.sends,
     )  # fmt: skip
     cases = check_cases(folder.within("cases"), known, notes)
     mappings = check_mappings(folder.within("mappings"), sent, notes)
@@ -182,11 +196,12 @@ def _check(
     return Declared(
         name=own_name, version=manifest.version, kind=manifest.kind, title=manifest.title,
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
-        flows=flows, entities=entities, events=(*events, *told), folds=folds,
+        flows=flows, entities=entities, events=(*events, *told, *life.told), folds=folds,
         sources=(*stateful, *balance_source(own_name, accounts)), formulas=formulas,
         calendars=calendars, parameters=parameters, library=library,
         policies={policy_name(name): xml for name, xml in policies.items()},
-        models=models, weights=weights, reasons=reasons, lists=lists, accounts=accounts, cases=cases, mappings=mappings,
+        models=models, weights=weights, reasons=reasons, lists=lists, accounts=accounts,
+        processes=life.declared(), calls=calls, cases=cases, mappings=mappings,
         evaluations=evaluations, traffic=traffic,
         readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
     ), notes.problems  # fmt: skip
@@ -202,6 +217,18 @@ def _events(packs: Mapping[str, Declared]) -> dict[str, EventDeclaration]:
     return {event.name: event for pack in packs.values() for event in pack.events if not event.client}
 
 
+def _processes(packs: Mapping[str, Declared]) -> dict[str, ProcessDeclaration]:
+    return {one.name: one for pack in packs.values() for one in pack.processes.processes}
+
+
+def _told(packs: Mapping[str, Declared]) -> dict[str, EventDeclaration]:
+    """Events of the platform that these packs declare of their own processes and calls."""
+    own = platform().events
+    return {
+        event.name: event for pack in packs.values() for event in pack.events if event.client and event.name not in own
+    }
+
+
 _DECLARES = {
     MANIFEST_FILE: ("entity", "event", "outcome", "decided", "feature", "source", "act"),
     "events.toml": ("entity", "event", "decided", "feature", "source"),
@@ -211,6 +238,7 @@ _DECLARES = {
     "reasons.toml": ("reason",),
     "lists.toml": ("list",),
     ACCOUNTS_FILE: ("asset", "account", "posting", "transfer", "feature", "source"),
+    PROCESSES_FILE: ("process", "event", "decided", "feature", "source", "act"),
     "mappings": ("mapping",),
     "calendars": ("calendar", "feature", "source"),
 }

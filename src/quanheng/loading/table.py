@@ -225,6 +225,11 @@ class Table:
         value = self._take(name, dict, "a table", required)
         return Table(value if isinstance(value, dict) else {}, self.file, self.path(name), self.notes)
 
+    def inside(self, name: str) -> Table:
+        """The table under a key that was read before, for problems that are found later; an empty one where absent."""
+        value = self.values.get(name)
+        return Table(value if isinstance(value, dict) else {}, self.file, self.path(name), self.notes)
+
     def tables(self, name: str, *, required: bool = False) -> Iterator[Table]:
         """The tables of a list `[[name]]`."""
         value = self._take(name, list, f"[[{name}]] tables", required)

@@ -1,4 +1,6 @@
-"""What flows ask for after a decision: `then` and `refused_as` of pack.toml against the postings of accounts.toml."""
+"""What is asked for after a decision, by flows of pack.toml and by steps of processes: whether accounts.toml and
+calls.toml have it, and the event the keys that it needs.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +10,34 @@ import msgspec
 
 from quanheng.events.schema import EventDeclaration
 from quanheng.kernel.errors import Problem
+from quanheng.loading.checks.asks import StepAsks, check_send
 from quanheng.loading.checks.chart import FILE
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import REFUSED, FlowDraft
 from quanheng.loading.checks.postings import TRANSFERS_MAX
 from quanheng.loading.declared_accounts import AccountsDeclaration, PostingDeclaration
+from quanheng.loading.declared_calls import CallsDeclaration
+from quanheng.loading.declared_processes import Act
 from quanheng.loading.notes import Notes, Words
+from quanheng.loading.table import Table
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Which postings the flows of a pack ask for.
+    """Which postings, calls and notices a pack asks for, in flows and in steps of processes.
 
     by_event : event → names of its postings, each once
+    sends : event → names of calls and notices, each once
     """
 
     by_event: Mapping[str, tuple[str, ...]]
+    sends: Mapping[str, tuple[str, ...]] = {}
 
     def events(self, posting: str) -> list[str]:
-        """Events whose flow asks for a posting."""
+        """Events on which a posting is asked for."""
         return [event for event, names in self.by_event.items() if posting in names]
 
     def transfers(self, accounts: AccountsDeclaration) -> dict[str, list[str]]:
-        """Event → names of the transfers that its flow may ask for, "posting.transfer"."""
+        """Event → names of the transfers that may be asked for on it, "posting.transfer"."""
         return {
             event: [f"{one.name}.{transfer.name}" for one in accounts.postings if one.name in names
                     for transfer in one.transfers]
@@ -43,29 +51,36 @@ def check_acts(
     accounts: AccountsDeclaration,
     events: Mapping[str, EventDeclaration],
     unsound: Collection[str],
+    calls: CallsDeclaration,
+    steps: StepAsks,
     notes: Notes,
 ) -> Asked:
-    """Check what the flows ask for.
+    """Check what the flows ask for, and of steps of processes what they have in common with flows.
 
     Parameters
     ----------
     outcomes : in rising severity
     events : events of this pack and of required packs
     unsound : events with problems of their own: nobody can say which keys they have
+    steps : what steps of processes ask for
     """
     postings = {one.name: one for one in accounts.postings}
     if notes.doubted("act") or any(
         name not in postings for flow in flows for one in flow.then.values() for name in one
     ):
         notes.doubt("transfer")  # Cases that expect what could not be read, or is not there, are not blamed for it.
-    by_event: dict[str, tuple[str, ...]] = {}
+    by_event, sends = dict(steps.postings), dict(steps.sends)
+    kinds = {one.name: one.kind for one in calls.calls}
     for flow in flows:
         for outcome, names in flow.then.items():
             _check_outcome(flow, outcome, names, outcomes, postings, notes)
-        _check_refused(flow, outcomes, notes)
+        _check_sends(flow, kinds, notes)
+        _check_refused(flow, outcomes, flow.when in steps.postings, notes)
         asked = dict.fromkeys(name for names in flow.then.values() for name in names if name in postings)
-        by_event[flow.when] = tuple(dict.fromkeys((*by_event.get(flow.when, ()), *asked)))
-    found = Asked(by_event)
+        by_event[flow.when] = tuple(dict.fromkeys((*asked, *by_event.get(flow.when, ()))))
+        sent = dict.fromkeys(name for acts in flow.sends.values() for _, name in acts if name in kinds)
+        sends[flow.when] = tuple(dict.fromkeys((*sent, *sends.get(flow.when, ()))))
+    found = Asked(by_event, sends)
     sound = {name: event for name, event in events.items() if name not in unsound}
     for posting in accounts.postings:
         asking = [sound[name] for name in found.events(posting.name) if name in sound]
@@ -102,17 +117,38 @@ def _check_outcome(
         notes.add(MANIFEST_FILE, key, message, found=found, known=f"at most {TRANSFERS_MAX}")
 
 
-def _check_refused(flow: FlowDraft, outcomes: Sequence[str], notes: Notes) -> None:
-    """Where the ledger may refuse, the outcome that is given instead, not milder than what it replaces."""
+def _check_sends(flow: FlowDraft, kinds: Mapping[str, str], notes: Notes) -> None:
+    """Calls and notices of a flow are those of calls.toml."""
+    for outcome, acts in flow.sends.items():
+        for kind, name in acts:
+            check_send(Table({}, MANIFEST_FILE, f"{flow.key}.then", notes), outcome, Act(kind, name), kinds)
+
+
+def _check_refused(flow: FlowDraft, outcomes: Sequence[str], steps: bool, notes: Notes) -> None:
+    """Where the ledger may refuse, the outcome that is given instead, not milder than what it replaces.
+
+    steps : whether a process asks for transfers on the same event
+    """
     asking = [outcome for outcome, names in flow.then.items() if names and outcome != REFUSED]
     key = f"{flow.key}.refused_as"
+    if steps and not asking:
+        if not flow.has_refused_as:
+            message = "the ledger may refuse what a process asks for, so the outcome that is given then must be said"
+            notes.add(MANIFEST_FILE, key, f"{message}; the key is missing", known=list(outcomes))
+        elif flow.refused_as and flow.refused_as not in outcomes:
+            message = "what a refusal is answered as is not one of the outcomes"
+            notes.add(MANIFEST_FILE, key, message, found=flow.refused_as, known=list(outcomes), of="outcome")
+        return
     if not flow.refused_as and not flow.has_refused_as and asking:
         message = f"the ledger may refuse what {asking[0]} asks for, so the outcome that is given then must be said"
         notes.add(MANIFEST_FILE, key, f"{message}; the key is missing", known=list(outcomes))
     if not asking:
         if notes.doubted("act"):
             return
-        for name, given in (("refused_as", flow.has_refused_as), (f"then.{REFUSED}", bool(flow.then.get(REFUSED)))):
+        for name, given in (
+            ("refused_as", flow.has_refused_as),
+            (f"then.{REFUSED}", REFUSED in {*_asking(flow.then), *_asking(flow.sends)}),
+        ):
             if given:
                 message, cure = "the flow asks nothing of the ledger that it could refuse", f"Remove `{name}`."
                 notes.add(MANIFEST_FILE, f"{flow.key}.{name}", message, cure=cure)
@@ -128,6 +164,11 @@ def _check_refused(flow: FlowDraft, outcomes: Sequence[str], notes: Notes) -> No
         message = f"a refusal is answered milder than {severer[0]}, which asks for transfers"
         known = ", ".join(outcomes[max(outcomes.index(one) for one in severer) :])
         notes.add(MANIFEST_FILE, key, message, found=flow.refused_as, known=known)
+
+
+def _asking(then: Mapping[str, Sequence[object]]) -> list[str]:
+    """Outcomes under which something is asked for."""
+    return [outcome for outcome, acts in then.items() if acts]
 
 
 def _check_keys(

@@ -15,6 +15,7 @@ from quanheng.ledger.outcomes import TransferOutcome
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
 from quanheng.loading.declared import Case, CaseEvent, CaseExpectation, CaseTransfer
 from quanheng.loading.declared_accounts import Unasked
+from quanheng.loading.declared_processes import ProcessDeclaration
 from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import DOTTED_NAME, Table, moment_ms
 
@@ -23,6 +24,8 @@ TIMES_MAX = 10_000
 TRANSFER_OUTCOMES: tuple[str, ...] = (*TransferOutcome.__members__, *Unasked.__members__)
 """What can become of a transfer that a flow asks for."""
 MISSING_SCORE = "missing"
+CLOCK = "clock"
+"""Type of an entry that is no event: time goes on to it, and timers fire."""
 DEFAULTS = "default"
 """Kind of name in doubt when a default is for an unknown event: what it would have filled in is not missed again."""
 
@@ -34,7 +37,9 @@ class Known(msgspec.Struct, frozen=True):
 
     unsound : events with problems of their own: what a case sends of them is not read
     lists : lists of the pack
-    transfers : event that is decided → transfers that its flow may ask for, "posting.transfer"
+    transfers : event → transfers that may be asked for on it, "posting.transfer"
+    processes : of the pack and of packs that it requires, by name
+    sends : event → calls and notices that may be sent on it
     """
 
     events: Mapping[str, EventDeclaration]
@@ -45,6 +50,8 @@ class Known(msgspec.Struct, frozen=True):
     unsound: Collection[str] = ()
     lists: Collection[str] = ()
     transfers: Mapping[str, Collection[str]] = {}
+    processes: Mapping[str, ProcessDeclaration] = {}
+    sends: Mapping[str, Collection[str]] = {}
 
 
 def check_cases(files: Mapping[str, dict[str, object]], known: Known, notes: Notes) -> tuple[Case, ...]:
@@ -162,7 +169,9 @@ def _events(
     types: Mapping[str, EventType],
     known: Known,
 ) -> list[CaseEvent]:
-    """One `[[case.event]]`, repeated `times` with `every` between."""
+    """One `[[case.event]]`, repeated `times` with `every` between; or time that goes on."""
+    if table.values.get("type") == CLOCK and CLOCK not in known.events:
+        return _clock(table, id, last_ms, known)
     name = table.choice("type", known.events, of="event")
     at_ms = table.time_ms("at", required=False) if table.has("at") else max(clock_ms, last_ms)
     times = table.integer("times", required=False, default=1, least=1, most=TIMES_MAX)
@@ -209,6 +218,24 @@ def _events(
     return found
 
 
+def _clock(table: Table, id: str, last_ms: int, known: Known) -> list[CaseEvent]:
+    """An entry of type "clock": `at` a moment, or `after` a time since the entry above it."""
+    table.text("type")
+    after_ms = table.duration_ms("after")
+    at_ms = table.time_ms("at", required=False) if table.has("at") else last_ms + (after_ms or 0)
+    id = table.text("id", required=False, default=id)
+    expect = _expect(table.table("expect", required=False), CLOCK, known) if table.has("expect") else None
+    table.done()
+    if table.has("at") == table.has("after"):
+        found = Words("`at` and `after`") if table.has("at") else ""
+        cure = "Keep one of the two." if found else 'Write after = "15m".'
+        table.problem("after", "time goes on to a moment, or for a while", found=found, known="at, or after", cure=cure)
+    if at_ms is not None and at_ms < last_ms:
+        message, cure = "time goes back behind the entry above it", "Write entries in order of time."
+        table.problem("at", message, found=table.values.get("at"), cure=cure)
+    return [] if at_ms is None else [CaseEvent(id=id, type=CLOCK, data={}, received_ms=at_ms, expect=expect)]
+
+
 def _moments(data: Mapping[str, object], event_type: EventType, later_ms: int, received_ms: int) -> dict[str, object]:
     """Dates become milliseconds, moved along with repetition; a time field left out is the moment of arrival."""
     moved = dict(data)
@@ -227,6 +254,14 @@ def _moments(data: Mapping[str, object], event_type: EventType, later_ms: int, r
 
 
 def _expect(table: Table, event: str, known: Known) -> CaseExpectation:
+    transfers = _transfers(table, event, known) if table.has("transfers") else None
+    instances = _instances(table, event, known) if table.has("instances") else None
+    sent = _sent(table, event, known) if table.has("sent") else None
+    if not table.values:
+        table.problem("", "nothing is expected", known="outcome, reasons, status, transfers, instances, sent")
+    if event == CLOCK:
+        table.done()
+        return CaseExpectation(status="recorded", transfers=transfers, instances=instances, sent=sent)
     status = table.choice(
         "status", STATUSES, default="decided" if event in known.decided else "recorded", required=False
     )
@@ -237,10 +272,7 @@ def _expect(table: Table, event: str, known: Known) -> CaseExpectation:
             table.problem(
                 "reasons", "no such reason code is declared", found=code, known=list(known.reasons), of="reason"
             )
-    transfers = _transfers(table, event, known) if table.has("transfers") else None
-    if not table.values:
-        table.problem("", "nothing is expected", known="outcome, reasons, status, transfers")
-    if outcome and event and event not in known.decided:
+    if outcome and event and event not in known.decided and event not in known.transfers:
         table.problem(
             "outcome",
             f"no flow decides {event}",
@@ -249,25 +281,83 @@ def _expect(table: Table, event: str, known: Known) -> CaseExpectation:
             of="decided",
         )
     table.done()
-    return CaseExpectation(status=status, outcome=outcome, reasons=reasons, transfers=transfers)
+    return CaseExpectation(
+        status=status, outcome=outcome, reasons=reasons, transfers=transfers, instances=instances, sent=sent
+    )
 
 
 def _transfers(table: Table, event: str, known: Known) -> tuple[CaseTransfer, ...]:
-    """All transfers that the event's flow must have asked for, in order; an empty list expects none."""
+    """All transfers that must have been asked for, in order; an empty list expects none."""
     found = []
+    asked = _of_event(known.transfers, event)
     for inner in table.tables("transfers"):
         name = inner.text("name", wanted='a transfer, as "posting.transfer"')
-        if name and event in known.decided and name not in known.transfers.get(event, ()):
+        if name and (event in known.decided or asked) and name not in asked:
             message = f"the flow of {event} asks for no such transfer"
-            inner.problem("name", message, found=name, known=list(known.transfers.get(event, ())), of="transfer")
+            if event not in known.decided:
+                message = f"no step asks for such a transfer{'' if event == CLOCK else f' on {event}'}"
+            inner.problem("name", message, found=name, known=asked, of="transfer")
         outcome = inner.text("outcome", required=False, default="APPLIED", wanted="an outcome of a transfer")
         if outcome not in TRANSFER_OUTCOMES:
             inner.problem("outcome", "a transfer has no such outcome", found=outcome, known=TRANSFER_OUTCOMES)
         amount = inner.integer("amount_minor", required=False, default=-1, least=0, most=AMOUNT_MAX)
         inner.done()
         found.append(CaseTransfer(name=name, outcome=outcome, amount_minor=None if amount < 0 else amount))
-    if found and event and event not in known.decided:
+    if found and event and event not in known.decided and not asked:
         message = f"no flow decides {event}, so it asks for no transfer"
         cure = "Expect it of an event that is decided."
         table.problem("transfers", message, found=found[0].name, cure=cure, of="decided")
     return tuple(found)
+
+
+def _of_event(named: Mapping[str, Collection[str]], event: str) -> list[str]:
+    """What may come of an event; of time that goes on, what may come of any."""
+    if event == CLOCK:
+        return list(dict.fromkeys(name for names in named.values() for name in names))
+    return list(named.get(event, ()))
+
+
+def _instances(table: Table, event: str, known: Known) -> dict[str, tuple[str, ...]]:
+    """Process → state that the instance must be in, "" for none; of a process with parts a list of "part.state"."""
+    inner = table.table("instances", required=False)
+    found: dict[str, tuple[str, ...]] = {}
+    for name in inner.values:
+        value = inner.any(name)
+        process = known.processes.get(name)
+        texts: list[object] = value if isinstance(value, list) else [value]
+        if not all(isinstance(one, str) for one in texts):
+            inner.problem(name, "the value is of the wrong kind", found=value, known="a state, or a list of part.state")
+        elif process is None:
+            inner.problem(name, "no such process is declared", found=name, known=list(known.processes), of="process")
+        elif event != CLOCK and event and event not in process.events():
+            message = f"{event} names no instance of this process"
+            inner.problem(name, message, found=name, known=list(process.events()), of="process")
+        else:
+            found[name] = tuple(str(one) for one in texts if one)
+            _check_states(inner, name, found[name], process)
+    return found
+
+
+def _check_states(table: Table, name: str, states: Sequence[str], process: ProcessDeclaration) -> None:
+    known = [f"{part.name}.{one.name}" if part.name else one.name for part in process.parts for one in part.states]
+    for state in states:
+        if state not in known:
+            table.problem(name, "the process has no such state", found=state, known=known, of="process")
+    parts = [state.rpartition(".")[0] for state in states]
+    if len(set(parts)) < len(parts):
+        message = "an instance is in one state of each part"
+        table.problem(name, message, found=Words(", ".join(states)), cure="Keep one of them.")
+
+
+def _sent(table: Table, event: str, known: Known) -> tuple[str, ...]:
+    """All calls and notices that must have been sent, in order; an empty list expects none."""
+    value = table.any("sent")
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        table.problem("sent", "the value is of the wrong kind", found=value, known="a list of calls and notices")
+        return ()
+    names = _of_event(known.sends, event)
+    for name in dict.fromkeys(value):
+        if name not in names:
+            message = "nothing sends this" if event == CLOCK else f"nothing sends this on {event}"
+            table.problem("sent", message, found=name, known=names, of="call")
+    return tuple(value)

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import msgspec
 
 from quanheng.loading.declared import Basis, Purpose, Requirement, Title
+from quanheng.loading.declared_processes import ActKind
 from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import DOTTED_NAME, NAME, Table
 
@@ -19,10 +20,10 @@ VERSION_WORDS = 'three numbers such as "1.0.0"'
 REQUIREMENT_WORDS = '"party" or "party >= 1.2.0, < 2.0.0"'
 OUTCOMES_MAX = 16
 NO_SUCH_EVENT = "no such event is declared here or in a required pack"
-ACT_WORDS = '"transfer:NAME" of a posting of accounts.toml'
+ACT_WORDS = '"transfer:NAME" of a posting of accounts.toml, "call:NAME" or "notify:NAME" of calls.toml'
 REFUSED = "refused"
 """Name of what a flow asks for where the ledger refuses the rest; no outcome has it."""
-LATER_ACTS = ("case", "notify", "call", "process")
+LATER_ACTS = ("case", "process")
 OF_OTHER_PACKS = ("entity", "event")
 """Kinds of names that required packs bring."""
 
@@ -34,6 +35,7 @@ class FlowDraft(msgspec.Struct, frozen=True, kw_only=True):
     """A flow as written, before its names are looked up. `key` is its place for messages.
 
     then : outcome → names of postings
+    sends : outcome → calls and notices, each with its kind
     has_refused_as : whether the key is there, readable or not
     """
 
@@ -44,6 +46,7 @@ class FlowDraft(msgspec.Struct, frozen=True, kw_only=True):
     fallback: str
     clock: Literal["received", "event"]
     then: Mapping[str, tuple[str, ...]] = {}
+    sends: Mapping[str, tuple[tuple[ActKind, str], ...]] = {}
     refused_as: str = ""
     has_refused_as: bool = False
 
@@ -127,6 +130,7 @@ def _purpose(name: str, table: Table) -> Purpose:
 
 
 def _flow(table: Table) -> FlowDraft:
+    then, sends = _then(table.table("then", required=False))
     draft = FlowDraft(
         key=table.key,
         when=table.text("when", pattern=DOTTED_NAME, wanted="the name of an event"),
@@ -134,7 +138,8 @@ def _flow(table: Table) -> FlowDraft:
         decide=table.text("decide", wanted="the name of a decision in policies/*.dmn"),
         fallback=table.text("fallback", wanted="one of the outcomes"),
         clock=table.choice("clock", ("received", "event"), default="received", required=False),
-        then=_then(table.table("then", required=False)),
+        then=then,
+        sends=sends,
         refused_as=table.text("refused_as", required=False, wanted="one of the outcomes"),
         has_refused_as=table.has("refused_as"),
     )
@@ -144,24 +149,30 @@ def _flow(table: Table) -> FlowDraft:
     return draft
 
 
-def _then(table: Table) -> dict[str, tuple[str, ...]]:
-    """Outcome → postings. An act that is not `transfer:POSTING` is a problem."""
+def _then(table: Table) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[tuple[ActKind, str], ...]]]:
+    """Outcome → postings, outcome → calls and notices. An act of another kind is a problem."""
     found: dict[str, tuple[str, ...]] = {}
+    sends: dict[str, tuple[tuple[ActKind, str], ...]] = {}
     for outcome in table.values:
-        names = []
+        names: list[str] = []
+        sent: list[tuple[ActKind, str]] = []
         for act in table.texts(outcome):
             kind, colon, name = act.partition(":")
             if kind == "transfer" and NAME.fullmatch(name):
                 names.append(name)
+            elif kind in ("call", "notify") and NAME.fullmatch(name):
+                sent.append(("call" if kind == "call" else "notify", name))
             elif colon and kind in LATER_ACTS:
                 message = f"acts of kind {kind} are not part of this release: what they need comes later"
                 table.problem(outcome, message, found=act, known=ACT_WORDS, cure="Remove the act.")
             else:
                 table.problem(outcome, "the act cannot be read", found=act, known=ACT_WORDS)
         found[outcome] = tuple(names)
+        if sent:
+            sends[outcome] = tuple(sent)
     if not table.sound:
         table.notes.doubt("act")
-    return found
+    return found, sends
 
 
 def check_flow_names(manifest: Manifest, events: Collection[str], notes: Notes) -> None:

@@ -13,6 +13,7 @@ SINGLE = (
     "events.toml",
     "features.toml",
     "accounts.toml",
+    "processes.toml",
     "reasons.toml",
     "lists.toml",
     "evaluations.toml",
@@ -29,7 +30,6 @@ FOLDERS = {
     "calendars": ".toml",
 }
 LATER = {
-    "processes.toml": "processes and timers",
     "calls.toml": "calls to partners",
     "pages.toml": "pages of the console",
 }

@@ -5,7 +5,7 @@ A pack declares no event and no entity under their names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files as resource_files
 from typing import NamedTuple
@@ -48,9 +48,11 @@ def check_platform(
     events: Sequence[EventDeclaration],
     flows: Sequence[FlowDraft],
     features: Mapping[str, object],
+    used: Collection[str],
     notes: Notes,
 ) -> tuple[EventDeclaration, ...]:
-    """The platform's events that a pack uses: its flows decide them, or folds of features.toml (parsed) are of them.
+    """The platform's events that a pack uses: its flows decide them, folds of features.toml (parsed) are of them, or
+    they are `used` by its processes.
 
     No pack has the name of the platform's events, and none declares an event that begins with it.
     """
@@ -67,7 +69,12 @@ def check_platform(
                 cure="Give the event another name; where the ledger's own is meant, use it in a flow or a fold"
                 " without declaring it.",
             )
+    named = {*(flow.when for flow in flows), *folded(features), *used}
+    return tuple(event for name, event in platform().events.items() if name in named)
+
+
+def folded(features: Mapping[str, object]) -> set[str]:
+    """Events that folds of features.toml (parsed) are over."""
     folds = features.get("fold")
     tables = [one for one in folds if isinstance(one, dict)] if isinstance(folds, list) else []
-    named = {*(flow.when for flow in flows), *(one["of"] for one in tables if isinstance(one.get("of"), str))}
-    return tuple(event for name, event in platform().events.items() if name in named)
+    return {one["of"] for one in tables if isinstance(one.get("of"), str)}

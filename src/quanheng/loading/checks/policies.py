@@ -193,6 +193,7 @@ def _flow(
         clock=draft.clock,
         then=draft.then,
         refused_as=draft.refused_as,
+        sends={outcome: tuple(name for _, name in acts) for outcome, acts in draft.sends.items()},
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from quanheng.kernel.errors import Problem
 from quanheng.loading.checks.chart import FILE as ACCOUNTS_FILE
 from quanheng.loading.checks.manifest import FILE, OF_OTHER_PACKS, meets
+from quanheng.loading.checks.processes import FILE as PROCESSES_FILE
 from quanheng.loading.declared import Declared, Requirement
 from quanheng.loading.declared_accounts import AssetDeclaration
 from quanheng.loading.files import PackFiles
@@ -84,6 +85,7 @@ def check_conflicts(packs: Mapping[str, Declared], notes: Notes) -> None:
                 )
             owners.setdefault(event.name, name)
     _check_assets(packs, notes)
+    _check_processes(packs, notes)
     for wanted in {requirement.pack for pack in packs.values() for requirement in pack.requires}:
         bounds = {
             name: requirement
@@ -104,6 +106,19 @@ def check_conflicts(packs: Mapping[str, Declared], notes: Notes) -> None:
                     found=Words(f"{wanted} {packs[wanted].version}"),
                     cure="Find versions whose bounds overlap.",
                 )
+
+
+def _check_processes(packs: Mapping[str, Declared], notes: Notes) -> None:
+    """A process has one name everywhere: its timers are told by it."""
+    owners: dict[str, str] = {}
+    for name, pack in packs.items():
+        for process in pack.processes.processes:
+            owner = owners.setdefault(process.name, name)
+            if owner != name:
+                message = f"the process is declared by the pack {owner!r} too"
+                cure = "A process has one name everywhere: rename one."
+                file = f"{name}/{PROCESSES_FILE}"
+                notes.add(file, f"process.{process.name}", message, found=process.name, cure=cure)
 
 
 def _check_assets(packs: Mapping[str, Declared], notes: Notes) -> None:
