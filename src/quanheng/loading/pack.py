@@ -15,6 +15,8 @@ from quanheng.loading.checks.accounts import check_accounts
 from quanheng.loading.checks.acts import check_acts
 from quanheng.loading.checks.amounts import check_amounts
 from quanheng.loading.checks.calendars import check_calendars, shipped_calendars
+from quanheng.loading.checks.calls import FILE as CALLS_FILE
+from quanheng.loading.checks.calls import call_events, check_calls
 from quanheng.loading.checks.cases import Known, check_cases
 from quanheng.loading.checks.chart import FILE as ACCOUNTS_FILE
 from quanheng.loading.checks.evaluations import check_evaluations
@@ -133,14 +135,20 @@ def _check(
     own_name = manifest.name or files.label
     entities, events, unsound = check_events(folder.one("events.toml"), own_name, _entities(required), notes)
     sent = _events(required) | {event.name: event for event in events}
-    told = check_platform(own_name, events, manifest.flows, folder.one("features.toml"), notes)
+    every_entity = _entities(required) | {entity.name: entity for entity in entities}
+    own_events = [event.name for event in events]
+    calls, unsound_calls = check_calls(folder.one(CALLS_FILE), own_name, every_entity, own_events, notes)
+    unsound |= {one.event for one in calls.calls if one.name in unsound_calls}
+    told = (
+        *check_platform(own_name, events, manifest.flows, folder.one("features.toml"), notes),
+        *call_events(calls, every_entity),
+    )
     every_event = sent | {event.name: event for event in told}
     check_flow_names(manifest, every_event, notes)
     decided = {flow.when: every_event[flow.when] for flow in manifest.flows if flow.when in every_event}
 
     # What is known about an event: folds, formulas, models, parameters; then who decides with it.
     calendars = {**shipped_calendars(), **check_calendars(folder.within("calendars"), notes)}
-    every_entity = _entities(required) | {entity.name: entity for entity in entities}
     accounts = check_accounts(folder.one(ACCOUNTS_FILE), own_name, every_entity, decided, unsound, notes)
     balances = [one.name for one in accounts.balances]
     folds, stateful, formulas = check_features(
@@ -186,7 +194,8 @@ def _check(
         sources=(*stateful, *balance_source(own_name, accounts)), formulas=formulas,
         calendars=calendars, parameters=parameters, library=library,
         policies={policy_name(name): xml for name, xml in policies.items()},
-        models=models, weights=weights, reasons=reasons, lists=lists, accounts=accounts, cases=cases, mappings=mappings,
+        models=models, weights=weights, reasons=reasons, lists=lists, accounts=accounts, calls=calls, cases=cases,
+        mappings=mappings,
         evaluations=evaluations, traffic=traffic,
         readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
     ), notes.problems  # fmt: skip
@@ -210,6 +219,7 @@ _DECLARES = {
     "models": ("model", "source"),
     "reasons.toml": ("reason",),
     "lists.toml": ("list",),
+    CALLS_FILE: ("call", "event", "decided", "feature", "source"),
     ACCOUNTS_FILE: ("asset", "account", "posting", "transfer", "feature", "source"),
     "mappings": ("mapping",),
     "calendars": ("calendar", "feature", "source"),

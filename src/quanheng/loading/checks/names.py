@@ -13,6 +13,7 @@ SINGLE = (
     "events.toml",
     "features.toml",
     "accounts.toml",
+    "calls.toml",
     "reasons.toml",
     "lists.toml",
     "evaluations.toml",
@@ -30,7 +31,6 @@ FOLDERS = {
 }
 LATER = {
     "processes.toml": "processes and timers",
-    "calls.toml": "calls to partners",
     "pages.toml": "pages of the console",
 }
 _STEM = re.compile(r"[a-z][a-z0-9_]{0,63}")
