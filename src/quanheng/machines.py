@@ -118,7 +118,8 @@ class Machine:
             last_ms = max(last_ms, now_ms - timer.declared.stale_after_ms)
         from_ms, until = instance.entered_ms[fired.part], self._until(timer, instance.numbers)
         due = next_due_ms(timer.declared.wait, from_ms, last_ms, until, self.calendars)
-        return () if due is None else (Arming(timer.code | times + 1 << 16, due),)
+        times += bool(timer.declared.times_max)  # Counted only where that says when to end.
+        return () if due is None else (Arming(timer.code | times << 16, due),)
 
 
 def unscaled(value: int, decimals: int) -> int | Decimal | None:

@@ -45,11 +45,11 @@ def meet(book: Book, program: Program, events: Sequence[EventFact], keys: NDArra
     if not lives or not any(event.code in lives for event in events):
         return Met(range(len(events)), (), {})
     rows, views, refused = [], [], dict[int, InputError]()
-    timers = program.timer_codes
     for at, event in enumerate(events):
         fired, of = None, lives.get(event.code, ())
-        if event.code in timers:
-            fired = book.timers.get(event.fields.serial)
+        timed = next((life for life in of if life.is_timer), None)
+        if timed is not None:
+            fired = book.armed(timed.machine.code, keys[at, timed.key_at].tobytes(), event.fields.serial)
             if fired is None:  # What moved the instance meanwhile has stopped it.
                 refused[at] = _stopped(program, event)
                 continue

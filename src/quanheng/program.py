@@ -278,13 +278,6 @@ class Program:
         """Whether any flow asks the ledger for transfers."""
         return any(map(self.postings, self.flows))
 
-    @property
-    def timer_codes(self) -> dict[int, int]:
-        """Codes of the events that tell of timers → place of `serial` among their header numbers."""
-        events = [one.declared.timer_event for one in self.machines.values()]
-        types = [self.types[name] for name in events if name in self.types]
-        return {one.code: one.header_fields.index("serial") for one in types}
-
     def postings(self, code: int) -> list[Postings]:
         """What events of a type may ask of the ledger, whoever decides them."""
         programs = (self, *(one.program for one in self.challengers))

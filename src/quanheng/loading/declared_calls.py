@@ -20,6 +20,28 @@ RESULTS = ("answered", "cached", "fallback", "failed")
 fall-back stands for one; there is none, and no fall-back was declared."""
 SENT_RESULTS = ("sent", "dead")
 """What became of a notice: somebody took it; nobody did, and it is a dead letter."""
+REASONS = (
+    "timed_out",
+    "unreachable",
+    "failing",
+    "refused",
+    "wrong_answer",
+    "circuit_open",
+    "too_old",
+    "unknown_address",
+    "unsendable",
+    "erased",
+)
+"""Why a message was not answered or taken: what hindered its last try. No answer within the time-out of a try; no
+connection; the other side says it cannot now (5xx, 408, 425, 429); it says it never will (other 4xx, a mail box that
+does not exist); an answer that does not fit the declared fields; the circuit of the address is open; older than
+`give_up`; the configuration has no such address for this channel; the body cannot be sent (a mail to nobody); the
+subject was erased, so that nobody can read what was to be sent."""
+
+OUTBOX = "quanheng.outbox"
+"""The client that alone sends the events of calls and notices, under the message's id as request id."""
+MESSAGE = "quanheng.message"
+"""The entity of messages. Its keys are ids of 16 bytes, written as `#` and 32 hexadecimal digits."""
 
 Channel = Literal["http", "webhook", "smtp", "sms", "push"]
 
@@ -64,6 +86,11 @@ class CallDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     cache_ms: int = 0
     en: str = ""
     zh: str = ""
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What may become of it."""
+        return RESULTS if self.kind == "call" else SENT_RESULTS
 
     @property
     def event(self) -> str:

@@ -16,6 +16,8 @@ from quanheng.loading.checks.acts import check_acts
 from quanheng.loading.checks.amounts import check_amounts
 from quanheng.loading.checks.asks import check_asks
 from quanheng.loading.checks.calendars import check_calendars, shipped_calendars
+from quanheng.loading.checks.calls import FILE as CALLS_FILE
+from quanheng.loading.checks.calls import call_events, check_calls
 from quanheng.loading.checks.cases import Known, check_cases
 from quanheng.loading.checks.chart import FILE as ACCOUNTS_FILE
 from quanheng.loading.checks.evaluations import check_evaluations
@@ -38,7 +40,6 @@ from quanheng.loading.checks.requirements import check_conflicts, check_required
 from quanheng.loading.checks.traffic import check_traffic
 from quanheng.loading.declared import Declared, Entity, Fold, Formula, ModelDeclaration, Parameter
 from quanheng.loading.declared_accounts import AccountsDeclaration
-from quanheng.loading.declared_calls import CallsDeclaration
 from quanheng.loading.declared_processes import ProcessDeclaration
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.notes import Notes
@@ -139,9 +140,15 @@ def _check(
     entities, events, unsound = check_events(folder.one("events.toml"), own_name, _entities(required), notes)
     sent = _events(required) | {event.name: event for event in events}
     calendars = {**shipped_calendars(), **check_calendars(folder.within("calendars"), notes)}
+    every_entity = _entities(required) | {entity.name: entity for entity in entities}
+    own_events = [event.name for event in events]
+    calls, unsound_calls = check_calls(folder.one(CALLS_FILE), own_name, every_entity, own_events, notes)
+    unsound |= {one.event for one in calls.calls if one.name in unsound_calls}
     life = read_life_cycles(folder.one(PROCESSES_FILE), calendars, notes)
-    told = check_platform(own_name, events, manifest.flows, folder.one("features.toml"), life.used, notes)
-    calls = CallsDeclaration()
+    told = (
+        *check_platform(own_name, events, manifest.flows, folder.one("features.toml"), life.used, notes),
+        *call_events(calls, every_entity),
+    )
     others = sent | _told(required) | {event.name: event for event in told}
     life = place_life_cycles(life, others, notes)
     every_event = others | {event.name: event for event in life.told}
@@ -151,7 +158,6 @@ def _check(
     judged = decided | {name: every_event[name] for name in life.used if name in every_event}
 
     # What is known about an event: folds, formulas, models, parameters; then who decides with it.
-    every_entity = _entities(required) | {entity.name: entity for entity in entities}
     accounts = check_accounts(folder.one(ACCOUNTS_FILE), own_name, every_entity, judged, unsound, notes)
     balances = [one.name for one in accounts.balances]
     folds, stateful, formulas = check_features(
@@ -237,6 +243,7 @@ _DECLARES = {
     "models": ("model", "source"),
     "reasons.toml": ("reason",),
     "lists.toml": ("list",),
+    CALLS_FILE: ("call", "event", "decided", "feature", "source"),
     ACCOUNTS_FILE: ("asset", "account", "posting", "transfer", "feature", "source"),
     PROCESSES_FILE: ("process", "event", "decided", "feature", "source", "act"),
     "mappings": ("mapping",),

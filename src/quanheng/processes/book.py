@@ -116,6 +116,15 @@ class Book:
         row = None if table is None else table.index.get(key)
         return None if table is None or row is None else table.instance(row)
 
+    def armed(self, process: int, key: bytes, serial: int) -> Due | None:
+        """A timer of an instance that waits; None = it does not."""
+        table = self.tables.get(process)
+        if table is None or key not in table.index:
+            return None
+        owner = self.owner(process, key)
+        found = (one for one in self.timers.of(owner) if one.serial == serial)
+        return next((Due(serial, owner, one.part, one.timer, one.due_ms) for one in found), None)
+
     def owner(self, process: int, key: bytes) -> int:
         """What the timers of an instance are under.
 

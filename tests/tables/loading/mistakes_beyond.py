@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
-from sample_pack import available, sample_files, sample_pack, wallet_files, wallet_pack
+from sample_pack import available, sample_files, sample_pack, screen_pack, wallet_files, wallet_pack
 
 from quanheng.kernel.errors import DeclarationError, Problem
 from quanheng.loading import PackFiles, check_pack, load_packs, read_pack
@@ -36,6 +36,7 @@ def beyond() -> dict[str, Run]:
         "transfers of a posting": _bounded("checks.postings", "TRANSFERS_MAX", 1, wallet_pack),
         "transfers of an outcome": _bounded("checks.acts", "TRANSFERS_MAX", 1, wallet_pack),
         "balances": _bounded("checks.accounts", "BALANCES_MAX", 1, wallet_pack),
+        "calls": _bounded("checks.calls", "CALLS_MAX", 1, screen_pack),
         "asset of two packs": _beside((b"number = 156", b"number = 156\nexponent = 4")),
         "number of two packs": _beside((b"CNY", b"CNH"), (b"number = 156", b"number = 156\nexponent = 2")),
         "by not shared": _with(

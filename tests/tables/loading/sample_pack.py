@@ -192,6 +192,17 @@ def wallet_pack(changes: dict[str, bytes | None] | None = None) -> PackFiles:
     return read_pack({name: content for name, content in files.items() if content is not None}, "wallet")
 
 
+SCREEN = Path(__file__).parents[2] / "packs" / "screen"
+
+
+def screen_pack(old: str = "", new: str = "") -> PackFiles:
+    """The pack that calls a partner, `tests/packs/screen`, with one text of its calls.toml replaced."""
+    files = dict(read_pack(SCREEN).files)
+    calls = files["calls.toml"].decode()
+    assert old in calls, f"the pack has no {old!r} in calls.toml"
+    return read_pack({**files, "calls.toml": calls.replace(old, new, 1).encode()}, "screen")
+
+
 def available() -> dict[str, PackFiles]:
     """Packs the sample may require: those that ship."""
     return read_packs()

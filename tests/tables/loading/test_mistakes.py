@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 
 import quanheng.loading
+from quanheng.feel.types import NUMBER, STRING
 from quanheng.loading import PackFiles, check_pack
+from quanheng.loading.checks.sends import EXTRA, check_send
 from quanheng.loading.notes import Notes
 
 sys.path.insert(0, str(Path(__file__).parent))
 from mistakes_beyond import beyond
-from sample_pack import available, sample_files, sample_pack, wallet_files, wallet_pack
+from sample_pack import available, sample_files, sample_pack, screen_pack, wallet_files, wallet_pack
 
 MISTAKES = tomllib.loads(Path(__file__).with_name("mistakes.toml").read_text(encoding="utf-8"))
 OF_ACCOUNTS = tomllib.loads(Path(__file__).with_name("mistakes_accounts.toml").read_text(encoding="utf-8"))["mistake"]
+OF_CALLS = tomllib.loads(Path(__file__).with_name("mistakes_calls.toml").read_text(encoding="utf-8"))["mistake"]
 TABLE = MISTAKES["mistake"]
 BY_NAME = {row["name"]: row for row in TABLE}
 AVAILABLE = available()
@@ -86,6 +89,26 @@ def test_a_mistake_of_what_moves_value_gives_exactly_its_problems(row):
     assert agree(found, row["problems"]), "\n".join(found)
 
 
+KNOWN = {"amount_minor": NUMBER, "payer": STRING, "payment": STRING, "payee": STRING, "time_ms": NUMBER, **EXTRA}
+
+
+def found_in_calls(row: dict) -> list[str]:
+    """What is found in the calls; of a call that a payment asks for, also what does not fit the payment."""
+    declared, problems = check_pack(screen_pack(row["old"], row["new"]), AVAILABLE)
+    notes = Notes()
+    notes.extend(problems)
+    if "asks" in row:
+        asked = next(one for one in declared.calls.calls if one.name == row["asks"])
+        check_send(asked, declared.events[0], KNOWN, False, notes)
+    return [str(problem) for problem in notes.problems]
+
+
+@pytest.mark.parametrize("row", OF_CALLS, ids=lambda row: row["name"].replace(" ", "-"))
+def test_a_mistake_of_a_call_gives_exactly_its_problems(row):
+    found = found_in_calls(row)
+    assert agree(found, row["problems"]), "\n".join(found)
+
+
 def test_all_mistakes_of_a_pack_are_reported_at_once():
     files: dict[str, bytes | None] = dict(sample_files())
     expected: list[str] = []
@@ -129,6 +152,8 @@ def test_every_place_that_notes_a_problem_is_tried(monkeypatch):
         check_pack(sample_pack({row["file"]: changed(row, sample_files())}), AVAILABLE)
     for row in OF_ACCOUNTS:
         check_pack(wallet_pack({row["file"]: changed(row, wallet_files())}), AVAILABLE)
+    for row in OF_CALLS:
+        found_in_calls(row)
     for run in beyond().values():
         run()
     untried = []

@@ -66,6 +66,22 @@ def _event(name: str, table: Table, pack: str, entities: Mapping[str, Entity]) -
     subject = table.text("subject", required=False, wanted="a key field of this event")
     time = table.text("time", required=False, default="time_ms", wanted="a time field of this event")
     outer = table.table("fields")
+    fields = read_fields(outer, pack, entities)
+    keys = sum(field.kind == "key" for field in fields.values())
+    numbers = sum(field.kind in NUMBER_KINDS or field.kind == "choice" for field in fields.values())
+    for what, count, most in (("key", keys, KEYS_MAX), ("number and choice", numbers, NUMBERS_MAX)):
+        if count > most:
+            outer.problem("", f"the event has too many {what} fields", found=count, known=f"at most {most}")
+    table.done()
+    _check_subject(table, subject, fields)
+    _check_time(table, time, fields)
+    return EventDeclaration(
+        name=name, fields=fields, subject=subject, time=time, title={"en": title.en, "zh": title.zh}
+    )
+
+
+def read_fields(outer: Table, pack: str, entities: Mapping[str, Entity]) -> dict[str, FieldDeclaration]:
+    """The fields of an event, or of what else is declared as one, each under its name."""
     fields = {}
     for field_name, values in outer.values.items():
         if not NAME.fullmatch(field_name):
@@ -81,20 +97,10 @@ def _event(name: str, table: Table, pack: str, entities: Mapping[str, Entity]) -
                 field_name, "the value is of the wrong kind", found=values, known='a table such as {type = "integer"}'
             )
         else:
-            fields[field_name] = _field(Table(values, table.file, outer.path(field_name), table.notes), pack, entities)
+            fields[field_name] = _field(Table(values, outer.file, outer.path(field_name), outer.notes), pack, entities)
     if len(outer.values) > FIELDS_MAX:
         outer.problem("", "the event has too many fields", found=len(outer.values), known=f"at most {FIELDS_MAX}")
-    keys = sum(field.kind == "key" for field in fields.values())
-    numbers = sum(field.kind in NUMBER_KINDS or field.kind == "choice" for field in fields.values())
-    for what, count, most in (("key", keys, KEYS_MAX), ("number and choice", numbers, NUMBERS_MAX)):
-        if count > most:
-            outer.problem("", f"the event has too many {what} fields", found=count, known=f"at most {most}")
-    table.done()
-    _check_subject(table, subject, fields)
-    _check_time(table, time, fields)
-    return EventDeclaration(
-        name=name, fields=fields, subject=subject, time=time, title={"en": title.en, "zh": title.zh}
-    )
+    return fields
 
 
 def _check_subject(table: Table, subject: str, fields: Mapping[str, FieldDeclaration]) -> None:

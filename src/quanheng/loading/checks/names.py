@@ -14,6 +14,7 @@ SINGLE = (
     "features.toml",
     "accounts.toml",
     "processes.toml",
+    "calls.toml",
     "reasons.toml",
     "lists.toml",
     "evaluations.toml",
@@ -30,7 +31,6 @@ FOLDERS = {
     "calendars": ".toml",
 }
 LATER = {
-    "calls.toml": "calls to partners",
     "pages.toml": "pages of the console",
 }
 _STEM = re.compile(r"[a-z][a-z0-9_]{0,63}")

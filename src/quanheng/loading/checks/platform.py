@@ -23,6 +23,8 @@ from quanheng.loading.toml import read_toml
 
 LEDGER = "ledger"
 """Whose events they are: their names, and those of their entities, begin with it."""
+QUANHENG = "quanheng"
+"""What the names of the platform's other entities begin with."""
 
 
 class Platform(NamedTuple):
@@ -35,12 +37,17 @@ class Platform(NamedTuple):
 @lru_cache
 def platform() -> Platform:
     """The events of the platform, with their entities."""
-    notes, name = Notes(), f"{LEDGER}.toml"
-    content = resource_files("quanheng.loading.platform").joinpath(name).read_bytes()
-    entities, events, _ = check_events(read_toml(content, name, notes) or {}, LEDGER, {}, notes)
-    assert not notes, notes.problems
+    entities, events = _read(LEDGER)
     own = {one.name: msgspec.structs.replace(one, client=TELLER) for one in events}
-    return Platform({one.name: one for one in entities}, own)
+    return Platform({one.name: one for one in (*entities, *_read(QUANHENG)[0])}, own)
+
+
+def _read(name: str) -> tuple[tuple[Entity, ...], tuple[EventDeclaration, ...]]:
+    notes, file = Notes(), f"{name}.toml"
+    content = resource_files("quanheng.loading.platform").joinpath(file).read_bytes()
+    entities, events, _ = check_events(read_toml(content, file, notes) or {}, name, {}, notes)
+    assert not notes, notes.problems
+    return entities, events
 
 
 def check_platform(
@@ -56,9 +63,9 @@ def check_platform(
 
     No pack has the name of the platform's events, and none declares an event that begins with it.
     """
-    if pack == LEDGER:
-        cure = "Give the pack another name."
-        notes.add(MANIFEST_FILE, "pack.name", "the name is the ledger's own", found=pack, cure=cure)
+    for name, message in ((LEDGER, "the name is the ledger's own"), (QUANHENG, "the name is the platform's own")):
+        if pack == name:
+            notes.add(MANIFEST_FILE, "pack.name", message, found=pack, cure="Give the pack another name.")
     for event in events:
         if event.name.startswith(f"{LEDGER}."):
             notes.add(
