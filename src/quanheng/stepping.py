@@ -76,7 +76,10 @@ class _Move:
         machine, self.declared = life.machine, declared
         where = f"process {machine.declared.name}"
         self.where = compile(declared.where, f"{where}.where") if declared.where else None
-        self.to = machine.state(part, declared.to) if declared.to else None
+        to = declared.to
+        if isinstance(declared, Start) and not to:
+            to = machine.declared.parts[part].begins
+        self.to = machine.state(part, to) if to else None
         self.refused = machine.state(part, declared.refused) if declared.refused else None
         places = {one.name: place for place, one in enumerate(machine.declared.numbers)}
         sets = declared.set if isinstance(declared, MoveDeclaration) else {}

@@ -13,12 +13,13 @@ import msgspec
 
 from quanheng.events.intake import Request
 from quanheng.events.schema import NO_KEY, NULL
+from quanheng.loading.process_events import TIMER_TELLER
 from quanheng.machines import Machine, unscaled
 from quanheng.processes.book import Book
 from quanheng.processes.timers import Due
 from quanheng.program import Program
 
-CLIENT = "quanheng.processes"
+CLIENT = TIMER_TELLER
 """The client that alone sends events of timers."""
 DUE_MAX = 1_000
 """Most timers that fire in one group: what callers wait for goes on between."""
@@ -43,7 +44,7 @@ def _request(machine: Machine, row: int, due: Due, book: Book, now_ms: int) -> R
     late_ms = now_ms - due.due_ms
     skipped = timer.declared.stale == "skip" and late_ms > timer.declared.stale_after_ms
     data: dict[str, Any] = {
-        "time_ms": due.due_ms, declared.per: passed(instance.key), "timer": timer.declared.name,
+        "time_ms": due.due_ms, declared.per: passed(instance.key), "timer": timer.declared.name, "state": state.name,
         "due_ms": due.due_ms, "late_ms": late_ms, "skipped": skipped, "serial": due.serial,
     }  # fmt: skip
     kept = (one.name for one in declared.keys)

@@ -6,8 +6,8 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 
-from quanheng.features.calendars import Calendar
 from quanheng.features.zones import zone_words
+from quanheng.kernel.calendars import Calendar
 from quanheng.loading.checks.calendars import WEEKDAYS
 from quanheng.loading.notes import Words
 from quanheng.loading.table import NAME, Table
