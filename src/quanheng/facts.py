@@ -20,8 +20,8 @@ from quanheng.processes.records import Step
 if TYPE_CHECKING:
     from quanheng.program import Program
 
-DECIDED, FAILED, LATE, REFUSED = "decided", "failed", "late", "refused"
-STATUSES = (DECIDED, FAILED, LATE, REFUSED)
+DECIDED, FAILED, LATE, REFUSED, RECORDED = "decided", "failed", "late", "refused", "recorded"
+STATUSES = (DECIDED, FAILED, LATE, REFUSED, RECORDED)
 DECISION_NUMBERS = 3
 """Header numbers of a decision: severity of its outcome, status, offset of the activation that decided."""
 
@@ -44,6 +44,8 @@ class Opinion(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class DecisionBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The sealed content of a decision: enough to show it, explain it and prove it by replay.
+
+    outcome, status : "recorded" and no outcome where no flow decides the event and a process alone looks at it
 
     vector : int64 little-endian, the raw fold columns of the plan
     formulas : float64 little-endian, the formula columns
@@ -232,7 +234,7 @@ def weigh(program: Program, event: EventFact, evidence: Evidence, opinions: Sequ
     TypeError : a trace holds what cannot be recorded (a FEEL function or range as a result)
     """
     if not opinions:  # No flow decides it, but a process looks at it.
-        opinions = (Opinion("", program.outcomes[0], DECIDED, (), ()),)
+        return _unjudged(program, event, evidence)
     if len(opinions) == 1:
         winner = opinions[0]
         reasons, status = winner.reasons, winner.status
@@ -254,6 +256,14 @@ def weigh(program: Program, event: EventFact, evidence: Evidence, opinions: Sequ
         program.arm,
     )
     numbers = (program.severity[winner.outcome], STATUSES.index(status), program.activation)
+    return DecisionFact(event.code, event.time_ms, event.received_ms, event.subject, numbers, body, encode_body(body))
+
+
+def _unjudged(program: Program, event: EventFact, evidence: Evidence) -> DecisionFact:
+    vector, formulas, sources = evidence.vector, evidence.formulas, evidence.sources
+    by = (program.activation, program.engine, program.arm)
+    body = DecisionBody("", RECORDED, (), (), vector, formulas, sources, *by)
+    numbers = (0, STATUSES.index(RECORDED), program.activation)
     return DecisionFact(event.code, event.time_ms, event.received_ms, event.subject, numbers, body, encode_body(body))
 
 

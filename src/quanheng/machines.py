@@ -56,6 +56,9 @@ class Machine:
                 made = State(state, place, codes[f"state {path}"], timers)
                 self.states[made.code] = self._named[place, state.name] = made
         self.decimals = tuple(one.decimals for one in declared.numbers)
+        moments = {one.wait.until for part in declared.parts for state in part.states for one in state.timers}
+        self.initial = tuple(NULL if one.name in moments else 0 for one in declared.numbers)
+        """What a kept number is that no field of the starting event gives: a moment is not known, a count is 0."""
 
     @property
     def parts(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from quanheng.events.intake import Refusal
-from quanheng.facts import DECIDED, FAILED, REFUSED, Moved
+from quanheng.facts import DECIDED, FAILED, RECORDED, REFUSED, Moved
 from quanheng.path import Taken
 
 
@@ -71,5 +71,5 @@ def reply_to(item: Taken | Refusal, offset: int, decision_offset: int) -> Reply:
     if decision is None:
         return Reply(request.id, "recorded", offset)
     body = decision.body
-    status = body.status if body.status in (DECIDED, REFUSED) else FAILED
+    status = body.status if body.status in (DECIDED, RECORDED, REFUSED) else FAILED
     return Reply(request.id, status, offset, decision_offset, body.outcome, body.reasons, transfers=body.transfers)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from quanheng.decisions.lists import ListEvent, Lists, ListVerdict
 from quanheng.decisions.versions import INSTALLED, Move, Version, Versions
-from quanheng.facts import STATUSES, DecisionFact, FactColumns, Moments
+from quanheng.facts import RECORDED, STATUSES, DecisionFact, FactColumns, Moments
 from quanheng.features.bounded import HERE, Here
 from quanheng.features.elsewhere import MakeWindows
 from quanheng.features.source import StatefulSource
@@ -378,7 +378,9 @@ class State:
     def outcomes(self) -> dict[str, int]:
         """Decisions by outcome."""
         totals: Counter[str] = Counter()
-        for (_, severity, _), count in self.decided.items():
+        for (_, severity, status), count in self.decided.items():
+            if STATUSES[status] == RECORDED:
+                continue
             totals[self.program.outcomes[severity]] += count
         return dict(totals)
 

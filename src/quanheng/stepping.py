@@ -218,8 +218,9 @@ class Life:
         declared = self.machine.declared
         keys = tuple(asking.keys.get(one.name, NO_KEY) for one in declared.keys)
         values = []
-        for at, scale, decimals in zip(self._kept, self._scales, self.machine.decimals, strict=True):
-            value = numbers[at] if at >= 0 else NULL
+        machine = self.machine
+        for at, scale, decimals, first in zip(self._kept, self._scales, machine.decimals, machine.initial, strict=True):
+            value = numbers[at] if at >= 0 else first
             values.append(value if value == NULL else value * 10 ** (decimals - scale))
         return keys, values
 

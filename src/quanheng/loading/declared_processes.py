@@ -120,7 +120,7 @@ class KeptKey(msgspec.Struct, frozen=True):
 
 class KeptNumber(msgspec.Struct, frozen=True):
     """A number that an instance keeps, scaled by 10 ** `decimals`: from the field of the same name of the event that
-    starts it where that has one, else null, until a move or a job sets it."""
+    starts it where that has one; else 0 until a move or a job sets it, or null where a timer's `until` names it."""
 
     name: str
     decimals: int = 0
