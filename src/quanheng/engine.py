@@ -30,6 +30,7 @@ from quanheng.listing import Listing
 from quanheng.loading.files import PackFiles
 from quanheng.once import UNNAMED, Once, offset_of
 from quanheng.posting import Posting
+from quanheng.prompting import Prompting
 from quanheng.reading import Reader
 from quanheng.state import (
     PACKS_ACTIVATED,
@@ -98,6 +99,8 @@ class Engine:
         self.lists, self.ledger = Listing(self.writer, self.reader), Posting(self.writer)
         self.teller = Teller(self.writer)
         self.tell_posted = self.teller.tell
+        self.prompting = Prompting(self.writer, self.teller)
+        self.carry_out = self.prompting.carry_out
         self.tokens = Tokens(self.writer)
         self.issue_token, self.revoke_token = self.tokens.issue, self.tokens.revoke
         self.authorise, self.reach = self.tokens.authorise, self.tokens.reach
@@ -341,6 +344,7 @@ class Engine:
             **self.state.features.metrics(),
             **self.state.ledger.metrics(),
             **self.teller.metrics(),
+            **self.state.book.metrics(self.writer.stamp()),
             "clock_ahead_ms": self.clock_ahead_ms(),
             "clock_jumps": getattr(self.writer.clock, "jumps", 0),
             **self.more_metrics(),

@@ -181,6 +181,16 @@ class Book:
         table = self.tables.get(process)
         return (table.instance(row) for row in range(len(table))) if table is not None else iter(())
 
+    def metrics(self, now_ms: int) -> dict[str, int]:
+        """Figures for a metrics page: instances, steps, timers that wait, how late the first of them is."""
+        next_ms = self.timers.next_due_ms
+        return {
+            "process_instances": sum(map(len, self.tables.values())),
+            "process_steps": self.steps,
+            "process_timers": self.timers.count,
+            "process_timers_late_ms": 0 if next_ms is None else max(0, now_ms - next_ms),
+        }
+
     def dump(self) -> dict[str, NDArray]:
         """The whole as arrays."""
         arrays = {f"timers.{name}": array for name, array in self.timers.dump().items()}

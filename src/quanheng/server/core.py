@@ -28,6 +28,9 @@ from quanheng.server.metrics import EVENTS, SECONDS, Metrics, counted_as, flatte
 from quanheng.server.operations import Operations
 from quanheng.server.pace import Pace
 
+TIMER_TICK_S = 0.1
+"""How often timers that are due are looked for where no caller comes."""
+
 
 class Waiting(NamedTuple):
     """One HTTP request in the queue."""
@@ -242,8 +245,8 @@ class Core:
                 started = time.perf_counter()
                 requests = [request for waiting in group for request in waiting.requests]
                 if self._tells:
-                    requests += self.engine.teller.requests(beside=bool(requests or self._desk))
-                pending = self.engine.prepare(requests) if requests or not self._desk else None
+                    requests += self.engine.prompting.requests(beside=bool(requests or self._desk))
+                pending = self.engine.prepare(requests) if requests or self._fires or not self._desk else None
                 prepared_s = time.perf_counter() - started
                 self._prepare_s.add(prepared_s)
                 self._pace.decided(prepared_s)
@@ -276,7 +279,10 @@ class Core:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(TICK_S)
+            for _ in range(round(TICK_S / TIMER_TICK_S)):
+                await asyncio.sleep(TIMER_TICK_S)
+                if self._tells:
+                    self._wake.set()
             self._desk.tick()
 
     async def _something_waits(self, committing: asyncio.Task[None] | None) -> bool:
@@ -310,8 +316,14 @@ class Core:
 
     @property
     def _tells(self) -> bool:
-        """Whether applied transfers wait to be told; what is left when the process stops is told after its start."""
-        return self.engine.teller is not None and not self._stopping and self.engine.teller.waits
+        """Whether the platform itself has something to say; what is left when the process stops is said after its
+        start."""
+        return self.engine.prompting is not None and not self._stopping and self.engine.prompting.waits
+
+    @property
+    def _fires(self) -> bool:
+        """Whether a timer of a process waits for the next group."""
+        return self.engine.prompting is not None and self.engine.prompting.is_due
 
     def _take(self) -> list[Waiting]:
         """The next group: whole requests, at most as many events as `Pace` says, but at least one request."""

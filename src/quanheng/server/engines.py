@@ -56,8 +56,8 @@ class Engine(Protocol):
         """Posts to the ledger; None = there is none."""
 
     @property
-    def teller(self) -> Any:
-        """Tells applied transfers as events; None = nothing is told."""
+    def prompting(self) -> Any:
+        """What the platform itself has to say: timers that are due, applied transfers; None = nothing."""
 
     def prepare(self, requests: list[Any]) -> Any:
         """Apply and decide a group in memory."""
