@@ -18,7 +18,7 @@ ZONES = (
     "UTC", "Asia/Shanghai", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns",
     "America/Havana", "Pacific/Apia", "Atlantic/Azores", "Africa/Cairo",
 )  # fmt: skip
-"""Changes from 00:00 to 23:00 (Azores), at 00:01 (St John's, to 2011), midnight (Havana, Cairo); a day left out (Apia)."""
+"""Clocks change from 00:00 to 23:00 (Azores), at 00:01 (St John's, to 2011), midnight (Havana); Apia left out a day."""
 FIRST, LAST = parse_time_ms("1999-06-01"), parse_time_ms("2030-01-01")
 
 
