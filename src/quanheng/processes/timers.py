@@ -63,17 +63,17 @@ class Timers:
     @property
     def count(self) -> int:
         """How many are pending."""
-        return int(self._state[kernel.COUNT])
+        return self._state.item(kernel.COUNT)
 
     @property
     def next_serial(self) -> int:
         """The serial that the next timer gets."""
-        return int(self._state[kernel.SERIALS])
+        return self._state.item(kernel.SERIALS)
 
     @property
     def next_due_ms(self) -> int | None:
         """When the first of them is due; None = none is pending. O(1)."""
-        return int(self._dues[0]) if self._state[kernel.COUNT] else None
+        return self._dues.item(0) if self._state.item(kernel.COUNT) else None
 
     @property
     def nbytes(self) -> int:
@@ -132,11 +132,13 @@ class Timers:
 
     def due(self, now_ms: int, most: int) -> list[Due]:
         """Up to `most` timers that are due at a moment, in order. They stay pending. O(1) where there is none."""
-        return [Due(*row) for row in self.due_columns(now_ms, most).tolist()]
+        if not self._state.item(kernel.COUNT) or self._dues.item(0) > now_ms:
+            return []
+        return list(map(Due._make, self.due_columns(now_ms, most).tolist()))
 
     def due_columns(self, now_ms: int, most: int) -> NDArray[np.int64]:
         """`due` as i8[n, 5]: serial, owner, part, timer, due_ms."""
-        if most <= 0 or not self._state[kernel.COUNT] or self._dues[0] > now_ms:
+        if most <= 0 or not self._state.item(kernel.COUNT) or self._dues.item(0) > now_ms:
             return np.empty((0, kernel.TOLD_WORDS), np.int64)
         found: NDArray[np.int64] = kernel.due_first(self._rows, self._dues, self._places, self.count, now_ms, most)
         return found

@@ -138,7 +138,7 @@ def recurs(wait: Wait) -> bool:
 
 
 class _Days:
-    """Business days of one calendar, and between which days it was asked."""
+    """Business days of one calendar, and between which days it was asked; `low` above `high` = it was not."""
 
     __slots__ = ("calendar", "high", "low")
 
@@ -238,6 +238,7 @@ def _start(wait: Wait, base_ms: int) -> tuple[int, int]:
 
 def _moment_ms(wait: Wait, day: int, time_ms: int, times: int, days: _Days) -> int:
     """The moment of a row that comes `times` steps behind the day that is counted from."""
+    days.low, days.high = 0, -1  # Whether it is covered is said of the moment that is found, not of those tried.
     if wait.days >= 0:
         day = days.ahead(days.open_from(day), wait.days * times)
     if wait.months > 0:
