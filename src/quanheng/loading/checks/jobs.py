@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from quanheng.events.schema import EventDeclaration, FieldDeclaration
-from quanheng.features.calendars import Calendar
 from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
+from quanheng.kernel.calendars import Calendar
 from quanheng.loading.checks.guards import check_text, instance_type
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
 from quanheng.loading.checks.processes import ProcessDraft

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from quanheng.events.schema import EventDeclaration
-from quanheng.features.calendars import Calendar
+from quanheng.kernel.calendars import Calendar
 from quanheng.loading.checks.guards import Texts, check_guards
 from quanheng.loading.checks.jobs import check_job, read_jobs
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE

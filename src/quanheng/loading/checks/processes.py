@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from quanheng.events.schema import EventDeclaration, FieldDeclaration
-from quanheng.features.calendars import Calendar
+from quanheng.kernel.calendars import Calendar
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
 from quanheng.loading.checks.platform import LEDGER
 from quanheng.loading.checks.states import Around, MoveDraft, PartDraft, StateDraft, read_acts, read_parts

@@ -8,7 +8,7 @@ from typing import cast
 
 import msgspec
 
-from quanheng.features.calendars import Calendar
+from quanheng.kernel.calendars import Calendar
 from quanheng.loading.checks.waits import read_wait
 from quanheng.loading.declared_processes import (
     Act,
