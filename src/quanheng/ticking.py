@@ -46,6 +46,7 @@ def _request(machine: Machine, row: int, due: Due, book: Book, now_ms: int) -> R
     data: dict[str, Any] = {
         "time_ms": due.due_ms, declared.per: passed(instance.key), "timer": timer.declared.name, "state": state.name,
         "due_ms": due.due_ms, "late_ms": late_ms, "skipped": skipped, "serial": due.serial,
+        "state": f"{part}.{state.name}" if (part := declared.parts[due.part].name) else state.name,
     }  # fmt: skip
     kept = (one.name for one in declared.keys)
     data.update({name: passed(key) for name, key in zip(kept, instance.keys, strict=False) if key != NO_KEY})

@@ -30,7 +30,7 @@ SOURCES = Path(quanheng.loading.__file__).parent
 
 TOGETHER = (
     """
-unknown file|python|later file|later file 2|bad file name|wrong ending|stray weights|not utf8|nan|big int
+unknown file|python|later file 2|bad file name|wrong ending|stray weights|not utf8|nan|big int
 dotted event|missing key|empty text|unknown key|choice|number in quotes|list entry|list short|title missing
 tables entry|one bracket|duration|date|requirement unreadable|no such purpose|no such fallback|subject unknown
 field name|field no table|pattern|integer bound|fold value for count|fold value unknown

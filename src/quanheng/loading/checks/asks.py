@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
 from quanheng.loading.checks.manifest import FlowDraft
 from quanheng.loading.checks.postings import TRANSFERS_MAX
 from quanheng.loading.checks.processes import ProcessDraft
-from quanheng.loading.checks.steps import Places, Step, steps_of
 from quanheng.loading.declared_accounts import AccountsDeclaration
 from quanheng.loading.declared_calls import CallsDeclaration
 from quanheng.loading.declared_processes import Act
 from quanheng.loading.notes import Words
+from quanheng.loading.process_steps import Step, steps_of
 from quanheng.loading.table import Table
 
 KINDS = {"call": "call", "notify": "notice"}
@@ -40,30 +40,41 @@ def check_asks(
     asked: dict[str, dict[str, None]] = {}
     sent: dict[str, dict[str, None]] = {}
     for draft in drafts:
-        steps = list(steps_of(draft))
-        acts = {(id(table), key, act): (table, key, act) for step in steps for table, key, act in
-                (*step.asks, *step.refused)}  # fmt: skip
-        for table, key, act in [*acts.values(), *_of_nobody(draft, acts)]:
+        steps = list(steps_of(draft.process))
+        for table, key, act in _written(draft):
             _check_act(table, key, act, postings, kinds)
         for step in steps:
-            for _, _, act in (*step.asks, *step.refused):
+            for act in (ask.act for ask in (*step.asks, *step.refused)):
                 names = asked if act.kind == "transfer" else sent
                 if step.event and act.name in (postings if act.kind == "transfer" else kinds):
                     names.setdefault(step.event, {})[act.name] = None
-            _check_size(step, postings)
-            _check_refused(draft, step)
+            table = _table_of(draft, step)
+            _check_size(table, step, postings)
+            _check_refused(table, step)
         _check_refused_as(draft, steps, decided, outcomes)
     return StepAsks(
         {event: tuple(names) for event, names in asked.items()}, {event: tuple(names) for event, names in sent.items()}
     )
 
 
-def _of_nobody(draft: ProcessDraft, found: Collection[object]) -> list[tuple[Table, str, Act]]:
-    """Acts of states that no step enters or leaves: their names are looked up all the same."""
-    places, every = Places.of(draft), []
-    for part, name in places.states:
-        every += [*places.entry(part, name), *places.exit(part, name)]
-    return [(table, key, act) for table, key, act in every if (id(table), key, act) not in found]
+def _written(draft: ProcessDraft) -> Iterator[tuple[Table, str, Act]]:
+    """Every act with its table and key."""
+    for start in draft.starts:
+        yield from ((start.table, "do", act) for act in start.start.do)
+    for one in draft.states:
+        yield from ((one.table, "entry", act) for act in one.state.entry)
+        yield from ((one.table, "exit", act) for act in one.state.exit)
+    for move in draft.moves:
+        yield from ((move.table, "do", act) for act in move.move.do)
+
+
+def _table_of(draft: ProcessDraft, step: Step) -> Table:
+    """The table of the start or move that makes a step."""
+    place = step.place
+    if not place.state:
+        return draft.starts[place.move].table
+    state = next(one for one in draft.states if (one.part, one.state.name) == (place.part, place.state))
+    return state.moves[place.move].table
 
 
 def _check_act(table: Table, key: str, act: Act, postings: Mapping[str, int], kinds: Mapping[str, str]) -> None:
@@ -87,26 +98,26 @@ def check_send(table: Table, key: str, act: Act, kinds: Mapping[str, str]) -> No
         table.problem(key, message, found=f"{act.kind}:{act.name}", cure=cure)
 
 
-def _check_size(step: Step, postings: Mapping[str, int]) -> None:
+def _check_size(table: Table, step: Step, postings: Mapping[str, int]) -> None:
     count = sum(postings.get(name, 0) for name in step.transfers)
     if count > TRANSFERS_MAX:
         found = Words(f"{count} transfers")
-        step.table.problem("", "the step asks for too many transfers at once", found=found,
-                           known=f"at most {TRANSFERS_MAX}")  # fmt: skip
+        table.problem("", "the step asks for too many transfers at once", found=found,
+                      known=f"at most {TRANSFERS_MAX}")  # fmt: skip
 
 
-def _check_refused(draft: ProcessDraft, step: Step) -> None:
+def _check_refused(table: Table, step: Step) -> None:
     """Where the ledger refuses a step, the state that it then leads to asks it for nothing more."""
-    if not step.table.has("refused"):
+    if not table.has("refused"):
         return
-    if again := [act.name for _, _, act in step.refused if act.kind == "transfer"]:
+    if again := [ask.act.name for ask in step.refused if ask.act.kind == "transfer"]:
         message = "the state is entered where the ledger refuses, and asks it for transfers itself"
         cure = "Enter a state that asks for none, and move on from there."
-        step.table.problem("refused", message, found=Words(f"transfer:{again[0]}"), cure=cure)
-    if not step.transfers and not draft.table.notes.doubted("act"):
+        table.problem("refused", message, found=Words(f"transfer:{again[0]}"), cure=cure)
+    if not step.transfers and not table.notes.doubted("act"):
         cure = "Remove `refused`."
         message = "the step asks nothing of the ledger that it could refuse"
-        step.table.problem("refused", message, found=step.table.values["refused"], cure=cure)
+        table.problem("refused", message, found=table.values["refused"], cure=cure)
 
 
 def _check_refused_as(

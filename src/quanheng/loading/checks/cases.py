@@ -33,7 +33,7 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What cases may name: events, which of them are decided, models, outcomes and reason codes of the pack.
+    """What cases may name: events, which of them are decided or move a process, models, outcomes and reason codes.
 
     unsound : events with problems of their own: what a case sends of them is not read
     lists : lists of the pack
@@ -272,7 +272,7 @@ def _expect(table: Table, event: str, known: Known) -> CaseExpectation:
             table.problem(
                 "reasons", "no such reason code is declared", found=code, known=list(known.reasons), of="reason"
             )
-    if outcome and event and event not in known.decided and event not in known.transfers:
+    if outcome and event and event not in known.decided:
         table.problem(
             "outcome",
             f"no flow decides {event}",
@@ -293,9 +293,7 @@ def _transfers(table: Table, event: str, known: Known) -> tuple[CaseTransfer, ..
     for inner in table.tables("transfers"):
         name = inner.text("name", wanted='a transfer, as "posting.transfer"')
         if name and (event in known.decided or asked) and name not in asked:
-            message = f"the flow of {event} asks for no such transfer"
-            if event not in known.decided:
-                message = f"no step asks for such a transfer{'' if event == CLOCK else f' on {event}'}"
+            message = f"nothing asks for such a transfer{'' if event == CLOCK else f' on {event}'}"
             inner.problem("name", message, found=name, known=asked, of="transfer")
         outcome = inner.text("outcome", required=False, default="APPLIED", wanted="an outcome of a transfer")
         if outcome not in TRANSFER_OUTCOMES:

@@ -10,9 +10,9 @@ from quanheng.feel.types import BOOLEAN, BY_NAME, NULL, NUMBER, STRING, ContextT
 from quanheng.kernel.errors import ExpressionError
 from quanheng.loading.checks.expressions import read_expression
 from quanheng.loading.checks.processes import ProcessDraft
-from quanheng.loading.checks.steps import events_into
 from quanheng.loading.declared_processes import ProcessDeclaration
 from quanheng.loading.notes import Notes, Words
+from quanheng.loading.process_steps import events_of
 from quanheng.loading.table import Table
 
 Texts = Mapping[str, frozenset[str]]
@@ -72,8 +72,7 @@ def _texts(draft: ProcessDraft) -> Iterator[tuple[Table, str, str, str]]:
         if one.start.where:
             yield one.table, "where", one.start.where, one.start.event
     for move in draft.moves:
-        events = (move.move.event,) if move.move.event else events_into(draft, move.part, move.state)
-        for event in events or ("",):
+        for event in events_of(draft.process, move.part, move.state, move.move):
             if move.move.where:
                 yield move.table, "where", move.move.where, event
             for name, text in move.move.set.items():

@@ -11,6 +11,7 @@ from quanheng.loading.declared_processes import JobDeclaration, MoveDeclaration
 from quanheng.loading.notes import Words
 
 Ways = dict[str, set[str]]
+BY_ITSELF_MAX = 64
 
 
 def check_ways(draft: ProcessDraft, jobs: Sequence[JobDeclaration], told: bool) -> None:
@@ -25,6 +26,7 @@ def check_ways(draft: ProcessDraft, jobs: Sequence[JobDeclaration], told: bool) 
         _check_never_made(state)
         _check_timers(draft, state, told)
     _check_starts(draft)
+    _check_alone(draft)
     if not draft.sound:
         return
     for number, part in enumerate(draft.parts):
@@ -111,16 +113,18 @@ def _walk(ways: Ways, state: str) -> list[str]:
 def _check_rounds(part: PartDraft) -> None:
     """Moves that are made by themselves come to rest."""
     by_itself: Ways = {one.state.name: {move.to for move in one.state.moves if not move.event} for one in part.states}
+    told: set[str] = set()
     for one in part.states:
         name = one.state.name
-        following = {to: by_itself.get(to, set()) for to in by_itself}
-        if name in _reached(following, by_itself[name]):
+        if name not in told and name in _reached(by_itself, by_itself[name]):
+            way = _round(by_itself, name)
+            told.update(way)
             message = "moves that are made by themselves lead round in a circle, and might never come to rest"
             cure = "Give one of them an event."
-            one.table.problem("on", message, found=Words(" → ".join(_walk_by(by_itself, name))), cure=cure)
+            one.table.problem("on", message, found=Words(" → ".join(way)), cure=cure)
 
 
-def _walk_by(ways: Ways, state: str) -> list[str]:
+def _round(ways: Ways, state: str) -> list[str]:
     """A way from a state back to it."""
     waiting = [[state]]
     while waiting:
@@ -131,6 +135,14 @@ def _walk_by(ways: Ways, state: str) -> list[str]:
             if other not in way:
                 waiting.append([*way, other])
     return [state]
+
+
+def _check_alone(draft: ProcessDraft) -> None:
+    """Behind one event only so many moves are made by themselves: each state is left once."""
+    leaving = [one for one in draft.states if any(not move.event for move in one.state.moves)]
+    if len(leaving) > BY_ITSELF_MAX:
+        message = "moves that are made by themselves lead out of too many states"
+        draft.table.problem("", message, found=len(leaving), known=f"at most {BY_ITSELF_MAX}")
 
 
 def _check_never_made(one: StateDraft) -> None:

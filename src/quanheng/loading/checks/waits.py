@@ -6,12 +6,12 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 
-from quanheng.features.zones import zone_words
 from quanheng.kernel.calendars import Calendar
+from quanheng.kernel.zones import is_zone
 from quanheng.loading.checks.calendars import WEEKDAYS
 from quanheng.loading.notes import Words
 from quanheng.loading.table import NAME, Table
-from quanheng.processes.times import Wait
+from quanheng.processes.times import Wait, recurs
 
 DAYS_MAX, MONTHS_MAX, DAY_OF_MONTH_MAX = 3_660, 240, 31
 ROLLS = ("following", "preceding")
@@ -60,7 +60,10 @@ def read_wait(
     if wait.until:
         _check_until(table, wait.until, numbers)
     if table.sound:
-        _check_zero(table, wait, again=job or bool(table.values.get("every")))
+        _check_zero(table, wait)
+        if (job or table.values.get("every")) and not recurs(wait):
+            cure = "Remove `every`, or say how much later the next one is: days, months or a duration."
+            table.problem("every", "the moment comes once", found=Words("`until`"), cure=cure)
     return wait
 
 
@@ -86,9 +89,7 @@ def _weekday(table: Table) -> int:
 
 def _zone(table: Table) -> str:
     zone = table.text("zone", required=False, default="UTC", wanted='an IANA zone such as "Asia/Shanghai"')
-    try:
-        zone_words(zone)
-    except ValueError:
+    if not is_zone(zone):
         known = 'an IANA name such as "Asia/Shanghai", or "UTC"'
         table.problem("zone", "there is no such time zone", found=zone, known=known)
         return "UTC"
@@ -137,20 +138,11 @@ def _check_until(table: Table, until: str, numbers: Mapping[str, int]) -> None:
     if until not in moments:
         message = "`until` names a kept number that holds a moment, in milliseconds since 1970"
         table.problem("until", message, found=until, known=moments, cure="" if moments else "Keep it: keep.", of="kept")
-    if table.values.get("every"):
-        cure = "Remove `every`, or say days, months or a duration."
-        table.problem("every", "a moment comes once, so the timer would fire without end", found=Words("`until`"),
-                      cure=cure)  # fmt: skip
 
 
-def _check_zero(table: Table, wait: Wait, *, again: bool) -> None:
-    """It is due later than now, each time."""
-    if wait.days:
-        return
-    others = (wait.months > 0, wait.weekday, wait.day_of_month)
-    if again and not any(others):
-        message = "the time between two firings is nothing"
-        table.problem("days", message, found=0, cure="Write days = 1 for every day, with `at` for the time.")
-    elif not any((*others, wait.time_of_day_ms >= 0, wait.until, wait.cut_off_ms >= 0, wait.roll)):
+def _check_zero(table: Table, wait: Wait) -> None:
+    """It is due later than now. A business day that is none may be waited for, and so may a time of the day."""
+    others = (wait.months > 0, wait.weekday, wait.day_of_month, wait.time_of_day_ms >= 0, wait.cut_off_ms >= 0)
+    if wait.days == 0 and not any((*others, wait.until, wait.calendar)):
         cure = "Make the move itself, by `do` and `to` of the move before, or say a time."
         table.problem("days", "it is due at once", found=0, cure=cure)
