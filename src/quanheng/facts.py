@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -362,3 +362,17 @@ def decisions_columns(decisions: Sequence[DecisionFact | None]) -> FactColumns:
         np.zeros((n, 0, 2), np.uint64),
         np.array([decision.numbers for decision in made], np.int64).reshape(n, 3),
     )
+
+
+def decision_counts(columns: FactColumns, rows: NDArray[np.bool_]) -> Iterable[tuple[tuple[int, int, int], int]]:
+    """(type code, severity, status) and how many decisions had it; all three are small."""
+    if not rows.any():
+        return
+    numbers = columns.numbers[rows]
+    severities = int(numbers[:, 0].max()) + 1
+    packed = (columns.type[rows].astype(np.int64) * severities + numbers[:, 0]) * len(STATUSES) + numbers[:, 1]
+    counts = np.bincount(packed)
+    for value in np.flatnonzero(counts).tolist():
+        rest, status = divmod(value, len(STATUSES))
+        code, severity = divmod(rest, severities)
+        yield (code, severity, status), int(counts[value])

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from quanheng import __version__
+from quanheng import __version__, mailing
 from quanheng.events.schema import KEYS_MAX, NUMBERS_MAX, EventDeclaration
 from quanheng.facts import FactColumns
 from quanheng.features.bounded import HERE, Here
@@ -274,6 +274,7 @@ def _apply_batch(state: State, content: ContentStore, first: int, columns: Colum
         start = row + 1
     for row, step in steps_of(columns):
         state.book.apply((step,), int(columns.received_ms[row]))
+    mailing.fold(state.outbox, state.program, columns, first)
     transfers = np.flatnonzero(columns.kind == TRANSFER)
     if len(transfers):  # They and what packs fold do not see each other.
         state.ledger.apply(facts_of(columns.body, columns.position[transfers]))

@@ -6,8 +6,8 @@ Pure: `outbox` sends them, after the commit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -63,3 +63,30 @@ class Sends:
 
 
 _encode = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
+
+
+DEAD_RESULTS = frozenset({"fallback", "failed", "dead"})
+"""Results of which a message is a dead letter."""
+
+
+class Told(NamedTuple):
+    """Where an event that tells of messages says what: place of `message` among its keys, of `result` and `reason`
+    among its header numbers; which places of `result` mean that nobody answered."""
+
+    message: int
+    result: int
+    reason: int
+    dead: tuple[int, ...]
+
+
+def told_of(packs: Iterable[Declared], types: Mapping[str, EventType]) -> dict[int, Told]:
+    """Type code → how the event tells of messages."""
+    found = {}
+    for pack in packs:
+        for call in pack.calls.calls:
+            one = types[call.event]
+            results = one.declaration.fields["result"].choices
+            dead = tuple(place for place, name in enumerate(results) if name in DEAD_RESULTS)
+            places = one.header_fields.index("result"), one.header_fields.index("reason")
+            found[one.code] = Told(one.key_fields.index("message"), *places, dead)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,17 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.decisions.lists import ListEvent, Lists, ListVerdict
-from quanheng.decisions.versions import INSTALLED, Move, Version, Versions
-from quanheng.facts import RECORDED, STATUSES, DecisionFact, FactColumns, Moments
+from quanheng.decisions.versions import INSTALLED, Move, Versions
+from quanheng.facts import RECORDED, STATUSES, DecisionFact, FactColumns, Moments, decision_counts
 from quanheng.features.bounded import HERE, Here
 from quanheng.features.elsewhere import MakeWindows
 from quanheng.features.source import StatefulSource
 from quanheng.features.state import FeatureOverflow, FeatureState
+from quanheng.keeping import BOOK, LEDGER, LIST, OUTBOX, SOURCE, SOURCES, Actor, Kept, named
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.ledger.balances import BalanceSource
 from quanheng.ledger.ledger import Ledger
 from quanheng.processes.book import Book
+from quanheng.processes.outbox import Outbox
 from quanheng.program import Program
 from quanheng.told import Told
 
@@ -32,22 +34,6 @@ LIST_CHANGED, LIST_JUDGED = 7, 8
 
 FIRST_PACK_CODE = 16
 REJECTS_SHOWN_MAX = 1000
-_SOURCES, _SOURCE, _LIST, _LEDGER, _BOOK = "sources", "source.", "list.", "ledger.", "book."
-"""Names in a snapshot: what folded the sources, the arrays of each, those of lists, of the ledger, of instances."""
-
-
-class Actor(msgspec.Struct, frozen=True, array_like=True):
-    """Who may call: a client with scopes, known by the digest of its token.
-
-    owners, entities : of the ledger's accounts that the client is limited to, ids in decimal; empty = not limited
-    """
-
-    name: str
-    token_digest: bytes
-    scopes: tuple[str, ...]
-    owners: tuple[str, ...] = ()
-    entities: tuple[int, ...] = ()
-
 
 class Trial(msgspec.Struct, frozen=True):
     """A version that is tried beside the champion of its pack.
@@ -98,23 +84,6 @@ def fold_list(lists: Lists, event: PlatformEvent) -> None:
         lists.judge(msgspec.json.decode(event.payload, type=ListVerdict), event.received_ms)
 
 
-class Kept(msgspec.Struct):
-    """What a snapshot keeps of the state besides the features. One that lacks a part is of another format."""
-
-    head: int
-    received_ms: int
-    activation: int
-    actors: dict[str, Actor]
-    decided: dict[str, int]
-    events: dict[int, int]
-    rejected: int
-    rejects: list[int]
-    erasures: dict[str, int]
-    versions: list[Version]
-    lists: bytes
-    told: Told
-
-
 class State:
     """Every fold of the log up to `head`.
 
@@ -133,6 +102,7 @@ class State:
     ledger : accounts and transfers; live it judges what is posted, in recovery it applies what was
     told : how far applied transfers were told as events
     book : instances of processes, and their timers
+    outbox : messages that wait to be sent, and dead letters
     erasures : subject pseudonym (hex) → offset of the newest event that erased it
     """
 
@@ -152,6 +122,7 @@ class State:
         self.ledger = Ledger()
         self.told = Told()
         self.book = Book()
+        self.outbox = Outbox()
 
     def move(self, decisions: Sequence[DecisionFact | None], received_ms: int) -> None:
         """Fold the steps that decisions make, in order."""
@@ -175,7 +146,7 @@ class State:
         for code in np.flatnonzero(counts).tolist():
             self.events[code] += int(counts[code])
         self.told = self.told.after(columns, self.program)
-        for triple, count in _decision_counts(columns, columns.kind == DECISION):
+        for triple, count in decision_counts(columns, columns.kind == DECISION):
             self.decided[triple] += count
 
     def apply_windows(self, columns: FactColumns, received_ms: int, *, read: bool = False) -> Moments:
@@ -305,15 +276,17 @@ class State:
         as a stream. To be written before the next event is applied."""
         arrays = self.features.parts() if isinstance(self.features, FeatureState) else {}
         for number, source in enumerate(self.sources):
-            arrays.update({f"{_SOURCE}{number}.{name}": array for name, array in source.dump().items()})
+            arrays.update({f"{SOURCE}{number}.{name}": array for name, array in source.dump().items()})
         if self.sources:
-            arrays[_SOURCES] = np.frombuffer(bytes.fromhex(self.program.digest()), np.uint8)
+            arrays[SOURCES] = np.frombuffer(bytes.fromhex(self.program.digest()), np.uint8)
         lists, held = self.lists.keep()
-        arrays.update({f"{_LIST}{name}": array for name, array in held.items()})
+        arrays.update({f"{LIST}{name}": array for name, array in held.items()})
         if self.ledger.facts_n:
-            arrays.update({f"{_LEDGER}{name}": array for name, array in self.ledger.dump().items()})
+            arrays.update({f"{LEDGER}{name}": array for name, array in self.ledger.dump().items()})
         if self.book.steps:
-            arrays.update({f"{_BOOK}{name}": array for name, array in self.book.dump().items()})
+            arrays.update({f"{BOOK}{name}": array for name, array in self.book.dump().items()})
+        if self.outbox.next_serial or self.outbox.unexpected:
+            arrays.update({f"{OUTBOX}{name}": array for name, array in self.outbox.dump().items()})
         return self._kept(lists), arrays
 
     @classmethod
@@ -334,24 +307,26 @@ class State:
         state.rejected, state.erasures = values.rejected, values.erasures
         state.versions = Versions(values.versions)
         if values.lists:
-            state.lists = Lists.restore(values.lists, _named(arrays, _LIST))
+            state.lists = Lists.restore(values.lists, named(arrays, LIST))
         state.rejects.extend(values.rejects)
         state.told = values.told
         state.ledger = cls.ledger_of(arrays)
-        if held := _named(arrays, _BOOK):
+        if held := named(arrays, BOOK):
             state.book = Book.load(held)
+        if held := named(arrays, OUTBOX):
+            state.outbox = Outbox.load(held)
         return state
 
     @staticmethod
     def ledger_of(arrays: dict[str, NDArray]) -> Ledger:
         """The ledger among the arrays that `keep` gave; an empty one where it had no facts."""
-        held = _named(arrays, _LEDGER)
+        held = named(arrays, LEDGER)
         return Ledger.load(held) if held else Ledger()
 
     def _load_sources(self, arrays: dict[str, NDArray]) -> None:
         if not self.sources:
             return
-        folded_by = arrays[_SOURCES].tobytes().hex() if _SOURCES in arrays else "no sources"
+        folded_by = arrays[SOURCES].tobytes().hex() if SOURCES in arrays else "no sources"
         if folded_by != self.program.digest():
             raise InputError(
                 "the dump belongs to other sources",
@@ -361,7 +336,7 @@ class State:
                 cure="Rebuild the state from the log.",
             )
         for number, source in enumerate(self.sources):
-            source.load(_named(arrays, f"{_SOURCE}{number}."))
+            source.load(named(arrays, f"{SOURCE}{number}."))
 
     @staticmethod
     def activation_of(kept: bytes) -> int:
@@ -372,7 +347,7 @@ class State:
         """SHA-256 (hex) of everything folded: two states with the same log prefix have the same digest."""
         kept = self._kept()
         digests = [self.features.digest(), *(source.digest() for source in self.sources), self.lists.digest()]
-        digests += [self.ledger.digest().hex(), self.book.digest()]
+        digests += [self.ledger.digest().hex(), self.book.digest(), self.outbox.digest()]
         return hashlib.sha256(kept + "".join(digests).encode()).hexdigest()
 
     def outcomes(self) -> dict[str, int]:
@@ -392,24 +367,5 @@ class State:
         return dict(totals)
 
 
-def _named(arrays: dict[str, NDArray], prefix: str) -> dict[str, NDArray]:
-    """The arrays whose name begins like that, without it."""
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
 def _no_answers(rows: int) -> NDArray[np.float64]:
     return np.empty((rows, 0))
-
-
-def _decision_counts(columns: FactColumns, rows: NDArray[np.bool_]) -> Iterable[tuple[tuple[int, int, int], int]]:
-    """(type code, severity, status) and how many decisions had it; all three are small."""
-    if not rows.any():
-        return
-    numbers = columns.numbers[rows]
-    severities = int(numbers[:, 0].max()) + 1
-    packed = (columns.type[rows].astype(np.int64) * severities + numbers[:, 0]) * len(STATUSES) + numbers[:, 1]
-    counts = np.bincount(packed)
-    for value in np.flatnonzero(counts).tolist():
-        rest, status = divmod(value, len(STATUSES))
-        code, severity = divmod(rest, severities)
-        yield (code, severity, status), int(counts[value])

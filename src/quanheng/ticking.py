@@ -44,7 +44,7 @@ def _request(machine: Machine, row: int, due: Due, book: Book, now_ms: int) -> R
     late_ms = now_ms - due.due_ms
     skipped = timer.declared.stale == "skip" and late_ms > timer.declared.stale_after_ms
     data: dict[str, Any] = {
-        "time_ms": due.due_ms, declared.per: passed(instance.key), "timer": timer.declared.name, "state": state.name,
+        "time_ms": due.due_ms, declared.per: passed(instance.key), "timer": timer.declared.name,
         "due_ms": due.due_ms, "late_ms": late_ms, "skipped": skipped, "serial": due.serial,
         "state": f"{part}.{state.name}" if (part := declared.parts[due.part].name) else state.name,
     }  # fmt: skip

@@ -6,10 +6,11 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 
+from quanheng.keeping import Actor
 from quanheng.kernel.errors import ConfigurationError, NotAuthenticated, NotPermitted
 from quanheng.ledger.entries import ID_MAX
 from quanheng.ledger.reach import Reach
-from quanheng.state import TOKEN_ISSUED, TOKEN_REVOKED, Actor
+from quanheng.state import TOKEN_ISSUED, TOKEN_REVOKED
 from quanheng.writer import Writer
 
 SCOPES = ("ingest", "post", "read", "watch", "author", "approve", "admin")

@@ -190,7 +190,7 @@ def _check(
 
     # What speaks of all that: cases, files, measurements, simulation.
     known = Known(
-        every_event, list(judged), [model.name for model in models], manifest.outcomes, codes, unsound, names,
+        every_event, list(decided), [model.name for model in models], manifest.outcomes, codes, unsound, names,
         asked.transfers(accounts), _processes(required) | {one.process.name: one.process for one in life.drafts},
         asked.sends,
     )  # fmt: skip

@@ -11,13 +11,14 @@ from quanheng.decisions.versions import STEPS, Move
 from quanheng.engine import KEY_HOLDER
 from quanheng.events.stream import REFUSE_MESSAGES, RefusedMessage
 from quanheng.governing import Asked, composed, shown
+from quanheng.keeping import Actor
 from quanheng.kernel.errors import NotFound
 from quanheng.listing import SHOWN_MAX, AskedChange
 from quanheng.once import UNNAMED, Once, once_of
 from quanheng.refusing import refuse_messages
 from quanheng.server.engines import ADMIN, READ, WRITE
 from quanheng.server.ledger_bodies import id_of
-from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED, Activated, Actor
+from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED, Activated
 
 AUTHOR, APPROVE = "author", "approve"
 LIST_READS = frozenset({"lists", "list_show", "list_find"})
