@@ -13,17 +13,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from quanheng.events.intake import Pseudonyms
-from quanheng.events.schema import NULL
 from quanheng.facts import StepBody
 from quanheng.kernel.errors import DataErased, InputError, NotFound
-from quanheng.kernel.log.log import columns_of
-from quanheng.kernel.log.records import STEP
+from quanheng.kernel.log.records import Columns
 from quanheng.loading.declared_processes import MoveDeclaration, PartDeclaration, ProcessDeclaration, StateDeclaration
+from quanheng.machines import Machine
 from quanheng.processes.book import Book, Instance
 from quanheng.processes.records import Step, StepKind, steps_of
 from quanheng.processes.timers import Due
 from quanheng.program import Program
 from quanheng.reading import Reader, RecordedDecision, shown_transfer
+from quanheng.recovery import read_batches
 
 LIST_MAX = 1_000
 """Instances that are listed at once."""
@@ -34,38 +34,16 @@ _NAMED = re.compile(r"(?P<process>[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?)\((?P<id>.
 _PSEUDONYM = re.compile(r"#[0-9a-f]{32}")
 
 
-class Life(NamedTuple):
-    """A process in force: its pack, its declaration, and its code in records."""
-
-    pack: str
-    declared: ProcessDeclaration
-    code: int
-
-    @property
-    def name(self) -> str:
-        """ "pack.process" """
-        return f"{self.pack}.{self.declared.name}"
-
-
-def lives(program: Program) -> tuple[Life, ...]:
-    """The processes in force, in the order of their packs."""
-    return tuple(
-        Life(pack.name, one, program.codes[f"process {pack.name}.{one.name}"])
-        for pack in program.packs.values()
-        for one in pack.processes.processes
-    )
-
-
-def find_life(program: Program, name: str) -> Life:
+def find_process(program: Program, name: str) -> Machine:
     """The process of this name: "review", or "pack.review".
 
     Raises
     ------
     NotFound : no pack in force declares it
     """
-    found = next((one for one in lives(program) if name in (one.name, one.declared.name)), None)
+    found = next((one for one in program.machines.values() if name in (one.name, one.declared.name)), None)
     if found is None:
-        known = [one.name for one in lives(program)]
+        known = [one.name for one in program.machines.values()]
         raise NotFound(
             "no active pack declares this process",
             where="process",
@@ -95,9 +73,9 @@ def named_instance(text: str) -> tuple[str, str]:
     return found["process"], found["id"].strip()
 
 
-def key_of(life: Life, id: str, ring: Pseudonyms) -> bytes:
-    """The pseudonym of an instance: of the id as people know it, or `#` and 32 hexadecimal digits as a list shows it."""
-    return bytes.fromhex(id[1:]) if _PSEUDONYM.fullmatch(id) else ring.pseudonym(life.declared.entity, id)
+def key_of(machine: Machine, id: str, ring: Pseudonyms) -> bytes:
+    """The pseudonym of an instance: of its id as people know it, or `#` and 32 hexadecimal digits as lists show it."""
+    return bytes.fromhex(id[1:]) if _PSEUDONYM.fullmatch(id) else ring.pseudonym(machine.declared.entity, id)
 
 
 class Codes:
@@ -133,7 +111,7 @@ def listed(program: Program, book: Book, wanted: Wanted) -> dict[str, Any]:
     ------
     NotFound : there is no such process, or no such state in any of those that are looked at
     """
-    known = [find_life(program, wanted.process)] if wanted.process else list(lives(program))
+    known = [find_process(program, wanted.process)] if wanted.process else list(program.machines.values())
     if wanted.state and not any(_has_state(one.declared, wanted.state) for one in known):
         states = [path for one in known for path in _paths(one.declared)]
         raise NotFound(
@@ -146,65 +124,61 @@ def listed(program: Program, book: Book, wanted: Wanted) -> dict[str, Any]:
     codes = Codes(program.codes)
     found: list[dict[str, Any]] = []
     passed = not wanted.after
-    for life in known:
-        for instance in book.instances(life.code):
-            mark = f"{life.name}#{instance.key.hex()}"
-            if passed and _is_wanted(life, instance, codes, wanted):
+    for machine in known:
+        for instance in book.instances(machine.code):
+            mark = f"{machine.name}#{instance.key.hex()}"
+            if passed and _is_wanted(machine, instance, wanted):
                 if len(found) == wanted.limit:
                     return {"instances": found, "next_after": found[-1]["mark"]}
-                timers = book.timers.of(book.owner(life.code, instance.key))
-                found.append({"mark": mark, **_row(life, instance, codes, timers)})
+                timers = book.timers.of(book.owner(machine.code, instance.key))
+                found.append({"mark": mark, **_row(machine, instance, codes, timers)})
             passed = passed or mark == wanted.after
     return {"instances": found, "next_after": None}
 
 
 def counted(program: Program, book: Book) -> list[dict[str, Any]]:
     """Processes in force with their states, and how many instances are in each."""
-    codes, found = Codes(program.codes), []
-    for life in lives(program):
-        counts: dict[str, int] = dict.fromkeys(_paths(life.declared), 0)
+    found = []
+    for machine in program.machines.values():
+        counts: dict[str, int] = dict.fromkeys(_paths(machine.declared), 0)
         instances = 0
-        for instance in book.instances(life.code):
+        for instance in book.instances(machine.code):
             instances += 1
-            for path in _states(life, instance, codes).items():
+            for path in machine.names(instance).items():
                 name = ".".join(path) if path[0] != "state" else path[1]
                 counts[name] = counts.get(name, 0) + 1
-        title = {"en": life.declared.en, "zh": life.declared.zh}
-        found.append({"process": life.name, "title": title, "instances": instances, "states": counts})
+        title = {"en": machine.declared.en, "zh": machine.declared.zh}
+        found.append({"process": machine.name, "title": title, "instances": instances, "states": counts})
     return found
 
 
-def shown(program: Program, book: Book, life: Life, key: bytes) -> dict[str, Any]:
+def shown(program: Program, book: Book, machine: Machine, key: bytes) -> dict[str, Any]:
     """How an instance stands: states, what it keeps, its timers, and what may come now.
 
     Raises
     ------
     NotFound : it never began
     """
-    instance = book.view(life.code, key)
+    instance = book.view(machine.code, key)
     if instance is None:
+        starts = ", ".join(dict.fromkeys(one.event for one in machine.declared.starts))
         raise NotFound(
             "no instance of this process has begun under this id",
-            where=life.name,
+            where=machine.name,
             found=f"#{key.hex()}",
-            allowed=f"an event that starts one: {', '.join(dict.fromkeys(one.event for one in life.declared.starts))}",
+            allowed=f"an event that starts one: {starts}",
             cure="`quanheng process list` shows those that are there.",
         )
-    codes, declared = Codes(program.codes), life.declared
-    timers = [_timer(one, codes, declared) for one in book.timers.of(book.owner(life.code, key))]
-    numbers = (*instance.numbers, *[NULL] * len(declared.numbers))
+    codes, declared = Codes(program.codes), machine.declared
+    timers = [_timer(one, codes, declared) for one in book.timers.of(book.owner(machine.code, key))]
     return {
-        **_row(life, instance, codes, ()),
-        "titles": _titles(life, instance, codes),
+        **_row(machine, instance, codes, ()),
+        "titles": _titles(machine, instance),
         "keys": {one.name: f"#{held.hex()}" for one, held in zip(declared.keys, instance.keys, strict=False)},
-        "numbers": {
-            one.name: None if value == NULL else value
-            for one, value in zip(declared.numbers, numbers, strict=False)
-        },
-        "decimals": {one.name: one.decimals for one in declared.numbers if one.decimals},
+        "numbers": machine.numbers(instance),
         "timers": sorted(timers, key=lambda one: one["due_ms"]),
-        "allowed": allowed(declared, _states(life, instance, codes)),
-        "over": _is_over(declared, _states(life, instance, codes)),
+        "allowed": allowed(declared, machine.names(instance)),
+        "over": machine.is_over(instance),
     }
 
 
@@ -224,17 +198,17 @@ def allowed(process: ProcessDeclaration, states: Mapping[str, str]) -> list[dict
     return found
 
 
-def _row(life: Life, instance: Instance, codes: Codes, timers: Sequence[Due]) -> dict[str, Any]:
-    states = _states(life, instance, codes)
+def _row(machine: Machine, instance: Instance, codes: Codes, timers: Sequence[Due]) -> dict[str, Any]:
+    states = machine.names(instance)
     first = min(timers, key=lambda one: one.due_ms, default=None)
     return {
-        "process": life.name,
+        "process": machine.name,
         "key": f"#{instance.key.hex()}",
         "states": states,
         "since_ms": max(instance.entered_ms),
         "started_ms": instance.started_ms,
         "steps": instance.seq,
-        "next_timer": None if first is None else _timer(first, codes, life.declared),
+        "next_timer": None if first is None else _timer(first, codes, machine.declared),
     }
 
 
@@ -244,15 +218,9 @@ def _timer(due: Due, codes: Codes, process: ProcessDeclaration) -> dict[str, Any
     return {"part": part, **told} if part else told
 
 
-def _states(life: Life, instance: Instance, codes: Codes) -> dict[str, str]:
-    """Part → its state; the part of a process without parts is "state"."""
-    names = [part.name or "state" for part in life.declared.parts]
-    return {name: codes.state(code) for name, code in zip(names, instance.states, strict=False)}
-
-
-def _titles(life: Life, instance: Instance, codes: Codes) -> dict[str, dict[str, str]]:
+def _titles(machine: Machine, instance: Instance) -> dict[str, dict[str, str]]:
     found = {}
-    for part, name in zip(life.declared.parts, _states(life, instance, codes).values(), strict=False):
+    for part, name in zip(machine.declared.parts, machine.names(instance).values(), strict=False):
         state = _state(part, name)
         if state is not None and state.en:
             found[part.name or "state"] = {"en": state.en, "zh": state.zh}
@@ -271,42 +239,42 @@ def _has_state(process: ProcessDeclaration, state: str) -> bool:
     return any(state in (path, path.rpartition(".")[2]) for path in _paths(process))
 
 
-def _is_over(process: ProcessDeclaration, states: Mapping[str, str]) -> bool:
-    held = [_state(part, states.get(part.name or "state", "")) for part in process.parts]
-    return all(one is not None and one.end for one in held)
-
-
-def _is_wanted(life: Life, instance: Instance, codes: Codes, wanted: Wanted) -> bool:
-    states = _states(life, instance, codes)
-    if wanted.live and _is_over(life.declared, states):
+def _is_wanted(machine: Machine, instance: Instance, wanted: Wanted) -> bool:
+    if wanted.live and machine.is_over(instance):
         return False
+    states = machine.names(instance)
     return not wanted.state or any(wanted.state in (state, f"{part}.{state}") for part, state in states.items())
 
 
 def history(
-    reader: Reader, life: Life, key: bytes, codes: Codes, upto: int, progress: Callable[[int, int], None] | None = None
+    reader: Reader,
+    machine: Machine,
+    key: bytes,
+    codes: Codes,
+    upto: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Every step of an instance, in order: when, on which event, from where to where, why, and what it asked for.
 
     codes : of the activation in force; upto : of the first so many records of the log
     """
     found, decisions = [], _Decisions(reader, codes)
-    for offset, received_ms, cause, step in _steps(reader, life, key, upto, progress):
-        found.append(decisions.told(life, offset, received_ms, cause, step))
+    for offset, received_ms, cause, step in _steps(reader, machine, key, upto, progress):
+        found.append(decisions.told(machine, offset, received_ms, cause, step))
     return found
 
 
 def _steps(
-    reader: Reader, life: Life, key: bytes, upto: int, progress: Callable[[int, int], None] | None
+    reader: Reader, machine: Machine, key: bytes, upto: int, progress: Callable[[int, int], None] | None
 ) -> Iterator[tuple[int, int, int, Step]]:
     """Offset, stamp, cause and content of each step of an instance."""
-    for row in reader.log.read(0, upto):
-        columns = columns_of([row], 0, 2, 1, upto)
-        for place, step in steps_of(columns) if (columns.kind == STEP).any() else ():
-            if step.process == life.code and step.key == key:
-                yield row.first + place, int(columns.received_ms[place]), columns.record(place).cause, step
+    for start, part in read_batches(reader.log, 0, upto):
+        if isinstance(part, Columns):
+            for row, step in steps_of(part):
+                if step.process == machine.code and step.key == key:
+                    yield start + row, int(part.received_ms[row]), part.record(row).cause, step
         if progress is not None:
-            progress(min(row.last, upto), upto)
+            progress(start + len(part), upto)
 
 
 class _Decisions:
@@ -316,22 +284,22 @@ class _Decisions:
         self._reader, self._codes = reader, codes
         self._taken: dict[int, int] = {}
 
-    def told(self, life: Life, offset: int, received_ms: int, cause: int, step: Step) -> dict[str, Any]:
+    def told(self, machine: Machine, offset: int, received_ms: int, cause: int, step: Step) -> dict[str, Any]:
         """One step, for people."""
         about: dict[str, Any] = {"offset": offset, "at_ms": received_ms, "decision": cause}
         try:
             decision = self._reader.recorded_decision(cause)
             event = self._reader.event(decision.record.cause)
         except DataErased:
-            return {**about, **self._coded(life, step), "event": None, "note": "the content was erased"}
+            return {**about, **self._coded(machine, step), "event": None, "note": "the content was erased"}
         except NotFound:  # A job or an activation made it.
-            return {**about, **self._coded(life, step), "event": None}
+            return {**about, **self._coded(machine, step), "event": None}
         program = self._reader.program(decision.body.program)
         names = {code: name for name, code in program.codes.items()}
-        steps = [one for one in decision.body.steps if one.process == life.name]
+        steps = [one for one in decision.body.steps if one.process == machine.name]
         at = self._taken.get(cause, 0)
         self._taken[cause] = at + 1
-        told = steps[at] if at < len(steps) else StepBody(life.name, "", "", "")
+        told = steps[at] if at < len(steps) else StepBody(machine.name, "", "", "")
         shown = {
             **about,
             "event": {"type": names[event.type], "offset": event.offset, "id": event.body.id},
@@ -339,7 +307,7 @@ class _Decisions:
             "from": told.left or None,
             "to": told.entered or None,
             "timer": told.timer or None,
-            "why": _why(program, life, told, names[event.type]),
+            "why": _why(program, machine, told, names[event.type]),
             "outcome": decision.outcome,
         }
         return {**shown, **self._asked(decision, at)}
@@ -352,20 +320,20 @@ class _Decisions:
         sent = [{"name": one.name, "id": one.id.hex(), "body": msgspec.Raw(one.body)} for one in decision.body.sent]
         return {"transfers": [shown_transfer(one) for one in decision.body.transfers], "sent": sent}
 
-    def _coded(self, life: Life, step: Step) -> dict[str, Any]:
+    def _coded(self, machine: Machine, step: Step) -> dict[str, Any]:
         codes = self._codes
         left = "" if step.kind == StepKind.BEGIN else codes.state(step.left)
-        parts = life.declared.parts
+        parts = machine.declared.parts
         told = {"from": left or None, "to": codes.state(step.entered) or None, "timer": codes.timer(step.fired) or None}
         return {"part": parts[step.part].name if step.part < len(parts) else "", **told}
 
 
-def _why(program: Program, life: Life, told: StepBody, event: str) -> str:
+def _why(program: Program, machine: Machine, told: StepBody, event: str) -> str:
     """The condition of the move as the version that made it declares it; of several that fit, all."""
-    pack = program.packs.get(life.pack)
-    process = next((one for one in pack.processes.processes if one.name == life.declared.name), None) if pack else None
-    if process is None:
+    made_by = next((one for one in program.machines.values() if one.name == machine.name), None)
+    if made_by is None:
         return ""
+    process = made_by.declared
     if not told.left:
         wheres = [one.where for one in process.starts if one.event == event and one.to in (told.entered, "")]
         return " | ".join(dict.fromkeys(filter(None, wheres)))

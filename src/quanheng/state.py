@@ -338,8 +338,7 @@ class State:
         state.rejects.extend(values.rejects)
         state.told = values.told
         state.ledger = cls.ledger_of(arrays)
-        if held := _named(arrays, _BOOK):
-            state.book = Book.load(held)
+        state.book = cls.book_of(arrays)
         return state
 
     @staticmethod
@@ -347,6 +346,12 @@ class State:
         """The ledger among the arrays that `keep` gave; an empty one where it had no facts."""
         held = _named(arrays, _LEDGER)
         return Ledger.load(held) if held else Ledger()
+
+    @staticmethod
+    def book_of(arrays: dict[str, NDArray]) -> Book:
+        """The instances of processes among the arrays that `keep` gave; an empty book where there were no steps."""
+        held = _named(arrays, _BOOK)
+        return Book.load(held) if held else Book()
 
     def _load_sources(self, arrays: dict[str, NDArray]) -> None:
         if not self.sources:

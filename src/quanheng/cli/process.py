@@ -12,6 +12,8 @@ import cyclopts
 from quanheng.cli.common import HERE, Flag, Json, Place, progress_bar, reader, show_json, show_value
 
 if TYPE_CHECKING:
+    from quanheng.advancing import Fired
+    from quanheng.engine import Engine
     from quanheng.processes.book import Book
     from quanheng.program import Program
     from quanheng.reading import Reader
@@ -147,12 +149,12 @@ def show(instance: str, /, *, as_of: int | None = None, json: Json = False, plac
     json : bool
         One line of JSON.
     """
-    from quanheng.instances import find_life, key_of, named_instance, shown
+    from quanheng.instances import find_process, key_of, named_instance, shown
 
     name, id = named_instance(instance)
     with opened(place, as_of) as found:
-        life = find_life(found.program, name)
-        told = shown(found.program, found.book, life, key_of(life, id, found.reader.ring))
+        machine = find_process(found.program, name)
+        told = shown(found.program, found.book, machine, key_of(machine, id, found.reader.ring))
         upto = found.upto
     if json:
         show_json({"as_of": upto, "id": id, **told})
@@ -192,16 +194,16 @@ def history(instance: str, /, *, as_of: int | None = None, json: Json = False, p
     json : bool
         A line of JSON for each step.
     """
-    from quanheng.instances import Codes, find_life, key_of, named_instance
+    from quanheng.instances import Codes, find_process, key_of, named_instance
     from quanheng.instances import history as steps_of
     from quanheng.instances import shown as shown_instance
 
     name, id = named_instance(instance)
     with opened(place, as_of) as found:
-        life = find_life(found.program, name)
-        key = key_of(life, id, found.reader.ring)
-        shown_instance(found.program, found.book, life, key)  # Which says that there is none.
-        steps = steps_of(found.reader, life, key, Codes(found.program.codes), found.upto)
+        machine = find_process(found.program, name)
+        key = key_of(machine, id, found.reader.ring)
+        shown_instance(found.program, found.book, machine, key)  # Which says that there is none.
+        steps = steps_of(found.reader, machine, key, Codes(found.program.codes), found.upto)
     for one in steps:
         show_json(one) if json else _show_step(one)
 
@@ -269,3 +271,87 @@ def draw(
         print(drawn, end="")
     else:
         to.write_text(drawn, encoding="utf-8")
+
+
+@app.command
+def advance(*, by: str = "", to: str = "", json: Json = False, place: Place = HERE) -> None:
+    """Move a test clock: fire every timer that is due on the way, in order, each at its own moment. Weeks take seconds.
+
+    Only on a data folder with development keys. The log is then ahead of the machine's clock, so a server that is to go
+    on with it needs clock.accept_log_ahead = true.
+
+    For example:
+      quanheng process advance --by 20d
+      quanheng process advance --to 2026-03-31T10:00:00Z --json
+
+    Parameters
+    ----------
+    by : str
+        By so long, such as 36h or 20d, from the log's newest stamp or from now, whichever is later.
+    to : str
+        To this moment.
+    json : bool
+        A line of JSON for each timer that fires.
+    """
+    from quanheng.advancing import MovedClock
+    from quanheng.advancing import advance as move
+    from quanheng.cli.common import locked_engine
+    from quanheng.engine import system_clock_ms
+    from quanheng.kernel.errors import InputError
+    from quanheng.kernel.time import format_time, parse_duration_ms, parse_time_ms
+
+    if bool(by) == bool(to):
+        raise InputError(
+            "one of the two is said",
+            where="--by, --to",
+            found="both" if by else "none",
+            allowed="--by 20d, or --to TIME",
+        )
+    clock = MovedClock(system_clock_ms())
+    with locked_engine(place.read(), clock) as engine:
+        _check_development(engine)
+        clock.now_ms = engine.writer.stamp()
+        upto = parse_time_ms(to) if to else clock.now_ms + parse_duration_ms(by)
+        count = 0
+        for count, one in enumerate(move(engine, clock, upto), 1):
+            _show_fired(one, json)
+    if not json:
+        print(f"{count} fired; the clock stands at {format_time(clock.now_ms)}")
+
+
+def _check_development(engine: Engine) -> None:
+    from quanheng.kernel.errors import NotPermitted
+
+    if not engine.ring.is_development:
+        raise NotPermitted(
+            "a test clock moves only a data folder with development keys",
+            where=str(engine.folder),
+            found="a key ring of your own",
+            allowed="development keys",
+            cure="Try it in a folder of its own: --data, --keys.",
+        )
+
+
+def _show_fired(one: Fired, json: bool) -> None:
+    from quanheng.kernel.time import format_time
+    from quanheng.reading import shown_transfer
+
+    if json:
+        steps = [
+            {"process": step.process, "part": step.part, "from": step.left, "to": step.entered, "timer": step.timer}
+            for step in one.steps
+        ]
+        sent = [{"name": sent.name, "id": sent.id.hex()} for sent in one.sent]
+        told = {"at_ms": one.at_ms, "event": one.event, "decision": one.decision, "outcome": one.outcome}
+        show_json(
+            {**told, "steps": steps, "transfers": [shown_transfer(moved) for moved in one.transfers], "sent": sent}
+        )
+        return
+    for step in one.steps:
+        part = f"{step.part}: " if step.part else ""
+        way = f"{part}{step.left or '·'} → {step.entered or 'nothing moves'}"
+        print(f"{format_time(one.at_ms)}  {one.decision:>6}  {step.process}  {step.timer or 'by itself'}  {way}")
+    for moved in one.transfers:
+        print(f"{'':<34}transfer {moved.name}  {moved.amount_minor:,}  {moved.outcome}")
+    for sent in one.sent:
+        print(f"{'':<34}sent {sent.name}")

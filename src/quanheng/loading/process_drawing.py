@@ -105,7 +105,7 @@ def _draw(graph: PartGraph) -> _Drawn:
     edges = [Edge(one.source, one.target, _label_size(lines[id(one)])) for one in arrows]
     laid = lay_out(sizes, edges)
     parts = [_way(one, way) for one, way in zip(arrows, laid.ways, strict=True)]
-    parts += [_label(lines[id(one)], way.label) for one, way in zip(arrows, laid.ways, strict=True) ]
+    parts += [_label(lines[id(one)], way.label) for one, way in zip(arrows, laid.ways, strict=True)]
     parts += [_box(box, laid.nodes[name]) for name, box in boxes.items()]
     start = laid.nodes[START]
     parts.append(f'<circle cx="{start.x:.1f}" cy="{start.y:.1f}" r="7" class="mark"/>')
@@ -147,7 +147,9 @@ def _box(box: Box, at: Place) -> str:
 
 def _label(lines: Sequence[str], at: Place) -> str:
     top, width = at.y - at.height / 2, max(map(_width, lines)) + 8
-    back = f'<rect x="{at.x - width / 2:.1f}" y="{top:.1f}" width="{width:.1f}" height="{at.height:.1f}" class="label"/>'
+    back = (
+        f'<rect x="{at.x - width / 2:.1f}" y="{top:.1f}" width="{width:.1f}" height="{at.height:.1f}" class="label"/>'
+    )
     return back + "".join(
         _text(at.x, top + LINE * (number + 0.85), line, "soft" if line[0] in "[/ " else "")
         for number, line in enumerate(lines)

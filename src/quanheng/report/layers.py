@@ -168,6 +168,7 @@ def _order(rows: list[list[_Item]]) -> None:
     for sweep in range(SWEEPS):
         upwards = sweep % 2 == 1
         for row in reversed(rows) if upwards else rows:
+
             def mean(one: _Item, up: bool = upwards) -> float:
                 near = one.below if up else one.above
                 return sum(places[id(other)] for other in near) / len(near) if near else places[id(one)]

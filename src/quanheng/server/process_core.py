@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quanheng.instances import Codes, Wanted, counted, find_life, history, key_of, listed, shown
+from quanheng.instances import Codes, Wanted, counted, find_process, history, key_of, listed, shown
 from quanheng.kernel.errors import NotPermitted
 from quanheng.ledger.reach import Reach
 
@@ -30,15 +30,15 @@ def read_of(engine: Any, operation: str, arguments: dict[str, Any], reach: Reach
             allowed="a token without owners and entities",
             cure="Make one: quanheng token create NAME",
         )
-    program, book = engine.state.program, engine.state.processes
+    program, book = engine.state.program, engine.state.book
     if operation == PROCESSES:
         return {"processes": counted(program, book)}
     if operation == INSTANCES:
         return listed(program, book, Wanted(**arguments))
-    life = find_life(program, arguments["process"])
-    key = key_of(life, arguments["id"], engine.ring)
+    machine = find_process(program, arguments["process"])
+    key = key_of(machine, arguments["id"], engine.ring)
     if operation == INSTANCE:
-        return {"id": arguments["id"], **shown(program, book, life, key)}
-    shown(program, book, life, key)  # Which says that there is none.
-    steps = history(engine.reader, life, key, Codes(program.codes), engine.log.head)
+        return {"id": arguments["id"], **shown(program, book, machine, key)}
+    shown(program, book, machine, key)  # Which says that there is none.
+    steps = history(engine.reader, machine, key, Codes(program.codes), engine.log.head)
     return {"id": arguments["id"], "steps": steps}

@@ -52,7 +52,9 @@ def handlers(door: LedgerDoor) -> list[HTTPRouteHandler]:
         after: Annotated[str, QueryParameter(description="`next_after` of the page before.")] = "",
     ) -> Response[bytes]:
         asked = {"process": name, "state": state, "live": live, "after": after}
-        return await door.read(request, INSTANCES, limit=whole(limit, "limit", f"1 to {LIST_MAX}", LIST_MAX, 1), **asked)
+        return await door.read(
+            request, INSTANCES, limit=whole(limit, "limit", f"1 to {LIST_MAX}", LIST_MAX, 1), **asked
+        )
 
     @get(
         "/v1/processes/{name:str}/{id:str}",
