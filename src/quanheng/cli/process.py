@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import cyclopts
 
-from quanheng.cli.common import HERE, Flag, Json, Place, progress_bar, reader, show_json, show_value
+from quanheng.cli.common import HERE, Flag, Json, Place, progress_bar, reader, show_json
 
 if TYPE_CHECKING:
     from quanheng.advancing import Fired
@@ -257,7 +257,7 @@ def draw(
     pack, _, name = process.partition(".")
     config = place.read()
     declared, _ = chosen_packs([pack], available_packs(config.packs.folders))
-    known = {one.name: one for one in declared[pack].processes.processes}
+    known = {one.name: one for one in next(one for one in declared if one.name == pack).processes.processes}
     if name not in known:
         raise NotFound(
             "the pack declares no such process",
@@ -313,8 +313,9 @@ def advance(*, by: str = "", to: str = "", json: Json = False, place: Place = HE
         clock.now_ms = engine.writer.stamp()
         upto = parse_time_ms(to) if to else clock.now_ms + parse_duration_ms(by)
         count = 0
-        for count, one in enumerate(move(engine, clock, upto), 1):
+        for one in move(engine, clock, upto):
             _show_fired(one, json)
+            count += 1
     if not json:
         print(f"{count} fired; the clock stands at {format_time(clock.now_ms)}")
 
@@ -341,10 +342,10 @@ def _show_fired(one: Fired, json: bool) -> None:
             {"process": step.process, "part": step.part, "from": step.left, "to": step.entered, "timer": step.timer}
             for step in one.steps
         ]
-        sent = [{"name": sent.name, "id": sent.id.hex()} for sent in one.sent]
+        messages = [{"name": message.name, "id": message.id.hex()} for message in one.sent]
         told = {"at_ms": one.at_ms, "event": one.event, "decision": one.decision, "outcome": one.outcome}
         show_json(
-            {**told, "steps": steps, "transfers": [shown_transfer(moved) for moved in one.transfers], "sent": sent}
+            {**told, "steps": steps, "transfers": [shown_transfer(moved) for moved in one.transfers], "sent": messages}
         )
         return
     for step in one.steps:
@@ -353,5 +354,5 @@ def _show_fired(one: Fired, json: bool) -> None:
         print(f"{format_time(one.at_ms)}  {one.decision:>6}  {step.process}  {step.timer or 'by itself'}  {way}")
     for moved in one.transfers:
         print(f"{'':<34}transfer {moved.name}  {moved.amount_minor:,}  {moved.outcome}")
-    for sent in one.sent:
-        print(f"{'':<34}sent {sent.name}")
+    for message in one.sent:
+        print(f"{'':<34}sent {message.name}")

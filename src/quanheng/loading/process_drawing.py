@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -26,8 +26,8 @@ CSS = """
 svg{--paper:#fff;--ink:#16202c;--soft:#56637a;--line:#8a97a8;--box:#f4f7fb;--edge:#2456a6;--over:#eef6f0;--done:#2f7d55;--no:#b0334a}
 @media (prefers-color-scheme:dark){svg{--paper:#11161d;--ink:#e8edf3;--soft:#9fb0c2;--line:#66758a;--box:#1b2430;
 --edge:#8ab4f8;--over:#16281f;--done:#6cc79a;--no:#e0647a}}
-text{font:12px system-ui,-apple-system,"Segoe UI","Noto Sans","PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif;
-fill:var(--ink)}
+text{font:12px system-ui,-apple-system,"Segoe UI","Noto Sans","PingFang SC","Microsoft YaHei","Noto Sans CJK SC",
+sans-serif;fill:var(--ink)}
 .paper{fill:var(--paper)}.head{font-size:17px;font-weight:650}.part{font-size:14px;font-weight:600;fill:var(--soft)}
 .title{font-size:14px;font-weight:600}.soft{fill:var(--soft)}
 .box{fill:var(--box);stroke:var(--edge);stroke-width:1.4}.over{fill:var(--over);stroke:var(--done)}
@@ -38,7 +38,7 @@ fill:var(--ink)}
 
 
 def mermaid(process: ProcessDeclaration, language: Language = "en") -> str:
-    """The life cycle as a Mermaid state diagram (`stateDiagram-v2`), each part in a box of its own where there are some."""
+    """The life cycle as a Mermaid state diagram (`stateDiagram-v2`); parts are boxes side by side."""
     graphs = process_graphs(process, language)
     lines = ["stateDiagram-v2", "    direction TB"]
     for graph in graphs:
@@ -195,8 +195,3 @@ def _wrapped(text: str) -> list[str]:
         else:
             line = f"{line} {word}" if line else word
     return [*lines, line]
-
-
-def drawn(process: ProcessDeclaration, language: Language = "en") -> Mapping[str, str]:
-    """Both diagrams by the ending of their files: "mmd", "svg"."""
-    return {"mmd": mermaid(process, language), "svg": svg(process, language)}

@@ -1,16 +1,17 @@
-"""A directed graph laid out in layers from top to bottom, labels of arrows too, so that nothing lies on anything else.
+"""A directed graph laid out in layers from top to bottom, with labels of arrows, so that nothing lies on anything else.
 
-The classical way [1]: cycles are broken, each node gets a layer, arrows over several layers get places in between, layers
-are ordered by the mean place of their neighbours, and then moved towards them. A label is a node of its own between the
-two it joins. The same graph always gives the same drawing.
+The classical way [1]: cycles are broken, each node gets a layer, arrows over several layers get places in between,
+layers are ordered by the mean place of their neighbours, and then moved towards them. A label is a node of its own
+between the two it joins. The same graph always gives the same drawing.
 
-[1] K. Sugiyama, S. Tagawa, M. Toda, Methods for visual understanding of hierarchical system structures, IEEE Transactions
-    on Systems, Man, and Cybernetics 11 (1981).
+[1] K. Sugiyama, S. Tagawa, M. Toda, Methods for visual understanding of hierarchical system structures, IEEE
+    Transactions on Systems, Man, and Cybernetics 11 (1981).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 SWEEPS = 24
@@ -99,8 +100,8 @@ def layers_of(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[st
                 kept[name].append(target)
     layer = dict.fromkeys(names, 0)
     for name in reversed(order):
-        for target in kept[name]:
-            layer[target] = max(layer[target], layer[name] + 1)
+        for below in kept[name]:
+            layer[below] = max(layer[below], layer[name] + 1)
     return layer
 
 
@@ -155,7 +156,7 @@ def _chain(
     chain = [top, *between, bottom]
     for one in between:
         rows[one.layer].append(one)
-    for upper, lower in zip(chain, chain[1:], strict=False):
+    for upper, lower in pairwise(chain):
         upper.below.append(lower)
         lower.above.append(upper)
     return chain if down else chain[::-1], label
@@ -210,9 +211,9 @@ def _move(rows: Sequence[Sequence[_Item]], across: float) -> None:
 
 
 def _apart(row: Sequence[_Item], wanted: Sequence[float], across: float) -> list[float]:
-    """Places as near as can be to those wanted, in their order: runs that would overlap are placed around their mean."""
+    """Places as near as can be to those wanted, in their order: what would overlap is placed around its mean."""
     runs: list[tuple[float, int, float]] = []  # (sum of wanted less offsets, count, offset of the next within it)
-    spans = [(a.width + b.width) / 2 + across for a, b in zip(row, row[1:], strict=False)]
+    spans = [(a.width + b.width) / 2 + across for a, b in pairwise(row)]
     for at, x in enumerate(wanted):
         runs.append((x, 1, 0.0))
         while len(runs) > 1:
@@ -245,7 +246,7 @@ def _stack(rows: Sequence[Sequence[_Item]], down: float) -> float:
 def _way(chain: Sequence[_Item], label: _Item) -> Way:
     """Straight through every layer between its ends, where arrows spread over the side of the box."""
     points = [_port(chain[0], chain[1])]
-    for before, one in zip(chain, chain[1:-1], strict=False):
+    for before, one in pairwise(chain[:-1]):
         sign = 1 if one.y >= before.y else -1
         points += [(one.x, one.y - sign * one.tall / 2), (one.x, one.y + sign * one.tall / 2)]
     if len(chain) == 3 and chain[0].layer == chain[2].layer:

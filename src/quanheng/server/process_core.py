@@ -1,5 +1,5 @@
-"""Instances of processes as the core answers reads of them; held back, like those of the ledger, until all that they saw
-is durable."""
+"""Instances of processes as the core answers reads of them: held back, like those of the ledger, until all that they
+saw is durable."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ def test_no_node_or_label_lies_on_another(graph):
     places = [*laid.nodes.values(), *(way.label for way in laid.ways)]
     assert all(apart(one, other) for one, other in combinations(places, 2))
     for place in places:
-        assert -0.01 <= place.x - place.width / 2 and place.x + place.width / 2 <= laid.width + 0.01
-        assert -0.01 <= place.y - place.height / 2 and place.y + place.height / 2 <= laid.height + 0.01
+        assert place.width / 2 - 0.01 <= place.x <= laid.width - place.width / 2 + 0.01
+        assert place.height / 2 - 0.01 <= place.y <= laid.height - place.height / 2 + 0.01
     for edge, way in zip(edges, laid.ways, strict=True):
         assert within(way.points[0], laid.nodes[edge.source])
         assert within(way.points[-1], laid.nodes[edge.target])
