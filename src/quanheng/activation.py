@@ -16,7 +16,7 @@ from quanheng.loading.account_changes import account_changes
 from quanheng.loading.cases import run_cases
 from quanheng.loading.files import PackFiles
 from quanheng.loading.pack import load_packs
-from quanheng.machines import code_names
+from quanheng.machines import log_names
 from quanheng.program import Program
 from quanheng.reading import Reader
 from quanheng.rehearsal import rehearse
@@ -63,8 +63,7 @@ def propose(
     files = {**active, **{name_of(pack): pack for pack in packs}}
     unchanged = [name for name, one in active.items() if files[name].files == one.files]
     declared = load_packs(sorted(files), files, unchanged)
-    names = [name for one in declared.values() for name in (*(event.name for event in one.events), *code_names(one))]
-    codes = _assign_codes(in_force.codes, names)
+    codes = _assign_codes(in_force.codes, log_names(declared.values()))
     program = Program(declared, codes, engine=__version__)
     check_layouts(state, program)
     for name, one in declared.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -130,6 +130,11 @@ def unscaled(value: int, decimals: int) -> int | Decimal | None:
     if value == NULL:
         return None
     return value if not decimals else Decimal(value).scaleb(-decimals)
+
+
+def log_names(packs: Iterable[Declared]) -> list[str]:
+    """All that has a code in the log: event types, processes with their states and timers, calls."""
+    return [name for one in packs for name in (*(event.name for event in one.events), *code_names(one))]
 
 
 def code_names(pack: Declared) -> list[str]:

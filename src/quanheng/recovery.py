@@ -27,6 +27,7 @@ from quanheng.ledger.records import facts_of, facts_of_batch
 from quanheng.loading.declared import Declared
 from quanheng.loading.files import PackFiles
 from quanheng.loading.pack import load_packs
+from quanheng.processes.book import Book
 from quanheng.processes.records import steps_of
 from quanheng.program import Program
 from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated, PlatformEvent, State, Trial
@@ -209,6 +210,33 @@ def ledger_at(log: Log, snapshots: Snapshots | None, upto: int, progress: Progre
         if progress is not None:
             progress(start + len(part), upto)
     return ledger
+
+
+def instances_at(log: Log, snapshots: Snapshots | None, upto: int, progress: Progress | None = None) -> Book:
+    """The instances of processes alone after the first `upto` records: the newest snapshot of this log, then the steps
+    after it.
+
+    Needs no packs and no keys.
+
+    Raises
+    ------
+    LogCorrupt : the log is not what was written
+    """
+    book, first = Book(), 0
+    for snapshot in _taken_of(log, snapshots, upto):
+        try:
+            book = State.book_of({name: np.asarray(part) for name, part in snapshot.parts.items()})
+            first = snapshot.offset
+            break
+        except (KeyError, InputError):
+            continue
+    for start, part in read_batches(log, first, upto):
+        if isinstance(part, Columns):
+            for row, step in steps_of(part):
+                book.apply((step,), int(part.received_ms[row]))
+        if progress is not None:
+            progress(start + len(part), upto)
+    return book
 
 
 def program_at(log: Log, content: ContentStore, snapshots: Snapshots | None, upto: int) -> Program:

@@ -311,8 +311,7 @@ class State:
         state.rejects.extend(values.rejects)
         state.told = values.told
         state.ledger = cls.ledger_of(arrays)
-        if held := named(arrays, BOOK):
-            state.book = Book.load(held)
+        state.book = cls.book_of(arrays)
         if held := named(arrays, OUTBOX):
             state.outbox = Outbox.load(held)
         return state
@@ -322,6 +321,12 @@ class State:
         """The ledger among the arrays that `keep` gave; an empty one where it had no facts."""
         held = named(arrays, LEDGER)
         return Ledger.load(held) if held else Ledger()
+
+    @staticmethod
+    def book_of(arrays: dict[str, NDArray]) -> Book:
+        """The instances of processes among the arrays that `keep` gave; an empty book where there were no steps."""
+        held = named(arrays, BOOK)
+        return Book.load(held) if held else Book()
 
     def _load_sources(self, arrays: dict[str, NDArray]) -> None:
         if not self.sources:

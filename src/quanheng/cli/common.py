@@ -88,8 +88,10 @@ def by_stage(progress: Progress) -> Callable[[str, int, int], None]:
 
 
 @contextmanager
-def locked_engine(config: Config) -> Iterator[Engine]:
+def locked_engine(config: Config, clock: Callable[[], int] | None = None) -> Iterator[Engine]:
     """The engine of the data folder, for this process alone.
+
+    clock : of the engine, which goes on from a log that is ahead of it; default the machine's
 
     Raises
     ------
@@ -106,7 +108,7 @@ def locked_engine(config: Config) -> Iterator[Engine]:
             def show(done: int, total: int) -> None:
                 progress.update(task, completed=done, total=total, visible=True)
 
-            engine = open_engine(config, show)
+            engine = open_engine(config, show, clock)
         try:
             yield engine
         finally:

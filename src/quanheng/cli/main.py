@@ -27,6 +27,7 @@ from quanheng.cli import (
     logs,
     models,
     packs,
+    process,
     run,
     serve,
     simulation,
@@ -73,6 +74,7 @@ for group in (
     steps.POLICY,
     lists.app,
     ledger.app,
+    process.app,
     logs.app,
     keep.app,
     dmn_evaluate.DMN,
@@ -126,7 +128,7 @@ def _command(given: Sequence[str]) -> str:
         if word.startswith("-"):
             break
         words.append(word)
-    groups = "pack", "features", "policy", "list", "ledger", "dmn", "log", "token", "simulate"
+    groups = "pack", "features", "policy", "list", "ledger", "process", "dmn", "log", "token", "simulate"
     known = words if words[:1] and (words[0] in groups or words == ["demo", "ledger"]) else words[:1]
     return "".join(f"{word} " for word in known if words and words[0] in app)
 

@@ -45,12 +45,12 @@ def check(folder: Path, /, *, json: Json = False) -> int:
     cases = 0
     if not problems:
         from quanheng.loading.cases import run_cases
+        from quanheng.machines import log_names
         from quanheng.program import Program
         from quanheng.rehearsal import rehearse
 
         packs = load_packs([declared.name], available)
-        names = [event.name for one in packs.values() for event in one.events]
-        codes = {name: 1000 + number for number, name in enumerate(names)}
+        codes = {name: 1000 + number for number, name in enumerate(log_names(packs.values()))}
         program = Program(packs, codes)
         problems = tuple(run_cases(declared, lambda case: rehearse(program, case)))
         cases = len(declared.cases)

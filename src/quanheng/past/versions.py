@@ -16,6 +16,7 @@ from quanheng.loading.declared import Declared, Flow
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.pack import load_packs
 from quanheng.loading.policies import model_of
+from quanheng.machines import log_names
 from quanheng.past.window import Activation
 from quanheng.program import Program
 
@@ -148,9 +149,8 @@ class Versions:
                 "the folder holds another pack", where=asked.name, found=packs[self.pack].name, allowed=self.pack
             )
         codes = dict(self.activations[-1].codes)
-        for declared in packs.values():
-            for event in declared.events:
-                codes.setdefault(event.name, max(codes.values(), default=15) + 1)
+        for name in log_names(packs.values()):
+            codes.setdefault(name, max(codes.values(), default=15) + 1)
         program = Program(packs, codes, engine=__version__)
         self._check_layouts(program, asked.name)
         made = self._made_of[asked.name] = Version(asked.name, kind, program, hash, asked.as_of_ms)

@@ -19,7 +19,7 @@ from quanheng.ledger.entries import TIME_MAX_MS
 from quanheng.ledger.reach import EVERYTHING, Reach, check_account, check_transfer
 from quanheng.ledger.wire import TRANSFER_REQUEST, check_length
 from quanheng.posting import Posting, Work, amendments_of, expiry, openings_of, transfers_of
-from quanheng.server import wire
+from quanheng.server import process_core, wire
 from quanheng.server.answers import ours, refusal
 from quanheng.server.config import Limits
 from quanheng.server.engines import ADMIN, POST, READ
@@ -43,6 +43,7 @@ SCOPES = {TRANSFERS: POST, ACCOUNTS: ADMIN, AMENDMENTS: ADMIN}
 """Scopes that batches need; reads need `read`."""
 GROUP_ROWS_MAX = 20_000
 HOLDS_SHOWN_MAX = 1_000
+_JSON = msgspec.json.Encoder(decimal_format="number")
 TICK_S = 1.0
 """How often holds whose time is out are looked for."""
 
@@ -94,8 +95,11 @@ class LedgerDesk:
                 self._add(Batch(link, number, *work_of(asked.operation, arguments, reach)))
                 return
             as_of = self._engine.state.head
-            shown = {"as_of": as_of, **read_of(self._engine.ledger, asked.operation, arguments, reach)}
-            answer = wire.Answer(200, msgspec.json.encode(shown))
+            if asked.operation in process_core.READS:
+                found = process_core.read_of(self._engine, asked.operation, arguments, reach)
+            else:
+                found = read_of(self._engine.ledger, asked.operation, arguments, reach)
+            answer = wire.Answer(200, _JSON.encode({"as_of": as_of, **found}))
         except Exception as error:  # The declared boundary: what fails here harms nobody else.
             link.answer(number, refusal(ours(error, "ledger"), self._limits.retry_after_s))
             link.flush()

@@ -73,13 +73,13 @@ class LedgerDoor:
         self._intake.account(answer, count, started_s, route)
         return self._respond(answer)
 
-    async def read(self, request: Request, operation: str, id: str, **arguments: Any) -> Response[bytes]:
+    async def read(self, request: Request, operation: str, **arguments: Any) -> Response[bytes]:
         """Answer a read."""
         try:
             token = self._intake.token(request.headers.get)
             timeout_ms = self._intake.timeout_ms(request.headers.get, self._limits.timeout_ms_max)
             self._intake.admit(token, 1)
-            return self._respond(await self._ask(token, operation, {"id": id, **arguments}, timeout_ms))
+            return self._respond(await self._ask(token, operation, arguments, timeout_ms))
         except Refused as refused:
             return self._respond(self._intake.refuse(refused))
 
@@ -138,11 +138,8 @@ def _with_json(answer: wire.Answer) -> wire.Answer:
     return wire.Answer(200, msgspec.json.encode(shown))
 
 
-def handlers(
-    limits: Limits, pool: CorePool, intake: Intake, respond: Callable[[wire.Answer], Response[bytes]]
-) -> list[HTTPRouteHandler]:
+def handlers(door: LedgerDoor) -> list[HTTPRouteHandler]:
     """The handlers of the ledger's addresses."""
-    door = LedgerDoor(limits, pool, intake, respond)
     return [*_of_writes(door), *_of_reads(door)]
 
 
@@ -165,11 +162,11 @@ def _of_writes(door: LedgerDoor) -> list[HTTPRouteHandler]:
 def _of_reads(door: LedgerDoor) -> list[HTTPRouteHandler]:
     @get("/v1/accounts/{id:str}", **api.ACCOUNT)
     async def account(request: Request, id: AccountId) -> Response[bytes]:
-        return await door.read(request, "account", id)
+        return await door.read(request, "account", id=id)
 
     @get("/v1/accounts/{id:str}/balance", **api.BALANCE)
     async def balance(request: Request, id: AccountId, at: Moment = "") -> Response[bytes]:
-        return await door.read(request, "balance", id, at_ms=_moment(at, "at"))
+        return await door.read(request, "balance", id=id, at_ms=_moment(at, "at"))
 
     @get("/v1/accounts/{id:str}/statement", **api.STATEMENT)
     async def statement(
@@ -186,13 +183,13 @@ def _of_reads(door: LedgerDoor) -> list[HTTPRouteHandler]:
             "limit": whole(limit, "limit", "1 to 1000", 1_000, 1),
             "after": whole(after, "after", "`next_after` of the page before", 1 << 62) if after else None,
         }
-        return await door.read(request, "statement", id, **arguments)
+        return await door.read(request, "statement", id=id, **arguments)
 
     @get("/v1/transfers/{id:str}", **api.TRANSFER)
     async def transfer(
         request: Request, id: Annotated[str, PathParameter(description="Id of the transfer.")]
     ) -> Response[bytes]:
-        return await door.read(request, "transfer", id)
+        return await door.read(request, "transfer", id=id)
 
     return [account, balance, statement, transfer]
 

@@ -59,8 +59,13 @@ def open_service(config: Config, progress: Callable[[int, int], None] | None = N
         raise
 
 
-def open_engine(config: Config, progress: Callable[[int, int], None] | None = None) -> Engine:
-    """The engine on the configured folders and store. The caller holds the folder lock."""
+def open_engine(
+    config: Config, progress: Callable[[int, int], None] | None = None, clock: Callable[[], int] | None = None
+) -> Engine:
+    """The engine on the configured folders and store. The caller holds the folder lock.
+
+    clock : one that is moved by hand; the log may be ahead of it. Default: the machine's
+    """
     from quanheng.engine import Engine, passed_ms, system_clock_ms
     from quanheng.kernel.steady import SteadyClock
     from quanheng.server.business_days import business_days_of
@@ -77,8 +82,8 @@ def open_engine(config: Config, progress: Callable[[int, int], None] | None = No
             Path(config.storage.data),
             keys=Path(config.storage.keys),
             store=open_store(config),
-            clock=SteadyClock(system_clock_ms, passed_ms, config.clock.jump_ms_max, leapt),
-            log_ahead_ms_max=None if config.clock.accept_log_ahead else config.clock.jump_ms_max,
+            clock=clock or SteadyClock(system_clock_ms, passed_ms, config.clock.jump_ms_max, leapt),
+            log_ahead_ms_max=None if clock or config.clock.accept_log_ahead else config.clock.jump_ms_max,
             memory_bytes_max=config.features.memory_bytes_max,
             signing=signing_of(config),
             far=cluster.far if cluster is not None else None,

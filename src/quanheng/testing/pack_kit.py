@@ -66,10 +66,11 @@ def pack_faults(pack: str | Path | PackFiles, available: Mapping[str, PackFiles]
 
 def _runner(packs: Mapping[str, Declared]) -> Callable:
     """Runs a case through the real main path, in memory."""
+    from quanheng.machines import log_names
     from quanheng.program import Program
     from quanheng.rehearsal import rehearse
 
-    codes = {event.name: number for number, event in enumerate((e for p in packs.values() for e in p.events), 1000)}
+    codes = {name: number for number, name in enumerate(log_names(packs.values()), 1000)}
     program = Program(packs, codes)
     return lambda case: rehearse(program, case)
 
