@@ -20,7 +20,7 @@ from quanheng.loading.declared_processes import MoveDeclaration, PartDeclaration
 from quanheng.machines import Machine
 from quanheng.processes.book import Book, Instance
 from quanheng.processes.records import Step, StepKind, steps_of
-from quanheng.processes.timers import Due
+from quanheng.processes.timers import Armed
 from quanheng.program import Program
 from quanheng.reading import Reader, RecordedDecision, shown_transfer
 from quanheng.recovery import read_batches
@@ -198,7 +198,7 @@ def allowed(process: ProcessDeclaration, states: Mapping[str, str]) -> list[dict
     return found
 
 
-def _row(machine: Machine, instance: Instance, codes: Codes, timers: Sequence[Due]) -> dict[str, Any]:
+def _row(machine: Machine, instance: Instance, codes: Codes, timers: Sequence[Armed]) -> dict[str, Any]:
     states = machine.names(instance)
     first = min(timers, key=lambda one: one.due_ms, default=None)
     return {
@@ -212,7 +212,7 @@ def _row(machine: Machine, instance: Instance, codes: Codes, timers: Sequence[Du
     }
 
 
-def _timer(due: Due, codes: Codes, process: ProcessDeclaration) -> dict[str, Any]:
+def _timer(due: Armed, codes: Codes, process: ProcessDeclaration) -> dict[str, Any]:
     part = process.parts[due.part].name if due.part < len(process.parts) else ""
     told = {"timer": codes.timer(due.timer), "due_ms": due.due_ms}
     return {"part": part, **told} if part else told

@@ -87,8 +87,8 @@ def layers_of(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[st
         state.setdefault(root, 1)
         while stack:
             name, rest = stack[-1]
-            target = next(rest, None)
-            if target is None:
+            target = next(rest, "")
+            if not target:
                 state[name] = 2
                 order.append(name)
                 stack.pop()
