@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.events.intake import EventBody, decode_event_body
-from quanheng.facts import DecisionBody, Moved, Opinion, decode_body
+from quanheng.facts import DecisionBody, Moved, Opinion, Sent, StepBody, decode_body
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import DataErased, NotFound
 from quanheng.kernel.log.log import Log
@@ -164,6 +164,8 @@ class Reader:
                 name: decimal_of(value, column.decimals) for (name, column), value in zip(sources, answers, strict=True)
             },
             "transfers": [shown_transfer(one) for one in body.transfers],
+            "steps": [shown_step(one) for one in body.steps],
+            "sent": [shown_sent(one) for one in body.sent],
             "opinions": [
                 _opinion(opinion, _purpose(program.packs[flow.pack], flow.purpose))
                 for opinion, flow in zip(body.opinions, program.flows[event.type], strict=True)
@@ -230,6 +232,16 @@ def shown_transfer(moved: Moved) -> dict[str, Any]:
     """A transfer that was asked for, for people: its id in decimal, as the ledger answers it."""
     id = str(int.from_bytes(moved.id, "little"))
     return {"name": moved.name, "id": id, "outcome": moved.outcome, "amount_minor": moved.amount_minor}
+
+
+def shown_step(step: StepBody) -> dict[str, Any]:
+    """A step of an instance, for people."""
+    return msgspec.structs.asdict(step)
+
+
+def shown_sent(sent: Sent) -> dict[str, Any]:
+    """A message that was sent, for people."""
+    return {"name": sent.name, "id": sent.id.hex(), "body": msgspec.Raw(sent.body)}
 
 
 def _purpose(pack: Declared, name: str) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def check_comparable(champion: Program, other: Program, trial: Trial) -> None:
     compared = {
         "events.toml": (_events(champion), _events(other)),
         "features.toml": (champion.digest(), other.digest()),
+        "processes.toml": (_lives(champion), _lives(other)),
         "pack.toml": ((champion.outcomes, sorted(champion.flows)), (other.outcomes, sorted(other.flows))),
     }
     problems = [
@@ -115,6 +116,10 @@ def check_comparable(champion: Program, other: Program, trial: Trial) -> None:
     ]
     if problems:
         raise DeclarationError(f"version {trial.hash[:12]} of {trial.pack!r} cannot share the traffic", problems)
+
+
+def _lives(program: Program) -> list[object]:
+    return [(pack.processes.processes, pack.calls) for pack in program.packs.values()]
 
 
 def _events(program: Program) -> list[EventDeclaration]:

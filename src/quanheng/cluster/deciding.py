@@ -17,12 +17,13 @@ from quanheng.cluster.field import Lost
 from quanheng.cluster.membership import Answered, Answers, answers_for, flows_of
 from quanheng.deciding import Rows, decide
 from quanheng.events.intake import EventFact, Request
+from quanheng.facts import NO_MOVES, DecisionFact, FactColumns, Moments, Moves, decode_body
 from quanheng.facts import Asked as LedgerAsked
-from quanheng.facts import DecisionFact, FactColumns, Moments, decode_body
 from quanheng.kernel.errors import NotFound
 from quanheng.program import Program
 from quanheng.recovery import program_of
 from quanheng.state import Activated
+from quanheng.stepping import View
 
 
 class EventRow(NamedTuple):
@@ -42,6 +43,7 @@ class Asked(NamedTuple):
 
     activated, activation : what is in force, as the log has it, and its offset
     lists : what stands on lists; None = nothing is known of them
+    views : per event the instances of processes that it meets
     """
 
     activated: bytes
@@ -52,10 +54,12 @@ class Asked(NamedTuple):
     offset: int
     received_ms: int
     lists: Answers | None = None
+    views: Sequence[tuple[View, ...]] = ()
 
 
 class Judged(NamedTuple):
-    """One decision: the numbers of its header, its body as bytes, what the ledger is to be asked for.
+    """One decision: the numbers of its header, its body as bytes, what the ledger is to be asked for, what becomes of
+    instances, also where the ledger refuses.
 
     No numbers: the type has no flow.
     """
@@ -63,6 +67,8 @@ class Judged(NamedTuple):
     numbers: tuple[int, int, int] | None
     payload: bytes
     asked: LedgerAsked | None = None
+    moves: Moves = NO_MOVES
+    refused: Moves = NO_MOVES
 
 
 class Unanswered(NamedTuple):
@@ -103,10 +109,11 @@ class Decider:
         program = self.prepare(files, asked.activated, asked.activation)
         events = self._events(program, asked.events)
         lists = None if asked.lists is None else Answered(asked.lists)
-        made = decide(program, Rows(events, asked.columns, asked.moments, asked.offset, asked.received_ms, lists))
+        rows = Rows(events, asked.columns, asked.moments, asked.offset, asked.received_ms, lists, asked.views)
+        made = decide(program, rows)
         if lists is not None and lists.missing:
             return Unanswered(sorted(lists.missing))
-        return [Judged(None, b"") if one is None else Judged(one.numbers, one.payload, one.asked) for one in made]
+        return [Judged(None, b"") if one is None else _judged(one) for one in made]
 
     def prepare(self, files: dict[str, dict[str, bytes]], activated: bytes, activation: int) -> Program:
         """The program of an activation, compiled and kept. Raises as `judge`."""
@@ -210,7 +217,7 @@ def _asked(activated: bytes, program: Program, rows: Rows) -> Asked:
     lists = None if rows.lists is None else answers_for(program, rows.events, rows.lists)
     return Asked(
         activated, program.activation, [_row(event) for event in rows.events], rows.columns, rows.moments,
-        rows.offset, rows.received_ms, lists,
+        rows.offset, rows.received_ms, lists, rows.views,
     )  # fmt: skip
 
 
@@ -222,10 +229,14 @@ def _row(event: EventFact) -> EventRow:
     )  # fmt: skip
 
 
+def _judged(made: DecisionFact) -> Judged:
+    return Judged(made.numbers, made.payload, made.asked, made.moves, made.refused)
+
+
 def _decision(event: EventFact, judged: Judged) -> DecisionFact | None:
     if judged.numbers is None:
         return None
     return DecisionFact(
         event.code, event.time_ms, event.received_ms, event.subject, judged.numbers, decode_body(judged.payload),
-        judged.payload, judged.asked,
+        judged.payload, judged.asked, judged.moves, judged.refused,
     )  # fmt: skip
