@@ -16,10 +16,13 @@ from quanheng.loading.notes import Notes
 
 sys.path.insert(0, str(Path(__file__).parent))
 from mistakes_beyond import beyond
-from sample_pack import available, sample_files, sample_pack, wallet_files, wallet_pack
+from mistakes_beyond_processes import beyond_processes
+from sample_pack import available, checkout_files, checkout_pack, sample_files, sample_pack, wallet_files, wallet_pack
 
 MISTAKES = tomllib.loads(Path(__file__).with_name("mistakes.toml").read_text(encoding="utf-8"))
 OF_ACCOUNTS = tomllib.loads(Path(__file__).with_name("mistakes_accounts.toml").read_text(encoding="utf-8"))["mistake"]
+PROCESSES = tomllib.loads(Path(__file__).with_name("mistakes_processes.toml").read_text(encoding="utf-8"))
+OF_PROCESSES = PROCESSES["mistake"]
 TABLE = MISTAKES["mistake"]
 BY_NAME = {row["name"]: row for row in TABLE}
 AVAILABLE = available()
@@ -86,6 +89,18 @@ def test_a_mistake_of_what_moves_value_gives_exactly_its_problems(row):
     assert agree(found, row["problems"]), "\n".join(found)
 
 
+def test_the_checkout_is_sound():
+    declared, problems = check_pack(checkout_pack(), AVAILABLE)
+    assert problems == declared.warnings == ()
+
+
+@pytest.mark.parametrize("row", OF_PROCESSES, ids=lambda row: row["name"].replace(" ", "-"))
+def test_a_mistake_of_what_goes_on_in_time_gives_exactly_its_problems(row):
+    _, problems = check_pack(checkout_pack({row["file"]: changed(row, checkout_files())}), AVAILABLE)
+    found = [str(problem) for problem in problems]
+    assert agree(found, row["problems"]), "\n".join(found)
+
+
 def test_all_mistakes_of_a_pack_are_reported_at_once():
     files: dict[str, bytes | None] = dict(sample_files())
     expected: list[str] = []
@@ -129,7 +144,9 @@ def test_every_place_that_notes_a_problem_is_tried(monkeypatch):
         check_pack(sample_pack({row["file"]: changed(row, sample_files())}), AVAILABLE)
     for row in OF_ACCOUNTS:
         check_pack(wallet_pack({row["file"]: changed(row, wallet_files())}), AVAILABLE)
-    for run in beyond().values():
+    for row in OF_PROCESSES:
+        check_pack(checkout_pack({row["file"]: changed(row, checkout_files())}), AVAILABLE)
+    for run in (*beyond().values(), *beyond_processes().values()):
         run()
     untried = []
     for path in sorted(SOURCES.rglob("*.py")):
@@ -157,3 +174,8 @@ def test_a_check_of_card_fraud_takes_less_than_a_second():
 @pytest.mark.parametrize("name", MISTAKES["beyond"])
 def test_a_mistake_that_needs_more_than_one_change(name):
     assert beyond()[name]() == MISTAKES["beyond"][name]
+
+
+@pytest.mark.parametrize("name", PROCESSES["beyond"])
+def test_a_mistake_of_processes_that_needs_more_than_one_change(name):
+    assert beyond_processes()[name]() == PROCESSES["beyond"][name]
