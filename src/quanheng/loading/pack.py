@@ -151,6 +151,7 @@ def _check(
     )
     others = sent | _told(required) | {event.name: event for event in told}
     life = place_life_cycles(life, others, notes)
+    unsound |= life.unsound
     every_event = others | {event.name: event for event in life.told}
     check_flow_names(manifest, every_event, notes)
     check_life_cycles(life, manifest, every_event, unsound, folded(folder.one("features.toml")), notes)

@@ -31,7 +31,7 @@ def timer_event(
     kept : the field of a starting event of each kept key and number that has one, for class, unit and title
     """
     keys = [(process.per, process.entity), *((one.name, one.entity) for one in process.keys)]
-    fields = {name: _key(entity, kept.get(name)) for name, entity in keys}
+    fields = {name: _key(entity, kept.get(name)) for name, entity in keys if name}
     fields |= {
         "time_ms": _field("time", "When the timer was due", "计时到期时间"),
         "due_ms": _field("time", "When the timer was due", "计时到期时间"),

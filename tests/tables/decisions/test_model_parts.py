@@ -422,8 +422,11 @@ CASES = [
         decision(
             "d",
             "<context>"
-            + entry("f", f'<functionDefinition><formalParameter name="n"/>{lit("if n = 0 then 1 else n * f(n - 1)")}'
-            "</functionDefinition>")
+            + entry(
+                "f",
+                f'<functionDefinition><formalParameter name="n"/>{lit("if n = 0 then 1 else n * f(n - 1)")}'
+                "</functionDefinition>",
+            )
             + entry("", lit("f(5)"))
             + "</context>",
         ),

@@ -203,6 +203,20 @@ def screen_pack(old: str = "", new: str = "") -> PackFiles:
     return read_pack({**files, "calls.toml": calls.replace(old, new, 1).encode()}, "screen")
 
 
+CHECKOUT = Path(__file__).parents[2] / "packs" / "checkout"
+
+
+def checkout_files() -> dict[str, bytes]:
+    """The files of the pack with processes: `tests/packs/checkout`, sound as it stands."""
+    return dict(read_pack(CHECKOUT).files)
+
+
+def checkout_pack(changes: dict[str, bytes | None] | None = None) -> PackFiles:
+    """The checkout with files replaced, added, or removed (None)."""
+    files = {**checkout_files(), **(changes or {})}
+    return read_pack({name: content for name, content in files.items() if content is not None}, "checkout")
+
+
 def available() -> dict[str, PackFiles]:
     """Packs the sample may require: those that ship."""
     return read_packs()

@@ -18,10 +18,22 @@ from quanheng.loading.notes import Notes
 
 sys.path.insert(0, str(Path(__file__).parent))
 from mistakes_beyond import beyond
-from sample_pack import available, sample_files, sample_pack, screen_pack, wallet_files, wallet_pack
+from mistakes_beyond_processes import beyond_processes
+from sample_pack import (
+    available,
+    checkout_files,
+    checkout_pack,
+    sample_files,
+    sample_pack,
+    screen_pack,
+    wallet_files,
+    wallet_pack,
+)
 
 MISTAKES = tomllib.loads(Path(__file__).with_name("mistakes.toml").read_text(encoding="utf-8"))
 OF_ACCOUNTS = tomllib.loads(Path(__file__).with_name("mistakes_accounts.toml").read_text(encoding="utf-8"))["mistake"]
+PROCESSES = tomllib.loads(Path(__file__).with_name("mistakes_processes.toml").read_text(encoding="utf-8"))
+OF_PROCESSES = PROCESSES["mistake"]
 OF_CALLS = tomllib.loads(Path(__file__).with_name("mistakes_calls.toml").read_text(encoding="utf-8"))["mistake"]
 TABLE = MISTAKES["mistake"]
 BY_NAME = {row["name"]: row for row in TABLE}
@@ -85,6 +97,18 @@ def test_the_wallet_is_sound():
 @pytest.mark.parametrize("row", OF_ACCOUNTS, ids=lambda row: row["name"].replace(" ", "-"))
 def test_a_mistake_of_what_moves_value_gives_exactly_its_problems(row):
     _, problems = check_pack(wallet_pack({row["file"]: changed(row, wallet_files())}), AVAILABLE)
+    found = [str(problem) for problem in problems]
+    assert agree(found, row["problems"]), "\n".join(found)
+
+
+def test_the_checkout_is_sound():
+    declared, problems = check_pack(checkout_pack(), AVAILABLE)
+    assert problems == declared.warnings == ()
+
+
+@pytest.mark.parametrize("row", OF_PROCESSES, ids=lambda row: row["name"].replace(" ", "-"))
+def test_a_mistake_of_what_goes_on_in_time_gives_exactly_its_problems(row):
+    _, problems = check_pack(checkout_pack({row["file"]: changed(row, checkout_files())}), AVAILABLE)
     found = [str(problem) for problem in problems]
     assert agree(found, row["problems"]), "\n".join(found)
 
@@ -154,7 +178,9 @@ def test_every_place_that_notes_a_problem_is_tried(monkeypatch):
         check_pack(wallet_pack({row["file"]: changed(row, wallet_files())}), AVAILABLE)
     for row in OF_CALLS:
         found_in_calls(row)
-    for run in beyond().values():
+    for row in OF_PROCESSES:
+        check_pack(checkout_pack({row["file"]: changed(row, checkout_files())}), AVAILABLE)
+    for run in (*beyond().values(), *beyond_processes().values()):
         run()
     untried = []
     for path in sorted(SOURCES.rglob("*.py")):
@@ -182,3 +208,8 @@ def test_a_check_of_card_fraud_takes_less_than_a_second():
 @pytest.mark.parametrize("name", MISTAKES["beyond"])
 def test_a_mistake_that_needs_more_than_one_change(name):
     assert beyond()[name]() == MISTAKES["beyond"][name]
+
+
+@pytest.mark.parametrize("name", PROCESSES["beyond"])
+def test_a_mistake_of_processes_that_needs_more_than_one_change(name):
+    assert beyond_processes()[name]() == PROCESSES["beyond"][name]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from quanheng import feel
 from quanheng.feel.tree import Compare, Const, Name, Node, Path, walk
-from quanheng.feel.types import BOOLEAN, BY_NAME, NULL, NUMBER, STRING, ContextType, FeelType, possible
+from quanheng.feel.types import ANY, BOOLEAN, BY_NAME, NULL, NUMBER, STRING, ContextType, FeelType, possible
 from quanheng.kernel.errors import ExpressionError
 from quanheng.loading.checks.expressions import read_expression
 from quanheng.loading.checks.processes import ProcessDraft
@@ -22,6 +22,9 @@ _WORDS: dict[FeelType, str] = {
     BOOLEAN: "the condition is not true or false", NUMBER: "what is set is no number",
     STRING: "what the field is given is no text",
 }  # fmt: skip
+
+
+_NAMES = {"outcome": STRING, "refused": BOOLEAN, "instance": ANY}
 
 
 def check_guards(
@@ -40,7 +43,7 @@ def check_guards(
     outcomes : event → what its decision may be, where a flow decides it
     """
     for draft in drafts:
-        instance = instance_type(draft.process)
+        instance = ANY if notes.doubted("kept") else instance_type(draft.process)
         states = _states(draft.process)
         for table, key, text, event in _texts(draft):
             if event in sources:
@@ -102,8 +105,8 @@ def check_text(
     else:
         for name, value in _compared(tree):
             if name in known and value not in known[name]:
-                message = f"{name} is never this{told}"
                 of = "outcome" if name == "outcome" else "state" if name.startswith("instance.") else ""
+                message = f"{name} is never this{'' if of == 'state' else told}"
                 notes.add(table.file, place, message, found=value, known=sorted(known[name]), of=of)
 
 
@@ -125,7 +128,7 @@ def _named(node: Node) -> str:
 def check_form(table: Table, key: str, text: str, notes: Notes) -> None:
     """Whether a text whose names nobody knows can be read at all."""
     try:
-        feel.parse(text, {}, strict=False)
+        feel.parse(text, _NAMES, strict=False)
     except ExpressionError:
-        read_expression(text, {}, table.file, f"{table.key}.{key}", notes, of="source")
+        read_expression(text, _NAMES, table.file, f"{table.key}.{key}", notes, of="source")
         table.sound = False

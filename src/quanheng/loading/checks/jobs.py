@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from quanheng.events.schema import EventDeclaration, FieldDeclaration
-from quanheng.feel.types import BOOLEAN, NUMBER, STRING, FeelType
+from quanheng.feel.types import ANY, BOOLEAN, NUMBER, STRING, FeelType
 from quanheng.kernel.calendars import Calendar
 from quanheng.loading.checks.guards import check_text, instance_type
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
@@ -77,7 +77,7 @@ def check_job(
         return
     if not notes.doubted("state"):
         _check_states(table, job, draft)
-    scope: dict[str, FeelType] = {"instance": instance_type(draft.process)}
+    scope: dict[str, FeelType] = {"instance": ANY if notes.doubted("kept") else instance_type(draft.process)}
     texts = [("where", job.where, BOOLEAN), *((f"set.{name}", text, NUMBER) for name, text in job.set.items())]
     for key, text, wanted in texts:
         if text:

@@ -42,6 +42,11 @@ class LifeCycles(msgspec.Struct, frozen=True):
         """Events that start or move an instance, each once."""
         return tuple(dict.fromkeys(event for one in self.drafts for event in one.process.events()))
 
+    @property
+    def unsound(self) -> frozenset[str]:
+        """Events of timers of processes that have problems: they can be spoken of and not yet read."""
+        return frozenset(one.process.timer_event for one in self.drafts if not one.sound)
+
     def declared(self) -> ProcessesDeclaration:
         """What they declare."""
         return ProcessesDeclaration(
@@ -95,6 +100,8 @@ def check_life_cycles(
         others = {event for one in life.drafts if one is not draft for event in one.process.events()}
         heard = {*others, *folded, *(flow.when for flow in manifest.flows)}
         check_ways(draft, jobs, draft.process.timer_event in heard)
+        if not draft.sound:
+            notes.doubt("process")
 
 
 def check_steps(
@@ -110,8 +117,8 @@ def check_steps(
     for event in life.used:
         for name in KNOWN_OF_A_STEP:
             if name in sources.get(event, {}) and name not in events[event].fields:
-                message, cure = "the name is taken by a feature, a parameter or a model", "Rename that."
-                notes.add(FILE, "", f"moves know {name} of each step, and {message}", found=name, cure=cure)
+                message = "a feature, a parameter or a model has the name of what moves know beside fields"
+                notes.add(FILE, "process", message, found=name, known=", ".join(KNOWN_OF_A_STEP), cure="Rename that.")
 
 
 def _texts(events: Mapping[str, EventDeclaration], used: Collection[str]) -> dict[str, Texts]:

@@ -152,7 +152,7 @@ def _check_never_made(one: StateDraft) -> None:
         move = draft.move
         same = before.setdefault((move.event, move.timer), [])
         if move.event and any(not other.where or other.where == move.where for other in same):
-            what = f"the timer {move.timer}" if move.timer else move.event
+            what = f"firing of the timer {move.timer}" if move.timer else move.event
             message = f"a move before it takes every {what} that this one would"
             cure = "Give the first a `where`, or put the one with a condition first."
             draft.table.problem("where", message, found=Words(move.where or "no condition"), cure=cure)

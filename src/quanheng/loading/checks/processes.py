@@ -127,7 +127,10 @@ def _keep(table: Table) -> dict[str, int]:
     """Kept numbers: a list of fields of the starting event, or a table with the decimals of each."""
     if not isinstance(table.values.get("keep"), dict):
         names = table.texts("keep", required=False)
-        return {name: FROM_EVENT for name in names if _is_name(table, "keep", name)}
+        found = {name: FROM_EVENT for name in names if _is_name(table, "keep", name)}
+        if table.has("keep") and len(found) < len(names) + (not names):
+            table.notes.doubt("kept")
+        return found
     inner = table.table("keep", required=False)
     return {
         name: inner.integer(name, least=0, most=DECIMALS_MAX) for name in inner.values if _is_name(inner, name, name)
@@ -177,7 +180,7 @@ def _check_names(table: Table, per: str, keys: Sequence[str], kept: Collection[s
     """What is kept can be told apart, in the event of its timers and in `instance`."""
     taken = {**dict.fromkeys(TIMER_FIELDS, "of what is told of timers"), per: "the key of the instance"}
     for key, names in (("keys", keys), ("keep", kept)):
-        for name in names:
+        for name in dict.fromkeys(names):
             if name in taken:
                 message = f"the name is taken: it is {taken[name]}"
                 table.problem(key, message, found=name, cure="Leave it out, or keep a field of another name.")

@@ -36,7 +36,10 @@ def read_wait(
     """
     length = "every" if job or isinstance(table.values.get("every"), str) else "after"
     after_ms = table.duration_ms(length, least_ms=1)
-    if length == "every" and table.has("after") and not job:
+    if job and table.has("after"):
+        table.any("after")
+        table.problem("after", "a job runs again and again", found=table.values["after"], cure='Write every = "…".')
+    elif length == "every" and table.has("after"):
         table.any("after")
         cure = "Keep `every` where the timer fires again and again, `after` where it fires once."
         table.problem("after", "the duration is said twice", found=Words("`after` and `every`"), cure=cure)
@@ -99,7 +102,7 @@ def _zone(table: Table) -> str:
 def _check_together(table: Table, length: str) -> None:
     """What is said fits together, and is enough."""
     said = [name for name in SAYS_WHEN if table.has(name)]
-    if not said and not table.has(length):
+    if not said and not (table.has("every") or table.has("after")):
         known = f"{'every' if length == 'every' else 'after'}, {', '.join(SAYS_WHEN[:-1])} or {SAYS_WHEN[-1]}"
         table.problem("", "it is not said when this is due; a key is missing", known=known)
     if table.has(length) and (beside := [name for name in BY_DAYS if table.has(name)]):
