@@ -17,7 +17,10 @@ import msgspec
 from quanheng.cli.common import Flag, Json, console, show_json
 from quanheng.kernel.errors import ConfigurationError, InputError, MissingExtra, NotFound, QuanhengError
 
-PEERS = {"duckdb": "duckdb", "zen": "zen", "rule_engine": "rule_engine", "cel": "cel", "spiff": "SpiffWorkflow"}
+PEERS = {
+    "duckdb": "duckdb", "zen": "zen", "rule_engine": "rule_engine", "cel": "cel", "spiff": "SpiffWorkflow",
+    "sortedcontainers": "sortedcontainers",
+}  # fmt: skip
 """Peer → the package that the extra [bench] brings for it."""
 ALLOWED = "id, module, function, unit, goals, needs, about"
 
