@@ -71,6 +71,8 @@ def check(folder: Path, /, *, json: Json = False) -> int:
         held = f"{len(declared.events)} events, {len(declared.folds)} folds, {len(declared.formulas)} formulas"
         if postings := len(declared.accounts.postings):
             held += f", {len(declared.accounts.accounts)} accounts, {postings} postings"
+        if processes := len(declared.processes.processes):
+            held += f", {processes} processes, {len(declared.processes.jobs)} jobs"
         print(f"{declared.name} {declared.version}: no problem; {held}, {cases} golden cases pass")
     return 2 if problems else 0
 
@@ -158,6 +160,8 @@ def show(name: str, /, *, json: Json = False, place: Place = HERE) -> None:
         "formulas": {formula.name: formula.feel for formula in pack.formulas},
         "parameters": {one.name: [(value.from_date, value.value) for value in one.values] for one in pack.parameters},
         "accounts": pack.accounts,
+        "processes": pack.processes.processes,
+        "jobs": pack.processes.jobs,
         "models": [{"name": model.name, "hash": model.hash, "inputs": model.inputs} for model in pack.models],
         "reasons": {reason.code: {"en": reason.en, "zh": reason.zh} for reason in pack.reasons},
         "cases": [case.name for case in pack.cases],

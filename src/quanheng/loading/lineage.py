@@ -1,5 +1,5 @@
 """Where a feature comes from and who uses it, both directions: fields, events, folds, balances, formulas, models,
-decisions, and the transfers that flows ask for.
+decisions, processes, jobs, and the transfers that flows and processes ask for.
 """
 
 from __future__ import annotations
@@ -18,14 +18,19 @@ from quanheng.loading.balances import balances_of
 from quanheng.loading.classes import FINANCIAL, data_classes, highest_class
 from quanheng.loading.declared import Declared, Fold
 from quanheng.loading.declared_accounts import AccountOf, TransferTemplate
+from quanheng.loading.declared_processes import ProcessDeclaration
 from quanheng.loading.policies import model_of
+from quanheng.loading.process_steps import events_of, steps_of
 from quanheng.loading.table import NAME
+
+OF_STEPS = ("outcome", "refused", "instance")
+"""Names that steps of processes know beside fields and features."""
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
     """Something in a pack that features are made of, are, or are used by.
 
-    kind : "field", "event", "fold", "formula", "source", "balance", "model", "decision" or "transfer"
+    kind : "field", "event", "fold", "formula", "source", "balance", "model", "decision", "process", "job" or "transfer"
     data_class : of a field as declared, of others the strictest of what they are made of
     text : what it is in one line
     made_of, used_by : names of the nodes next to it
@@ -40,7 +45,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lineage(declared: Declared) -> dict[str, Node]:
-    """Every node of a pack by name. Fields are called "event.field", transfers "transfer:posting.transfer"."""
+    """Every node of a pack by name. Fields are called "event.field", what is no feature "transfer:posting.transfer",
+    "process:NAME", "job:NAME"."""
     nodes: dict[str, Node] = {}
     decided = [flow.when for flow in declared.flows]
     for event in declared.events:
@@ -81,10 +87,12 @@ def lineage(declared: Declared) -> dict[str, Node]:
             made, text = [*before.made_of, *made], f"{before.text}; {text}"
         made = [one for one in dict.fromkeys(made) if one in nodes]
         nodes[name] = Node(name=name, kind="decision", text=text, made_of=tuple(made))
-    transfers = {node.name: node for node in _transfers(declared, nodes)}
-    for name, node in transfers.items():
-        made = [one for one in dict.fromkeys(node.made_of) if one in nodes or one in transfers]
-        nodes[name] = msgspec.structs.replace(node, made_of=tuple(made))
+    _keep(declared, nodes)
+    for found in (_processes(declared, nodes), _transfers(declared, nodes)):
+        more = {node.name: node for node in found}
+        for name, node in more.items():
+            made = [one for one in dict.fromkeys(node.made_of) if one in nodes or one in more]
+            nodes[name] = msgspec.structs.replace(node, made_of=tuple(made))
     return _both_ways(nodes, data_classes(declared, {event.name: event for event in declared.events}))
 
 
@@ -184,28 +192,89 @@ def transfer_text(transfer: TransferTemplate) -> str:
 
 
 def _transfers(declared: Declared, nodes: Mapping[str, Node]) -> Iterator[Node]:
-    """A node for each transfer that flows ask for: what it reads, whom its accounts are named by, who decides it."""
+    """A node for each transfer that is asked for: what it reads, whom its accounts are named by, who asks for it."""
     acts = ("move", "post", "void", "reverse")  # What another one settles comes first.
     templates = [(posting, one) for posting in declared.accounts.postings for one in posting.transfers]
     for posting, transfer in sorted(templates, key=lambda pair: acts.index(pair[1].act)):
         made = [f"transfer:{transfer.settles}"] if transfer.settles else []
-        for flow in declared.flows:
-            if any(posting.name in names for names in flow.then.values()):
-                keys = [key for side in (transfer.debit, transfer.credit) if side is not None for key in side.keys]
-                deal = [name for name in (posting.id, posting.of) if name]
-                read = [*keys, *deal, *_names_in(declared, flow.when, transfer, nodes)]
-                made += [_field_of(declared, [flow.when], name, nodes) for name in read]
-                made.append(f"{flow.policy}.{flow.decide}")
+        for event, asking in _asking(declared, posting.name):
+            keys = [key for side in (transfer.debit, transfer.credit) if side is not None for key in side.keys]
+            deal = [name for name in (posting.id, posting.of) if name]
+            read = [*keys, *deal, *_names_in(declared, event, (transfer.amount, transfer.where), nodes)]
+            made += [_field_of(declared, [event], name, nodes) for name in read]
+            made.append(asking)
         name = f"transfer:{posting.name}.{transfer.name}"
         yield Node(name=name, kind="transfer", data_class=FINANCIAL, text=transfer_text(transfer), made_of=tuple(made))
 
 
-def _names_in(declared: Declared, event: str, transfer: TransferTemplate, nodes: Collection[str]) -> list[str]:
-    """Fields and features that the amount and the condition of a transfer read, when this event arrives."""
+def _asking(declared: Declared, posting: str) -> Iterator[tuple[str, str]]:
+    """Events on which a posting is asked for, with the decision or the process that asks."""
+    for flow in declared.flows:
+        if any(posting in names for names in flow.then.values()):
+            yield flow.when, f"{flow.policy}.{flow.decide}"
+    for process in declared.processes.processes:
+        for event in dict.fromkeys(step.event for step in steps_of(process) if posting in step.transfers):
+            yield event, f"process:{process.name}"
+
+
+def _keep(declared: Declared, nodes: dict[str, Node]) -> None:
+    """What the events of timers tell of an instance comes from the events that start it."""
+    for process in declared.processes.processes:
+        for name in (process.per, *(one.name for one in process.keys), *(one.name for one in process.numbers)):
+            node = nodes.get(f"{process.timer_event}.{name}")
+            own = {start.event: process.by.get(start.event, name) if name == process.per else name
+                   for start in process.starts}  # fmt: skip
+            made = [f"{event}.{field}" for event, field in own.items() if f"{event}.{field}" in nodes]
+            if node is not None:
+                nodes[node.name] = msgspec.structs.replace(node, made_of=tuple(made))
+
+
+def _processes(declared: Declared, nodes: Mapping[str, Node]) -> Iterator[Node]:
+    """A node for each process: the events that move it, what its guards read, who decides; and for each job."""
+    for process in declared.processes.processes:
+        made = list(process.events())
+        for event, texts in _texts_of(process):
+            names = _names_in(declared, event, texts, nodes)
+            made += [_field_of(declared, [event], name, nodes) for name in names]
+        made += [f"{flow.policy}.{flow.decide}" for flow in declared.flows if flow.when in process.events()]
+        made += [f"{start.event}.{one.name}" for start in process.starts for one in process.numbers]
+        text = process_text(process)
+        yield Node(name=f"process:{process.name}", kind="process", text=text, made_of=tuple(made))
+    for job in declared.processes.jobs:
+        sent = f", sends {job.event}" if job.event else ""
+        moved = f", moves them to {job.to}" if job.to else ""
+        where = f", where {job.where}" if job.where else ""
+        text = f"instances of {job.process} in {', '.join(job.states) or 'any state'}{where}{moved}{sent}"
+        yield Node(name=f"job:{job.name}", kind="job", text=text, made_of=(f"process:{job.process}",))
+
+
+def process_text(process: ProcessDeclaration) -> str:
+    """A process in one line: whose it is, and its states."""
+    parts = [
+        f"{part.name + ': ' if part.name else ''}{', '.join(state.name for state in part.states)}"
+        for part in process.parts
+    ]
+    return f"one for each {process.per}, in one of {'; '.join(parts)}"
+
+
+def _texts_of(process: ProcessDeclaration) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """FEEL texts of a process, with the event behind which they are asked."""
+    for start in process.starts:
+        yield start.event, (start.where,)
+    for part in process.parts:
+        for state in part.states:
+            for move in state.moves:
+                for event in events_of(process, part.name, state.name, move):
+                    yield event, (move.where, *move.set.values())
+
+
+def _names_in(declared: Declared, event: str, texts: Sequence[str], nodes: Collection[str]) -> list[str]:
+    """Fields and features that FEEL texts read, when this event arrives."""
     fields = next((one.fields for one in declared.events if one.name == event), {})
-    scope = dict.fromkeys([*fields, *(name for name in nodes if NAME.fullmatch(name))], ANY)
-    trees = [feel.parse(text, scope, strict=False) for text in (transfer.amount, transfer.where) if text]
-    return [node.name for tree in trees for node in walk(tree) if isinstance(node, Name) and node.name in scope]
+    known = [*fields, *(name for name in nodes if NAME.fullmatch(name))]
+    scope = dict.fromkeys([*known, *OF_STEPS], ANY)
+    trees = [feel.parse(text, scope, strict=False) for text in texts if text]
+    return [node.name for tree in trees for node in walk(tree) if isinstance(node, Name) and node.name in known]
 
 
 def _field_of(declared: Declared, events: Sequence[str], name: str, nodes: Mapping[str, Node]) -> str:

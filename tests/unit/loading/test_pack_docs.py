@@ -10,6 +10,7 @@ from quanheng.loading.table import Table
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 ACCOUNTS = (DOCS / "reference" / "accounts.md").read_text(encoding="utf-8")
+PROCESSES = (DOCS / "reference" / "processes.md").read_text(encoding="utf-8")
 PAGE = (DOCS / "reference" / "pack.md").read_text(encoding="utf-8")
 HOW_TO = (DOCS / "how-to" / "write-a-pack.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
@@ -44,6 +45,7 @@ def test_the_page_speaks_of_every_key_that_is_read_and_shows_it(monkeypatch):
     tables |= {"default", "case", "protocol", "report", "payers", "places", "channel", "attack", "faults", "en", "zh"}
     tables |= {"asset", "account", "posting", "balance"}  # Of accounts.toml, which has a page of its own.
     tables |= {"call", "notice"}  # Of calls.toml, likewise.
+    tables |= {"process", "job"}  # Of processes.toml, likewise.
     unspoken = asked - words - tables - {"DE", "FR", "NL", "PL"}
     assert not unspoken, f"docs/reference/pack.md does not speak of: {sorted(unspoken)}"
 
@@ -79,6 +81,38 @@ def test_the_page_of_accounts_speaks_of_every_key_that_is_read_and_shows_it(monk
     check_pack(accounts_pack(), read_packs())
     words = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`\n]+)`", BLOCK.sub("", ACCOUNTS)))))
     shown = " ".join(text for _, text in BLOCK.findall(ACCOUNTS))
+    assert set(asked) - words == {"en", "zh"}
+    assert [name for name in asked if not re.search(rf"\b{name}\b", shown)] == []
+
+
+def processes_pack():
+    """The checkout with what the page shows: its processes.toml and its cases."""
+    files = dict(read_pack(Path(__file__).parents[2] / "packs" / "checkout").files)
+    shown: dict[str, str] = {}
+    for name, text in BLOCK.findall(PROCESSES):
+        shown[name] = shown.get(name, "") + text + "\n"
+    return read_pack({**files, **{name: text.encode() for name, text in shown.items()}}, "checkout")
+
+
+def test_the_page_of_processes_is_a_pack_without_a_problem():
+    declared, problems = check_pack(processes_pack(), read_packs())
+    assert problems == declared.warnings == ()
+    assert [len(part) for part in (declared.processes.processes, declared.processes.jobs, declared.cases)] == [2, 2, 2]
+
+
+def test_the_page_of_processes_speaks_of_every_key_that_is_read_and_shows_it(monkeypatch):
+    asked: dict[str, str] = {}
+    done = Table.done
+
+    def noting(self):
+        if self.file == "processes.toml":
+            asked.update(dict.fromkeys(self._asked, self.key))
+        return done(self)
+
+    monkeypatch.setattr(Table, "done", noting)
+    check_pack(processes_pack(), read_packs())
+    words = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`\n]+)`", BLOCK.sub("", PROCESSES)))))
+    shown = " ".join(text for _, text in BLOCK.findall(PROCESSES))
     assert set(asked) - words == {"en", "zh"}
     assert [name for name in asked if not re.search(rf"\b{name}\b", shown)] == []
 

@@ -192,8 +192,8 @@ def _check_names(table: Table, per: str, keys: Sequence[str], kept: Collection[s
                           cure="Keep it under another name.")  # fmt: skip
     for name in parts:
         if name in OF_INSTANCES:
-            table.inside("part").problem(name, f"the name is taken: `instance.{name}` is {told[name]}", found=name,
-                          cure="Give the part another name.")  # fmt: skip
+            message, cure = f"the name is taken: `instance.{name}` is another thing", "Give the part another name."
+            table.inside("part").problem(name, message, found=name, cure=cure)
 
 
 def place_processes(
