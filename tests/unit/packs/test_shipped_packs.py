@@ -8,6 +8,7 @@ import pytest
 from lxml import etree
 
 from quanheng.loading import Declared, check_pack, load_packs, read_packs
+from quanheng.loading.process_drawing import mermaid
 from quanheng.testing.pack_kit import assert_pack
 
 PACKS = read_packs()
@@ -31,9 +32,33 @@ def test_the_policy_holds_no_number(card_fraud):
     assert not [text for text in texts if re.search(r"(?<![\w])\d", text)]
 
 
-def test_every_parameter_is_used_by_the_policy(card_fraud):
+def test_every_parameter_is_used_by_the_policy_or_a_process(card_fraud):
     xml = card_fraud.policies["authorise"].decode()
-    assert not [parameter.name for parameter in card_fraud.parameters if f'name="{parameter.name}"' not in xml]
+    processes = card_fraud.processes.processes
+    moves = [move for one in processes for part in one.parts for state in part.states for move in state.moves]
+    words = " ".join(text for move in moves for text in (move.where, *move.set.values()))
+    unused = [one.name for one in card_fraud.parameters if f'name="{one.name}"' not in xml and one.name not in words]
+    assert not unused
+
+
+@pytest.mark.parametrize("name", ["review", "dispute"])
+def test_the_readme_shows_the_processes_as_they_are_declared(card_fraud, name):
+    process = next(one for one in card_fraud.processes.processes if one.name == name)
+    assert f"```mermaid\n{mermaid(process)}```" in card_fraud.readme
+
+
+def test_every_state_of_every_process_is_reached_by_a_case(card_fraud):
+    expected = {
+        (process, state.rpartition(".")[2])
+        for case in card_fraud.cases
+        for event in case.events
+        for process, states in ((event.expect and event.expect.instances) or {}).items()
+        for state in states
+    }
+    declared = {
+        (one.name, state.name) for one in card_fraud.processes.processes for part in one.parts for state in part.states
+    }
+    assert declared == expected - {("review", "")}
 
 
 def test_every_threshold_is_tried_at_its_boundary(card_fraud):
