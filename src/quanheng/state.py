@@ -35,6 +35,7 @@ LIST_CHANGED, LIST_JUDGED = 7, 8
 FIRST_PACK_CODE = 16
 REJECTS_SHOWN_MAX = 1000
 
+
 class Trial(msgspec.Struct, frozen=True):
     """A version that is tried beside the champion of its pack.
 
