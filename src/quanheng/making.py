@@ -66,7 +66,9 @@ def _moves(
                 asked = together(program, asked, Asked(tuple(transfers), (), life.postings.refused_as))
         if life.sends is not None and chosen.sends:
             known, outcome = asking.columns.known, asking.outcome
-            sent += life.sends.render(known, asking.at, chosen.sends, outcome, chosen.context, len(sent))
+            sent += life.sends.render(
+                known, asking.at, chosen.sends, outcome, chosen.context, len(sent), asking.refused
+            )
     return (Moves(tuple(steps), tuple(told), tuple(sent)) if steps or sent else NO_MOVES), asked
 
 
@@ -75,7 +77,8 @@ def _sent_by_flows(flows: Sequence[Flow], asking: Asking) -> list[Sent]:
     for flow in flows:
         names = flow.sent.get(REFUSED if asking.refused else asking.outcome, ()) if flow.sends is not None else ()
         if flow.sends is not None and names:
-            sent += flow.sends.render(asking.columns.known, asking.at, names, asking.outcome, None, len(sent))
+            known, outcome, refused = asking.columns.known, asking.outcome, asking.refused
+            sent += flow.sends.render(known, asking.at, names, outcome, None, len(sent), refused)
     return sent
 
 

@@ -307,7 +307,7 @@ def _apply_batch(state: State, content: ContentStore, first: int, columns: Colum
         start = row + 1
     for row, step in steps_of(columns):
         state.book.apply((step,), int(columns.received_ms[row]))
-    mailing.fold(state.outbox, state.program, columns, first)
+    mailing.fold(state.outbox, columns)
     transfers = np.flatnonzero(columns.kind == TRANSFER)
     if len(transfers):  # They and what packs fold do not see each other.
         state.ledger.apply(facts_of(columns.body, columns.position[transfers]))

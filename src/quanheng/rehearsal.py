@@ -123,6 +123,4 @@ def _short(name: str) -> str:
 
 def _told(moved: Moved) -> CaseTransfer:
     """A transfer as cases name it, without the pack."""
-    return CaseTransfer(
-        name=_short(moved.name), outcome=moved.outcome, amount_minor=moved.amount_minor or None
-    )
+    return CaseTransfer(name=_short(moved.name), outcome=moved.outcome, amount_minor=moved.amount_minor or None)

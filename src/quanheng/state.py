@@ -26,6 +26,7 @@ from quanheng.ledger.ledger import Ledger
 from quanheng.processes.book import Book
 from quanheng.processes.outbox import Outbox
 from quanheng.program import Program
+from quanheng.sending import fold_answers
 from quanheng.told import Told
 
 PACKS_ACTIVATED, TOKEN_ISSUED, TOKEN_REVOKED, INTAKE_REJECTED, SUBJECT_ERASED, VERSION_MOVED = 1, 2, 3, 4, 5, 6
@@ -146,6 +147,7 @@ class State:
         for code in np.flatnonzero(counts).tolist():
             self.events[code] += int(counts[code])
         self.told = self.told.after(columns, self.program)
+        fold_answers(self.outbox, columns, self.program.answers)
         for triple, count in decision_counts(columns, columns.kind == DECISION):
             self.decided[triple] += count
 

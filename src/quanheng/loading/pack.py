@@ -37,6 +37,7 @@ from quanheng.loading.checks.policies import check_policies
 from quanheng.loading.checks.processes import FILE as PROCESSES_FILE
 from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
+from quanheng.loading.checks.sends import check_sends
 from quanheng.loading.checks.traffic import check_traffic
 from quanheng.loading.declared import Declared, Entity, Fold, Formula, ModelDeclaration, Parameter
 from quanheng.loading.declared_accounts import AccountsDeclaration
@@ -177,6 +178,7 @@ def _check(
     asked = check_acts(manifest.flows, manifest.outcomes, accounts, every_event, unsound, calls, steps, notes)
     check_steps(life, manifest, required, every_event, sources, notes)
     check_amounts(accounts, asked, sources, judged, _decimals(formulas, models, accounts, parameters), notes)
+    check_sends(calls, asked.sends, steps.sends, sources, judged, unsound, notes)
     policies = {name: xml for name, xml in files.files.items() if is_declaration(name) and name.endswith(".dmn")}
     declared_lists = folder.one(LISTS_FILE)
     lists = check_lists(declared_lists, own_name, every_entity, notes) if declared_lists else ()

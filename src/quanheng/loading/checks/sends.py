@@ -2,20 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from quanheng import feel
 from quanheng.events.schema import EventDeclaration
-from quanheng.feel.types import ANY, BOOLEAN, NULL, STRING, FeelType, FunctionType, ListType, RangeType, possible
+from quanheng.feel.types import (
+    ANY,
+    BOOLEAN,
+    BY_NAME,
+    NULL,
+    STRING,
+    FeelType,
+    FunctionType,
+    ListType,
+    RangeType,
+    possible,
+)
 from quanheng.kernel.errors import ExpressionError, Problem
 from quanheng.loading.checks.calls import FILE, PARTS
 from quanheng.loading.checks.expressions import read_expression
-from quanheng.loading.declared_calls import CallDeclaration
+from quanheng.loading.declared_calls import CallDeclaration, CallsDeclaration
 from quanheng.loading.notes import Notes, Words
 
 EXTRA: Mapping[str, FeelType] = {"outcome": STRING, "refused": BOOLEAN}
 """Names that are known besides of what a policy sees, whoever asks; a process adds `instance`."""
 INSTANCE: Mapping[str, FeelType] = {"instance": ANY}
+
+
+def check_sends(
+    calls: CallsDeclaration,
+    asked: Mapping[str, Sequence[str]],
+    by_steps: Mapping[str, Sequence[str]],
+    sources: Mapping[str, Mapping[str, str]],
+    events: Mapping[str, EventDeclaration],
+    unsound: Collection[str],
+    notes: Notes,
+) -> None:
+    """Check what calls and notices send, for every event that asks for them.
+
+    Parameters
+    ----------
+    asked : event → names of calls and notices that flows and steps ask for; by_steps : those that steps do
+    sources : per event: name → FEEL type of everything that is known
+    unsound : events with problems of their own
+    """
+    for call in calls.calls:
+        asking = [event for event, names in asked.items() if call.name in names and event in sources]
+        for name in asking:
+            known = {**{one: BY_NAME[kind] for one, kind in sources[name].items()}, **EXTRA}
+            known.update(INSTANCE if call.name in by_steps.get(name, ()) else {})
+            check_send(call, events[name], known, name in unsound, notes)
+        if not asking:
+            check_unasked([call], notes)
 
 
 def check_send(
