@@ -100,6 +100,13 @@ def test_the_page_of_processes_is_a_pack_without_a_problem():
     assert [len(part) for part in (declared.processes.processes, declared.processes.jobs, declared.cases)] == [2, 2, 2]
 
 
+def test_the_cases_of_the_page_of_processes_pass():
+    from quanheng.testing.pack_kit import pack_faults
+
+    unused = "no golden case"
+    assert [one for one in pack_faults(processes_pack()) if unused not in one] == []
+
+
 def test_the_page_of_processes_speaks_of_every_key_that_is_read_and_shows_it(monkeypatch):
     asked: dict[str, str] = {}
     done = Table.done
