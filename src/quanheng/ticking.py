@@ -14,8 +14,8 @@ import msgspec
 from quanheng.events.intake import Request
 from quanheng.events.schema import NO_KEY, NULL
 from quanheng.loading.process_events import TIMER_TELLER
-from quanheng.machines import Machine, unscaled
-from quanheng.processes.book import Book
+from quanheng.machines import Machine, State, unscaled
+from quanheng.processes.book import Book, Instance
 from quanheng.processes.timers import Due
 from quanheng.program import Program
 
@@ -26,20 +26,27 @@ DUE_MAX = 1_000
 
 
 def due_requests(program: Program, book: Book, now_ms: int, most: int = DUE_MAX) -> list[Request]:
-    """The timers that are due by the writer's stamp, in order of their due moments, then of their arming."""
+    """The timers that are due by the writer's stamp, in order of their due moments, then of their arming.
+
+    One that will be due again before others that are due now ends the group before those: they follow it in the next.
+    """
     due_ms = book.timers.next_due_ms
     if due_ms is None or due_ms > now_ms:
         return []
-    return [
-        _request(program.machines[process], row, one, book, now_ms)
-        for one in book.timers.due(now_ms, most)
-        for process, row in (book.owner_of(one),)
-    ]
+    requests, until_ms = [], now_ms
+    for one in book.timers.due(now_ms, most):
+        if one.due_ms > until_ms:
+            break
+        process, row = book.owner_of(one)
+        machine, instance = program.machines[process], book.tables[process].instance(row)
+        state = machine.states[instance.states[one.part]]
+        requests.append(_request(machine, instance, state, one, now_ms))
+        until_ms = min([until_ms, *(again.due_ms for again in machine.again(state, one, instance, now_ms))])
+    return requests
 
 
-def _request(machine: Machine, row: int, due: Due, book: Book, now_ms: int) -> Request:
-    declared, instance = machine.declared, book.tables[machine.code].instance(row)
-    state = machine.states[instance.states[due.part]]
+def _request(machine: Machine, instance: Instance, state: State, due: Due, now_ms: int) -> Request:
+    declared = machine.declared
     timer = next(one for one in state.timers if one.code == due.timer & 0xFFFF)
     late_ms = now_ms - due.due_ms
     skipped = timer.declared.stale == "skip" and late_ms > timer.declared.stale_after_ms
