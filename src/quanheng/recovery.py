@@ -25,6 +25,7 @@ from quanheng.kernel.snapshot import Snapshot, Snapshots
 from quanheng.ledger.ledger import Ledger
 from quanheng.ledger.records import facts_of, facts_of_batch
 from quanheng.loading.declared import Declared
+from quanheng.loading.declared_processes import ProcessesDeclaration
 from quanheng.loading.files import PackFiles
 from quanheng.loading.pack import load_packs
 from quanheng.processes.records import steps_of
@@ -95,18 +96,19 @@ def check_comparable(champion: Program, other: Program, trial: Trial) -> None:
 
     Raises
     ------
-    DeclarationError : it differs in events, folds, sources with state, outcomes or decided events
+    DeclarationError : it differs in events, folds, sources with state, processes, outcomes or decided events
     """
     compared = {
         "events.toml": (_events(champion), _events(other)),
         "features.toml": (champion.digest(), other.digest()),
+        "processes.toml": (_processes(champion), _processes(other)),
         "pack.toml": ((champion.outcomes, sorted(champion.flows)), (other.outcomes, sorted(other.flows))),
     }
     problems = [
         Problem(
             file,
             "",
-            "a challenger shares events, folds, outcomes and decided events with the champion; these differ",
+            "a challenger shares events, folds, processes, outcomes and decided events with the champion; these differ",
             cure="Promote it without a share of the traffic, or change only policies, parameters, formulas and models.",
         )
         for file, (was, now) in compared.items()
@@ -118,6 +120,10 @@ def check_comparable(champion: Program, other: Program, trial: Trial) -> None:
 
 def _events(program: Program) -> list[EventDeclaration]:
     return [event for pack in program.packs.values() for event in pack.events]
+
+
+def _processes(program: Program) -> list[ProcessesDeclaration]:
+    return [pack.processes for pack in program.packs.values()]
 
 
 def keep_program(program: Program, activated: Activated, offset: int) -> Program:
