@@ -370,7 +370,7 @@ def _common_outcomes(packs: Mapping[str, Declared]) -> tuple[str, ...]:
     """The outcomes in rising severity. Packs that decide must agree on them, else no severity could be compared."""
     outcomes: tuple[str, ...] = ()
     for pack in packs.values():
-        if not pack.flows:
+        if not (pack.flows or pack.processes.processes):
             continue
         if outcomes and pack.outcomes != outcomes:
             raise DeclarationError(

@@ -96,7 +96,7 @@ def check_comparable(champion: Program, other: Program, trial: Trial) -> None:
 
     Raises
     ------
-    DeclarationError : it differs in events, folds, sources with state, outcomes or decided events
+    DeclarationError : it differs in events, folds, sources with state, processes, outcomes or decided events
     """
     compared = {
         "events.toml": (_events(champion), _events(other)),
@@ -108,7 +108,7 @@ def check_comparable(champion: Program, other: Program, trial: Trial) -> None:
         Problem(
             file,
             "",
-            "a challenger shares events, folds, outcomes and decided events with the champion; these differ",
+            "a challenger shares events, folds, processes, outcomes and decided events with the champion; these differ",
             cure="Promote it without a share of the traffic, or change only policies, parameters, formulas and models.",
         )
         for file, (was, now) in compared.items()

@@ -14,7 +14,7 @@ import msgspec
 from quanheng.events.intake import Request
 from quanheng.events.schema import NO_KEY, NULL
 from quanheng.loading.process_events import TIMER_TELLER
-from quanheng.machines import Machine, State, unscaled
+from quanheng.machines import Machine, unscaled
 from quanheng.processes.book import Book, Instance
 from quanheng.processes.timers import Due
 from quanheng.program import Program
@@ -33,20 +33,33 @@ def due_requests(program: Program, book: Book, now_ms: int, most: int = DUE_MAX)
     due_ms = book.timers.next_due_ms
     if due_ms is None or due_ms > now_ms:
         return []
-    requests, until_ms = [], now_ms
+    requests, before_ms, owners = [], now_ms, set[int]()
     for one in book.timers.due(now_ms, most):
-        if one.due_ms > until_ms:
-            break
+        if one.due_ms > before_ms or one.owner in owners:  # One that fires again comes first; and what an instance
+            break  # keeps is told as the timer before left it.
+        owners.add(one.owner)
         process, row = book.owner_of(one)
-        machine, instance = program.machines[process], book.tables[process].instance(row)
-        state = machine.states[instance.states[one.part]]
-        requests.append(_request(machine, instance, state, one, now_ms))
-        until_ms = min([until_ms, *(again.due_ms for again in machine.again(state, one, instance, now_ms))])
+        machine = program.machines[process]
+        instance = book.tables[process].instance(row)
+        requests.append(_request(machine, instance, one, now_ms))
+        before_ms = min(before_ms, _again_ms(machine, instance, one, now_ms))
     return requests
 
 
-def _request(machine: Machine, instance: Instance, state: State, due: Due, now_ms: int) -> Request:
+def _again_ms(machine: Machine, instance: Instance, due: Due, now_ms: int) -> int:
+    """The earliest moment at which a timer that fires may be due once more."""
+    state = machine.states[instance.states[due.part]]
+    timer = next(one.declared for one in state.timers if one.code == due.timer & 0xFFFF)
+    if not timer.every:
+        return now_ms
+    if timer.wait.until:  # What it is counted from may be set by its own step.
+        return due.due_ms
+    return min((one.due_ms for one in machine.again(state, due, instance, now_ms)), default=now_ms)
+
+
+def _request(machine: Machine, instance: Instance, due: Due, now_ms: int) -> Request:
     declared = machine.declared
+    state = machine.states[instance.states[due.part]]
     timer = next(one for one in state.timers if one.code == due.timer & 0xFFFF)
     late_ms = now_ms - due.due_ms
     skipped = timer.declared.stale == "skip" and late_ms > timer.declared.stale_after_ms
