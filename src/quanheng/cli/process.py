@@ -170,7 +170,8 @@ def _show_instance(id: str, told: Mapping[str, Any]) -> None:
         print(f"  {'' if part == 'state' else part + ': '}{title['en']}  {title['zh']}")
     print(f"  began {format_time(told['started_ms'])}, in this state since {format_time(told['since_ms'])}")
     for name, value in told["numbers"].items():
-        print(f"  keeps {name} = {'null' if value is None else value}")
+        moment = f"  {format_time(value)}" if value is not None and name.endswith("_ms") else ""
+        print(f"  keeps {name} = {'null' if value is None else value}{moment}")
     for one in told["timers"]:
         print(f"  timer {one['timer']} fires at {format_time(one['due_ms'])}")
     for one in told["allowed"]:
@@ -287,7 +288,7 @@ def advance(*, by: str = "", to: str = "", json: Json = False, place: Place = HE
     Parameters
     ----------
     by : str
-        By so long, such as 36h or 20d, from the log's newest stamp or from now, whichever is later.
+        By so long, such as 36h or 20d, from the log's newest stamp on.
     to : str
         To this moment.
     json : bool
@@ -307,10 +308,10 @@ def advance(*, by: str = "", to: str = "", json: Json = False, place: Place = HE
             found="both" if by else "none",
             allowed="--by 20d, or --to TIME",
         )
-    clock = MovedClock(system_clock_ms())
+    clock = MovedClock(0)
     with locked_engine(place.read(), clock) as engine:
         _check_development(engine)
-        clock.now_ms = engine.writer.stamp()
+        clock.now_ms = engine.state.received_ms or system_clock_ms()
         upto = parse_time_ms(to) if to else clock.now_ms + parse_duration_ms(by)
         count = 0
         for one in move(engine, clock, upto):
