@@ -81,7 +81,7 @@ def list_(
     Parameters
     ----------
     process : str
-        Name of a process, "review" or "card_fraud.review" (default: all, with counts alone unless --state or --live).
+        Name of a process, "review" or "my_pack.review" (default: all, with counts alone unless --state or --live).
     state : str
         Those in this state, "case_open"; of a process with parts "claim.filed".
     live : bool
@@ -138,7 +138,7 @@ def show(instance: str, /, *, as_of: int | None = None, json: Json = False, plac
 
     For example:
       quanheng process show "review(pay-123)"
-      quanheng process show "card_fraud.dispute(d-7)" --as-of 1042 --json
+      quanheng process show "my_pack.dispute(d-7)" --as-of 1042 --json
 
     Parameters
     ----------
@@ -237,13 +237,13 @@ def draw(
     """Draw a life cycle from its declaration, as Mermaid text or as an SVG that every browser shows.
 
     For example:
-      quanheng process draw card_fraud.review
-      quanheng process draw card_fraud.dispute --form svg --language zh --to dispute.svg
+      quanheng process draw my_pack.review
+      quanheng process draw my_pack.dispute --form svg --language zh --to dispute.svg
 
     Parameters
     ----------
     process : str
-        The pack and the process, "card_fraud.review". The pack is read from its folder and need not be in force.
+        The pack and the process, "my_pack.review". The pack is read from its folder and need not be in force.
     form : str
         "mermaid" or "svg".
     language : str

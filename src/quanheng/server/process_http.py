@@ -15,7 +15,7 @@ from quanheng.server.bodies import whole
 from quanheng.server.ledger_http import LedgerDoor
 from quanheng.server.process_core import HISTORY, INSTANCE, INSTANCES, PROCESSES
 
-Name = Annotated[str, PathParameter(description='Name of the process: "review" or "card_fraud.review".')]
+Name = Annotated[str, PathParameter(description='Name of the process: "review" or "my_pack.review".')]
 Id = Annotated[str, PathParameter(description="Id of the instance as events name it, or its key, `#` and 32 digits.")]
 
 
