@@ -187,10 +187,10 @@ def test_a_moved_clock_fires_each_timer_at_its_own_moment_and_goes_on_from_there
     assert out.endswith("2 fired; the clock stands at 2026-03-05T00:00:00.000Z\n")
 
 
-def test_a_clock_moves_only_with_development_keys(quanheng, tmp_path, monkeypatch):
+def test_a_clock_moves_only_with_development_keys(quanheng, tmp_path):
     cards = CardFolder(tmp_path)
     cards.engine.close()
-    monkeypatch.setattr("quanheng.kernel.seal.KeyRing.is_development", False)
+    (tmp_path / "keys" / "development.txt").unlink()
     code, _, err = quanheng("advance", "--by", "1d", at=tmp_path)
     assert code == 1
     assert "a test clock moves only a data folder with development keys; was a key ring of your own; allowed: development keys. Try it in a folder of its own: --data, --keys." in err
