@@ -46,12 +46,12 @@ def handlers(door: LedgerDoor) -> list[HTTPRouteHandler]:
     async def instances(
         request: Request,
         name: Name,
-        state: Annotated[str, QueryParameter(description="Those in this state.")] = "",
+        in_state: Annotated[str, QueryParameter(name="state", description="Those in this state.")] = "",
         live: Annotated[bool, QueryParameter(description="Those alone that are not over.")] = False,
         limit: Annotated[str, QueryParameter(description=f"At most so many, 1 to {LIST_MAX}.")] = "100",
         after: Annotated[str, QueryParameter(description="`next_after` of the page before.")] = "",
     ) -> Response[bytes]:
-        asked = {"process": name, "state": state, "live": live, "after": after}
+        asked = {"process": name, "state": in_state, "live": live, "after": after}
         return await door.read(
             request, INSTANCES, limit=whole(limit, "limit", f"1 to {LIST_MAX}", LIST_MAX, 1), **asked
         )
