@@ -147,6 +147,8 @@ class Life:
         machine = self.machine
         if self.always_taken or self._may_start(instance):
             return None
+        if self.starts and not self.moves:  # What only starts one is no news for one that lives: it moves nothing.
+            return None
         if instance is not None and any(code in self.moves for code in instance.states):
             return None
         allowed = ", ".join(self.allowed(instance)) or "nothing more"

@@ -160,6 +160,9 @@ class SlowProcess:
         return [one for one in starts if one.again] if self.is_over(instance) else []
 
     def _is_allowed(self, type: str, instance: SlowInstance | None) -> bool:
+        awaited = {one.event for part in self.declared.parts for state in part.states for one in state.moves}
+        if type in {one.event for one in self.declared.starts} - awaited:
+            return True
         return bool(self._starts(type, instance)) or any(one.event == type for one in self._moves(instance))
 
     def _moves(self, instance: SlowInstance | None) -> list[MoveDeclaration]:

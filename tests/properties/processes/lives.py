@@ -84,7 +84,7 @@ def timers(draw: st.DrawFn, number: int) -> TimerDeclaration:
 
 @st.composite
 def moves(draw: st.DrawFn, names: Sequence[str], at: int, event: str, timer: str = "") -> MoveDeclaration:
-    onward = [name for name in names[at + 1 :]] if not event else names
+    onward = list(names[at + 1 :]) if not event else names
     kind = "timer" if timer else event
     return MoveDeclaration(
         event=event, timer=timer, where=draw(st.sampled_from(_OF_EVENT[kind])),
