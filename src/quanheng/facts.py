@@ -281,8 +281,10 @@ def after_ledger(program: Program, decision: DecisionFact, moved: Sequence[Moved
     asked, body, numbers, moves = decision.asked, decision.body, decision.numbers, decision.moves
     if asked is not None and not all(map(is_there, moved)):
         reasons = [*body.reasons, REASON_LEDGER_REFUSED]
-        body = msgspec.structs.replace(body, outcome=asked.outcome, status=REFUSED, reasons=reasons)
-        numbers, moves = (program.severity[asked.outcome], STATUSES.index(REFUSED), numbers[2]), decision.refused
+        outcome = asked.outcome or body.outcome  # Another pack's flow decides it and says nothing of refusals.
+        body = msgspec.structs.replace(body, outcome=outcome, status=REFUSED, reasons=reasons)
+        severity = program.severity.get(outcome, 0)
+        numbers, moves = (severity, STATUSES.index(REFUSED), numbers[2]), decision.refused
     body = msgspec.structs.replace(body, transfers=tuple(moved), day=day, steps=moves.told, sent=moves.sent)
     return msgspec.structs.replace(
         decision, numbers=numbers, body=body, payload=encode_body(body), asked=None, moves=moves, refused=NO_MOVES

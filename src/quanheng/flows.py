@@ -49,6 +49,7 @@ class Flow:
     ) -> None:
         self.name = f"{pack}.{declared.decide}"
         self.pack, self.purpose, self.fallback = pack, declared.purpose, declared.fallback
+        self.refused_as = declared.refused_as
         self.policy = policy
         self.quick = quick
         """The same policy for the values of `inputs`: what is right by construction is not looked at again."""

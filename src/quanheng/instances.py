@@ -302,13 +302,18 @@ class _Decisions:
         told = steps[at] if at < len(steps) else StepBody(machine.name, "", "", "")
         shown = {
             **about,
-            "event": {"type": names[event.type], "offset": event.offset, "id": event.body.id},
+            "event": {
+                "type": names[event.type],
+                "offset": event.offset,
+                "id": event.body.id,
+                "instance": _named_by(machine, names[event.type], event.body.data),
+            },
             "part": told.part,
             "from": told.left or None,
             "to": told.entered or None,
             "timer": told.timer or None,
             "why": _why(program, machine, told, names[event.type]),
-            "outcome": decision.outcome,
+            "outcome": decision.outcome or None,
         }
         return {**shown, **self._asked(decision, at)}
 
@@ -328,6 +333,12 @@ class _Decisions:
         return {"part": parts[step.part].name if step.part < len(parts) else "", **told}
 
 
+def _named_by(machine: Machine, event: str, data: bytes) -> str | None:
+    """The id by which an event named the instance; events of timers know its key alone."""
+    key = machine.declared.by.get(event, machine.declared.per)
+    return msgspec.json.decode(data, type=dict[str, Any]).get(key)
+
+
 def _why(program: Program, machine: Machine, told: StepBody, event: str) -> str:
     """The condition of the move as the version that made it declares it; of several that fit, all."""
     made_by = next((one for one in program.machines.values() if one.name == machine.name), None)
@@ -340,11 +351,14 @@ def _why(program: Program, machine: Machine, told: StepBody, event: str) -> str:
     part = next((one for one in process.parts if one.name == told.part), None)
     state = None if part is None else _state(part, told.left)
     moves = () if state is None else state.moves
-    fitting = [one for one in moves if _fits(one, told, event)]
-    return " | ".join(dict.fromkeys(one.where for one in fitting if one.where))
+    fitting = [one for one in moves if _fits(one, told)]
+    for told_by in (told.timer, ""):  # What the event makes comes before what is made by itself behind it.
+        named = [one for one in fitting if (one.timer == told_by and (one.timer or one.event == event))]
+        if named:
+            return " | ".join(dict.fromkeys(one.where for one in named if one.where))
+    return " | ".join(dict.fromkeys(one.where for one in fitting if not one.event))
 
 
-def _fits(move: MoveDeclaration, told: StepBody, event: str) -> bool:
-    """Whether a step may be the making of a move."""
-    to = told.entered in (move.to, move.refused) if move.to else told.entered == told.left
-    return to and (move.event == event or not move.event) and move.timer in (told.timer, "")
+def _fits(move: MoveDeclaration, told: StepBody) -> bool:
+    """Whether a step may be the making of a move, by where it led."""
+    return told.entered in (move.to, move.refused) if move.to else told.entered == told.left

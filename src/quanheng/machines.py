@@ -87,6 +87,13 @@ class Machine:
             one.name: unscaled(value, one.decimals) for one, value in zip(self.declared.numbers, values, strict=False)
         }
 
+    def widened(self, instance: Instance | None) -> Instance | None:
+        """The instance with all the numbers that are kept today: those declared after it began are null."""
+        missing = 0 if instance is None else len(self.decimals) - len(instance.numbers)
+        if instance is None or missing <= 0:
+            return instance
+        return instance._replace(numbers=(*instance.numbers, *[NULL] * missing))
+
     def context(self, instance: Instance | None) -> object:
         """The `instance` of guards; null before there is one."""
         if instance is None:
@@ -106,7 +113,8 @@ class Machine:
     def _until(self, timer: Timer, numbers: Sequence[int]) -> int | None:
         names = [one.name for one in self.declared.numbers]
         until = timer.declared.wait.until
-        value = numbers[names.index(until)] if until else NULL
+        place = names.index(until) if until else len(numbers)
+        value = numbers[place] if place < len(numbers) else NULL  # One that is kept since it began has none.
         return None if value == NULL else value
 
     def again(self, state: State, fired: Due, instance: Instance, now_ms: int) -> tuple[Arming, ...]:

@@ -59,17 +59,24 @@ def _moves(
         steps += chosen.steps
         told += chosen.told
         if life.postings is not None and not asking.refused:
-            transfers = [
-                one for name in chosen.postings for one in life.postings.transfers(asking.columns, asking.at, row, name)
-            ]
-            if transfers:
-                asked = together(program, asked, Asked(tuple(transfers), (), life.postings.refused_as))
+            named = dict.fromkeys(chosen.postings)
+            found = (one for name in named for one in life.postings.transfers(asking.columns, asking.at, row, name))
+            known_ids = {one.transfer.id for one in asked.transfers} if asked is not None else set()
+            transfers = tuple(one for one in found if one.transfer.id not in known_ids)
+            if transfers:  # What a flow or another part asks for already is made once.
+                asked = together(program, asked, Asked(transfers, (), _refused_as(program, flows, life)))
         if life.sends is not None and chosen.sends:
             known, outcome = asking.columns.known, asking.outcome
             sent += life.sends.render(
                 known, asking.at, chosen.sends, outcome, chosen.context, len(sent), asking.refused
             )
     return (Moves(tuple(steps), tuple(told), tuple(sent)) if steps or sent else NO_MOVES), asked
+
+
+def _refused_as(program: Program, flows: Sequence[Flow], life: Life) -> str:
+    """Outcome where the ledger refuses what a step asks for: the flows of the event say it, else the process."""
+    said = [one.refused_as for one in flows if one.refused_as]
+    return max(said, key=lambda one: program.severity[one]) if said else life.machine.declared.refused_as
 
 
 def _sent_by_flows(flows: Sequence[Flow], asking: Asking) -> list[Sent]:
@@ -87,5 +94,5 @@ def together(program: Program, asked: Asked | None, more: Asked) -> Asked:
     if asked is None:
         return more
     outcomes = [one for one in (asked.outcome, more.outcome) if one]
-    outcome = max(outcomes, key=lambda one: program.severity[one])
+    outcome = max(outcomes, key=lambda one: program.severity[one], default="")
     return Asked(asked.transfers + more.transfers, asked.refused + more.refused, outcome)

@@ -226,25 +226,18 @@ class Placing:
             else:
                 decision, facts_n = next(done)
                 offset = state.head
-                self._end_message(event, offset)
                 state.head += 1 if decision is None else 2
                 self._put_facts(facts_n, offset + 1)
                 moved_n = 0 if decision is None else self._put_moves(decision, offset + 1)
                 self._taken.append(Taken(event, offset, decision, facts_n + moved_n))
             self._at += 1
 
-    def _end_message(self, event: EventFact, offset: int) -> None:
-        told = self._state.program.told_of_messages.get(event.code)
-        if told is not None:
-            one = events_columns([event], self._state.program)
-            mailing.end(self._state.outbox, told, one.keys[0], one.numbers[0], offset)
-
     def _put_moves(self, decision: DecisionFact, cause: int) -> int:
         """Steps and messages of a decision; how many."""
         state, moves = self._state, decision.moves
         records = [encode_step(one, self.received_ms, cause) for one in moves.steps]
         if moves.sent:
-            mailing.ask(state.outbox, state.program, moves.sent, state.head + len(records), cause, self.received_ms)
+            mailing.ask(state.outbox, state.program, moves.sent, cause, self.received_ms)
         for one in moves.sent:
             records.append(encode_message(state.program.codes[f"call {one.name}"], one.id, self.received_ms, cause))
         self._moved += enumerate(records, state.head)

@@ -38,7 +38,7 @@ from quanheng.loading.declared_processes import ProcessDeclaration
 from quanheng.loading.policies import model_of, policy_file
 from quanheng.machines import Machine
 from quanheng.models.serving import load_model
-from quanheng.sending import Sends, told_of
+from quanheng.sending import Sends, answer_columns
 from quanheng.stepping import Life
 
 LATENESS_MS = 30 * 24 * 3_600_000
@@ -100,7 +100,7 @@ class Program:
             event.name: EventType(event, codes[event.name]) for pack in packs.values() for event in pack.events
         }
         self._by_code = {one.code: one for one in self.types.values()}
-        self.told_of_messages = told_of(packs.values(), self.types)
+        self.answers = answer_columns(self.types.values())
         self.widths = {one.code: (len(one.key_fields), len(one.header_fields)) for one in self.types.values()}
         self.keys_max = max((len(one.key_fields) for one in self.types.values()), default=0) or 1
         # A decision's header has numbers too, and the log is read in one width.
@@ -370,7 +370,7 @@ def _common_outcomes(packs: Mapping[str, Declared]) -> tuple[str, ...]:
     """The outcomes in rising severity. Packs that decide must agree on them, else no severity could be compared."""
     outcomes: tuple[str, ...] = ()
     for pack in packs.values():
-        if not pack.flows:
+        if not (pack.flows or pack.processes.processes):
             continue
         if outcomes and pack.outcomes != outcomes:
             raise DeclarationError(

@@ -96,7 +96,7 @@ def check_comparable(champion: Program, other: Program, trial: Trial) -> None:
 
     Raises
     ------
-    DeclarationError : it differs in events, folds, sources with state, outcomes or decided events
+    DeclarationError : it differs in events, folds, sources with state, processes, outcomes or decided events
     """
     compared = {
         "events.toml": (_events(champion), _events(other)),
@@ -108,7 +108,7 @@ def check_comparable(champion: Program, other: Program, trial: Trial) -> None:
         Problem(
             file,
             "",
-            "a challenger shares events, folds, outcomes and decided events with the champion; these differ",
+            "a challenger shares events, folds, processes, outcomes and decided events with the champion; these differ",
             cure="Promote it without a share of the traffic, or change only policies, parameters, formulas and models.",
         )
         for file, (was, now) in compared.items()
@@ -307,7 +307,7 @@ def _apply_batch(state: State, content: ContentStore, first: int, columns: Colum
         start = row + 1
     for row, step in steps_of(columns):
         state.book.apply((step,), int(columns.received_ms[row]))
-    mailing.fold(state.outbox, state.program, columns, first)
+    mailing.fold(state.outbox, columns)
     transfers = np.flatnonzero(columns.kind == TRANSFER)
     if len(transfers):  # They and what packs fold do not see each other.
         state.ledger.apply(facts_of(columns.body, columns.position[transfers]))

@@ -1,4 +1,5 @@
-"""Messages to the outside: calls and notices of calls.toml with their bodies, rendered from what is known of an event.
+"""Messages to the outside: calls and notices of calls.toml with their bodies, rendered from what is known of an event,
+and how the events that tell what became of them are folded.
 
 Pure: `outbox` sends them, after the commit.
 """
@@ -11,13 +12,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+import numpy as np
 
-from quanheng.events.schema import EventType
+from quanheng.events.schema import NULL, EventType
 from quanheng.expressions import Expression, Getter
-from quanheng.facts import Sent
+from quanheng.facts import FactColumns, Sent
 from quanheng.feel.temporal import Date, DateTime, DaysDuration, Time, YearsDuration
+from quanheng.kernel.log.records import EVENT
 from quanheng.known import Known
-from quanheng.loading.declared_calls import CallDeclaration
+from quanheng.loading.declared_calls import OUTBOX, RESULTS, SENT_RESULTS, CallDeclaration
+from quanheng.processes.outbox import Outbox
 
 if TYPE_CHECKING:
     from quanheng.loading.declared import Declared
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 EXTRA = ("outcome", "refused", "instance")
 BODY_BYTES_MAX = 256 * 1024
 """A longer body is not sent: its message ends as one that cannot be."""
+WELL: Mapping[tuple[str, ...], int] = {RESULTS: 2, SENT_RESULTS: 1}
+"""Of results, how many at the head of the list are good: the others make dead letters."""
 _WORD_MAX = 2**63
 _INTEGERS_MAX = 10**34
 
@@ -118,31 +124,44 @@ def _no_form(value: object) -> object:
     raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
 
-_encode = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
+class AnswerColumns(NamedTuple):
+    """Where the header of an event that tells of a message says what became of it.
 
+    key : place of the message among the keys; result, reason : places among the numbers
+    well : results before this one in their list are good
+    """
 
-DEAD_RESULTS = frozenset({"fallback", "failed", "dead"})
-"""Results of which a message is a dead letter."""
-
-
-class Told(NamedTuple):
-    """Where an event that tells of messages says what: place of `message` among its keys, of `result` and `reason`
-    among its header numbers; which places of `result` mean that nobody answered."""
-
-    message: int
+    key: int
     result: int
     reason: int
-    dead: tuple[int, ...]
+    well: int
 
 
-def told_of(packs: Iterable[Declared], types: Mapping[str, EventType]) -> dict[int, Told]:
-    """Type code → how the event tells of messages."""
+def answer_columns(types: Iterable[EventType]) -> dict[int, AnswerColumns]:
+    """Of the events of calls and notices among these types, by code."""
     found = {}
-    for pack in packs:
-        for call in pack.calls.calls:
-            one = types[call.event]
-            results = one.declaration.fields["result"].choices
-            dead = tuple(place for place, name in enumerate(results) if name in DEAD_RESULTS)
-            places = one.header_fields.index("result"), one.header_fields.index("reason")
-            found[one.code] = Told(one.key_fields.index("message"), *places, dead)
+    for one in types:
+        if one.declaration.client == OUTBOX:
+            result, reason = (one.header_fields.index(name) for name in ("result", "reason"))
+            well = WELL[one.declaration.fields["result"].choices]
+            found[one.code] = AnswerColumns(one.key_fields.index("message"), result, reason, well)
     return found
+
+
+def fold_answers(outbox: Outbox, columns: FactColumns, answers: Mapping[int, AnswerColumns]) -> None:
+    """Fold the events among these facts that tell what became of messages, in order."""
+    if not answers:
+        return
+    rows = np.flatnonzero((columns.kind == EVENT) & np.isin(columns.type, list(answers)))
+    for row in rows.tolist():
+        at = answers[int(columns.type[row])]
+        result, reason = int(columns.numbers[row, at.result]), int(columns.numbers[row, at.reason])
+        outbox.end(
+            columns.keys[row : row + 1, at.key],
+            np.array([result >= at.well]),
+            np.array([-1 if reason == NULL else reason]),
+            columns.time_ms[row : row + 1],
+        )
+
+
+_encode = msgspec.json.Encoder(decimal_format="number", order="sorted").encode

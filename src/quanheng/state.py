@@ -26,6 +26,7 @@ from quanheng.ledger.ledger import Ledger
 from quanheng.processes.book import Book
 from quanheng.processes.outbox import Outbox
 from quanheng.program import Program
+from quanheng.sending import fold_answers
 from quanheng.told import Told
 
 PACKS_ACTIVATED, TOKEN_ISSUED, TOKEN_REVOKED, INTAKE_REJECTED, SUBJECT_ERASED, VERSION_MOVED = 1, 2, 3, 4, 5, 6
@@ -34,7 +35,6 @@ LIST_CHANGED, LIST_JUDGED = 7, 8
 
 FIRST_PACK_CODE = 16
 REJECTS_SHOWN_MAX = 1000
-
 
 class Trial(msgspec.Struct, frozen=True):
     """A version that is tried beside the champion of its pack.
@@ -147,6 +147,7 @@ class State:
         for code in np.flatnonzero(counts).tolist():
             self.events[code] += int(counts[code])
         self.told = self.told.after(columns, self.program)
+        fold_answers(self.outbox, columns, self.program.answers)
         for triple, count in decision_counts(columns, columns.kind == DECISION):
             self.decided[triple] += count
 

@@ -6,7 +6,7 @@ from event to event. What one step asks of the ledger and sends is collected bes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from quanheng.asking import Postings, minor_units
@@ -15,11 +15,8 @@ from quanheng.events.schema import NO_KEY, NULL, EventType
 from quanheng.expressions import Columns, Expression, Getter
 from quanheng.facts import StepBody
 from quanheng.kernel.errors import EventRejected
-from quanheng.loading.declared_processes import (
-    Act,
-    MoveDeclaration,
-    Start,
-)
+from quanheng.loading.declared_processes import Act, MoveDeclaration, Start
+from quanheng.loading.process_steps import acts_on, events_of
 from quanheng.machines import Machine, State
 from quanheng.processes.book import Instance
 from quanheng.processes.records import Step, StepKind
@@ -126,13 +123,11 @@ class Life:
         self.alone: dict[int, list[_Move]] = {}
         for code, state in machine.states.items():
             for one in state.declared.moves:
-                if one.event == event.name:
-                    self.moves.setdefault(code, []).append(_Move(self, one, state.part, compile))
-                elif not one.event:
-                    self.alone.setdefault(code, []).append(_Move(self, one, state.part, compile))
-        acts = [act for move in self._every() for act in move.do] + [
-            act for state in machine.states.values() for act in (*state.declared.entry, *state.declared.exit)
-        ]
+                part = declared.parts[state.part].name
+                if event.name in events_of(declared, part, state.name, one):
+                    kept = self.moves if one.event else self.alone
+                    kept.setdefault(code, []).append(_Move(self, one, state.part, compile))
+        acts = acts_on(declared, event.name)
         posted = dict.fromkeys(act.name for act in acts if act.kind == "transfer")
         self.postings = (
             Postings({name: (name,) for name in posted}, declared.refused_as, pack, event, names, getter)
@@ -143,20 +138,17 @@ class Life:
         calls = [one for one in pack.calls.calls if one.name in sent]
         self.sends = Sends(calls, pack, event, names, getter) if calls else None
 
-    def _every(self) -> Iterator[_Move]:
-        yield from self.starts
-        for moves in (*self.moves.values(), *self.alone.values()):
-            yield from moves
-
     def key(self, keys: Sequence[bytes]) -> bytes:
         """The instance that an event is about; `NO_KEY` = none."""
         return keys[self.key_at]
 
     def refusal(self, instance: Instance | None) -> EventRejected | None:
         """Why the event may not come now; None = it may."""
-        if self.always_taken or self.starts:
-            return None
         machine = self.machine
+        if self.always_taken or self._may_start(instance):
+            return None
+        if self.starts and not self.moves:  # What only starts one is no news for one that lives: it moves nothing.
+            return None
         if instance is not None and any(code in self.moves for code in instance.states):
             return None
         allowed = ", ".join(self.allowed(instance)) or "nothing more"
@@ -177,19 +169,26 @@ class Life:
 
     def allowed(self, instance: Instance | None) -> list[str]:
         """Event types that may move the instance as it stands, or start one."""
-        machine = self.machine
+        machine, over = self.machine, instance is None or self.machine.is_over(instance)
+        found = {one.event for one in machine.declared.starts if over and (instance is None or one.again)}
+        for code in () if instance is None else instance.states:
+            moves = machine.states[code].declared.moves if code in machine.states else ()
+            found.update(one.event for one in moves if one.event and not one.timer)
+        return sorted(found)
+
+    def _may_start(self, instance: Instance | None) -> bool:
+        """Whether a start is looked at: there is no instance, or it is over and one begins again."""
         if instance is None:
-            return sorted({one.event for one in machine.declared.starts})
-        states = [machine.states[code] for code in instance.states if code in machine.states]
-        return sorted({one.event for state in states for one in state.declared.moves if one.event and not one.timer})
+            return bool(self.starts)
+        return self._starts_again and self.machine.is_over(instance)
 
     def choose(self, asking: Asking, view: View) -> Chosen:
         """What the event makes of the instance."""
         key = asking.keys[self.key_name]
         if key == NO_KEY:
             return NOTHING
-        run = _Run(self, asking, key, view.instance)
-        if view.instance is None or (self.machine.is_over(view.instance) and self._starts_again):
+        run = _Run(self, asking, key, self.machine.widened(view.instance))
+        if view.instance is None or self._may_start(view.instance):
             run.start()
         else:
             run.move(view)
@@ -240,7 +239,8 @@ class _Run:
         """Begin, where a start fits."""
         asking, context = self._asking, self._machine.context(self._instance)
         for start in self._life.starts:
-            if not start.fits(asking, context):
+            again = self._instance is None or (isinstance(start.declared, Start) and start.declared.again)
+            if not again or not start.fits(asking, context):
                 continue
             to = start.to
             if asking.refused and (self._asks(start, to, None) or not start.knows_refusal):
@@ -264,19 +264,9 @@ class _Run:
             states.append(state.code)
             self._ask(state.declared.entry)
             armed = machine.armings(state, numbers, now_ms)
+            kept = ((), ()) if place else (keys, tuple(numbers))
             self._steps.append(
-                Step(
-                    machine.code,
-                    self._key,
-                    StepKind.BEGIN,
-                    place,
-                    0,
-                    state.code,
-                    0,
-                    armed,
-                    keys if not place else (),
-                    tuple(numbers) if not place else (),
-                )
+                Step(machine.code, self._key, StepKind.BEGIN, place, 0, state.code, 0, armed, *kept)
             )
             self._told.append(StepBody(machine.name, part.name, "", state.name))
         seq = self._instance.seq if self._instance else 0
@@ -298,9 +288,8 @@ class _Run:
             moves = () if skipped else life.moves.get(code, ())
             fitting = (one for one in moves if one.timer == timer and one.fits(self._asking, context))
             move = next(fitting, None)
-            if move is not None:
-                self._make(part, move, context, fired)
-            elif fired is not None:
+            made = move is not None and self._make(part, move, context, fired)
+            if fired is not None and not made:
                 self._steps += life.consumed(view, self._asking.received_ms)
                 self._told.append(StepBody(self._machine.name, self._part(part), "", "", timer))
 
@@ -325,21 +314,18 @@ class _Run:
                 (part, move) for part, code in enumerate(instance.states) for move in self._life.alone.get(code, ())
                 if move.fits(self._asking, context)
             )  # fmt: skip
-            found = next(fitting, None)
-            if found is None:
+            if not any(self._make(part, move, context, None) for part, move in fitting):
                 return
-            self._make(*found, context, None)
 
-    def _make(self, part: int, move: _Move, context: object, fired: Due | None) -> None:
+    def _make(self, part: int, move: _Move, context: object, fired: Due | None) -> bool:
+        """Make a move; False = the ledger refuses it and it says nothing for that."""
         machine, asking, instance = self._machine, self._asking, self._instance
         assert instance is not None
         now_ms, left = asking.received_ms, machine.states[instance.states[part]]
         to, do = move.to, move.do
         if asking.refused and (self._asks(move, to, left) or not move.knows_refusal):
             if move.refused is None:
-                if fired is not None:
-                    self._steps += self._life.consumed(View(instance, fired), now_ms)
-                return
+                return False
             to, do = move.refused, ()
         numbers = list(instance.numbers)
         for place, expression in move.set:
@@ -351,7 +337,8 @@ class _Run:
         timer = self._timer_name(left.code, fired)
         if to is None:
             self._ask(do)
-            armed = machine.again(left, fired, instance, now_ms) if fired is not None else ()
+            kept = instance._replace(numbers=tuple(numbers))
+            armed = machine.again(left, fired, kept, now_ms) if fired is not None else ()
             step = Step(machine.code, self._key, StepKind.STAY, part, 0, 0, gone, armed, (), new)
             states, entered = instance.states, instance.entered_ms
             self._told.append(StepBody(machine.name, self._part(part), left.name, left.name, timer))
@@ -371,6 +358,7 @@ class _Run:
         self._instance = instance._replace(
             states=states, entered_ms=entered, numbers=tuple(numbers), seq=instance.seq + 1
         )
+        return True
 
     def _asks(self, move: _Move, to: State | None, left: State | None) -> bool:
         """Whether a move asks anything of the ledger."""

@@ -15,7 +15,7 @@ from quanheng.events.intake import Request
 from quanheng.events.schema import NO_KEY, NULL
 from quanheng.loading.process_events import TIMER_TELLER
 from quanheng.machines import Machine, unscaled
-from quanheng.processes.book import Book
+from quanheng.processes.book import Book, Instance
 from quanheng.processes.timers import Due
 from quanheng.program import Program
 
@@ -26,19 +26,39 @@ DUE_MAX = 1_000
 
 
 def due_requests(program: Program, book: Book, now_ms: int, most: int = DUE_MAX) -> list[Request]:
-    """The timers that are due by the writer's stamp, in order of their due moments, then of their arming."""
+    """The timers that are due by the writer's stamp, in order of their due moments, then of their arming.
+
+    One that will be due again before others that are due now ends the group before those: they follow it in the next.
+    """
     due_ms = book.timers.next_due_ms
     if due_ms is None or due_ms > now_ms:
         return []
-    return [
-        _request(program.machines[process], row, one, book, now_ms)
-        for one in book.timers.due(now_ms, most)
-        for process, row in (book.owner_of(one),)
-    ]
+    requests, before_ms, owners = [], now_ms, set[int]()
+    for one in book.timers.due(now_ms, most):
+        if one.due_ms > before_ms or one.owner in owners:  # One that fires again comes first; and what an instance
+            break  # keeps is told as the timer before left it.
+        owners.add(one.owner)
+        process, row = book.owner_of(one)
+        machine = program.machines[process]
+        instance = book.tables[process].instance(row)
+        requests.append(_request(machine, instance, one, now_ms))
+        before_ms = min(before_ms, _again_ms(machine, instance, one, now_ms))
+    return requests
 
 
-def _request(machine: Machine, row: int, due: Due, book: Book, now_ms: int) -> Request:
-    declared, instance = machine.declared, book.tables[machine.code].instance(row)
+def _again_ms(machine: Machine, instance: Instance, due: Due, now_ms: int) -> int:
+    """The earliest moment at which a timer that fires may be due once more."""
+    state = machine.states[instance.states[due.part]]
+    timer = next(one.declared for one in state.timers if one.code == due.timer & 0xFFFF)
+    if not timer.every:
+        return now_ms
+    if timer.wait.until:  # What it is counted from may be set by its own step.
+        return due.due_ms
+    return min((one.due_ms for one in machine.again(state, due, instance, now_ms)), default=now_ms)
+
+
+def _request(machine: Machine, instance: Instance, due: Due, now_ms: int) -> Request:
+    declared = machine.declared
     state = machine.states[instance.states[due.part]]
     timer = next(one for one in state.timers if one.code == due.timer & 0xFFFF)
     late_ms = now_ms - due.due_ms

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import cyclopts
 
-from quanheng.cli.common import HERE, Json, Place, console, locked_engine, progress_bar, show_json
+from quanheng.cli.common import HERE, Flag, Json, Place, console, locked_engine, progress_bar, show_json
 from quanheng.cli.demo_ledger import ledger
 
 if TYPE_CHECKING:
@@ -31,21 +31,26 @@ def demo(
     pack: str = "",
     /,
     *,
+    process: Flag = False,
     events: int = 20_000,
     seed: int | None = None,
     group: int = 256,
     json: Json = False,
     place: Place = HERE,
 ) -> int:
-    """Play a pack's simulated traffic through the main path, in this process, durable on disk.
+    """Play a pack's simulated traffic, or its life cycles, through the main path, in this process, durable on disk.
 
     For example:
       quanheng demo my_pack --events 20000 --json
+      quanheng demo my_pack --process
 
     Parameters
     ----------
     pack : str
         The pack (default: the first of packs.load).
+    process : bool
+        Play the pack's demo.toml: its life cycles over weeks by a clock that is moved, with partners on this machine
+        that take its messages and answer; then prove from the log that nothing was lost. Exit code 1 if that fails.
     events : int
         How many events.
     seed : int
@@ -64,6 +69,8 @@ def demo(
         raise InputError(
             "the number must be positive", where="--events, --group", found=f"{events}, {group}", allowed="1 or more"
         )
+    if process:
+        return _play(pack, json, place)
     with folders(place) as config:
         from quanheng.server.opening import available_packs, chosen_packs
 
@@ -86,6 +93,12 @@ def demo(
     else:
         console().print(table(f"{name}: {events} simulated events", result))
     return 0
+
+
+def _play(pack: str, json: bool, place: Place) -> int:
+    from quanheng.cli.demo_process import play_processes
+
+    return play_processes(pack or _first(place.read()), json, place)
 
 
 def _group(engine: Engine, chunk: list[Any], score: Any) -> float:

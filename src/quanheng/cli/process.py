@@ -81,7 +81,7 @@ def list_(
     Parameters
     ----------
     process : str
-        Name of a process, "review" or "card_fraud.review" (default: all, with counts alone unless --state or --live).
+        Name of a process, "review" or "my_pack.review" (default: all, with counts alone unless --state or --live).
     state : str
         Those in this state, "case_open"; of a process with parts "claim.filed".
     live : bool
@@ -138,7 +138,7 @@ def show(instance: str, /, *, as_of: int | None = None, json: Json = False, plac
 
     For example:
       quanheng process show "review(pay-123)"
-      quanheng process show "card_fraud.dispute(d-7)" --as-of 1042 --json
+      quanheng process show "my_pack.dispute(d-7)" --as-of 1042 --json
 
     Parameters
     ----------
@@ -170,7 +170,8 @@ def _show_instance(id: str, told: Mapping[str, Any]) -> None:
         print(f"  {'' if part == 'state' else part + ': '}{title['en']}  {title['zh']}")
     print(f"  began {format_time(told['started_ms'])}, in this state since {format_time(told['since_ms'])}")
     for name, value in told["numbers"].items():
-        print(f"  keeps {name} = {'null' if value is None else value}")
+        moment = f"  {format_time(value)}" if value is not None and name.endswith("_ms") else ""
+        print(f"  keeps {name} = {'null' if value is None else value}{moment}")
     for one in told["timers"]:
         print(f"  timer {one['timer']} fires at {format_time(one['due_ms'])}")
     for one in told["allowed"]:
@@ -236,13 +237,13 @@ def draw(
     """Draw a life cycle from its declaration, as Mermaid text or as an SVG that every browser shows.
 
     For example:
-      quanheng process draw card_fraud.review
-      quanheng process draw card_fraud.dispute --form svg --language zh --to dispute.svg
+      quanheng process draw my_pack.review
+      quanheng process draw my_pack.dispute --form svg --language zh --to dispute.svg
 
     Parameters
     ----------
     process : str
-        The pack and the process, "card_fraud.review". The pack is read from its folder and need not be in force.
+        The pack and the process, "my_pack.review". The pack is read from its folder and need not be in force.
     form : str
         "mermaid" or "svg".
     language : str
@@ -287,7 +288,7 @@ def advance(*, by: str = "", to: str = "", json: Json = False, place: Place = HE
     Parameters
     ----------
     by : str
-        By so long, such as 36h or 20d, from the log's newest stamp or from now, whichever is later.
+        By so long, such as 36h or 20d, from the log's newest stamp on.
     to : str
         To this moment.
     json : bool
@@ -307,10 +308,10 @@ def advance(*, by: str = "", to: str = "", json: Json = False, place: Place = HE
             found="both" if by else "none",
             allowed="--by 20d, or --to TIME",
         )
-    clock = MovedClock(system_clock_ms())
+    clock = MovedClock(0)
     with locked_engine(place.read(), clock) as engine:
         _check_development(engine)
-        clock.now_ms = engine.writer.stamp()
+        clock.now_ms = engine.state.received_ms or system_clock_ms()
         upto = parse_time_ms(to) if to else clock.now_ms + parse_duration_ms(by)
         count = 0
         for one in move(engine, clock, upto):

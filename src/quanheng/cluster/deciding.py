@@ -175,7 +175,7 @@ class Deciders:
         events = asked.events
         if self._staying[0] != program.activation:
             self._staying = program.activation, set()
-        away = program.flows.keys() - self._staying[1]
+        away = program.flows.keys() - self._staying[1] - _at_home(program)
         rows = [row for row, event in enumerate(events) if event.code in away]
         parts = min(self.parts_max, len(rows) // max(self.rows_min, 1))
         if not parts:
@@ -187,7 +187,7 @@ class Deciders:
         made: list[DecisionFact | None] = [None] * len(events)
         cuts = [part.tolist() for part in np.array_split(np.array(rows), parts)]
         answers = self._bench.ask(files, [_asked(activated, program, asked.some(cut)) for cut in cuts])
-        here = [row for row, event in enumerate(events) if event.code in self._staying[1]]
+        here = [row for row, event in enumerate(events) if event.code in program.flows and event.code not in away]
         self.sent += parts
         for cut, answer in zip(cuts, answers, strict=True):
             if isinstance(answer, Lost | Unanswered):
@@ -211,6 +211,11 @@ class Deciders:
             names = {name for flow in flows_of(program, code) for name, _ in flow.lists.values()}
             if names.intersection(answer.lists):
                 self._staying[1].add(code)
+
+
+def _at_home(program: Program) -> set[int]:
+    """Event types that meet instances of processes or send messages: both stand with the writer alone."""
+    return {*program.lives, *(code for code, flows in program.flows.items() if any(one.sends for one in flows))}
 
 
 def _asked(activated: bytes, program: Program, rows: Rows) -> Asked:

@@ -103,8 +103,8 @@ def _differences(event: CaseEvent, reply: CaseReply) -> Iterator[str]:
     for process, states in (expect.instances or {}).items():
         found = reply.instances.get(process, ())
         if [one for one in states if one not in found] or (found and not states):
-            wanted = " and ".join(states) or "there in no state"
-            yield f"expected the instance of {process} to be {wanted}, was {' and '.join(found) or 'not there'}"
+            wanted = f"to be {' and '.join(states)}" if states else "not to be there"
+            yield f"expected the instance of {process} {wanted}, was {' and '.join(found) or 'not there'}"
     if expect.sent is not None and reply.sent != expect.sent:
         yield f"expected {', '.join(expect.sent) or 'nothing'} to be sent, was {', '.join(reply.sent) or 'nothing'}"
 

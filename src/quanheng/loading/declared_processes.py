@@ -169,9 +169,12 @@ class ProcessDeclaration(msgspec.Struct, frozen=True, kw_only=True):
         return next(one for two in self.parts if two.name == part for one in two.states if one.name == name)
 
     def events(self) -> tuple[str, ...]:
-        """Event types that may start or move it, each once, in order."""
-        moves = [one for part in self.parts for state in part.states for one in state.moves]
-        return tuple(dict.fromkeys([*(one.event for one in self.starts), *(one.event for one in moves if one.event)]))
+        """Event types that may start or move it, each once, in order; where it has timers, the one that tells of them
+        is among them, also where none of them moves anything: each firing is a step."""
+        states = [state for part in self.parts for state in part.states]
+        moves = [one.event for state in states for one in state.moves if one.event]
+        timed = [self.timer_event] if any(state.timers for state in states) else []
+        return tuple(dict.fromkeys([*(one.event for one in self.starts), *moves, *timed]))
 
 
 class JobDeclaration(msgspec.Struct, frozen=True, kw_only=True):

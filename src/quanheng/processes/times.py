@@ -6,6 +6,7 @@ to (`cut_off_ms`), `days`, `months`, `weekday`, `day_of_month`, `roll`; then the
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Literal, NamedTuple
@@ -14,7 +15,7 @@ import msgspec
 
 from quanheng.kernel.calendars import EPOCH_ORDINAL, Calendar
 from quanheng.kernel.time import DAY_MS, TIME_MS_MAX, TIME_MS_MIN
-from quanheng.kernel.zones import first_moment_ms, local_ms
+from quanheng.kernel.zones import first_moment_ms, local_ms, offsets_of
 
 EARLIEST_MS, LATEST_MS = TIME_MS_MIN + 2 * DAY_MS, TIME_MS_MAX - 2 * DAY_MS
 """A moment outside is taken for the nearer of the two, whatever a kept number holds: the years 1 to 9999."""
@@ -144,6 +145,10 @@ class _Days:
 
     def __init__(self, wait: Wait, calendars: Mapping[str, Calendar]) -> None:
         self.calendar = calendars[wait.calendar] if wait.calendar else None
+        self.forget()
+
+    def forget(self) -> None:
+        """As if it had not been asked."""
         self.low, self.high = 0, -1
 
     def _asked(self, first: int, last: int) -> int:
@@ -208,9 +213,9 @@ def _first_ms(wait: Wait, base_ms: int, days: _Days) -> int:
 
 def _later_ms(wait: Wait, base_ms: int, last_ms: int, days: _Days) -> int:
     if wait.after_ms >= 0:
-        if days.calendar is None:
-            return base_ms + ((last_ms - base_ms) // wait.after_ms + 1) * wait.after_ms
-        return _elapsed_ms(wait, last_ms, wait.after_ms, days)  # Business time adds up.
+        passed_ms = _passed_ms(wait, base_ms, last_ms, days)
+        days.forget()
+        return _elapsed_ms(wait, last_ms, wait.after_ms - passed_ms % wait.after_ms, days)
     start, time_ms = _start(wait, base_ms)
     last_day = local_ms(wait.zone, last_ms) // DAY_MS
     if not _steps(wait):  # A day sooner: a time that clocks leave out around midnight is due on the day behind.
@@ -238,7 +243,7 @@ def _start(wait: Wait, base_ms: int) -> tuple[int, int]:
 
 def _moment_ms(wait: Wait, day: int, time_ms: int, times: int, days: _Days) -> int:
     """The moment of a row that comes `times` steps behind the day that is counted from."""
-    days.low, days.high = 0, -1  # Whether it is covered is said of the moment that is found, not of those tried.
+    days.forget()  # Whether it is covered is said of the moment that is found, not of those tried.
     if wait.days >= 0:
         day = days.ahead(days.open_from(day), wait.days * times)
     if wait.months > 0:
@@ -304,9 +309,8 @@ def _elapsed_ms(wait: Wait, moment_ms: int, left_ms: int, days: _Days) -> int:
     """
     if days.calendar is None or left_ms == 0:
         return moment_ms + left_ms
-    day = local_ms(wait.zone, moment_ms) // DAY_MS
-    if (end := first_moment_ms(wait.zone, (day + 1) * DAY_MS)) <= moment_ms:  # Set back over midnight, a day twice.
-        day, end = day + 1, first_moment_ms(wait.zone, (day + 2) * DAY_MS)
+    day = _day_at(wait.zone, moment_ms)
+    end = _begin_ms(wait.zone, day + 1)
     while True:
         if days.is_open(day):
             if moment_ms + left_ms <= end:
@@ -315,5 +319,37 @@ def _elapsed_ms(wait: Wait, moment_ms: int, left_ms: int, days: _Days) -> int:
             following = day + 1
         else:
             following = days.open_from(day)
-        moment_ms = first_moment_ms(wait.zone, following * DAY_MS)
-        day, end = following, first_moment_ms(wait.zone, (following + 1) * DAY_MS)
+        moment_ms = _begin_ms(wait.zone, following)
+        day, end = following, _begin_ms(wait.zone, following + 1)
+
+
+def _passed_ms(wait: Wait, from_ms: int, until_ms: int, days: _Days) -> int:
+    """How much time passes between two moments; of business days alone where there is a calendar."""
+    if days.calendar is None or until_ms <= from_ms:
+        return until_ms - from_ms
+    first, last = _day_at(wait.zone, from_ms), _day_at(wait.zone, until_ms)
+    changes = offsets_of(wait.zone).changes
+    odd = {
+        _day_at(wait.zone, moment)
+        for change in changes[bisect_left(changes, from_ms) : bisect_right(changes, until_ms)]
+        for moment in (change - 1, change)
+    }
+    whole = days.between(first, last) * DAY_MS  # From the first day on, up to the last, as if all had 24 hours.
+    whole += sum(_length_ms(wait.zone, day) - DAY_MS for day in odd if first <= day < last and days.is_open(day))
+    if days.is_open(first):
+        whole -= from_ms - _begin_ms(wait.zone, first)
+    return whole + (until_ms - _begin_ms(wait.zone, last) if days.is_open(last) else 0)
+
+
+def _day_at(zone: str, moment_ms: int) -> int:
+    """The day that a moment lies in: the newest of which a clock there has shown the beginning."""
+    day = local_ms(zone, moment_ms) // DAY_MS
+    return day if _begin_ms(zone, day + 1) > moment_ms else day + 1  # Set back over midnight, it shows a day again.
+
+
+def _begin_ms(zone: str, day: int) -> int:
+    return first_moment_ms(zone, day * DAY_MS)
+
+
+def _length_ms(zone: str, day: int) -> int:
+    return _begin_ms(zone, day + 1) - _begin_ms(zone, day)

@@ -90,21 +90,23 @@ class LedgerDesk:
         """Take a batch, or answer a read; what is wrong with either is answered."""
         try:
             arguments = msgspec.msgpack.decode(asked.arguments)
+            if asked.operation in process_core.READS:
+                self._engine.authorise(asked.token, READ)
+                self._hold(link, number, process_core.read_of(self._engine, asked.operation, arguments))
+                return
             reach = self._engine.reach(asked.token, SCOPES.get(asked.operation, READ))
             if asked.operation in SCOPES:
                 self._add(Batch(link, number, *work_of(asked.operation, arguments, reach)))
                 return
-            as_of = self._engine.state.head
-            if asked.operation in process_core.READS:
-                found = process_core.read_of(self._engine, asked.operation, arguments, reach)
-            else:
-                found = read_of(self._engine.ledger, asked.operation, arguments, reach)
-            answer = wire.Answer(200, _JSON.encode({"as_of": as_of, **found}))
+            self._hold(link, number, read_of(self._engine.ledger, asked.operation, arguments, reach))
         except Exception as error:  # The declared boundary: what fails here harms nobody else.
             link.answer(number, refusal(ours(error, "ledger"), self._limits.retry_after_s))
             link.flush()
-            return
-        self._held.append((as_of, link, number, answer))
+
+    def _hold(self, link: Asker, number: int, found: dict[str, Any]) -> None:
+        """Keep the answer of a read until all that it saw is durable."""
+        as_of = self._engine.state.head
+        self._held.append((as_of, link, number, wire.Answer(200, _JSON.encode({"as_of": as_of, **found}))))
         self.release()
 
     def _add(self, batch: Batch) -> None:

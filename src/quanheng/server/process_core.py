@@ -6,30 +6,19 @@ from __future__ import annotations
 from typing import Any
 
 from quanheng.instances import Codes, Wanted, counted, find_process, history, key_of, listed, shown
-from quanheng.kernel.errors import NotPermitted
-from quanheng.ledger.reach import Reach
 
 PROCESSES, INSTANCES, INSTANCE, HISTORY = "processes", "instances", "instance", "history"
 READS = (PROCESSES, INSTANCES, INSTANCE, HISTORY)
 
 
-def read_of(engine: Any, operation: str, arguments: dict[str, Any], reach: Reach) -> dict[str, Any]:
+def read_of(engine: Any, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """What a read shows: processes {} | instances {process, state, live, limit, after} | instance {process, id} |
     history {process, id}.
 
     Raises
     ------
     NotFound : there is no such process, state or instance
-    NotPermitted : the token is limited to accounts of the ledger
     """
-    if not reach.is_whole:
-        raise NotPermitted(
-            "a token that is limited to accounts sees no instances of processes",
-            where="Authorization",
-            found="a limited token",
-            allowed="a token without owners and entities",
-            cure="Make one: quanheng token create NAME",
-        )
     program, book = engine.state.program, engine.state.book
     if operation == PROCESSES:
         return {"processes": counted(program, book)}

@@ -15,7 +15,7 @@ from quanheng.server.bodies import whole
 from quanheng.server.ledger_http import LedgerDoor
 from quanheng.server.process_core import HISTORY, INSTANCE, INSTANCES, PROCESSES
 
-Name = Annotated[str, PathParameter(description='Name of the process: "review" or "card_fraud.review".')]
+Name = Annotated[str, PathParameter(description='Name of the process: "review" or "my_pack.review".')]
 Id = Annotated[str, PathParameter(description="Id of the instance as events name it, or its key, `#` and 32 digits.")]
 
 
@@ -46,12 +46,12 @@ def handlers(door: LedgerDoor) -> list[HTTPRouteHandler]:
     async def instances(
         request: Request,
         name: Name,
-        state: Annotated[str, QueryParameter(description="Those in this state.")] = "",
+        in_state: Annotated[str, QueryParameter(name="state", description="Those in this state.")] = "",
         live: Annotated[bool, QueryParameter(description="Those alone that are not over.")] = False,
         limit: Annotated[str, QueryParameter(description=f"At most so many, 1 to {LIST_MAX}.")] = "100",
         after: Annotated[str, QueryParameter(description="`next_after` of the page before.")] = "",
     ) -> Response[bytes]:
-        asked = {"process": name, "state": state, "live": live, "after": after}
+        asked = {"process": name, "state": in_state, "live": live, "after": after}
         return await door.read(
             request, INSTANCES, limit=whole(limit, "limit", f"1 to {LIST_MAX}", LIST_MAX, 1), **asked
         )

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from quanheng.kernel.calendars import Calendar
 from quanheng.processes.times import DueMoment, Wait
 
-DAY, MINUTE, MS = timedelta(days=1), timedelta(minutes=1), timedelta(milliseconds=1)
+DAY, HOUR, MINUTE, MS = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -36,8 +36,6 @@ def slow_next_due(
     if not _comes_again(wait) or (wait.until and until_ms is None):
         return None
     base = EPOCH + (until_ms if wait.until and until_ms is not None else from_ms) * MS
-    if wait.after_ms >= 0 and wait.calendar:
-        base = EPOCH + last_ms * MS
     for found, covered in _row(wait, base, calendars):
         if found > EPOCH + last_ms * MS:
             return DueMoment(_ms(found), covered)
@@ -63,6 +61,8 @@ def _wall(moment: datetime, zone: str) -> datetime:
 def _first_moment(wall: datetime, zone: str) -> datetime:
     """The first moment at which a clock shows `wall` or later, looked for a minute after another."""
     moment = (wall - timedelta(hours=15)).replace(second=0, microsecond=0, tzinfo=UTC)
+    while _wall(moment + HOUR, zone) < wall - 3 * HOUR:  # No clock is set back by so much.
+        moment += HOUR
     while True:
         shown = _wall(moment, zone)
         if shown > wall:  # It was left out.

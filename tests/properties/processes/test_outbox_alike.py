@@ -45,14 +45,14 @@ STEPS = st.lists(
 @given(STEPS)
 def test_the_fold_is_the_plain_reading(steps):
     box, plain = Outbox(), Plain()
-    for offset, (what, number, reason) in enumerate(steps):
-        ids, offsets = np.array([[number, 1]], np.uint64), np.array([offset])
+    for at, (what, number, reason) in enumerate(steps):
+        ids, times = np.array([[number, 1]], np.uint64), np.array([at])
         if what == "ask":
-            box.ask(ids, offsets, offsets, np.array([3]), offsets)
+            box.ask(ids, times, np.array([3]), times)
         elif what in ("end", "die"):
-            box.end(ids, offsets, np.array([what == "die"]), np.array([reason]))
+            box.end(ids, np.array([what == "die"]), np.array([reason]), times)
         elif what == "again":
-            box.ask_again(ids, offset, offset)
+            box.ask_again(ids, at)
         else:
             box = Outbox.load(box.dump())
         plain.step(what, number, reason)

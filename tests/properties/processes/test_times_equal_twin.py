@@ -98,13 +98,17 @@ def test_due_equals_the_twin(asked):
 
 
 @settings(max_examples=100, deadline=None)
-@given(asked(), st.integers(1, 4))
-def test_what_comes_again_equals_the_twin(asked, times):
+@given(asked(), st.lists(st.just(0) | st.integers(0, 3 * DAY_MS), min_size=1, max_size=4))
+def test_what_comes_again_equals_the_twin(asked, skipped_ms):
+    """The last moment may be one of the row, or any between two of them: those before it are left out (`once`)."""
     wait, from_ms, until, known = asked
     found = due(wait, from_ms, until, known)
-    for _ in range(times if found else 0):
-        following = next_due(wait, from_ms, found.due_ms, until, known)
-        assert following == slow_next_due(wait, from_ms, found.due_ms, until, known)
+    for skip_ms in skipped_ms if found else ():
+        last_ms = found.due_ms + (skip_ms if wait.after_ms < 0 else min(skip_ms, 3 * wait.after_ms))
+        following = next_due(wait, from_ms, last_ms, until, known)
+        expected = slow_next_due(wait, from_ms, last_ms, until, known)
+        assert (following and following.due_ms) == (expected and expected.due_ms)
+        assert skip_ms or following == expected
         if following is None:
             assert not recurs(wait)
             return

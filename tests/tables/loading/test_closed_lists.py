@@ -1,4 +1,4 @@
-"""The closed lists of accounts.toml: a row each, on the page of the docs and as the loader reads it."""
+"""The closed lists of accounts.toml and processes.toml: a row each, on their pages and as the loader reads them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ import pytest
 from quanheng.ledger.entries import AMOUNT_MAX, AccountFlag
 from quanheng.ledger.outcomes import TransferOutcome
 from quanheng.loading import check_pack
-from quanheng.loading.checks import accounts, chart, postings
+from quanheng.loading.checks import accounts, chart, jobs, postings, process_ways, processes, states, waits
+from quanheng.loading.checks.calendars import WEEKDAYS
 from quanheng.loading.checks.cases import TRANSFER_OUTCOMES
 from quanheng.loading.declared_accounts import AccountDeclaration, BalanceOf, Rounding, Unasked
+from quanheng.loading.process_events import TIMER_FIELDS
+from quanheng.processes.times import Wait
 
 sys.path.insert(0, str(Path(__file__).parent))
-from sample_pack import available, wallet_files, wallet_pack
+from sample_pack import available, checkout_files, checkout_pack, wallet_files, wallet_pack
 
 AVAILABLE = available()
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "reference"
@@ -110,3 +113,65 @@ def test_every_key_of_a_transfer_that_settles_is_spoken_of():
 def test_the_bounds_of_the_page_are_those_of_the_checks(what, most):
     row = [line for line in PAGE.splitlines() if line.startswith(f"| {what} |")][-1]
     assert {int(row.split("|")[2].split()[0].rstrip(",").replace(",", ""))} == most
+
+
+PROCESSES = (DOCS / "processes.md").read_text(encoding="utf-8")
+
+
+def first_timer(new: str):
+    """The timer of the checkout's first state, where what says when it is due is replaced; nothing hinders it."""
+    files = checkout_files()
+    text = files["processes.toml"].decode()
+    assert 'after = "15m"' in text
+    files["processes.toml"] = text.replace('after = "15m"', new, 1).encode()
+    declared, problems = check_pack(checkout_pack(dict(files)), AVAILABLE)
+    assert problems == ()
+    return declared.processes.processes[0].state("", "asked").timers[0]
+
+
+@pytest.mark.parametrize("day", WEEKDAYS)
+def test_every_weekday_is_read(day):
+    assert first_timer(f'weekday = "{day}"').wait == Wait(weekday=WEEKDAYS.index(day) + 1)
+
+
+@pytest.mark.parametrize("roll", waits.ROLLS)
+def test_every_roll_is_read_and_spoken_of(roll):
+    assert first_timer(f'months = 1\ncalendar = "china"\nroll = "{roll}"').wait.roll == roll
+    assert f'`"{roll}"`' in PROCESSES
+
+
+@pytest.mark.parametrize("stale", states.STALE)
+def test_what_becomes_of_late_timers_is_read_and_spoken_of(stale):
+    late = "" if stale == "fire" else '\nstale_after = "1h"'
+    assert first_timer(f'every = "15m"\nstale = "{stale}"{late}').stale == stale
+    assert f'`"{stale}"`' in PROCESSES
+
+
+@pytest.mark.parametrize("field", TIMER_FIELDS)
+def test_every_field_of_the_event_of_timers_is_spoken_of(field):
+    assert f"`{field}`" in PROCESSES
+
+
+@pytest.mark.parametrize(
+    ("what", "most"),
+    [
+        ("processes, jobs", {processes.PROCESSES_MAX, jobs.JOBS_MAX}),
+        ("states of a part", {states.STATES_MAX}),
+        ("parts of a process", {states.PARTS_MAX}),
+        ("timers of a state", {states.TIMERS_MAX}),
+        ("kept keys", {processes.KEYS_MAX}),
+        ("kept numbers", {processes.NUMBERS_MAX}),
+        ("`times_max`", {states.TIMES_MAX}),
+        ("states that moves leave by themselves", {process_ways.BY_ITSELF_MAX}),
+        ("transfers of a step", {postings.TRANSFERS_MAX}),
+    ],
+)
+def test_the_bounds_of_the_page_of_processes_are_those_of_the_checks(what, most):
+    row = [line for line in PROCESSES.splitlines() if line.startswith(f"| {what} |")][-1]
+    assert {int(row.split("|")[2].split()[0].rstrip(",").replace(",", ""))} == most
+
+
+def test_the_bounds_of_waits_and_chunks_are_those_of_the_page():
+    assert f"0 to {waits.DAYS_MAX:,}" in PROCESSES
+    assert f"1 to {waits.MONTHS_MAX}" in PROCESSES
+    assert f"1 to {jobs.CHUNK_MAX:,}" in PROCESSES

@@ -190,3 +190,72 @@ def test_no_transfers_and_transfers_that_are_not_compared():
     assert [text.partition("): ")[2] for text in said] == [
         "expected transfers none, were authorise.principal (APPLIED)"
     ]
+
+
+CHECKOUT = Path(__file__).parents[2] / "packs" / "checkout"
+RELEASE = CaseTransfer(name="release.principal", amount_minor=50_000)
+
+
+def of_instances(at: int, **other) -> list[str]:
+    """What is said of the checkout's second case where one entry is answered otherwise than expected."""
+    declared, problems = check_pack(read_pack(CHECKOUT), read_packs())
+    assert problems == ()
+    case = declared.cases[1]
+    assert [event.type for event in case.events] == ["checkout.payment", "clock", "clock", "clock"]
+
+    def run(case: Case) -> list[CaseReply]:
+        good = [
+            CaseReply("", one.status, one.outcome, transfers=one.transfers or (), instances=dict(one.instances or {}))
+            for one in (event.expect for event in case.events)
+        ]
+        return [*good[:at], good[at]._replace(**other), *good[at + 1 :]]
+
+    return [problem.message.partition("): ")[2] for problem in run_cases(replace(declared, cases=(case,)), run)]
+
+
+def test_instances_and_messages_that_are_as_expected_are_not_spoken_of():
+    assert of_instances(0) == []
+    assert of_instances(3, transfers=(RELEASE,)) == []
+
+
+@pytest.mark.parametrize(
+    ("at", "other", "said"),
+    [
+        (1, {"instances": {"review": ("doubted",)}}, "expected the instance of review to be asked, was doubted"),
+        (1, {"instances": {}}, "expected the instance of review to be asked, was not there"),
+        (0, {"sent": ("ask_payer",)}, "expected nothing to be sent, was ask_payer"),
+        (2, {"transfers": (RELEASE,)}, "expected transfers none, were release.principal (APPLIED)"),
+    ],
+)
+def test_a_difference_of_what_goes_on_in_time_is_said(at, other, said):
+    assert of_instances(at, **other) == [said]
+
+
+def test_no_instance_some_parts_and_messages_in_order():
+    declared, _ = check_pack(read_pack(CHECKOUT), read_packs())
+    approved, reviewed, claimed = (case.events[0] for case in declared.cases)
+    none = CaseReply("", "decided", "approve", instances={"review": ("asked",)})
+    claim = CaseReply("", "recorded", instances={"claim": ("papers.awaited", "ruling.ruled")})
+    sent = replace(reviewed, expect=replace(reviewed.expect, instances=None, sent=("ask_payer", "tell_desk")))
+    told = CaseReply("", "decided", "review", sent=("tell_desk", "ask_payer"))
+
+    def said(event, reply) -> list[str]:
+        case = replace(declared.cases[0], events=(event,))
+        problems = run_cases(replace(declared, cases=(case,)), lambda case: [reply])
+        return [problem.message.partition("): ")[2] for problem in problems]
+
+    assert said(approved, none) == ["expected the instance of review not to be there, was asked"]
+    assert said(claimed, claim) == [
+        "expected the instance of claim to be papers.awaited and ruling.open, was papers.awaited and ruling.ruled"
+    ]
+    assert said(sent, told) == ["expected ask_payer, tell_desk to be sent, was tell_desk, ask_payer"]
+
+
+def test_time_goes_on_to_a_moment_or_for_a_while():
+    declared, _ = check_pack(read_pack(CHECKOUT), read_packs())
+    case = declared.cases[1]
+    minute = 60_000
+    assert [event.received_ms - case.clock_ms for event in case.events] == [
+        0, 44 * minute, 45 * minute, 45 * minute + 5 * 24 * 60 * minute,
+    ]  # fmt: skip
+    assert [event.expect.status for event in case.events] == ["decided", "recorded", "recorded", "recorded"]

@@ -117,9 +117,7 @@ def test_timers_are_read_with_their_waits(declared):
     (let_go,) = process_of(declared, "review").state("", "doubted").timers
     assert let_go == TimerDeclaration(
         name="let_go",
-        wait=Wait(
-            days=2, time_of_day_ms=18 * 3_600_000, cut_off_ms=63_000_000, zone="Asia/Shanghai", calendar="china"
-        ),
+        wait=Wait(days=2, time_of_day_ms=18 * 3_600_000, cut_off_ms=63_000_000, zone="Asia/Shanghai", calendar="china"),
     )
     nudge, too_late = process_of(declared, "claim").state("papers", "awaited").timers
     assert nudge == TimerDeclaration(
@@ -206,12 +204,12 @@ def test_the_event_of_timers_is_read_like_any_other(declared):
 
 def test_more_that_is_kept_and_more_timers_only_append_to_headers(declared):
     was = EventType(event_of(declared, "review.timer.fired"), 1)
+    first = '[process.review.state.asked.timer.first]\nafter = "1m"\nto = "doubted"\n\n'
     more, problems, _ = changed(
         (FILE, "keep       = {amount_minor = 0, reminders = 0}", "keep = {amount_minor = 0, reminders = 0, more = 0}"),
         (FILE, 'per        = "payment"', 'per = "payment"\ntimers = ["no_answer", "let_go", "first"]'),
         (FILE, "[process.review.state.asked.timer.no_answer]",
-         '[process.review.state.asked.timer.first]\nafter = "1m"\nto = "doubted"\n\n'
-         "[process.review.state.asked.timer.no_answer]"),
+         f"{first}[process.review.state.asked.timer.no_answer]"),
     )  # fmt: skip
     assert problems == []
     now = event_of(more, "review.timer.fired")
@@ -234,7 +232,7 @@ def test_a_process_without_timers_has_no_event():
 def test_flows_folds_and_other_processes_may_use_the_event_of_timers():
     other = (
         '[process.chase]\nper = "payment"\n[[process.chase.start]]\nevent = "review.timer.fired"\n'
-        "where = 'timer = \"let_go\"'\nto = \"open\"\n[process.chase.state.open]\n"
+        'where = \'timer = "let_go"\'\nto = "open"\n[process.chase.state.open]\n'
         '[[process.chase.state.open.on]]\nevent = "checkout.answer"\nto = "done"\n'
         '[process.chase.state.done]\nend = true\n\n[process.chase.by]\n"checkout.answer" = "about"\n\n[process.claim]\n'
     )
@@ -279,7 +277,7 @@ outcomes = ["approve"]
 
 def test_a_timer_that_nobody_hears_of_is_remarked():
     silent = '[process.review.state.doubted.timer.note]\nafter = "1d"\n\n[process.review.state.taken]'
-    declared, problems, warnings = in_processes("[process.review.state.taken]", silent)
+    _, problems, warnings = in_processes("[process.review.state.taken]", silent)
     assert problems == []
     assert warnings == [
         (
@@ -324,7 +322,9 @@ def test_what_is_asked_for_stands_in_the_order_in_which_it_is_made():
 def test_a_move_by_itself_is_made_behind_every_event_that_may_lead_to_it():
     first = '[[process.review.state.doubted.on]]\nwhere = "instance.reminders > 5"\nto = "odd"\n\n'
     odd = '[process.review.state.odd]\n[[process.review.state.odd.on]]\nwhere = "amount_minor > 1"\nto = "released"\n\n'
-    declared, problems, _ = in_processes("[process.review.state.taken]\n", f"{first}{odd}[process.review.state.taken]\n")
+    declared, problems, _ = in_processes(
+        "[process.review.state.taken]\n", f"{first}{odd}[process.review.state.taken]\n"
+    )
     review = process_of(declared, "review")
     assert events_into(review, "", "odd") == ("checkout.answer", "review.timer.fired")
     assert [one.partition("; was")[0] for one in problems] == [
@@ -332,8 +332,7 @@ def test_a_move_by_itself_is_made_behind_every_event_that_may_lead_to_it():
             "processes.toml: process.review.state.odd.on[1].where: the expression uses a name that is not known for "
             "checkout.answer"
         ),
-        "processes.toml: process.review.state.odd: no end can be reached from the state",
-    ][:1]
+    ]
 
 
 @pytest.mark.parametrize("name", [FILE, "events.toml", "pack.toml", "accounts.toml"])
@@ -370,7 +369,8 @@ def test_a_state_may_be_reached_by_a_job_or_by_instances_of_an_earlier_version()
     )
     job = '[job.back]\nevery = "1d"\nprocess = "review"\nstates = ["doubted"]\nto = "old"\n\n'
     by_job = changed(
-        (FILE, "[process.review.state.taken]\n", f"{left}[process.review.state.taken]\n"), (FILE, "[job.age]", f"{job}[job.age]")
+        (FILE, "[process.review.state.taken]\n", f"{left}[process.review.state.taken]\n"),
+        (FILE, "[job.age]", f"{job}[job.age]"),
     )
     assert by_migration[1] == by_job[1] == []
 

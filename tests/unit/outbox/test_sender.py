@@ -98,7 +98,7 @@ def test_a_try_that_fails_is_made_again_and_then_the_fallback_stands(engine, clo
     assert (one["result"], one["tries"], one["reason"], one["score"]) == ("fallback", 3, reason, 0)
     assert one["detail"].startswith(detail), one["detail"]
     [letter] = engine.state.outbox.letters()
-    assert letter.ended == engine.log.head - 1
+    assert (letter.ended_ms, letter.request_id) == (one["time_ms"], bureau.got[0].headers["quanheng-id"])
     assert sender.tries == {("shop.ask_bureau", reason): 3}
 
 

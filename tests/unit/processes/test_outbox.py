@@ -21,19 +21,19 @@ def id_of(number: int) -> bytes:
 
 def ask(box: Outbox, *numbers: int, code: int = CALL) -> None:
     n = np.array(numbers, np.int64)
-    box.ask(ids(*numbers), 100 + n, 50 + n, np.full(len(n), code), 1000 + n)
+    box.ask(ids(*numbers), 50 + n, np.full(len(n), code), 1000 + n)
 
 
 def end(box: Outbox, *numbers: int, dead: bool = False, reason: int = -1) -> None:
     n = np.array(numbers, np.int64)
-    box.end(ids(*numbers), 200 + n, np.full(len(n), dead), np.full(len(n), reason))
+    box.end(ids(*numbers), np.full(len(n), dead), np.full(len(n), reason), 200 + n)
 
 
 def test_a_message_waits_from_its_asking_to_its_end():
     box = Outbox()
     ask(box, 1, 2, 3)
     assert (len(box), box.next_serial) == (3, 3)
-    assert box.message(id_of(2)) == Message(id_of(2), 1, 102, 52, 1002, CALL, 0)
+    assert box.message(id_of(2)) == Message(id_of(2), 1, 52, 1002, CALL, 0)
     assert [one.serial for one in box.waiting()] == [0, 1, 2]
     end(box, 2)
     assert [one.serial for one in box.waiting()] == [0, 2]
@@ -73,9 +73,9 @@ def test_what_ended_badly_is_a_dead_letter_that_can_be_asked_again_under_its_id(
     assert [one.id for one in box.letters()] == [id_of(3), id_of(1)]
     assert [one.id for one in box.letters(1)] == [id_of(3)]
     assert [one.id for one in box.letters(code=CALL)] == [id_of(1)]
-    assert box.ask_again(ids(1, 8), 300, 5000) == 1
+    assert box.ask_again(ids(1, 8), 5000) == 1
     again = box.message(id_of(1))
-    assert again == Message(id_of(1), 3, 300, 51, 5000, CALL, 1)
+    assert again == Message(id_of(1), 3, 51, 5000, CALL, 1)
     assert (again.request_id, box.waiting()[0].request_id) == (f"{id_of(1).hex()}.1", id_of(2).hex())
     assert box.letter(id_of(1)) is None
     assert box.counts == {CALL: Counts(3, 1, 1), NOTICE: Counts(1, 1, 1)}
@@ -90,7 +90,7 @@ def test_the_newest_dead_letters_are_kept(monkeypatch):
     end(box, 1, 2, 3, dead=True)
     assert [one.id for one in box.letters()] == [id_of(3), id_of(2)]
     assert (box.dead_n, box.forgotten, box.counts[CALL].dead) == (2, 1, 3)
-    assert box.ask_again(ids(1), 300, 5000) == 0
+    assert box.ask_again(ids(1), 5000) == 0
 
 
 @pytest.mark.parametrize("count", [0, 1, 3000])
@@ -103,7 +103,7 @@ def test_what_is_loaded_is_what_was_dumped_and_goes_on_alike(count):
     again = Outbox.load(box.dump())
     assert again.digest() == box.digest()
     for one in (box, again):
-        one.ask_again(ids(0), 9000, 1)
+        one.ask_again(ids(0), 1)
         ask(one, *range(10_000, 10_000 + count))
         end(one, *range(10_000, 10_000 + count // 2))
     assert again.digest() == box.digest()

@@ -46,7 +46,7 @@ def check_asks(
         for step in steps:
             for act in (ask.act for ask in (*step.asks, *step.refused)):
                 names = asked if act.kind == "transfer" else sent
-                if step.event and act.name in (postings if act.kind == "transfer" else kinds):
+                if step.event and (act.kind == "transfer" or act.name in kinds):
                     names.setdefault(step.event, {})[act.name] = None
             table = _table_of(draft, step)
             _check_size(table, step, postings)

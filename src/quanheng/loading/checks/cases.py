@@ -33,7 +33,7 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What cases may name: events, which of them are decided or move a process, models, outcomes and reason codes.
+    """What cases may name: events, which of them are decided, models, outcomes and reason codes.
 
     unsound : events with problems of their own: what a case sends of them is not read
     lists : lists of the pack
@@ -274,7 +274,7 @@ def _expect(table: Table, event: str, known: Known) -> CaseExpectation:
             table.problem(
                 "reasons", "no such reason code is declared", found=code, known=list(known.reasons), of="reason"
             )
-    if outcome and event and event not in known.decided:
+    if outcome and event and event not in known.decided and event not in known.transfers:
         table.problem(
             "outcome",
             f"no flow decides {event}",
@@ -294,7 +294,7 @@ def _transfers(table: Table, event: str, known: Known) -> tuple[CaseTransfer, ..
     asked = _of_event(known.transfers, event)
     for inner in table.tables("transfers"):
         name = inner.text("name", wanted='a transfer, as "posting.transfer"')
-        if name and (event in known.decided or asked) and name not in asked:
+        if name and (event in known.decided or event == CLOCK or asked) and name not in asked:
             message = f"nothing asks for such a transfer{'' if event == CLOCK else f' on {event}'}"
             inner.problem("name", message, found=name, known=asked, of="transfer")
         outcome = inner.text("outcome", required=False, default="APPLIED", wanted="an outcome of a transfer")
@@ -303,7 +303,7 @@ def _transfers(table: Table, event: str, known: Known) -> tuple[CaseTransfer, ..
         amount = inner.integer("amount_minor", required=False, default=-1, least=0, most=AMOUNT_MAX)
         inner.done()
         found.append(CaseTransfer(name=name, outcome=outcome, amount_minor=None if amount < 0 else amount))
-    if found and event and event not in known.decided and not asked:
+    if found and event and event not in known.decided and event != CLOCK and not asked:
         message = f"no flow decides {event}, so it asks for no transfer"
         cure = "Expect it of an event that is decided."
         table.problem("transfers", message, found=found[0].name, cure=cure, of="decided")

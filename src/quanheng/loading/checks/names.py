@@ -19,6 +19,7 @@ SINGLE = (
     "lists.toml",
     "evaluations.toml",
     "traffic.toml",
+    "demo.toml",
     "README.md",
     "README.zh-CN.md",
 )

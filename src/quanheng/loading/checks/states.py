@@ -22,7 +22,7 @@ from quanheng.loading.declared_processes import (
 from quanheng.loading.notes import Words
 from quanheng.loading.table import DOTTED_NAME, NAME, Table
 
-STATES_MAX, TIMERS_MAX, PARTS_MAX, TIMES_MAX = 200, 7, 4, 1_000_000
+STATES_MAX, TIMERS_MAX, PARTS_MAX, TIMES_MAX = 200, 7, 4, 32_767
 STALE = ("fire", "skip", "once")
 ACT_WORDS = '"transfer:NAME" of a posting of accounts.toml, "call:NAME" or "notify:NAME" of calls.toml'
 IN_MOVES = ("where", "to", "set", "do", "refused")
