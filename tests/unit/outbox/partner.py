@@ -34,7 +34,7 @@ send     = {amount = "amount_minor / 100", customer = "customer", outcome = "out
 answer.score = {type = "integer", min = 0, max = 999}
 answer.rate  = {type = "decimal", scale = 2, optional = true}
 fallback = {score = 0}
-timeout  = "300ms"
+timeout  = "10s"
 tries    = 3
 backoff  = "1s"
 backoff_max = "10s"
@@ -46,7 +46,7 @@ channel = "webhook"
 address = "payer"
 keys    = {customer = "party.customer"}
 send    = {amount = "amount_minor / 100"}
-timeout = "300ms"
+timeout = "10s"
 tries   = 2
 
 [notice.mail_payer]
@@ -55,7 +55,7 @@ channel = "smtp"
 address = "mail"
 keys    = {customer = "party.customer"}
 send    = {to = 'customer + "@payer.example"', subject = '"Your payment"', body = '"It was " + outcome + "d."'}
-timeout = "2s"
+timeout = "10s"
 tries   = 2
 """
 FLOW = 'fallback = "review"                               # the answer when none can be given in time\n'

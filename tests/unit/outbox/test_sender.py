@@ -118,7 +118,8 @@ def test_redirects_are_not_followed(engine, clock):
     assert told(engine)[0]["detail"] == "the other side does not take it; was status 307"
 
 
-def test_a_partner_that_never_answers_times_out_and_one_that_answers_late_is_not_heard(engine, clock):
+def test_a_partner_that_never_answers_times_out_and_one_that_answers_late_is_not_heard(tmp_path, clock):
+    engine = opened(tmp_path, clock, "call:ask_bureau", calls=CALLS.replace('timeout  = "10s"', 'timeout = "200ms"'))
     engine.submit([ask("a")])
     with partner() as bureau:
         bureau.answer = lambda got: (bureau.released.wait(5), (200, b'{"score": 7}'))[1]
@@ -126,6 +127,7 @@ def test_a_partner_that_never_answers_times_out_and_one_that_answers_late_is_not
     [one] = told(engine)
     assert (one["result"], one["reason"], one["tries"]) == ("fallback", "timed_out", 3)
     assert one["detail"].startswith("no answer came in time")
+    engine.close()
 
 
 def test_nobody_there(engine, clock):
@@ -260,13 +262,13 @@ def test_an_answer_is_given_again_to_the_same_body_while_it_is_young(tmp_path, c
 
 def test_too_old(tmp_path, clock):
     engine = opened(
-        tmp_path, clock, "call:ask_bureau", calls=CALLS.replace("tries    = 3", 'tries = 9\ngive_up = "5s"')
+        tmp_path, clock, "call:ask_bureau", calls=CALLS.replace("tries    = 3", 'tries = 9\ngive_up = "10s"')
     )
     engine.submit([ask("a")])
     with partner(lambda got: (500, b"")) as bureau:
         run(sender_of(engine, {"bureau": place(url=bureau.url)}, clock), clock, times=9)
     [one] = told(engine)
-    assert (one["reason"], one["time_ms"], one["tries"]) == ("too_old", T0 + 5_000, len(bureau.got))
+    assert (one["reason"], one["time_ms"], one["tries"]) == ("too_old", T0 + 10_000, len(bureau.got))
     engine.close()
 
 
