@@ -32,6 +32,7 @@ from quanheng.once import UNNAMED, Once, offset_of
 from quanheng.posting import Posting
 from quanheng.prompting import Prompting
 from quanheng.reading import Reader
+from quanheng.resending import Resending
 from quanheng.state import (
     PACKS_ACTIVATED,
     SUBJECT_ERASED,
@@ -101,6 +102,7 @@ class Engine:
         self.tell_posted = self.teller.tell
         self.prompting = Prompting(self.writer, self.teller)
         self.carry_out = self.prompting.carry_out
+        self.outbox = Resending(self.writer, self.reader)
         self.tokens = Tokens(self.writer)
         self.issue_token, self.revoke_token = self.tokens.issue, self.tokens.revoke
         self.authorise, self.reach = self.tokens.authorise, self.tokens.reach
@@ -344,6 +346,7 @@ class Engine:
             **self.state.features.metrics(),
             **self.state.ledger.metrics(),
             **self.teller.metrics(),
+            **self.outbox.metrics(),
             **self.state.book.metrics(self.writer.stamp()),
             "clock_ahead_ms": self.clock_ahead_ms(),
             "clock_jumps": getattr(self.writer.clock, "jumps", 0),
