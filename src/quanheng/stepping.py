@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from quanheng.asking import Postings, minor_units
 from quanheng.events.intake import EventFact
 from quanheng.events.schema import NO_KEY, NULL, EventType
@@ -138,9 +141,9 @@ class Life:
         calls = [one for one in pack.calls.calls if one.name in sent]
         self.sends = Sends(calls, pack, event, names, getter) if calls else None
 
-    def key(self, keys: Sequence[bytes]) -> bytes:
-        """The instance that an event is about; `NO_KEY` = none."""
-        return keys[self.key_at]
+    def key(self, keys: NDArray[np.uint64]) -> bytes:
+        """The instance that an event is about, by its keys (u64[K, 2]); `NO_KEY` = none."""
+        return keys[self.key_at].tobytes()
 
     def refusal(self, instance: Instance | None) -> EventRejected | None:
         """Why the event may not come now; None = it may."""

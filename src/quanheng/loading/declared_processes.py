@@ -169,9 +169,11 @@ class ProcessDeclaration(msgspec.Struct, frozen=True, kw_only=True):
         return next(one for two in self.parts if two.name == part for one in two.states if one.name == name)
 
     def events(self) -> tuple[str, ...]:
-        """Event types that may start or move it, each once, in order."""
-        moves = [one for part in self.parts for state in part.states for one in state.moves]
-        return tuple(dict.fromkeys([*(one.event for one in self.starts), *(one.event for one in moves if one.event)]))
+        """Event types that may start or move it, each once, in order; the event of its timers, which may be told only."""
+        states = [one for part in self.parts for one in part.states]
+        moved = [move.event for state in states for move in state.moves if move.event]
+        told = [self.timer_event] if any(state.timers for state in states) else []
+        return tuple(dict.fromkeys([*(one.event for one in self.starts), *moved, *told]))
 
 
 class JobDeclaration(msgspec.Struct, frozen=True, kw_only=True):

@@ -257,7 +257,8 @@ class World:
             requests = due_requests(self.program, self.state.book, now_ms)
             if not requests:
                 break
-            for item in self.handle(requests, now_ms).items:
+            group = self.handle(requests, now_ms)
+            for item in group.items:
                 if isinstance(item, Refusal):
                     assert "does not wait any more" in str(item.error)
                     continue
@@ -265,7 +266,8 @@ class World:
                 assert timer is not None and isinstance(item, Taken)
                 fields = self.twin.fields_of(key, timer, now_ms)
                 sent = json.loads(item.event.request.data)
-                assert sent == {"thing": f"#{self.key(key).hex()}", **plain(fields)}
+                told = {"thing": f"#{self.key(key).hex()}", **plain(fields)}
+                assert sent == told, (sent, told, self.twin.pending(), group.items)
                 event = Happened("life.timer.fired", key, fields, now_ms, "", "review", client=False)
                 self.compare(self.twin.apply(event, timer.serial), item)
             self.same()
@@ -274,7 +276,7 @@ class World:
     def tell(self, one: Said, now_ms: int) -> Told:
         decided = one.type in ("life.began", "life.went")
         outcome = one.verdict if decided else ""
-        event = Happened(one.type, one.thing, one.fields(now_ms), now_ms, outcome, "decline" if decided else "review")
+        event = Happened(one.type, one.thing, one.fields(now_ms), now_ms, outcome, "review")
         return self.twin.apply(event)
 
     def compare(self, told: Told, item: object) -> None:
