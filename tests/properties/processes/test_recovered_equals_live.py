@@ -14,7 +14,7 @@ from quanheng import recovery
 from quanheng.follower import write_snapshot
 from quanheng.kernel.errors import DeclarationError
 
-SLOW = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @SLOW
