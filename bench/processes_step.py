@@ -92,7 +92,7 @@ def traffic(orders: int, seed: int = 1) -> list[tuple[str, str, int]]:
     rng, made, waiting = random.Random(seed), [], []
     for number in range(orders):
         waiting.append([f"o{number}", 0])
-        while len(waiting) > 2_000 or (number == orders - 1 and waiting):
+        while len(waiting) > 10_000 or (number == orders - 1 and waiting):
             at = rng.randrange(len(waiting))
             order, step = waiting[at]
             made.append((STEPS[step], order, 100))

@@ -75,6 +75,8 @@ def _view(book: Book, life: Life, keys: NDArray[np.uint64], fired: Due | None) -
 
 def _refused(lives: Sequence[Life], met: Sequence[View], keys: NDArray[np.uint64]) -> EventRejected | None:
     """Why an event may not come: an instance that there is does not allow it, or no process has one that does."""
+    if len(lives) == 1:
+        return None if lives[0].key(keys) == NO_KEY else lives[0].refusal(met[0].instance)
     named = [(life, view.instance) for life, view in zip(lives, met, strict=True) if life.key(keys) != NO_KEY]
     refusals = [(life.refusal(instance), instance) for life, instance in named]
     taken = any(why is None for why, _ in refusals)

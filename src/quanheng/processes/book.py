@@ -209,7 +209,8 @@ class Book:
         if step.kind == StepKind.STAY:
             self._fired(owner, part, step.fired)
         else:
-            self.timers.cancel(owner, part)
+            if self.timers.count:
+                self.timers.cancel(owner, part)
             table.states[row, part], table.entered_ms[row, part] = step.entered, received_ms
         for timer, due_ms in step.armed:
             self.timers.arm(owner, part, timer, due_ms)
