@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,8 +29,11 @@ from quanheng.kernel.snapshot import Snapshots
 from quanheng.kernel.steady import SteadyClock, begin_after
 from quanheng.listing import Listing
 from quanheng.loading.files import PackFiles
+from quanheng.migrating import steps_between
 from quanheng.once import UNNAMED, Once, offset_of
 from quanheng.posting import Posting
+from quanheng.processes.records import encode_step
+from quanheng.program import Program
 from quanheng.prompting import Prompting
 from quanheng.reading import Reader
 from quanheng.state import (
@@ -239,10 +243,19 @@ class Engine:
         if proposal.folded is not None:
             recovery.fold_windows(proposal.folded, self.log, self.log.head)
         steps = [] if move is None else [(VERSION_MOVED, move)]
-        offset = self.writer.record_all([*steps, (PACKS_ACTIVATED, proposal.activated)], once) + len(steps)
+        behind = partial(self._led_on, proposal.program)
+        events = [*steps, (PACKS_ACTIVATED, proposal.activated)]
+        offset = self.writer.record_all(events, once, behind=behind) + len(steps)
         self.state.adopt(recovery.keep_program(proposal.program, proposal.activated, offset), proposal.folded)
         self.writer.renew_intake()
         return proposal.activated
+
+    def _led_on(self, program: Program, cause: int, received_ms: int) -> list[bytes]:
+        """Lead instances of processes on to a program that comes into force; the records of that."""
+        book = self.state.book
+        steps = list(steps_between(self.state.program, program, book, received_ms))
+        book.apply(steps, received_ms)
+        return [encode_step(one, received_ms, cause) for one in steps]
 
     def recorded(self, once: Once) -> int | None:
         """Offset of the first event of an operation that was asked for under a request id before; None = it was not.

@@ -55,6 +55,8 @@ class Machine:
                 timers = [Timer(codes[f"timer {path}.{one.name}"], one) for one in state.timers]
                 made = State(state, place, codes[f"state {path}"], timers)
                 self.states[made.code] = self._named[place, state.name] = made
+        past = f"state {self.name}."
+        self._past = {code: path.rpartition(".")[2] for path, code in codes.items() if path.startswith(past)}
         self.decimals = tuple(one.decimals for one in declared.numbers)
         moments = {one.wait.until for part in declared.parts for state in part.states for one in state.timers}
         self.initial = tuple(NULL if one.name in moments else 0 for one in declared.numbers)
@@ -70,13 +72,13 @@ class Machine:
         return self._named[part, name]
 
     def is_over(self, instance: Instance) -> bool:
-        """Whether every part has ended."""
-        return all(code in self.states and self.states[code].end for code in instance.states)
+        """Whether every part has ended. What lives is in a declared state: one of an earlier version has ended."""
+        return all(code not in self.states or self.states[code].end for code in instance.states)
 
     def names(self, instance: Instance) -> dict[str, str]:
         """Part → name of its state; the part of a process without parts is "state"."""
         return {
-            part.name or "state": self.states[code].name if code in self.states else ""
+            part.name or "state": self.states[code].name if code in self.states else self._past.get(code, "")
             for part, code in zip(self.declared.parts, instance.states, strict=False)
         }
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.processes.records import PARTS_MAX, Step, StepKind
+from quanheng.processes.step_columns import StepColumns
 from quanheng.processes.timers import Due, Timers
 
 _ROW_BITS = 40
@@ -81,6 +82,26 @@ class Table:
             none = np.zeros((len(self.keys), keys - self.keys_n, 2), np.uint64)
             self.keys, self.keys_n = np.concatenate([self.keys, none], axis=1), keys
 
+    def fold(self, steps: StepColumns, places: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Fold those of some steps that are of this process, all but their timers; the row of each."""
+        joined, index = steps.ids[places].tobytes(), self.index
+        ids = [joined[at : at + 16] for at in range(0, len(joined), 16)]
+        rows = np.array([row if (row := index.get(id)) is not None else self.begin(id) for id in ids], np.int64)
+        parts, received_ms = steps.part[places], steps.received_ms[places]
+        led = np.flatnonzero(steps.kind[places] != StepKind.STAY)  # Of what is named twice, the last stays.
+        self.states[rows[led], parts[led]] = steps.entered[places[led]]
+        self.entered_ms[rows[led], parts[led]] = received_ms[led]
+        begun = np.flatnonzero(steps.begins[places] & (parts == 0))
+        self.started_ms[rows[begun]] = received_ms[begun]
+        for one in np.unique(steps.keys_n[places[begun]]).tolist():
+            some = begun[steps.keys_n[places[begun]] == one]
+            self.keys[rows[some], :one] = steps.keys[places[some], :one]
+        for one in np.unique(steps.numbers_n[places]).tolist():
+            some = np.flatnonzero(steps.numbers_n[places] == one)
+            self.numbers[rows[some], :one] = steps.numbers[places[some], :one]
+        np.add.at(self.seq, rows, 1)
+        return rows
+
     def instance(self, row: int) -> Instance:
         """One instance."""
         parts = self.parts
@@ -143,6 +164,31 @@ class Book:
         for step in steps:
             self._apply(step, received_ms)
 
+    def fold(self, steps: StepColumns) -> None:
+        """Fold steps side by side: the same as one after another."""
+        owners = np.empty(len(steps), np.int64)
+        seen, first = np.unique(steps.process, return_index=True)
+        for process in seen[np.argsort(first)].tolist():
+            places = np.flatnonzero(steps.process == process)
+            widths = self._widths(steps, places)
+            table = self.tables.get(process)
+            if table is None:
+                table = self.tables[process] = Table(*widths)
+                self._places.append(process)
+            table.widen(*widths)
+            rows = table.fold(steps, places)
+            owners[places] = self._places.index(process) << _ROW_BITS | rows
+        self.timers.step_many(
+            owners, steps.part, steps.kind != StepKind.STAY, steps.fired, steps.armed_n, steps.timers, steps.dues_ms
+        )
+        self.steps += len(steps)
+
+    def _widths(self, steps: StepColumns, places: NDArray[np.intp]) -> tuple[int, int, int]:
+        """Parts, keys and numbers that some steps of one process make room for."""
+        begun = places[steps.begins[places]]
+        keys = int(steps.keys_n[begun].max(initial=0))
+        return int(steps.part[begun].max(initial=0)) + 1, keys, int(steps.numbers_n[places].max(initial=0))
+
     def _apply(self, step: Step, received_ms: int) -> None:
         table = self.tables.get(step.process)
         if table is None:
@@ -163,7 +209,8 @@ class Book:
         if step.kind == StepKind.STAY:
             self._fired(owner, part, step.fired)
         else:
-            self.timers.cancel(owner, part)
+            if self.timers.count:
+                self.timers.cancel(owner, part)
             table.states[row, part], table.entered_ms[row, part] = step.entered, received_ms
         for timer, due_ms in step.armed:
             self.timers.arm(owner, part, timer, due_ms)

@@ -23,6 +23,7 @@ _NONE: NDArray[np.int32] = np.empty(0, np.int32)
 # What numba makes of a function does not tell the checker of types what it takes.
 _arm: Callable[..., int] = kernel.arm
 _put_all: Callable[..., None] = kernel.put_all
+_step_all: Callable[..., None] = kernel.step_all
 _take_part: Callable[..., int] = kernel.take_part
 _take_serial: Callable[..., bool] = kernel.take_serial
 _take_serials: Callable[..., int] = kernel.take_serials
@@ -108,6 +109,21 @@ class Timers:
         self._state[kernel.SERIALS] += count
         _put_all(*self._arrays, np.arange(first, first + count), *columns)
         return first
+
+    def step_many(
+        self, owners: NDArray[np.int64], parts: NDArray[np.int64], leaves: NDArray[np.bool_], fired: NDArray[np.int64],
+        counts: NDArray[np.int64], timers: NDArray[np.int64], dues_ms: NDArray[np.int64],
+    ) -> None:  # fmt: skip
+        """What steps make of timers, one step after another.
+
+        Parameters
+        ----------
+        leaves : whether the part is left, and loses its timers
+        fired : timer that has fired where it stays; 0 = none
+        counts : how many of `timers`, with their due moments, each step puts in
+        """
+        self._make_room(self.count + len(timers))
+        _step_all(*self._arrays, owners, parts, leaves, fired, counts, timers, dues_ms)
 
     def cancel(self, owner: int, part: int) -> int:
         """Take out all timers of a part of an owner; how many there were."""
