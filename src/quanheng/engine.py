@@ -41,6 +41,7 @@ from quanheng.state import (
 )
 from quanheng.telling import Teller
 from quanheng.tokens import Tokens
+from quanheng.working import Jobs
 from quanheng.writer import Clock, Writer
 
 KEY_HOLDER = "key holder"
@@ -99,6 +100,8 @@ class Engine:
         self.lists, self.ledger = Listing(self.writer, self.reader), Posting(self.writer)
         self.teller = Teller(self.writer)
         self.tell_posted = self.teller.tell
+        self.jobs = Jobs(self.writer)
+        self.run_jobs = self.jobs.run
         self.prompting = Prompting(self.writer, self.teller)
         self.carry_out = self.prompting.carry_out
         self.tokens = Tokens(self.writer)
@@ -345,6 +348,7 @@ class Engine:
             **self.state.ledger.metrics(),
             **self.teller.metrics(),
             **self.state.book.metrics(self.writer.stamp()),
+            **self.jobs.metrics(),
             "clock_ahead_ms": self.clock_ahead_ms(),
             "clock_jumps": getattr(self.writer.clock, "jumps", 0),
             **self.more_metrics(),
