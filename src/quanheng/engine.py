@@ -102,12 +102,12 @@ class Engine:
         self.tell_posted = self.teller.tell
         self.jobs = Jobs(self.writer)
         self.run_jobs = self.jobs.run
-        self.prompting = Prompting(self.writer, self.teller)
+        self.prompting = Prompting(self.writer, self.jobs, self.teller)
         self.carry_out = self.prompting.carry_out
         self.tokens = Tokens(self.writer)
         self.issue_token, self.revoke_token = self.tokens.issue, self.tokens.revoke
         self.authorise, self.reach = self.tokens.authorise, self.tokens.reach
-        self.prepare, self.commit = self.writer.prepare, self.writer.commit
+        self.prepare, self.commit = self.prompting.prepare, self.writer.commit
         self.submit, self.dry_run, self.prove = self.writer.submit, self.writer.dry_run, self.reader.prove
         self.post, self.post_arrays, self.expire = self.ledger.post, self.ledger.post_arrays, self.ledger.expire
         self.open_accounts, self.amend_accounts = self.ledger.open_accounts, self.ledger.amend_accounts

@@ -32,6 +32,7 @@ ROWS_MAX, ALONE_MAX = 20_000, 1_000
 """Most rows of one chunk, and most of them for which FEEL is asked row by row: about 20 ms of work each."""
 SET_MAX = 2**62
 """What an instance keeps is smaller, whatever its sign, as where a move sets it."""
+ROUNDED = "half_even"
 DAY_MS = 86_400_000
 _VARIABLES = ("due_ms",)
 """What conditions and values of a job know beside `instance`: when the run was due."""
@@ -109,7 +110,9 @@ class Job:
         for place, one in enumerate(self.machine.declared.parts):
             if (not part or one.name == part) and any(state.name == name for state in one.states):
                 return self.machine.state(place, name)
-        known = [f"{part.name}.{state.name}".strip(".") for part in self.machine.declared.parts for state in part.states]
+        known = [
+            f"{part.name}.{state.name}".strip(".") for part in self.machine.declared.parts for state in part.states
+        ]
         problem = Problem(
             "processes.toml",
             f"job.{self.declared.name}.states",
@@ -172,13 +175,13 @@ class Job:
         values, rejects, asked, fitting = self._values(asked, fitting)
         taken = np.flatnonzero(fitting)
         numbers = np.array([column[taken] for column in values], np.int64).tobytes() if values else b""
-        entered, timers, due = 0, (), b""
+        entered, timers, moments = 0, tuple[int, ...](), b""
         if self._to is not None and len(taken):
             entered = self._to.code
-            timers, due = self._armed(asked, taken, values, now_ms)
+            timers, moments = self._armed(asked, taken, values, now_ms)
         return Chunk(
             self.machine.code, asked.rows.start, asked.rows.stop, packed(fitting),
-            tuple(place for place, _ in self.set), numbers, self._to.part if self._to else 0, entered, timers, due,
+            tuple(place for place, _ in self.set), numbers, self._to.part if self._to else 0, entered, timers, moments,
             rejects,
         )  # fmt: skip
 
@@ -186,11 +189,11 @@ class Job:
         """Which rows are in the states that are named; in any that has not ended where none is."""
         states, parts = table.states[rows], self.machine.parts
         if not self._states:
-            ended: Bits = ~np.isin(states[:, :parts], self._ended).all(axis=1)
-            return ended
+            going: Bits = np.logical_not(np.isin(states[:, :parts], self._ended).all(axis=1))
+            return going
         fitting = np.zeros(len(states), bool)
         for one in self._states:
-            fitting |= states[:, one.part] == one.code
+            fitting |= np.asarray(states[:, one.part] == one.code)
         return fitting
 
     def _each(self, asked: Asked, fitting: Bits, true: Bits, unsure: Bits) -> tuple[Bits, Asked]:
@@ -208,36 +211,22 @@ class Job:
 
     def _values(self, asked: Asked, fitting: Bits) -> tuple[list[NDArray[np.int64]], Tally, Asked, Bits]:
         """The values that are set, for each row of a chunk, and the rows that have them; the others are rejected."""
-        decimals = self.machine.decimals
-        found = [one.scaled(asked, decimals[place]) for place, one in self.set]
-        unsure = np.zeros(len(fitting), bool)
-        for _, _, doubtful in found:
-            unsure |= doubtful
-        places = np.flatnonzero(fitting & unsure)
+        if not self.set:
+            return [], Tally(), asked, fitting
+        found = [one.scaled(asked, self.machine.decimals[place]) for place, one in self.set]
+        places = np.flatnonzero(fitting & np.logical_or.reduce([doubtful for _, _, doubtful in found]))
         if len(places) > ALONE_MAX:
             asked, fitting = _cut(asked, int(places[ALONE_MAX]), fitting)
-        end, values, gone = len(fitting), list[NDArray[np.int64]](), list[tuple[Bits, Bits]]()
+        end, values = len(fitting), list[_Values]()
         for (place, one), (whole, null, doubtful) in zip(self.set, found, strict=True):
-            whole, null, doubtful = whole[:end], null[:end], doubtful[:end]
-            beyond = np.abs(whole) >= SET_MAX
-            for at in np.flatnonzero(fitting & doubtful).tolist():
-                value = minor_units(one.value(asked, asked.rows.start + at), decimals[place], "half_even")
-                null[at] = value is Unasked.AMOUNT_IS_NULL
-                beyond[at] = isinstance(value, str) and not null[at]
-                whole[at] = 0 if isinstance(value, str) else value
-                beyond[at] |= abs(int(whole[at])) >= SET_MAX
-            values.append(whole)
-            gone.append((null, beyond))
-        counts, listed, left = list[tuple[int, int, int]](), list[Reject](), fitting.copy()
-        for number, (null, beyond) in enumerate(gone):
-            for where, reason in ((null, Reason.SET_IS_NULL), (beyond, Reason.SET_DOES_NOT_FIT)):
-                rows = np.flatnonzero(left & where)
-                if len(rows):
-                    counts.append((int(reason), number, len(rows)))
-                    first = (rows[:LISTED_MAX] + asked.rows.start).tolist()
-                    listed += [Reject(row, int(reason), number) for row in first]
-                    left &= ~where
-        return values, Tally(tuple(sorted(counts)), tuple(sorted(listed)[:LISTED_MAX])), asked, left
+            made = _Values(whole[:end], null[:end], np.abs(whole[:end]) >= SET_MAX)
+            for at in np.flatnonzero(fitting & doubtful[:end]).tolist():
+                made.put(
+                    at, minor_units(one.value(asked, asked.rows.start + at), self.machine.decimals[place], ROUNDED)
+                )
+            values.append(made)
+        tally, left = _rejected(values, fitting, asked.rows.start)
+        return [one.whole for one in values], tally, asked, left
 
     def _armed(
         self, asked: Asked, taken: Rows, values: Sequence[NDArray[np.int64]], now_ms: int
@@ -261,9 +250,7 @@ class Job:
         return tuple(codes), np.array(columns, np.int64).tobytes() if columns else b""
 
 
-def jobs_of(
-    packs: Mapping[str, Declared], machines: Mapping[int, Machine], codes: Mapping[str, int]
-) -> dict[int, Job]:
+def jobs_of(packs: Mapping[str, Declared], machines: Mapping[int, Machine], codes: Mapping[str, int]) -> dict[int, Job]:
     """Every declared job, by its code.
 
     Raises
@@ -275,6 +262,33 @@ def jobs_of(
         for pack in packs.values() for one in pack.processes.jobs
     ]  # fmt: skip
     return {one.code: one for one in made}
+
+
+class _Values(NamedTuple):
+    """Values of a kept number for the rows of a chunk: scaled, null, or too large to be kept."""
+
+    whole: NDArray[np.int64]
+    null: Bits
+    beyond: Bits
+
+    def put(self, at: int, value: int | Unasked) -> None:
+        """The value that FEEL gave for a row."""
+        self.null[at] = value is Unasked.AMOUNT_IS_NULL
+        self.whole[at] = 0 if isinstance(value, Unasked) else value
+        self.beyond[at] = value is Unasked.AMOUNT_DOES_NOT_FIT or abs(int(self.whole[at])) >= SET_MAX
+
+
+def _rejected(values: Sequence[_Values], fitting: Bits, first: int) -> tuple[Tally, Bits]:
+    """Rows that lack a value, by the first that is not there, and the rows that have all."""
+    counts, listed, left = list[tuple[int, int, int]](), list[Reject](), fitting.copy()
+    for number, one in enumerate(values):
+        for where, reason in ((one.null, Reason.SET_IS_NULL), (one.beyond, Reason.SET_DOES_NOT_FIT)):
+            rows = np.flatnonzero(left & where)
+            if len(rows):
+                counts.append((int(reason), number, len(rows)))
+                listed += [Reject(row, int(reason), number) for row in (rows[:LISTED_MAX] + first).tolist()]
+                left &= ~where
+    return Tally(tuple(sorted(counts)), tuple(sorted(listed)[:LISTED_MAX])), left
 
 
 class _Columns:

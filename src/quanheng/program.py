@@ -27,9 +27,9 @@ from quanheng.features.plan import Plan
 from quanheng.features.reach import reaches
 from quanheng.features.source import Batch, SourceColumn, StatefulSource
 from quanheng.flows import PLATFORM_REASONS, Flow
+from quanheng.jobs import jobs_of
 from quanheng.kernel.codec import canonical_json
 from quanheng.kernel.errors import DeclarationError, Problem
-from quanheng.jobs import jobs_of
 from quanheng.known import FixedSource, Known, ListsNow, Scope, bounds_as_floats, certain, parameter_getter
 from quanheng.ledger.entries import BATCH_MAX
 from quanheng.loading.declared import Declared

@@ -1,9 +1,10 @@
 """Jobs at work: runs begin when they are due and go on chunk by chunk, each ahead of what callers sent in its group.
 
-A group holds at most one chunk. Its records stand in the log before the events of the group: what begins, then the chunk
-with all that it leaves behind in the instances; then come the events it sends for them, through the main path; behind the
-group how many of those were rejected, and the end of the run. All of that is one append, so whatever crashes, a run goes
-on behind the last chunk that is durable, and nothing is done twice or left out. Where it stands is a fold of the log.
+A group holds at most one chunk. Its records stand in the log before the events of the group: what begins, then the
+chunk with all that it leaves behind in the instances. Then come the events it sends for them, through the main path;
+behind the group how many of those were rejected, and the end of the run. All of that is one append, so whatever
+crashes, a run goes on behind the last chunk that is durable, and nothing is done twice or left out. Where it stands is
+a fold of the log.
 """
 
 from __future__ import annotations
@@ -47,7 +48,6 @@ class Jobs:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._due: dict[int, tuple[object, int, int | None]] = {}
-        self._turn = 0
 
     @property
     def waits(self) -> bool:
@@ -83,17 +83,13 @@ class Jobs:
 
     # --- groups
 
-    def prepare(self, requests: Sequence[Request] = (), *, beside: bool = False) -> Pending:
-        """Take a group through the main path as `Writer.prepare` does, with the next chunk ahead of it.
-
-        Parameters
-        ----------
-        beside : others wait for the answers of the same group, which must not become long
-        """
+    def prepare(self, requests: Sequence[Request] = ()) -> Pending:
+        """Take a group through the main path as `Writer.prepare` does, with the next chunk ahead of it: a small one of
+        a job that sends events, where others wait for the answers of the same group."""
         writer, state = self._writer, self._writer.state
         received_ms, first = writer.stamp(), state.head
         ahead = self._begin(received_ms)
-        work = self._chunk(received_ms, ahead, EVENTS_BESIDE_MAX if beside else EVENTS_MAX)
+        work = self._chunk(received_ms, ahead, EVENTS_BESIDE_MAX if requests else EVENTS_MAX)
         sent = work.requests if work is not None else []
         pending = writer.prepare([*sent, *requests], received_ms)
         behind = self._finish(work, pending, received_ms) if work is not None else []
@@ -161,9 +157,7 @@ class Jobs:
         going = [(code, run) for code, one in sorted(runs.items()) if (run := one.running) is not None]
         if not going:
             return None
-        found = next((one for one in going if one[0] > self._turn), going[0])
-        self._turn = found[0]
-        return found
+        return min(going, key=lambda one: (one[1].chunks, one[0]))
 
     def _chunk(self, now_ms: int, ahead: list[Made], most: int) -> _Work | None:
         """Go over the next rows of a run; its record joins those `ahead`."""
@@ -194,7 +188,9 @@ class Jobs:
             keys = kept_keys(job.machine, table, row)
             data: dict[str, Any] = {declared.time: run.due_ms}
             data.update(
-                (name, passed(keys[name])) for name, field in declared.fields.items() if field.kind == "key" and name in keys
+                (name, passed(keys[name]))
+                for name, field in declared.fields.items()
+                if field.kind == "key" and name in keys
             )
             for place, (name, one) in enumerate(job.fields.items()):
                 value = one.value(asked, row)
@@ -320,7 +316,7 @@ class Jobs:
         return told
 
     def metrics(self) -> dict[str, Any]:
-        """Figures for a metrics page, by job: rows that a run still has to go over; taken and rejected by the newest."""
+        """Figures for a metrics page, by job: rows that are still to be gone over; what the newest run took."""
         state = self._writer.state
         newest = {
             job.name: one.runs[-1]

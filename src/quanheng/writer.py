@@ -328,7 +328,7 @@ class Writer:
         return Recent(event.type, event.payload, True, body.outcome, tuple(body.reasons), tuple(body.transfers))
 
     def append_made(self, records: Sequence[tuple[bytes, bytes]], received_ms: int) -> int:
-        """Append records, each a header and a payload in clear, at once; the first offset. No group may be in flight."""
+        """Append records (header, payload in clear) at once, and give the first offset. No group may be in flight."""
         offset, (headers, payloads) = self.state.head, zip(*records, strict=True)
         self._append(Pending(offset, received_ms, [*headers], [NO_KEY] * len(records), [*payloads], None))
         self.state.head, self.state.received_ms = offset + len(records), received_ms

@@ -24,7 +24,7 @@ of the far future would otherwise make everything later of its customer too late
 
 
 JOBS = "quanheng.jobs"
-"""The client that sends events for instances that a job took, whose keys it passes on as pseudonyms. No token has it."""
+"""The client that sends events for what a job took; it passes keys on as pseudonyms. No token has this name."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):

@@ -1,9 +1,10 @@
 """FEEL over whole columns of exact numbers and texts: the values that row by row would give, many times faster.
 
 What columns can say: numbers with + - *, division by a constant, comparison, `between`, `in`, and / or / not, `if`,
-abs, min, max and every way of rounding; and anything at all of texts alone, which is asked once for each text there is.
-The rest, and rows that might overflow 64 bits or lie on a tie of a quotient that does not end, are given back as unsure:
-the caller evaluates those row by row. `exact_numbers.py` says why the others are equal to the last digit.
+abs, min, max and every way of rounding; and anything at all of texts alone, asked once for each text there is.
+
+The rest, and rows that might overflow 64 bits or lie on a tie of a quotient that does not end, are given back as
+unsure: the caller evaluates those row by row. `exact_numbers.py` says why the others are equal to the last digit.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from quanheng.feel import inline, tree
 from quanheng.feel.compiler import compile_tree
-from quanheng.feel.exact_numbers import Bits, Numbers, Undecidable, Work, column, constant, null
+from quanheng.feel.exact_numbers import WHOLE_MAX, Bits, Numbers, Undecidable, Work, column, constant, null
 from quanheng.feel.parser import parse
 from quanheng.feel.types import ANY
 
@@ -88,6 +89,8 @@ class Exact:
         """
         run = _Run(self, columns, rows)
         found = run.work.rounded(run.numbers(self._tree), decimals, "half even")
+        if found.most >= WHOLE_MAX:  # What is kept is smaller; who asks says what becomes of the rest.
+            run.work.unsure |= np.broadcast_to(np.abs(found.whole) >= WHOLE_MAX, (rows,))
         whole, gone = np.broadcast_to(found.whole, (rows,)), np.broadcast_to(found.null, (rows,))
         return whole.astype(np.int64), np.array(gone), run.work.unsure
 
@@ -112,9 +115,7 @@ class Exact:
         """A part of the expression, compiled by itself over the context."""
         made = self._alone.get(id(node))
         if made is None:
-            slot = next(
-                one.slot for one in tree.walk(node) if isinstance(one, tree.Name) and one.name == self._context
-            )
+            slot = next(one.slot for one in tree.walk(node) if isinstance(one, tree.Name) and one.name == self._context)
             made = self._alone[id(node)] = compile_tree(node, {slot: (self._context, ANY)})
         return made
 
@@ -228,7 +229,7 @@ class _Run:
     def arithmetic(self, node: tree.Arithmetic) -> Numbers:
         """Two numbers made one."""
         left, right = self.numbers(node.left), self.numbers(node.right)
-        if node.op == "+" or node.op == "-":
+        if node.op in "+-":
             return self.work.add(left, right, 1 if node.op == "+" else -1)
         if node.op == "*":
             return self.work.multiply(left, right)
@@ -254,7 +255,10 @@ class _Run:
     def between(self, node: tree.Between) -> Truths:
         """From one number to another, both included."""
         value = self.value(node.value)
-        low, high = self._compared(">=", value, self.value(node.low)), self._compared("<=", value, self.value(node.high))
+        low, high = (
+            self._compared(">=", value, self.value(node.low)),
+            self._compared("<=", value, self.value(node.high)),
+        )
         return _both(low, high)
 
     def member(self, node: tree.In) -> Truths:

@@ -3,8 +3,8 @@
 A value is `whole / denominator`, and FEEL's own value lies within `error` of it. Sums, differences and products of
 decimals are exact on both sides (64 bits have fewer digits than FEEL's 34), so `error` is 0 until something is divided
 that does not end; from there it grows by what 34 digits round away. Two fractions of known denominators that differ are
-apart by a known distance, so comparing and rounding are decided exactly wherever `error` is smaller than that. Rows that
-are not decided, because they might overflow or lie on a tie, are marked `unsure` and are for the caller to do by FEEL.
+apart by a known distance, so comparing and rounding are decided exactly wherever `error` is smaller. Rows that are not
+decided, because they might overflow or lie on a tie, are marked `unsure` and are for the caller to do by FEEL.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MARGIN = 0.9
 Bits = NDArray[np.bool_]
 
 
-class Undecidable(Exception):  # noqa: N818  It is no error: the caller goes row by row.
+class Undecidable(Exception):
     """Columns cannot say what FEEL would give."""
 
 
@@ -37,6 +37,8 @@ class Numbers(NamedTuple):
     null : bool[n], or one for all
     most : no `whole` is larger than this, whatever its sign
     error : FEEL's value is no further than this from `whole / denominator`
+    ends : whether it is the same wherever `whole / denominator` is a decimal that ends: one division of exact numbers,
+        to which only exact numbers were added
     """
 
     whole: Any
@@ -44,6 +46,7 @@ class Numbers(NamedTuple):
     null: Any
     most: int
     error: float = 0.0
+    ends: bool = True
 
 
 class Work:
@@ -76,7 +79,8 @@ class Work:
         one, other = self.together(one, other)
         one, other = self._within(one, WHOLE_MAX - 1), self._within(other, WHOLE_MAX - 1)
         whole = one.whole + other.whole if sign > 0 else one.whole - other.whole
-        made = Numbers(whole, one.denominator, one.null | other.null, one.most + other.most)
+        ends = one.ends and other.ends and not (one.error and other.error)
+        made = Numbers(whole, one.denominator, one.null | other.null, one.most + other.most, ends=ends)
         return self._cleared(rounded_again(made, one.error + other.error))
 
     def multiply(self, one: Numbers, other: Numbers) -> Numbers:
@@ -95,7 +99,7 @@ class Work:
             one, most = one._replace(whole=np.where(large, np.int64(0), one.whole)), 2 * WHOLE_MAX - 1
         made = Numbers(one.whole * other.whole, denominator, one.null | other.null, most)
         error = size_of(one) * other.error + size_of(other) * one.error + one.error * other.error
-        return self._cleared(rounded_again(made, error))
+        return self._cleared(rounded_again(made, error)._replace(ends=not error))
 
     def divide(self, one: Numbers, by: Numbers) -> Numbers:
         """The quotient by one exact number that is the same in all rows."""
@@ -114,7 +118,7 @@ class Work:
             return self.brought(made, ten)
         if made.denominator > DENOMINATOR_MAX:
             raise Undecidable
-        return made._replace(error=(made.error + size_of(made) * ULP) * 1.001)
+        return made._replace(error=(made.error + size_of(made) * ULP) * 1.001, ends=not made.error)
 
     def order(self, one: Numbers, other: Numbers) -> tuple[Any, Any, Any]:
         """Where `one` is less, where both are equal, where either is null. Equal ones that are not exact are unsure."""
@@ -124,7 +128,8 @@ class Work:
         if error:
             if error >= _MARGIN / one.denominator:
                 raise Undecidable
-            self.unsure |= np.broadcast_to(equal & ~null, (self.rows,))
+            if not (one.ends and other.ends) or (one.error and other.error):
+                self.unsure |= np.broadcast_to(equal & ~null, (self.rows,))
         return one.whole < other.whole, equal, null
 
     def rounded(self, one: Numbers, places: int, mode: str) -> Numbers:
@@ -136,12 +141,12 @@ class Work:
             raise Undecidable
         made = self.times(one, ten // shared)
         if part == 1:
-            if one.error:  # On a whole number or close beside it, which no rounding but to the nearest can tell.
+            if one.error and not one.ends:  # Or close beside a whole number, which only the nearest modes do not mind.
                 self._touches(made, np.bool_(mode not in NEAREST))
-            return made._replace(denominator=ten, error=0.0)
+            return made._replace(denominator=ten, error=0.0, ends=True)
         whole, rest = np.divmod(made.whole, np.int64(part))
         twice = 2 * rest
-        if one.error:
+        if one.error and not one.ends:
             self._touches(made, twice == part if mode in NEAREST else rest == 0)
         up = MODES[mode](made.whole, whole, rest, twice, part)
         return Numbers(whole + up, ten, one.null, made.most // part + 1)
@@ -156,7 +161,7 @@ class Work:
         made = Numbers(
             chosen(one.whole, other.whole), one.denominator, one.null | other.null, max(one.most, other.most)
         )
-        return self._cleared(made._replace(error=error))
+        return self._cleared(made._replace(error=error, ends=one.ends and other.ends))
 
     def chosen(self, condition: Any, then: Numbers, otherwise: Numbers) -> Numbers:
         """`then` where the condition holds."""
@@ -167,6 +172,7 @@ class Work:
             np.where(condition, then.null, otherwise.null),
             max(then.most, otherwise.most),
             max(then.error, otherwise.error),
+            then.ends and otherwise.ends,
         )
 
     def _touches(self, one: Numbers, where: Any) -> None:

@@ -1,8 +1,9 @@
 """Runs of jobs over the instances of a process: their records, and the fold of them. Where a run is, the log says.
 
-A record of a job has the code of the job as its type, the run's due moment as its time, and the record that began the
-run as its cause. The first of its numbers says what it is, the others as listed at `What`. A chunk says in its payload,
-in clear and as columns, what became of the rows of a table that it covers, so recovery needs no declaration and no FEEL.
+A record of a job has the code of the job as its type, the run's due moment as its time, and as its cause the record
+that began the run. The first of its numbers says what it is, the others as listed at `What`. A chunk says in its
+payload, in clear and as columns, what became of the rows of a table that it covers, so recovery needs no declaration
+and no FEEL.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Reason(IntEnum):
 
     SET_IS_NULL, SET_DOES_NOT_FIT : what it should keep; it is left as it was
     FIELD_DOES_NOT_FIT : a field of its event, which was not sent
-    EVENT_REFUSED, EVENT_FAILED, MONEY_REFUSED : its event was not taken; was decided by the fall-back; the ledger refused
+    EVENT_REFUSED, EVENT_FAILED : its event was not taken, or was decided by the fall-back
+    MONEY_REFUSED : the ledger refused what its event asked for
     """
 
     SET_IS_NULL, SET_DOES_NOT_FIT, FIELD_DOES_NOT_FIT, EVENT_REFUSED, EVENT_FAILED, MONEY_REFUSED = 1, 2, 3, 4, 5, 6
@@ -222,7 +224,9 @@ class Made(NamedTuple):
     payload: bytes
 
 
-def encode_job(job: int, due_ms: int, received_ms: int, run: int, numbers: tuple[int, ...], body: object = None) -> Made:
+def encode_job(
+    job: int, due_ms: int, received_ms: int, run: int, numbers: tuple[int, ...], body: object = None
+) -> Made:
     """The record of a job. `run` : offset of the record that began the run, `NO_CAUSE` = this one does, or none."""
     payload = b"" if body is None else msgspec.msgpack.encode(body)
     header = encode_header(
@@ -255,4 +259,3 @@ def tallied(rejects: Iterable[Reject]) -> Tally:
 def packed(taken: NDArray[np.bool_]) -> bytes:
     """Bits of rows, as a chunk holds them."""
     return np.packbits(taken, bitorder="little").tobytes()
-

@@ -67,7 +67,8 @@ EVENTS = (
     EventDeclaration(name="debts.closed", time="time_ms", subject="debtor", fields=KEYS),
     EventDeclaration(name="debt.timer.fired", client="quanheng.processes", time="time_ms", subject="debtor", fields={
         **KEYS, **NUMBERS, "accrued": FIELD(kind="decimal", scale=2, optional=True),
-        "late_days": FIELD(kind="integer", optional=True), "timer": FIELD(kind="choice", choices=("reminder", "promise")),
+        "late_days": FIELD(kind="integer", optional=True),
+        "timer": FIELD(kind="choice", choices=("reminder", "promise")),
         "due_ms": FIELD(kind="time"), "late_ms": FIELD(kind="integer"), "skipped": FIELD(kind="boolean"),
         "serial": FIELD(kind="integer")}),
 )  # fmt: skip
@@ -108,7 +109,9 @@ ACCRUE = JobDeclaration(
     wait=NIGHTLY,
     states=("open", "late"),
     where="instance.balance > 0",
-    set={"accrued": "(if instance.accrued = null then 0 else instance.accrued) + instance.balance * instance.rate / 365"},
+    set={
+        "accrued": "(if instance.accrued = null then 0 else instance.accrued) + instance.balance * instance.rate / 365"
+    },
 )
 ROLL = JobDeclaration(
     name="roll", process="debt", wait=NIGHTLY, states=("open",), where="instance.due_on_ms < due_ms", to="late",
