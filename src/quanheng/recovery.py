@@ -236,8 +236,7 @@ def instances_at(log: Log, snapshots: Snapshots | None, upto: int, progress: Pro
             continue
     for start, part in read_batches(log, first, upto):
         if isinstance(part, Columns):
-            for row, step in steps_of(part):
-                book.apply((step,), int(part.received_ms[row]))
+            book.fold(part, start)
         if progress is not None:
             progress(start + len(part), upto)
     return book

@@ -17,7 +17,7 @@ import msgspec
 
 from quanheng.events.intake import JOBS, Refusal, Request
 from quanheng.events.schema import NO_KEY
-from quanheng.facts import DECIDED, REFUSED
+from quanheng.facts import DECIDED, RECORDED, REFUSED
 from quanheng.jobs import ROWS_MAX, Asked, Job, kept_keys
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.kernel.log.records import NO_CAUSE
@@ -338,7 +338,7 @@ def _reason(item: Taken | Repeat | Refusal) -> Reason | None:
     if isinstance(item, Refusal):
         return Reason.EVENT_REFUSED
     decision = None if isinstance(item, Repeat) else item.decision
-    if decision is None or decision.body.status == DECIDED:
+    if decision is None or decision.body.status in (DECIDED, RECORDED):
         return None
     return Reason.MONEY_REFUSED if decision.body.status == REFUSED else Reason.EVENT_FAILED
 

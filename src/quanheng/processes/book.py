@@ -253,7 +253,7 @@ class Book:
 
     def dump(self) -> dict[str, NDArray]:
         """The whole as arrays."""
-        arrays = {f"timers.{name}": array for name, array in self.timers.dump().items()}
+        arrays: dict[str, NDArray] = {f"timers.{name}": array for name, array in self.timers.dump().items()}
         arrays["places"] = np.array([*self._places, self.steps], np.int64)
         arrays["runs"] = self.runs.dump()
         for code, table in self.tables.items():

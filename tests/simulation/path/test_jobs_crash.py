@@ -116,7 +116,7 @@ def world(tmp_path: Path, rng: random.Random, clock: Clock) -> Path:
     """Debts that were opened, and a clock on which jobs are due."""
     folder = tmp_path / "world"
     engine = opened(folder, clock)
-    assert {reply.status for reply in engine.submit(some(rng, ROWS))} == {"decided"}
+    assert {reply.status for reply in engine.submit(some(rng, ROWS))} <= {"decided", "recorded"}
     engine.close()
     clock.now_ms += rng.choice((DAY_MS, 3 * DAY_MS + 12_345))
     return folder

@@ -14,20 +14,8 @@ import msgspec
 from quanheng import activation, recovery
 from quanheng.engine import Engine
 from quanheng.events.intake import Request
-from quanheng.events.schema import EventDeclaration, FieldDeclaration
 from quanheng.loading.declared import Declared
-from quanheng.loading.declared_processes import (
-    JobDeclaration,
-    KeptKey,
-    KeptNumber,
-    MoveDeclaration,
-    PartDeclaration,
-    ProcessDeclaration,
-    ProcessesDeclaration,
-    Start,
-    StateDeclaration,
-    TimerDeclaration,
-)
+from quanheng.loading.declared_processes import JobDeclaration
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.find import read_packs
 from quanheng.processes.times import Wait
@@ -43,127 +31,127 @@ version  = "0.1.0"
 title    = {en = "Debts", zh = "债务"}
 requires = ["party"]
 outcomes = ["approve", "decline"]
-
-[purpose.lend]
-basis  = "contract"
-source = "GDPR Art. 6(1)(b)"
-title  = {en = "Lend money", zh = "放款"}
 """
-FIELD = FieldDeclaration
-KEYS = {
-    "time_ms": FIELD(kind="time"),
-    "debt": FIELD(kind="key", entity="debts.debt"),
-    "debtor": FIELD(kind="key", entity="party.customer", optional=True),
-}
-NUMBERS = {
-    "balance": FIELD(kind="decimal", scale=2, optional=True),
-    "rate": FIELD(kind="decimal", scale=4, optional=True),
-    "due_on_ms": FIELD(kind="integer", optional=True),
-}
-EVENTS = (
-    EventDeclaration(name="debts.opened", time="time_ms", subject="debtor", fields={**KEYS, **NUMBERS}),
-    EventDeclaration(name="debts.noted", time="time_ms", subject="debtor", fields={
-        **KEYS, "late_days": FIELD(kind="integer", optional=True), "word": FIELD(kind="text", optional=True)}),
-    EventDeclaration(name="debts.closed", time="time_ms", subject="debtor", fields=KEYS),
-    EventDeclaration(name="debt.timer.fired", client="quanheng.processes", time="time_ms", subject="debtor", fields={
-        **KEYS, **NUMBERS, "accrued": FIELD(kind="decimal", scale=2, optional=True),
-        "late_days": FIELD(kind="integer", optional=True),
-        "timer": FIELD(kind="choice", choices=("reminder", "promise")),
-        "due_ms": FIELD(kind="time"), "late_ms": FIELD(kind="integer"), "skipped": FIELD(kind="boolean"),
-        "serial": FIELD(kind="integer")}),
-)  # fmt: skip
-LATE = (TimerDeclaration(name="reminder", wait=Wait(after_ms=3 * DAY_MS)),
-        TimerDeclaration(name="promise", wait=Wait(until="due_on_ms")))  # fmt: skip
-STATES = (
-    StateDeclaration(
-        name="open", moves=(MoveDeclaration(event="debts.closed", to="closed"), MoveDeclaration(event="debts.noted"))
-    ),
-    StateDeclaration(
-        name="late",
-        timers=LATE,
-        moves=(
-            MoveDeclaration(event="debts.closed", to="closed"),
-            MoveDeclaration(event="debts.noted", set={"late_days": "late_days"}),
-            MoveDeclaration(event="debt.timer.fired", timer="reminder", to="open"),
-        ),
-    ),
-    StateDeclaration(name="closed", end=True),
-)
-PROCESS = ProcessDeclaration(
-    name="debt",
-    per="debt",
-    entity="debts.debt",
-    keys=(KeptKey("debtor", "party.customer"),),
-    numbers=(
-        KeptNumber("balance", 2), KeptNumber("rate", 4), KeptNumber("accrued", 2), KeptNumber("late_days"),
-        KeptNumber("due_on_ms"),
-    ),
-    subject="debtor",
-    starts=(Start(event="debts.opened", to="open", again=True),),
-    parts=(PartDeclaration(name="", states=STATES),),
-)  # fmt: skip
+_KEYS = """
+time_ms   = {type = "time"}
+debt      = {type = "key", entity = "debts.debt"}
+debtor    = {type = "key", entity = "party.customer"}
+"""
+EVENTS = f"""
+[entity.debt]
+title    = {{en = "Debt", zh = "债务"}}
+personal = false
+
+[event."debts.opened"]
+title   = {{en = "Opened", zh = "开立"}}
+subject = "debtor"
+[event."debts.opened".fields]{_KEYS}
+balance   = {{type = "decimal", scale = 2}}
+rate      = {{type = "decimal", scale = 4}}
+due_on_ms = {{type = "integer", optional = true}}
+
+[event."debts.noted"]
+title   = {{en = "Noted", zh = "登记"}}
+subject = "debtor"
+[event."debts.noted".fields]{_KEYS}
+late_days = {{type = "integer", optional = true}}
+word      = {{type = "text", optional = true}}
+
+[event."debts.closed"]
+title   = {{en = "Closed", zh = "结清"}}
+subject = "debtor"
+[event."debts.closed".fields]{_KEYS}
+"""
+PROCESSES = """
+[process.debt]
+title   = {en = "A debt", zh = "一笔债务"}
+per     = "debt"
+keys    = ["debtor"]
+keep    = {balance = 2, rate = 4, accrued = 2, late_days = 0, due_on_ms = 0}
+subject = "debtor"
+
+[[process.debt.start]]
+event = "debts.opened"
+to    = "open"
+
+[process.debt.state.open]
+[[process.debt.state.open.on]]
+event = "debts.closed"
+to    = "closed"
+[[process.debt.state.open.on]]
+event = "debts.noted"
+
+[process.debt.state.late]
+[[process.debt.state.late.on]]
+event = "debts.closed"
+to    = "closed"
+[[process.debt.state.late.on]]
+event = "debts.noted"
+set   = {late_days = "if late_days = null then 0 else late_days"}
+[process.debt.state.late.timer.reminder]
+after = "3d"
+to    = "open"
+[process.debt.state.late.timer.promise]
+until = "due_on_ms"
+set   = {late_days = "instance.late_days"}
+
+[process.debt.state.closed]
+end = true
+"""
 NIGHTLY = Wait(days=1, time_of_day_ms=2 * 3_600_000)
-ACCRUE = JobDeclaration(
-    name="accrue",
-    process="debt",
-    wait=NIGHTLY,
-    states=("open", "late"),
-    where="instance.balance > 0",
-    set={
-        "accrued": "(if instance.accrued = null then 0 else instance.accrued) + instance.balance * instance.rate / 365"
-    },
-)
-ROLL = JobDeclaration(
-    name="roll", process="debt", wait=NIGHTLY, states=("open",), where="instance.due_on_ms < due_ms", to="late",
-    set={"late_days": "floor((due_ms - instance.due_on_ms) / 86400000)"},
-)  # fmt: skip
-NOTE = JobDeclaration(
-    name="note", process="debt", wait=NIGHTLY, where="instance.balance > 500", event="debts.noted",
-    fields={"late_days": "instance.late_days", "word": "instance.state"},
-)  # fmt: skip
+JOBS = """
+[job.accrue]
+title   = {en = "Interest of a day", zh = "每日计息"}
+at      = "02:00"
+process = "debt"
+where   = "instance.balance > 0"
+set     = {accrued = "instance.accrued + instance.balance * instance.rate / 365"}
+
+[job.roll]
+title   = {en = "Debts that are late", zh = "逾期"}
+at      = "02:00"
+process = "debt"
+states  = ["open"]
+where   = "instance.due_on_ms < due_ms"
+set     = {late_days = "floor((due_ms - instance.due_on_ms) / 86400000)"}
+to      = "late"
+
+[job.note]
+title   = {en = "Statements", zh = "对账单"}
+at      = "02:00"
+process = "debt"
+where   = "instance.balance > 500"
+event   = "debts.noted"
+fields  = {late_days = "instance.late_days", word = "instance.state"}
+"""
 
 
 @contextmanager
-def declared(*jobs: JobDeclaration, process: ProcessDeclaration = PROCESS) -> Iterator[None]:
-    """While it lasts, the pack declares these jobs."""
+def declared(*jobs: JobDeclaration) -> Iterator[None]:
+    """While it lasts, the pack declares these jobs, whatever its file says: also such as a check would refuse."""
     read = activation.load_packs
 
     def load(names: Any, available: Any, in_force: Any = ()) -> Mapping[str, Declared]:
         found = dict(read(names, available, in_force))
         if "debts" in found:
-            processes = ProcessesDeclaration(processes=(process,), jobs=jobs)
-            found["debts"] = msgspec.structs.replace(found["debts"], events=EVENTS, processes=processes)
+            processes = msgspec.structs.replace(found["debts"].processes, jobs=jobs)
+            found["debts"] = msgspec.structs.replace(found["debts"], processes=processes)
         return found
 
-    was = activation.load_packs, recovery.load_packs, dict(recovery._programs)
+    was = activation.load_packs, recovery.load_packs
     recovery._programs.clear()
     activation.load_packs = recovery.load_packs = load
     try:
         yield
     finally:
-        activation.load_packs, recovery.load_packs = was[:2]
+        activation.load_packs, recovery.load_packs = was
         recovery._programs.clear()
 
 
-def debts(word: str = "") -> list[PackFiles]:
-    """The pack and what it requires; `word` makes it another content, so that it is put in force again."""
-    files = {"pack.toml": PACK, "README.md": f"# debts\n{word}\n", "events.toml": _EVENTS_TOML}
+def debts(jobs: str = JOBS, process: str = PROCESSES) -> list[PackFiles]:
+    """The pack and what it requires, with jobs as its file says them."""
+    files = {"pack.toml": PACK, "README.md": "# debts\n", "events.toml": EVENTS, "processes.toml": process + jobs}
     return [read_packs()["party"], read_pack({name: text.encode() for name, text in files.items()}, "debts")]
-
-
-_EVENTS_TOML = """
-[entity.debt]
-title = {en = "Debt", zh = "债务"}
-personal = false
-
-[event."debts.opened"]
-title   = {en = "Opened", zh = "开立"}
-subject = "debtor"
-[event."debts.opened".fields]
-time_ms = {type = "time"}
-debt    = {type = "key", entity = "debts.debt"}
-debtor  = {type = "key", entity = "party.customer"}
-"""
 
 
 class Clock:
@@ -176,11 +164,11 @@ class Clock:
         return self.now_ms
 
 
-def opened(folder: Path, clock: Callable[[], int], **more: Any) -> Engine:
+def opened(folder: Path, clock: Callable[[], int], jobs: str = JOBS, **more: Any) -> Engine:
     """The engine of the pack in `folder`, opened or opened again."""
     engine = Engine.open(folder / "data", clock=clock, **more)
     if engine.state.program.activation < 0:
-        engine.activate(debts())
+        engine.activate(debts(jobs))
     return engine
 
 
