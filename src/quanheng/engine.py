@@ -45,6 +45,7 @@ from quanheng.state import (
 )
 from quanheng.telling import Teller
 from quanheng.tokens import Tokens
+from quanheng.working import Jobs
 from quanheng.writer import Clock, Writer
 
 KEY_HOLDER = "key holder"
@@ -103,12 +104,14 @@ class Engine:
         self.lists, self.ledger = Listing(self.writer, self.reader), Posting(self.writer)
         self.teller = Teller(self.writer)
         self.tell_posted = self.teller.tell
-        self.prompting = Prompting(self.writer, self.teller)
+        self.jobs = Jobs(self.writer)
+        self.run_jobs = self.jobs.run
+        self.prompting = Prompting(self.writer, self.jobs, self.teller)
         self.carry_out = self.prompting.carry_out
         self.tokens = Tokens(self.writer)
         self.issue_token, self.revoke_token = self.tokens.issue, self.tokens.revoke
         self.authorise, self.reach = self.tokens.authorise, self.tokens.reach
-        self.prepare, self.commit = self.writer.prepare, self.writer.commit
+        self.prepare, self.commit = self.prompting.prepare, self.writer.commit
         self.submit, self.dry_run, self.prove = self.writer.submit, self.writer.dry_run, self.reader.prove
         self.post, self.post_arrays, self.expire = self.ledger.post, self.ledger.post_arrays, self.ledger.expire
         self.open_accounts, self.amend_accounts = self.ledger.open_accounts, self.ledger.amend_accounts
@@ -358,6 +361,7 @@ class Engine:
             **self.state.ledger.metrics(),
             **self.teller.metrics(),
             **self.state.book.metrics(self.writer.stamp()),
+            **self.jobs.metrics(),
             "clock_ahead_ms": self.clock_ahead_ms(),
             "clock_jumps": getattr(self.writer.clock, "jumps", 0),
             **self.more_metrics(),

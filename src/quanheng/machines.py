@@ -150,6 +150,7 @@ def log_names(packs: Iterable[Declared]) -> list[str]:
 def code_names(pack: Declared) -> list[str]:
     """What of a pack's processes and calls has a code in the log, beside its event types."""
     names = [f"call {pack.name}.{one.name}" for one in pack.calls.calls]
+    names += [f"{JOB_CODE}{pack.name}.{one.name}" for one in pack.processes.jobs]
     for process in pack.processes.processes:
         path = f"{pack.name}.{process.name}"
         names.append(f"process {path}")
@@ -158,3 +159,12 @@ def code_names(pack: Declared) -> list[str]:
                 names.append(f"state {path}.{part.name}.{state.name}")
                 names += [f"timer {path}.{part.name}.{state.name}.{one.name}" for one in state.timers]
     return names
+
+
+JOB_CODE = "job "
+"""How the names of jobs begin among those that have codes: `job PACK.NAME`."""
+
+
+def job_codes(codes: Mapping[str, int]) -> list[int]:
+    """Codes of the jobs among all codes."""
+    return [code for name, code in codes.items() if name.startswith(JOB_CODE)]

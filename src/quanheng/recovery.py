@@ -20,7 +20,7 @@ from quanheng.features.state import FeatureState
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import DeclarationError, InputError, LogCorrupt, Problem
 from quanheng.kernel.log.log import Log, columns_of
-from quanheng.kernel.log.records import EVENT, STEP, TRANSFER, Columns
+from quanheng.kernel.log.records import EVENT, TRANSFER, Columns
 from quanheng.kernel.snapshot import Snapshot, Snapshots
 from quanheng.ledger.ledger import Ledger
 from quanheng.ledger.records import facts_of, facts_of_batch
@@ -28,7 +28,6 @@ from quanheng.loading.declared import Declared
 from quanheng.loading.files import PackFiles
 from quanheng.loading.pack import load_packs
 from quanheng.processes.book import Book
-from quanheng.processes.step_columns import step_columns
 from quanheng.program import Program
 from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated, PlatformEvent, State, Trial
 
@@ -237,7 +236,7 @@ def instances_at(log: Log, snapshots: Snapshots | None, upto: int, progress: Pro
             continue
     for start, part in read_batches(log, first, upto):
         if isinstance(part, Columns):
-            book.fold(step_columns(part))
+            book.fold(part, start)
         if progress is not None:
             progress(start + len(part), upto)
     return book
@@ -304,9 +303,8 @@ def _apply_batch(state: State, content: ContentStore, first: int, columns: Colum
                 stale |= state.switch(program) and folded
             state.apply_platform(event)
         start = row + 1
+    state.book.fold(columns, first)
     mailing.fold(state.outbox, columns)
-    if (columns.kind == STEP).any():
-        state.book.fold(step_columns(columns))
     transfers = np.flatnonzero(columns.kind == TRANSFER)
     if len(transfers):  # They and what packs fold do not see each other.
         state.ledger.apply(facts_of(columns.body, columns.position[transfers]))

@@ -83,9 +83,12 @@ class Writer:
         """Read requests by the event types of the program now in force."""
         self._intake = Intake(self.state.program.types, self.ring)
 
-    def prepare(self, requests: Sequence[Request]) -> Pending:
-        """Take a group of requests through the main path in memory. Call `commit` with what it returns, in order."""
-        received_ms = self.stamp()
+    def prepare(self, requests: Sequence[Request], received_ms: int | None = None) -> Pending:
+        """Take a group of requests through the main path in memory. Call `commit` with what it returns, in order.
+
+        received_ms : its stamp, where that was taken already
+        """
+        received_ms = self.stamp() if received_ms is None else received_ms
         due = due_requests(self.state.program, self.state.book, received_ms)
         requests = [*due, *requests] if due else requests
         keys = self._intake.keys(requests)
@@ -323,6 +326,13 @@ class Writer:
             return Recent(event.type, event.payload, False)
         body = decision.body
         return Recent(event.type, event.payload, True, body.outcome, tuple(body.reasons), tuple(body.transfers))
+
+    def append_made(self, records: Sequence[tuple[bytes, bytes]], received_ms: int) -> int:
+        """Append records (header, payload in clear) at once, and give the first offset. No group may be in flight."""
+        offset, (headers, payloads) = self.state.head, zip(*records, strict=True)
+        self._append(Pending(offset, received_ms, [*headers], [NO_KEY] * len(records), [*payloads], None))
+        self.state.head, self.state.received_ms = offset + len(records), received_ms
+        return offset
 
     def record(self, code: int, payload: object) -> int:
         """Append one of the platform's own events at once, and give its offset. No group may be in flight."""

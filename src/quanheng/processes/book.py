@@ -1,4 +1,4 @@
-"""The instances of all processes: a fold of the steps in the log. Reads no clock and no declaration."""
+"""The instances of all processes: a fold of steps and chunks of jobs. Reads no clock and no declaration."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from quanheng.kernel.log.records import JOB, NULL, STEP, Columns, Record
 from quanheng.processes.records import PARTS_MAX, Step, StepKind
-from quanheng.processes.step_columns import StepColumns
+from quanheng.processes.runs import Chunk, Runs, What, chunk_of, tally_of
+from quanheng.processes.step_columns import StepColumns, step_columns
 from quanheng.processes.timers import Due, Timers
 
 _ROW_BITS = 40
@@ -122,12 +124,14 @@ class Book:
     Attributes
     ----------
     tables : code of a process → its instances
+    runs : where every job stands
     steps : how many were made
     """
 
     def __init__(self) -> None:
         self.tables: dict[int, Table] = {}
         self.timers = Timers()
+        self.runs = Runs()
         self.steps = 0
         self._places: list[int] = []
 
@@ -164,7 +168,7 @@ class Book:
         for step in steps:
             self._apply(step, received_ms)
 
-    def fold(self, steps: StepColumns) -> None:
+    def fold_steps(self, steps: StepColumns) -> None:
         """Fold steps side by side: the same as one after another."""
         owners = np.empty(len(steps), np.int64)
         seen, first = np.unique(steps.process, return_index=True)
@@ -223,6 +227,62 @@ class Book:
                 if one.part == part and one.timer & 0xFFFF == timer:
                     self.timers.fire(one.serial)
 
+    def fold(self, columns: Columns, first: int) -> None:
+        """Fold what log columns say of instances and jobs, in order; `first` is the offset of the first record."""
+        jobs, done = np.flatnonzero(columns.kind == JOB).tolist(), 0
+        for stop in [*jobs, len(columns)]:
+            part = columns.cut(done, stop)
+            if (part.kind == STEP).any():
+                self.fold_steps(step_columns(part))
+            if stop < len(columns):
+                self.apply_record(int(columns.type[stop]), first + stop, columns.record(stop))
+            done = stop + 1
+
+    def apply_record(self, job: int, offset: int, record: Record) -> None:
+        """Fold a record of a job that stands in the log."""
+        what, received_ms = record.numbers[0], record.received_ms
+        if what == What.BEGIN:
+            self.runs.begin(job, offset, record.numbers, received_ms)
+        elif what == What.CHUNK:
+            self.apply_chunk(job, chunk_of(record.payload), received_ms)
+        elif what == What.TALLY:
+            self.runs.tally(job, tally_of(record.payload))
+        elif what == What.END:
+            self.runs.end(job, record.numbers, received_ms)
+        else:
+            self.runs.skip(job, record.numbers, received_ms)
+
+    def apply_chunk(self, job: int, chunk: Chunk, received_ms: int) -> None:
+        """Fold a chunk of a job: what it leaves behind in the instances it took, column by column."""
+        rows = chunk.rows
+        self.runs.chunk(job, chunk, len(rows))
+        if not chunk.changes or not len(rows):
+            return
+        table = self.tables[chunk.process]
+        table.widen(0, table.keys_n, max(chunk.places, default=-1) + 1)
+        values = np.frombuffer(chunk.numbers, np.int64).reshape(len(chunk.places), len(rows))
+        for place, column in zip(chunk.places, values, strict=True):
+            table.numbers[rows, place] = column
+        if chunk.entered:
+            table.states[rows, chunk.part] = chunk.entered
+            table.entered_ms[rows, chunk.part] = received_ms
+            self._rearm(chunk, rows)
+        table.seq[rows] += 1
+        self.steps += len(rows)
+
+    def _rearm(self, chunk: Chunk, rows: NDArray[np.int64]) -> None:
+        """Timers of instances that a chunk moves: those of the state that is left end, those of the new one begin."""
+        timers, part = self.timers, chunk.part
+        owners = rows | self._places.index(chunk.process) << _ROW_BITS
+        if timers.count:
+            for owner in owners.tolist():
+                timers.cancel(owner, part)
+        if chunk.timers:
+            due_ms = np.frombuffer(chunk.due, np.int64).reshape(len(chunk.timers), len(rows)).T
+            armed = due_ms != NULL
+            owner, timer = np.broadcast_arrays(owners[:, None], np.array(chunk.timers)[None, :])
+            timers.arm_many(owner[armed], np.full(armed.sum(), part), timer[armed], due_ms[armed])
+
     def instances(self, process: int) -> Iterator[Instance]:
         """Every instance of a process, in the order they began."""
         table = self.tables.get(process)
@@ -240,8 +300,9 @@ class Book:
 
     def dump(self) -> dict[str, NDArray]:
         """The whole as arrays."""
-        arrays = {f"timers.{name}": array for name, array in self.timers.dump().items()}
+        arrays: dict[str, NDArray] = {f"timers.{name}": array for name, array in self.timers.dump().items()}
         arrays["places"] = np.array([*self._places, self.steps], np.int64)
+        arrays["runs"] = self.runs.dump()
         for code, table in self.tables.items():
             n = len(table)
             arrays[f"{code}.parts"] = np.array([table.parts])
@@ -253,6 +314,7 @@ class Book:
         """What `dump` gave."""
         book = cls()
         *book._places, book.steps = arrays["places"].tolist()
+        book.runs.load(arrays["runs"])
         book.timers.load({name.removeprefix("timers."): one for name, one in arrays.items() if name[:7] == "timers."})
         for code in book._places:
             keys, numbers = arrays[f"{code}.keys"], arrays[f"{code}.numbers"]

@@ -22,6 +22,7 @@ from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED, Activated
 
 AUTHOR, APPROVE = "author", "approve"
 LIST_READS = frozenset({"lists", "list_show", "list_find"})
+JOB_READS = frozenset({"jobs", "job_show"})
 LONG = frozenset({"activate", "step", "list_change", *LIST_READS})
 """Operations whose beginning takes long; it may run beside groups, in another thread."""
 
@@ -79,6 +80,10 @@ class Administered(Protocol):
         """Keeps the lists that policies ask."""
 
     @property
+    def jobs(self) -> Any:
+        """Works on jobs that are due."""
+
+    @property
     def writer(self) -> Any:
         """The one writer of the log."""
 
@@ -109,7 +114,7 @@ def names_actor(operation: str, arguments: dict[str, Any]) -> bool:
 _SCOPES = {
     "versions": READ,
     REFUSE_MESSAGES: WRITE,
-    **dict.fromkeys(LIST_READS, READ),
+    **dict.fromkeys([*LIST_READS, *JOB_READS], READ),
     "list_change": AUTHOR,
     "list_judge": APPROVE,
 }
@@ -127,7 +132,7 @@ def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> 
         lists {} | list_show {list, limit} | list_find {list, value} |
         list_change {list, change, values, actor, reason, until_ms, for_ms, first, more} |
         list_judge {first, approved, actor, reason} |
-        refuse_messages {messages, actor}
+        refuse_messages {messages, actor} | jobs {} | job_show {job} | job_run {job}
     arguments : as listed; `packs` maps a name to {file name: bytes}; `actor` is set by whoever checked the token
 
     Raises
@@ -218,6 +223,11 @@ def _finish(engine: Administered, operation: str, begun: Any, once: Once) -> dic
         case "refuse_messages":
             messages = msgspec.convert(begun["messages"], list[RefusedMessage])
             return {"recorded": refuse_messages(engine.writer, begun["actor"], messages)}
+        case "jobs" | "job_show":
+            return {"jobs": engine.jobs.shown(begun.get("job", "")), "as_of": engine.health()["as_of"]}
+        case "job_run":
+            started: dict[str, Any] = engine.jobs.start(begun["job"])
+            return started
         case "lists" | "list_show" | "list_find":
             read: dict[str, Any] = begun
             return read
