@@ -36,6 +36,7 @@ from quanheng.processes.records import encode_step
 from quanheng.program import Program
 from quanheng.prompting import Prompting
 from quanheng.reading import Reader
+from quanheng.resending import Resending
 from quanheng.state import (
     PACKS_ACTIVATED,
     SUBJECT_ERASED,
@@ -108,6 +109,7 @@ class Engine:
         self.run_jobs = self.jobs.run
         self.prompting = Prompting(self.writer, self.jobs, self.teller)
         self.carry_out = self.prompting.carry_out
+        self.outbox = Resending(self.writer, self.reader)
         self.tokens = Tokens(self.writer)
         self.issue_token, self.revoke_token = self.tokens.issue, self.tokens.revoke
         self.authorise, self.reach = self.tokens.authorise, self.tokens.reach
@@ -360,6 +362,7 @@ class Engine:
             **self.state.features.metrics(),
             **self.state.ledger.metrics(),
             **self.teller.metrics(),
+            **self.outbox.metrics(),
             **self.state.book.metrics(self.writer.stamp()),
             **self.jobs.metrics(),
             "clock_ahead_ms": self.clock_ahead_ms(),

@@ -31,11 +31,12 @@ from quanheng.sending import fold_answers
 from quanheng.told import Told
 
 PACKS_ACTIVATED, TOKEN_ISSUED, TOKEN_REVOKED, INTAKE_REJECTED, SUBJECT_ERASED, VERSION_MOVED = 1, 2, 3, 4, 5, 6
-LIST_CHANGED, LIST_JUDGED = 7, 8
+LIST_CHANGED, LIST_JUDGED, MESSAGES_RETRIED = 7, 8, 9
 """Type codes of the platform's own events. Event types of packs have codes from FIRST_PACK_CODE on."""
 
 FIRST_PACK_CODE = 16
 REJECTS_SHOWN_MAX = 1000
+
 
 class Trial(msgspec.Struct, frozen=True):
     """A version that is tried beside the champion of its pack.
@@ -65,6 +66,14 @@ class Activated(msgspec.Struct, frozen=True):
     engine: str
     sources: dict[str, str] = {}
     trials: tuple[Trial, ...] = ()
+    by: str = ""
+    why: str = ""
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """Payload of the event by which dead letters of the outbox are asked for again: their ids, 16 bytes each."""
+
+    ids: bytes
     by: str = ""
     why: str = ""
 
@@ -243,6 +252,9 @@ class State:
             self.erasures[msgspec.json.decode(event.payload, type=dict[str, str])["subject"]] = event.offset
         elif event.type == VERSION_MOVED:
             self.versions.apply(msgspec.json.decode(event.payload, type=Move))
+        elif event.type == MESSAGES_RETRIED:
+            retried = msgspec.json.decode(event.payload, type=Retried)
+            self.outbox.ask_again(np.frombuffer(retried.ids, np.uint64).reshape(-1, 2), event.received_ms)
         elif event.type in (LIST_CHANGED, LIST_JUDGED):
             fold_list(self.lists, event)
         elif event.type == PACKS_ACTIVATED:

@@ -273,9 +273,7 @@ class _Run:
             self._ask(state.declared.entry)
             armed = machine.armings(state, numbers, now_ms)
             kept = ((), ()) if place else (keys, tuple(numbers))
-            self._steps.append(
-                Step(machine.code, self._key, StepKind.BEGIN, place, 0, state.code, 0, armed, *kept)
-            )
+            self._steps.append(Step(machine.code, self._key, StepKind.BEGIN, place, 0, state.code, 0, armed, *kept))
             self._told.append(StepBody(machine.name, part.name, "", state.name))
         seq = self._instance.seq if self._instance else 0
         parts = len(machine.declared.parts)

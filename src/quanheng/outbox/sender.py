@@ -222,6 +222,9 @@ class Sender:
                 await self._try(address, job, letter)
             if job.outcome is not None:
                 await self._told(job, letter, job.outcome)
+        # The declared boundary: a fault with one message harms no other. It waits for the next start.
+        except Exception as error:
+            self._park(job, type(error).__name__)
         finally:
             self._under_way[address] -= 1
             self._wake.set()

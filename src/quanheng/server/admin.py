@@ -21,15 +21,16 @@ from quanheng.server.ledger_bodies import id_of
 from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED, Activated
 
 AUTHOR, APPROVE = "author", "approve"
+OUTBOX_READS = frozenset({"outbox", "outbox_show"})
 LIST_READS = frozenset({"lists", "list_show", "list_find"})
 JOB_READS = frozenset({"jobs", "job_show"})
 LONG = frozenset({"activate", "step", "list_change", *LIST_READS})
 """Operations whose beginning takes long; it may run beside groups, in another thread."""
 
-NAMED = frozenset({"step", "list_change", "list_judge"})
+NAMED = frozenset({"step", "list_change", "list_judge", "outbox_retry"})
 """Operations of which the log keeps who asked for them."""
 
-DONE_ONCE = NAMED | {"activate"}
+DONE_ONCE = NAMED - {"outbox_retry"} | {"activate"}
 """Operations that may be asked for under a request id."""
 
 
@@ -84,6 +85,10 @@ class Administered(Protocol):
         """Works on jobs that are due."""
 
     @property
+    def outbox(self) -> Any:
+        """Shows messages, and asks for dead letters again."""
+
+    @property
     def writer(self) -> Any:
         """The one writer of the log."""
 
@@ -114,7 +119,7 @@ def names_actor(operation: str, arguments: dict[str, Any]) -> bool:
 _SCOPES = {
     "versions": READ,
     REFUSE_MESSAGES: WRITE,
-    **dict.fromkeys([*LIST_READS, *JOB_READS], READ),
+    **dict.fromkeys([*LIST_READS, *JOB_READS, *OUTBOX_READS], READ),
     "list_change": AUTHOR,
     "list_judge": APPROVE,
 }
@@ -132,6 +137,7 @@ def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> 
         lists {} | list_show {list, limit} | list_find {list, value} |
         list_change {list, change, values, actor, reason, until_ms, for_ms, first, more} |
         list_judge {first, approved, actor, reason} |
+        outbox {limit, call, dead} | outbox_show {message} | outbox_retry {messages, call, actor, reason} |
         refuse_messages {messages, actor} | jobs {} | job_show {job} | job_run {job}
     arguments : as listed; `packs` maps a name to {file name: bytes}; `actor` is set by whoever checked the token
 
@@ -228,10 +234,25 @@ def _finish(engine: Administered, operation: str, begun: Any, once: Once) -> dic
         case "job_run":
             started: dict[str, Any] = engine.jobs.start(begun["job"])
             return started
+        case "outbox" | "outbox_show" | "outbox_retry":
+            return _outbox(engine.outbox, operation, begun)
         case "lists" | "list_show" | "list_find":
             read: dict[str, Any] = begun
             return read
     return {**_governed(engine, operation, begun, once), "as_of": engine.health()["as_of"]}
+
+
+def _outbox(outbox: Any, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Messages that wait, dead letters, and those asked for again."""
+    done: dict[str, Any]
+    if operation == "outbox":
+        done = outbox.listed(int(asked.get("limit", 100)), str(asked.get("call", "")), bool(asked.get("dead", False)))
+    elif operation == "outbox_show":
+        done = outbox.shown(str(asked["message"]))
+    else:
+        why = str(asked.get("reason", ""))
+        done = outbox.retry(asked.get("messages", ()), str(asked.get("call", "")), asked["actor"], why)
+    return done
 
 
 def _governed(engine: Administered, operation: str, begun: Any, once: Once) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import msgspec
 
 from quanheng.events.stream import StreamSettings, check_settings
 from quanheng.kernel.errors import ConfigurationError
+from quanheng.outbox.addresses import AddressSettings, check_address
 
 FILE_NAME = "quanheng.toml"
 
@@ -115,6 +116,13 @@ class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     snapshots: str = ""
 
 
+class Outbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where messages go that packs send, and how many at once."""
+
+    concurrency: int = 32
+    addresses: Mapping[str, AddressSettings] = {}
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be configured, with defaults that work on a laptop."""
 
@@ -129,6 +137,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     features: Features = Features()
     ledger: Ledger = Ledger()
     cluster: Cluster = Cluster()
+    outbox: Outbox = Outbox()
     stream: Mapping[str, StreamSettings] = {}
 
 
@@ -154,6 +163,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "limits.retry_after_s": (1, 3_600),
     "clock.jump_ms_max": (0, 86_400_000),
     "ledger.cut_off_hour": (1, 36),
+    "outbox.concurrency": (1, 1_000),
     "cluster.partitions": (1, 1_024),
     "cluster.deciders": (0, 256),
     "cluster.decide_rows_min": (1, 100_000),
@@ -214,6 +224,7 @@ def keys() -> dict[str, Any]:
     """Every key as "section.key" with its default value."""
     parts = {section: getattr(Config(), section) for section in Config.__struct_fields__}
     parts["stream"] = StreamSettings()  # Of each [stream.NAME].
+    parts["outbox.addresses"] = AddressSettings()  # Of each [outbox.addresses.NAME].
     return {f"{section}.{key}": getattr(part, key) for section, part in parts.items() for key in part.__struct_fields__}
 
 
@@ -256,6 +267,8 @@ def _findings(raw: dict[str, Any]) -> list[str]:
             found.append(f"{section} was {entries!r}; allowed: a table [{section}]")
         elif section == "stream":
             found += _stream_findings(entries)
+        elif section == "outbox":
+            found += _outbox_findings(entries)
         else:
             types = get_type_hints(sections[section])
             for key, value in entries.items():
@@ -275,6 +288,26 @@ def _stream_findings(streams: Mapping[str, object]) -> list[str]:
             continue
         wrong = [finding for key, value in entries.items() if (finding := _check(f"stream.{name}", key, value, types))]
         found += wrong or check_settings(name, msgspec.convert(entries, StreamSettings))
+    return found
+
+
+def _outbox_findings(entries: Mapping[str, object]) -> list[str]:
+    """Problems of [outbox] and of the [outbox.addresses.NAME] sections."""
+    types, found = get_type_hints(Outbox), []
+    for key, value in entries.items():
+        if key != "addresses" and (finding := _check("outbox", key, value, types)):
+            found.append(finding)
+    addresses = entries.get("addresses", {})
+    if not isinstance(addresses, dict):
+        return [*found, f"outbox.addresses was {addresses!r}; allowed: tables [outbox.addresses.NAME]"]
+    types = get_type_hints(AddressSettings)
+    for name, inner in addresses.items():
+        section = f"outbox.addresses.{name}"
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name) or not isinstance(inner, dict):
+            found.append(f"{section} is no address; allowed: a table [outbox.addresses.NAME], NAME of a-z, 0-9 and _")
+            continue
+        wrong = [finding for key, value in inner.items() if (finding := _check(section, key, value, types))]
+        found += wrong or check_address(name, msgspec.convert(inner, AddressSettings))
     return found
 
 

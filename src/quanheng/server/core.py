@@ -173,6 +173,23 @@ class Core:
         if not self._in_flight or self._worthwhile():
             self._wake.set()
 
+    def take(self, link: Link, number: int, request: Any) -> None:
+        """An event of a part of this process: it waits like those of clients, and is answered to `link`."""
+        if self._unavailable:
+            link.answer(number, self._unavailable)
+            return
+        size = len(request.data)
+        try:
+            self._check_room(1, size)
+        except QueueFull as error:
+            link.answer(number, refusal(error, self.limits.retry_after_s))
+            return
+        self._queue.append(Waiting(link, number, [request], True, time.perf_counter(), size))
+        self._queued_events += 1
+        self._queued_bytes += size
+        if not self._in_flight or self._worthwhile():
+            self._wake.set()
+
     def _check_room(self, events: int, size: int) -> None:
         """Refuse what the queue has no room for; one request that is larger than the queue passes when it is empty."""
         limits = self.limits
