@@ -19,6 +19,7 @@ CODE_MAX = 2**31 - 1
 
 _ROOM_LEAST = 1_024
 _NONE: NDArray[np.int32] = np.empty(0, np.int32)
+_NOTHING: NDArray[np.int64] = np.empty((0, kernel.TOLD_WORDS), np.int64)
 
 # What numba makes of a function does not tell the checker of types what it takes.
 _arm: Callable[..., int] = kernel.arm
@@ -53,7 +54,8 @@ class Timers:
 
     A timer has a serial, which rises with each that is armed and is never used again. Order is (due_ms, serial): what
     is due first, and of those due at one moment what was armed first. Serials, owners and moments are int64; parts and
-    timers from 0 to 2**31 - 1. Memory is at most 90 bytes a timer where there are many.
+    timers from 0 to 2**31 - 1. Memory is at most 90 bytes a timer where there are many. As long as none was ever armed,
+    nothing is compiled.
     """
 
     def __init__(self) -> None:
@@ -127,7 +129,7 @@ class Timers:
 
     def cancel(self, owner: int, part: int) -> int:
         """Take out all timers of a part of an owner; how many there were."""
-        return _take_part(*self._arrays, owner, part)
+        return _take_part(*self._arrays, owner, part) if self._state.item(kernel.COUNT) else 0
 
     def fire(self, serial: int) -> bool:
         """Take out a timer that has fired; whether it was pending. O(log n)."""
@@ -155,13 +157,13 @@ class Timers:
     def due_columns(self, now_ms: int, most: int) -> NDArray[np.int64]:
         """`due` as i8[n, 5]: serial, owner, part, timer, due_ms."""
         if most <= 0 or not self._state.item(kernel.COUNT) or self._dues.item(0) > now_ms:
-            return np.empty((0, kernel.TOLD_WORDS), np.int64)
+            return _NOTHING.copy()
         found: NDArray[np.int64] = kernel.due_first(self._rows, self._dues, self._places, self.count, now_ms, most)
         return found
 
     def dump(self) -> dict[str, NDArray[np.int64]]:
         """What is pending, as columns in the order of their serials, and the next serial (one value)."""
-        told = kernel.every(self._rows, self._dues, self._places, self.count)
+        told = kernel.every(self._rows, self._dues, self._places, self.count) if self.count else _NOTHING
         columns = {name: np.ascontiguousarray(told[:, at]) for at, name in enumerate(COLUMNS)}
         return {**columns, NEXT_SERIAL: np.array([self.next_serial])}
 
@@ -184,7 +186,8 @@ class Timers:
                 cure="Take what `dump` gave.",
             )
         self._empty(max(count, _ROOM_LEAST), following)
-        _put_all(*self._arrays, *columns)
+        if count:
+            _put_all(*self._arrays, *columns)
 
     def digest(self) -> str:
         """BLAKE2b-256, as hex, of what `dump` gives: equal where the content is, whatever came before."""
@@ -218,7 +221,8 @@ class Timers:
         if slots != len(self._by_serial) or not self._state[kernel.COUNT]:
             self._by_serial = self._by_owner = _NONE  # Given back before there are new ones.
             self._by_serial, self._by_owner = np.full(slots, -1, np.int32), np.full(slots, -1, np.int32)
-            kernel.index_all(self._rows, self._places, self._by_serial, self._by_owner, self.count)
+            if self.count:
+                kernel.index_all(self._rows, self._places, self._by_serial, self._by_owner, self.count)
         self._arrays = (self._state, self._rows, self._dues, self._places, self._by_serial, self._by_owner)
 
 
