@@ -17,6 +17,7 @@ from quanheng.loading.cases import run_cases
 from quanheng.loading.files import PackFiles
 from quanheng.loading.pack import load_packs
 from quanheng.machines import log_names
+from quanheng.migrating import process_changes
 from quanheng.program import Program
 from quanheng.reading import Reader
 from quanheng.rehearsal import rehearse
@@ -90,11 +91,11 @@ def in_force_of(reader: Reader, program: Program) -> Activated:
 
 
 def check_layouts(state: State, program: Program) -> None:
-    """Refuse a program that would read events, lists or accounts of the log otherwise.
+    """Refuse a program that would read events, lists, accounts or instances of the log otherwise.
 
     Events of the log are read again by position, so key, number and choice fields may only be appended, and choices to
     their lists. Entries of lists are known as pseudonyms of one entity. Amounts are minor units of an asset, and an
-    account is found by its keys.
+    account is found by its keys. Instances of processes that live go on, or are led on by `migrate`.
     """
     problems = []
     for name, old in state.program.types.items():
@@ -116,6 +117,7 @@ def check_layouts(state: State, program: Program) -> None:
     problems += _lists_of_something_else(state, program)
     if state.ledger.facts_n:
         problems += account_changes(state.program.packs, program.packs)
+    problems += process_changes(state.program, program, state.book)
     if problems:
         raise DeclarationError("the packs are not activated", problems)
 

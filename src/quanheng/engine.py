@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,8 +29,11 @@ from quanheng.kernel.snapshot import Snapshots
 from quanheng.kernel.steady import SteadyClock, begin_after
 from quanheng.listing import Listing
 from quanheng.loading.files import PackFiles
+from quanheng.migrating import steps_between
 from quanheng.once import UNNAMED, Once, offset_of
 from quanheng.posting import Posting
+from quanheng.processes.records import encode_step
+from quanheng.program import Program
 from quanheng.prompting import Prompting
 from quanheng.reading import Reader
 from quanheng.resending import Resending
@@ -42,6 +46,7 @@ from quanheng.state import (
 )
 from quanheng.telling import Teller
 from quanheng.tokens import Tokens
+from quanheng.working import Jobs
 from quanheng.writer import Clock, Writer
 
 KEY_HOLDER = "key holder"
@@ -100,13 +105,15 @@ class Engine:
         self.lists, self.ledger = Listing(self.writer, self.reader), Posting(self.writer)
         self.teller = Teller(self.writer)
         self.tell_posted = self.teller.tell
-        self.prompting = Prompting(self.writer, self.teller)
+        self.jobs = Jobs(self.writer)
+        self.run_jobs = self.jobs.run
+        self.prompting = Prompting(self.writer, self.jobs, self.teller)
         self.carry_out = self.prompting.carry_out
         self.outbox = Resending(self.writer, self.reader)
         self.tokens = Tokens(self.writer)
         self.issue_token, self.revoke_token = self.tokens.issue, self.tokens.revoke
         self.authorise, self.reach = self.tokens.authorise, self.tokens.reach
-        self.prepare, self.commit = self.writer.prepare, self.writer.commit
+        self.prepare, self.commit = self.prompting.prepare, self.writer.commit
         self.submit, self.dry_run, self.prove = self.writer.submit, self.writer.dry_run, self.reader.prove
         self.post, self.post_arrays, self.expire = self.ledger.post, self.ledger.post_arrays, self.ledger.expire
         self.open_accounts, self.amend_accounts = self.ledger.open_accounts, self.ledger.amend_accounts
@@ -241,10 +248,19 @@ class Engine:
         if proposal.folded is not None:
             recovery.fold_windows(proposal.folded, self.log, self.log.head)
         steps = [] if move is None else [(VERSION_MOVED, move)]
-        offset = self.writer.record_all([*steps, (PACKS_ACTIVATED, proposal.activated)], once) + len(steps)
+        behind = partial(self._led_on, proposal.program)
+        events = [*steps, (PACKS_ACTIVATED, proposal.activated)]
+        offset = self.writer.record_all(events, once, behind=behind) + len(steps)
         self.state.adopt(recovery.keep_program(proposal.program, proposal.activated, offset), proposal.folded)
         self.writer.renew_intake()
         return proposal.activated
+
+    def _led_on(self, program: Program, cause: int, received_ms: int) -> list[bytes]:
+        """Lead instances of processes on to a program that comes into force; the records of that."""
+        book = self.state.book
+        steps = list(steps_between(self.state.program, program, book, received_ms))
+        book.apply(steps, received_ms)
+        return [encode_step(one, received_ms, cause) for one in steps]
 
     def recorded(self, once: Once) -> int | None:
         """Offset of the first event of an operation that was asked for under a request id before; None = it was not.
@@ -348,6 +364,7 @@ class Engine:
             **self.teller.metrics(),
             **self.outbox.metrics(),
             **self.state.book.metrics(self.writer.stamp()),
+            **self.jobs.metrics(),
             "clock_ahead_ms": self.clock_ahead_ms(),
             "clock_jumps": getattr(self.writer.clock, "jumps", 0),
             **self.more_metrics(),

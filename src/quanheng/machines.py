@@ -55,6 +55,8 @@ class Machine:
                 timers = [Timer(codes[f"timer {path}.{one.name}"], one) for one in state.timers]
                 made = State(state, place, codes[f"state {path}"], timers)
                 self.states[made.code] = self._named[place, state.name] = made
+        past = f"state {self.name}."
+        self._past = {code: path.rpartition(".")[2] for path, code in codes.items() if path.startswith(past)}
         self.decimals = tuple(one.decimals for one in declared.numbers)
         moments = {one.wait.until for part in declared.parts for state in part.states for one in state.timers}
         self.initial = tuple(NULL if one.name in moments else 0 for one in declared.numbers)
@@ -70,13 +72,13 @@ class Machine:
         return self._named[part, name]
 
     def is_over(self, instance: Instance) -> bool:
-        """Whether every part has ended."""
-        return all(code in self.states and self.states[code].end for code in instance.states)
+        """Whether every part has ended. What lives is in a declared state: one of an earlier version has ended."""
+        return all(code not in self.states or self.states[code].end for code in instance.states)
 
     def names(self, instance: Instance) -> dict[str, str]:
         """Part → name of its state; the part of a process without parts is "state"."""
         return {
-            part.name or "state": self.states[code].name if code in self.states else ""
+            part.name or "state": self.states[code].name if code in self.states else self._past.get(code, "")
             for part, code in zip(self.declared.parts, instance.states, strict=False)
         }
 
@@ -148,6 +150,7 @@ def log_names(packs: Iterable[Declared]) -> list[str]:
 def code_names(pack: Declared) -> list[str]:
     """What of a pack's processes and calls has a code in the log, beside its event types."""
     names = [f"call {pack.name}.{one.name}" for one in pack.calls.calls]
+    names += [f"{JOB_CODE}{pack.name}.{one.name}" for one in pack.processes.jobs]
     for process in pack.processes.processes:
         path = f"{pack.name}.{process.name}"
         names.append(f"process {path}")
@@ -156,3 +159,12 @@ def code_names(pack: Declared) -> list[str]:
                 names.append(f"state {path}.{part.name}.{state.name}")
                 names += [f"timer {path}.{part.name}.{state.name}.{one.name}" for one in state.timers]
     return names
+
+
+JOB_CODE = "job "
+"""How the names of jobs begin among those that have codes: `job PACK.NAME`."""
+
+
+def job_codes(codes: Mapping[str, int]) -> list[int]:
+    """Codes of the jobs among all codes."""
+    return [code for name, code in codes.items() if name.startswith(JOB_CODE)]

@@ -54,7 +54,7 @@ def meet(book: Book, program: Program, events: Sequence[EventFact], keys: NDArra
                 refused[at] = _stopped(program, event)
                 continue
         met = tuple(_view(book, life, keys[at], fired) for life in of)
-        why = next((why for life, view in zip(of, met, strict=True) if (why := _refusal(life, view, keys[at]))), None)
+        why = _refused(of, met, keys[at])
         if why is not None:
             refused[at] = why
         else:
@@ -65,16 +65,22 @@ def meet(book: Book, program: Program, events: Sequence[EventFact], keys: NDArra
 
 def touched(program: Program, event: EventFact, keys: NDArray[np.uint64]) -> list[tuple[int, bytes]]:
     """The instances that an event may move: code of the process, pseudonym."""
-    return [(life.machine.code, keys[life.key_at].tobytes()) for life in program.lives.get(event.code, ())]
+    return [(life.machine.code, life.key(keys)) for life in program.lives.get(event.code, ())]
 
 
 def _view(book: Book, life: Life, keys: NDArray[np.uint64], fired: Due | None) -> View:
-    instance = book.view(life.machine.code, keys[life.key_at].tobytes())
+    instance = book.view(life.machine.code, life.key(keys))
     return View(instance, fired if life.is_timer else None)
 
 
-def _refusal(life: Life, view: View, keys: NDArray[np.uint64]) -> EventRejected | None:
-    return None if keys[life.key_at].tobytes() == NO_KEY else life.refusal(view.instance)
+def _refused(lives: Sequence[Life], met: Sequence[View], keys: NDArray[np.uint64]) -> EventRejected | None:
+    """Why an event may not come: an instance that there is does not allow it, or no process has one that does."""
+    if len(lives) == 1:
+        return None if lives[0].key(keys) == NO_KEY else lives[0].refusal(met[0].instance)
+    named = [(life, view.instance) for life, view in zip(lives, met, strict=True) if life.key(keys) != NO_KEY]
+    refusals = [(life.refusal(instance), instance) for life, instance in named]
+    taken = any(why is None for why, _ in refusals)
+    return next((why for why, instance in refusals if why is not None and (instance is not None or not taken)), None)
 
 
 def _stopped(program: Program, event: EventFact) -> TimerStopped:

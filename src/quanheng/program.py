@@ -27,6 +27,7 @@ from quanheng.features.plan import Plan
 from quanheng.features.reach import reaches
 from quanheng.features.source import Batch, SourceColumn, StatefulSource
 from quanheng.flows import PLATFORM_REASONS, Flow
+from quanheng.jobs import jobs_of
 from quanheng.kernel.codec import canonical_json
 from quanheng.kernel.errors import DeclarationError, Problem
 from quanheng.known import FixedSource, Known, ListsNow, Scope, bounds_as_floats, certain, parameter_getter
@@ -113,6 +114,7 @@ class Program:
         }
         machines = [Machine(one, pack, codes) for pack in packs.values() for one in pack.processes.processes]
         self.machines = {one.code: one for one in machines}
+        self.jobs = jobs_of(packs, self.machines, codes)
         decided = {flow.when for pack in packs.values() for flow in pack.flows}
         decided.update(event for one in machines for event in one.declared.events())
         deciding = [name for name in self.types if name in decided]

@@ -28,7 +28,6 @@ from quanheng.loading.declared import Declared
 from quanheng.loading.files import PackFiles
 from quanheng.loading.pack import load_packs
 from quanheng.processes.book import Book
-from quanheng.processes.records import steps_of
 from quanheng.program import Program
 from quanheng.state import FIRST_PACK_CODE, PACKS_ACTIVATED, Activated, PlatformEvent, State, Trial
 
@@ -237,8 +236,7 @@ def instances_at(log: Log, snapshots: Snapshots | None, upto: int, progress: Pro
             continue
     for start, part in read_batches(log, first, upto):
         if isinstance(part, Columns):
-            for row, step in steps_of(part):
-                book.apply((step,), int(part.received_ms[row]))
+            book.fold(part, start)
         if progress is not None:
             progress(start + len(part), upto)
     return book
@@ -305,8 +303,7 @@ def _apply_batch(state: State, content: ContentStore, first: int, columns: Colum
                 stale |= state.switch(program) and folded
             state.apply_platform(event)
         start = row + 1
-    for row, step in steps_of(columns):
-        state.book.apply((step,), int(columns.received_ms[row]))
+    state.book.fold(columns, first)
     mailing.fold(state.outbox, columns)
     transfers = np.flatnonzero(columns.kind == TRANSFER)
     if len(transfers):  # They and what packs fold do not see each other.

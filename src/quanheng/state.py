@@ -23,6 +23,7 @@ from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.ledger.balances import BalanceSource
 from quanheng.ledger.ledger import Ledger
+from quanheng.machines import job_codes
 from quanheng.processes.book import Book
 from quanheng.processes.outbox import Outbox
 from quanheng.program import Program
@@ -260,7 +261,8 @@ class State:
             self._install(msgspec.json.decode(event.payload, type=Activated), event.received_ms)
 
     def _install(self, activated: Activated, received_ms: int) -> None:
-        """Packs that no step made champion were put in force directly."""
+        """Packs that no step made champion were put in force directly; jobs count from here on."""
+        self.book.runs.know(job_codes(activated.codes), received_ms)
         for pack, hash in sorted(activated.packs.items()):
             champion = self.versions.champion(pack)
             if champion is None or champion.hash != hash:
@@ -297,7 +299,7 @@ class State:
         arrays.update({f"{LIST}{name}": array for name, array in held.items()})
         if self.ledger.facts_n:
             arrays.update({f"{LEDGER}{name}": array for name, array in self.ledger.dump().items()})
-        if self.book.steps:
+        if self.book.steps or self.book.runs.jobs:
             arrays.update({f"{BOOK}{name}": array for name, array in self.book.dump().items()})
         if self.outbox.next_serial or self.outbox.unexpected:
             arrays.update({f"{OUTBOX}{name}": array for name, array in self.outbox.dump().items()})

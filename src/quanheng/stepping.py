@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from quanheng.asking import Postings, minor_units
 from quanheng.events.intake import EventFact
 from quanheng.events.schema import NO_KEY, NULL, EventType
@@ -81,6 +84,8 @@ class _Move:
         places = {one.name: place for place, one in enumerate(machine.declared.numbers)}
         sets = declared.set if isinstance(declared, MoveDeclaration) else {}
         self.set = [(places[name], compile(text, f"{where}.set.{name}")) for name, text in sets.items()]
+        asking = [one for one in (self.where, *(one for _, one in self.set)) if one is not None]
+        self.asks_instance = any(EXTRA.index("instance") in one.asks_of for one in asking)
         self.timer = declared.timer if isinstance(declared, MoveDeclaration) else ""
         self.do = declared.do
         self.knows_refusal = self.where is not None and not self.where.asks_of.isdisjoint((0, 1))
@@ -127,6 +132,10 @@ class Life:
                 if event.name in events_of(declared, part, state.name, one):
                     kept = self.moves if one.event else self.alone
                     kept.setdefault(code, []).append(_Move(self, one, state.part, compile))
+        every = [self.starts, *self.moves.values(), *self.alone.values()]
+        self.asks_instance = any(move.asks_instance for some in every for move in some)
+        """Whether a guard, or what is set, asks about the instance."""
+        self.begins_again = any(isinstance(one.declared, Start) and one.declared.again for one in self.starts)
         acts = acts_on(declared, event.name)
         posted = dict.fromkeys(act.name for act in acts if act.kind == "transfer")
         self.postings = (
@@ -138,9 +147,9 @@ class Life:
         calls = [one for one in pack.calls.calls if one.name in sent]
         self.sends = Sends(calls, pack, event, names, getter) if calls else None
 
-    def key(self, keys: Sequence[bytes]) -> bytes:
-        """The instance that an event is about; `NO_KEY` = none."""
-        return keys[self.key_at]
+    def key(self, keys: NDArray[np.uint64]) -> bytes:
+        """The instance that an event is about, by its keys (u64[K, 2]); `NO_KEY` = none."""
+        return keys[self.key_at].tobytes()
 
     def refusal(self, instance: Instance | None) -> EventRejected | None:
         """Why the event may not come now; None = it may."""
@@ -180,7 +189,7 @@ class Life:
         """Whether a start is looked at: there is no instance, or it is over and one begins again."""
         if instance is None:
             return bool(self.starts)
-        return self._starts_again and self.machine.is_over(instance)
+        return self.begins_again and self.machine.is_over(instance)
 
     def choose(self, asking: Asking, view: View) -> Chosen:
         """What the event makes of the instance."""
@@ -194,10 +203,6 @@ class Life:
             run.move(view)
         run.go_on_alone()
         return run.chosen()
-
-    @property
-    def _starts_again(self) -> bool:
-        return any(isinstance(one.declared, Start) and one.declared.again for one in self.starts)
 
     def consumed(self, view: View, now_ms: int) -> tuple[Step, ...]:
         """The step of a timer that has fired and moves nothing."""
@@ -235,9 +240,12 @@ class _Run:
         self._postings: list[str] = []
         self._sends: list[str] = []
 
+    def _context(self) -> object:
+        return self._machine.context(self._instance) if self._life.asks_instance else None
+
     def start(self) -> None:
         """Begin, where a start fits."""
-        asking, context = self._asking, self._machine.context(self._instance)
+        asking, context = self._asking, self._context()
         for start in self._life.starts:
             again = self._instance is None or (isinstance(start.declared, Start) and start.declared.again)
             if not again or not start.fits(asking, context):
@@ -277,7 +285,7 @@ class _Run:
         """Move each part that the event moves, all as they stand before it."""
         life, instance = self._life, self._instance
         assert instance is not None
-        context, fired = self._machine.context(instance), view.fired
+        context, fired = self._context(), view.fired
         skipped = life.is_timer and self._asking.event.fields.skipped
         for part, code in enumerate(instance.states):
             if life.is_timer and (fired is None or fired.part != part):
@@ -307,7 +315,7 @@ class _Run:
         for _ in range(ALONE_MAX):
             instance = self._instance
             assert instance is not None
-            context = self._machine.context(instance)
+            context = self._context()
             fitting = (
                 (part, move) for part, code in enumerate(instance.states) for move in self._life.alone.get(code, ())
                 if move.fits(self._asking, context)
@@ -375,5 +383,5 @@ class _Run:
 
     def chosen(self) -> Chosen:
         """All of it."""
-        context = self._machine.context(self._instance)
+        context = self._machine.context(self._instance) if self._sends else None
         return Chosen(tuple(self._steps), tuple(self._told), tuple(self._postings), tuple(self._sends), context)

@@ -83,9 +83,12 @@ class Writer:
         """Read requests by the event types of the program now in force."""
         self._intake = Intake(self.state.program.types, self.ring)
 
-    def prepare(self, requests: Sequence[Request]) -> Pending:
-        """Take a group of requests through the main path in memory. Call `commit` with what it returns, in order."""
-        received_ms = self.stamp()
+    def prepare(self, requests: Sequence[Request], received_ms: int | None = None) -> Pending:
+        """Take a group of requests through the main path in memory. Call `commit` with what it returns, in order.
+
+        received_ms : its stamp, where that was taken already
+        """
+        received_ms = self.stamp() if received_ms is None else received_ms
         due = due_requests(self.state.program, self.state.book, received_ms)
         requests = [*due, *requests] if due else requests
         keys = self._intake.keys(requests)
@@ -324,14 +327,27 @@ class Writer:
         body = decision.body
         return Recent(event.type, event.payload, True, body.outcome, tuple(body.reasons), tuple(body.transfers))
 
+    def append_made(self, records: Sequence[tuple[bytes, bytes]], received_ms: int) -> int:
+        """Append records (header, payload in clear) at once, and give the first offset. No group may be in flight."""
+        offset, (headers, payloads) = self.state.head, zip(*records, strict=True)
+        self._append(Pending(offset, received_ms, [*headers], [NO_KEY] * len(records), [*payloads], None))
+        self.state.head, self.state.received_ms = offset + len(records), received_ms
+        return offset
+
     def record(self, code: int, payload: object) -> int:
         """Append one of the platform's own events at once, and give its offset. No group may be in flight."""
         return self.record_all([(code, payload)])
 
-    def record_all(self, events: Sequence[tuple[int, object]], once: Once = UNNAMED) -> int:
+    def record_all(
+        self,
+        events: Sequence[tuple[int, object]],
+        once: Once = UNNAMED,
+        behind: Callable[[int, int], list[bytes]] = lambda cause, received_ms: [],
+    ) -> int:
         """Append some of the platform's own events, all or none, and give the offset of the first.
 
         once : the request they were asked for by, which the first of them carries
+        behind : clear records that follow them in the same append, given the offset of the last of them and the stamp
         """
         offset, received_ms = self.state.head, self.stamp()
         bodies = [msgspec.json.encode(payload) for _, payload in events]
@@ -339,12 +355,13 @@ class Writer:
             encode_header(EVENT, code, received_ms, received_ms, NO_CAUSE, NONE_16, *asked, (), (), len(body), False)
             for (code, _), body, asked in zip(events, bodies, chain([once], repeat(UNNAMED)), strict=False)
         ]
-        self._append(Pending(offset, received_ms, headers, [NO_KEY] * len(events), bodies, None))
-        self.state.head, self.state.received_ms = offset + len(events), received_ms
+        more = behind(offset + len(events) - 1, received_ms)
+        self._append(Pending(offset, received_ms, headers, [NO_KEY] * len(events), bodies, None, b"".join(more)))
+        self.state.head, self.state.received_ms = offset + len(events) + len(more), received_ms
         for number, ((code, _), body) in enumerate(zip(events, bodies, strict=True)):
             self.state.apply_platform(PlatformEvent(offset + number, code, body, received_ms))
         if once != UNNAMED:
-            self.index.add([(once.key, Entry(offset, once.digest))], offset + len(events))
+            self.index.add([(once.key, Entry(offset, once.digest))], self.state.head)
         return offset
 
 

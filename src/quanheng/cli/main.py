@@ -20,6 +20,7 @@ from quanheng.cli import (
     explain,
     features,
     ingest,
+    job,
     keep,
     ledger,
     ledger_reconcile,
@@ -75,6 +76,7 @@ for group in (
     steps.POLICY,
     lists.app,
     outbox.app,
+    job.app,
     ledger.app,
     process.app,
     logs.app,
@@ -130,7 +132,20 @@ def _command(given: Sequence[str]) -> str:
         if word.startswith("-"):
             break
         words.append(word)
-    groups = "pack", "features", "policy", "list", "outbox", "ledger", "process", "dmn", "log", "token", "simulate"
+    groups = (
+        "pack",
+        "features",
+        "policy",
+        "list",
+        "job",
+        "outbox",
+        "ledger",
+        "process",
+        "dmn",
+        "log",
+        "token",
+        "simulate",
+    )
     known = words if words[:1] and (words[0] in groups or words == ["demo", "ledger"]) else words[:1]
     return "".join(f"{word} " for word in known if words and words[0] in app)
 

@@ -17,13 +17,16 @@ Taker = Callable[..., Any]
 """(fields, received_ms, request_key, payload, request) -> what `make` makes of an event"""
 
 
-def compile_taker(event_type: EventType, pseudonyms: Callable[[str], Mapping[str, bytes]], make: type[Any]) -> Taker:
+def compile_taker(
+    event_type: EventType, pseudonyms: Callable[[str], Mapping[str, bytes]], make: type[Any], *, passing: bool = False
+) -> Taker:
     """The function that checks decoded fields and makes an `EventFact` of them.
 
     Parameters
     ----------
     pseudonyms : entity -> its pseudonyms by id
     make : the `EventFact`, which this layer does not know
+    passing : pseudonyms may be given as such, which events may do that only the platform sends
     """
     declared = event_type.declaration.fields
     scope: dict[str, object] = {
@@ -37,7 +40,7 @@ def compile_taker(event_type: EventType, pseudonyms: Callable[[str], Mapping[str
     for place, (name, field) in enumerate(declared.items()):
         if field.kind == "key":
             known = pseudonyms(field.entity)
-            scope[f"known{place}"] = _Passed(known) if event_type.declaration.client else known
+            scope[f"known{place}"] = _Passed(known) if passing or event_type.declaration.client else known
             text, empty = f"known{place}[{of[name]}]", "NO_KEY"
         elif field.kind in NUMBER_KINDS:
             text, empty = f"scaled({of[name]}, {field.scale})" if field.kind == "decimal" else of[name], "NULL"
@@ -73,7 +76,7 @@ def compile_taker(event_type: EventType, pseudonyms: Callable[[str], Mapping[str
 
 
 class _Passed(dict[str, bytes]):
-    """Pseudonyms of an event that only the platform sends: `#` and 32 hexadecimal digits are one already."""
+    """Pseudonyms of an event that the platform sends: `#` and 32 hexadecimal digits are one already."""
 
     def __init__(self, known: Mapping[str, bytes]) -> None:
         super().__init__()

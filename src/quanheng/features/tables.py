@@ -18,15 +18,7 @@ from quanheng.features.kernel import words as w
 from quanheng.features.kinds import CALENDAR_KINDS, KINDS
 from quanheng.features.machine import ASKED
 from quanheng.features.marks import MARKED, Marks, near_ms, span_ms
-from quanheng.features.structures import (
-    PLACES,
-    ROWS_OF_PLACES,
-    Structure,
-    column_of,
-    encoded,
-    structures_of,
-    words_of,
-)
+from quanheng.features.structures import PLACES, ROWS_OF_PLACES, Structure, column_of, encoded, structures_of, words_of
 from quanheng.features.ways import HALVES, both_halves, encoded_ages, encoded_edges, operations, place_answers
 from quanheng.features.windows import Edge, depth, edge_of, is_history, reach_ms, rows_kept
 from quanheng.features.zones import zone_words

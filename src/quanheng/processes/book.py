@@ -1,4 +1,4 @@
-"""The instances of all processes: a fold of the steps in the log. Reads no clock and no declaration."""
+"""The instances of all processes: a fold of steps and chunks of jobs. Reads no clock and no declaration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from quanheng.kernel.log.records import JOB, NULL, STEP, Columns, Record
 from quanheng.processes.records import PARTS_MAX, Step, StepKind
+from quanheng.processes.runs import Chunk, Runs, What, chunk_of, tally_of
+from quanheng.processes.step_columns import StepColumns, step_columns
 from quanheng.processes.timers import Due, Timers
 
 _ROW_BITS = 40
@@ -81,6 +84,26 @@ class Table:
             none = np.zeros((len(self.keys), keys - self.keys_n, 2), np.uint64)
             self.keys, self.keys_n = np.concatenate([self.keys, none], axis=1), keys
 
+    def fold(self, steps: StepColumns, places: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Fold those of some steps that are of this process, all but their timers; the row of each."""
+        joined, index = steps.ids[places].tobytes(), self.index
+        ids = [joined[at : at + 16] for at in range(0, len(joined), 16)]
+        rows = np.array([row if (row := index.get(id)) is not None else self.begin(id) for id in ids], np.int64)
+        parts, received_ms = steps.part[places], steps.received_ms[places]
+        led = np.flatnonzero(steps.kind[places] != StepKind.STAY)  # Of what is named twice, the last stays.
+        self.states[rows[led], parts[led]] = steps.entered[places[led]]
+        self.entered_ms[rows[led], parts[led]] = received_ms[led]
+        begun = np.flatnonzero(steps.begins[places] & (parts == 0))
+        self.started_ms[rows[begun]] = received_ms[begun]
+        for one in np.unique(steps.keys_n[places[begun]]).tolist():
+            some = begun[steps.keys_n[places[begun]] == one]
+            self.keys[rows[some], :one] = steps.keys[places[some], :one]
+        for one in np.unique(steps.numbers_n[places]).tolist():
+            some = np.flatnonzero(steps.numbers_n[places] == one)
+            self.numbers[rows[some], :one] = steps.numbers[places[some], :one]
+        np.add.at(self.seq, rows, 1)
+        return rows
+
     def instance(self, row: int) -> Instance:
         """One instance."""
         parts = self.parts
@@ -101,12 +124,14 @@ class Book:
     Attributes
     ----------
     tables : code of a process → its instances
+    runs : where every job stands
     steps : how many were made
     """
 
     def __init__(self) -> None:
         self.tables: dict[int, Table] = {}
         self.timers = Timers()
+        self.runs = Runs()
         self.steps = 0
         self._places: list[int] = []
 
@@ -143,6 +168,31 @@ class Book:
         for step in steps:
             self._apply(step, received_ms)
 
+    def fold_steps(self, steps: StepColumns) -> None:
+        """Fold steps side by side: the same as one after another."""
+        owners = np.empty(len(steps), np.int64)
+        seen, first = np.unique(steps.process, return_index=True)
+        for process in seen[np.argsort(first)].tolist():
+            places = np.flatnonzero(steps.process == process)
+            widths = self._widths(steps, places)
+            table = self.tables.get(process)
+            if table is None:
+                table = self.tables[process] = Table(*widths)
+                self._places.append(process)
+            table.widen(*widths)
+            rows = table.fold(steps, places)
+            owners[places] = self._places.index(process) << _ROW_BITS | rows
+        self.timers.step_many(
+            owners, steps.part, steps.kind != StepKind.STAY, steps.fired, steps.armed_n, steps.timers, steps.dues_ms
+        )
+        self.steps += len(steps)
+
+    def _widths(self, steps: StepColumns, places: NDArray[np.intp]) -> tuple[int, int, int]:
+        """Parts, keys and numbers that some steps of one process make room for."""
+        begun = places[steps.begins[places]]
+        keys = int(steps.keys_n[begun].max(initial=0))
+        return int(steps.part[begun].max(initial=0)) + 1, keys, int(steps.numbers_n[places].max(initial=0))
+
     def _apply(self, step: Step, received_ms: int) -> None:
         table = self.tables.get(step.process)
         if table is None:
@@ -163,7 +213,8 @@ class Book:
         if step.kind == StepKind.STAY:
             self._fired(owner, part, step.fired)
         else:
-            self.timers.cancel(owner, part)
+            if self.timers.count:
+                self.timers.cancel(owner, part)
             table.states[row, part], table.entered_ms[row, part] = step.entered, received_ms
         for timer, due_ms in step.armed:
             self.timers.arm(owner, part, timer, due_ms)
@@ -175,6 +226,62 @@ class Book:
             for one in self.timers.of(owner):
                 if one.part == part and one.timer & 0xFFFF == timer:
                     self.timers.fire(one.serial)
+
+    def fold(self, columns: Columns, first: int) -> None:
+        """Fold what log columns say of instances and jobs, in order; `first` is the offset of the first record."""
+        jobs, done = np.flatnonzero(columns.kind == JOB).tolist(), 0
+        for stop in [*jobs, len(columns)]:
+            part = columns.cut(done, stop)
+            if (part.kind == STEP).any():
+                self.fold_steps(step_columns(part))
+            if stop < len(columns):
+                self.apply_record(int(columns.type[stop]), first + stop, columns.record(stop))
+            done = stop + 1
+
+    def apply_record(self, job: int, offset: int, record: Record) -> None:
+        """Fold a record of a job that stands in the log."""
+        what, received_ms = record.numbers[0], record.received_ms
+        if what == What.BEGIN:
+            self.runs.begin(job, offset, record.numbers, received_ms)
+        elif what == What.CHUNK:
+            self.apply_chunk(job, chunk_of(record.payload), received_ms)
+        elif what == What.TALLY:
+            self.runs.tally(job, tally_of(record.payload))
+        elif what == What.END:
+            self.runs.end(job, record.numbers, received_ms)
+        else:
+            self.runs.skip(job, record.numbers, received_ms)
+
+    def apply_chunk(self, job: int, chunk: Chunk, received_ms: int) -> None:
+        """Fold a chunk of a job: what it leaves behind in the instances it took, column by column."""
+        rows = chunk.rows
+        self.runs.chunk(job, chunk, len(rows))
+        if not chunk.changes or not len(rows):
+            return
+        table = self.tables[chunk.process]
+        table.widen(0, table.keys_n, max(chunk.places, default=-1) + 1)
+        values = np.frombuffer(chunk.numbers, np.int64).reshape(len(chunk.places), len(rows))
+        for place, column in zip(chunk.places, values, strict=True):
+            table.numbers[rows, place] = column
+        if chunk.entered:
+            table.states[rows, chunk.part] = chunk.entered
+            table.entered_ms[rows, chunk.part] = received_ms
+            self._rearm(chunk, rows)
+        table.seq[rows] += 1
+        self.steps += len(rows)
+
+    def _rearm(self, chunk: Chunk, rows: NDArray[np.int64]) -> None:
+        """Timers of instances that a chunk moves: those of the state that is left end, those of the new one begin."""
+        timers, part = self.timers, chunk.part
+        owners = rows | self._places.index(chunk.process) << _ROW_BITS
+        if timers.count:
+            for owner in owners.tolist():
+                timers.cancel(owner, part)
+        if chunk.timers:
+            due_ms = np.frombuffer(chunk.due, np.int64).reshape(len(chunk.timers), len(rows)).T
+            armed = due_ms != NULL
+            owner, timer = np.broadcast_arrays(owners[:, None], np.array(chunk.timers)[None, :])
+            timers.arm_many(owner[armed], np.full(armed.sum(), part), timer[armed], due_ms[armed])
 
     def instances(self, process: int) -> Iterator[Instance]:
         """Every instance of a process, in the order they began."""
@@ -193,8 +300,9 @@ class Book:
 
     def dump(self) -> dict[str, NDArray]:
         """The whole as arrays."""
-        arrays = {f"timers.{name}": array for name, array in self.timers.dump().items()}
+        arrays: dict[str, NDArray] = {f"timers.{name}": array for name, array in self.timers.dump().items()}
         arrays["places"] = np.array([*self._places, self.steps], np.int64)
+        arrays["runs"] = self.runs.dump()
         for code, table in self.tables.items():
             n = len(table)
             arrays[f"{code}.parts"] = np.array([table.parts])
@@ -206,6 +314,7 @@ class Book:
         """What `dump` gave."""
         book = cls()
         *book._places, book.steps = arrays["places"].tolist()
+        book.runs.load(arrays["runs"])
         book.timers.load({name.removeprefix("timers."): one for name, one in arrays.items() if name[:7] == "timers."})
         for code in book._places:
             keys, numbers = arrays[f"{code}.keys"], arrays[f"{code}.numbers"]

@@ -19,10 +19,12 @@ CODE_MAX = 2**31 - 1
 
 _ROOM_LEAST = 1_024
 _NONE: NDArray[np.int32] = np.empty(0, np.int32)
+_NOTHING: NDArray[np.int64] = np.empty((0, kernel.TOLD_WORDS), np.int64)
 
 # What numba makes of a function does not tell the checker of types what it takes.
 _arm: Callable[..., int] = kernel.arm
 _put_all: Callable[..., None] = kernel.put_all
+_step_all: Callable[..., None] = kernel.step_all
 _take_part: Callable[..., int] = kernel.take_part
 _take_serial: Callable[..., bool] = kernel.take_serial
 _take_serials: Callable[..., int] = kernel.take_serials
@@ -52,7 +54,8 @@ class Timers:
 
     A timer has a serial, which rises with each that is armed and is never used again. Order is (due_ms, serial): what
     is due first, and of those due at one moment what was armed first. Serials, owners and moments are int64; parts and
-    timers from 0 to 2**31 - 1. Memory is at most 90 bytes a timer where there are many.
+    timers from 0 to 2**31 - 1. Memory is at most 90 bytes a timer where there are many. As long as none was ever armed,
+    nothing is compiled.
     """
 
     def __init__(self) -> None:
@@ -109,9 +112,24 @@ class Timers:
         _put_all(*self._arrays, np.arange(first, first + count), *columns)
         return first
 
+    def step_many(
+        self, owners: NDArray[np.int64], parts: NDArray[np.int64], leaves: NDArray[np.bool_], fired: NDArray[np.int64],
+        counts: NDArray[np.int64], timers: NDArray[np.int64], dues_ms: NDArray[np.int64],
+    ) -> None:  # fmt: skip
+        """What steps make of timers, one step after another.
+
+        Parameters
+        ----------
+        leaves : whether the part is left, and loses its timers
+        fired : timer that has fired where it stays; 0 = none
+        counts : how many of `timers`, with their due moments, each step puts in
+        """
+        self._make_room(self.count + len(timers))
+        _step_all(*self._arrays, owners, parts, leaves, fired, counts, timers, dues_ms)
+
     def cancel(self, owner: int, part: int) -> int:
         """Take out all timers of a part of an owner; how many there were."""
-        return _take_part(*self._arrays, owner, part)
+        return _take_part(*self._arrays, owner, part) if self._state.item(kernel.COUNT) else 0
 
     def fire(self, serial: int) -> bool:
         """Take out a timer that has fired; whether it was pending. O(log n)."""
@@ -139,13 +157,13 @@ class Timers:
     def due_columns(self, now_ms: int, most: int) -> NDArray[np.int64]:
         """`due` as i8[n, 5]: serial, owner, part, timer, due_ms."""
         if most <= 0 or not self._state.item(kernel.COUNT) or self._dues.item(0) > now_ms:
-            return np.empty((0, kernel.TOLD_WORDS), np.int64)
+            return _NOTHING.copy()
         found: NDArray[np.int64] = kernel.due_first(self._rows, self._dues, self._places, self.count, now_ms, most)
         return found
 
     def dump(self) -> dict[str, NDArray[np.int64]]:
         """What is pending, as columns in the order of their serials, and the next serial (one value)."""
-        told = kernel.every(self._rows, self._dues, self._places, self.count)
+        told = kernel.every(self._rows, self._dues, self._places, self.count) if self.count else _NOTHING
         columns = {name: np.ascontiguousarray(told[:, at]) for at, name in enumerate(COLUMNS)}
         return {**columns, NEXT_SERIAL: np.array([self.next_serial])}
 
@@ -168,7 +186,8 @@ class Timers:
                 cure="Take what `dump` gave.",
             )
         self._empty(max(count, _ROOM_LEAST), following)
-        _put_all(*self._arrays, *columns)
+        if count:
+            _put_all(*self._arrays, *columns)
 
     def digest(self) -> str:
         """BLAKE2b-256, as hex, of what `dump` gives: equal where the content is, whatever came before."""
@@ -202,7 +221,8 @@ class Timers:
         if slots != len(self._by_serial) or not self._state[kernel.COUNT]:
             self._by_serial = self._by_owner = _NONE  # Given back before there are new ones.
             self._by_serial, self._by_owner = np.full(slots, -1, np.int32), np.full(slots, -1, np.int32)
-            kernel.index_all(self._rows, self._places, self._by_serial, self._by_owner, self.count)
+            if self.count:
+                kernel.index_all(self._rows, self._places, self._by_serial, self._by_owner, self.count)
         self._arrays = (self._state, self._rows, self._dues, self._places, self._by_serial, self._by_owner)
 
 

@@ -23,6 +23,7 @@ from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED, Activated
 AUTHOR, APPROVE = "author", "approve"
 OUTBOX_READS = frozenset({"outbox", "outbox_show"})
 LIST_READS = frozenset({"lists", "list_show", "list_find"})
+JOB_READS = frozenset({"jobs", "job_show"})
 LONG = frozenset({"activate", "step", "list_change", *LIST_READS})
 """Operations whose beginning takes long; it may run beside groups, in another thread."""
 
@@ -80,6 +81,10 @@ class Administered(Protocol):
         """Keeps the lists that policies ask."""
 
     @property
+    def jobs(self) -> Any:
+        """Works on jobs that are due."""
+
+    @property
     def outbox(self) -> Any:
         """Shows messages, and asks for dead letters again."""
 
@@ -114,7 +119,7 @@ def names_actor(operation: str, arguments: dict[str, Any]) -> bool:
 _SCOPES = {
     "versions": READ,
     REFUSE_MESSAGES: WRITE,
-    **dict.fromkeys((*LIST_READS, *OUTBOX_READS), READ),
+    **dict.fromkeys([*LIST_READS, *JOB_READS, *OUTBOX_READS], READ),
     "list_change": AUTHOR,
     "list_judge": APPROVE,
 }
@@ -133,7 +138,7 @@ def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> 
         list_change {list, change, values, actor, reason, until_ms, for_ms, first, more} |
         list_judge {first, approved, actor, reason} |
         outbox {limit, call, dead} | outbox_show {message} | outbox_retry {messages, call, actor, reason} |
-        refuse_messages {messages, actor}
+        refuse_messages {messages, actor} | jobs {} | job_show {job} | job_run {job}
     arguments : as listed; `packs` maps a name to {file name: bytes}; `actor` is set by whoever checked the token
 
     Raises
@@ -224,6 +229,11 @@ def _finish(engine: Administered, operation: str, begun: Any, once: Once) -> dic
         case "refuse_messages":
             messages = msgspec.convert(begun["messages"], list[RefusedMessage])
             return {"recorded": refuse_messages(engine.writer, begun["actor"], messages)}
+        case "jobs" | "job_show":
+            return {"jobs": engine.jobs.shown(begun.get("job", "")), "as_of": engine.health()["as_of"]}
+        case "job_run":
+            started: dict[str, Any] = engine.jobs.start(begun["job"])
+            return started
         case "outbox" | "outbox_show" | "outbox_retry":
             return _outbox(engine.outbox, operation, begun)
         case "lists" | "list_show" | "list_find":

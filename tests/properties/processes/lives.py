@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from quanheng.events.intake import Intake, Refusal, Request
+from quanheng.kernel.log.records import STEP, decode
 from quanheng.kernel.time import DAY_MS, HOUR_MS
 from quanheng.ledger.balances import account_id
 from quanheng.loading.declared import Declared
@@ -30,9 +31,10 @@ from quanheng.loading.files import read_pack
 from quanheng.loading.pack import load_packs
 from quanheng.loading.process_events import timer_event
 from quanheng.machines import Machine, code_names
+from quanheng.migrating import process_changes, steps_between
 from quanheng.path import Group, Taken, handle, try_alone
 from quanheng.processes.book import Book, Instance
-from quanheng.processes.records import step_of
+from quanheng.processes.records import encode_step, step_of
 from quanheng.processes.times import Wait
 from quanheng.program import Program
 from quanheng.rehearsal import PlainPseudonyms
@@ -149,10 +151,42 @@ def pack_with(*made: ProcessDeclaration) -> Declared:
     )  # fmt: skip
 
 
-def program_with(*made: ProcessDeclaration) -> Program:
-    pack = pack_with(*made)
-    names = [*(one.name for one in pack.events), *code_names(pack)]
-    return Program({"life": pack}, {name: FIRST_PACK_CODE + place for place, name in enumerate(names)}, engine="test")
+def program_with(*made: ProcessDeclaration, codes: Mapping[str, int] = {}) -> Program:
+    """The program of the pack with life cycles; `codes` are those of an earlier one."""
+    pack, known = pack_with(*made), dict(codes)
+    for name in (*(one.name for one in pack.events), *code_names(pack)):
+        known.setdefault(name, FIRST_PACK_CODE + len(known))
+    return Program({"life": pack}, known, engine="test")
+
+
+@st.composite
+def later(draw: st.DrawFn, was: ProcessDeclaration) -> ProcessDeclaration:
+    """A later version: states and timers dropped and added, a number kept besides, some states mapped."""
+    parts, migrate = [], {}
+    started = {one.to for one in was.starts} | {one.refused for one in was.starts}
+    for part in was.parts:
+        names = [one.name for one in part.states]
+        fixed = {names[-1], part.begins} | (started if part == was.parts[0] else set())
+        gone = {name for name in names if name not in fixed and draw(st.booleans())}
+        kept = [one for one in part.states if one.name not in gone]
+        for name in sorted(gone):
+            if draw(st.integers(0, 3)):
+                path = f"{part.name}.{{}}" if part.name else "{}"
+                migrate[path.format(name)] = path.format(draw(st.sampled_from(kept)).name)
+        made = []
+        for one in kept:
+            timers_kept = tuple(timer for timer in one.timers if draw(st.integers(0, 3)))
+            if not one.end and draw(st.booleans()):
+                timers_kept = (*timers_kept, draw(timers(2)))
+            known = {timer.name for timer in timers_kept}
+            moves_kept = tuple(
+                replace(move, to=names[-1] if move.to in gone else move.to)
+                for move in one.moves if not move.timer or move.timer in known
+            )  # fmt: skip
+            made.append(replace(one, timers=timers_kept, moves=moves_kept))
+        parts.append(replace(part, states=tuple(made)))
+    numbers = (*was.numbers, KeptNumber(f"more{len(was.numbers)}")) if draw(st.booleans()) else was.numbers
+    return replace(was, parts=tuple(parts), migrate=migrate, numbers=numbers)
 
 
 class Said(NamedTuple):
@@ -183,6 +217,9 @@ said = st.builds(
 )  # fmt: skip
 passing = st.sampled_from((0, 1, 60_000, 20 * 60_000, HOUR_MS, 5 * HOUR_MS, DAY_MS, 3 * DAY_MS, 20 * DAY_MS))
 rounds = st.lists(st.tuples(passing, st.lists(said, min_size=1, max_size=4)), min_size=1, max_size=12)
+
+
+Rounds = Sequence[tuple[int, Sequence[Said]]]
 
 
 class Purses:
@@ -217,9 +254,8 @@ class World:
     def key(self, thing: str) -> bytes:
         return PlainPseudonyms().pseudonym("life.thing", thing)
 
-    def live(self, made: Sequence[tuple[int, Sequence[Said]]], sizes: Sequence[int] = (99,)) -> None:
-        """Let time pass, fire what is due, send a group; and so on. Everything equals what the twin says."""
-        now_ms = T0
+    def live(self, made: Rounds, sizes: Sequence[int] = (99,), now_ms: int = T0) -> int:
+        """Let time pass, fire what is due, send a group; and so on. Everything equals what the twin says. Until when."""
         for at, (passed_ms, group) in enumerate(made):
             now_ms += passed_ms
             self.fire(now_ms)
@@ -235,6 +271,7 @@ class World:
                 for one, item in zip(some, items, strict=True):
                     self.compare(self.tell(one, now_ms), item)
                 self.same()
+        return now_ms
 
     def handle(self, requests: Sequence[Request], now_ms: int) -> Group:
         group = handle(self.state, self.intake, requests, self.intake.keys(requests), now_ms, {})
@@ -244,8 +281,6 @@ class World:
 
     def fold(self, record: bytes, now_ms: int) -> None:
         """Steps as they are read back."""
-        from quanheng.kernel.log.records import STEP, decode
-
         read = decode(record, 0)
         if read.kind == STEP:
             self.folded.apply((step_of(read.type, read.keys, read.numbers),), now_ms)
@@ -256,7 +291,8 @@ class World:
             requests = due_requests(self.program, self.state.book, now_ms)
             if not requests:
                 break
-            for item in self.handle(requests, now_ms).items:
+            group = self.handle(requests, now_ms)
+            for item in group.items:
                 if isinstance(item, Refusal):
                     assert "does not wait any more" in str(item.error)
                     continue
@@ -264,7 +300,8 @@ class World:
                 assert timer is not None and isinstance(item, Taken)
                 fields = self.twin.fields_of(key, timer, now_ms)
                 sent = json.loads(item.event.request.data)
-                assert sent == {"thing": f"#{self.key(key).hex()}", **plain(fields)}
+                told = {"thing": f"#{self.key(key).hex()}", **plain(fields)}
+                assert sent == told, (sent, told, self.twin.pending(), group.items)
                 event = Happened("life.timer.fired", key, fields, now_ms, "", "review", client=False)
                 self.compare(self.twin.apply(event, timer.serial), item)
             self.same()
@@ -273,7 +310,7 @@ class World:
     def tell(self, one: Said, now_ms: int) -> Told:
         decided = one.type in ("life.began", "life.went")
         outcome = one.verdict if decided else ""
-        event = Happened(one.type, one.thing, one.fields(now_ms), now_ms, outcome, "decline" if decided else "review")
+        event = Happened(one.type, one.thing, one.fields(now_ms), now_ms, outcome, "review")
         return self.twin.apply(event)
 
     def compare(self, told: Told, item: object) -> None:
@@ -326,6 +363,23 @@ class World:
         assert len(one.states) == self.machine.parts
         for part, code in enumerate(one.states):
             assert self.machine.states[code].part == part
+
+    def migrate(self, declared: ProcessDeclaration, now_ms: int) -> None:
+        """Put a later version in force, or be refused where the twin is."""
+        program = program_with(declared, codes=self.program.codes)
+        problems = process_changes(self.program, program, self.state.book)
+        lost = self.twin.migrate(declared, now_ms)
+        found = {one.key.partition(".migrate.")[2]: one.found for one in problems}
+        assert found == {path: f"{count} instance{'s' if count > 1 else ''}" for path, count in lost.items()}
+        if not lost:
+            steps = list(steps_between(self.program, program, self.state.book, now_ms))
+            self.state.book.apply(steps, now_ms)
+            for one in steps:
+                self.fold(encode_step(one, now_ms, 0), now_ms)
+            self.state.switch(program)
+            self.program, self.machine = program, next(iter(program.machines.values()))
+            self.intake = Intake(program.types, PlainPseudonyms())
+        self.same()
 
     def timer_name(self, part: int, timer: int) -> str:
         return next(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.properties.processes.lives import T0, World, processes, rounds, said
+from tests.properties.processes.lives import T0, World, later, processes, rounds, said
 
-SLOW = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @SLOW
@@ -35,3 +35,12 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(declared, made, last) 
     (item,) = world.handle([last.request(f"r{world.number}", now_ms)], now_ms).items
     decision = getattr(item, "decision", None)
     assert peeked == (None if decision is None else decision.payload)
+
+
+@SLOW
+@given(st.data(), processes(), rounds, rounds)
+def test_instances_go_on_under_a_later_declaration(data, declared, before, after) -> None:
+    world = World(declared)
+    now_ms = world.live(before)
+    world.migrate(data.draw(later(declared)), now_ms)
+    world.live(after, now_ms=now_ms)

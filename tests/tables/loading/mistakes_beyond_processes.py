@@ -21,6 +21,13 @@ Run = Callable[[], list[str]]
 AVAILABLE = available()
 FILE = "processes.toml"
 SECOND_START = b'[[process.claim.start]]\nevent = "checkout.ruling"\n\n[process.claim.part.papers]\n'
+NEVER = """
+title   = {en = "A market that is closed", zh = "休市"}
+weekend = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+[[year]]
+year   = 2026
+source = "its own notice"
+"""
 GAPS = """
 title   = {en = "Market", zh = "市场"}
 weekend = ["sunday"]
@@ -89,6 +96,10 @@ def beyond_processes() -> dict[str, Run]:
         "calendar with gaps": _with(
             (FILE, b'calendar = "china"\nto       = "released"', b'calendar = "market"\nto       = "released"'),
             ("calendars/market.toml", b"", GAPS.encode()),
+        ),
+        "calendar without business days": _with(
+            (FILE, b'calendar = "china"\nto       = "released"', b'calendar = "market"\nto       = "released"'),
+            ("calendars/market.toml", b"", NEVER.encode()),
         ),
         "calls of another kind": _calling,
         "process of two packs": _twice,

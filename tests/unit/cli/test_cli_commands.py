@@ -52,7 +52,7 @@ def test_every_command_is_there():
         "pack activate", "pack check", "pack list", "pack new", "pack show", "policy accept-glass", "policy approve", "policy backtest",
         "policy diff", "policy draft", "policy history", "policy list", "policy monitor", "policy promote",
         "policy reject", "policy reject-glass", "policy retire", "policy roll-back", "policy shadow", "policy share", "policy show",
-        "policy submit", "replay", "run", "serve", "simulate ledger", "token create", "token list", "token revoke",
+        "policy submit", "process advance", "process draw", "process history", "process list", "process show", "replay", "run", "serve", "simulate ledger", "token create", "token list", "token revoke",
         "train", "version",
     ]  # fmt: skip
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -51,6 +54,17 @@ def test_nothing_pending():
     assert not timers.is_armed(1)
     assert timers.arm_many([], [], [], []) == 1
     assert timers.digest() == Timers().digest()
+
+
+def test_nothing_is_compiled_where_none_was_armed():
+    """An engine without processes does not wait for it."""
+    code = (
+        "from quanheng.processes.kernel import pending; from quanheng.processes.timers import Timers; one = Timers();"
+        "one.load(one.dump()); one.digest(); one.due(5, 5); one.cancel(1, 0);"
+        "print(sum(len(f.signatures) for f in vars(pending).values() if hasattr(f, 'signatures')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
 
 
 def test_many_at_once_equal_one_after_another():

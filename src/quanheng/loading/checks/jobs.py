@@ -77,7 +77,9 @@ def check_job(
         return
     if not notes.doubted("state"):
         _check_states(table, job, draft)
-    scope: dict[str, FeelType] = {"instance": ANY if notes.doubted("kept") else instance_type(draft.process)}
+    scope: dict[str, FeelType] = {
+        "instance": ANY if notes.doubted("kept") else instance_type(draft.process), "due_ms": NUMBER
+    }  # fmt: skip
     texts = [("where", job.where, BOOLEAN), *((f"set.{name}", text, NUMBER) for name, text in job.set.items())]
     for key, text, wanted in texts:
         if text:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from quanheng.kernel.calendars import Calendar
+from quanheng.kernel.errors import InputError
 from quanheng.kernel.zones import is_zone
 from quanheng.loading.checks.calendars import WEEKDAYS
 from quanheng.loading.notes import Words
@@ -134,6 +135,12 @@ def _check_calendar(table: Table, wait: Wait, calendars: Mapping[str, Calendar])
         message = "the calendar has gaps, so nobody can say which days of these years are business days"
         found = Words(f"{wait.calendar} without {', '.join(map(str, missing[:5]))}")
         table.problem("calendar", message, found=found, cure="Declare every year from the first to the last.")
+    try:
+        calendars[wait.calendar].check()
+    except InputError as error:
+        message = "the calendar leaves no business day for two months, so nobody can say when this is due"
+        found = Words(f"{wait.calendar} from {error.found}")
+        table.problem("calendar", message, found=found, cure="Look at its weekend and days off.")
 
 
 def _check_until(table: Table, until: str, numbers: Mapping[str, int]) -> None:

@@ -179,6 +179,31 @@ def put_all(
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
+def step_all(
+    S, T, dues, rows, by_serial, by_owner,
+    owners, parts, leaves, fired, counts, timers, due,
+):  # fmt: skip
+    """What steps make of timers, one step after another: a part that is left loses its timers, one that stays the one
+    that has fired (`fired`, its low 16 bits; 0 = none); then so many (`counts`) of `timers` are put in. There is room.
+    """
+    one = 0
+    for at in range(len(owners)):
+        if leaves[at] or fired[at]:
+            row = np.int64(by_owner[_slot_of(by_owner, T, OWNER, owners[at])])
+            while row >= 0:
+                following, what = T[row, NEXT], T[row, WHAT]
+                if what >> 32 == parts[at] and (leaves[at] or what & 0xFFFF == fired[at]):
+                    _take(S, T, dues, rows, by_serial, by_owner, row)
+                row = following
+        for _ in range(counts[at]):
+            serial = S[SERIALS]
+            S[SERIALS] += 1
+            what = parts[at] << 32 | timers[one]
+            _put(S, T, dues, rows, by_serial, by_owner, serial, owners[at], what, due[one])
+            one += 1
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
 def take_serials(S, T, dues, rows, by_serial, by_owner, serials):
     """Take out timers by their serials; how many of them were armed."""
     found = 0
