@@ -102,7 +102,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 
 
 def test_the_reference_page_lists_every_key_with_its_default():
-    rows = re.findall(r"^\| `(\w+\.\w+)` \| `([^`]*)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+(?:\.\w+)+)` \| `([^`]*)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     told = dict(rows)
     shown = {key: _toml(value) for key, value in config.keys().items()}
     assert told == shown
@@ -129,3 +129,29 @@ def _toml(value):
     if isinstance(value, tuple):
         return "[]" if not value else str(list(value)).replace("'", '"')
     return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+ADDRESS = '[outbox.addresses.bureau]\nchannel = "http"\nurl = "https://bureau.example/ask"\n'
+WRONG_ADDRESSES = [
+    ("[outbox]\nconcurrency = 0\n", "outbox.concurrency was 0; allowed: 1 to 1000"),
+    ("[outbox]\nconcurency = 1\n", "outbox.concurency is an unknown key, perhaps 'concurrency'"),
+    ("[outbox]\naddresses = 1\n", "outbox.addresses was 1; allowed: tables [outbox.addresses.NAME]"),
+    ("[outbox.addresses.Bureau]\n", "outbox.addresses.Bureau is no address; allowed: a table [outbox.addresses.NAME]"),
+    ("[outbox.addresses]\nx = 1\n", "outbox.addresses.x is no address"),
+    (ADDRESS + "tries = 1\n", "outbox.addresses.bureau.tries is an unknown key"),
+    (ADDRESS + 'concurrency = "8"\n', "outbox.addresses.bureau.concurrency was '8'; allowed: a whole number"),
+    (ADDRESS + "headers = {a = 1}\n", "outbox.addresses.bureau.headers was {'a': 1}; allowed: a table of texts"),
+    (ADDRESS.replace("https", "ftp"), "outbox.addresses.bureau.url was 'ftp://bureau.example/ask'"),
+]
+
+
+@pytest.mark.parametrize(("text", "finding"), WRONG_ADDRESSES)
+def test_a_wrong_address_is_found(tmp_path, text, finding):
+    with pytest.raises(ConfigurationError) as error:
+        read(tmp_path, text)
+    assert finding in str(error.value)
+
+
+def test_an_address_is_read(tmp_path):
+    one = read(tmp_path, ADDRESS).outbox.addresses["bureau"]
+    assert (one.channel, one.url, one.concurrency) == ("http", "https://bureau.example/ask", 8)
