@@ -146,7 +146,7 @@ def test_the_page_of_calls_speaks_of_every_key_result_and_reason(monkeypatch):
     done = Table.done
 
     def noting(self):
-        if self.file == "calls.toml" and self.key.count(".") < 2 or self.key.endswith(".breaker"):
+        if (self.file == "calls.toml" and self.key.count(".") < 2) or self.key.endswith(".breaker"):
             asked.update(dict.fromkeys(self._asked, self.key))
         return done(self)
 

@@ -39,7 +39,10 @@ def test_the_command_line_wins_and_none_leaves_alone(tmp_path):
 @pytest.mark.parametrize(
     ("text", "finding"),
     [
-        ("[sever]\nport = 1\n", "[sever] is an unknown section, perhaps 'server'; allowed: server, storage, packs, limits, logs"),
+        (
+            "[sever]\nport = 1\n",
+            "[sever] is an unknown section, perhaps 'server'; allowed: server, storage, packs, limits, logs",
+        ),
         ("port = 1\n", "[port] is an unknown section"),
         ("server = 1\n", "server was 1; allowed: a table [server]"),
         ("[server]\nprot = 1\n", "server.prot is an unknown key, perhaps 'port'; allowed: address, port, workers"),
@@ -52,7 +55,10 @@ def test_the_command_line_wins_and_none_leaves_alone(tmp_path):
         ("[packs]\nload = [1]\n", "packs.load was [1]; allowed: a list of texts"),
         ('[packs]\nload = "a"\n', "packs.load was 'a'; allowed: a list of texts"),
         ('[logs]\nlevel = "loud"\n', "logs.level was 'loud'; allowed: debug, info, warning, error"),
-        ('[storage]\nstore = "mysql"\n', 'storage.store was \'mysql\'; allowed: "sqlite" or "postgresql://user@host/name"'),
+        (
+            '[storage]\nstore = "mysql"\n',
+            'storage.store was \'mysql\'; allowed: "sqlite" or "postgresql://user@host/name"',
+        ),
     ],
 )
 def test_a_wrong_key_names_file_key_found_allowed_and_cure(tmp_path, text, finding):
@@ -86,7 +92,9 @@ def test_every_range_is_enforced_at_both_ends(tmp_path, key):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"none\.toml: the configuration file does not exist\. Give an existing"):
+    with pytest.raises(
+        ConfigurationError, match=r"none\.toml: the configuration file does not exist\. Give an existing"
+    ):
         config.read(tmp_path / "none.toml")
 
 
@@ -97,7 +105,9 @@ def test_what_is_not_toml_is_named_with_its_line(tmp_path):
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "quanheng.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigurationError, match="the configuration file cannot be read; was .*Check its rights and encoding"):
+    with pytest.raises(
+        ConfigurationError, match="the configuration file cannot be read; was .*Check its rights and encoding"
+    ):
         config.read(tmp_path / "quanheng.toml")
 
 
