@@ -56,7 +56,7 @@ class Prompting:
         return self._jobs.prepare(requests) if self._jobs.waits else self._writer.prepare(requests)
 
     def carry_out(self) -> int:
-        """Fire, work and tell all that waits, in groups; how many groups. To be called now and then by who owns the engine.
+        """Fire, work and tell all that waits, in groups; how many. To be called now and then by who owns the engine.
 
         Raises
         ------
