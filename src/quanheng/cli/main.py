@@ -27,6 +27,7 @@ from quanheng.cli import (
     lists,
     logs,
     models,
+    outbox,
     packs,
     process,
     run,
@@ -74,6 +75,7 @@ for group in (
     features.app,
     steps.POLICY,
     lists.app,
+    outbox.app,
     job.app,
     ledger.app,
     process.app,
@@ -130,7 +132,20 @@ def _command(given: Sequence[str]) -> str:
         if word.startswith("-"):
             break
         words.append(word)
-    groups = "pack", "features", "policy", "list", "job", "ledger", "process", "dmn", "log", "token", "simulate"
+    groups = (
+        "pack",
+        "features",
+        "policy",
+        "list",
+        "job",
+        "outbox",
+        "ledger",
+        "process",
+        "dmn",
+        "log",
+        "token",
+        "simulate",
+    )
     known = words if words[:1] and (words[0] in groups or words == ["demo", "ledger"]) else words[:1]
     return "".join(f"{word} " for word in known if words and words[0] in app)
 
