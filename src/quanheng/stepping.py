@@ -42,6 +42,10 @@ class View(NamedTuple):
     fired: Due | None = None
 
 
+NOBODY = View()
+"""What an event meets that names no instance."""
+
+
 class Chosen(NamedTuple):
     """What becomes of an instance, and what its steps ask for, in order: postings; calls and notices."""
 
