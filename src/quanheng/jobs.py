@@ -17,7 +17,6 @@ from quanheng.events.schema import NO_KEY, NULL
 from quanheng.feel.compiler import compile_expression
 from quanheng.feel.exact import Column, NumberColumn, TextColumn, Undecidable, compile_exact
 from quanheng.feel.types import ANY
-from quanheng.kernel.errors import DeclarationError, Problem
 from quanheng.loading.declared_accounts import Unasked
 from quanheng.loading.declared_processes import JobDeclaration
 from quanheng.machines import JOB_CODE, Machine, State
@@ -107,21 +106,7 @@ class Job:
     def _state(self, path: str) -> State:
         """A state by what the declaration calls it: "state", or "part.state"."""
         part, _, name = path.rpartition(".")
-        for place, one in enumerate(self.machine.declared.parts):
-            if (not part or one.name == part) and any(state.name == name for state in one.states):
-                return self.machine.state(place, name)
-        known = [
-            f"{part.name}.{state.name}".strip(".") for part in self.machine.declared.parts for state in part.states
-        ]
-        problem = Problem(
-            "processes.toml",
-            f"job.{self.declared.name}.states",
-            f"the process {self.machine.declared.name} has no such state",
-            path,
-            ", ".join(known),
-            "Correct the name; of a process with parts say PART.STATE.",
-        )
-        raise DeclarationError(f"pack {self.pack!r} cannot be compiled", [problem])
+        return self.machine.state([one.name for one in self.machine.declared.parts].index(part), name)
 
     # --- when it runs
 
@@ -251,12 +236,7 @@ class Job:
 
 
 def jobs_of(packs: Mapping[str, Declared], machines: Mapping[int, Machine], codes: Mapping[str, int]) -> dict[int, Job]:
-    """Every declared job, by its code.
-
-    Raises
-    ------
-    DeclarationError : a job names a state that its process does not have
-    """
+    """Every declared job, by its code."""
     made = [
         Job(one, pack, machines[codes[f"process {pack.name}.{one.process}"]], codes)
         for pack in packs.values() for one in pack.processes.jobs

@@ -13,7 +13,7 @@ from quanheng.flows import Flow
 from quanheng.known import Known
 from quanheng.processes.records import Step
 from quanheng.program import Program
-from quanheng.stepping import Asking, Life, View
+from quanheng.stepping import NOBODY, Asking, Life, View
 
 
 def step(
@@ -26,8 +26,12 @@ def step(
     """
     columns, names = Columns(known), program.type_of(code).key_fields
     flows, lives = program.flows[code], program.lives.get(code, ())
+    sends = any(flow.sends is not None for flow in flows)
     made = []
     for at, decision in enumerate(decisions):
+        if not sends and all(view is NOBODY for view in (views[at] if views else ())):
+            made.append(decision)  # It names no instance: most events of busy types do not.
+            continue
         event, keys = known.events[at], known.batch.keys[at]
         row = Row({name: keys[place].tobytes() for place, name in enumerate(names)}, event.request_key)
         asking = Asking(columns, at, event, row.keys, decision.body.outcome, False, known.received_ms)

@@ -14,7 +14,7 @@ from quanheng.kernel.errors import EventRejected, InputError
 from quanheng.processes.book import Book
 from quanheng.processes.timers import Due
 from quanheng.program import Program
-from quanheng.stepping import Life, View
+from quanheng.stepping import NOBODY, Life, View
 
 
 class TimerStopped(EventRejected):
@@ -54,7 +54,7 @@ def meet(book: Book, program: Program, events: Sequence[EventFact], keys: NDArra
                 refused[at] = _stopped(program, event)
                 continue
         met = tuple(_view(book, life, keys[at], fired) for life in of)
-        why = _refused(of, met, keys[at])
+        why = None if all(view is NOBODY for view in met) else _refused(of, met, keys[at])
         if why is not None:
             refused[at] = why
         else:
@@ -64,12 +64,16 @@ def meet(book: Book, program: Program, events: Sequence[EventFact], keys: NDArra
 
 
 def touched(program: Program, event: EventFact, keys: NDArray[np.uint64]) -> list[tuple[int, bytes]]:
-    """The instances that an event may move: code of the process, pseudonym."""
-    return [(life.machine.code, life.key(keys)) for life in program.lives.get(event.code, ())]
+    """The instances that an event may move: code of the process, pseudonym. An event that names none moves none."""
+    named = ((life.machine.code, life.key(keys)) for life in program.lives.get(event.code, ()))
+    return [one for one in named if one[1] != NO_KEY]
 
 
 def _view(book: Book, life: Life, keys: NDArray[np.uint64], fired: Due | None) -> View:
-    instance = book.view(life.machine.code, life.key(keys))
+    key = life.key(keys)
+    if key == NO_KEY:
+        return NOBODY
+    instance = book.view(life.machine.code, key)
     return View(instance, fired if life.is_timer else None)
 
 

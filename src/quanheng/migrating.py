@@ -101,8 +101,8 @@ def _armings(
 def _live(machine: Machine, table: Table) -> NDArray[np.bool_]:
     """Which instances are not over: a part of them is in a state that the declaration has and that is no end."""
     going = [code for code, state in machine.states.items() if not state.end]
-    live: NDArray[np.bool_] = np.isin(table.states[: len(table), : table.parts], going).any(axis=1)
-    return live
+    live = np.isin(table.states[: len(table), : table.parts], going)
+    return np.asarray(live.any(axis=1), bool)
 
 
 def _rows_to_look_at(old: Machine, new: Machine, table: Table) -> NDArray[np.intp]:

@@ -27,10 +27,10 @@ from quanheng import mailing
 from quanheng.deciding import Rows, decide
 from quanheng.events.intake import EventFact, Intake, Refusal, Request
 from quanheng.facts import DecisionFact, FactColumns, decisions_columns, events_columns
-from quanheng.kernel.errors import InputError
+from quanheng.kernel.errors import InputError, LogCorrupt
 from quanheng.kernel.log.records import NO_CAUSE
 from quanheng.ledger.records import RECORD_BYTES, records_of
-from quanheng.meeting import Met, meet
+from quanheng.meeting import Met, TimerStopped, meet
 from quanheng.processes.records import encode_message, encode_step
 from quanheng.transferring import Transferred, runs, transfer, would_transfer
 
@@ -276,3 +276,22 @@ def _again(item: Again, first: Taken | Refusal) -> Repeat | Refusal:
     if isinstance(first, Refusal):
         return Refusal(item.request, first.error)
     return Repeat(item.request, item.request_key, first.offset)
+
+
+def check_due(group: Group, due: int) -> None:
+    """A timer that is due fires or was stopped in the same group; else it would be due for ever.
+
+    Raises
+    ------
+    LogCorrupt : intake refused the event of one, which the platform itself made
+    """
+    for item in group.items[:due]:
+        if isinstance(item, Repeat) or (isinstance(item, Refusal) and not isinstance(item.error, TimerStopped)):
+            why = str(item.error) if isinstance(item, Refusal) else "it was told before"
+            raise LogCorrupt(
+                "a timer that is due cannot be told",
+                where=item.request.type,
+                found=why,
+                allowed="an event that its own declaration takes",
+                cure="Report this fault with the pack's processes.toml; nothing of the group was written.",
+            )

@@ -42,6 +42,10 @@ class View(NamedTuple):
     fired: Due | None = None
 
 
+NOBODY = View()
+"""What an event meets that names no instance."""
+
+
 class Chosen(NamedTuple):
     """What becomes of an instance, and what its steps ask for, in order: postings; calls and notices."""
 
@@ -149,7 +153,8 @@ class Life:
 
     def key(self, keys: NDArray[np.uint64]) -> bytes:
         """The instance that an event is about, by its keys (u64[K, 2]); `NO_KEY` = none."""
-        return keys[self.key_at].tobytes()
+        key: bytes = keys[self.key_at].tobytes()
+        return key
 
     def refusal(self, instance: Instance | None) -> EventRejected | None:
         """Why the event may not come now; None = it may."""

@@ -18,6 +18,7 @@ import msgspec
 from quanheng.events.intake import JOBS, Refusal, Request
 from quanheng.events.schema import NO_KEY
 from quanheng.facts import DECIDED, RECORDED, REFUSED
+from quanheng.feel.values import DIGITS
 from quanheng.jobs import ROWS_MAX, Asked, Job, kept_keys
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.kernel.log.records import NO_CAUSE
@@ -198,7 +199,7 @@ class Jobs:
                     work.rejects.append(Reject(row, int(Reason.FIELD_DOES_NOT_FIT), place))
                     break
                 if value is not None:
-                    data[name] = value
+                    data[name] = _plain(value)
             else:
                 work.rows.append(row)
                 work.requests.append(Request(JOBS, f"{run.offset}/{row}", job.event, _encode(data), position=JOBS))
@@ -331,6 +332,13 @@ class Jobs:
 
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def _plain(value: int | Decimal | str) -> int | Decimal | str:
+    """A value as fields take it: an integral number is an integer, however it was reckoned."""
+    if isinstance(value, Decimal) and value.adjusted() < DIGITS and value == value.to_integral_value():
+        return int(value)
+    return value
 
 
 def _reason(item: Taken | Repeat | Refusal) -> Reason | None:

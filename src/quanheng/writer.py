@@ -28,9 +28,8 @@ from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import DECISION, EVENT, NO_CAUSE, NONE_16, encode_header
 from quanheng.kernel.seal import KeyRing
 from quanheng.ledger.business_days import BusinessDays
-from quanheng.meeting import TimerStopped
 from quanheng.once import UNNAMED, Once
-from quanheng.path import Decide, Group, Repeat, Taken, handle, try_alone
+from quanheng.path import Decide, Group, Repeat, Taken, check_due, handle, try_alone
 from quanheng.reading import Reader
 from quanheng.replying import Recent, Reply, differences, reply_to
 from quanheng.state import INTAKE_REJECTED, PlatformEvent, State
@@ -94,7 +93,7 @@ class Writer:
         keys = self._intake.keys(requests)
         seen, day = self._seen(keys), self.days.day_of(received_ms)
         group = handle(self.state, self._intake, requests, keys, received_ms, seen, day=day, judge=self.judge)
-        _check_due(group, len(due))
+        check_due(group, len(due))
         pending = Pending(group.first, received_ms, [], [], [], group, due=len(due))
         self._add_records(pending, group)
         if pending.headers:  # A group that records nothing leaves no trace of its time either.
@@ -363,25 +362,6 @@ class Writer:
         if once != UNNAMED:
             self.index.add([(once.key, Entry(offset, once.digest))], self.state.head)
         return offset
-
-
-def _check_due(group: Group, due: int) -> None:
-    """A timer that is due fires or was stopped in the same group; else it would be due for ever.
-
-    Raises
-    ------
-    LogCorrupt : intake refused the event of one, which the platform itself made
-    """
-    for item in group.items[:due]:
-        if isinstance(item, Repeat) or (isinstance(item, Refusal) and not isinstance(item.error, TimerStopped)):
-            why = str(item.error) if isinstance(item, Refusal) else "it was told before"
-            raise LogCorrupt(
-                "a timer that is due cannot be told",
-                where=item.request.type,
-                found=why,
-                allowed="an event that its own declaration takes",
-                cure="Report this fault with the pack's processes.toml; nothing of the group was written.",
-            )
 
 
 def _place(

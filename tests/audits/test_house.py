@@ -68,6 +68,7 @@ def test_every_module_says_what_it_is_for():
 
 
 EXAMPLES = {
+    ("src/quanheng/loading/checks/calls.py", "party"): "the example of a qualified name in a message",
     ("src/quanheng/loading/checks/events.py", "party"): "the example of a qualified name in a message",
     ("src/quanheng/loading/checks/manifest.py", "party"): "the example of a requirement in a message",
     ("src/quanheng/loading/checks/manifest.py", "card_fraud"): "the example of a pack's name in a message",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from decimal import Decimal
 
 import msgspec
 
 from quanheng.events.schema import EventDeclaration
-from quanheng.features.reach import reaches
+from quanheng.kernel.calendars import Calendar
 from quanheng.kernel.errors import DeclarationError, NotFound, Problem
-from quanheng.loading.balances import balance_source, balances_of
+from quanheng.loading.balances import balance_source
 from quanheng.loading.checks.accounts import check_accounts
 from quanheng.loading.checks.acts import check_acts
 from quanheng.loading.checks.amounts import check_amounts
@@ -23,7 +22,14 @@ from quanheng.loading.checks.chart import FILE as ACCOUNTS_FILE
 from quanheng.loading.checks.evaluations import check_evaluations
 from quanheng.loading.checks.events import check_events
 from quanheng.loading.checks.features import check_features, number_fields
-from quanheng.loading.checks.life_cycles import check_life_cycles, check_steps, place_life_cycles, read_life_cycles
+from quanheng.loading.checks.known import check_shared_names, decimals_of, sources_of
+from quanheng.loading.checks.life_cycles import (
+    LifeCycles,
+    check_life_cycles,
+    check_steps,
+    place_life_cycles,
+    read_life_cycles,
+)
 from quanheng.loading.checks.lists import FILE as LISTS_FILE
 from quanheng.loading.checks.lists import check_lists
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
@@ -39,24 +45,14 @@ from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
 from quanheng.loading.checks.sends import check_sends
 from quanheng.loading.checks.traffic import check_traffic
-from quanheng.loading.declared import Declared, Entity, Fold, Formula, ModelDeclaration, Parameter
-from quanheng.loading.declared_accounts import AccountsDeclaration
+from quanheng.loading.declared import Declared, Entity
+from quanheng.loading.declared_calls import CallsDeclaration
 from quanheng.loading.declared_processes import ProcessDeclaration
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.notes import Notes
 from quanheng.loading.policies import library_of, policy_name
 from quanheng.loading.toml import read_toml
 from quanheng.loading.traffic.declaration import TrafficDeclaration
-
-_FIELD_TYPES = {
-    "key": "string",
-    "text": "string",
-    "choice": "string",
-    "integer": "number",
-    "decimal": "number",
-    "time": "number",
-    "boolean": "boolean",
-}
 
 
 def check_pack(files: PackFiles, available: Mapping[str, PackFiles]) -> tuple[Declared, tuple[Problem, ...]]:
@@ -134,7 +130,100 @@ def _check(
     notes.extend(files.problems)
     folder = _Folder.read(files, notes)
 
-    # Whom the pack needs and what it reads, first: everything else speaks of these names.
+    names = _names(files, folder, available, above, notes)
+    manifest, required, life, calls = names.manifest, names.required, names.life, names.calls
+    every_event, judged, unsound = names.every_event, names.judged, names.unsound
+
+    # What is known about an event: folds, formulas, models, parameters; then who decides with it.
+    accounts = check_accounts(folder.one(ACCOUNTS_FILE), names.name, names.every_entity, judged, unsound, notes)
+    balances = [one.name for one in accounts.balances]
+    folds, stateful, formulas = check_features(
+        folder.one("features.toml"), every_event, list(judged), names.calendars, balances, notes
+    )
+    parameters = check_parameters(folder.within("parameters"), notes)
+    features = {fold.name for fold in folds} | {formula.name for formula in formulas}
+    answers = [column.name for source in stateful for column in source.columns]
+    features.update(answers, balances)
+    numbers = {name for event in judged.values() for name in number_fields(event.fields)}
+    models, weights, belonging = check_models(folder.within("models"), files.files, numbers | features, notes)
+    check_shared_names(parameters, models, features, balances, judged, notes)
+    computed = (folds, answers, accounts, formulas, parameters, models)
+    sources = {name: sources_of(event, *computed) for name, event in judged.items()}
+    steps = check_asks(life.drafts, manifest.flows, manifest.outcomes, accounts, calls)
+    asked = check_acts(manifest.flows, manifest.outcomes, accounts, every_event, unsound, calls, steps, notes)
+    check_steps(life, manifest, required, every_event, sources, notes)
+    check_amounts(accounts, asked, sources, judged, decimals_of(formulas, models, accounts, parameters), notes)
+    check_sends(calls, asked.sends, steps.sends, sources, judged, unsound, notes)
+    policies = {name: xml for name, xml in files.files.items() if is_declaration(name) and name.endswith(".dmn")}
+    declared_lists = folder.one(LISTS_FILE)
+    lists = check_lists(declared_lists, names.name, names.every_entity, notes) if declared_lists else ()
+    on_lists = [one.name for one in lists]
+    library = library_of(required)
+    flows, returned = check_policies(
+        policies, library, manifest.flows, sources, manifest.outcomes, on_lists, notes, tables
+    )
+    reasons = check_reasons(folder.one("reasons.toml"), notes)
+    codes = [reason.code for reason in reasons]
+    check_reason_use(codes, returned, notes)
+
+    # What speaks of all that: cases, files, measurements, simulation.
+    known = Known(
+        every_event, list(names.decided), [model.name for model in models], manifest.outcomes, codes, unsound, on_lists,
+        asked.transfers(accounts), _processes(required) | {one.process.name: one.process for one in life.drafts},
+        asked.sends,
+    )  # fmt: skip
+    cases = check_cases(folder.within("cases"), known, notes)
+    mappings = check_mappings(folder.within("mappings"), names.sent, notes)
+    evaluations, traffic = _measured(
+        folder, every_event, names.sent, names.decided, [one.name for one in mappings], notes
+    )
+    check_names(files.files, belonging, notes)
+
+    return Declared(
+        name=names.name, version=manifest.version, kind=manifest.kind, title=manifest.title,
+        law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
+        flows=flows, entities=names.entities, events=(*names.events, *names.told, *life.told), folds=folds,
+        sources=(*stateful, *balance_source(names.name, accounts)), formulas=formulas,
+        calendars=names.calendars, parameters=parameters, library=library,
+        policies={policy_name(name): xml for name, xml in policies.items()},
+        models=models, weights=weights, reasons=reasons, lists=lists, accounts=accounts,
+        processes=life.declared(), calls=calls, cases=cases, mappings=mappings,
+        evaluations=evaluations, traffic=traffic,
+        readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
+    ), notes.problems  # fmt: skip
+
+
+class _Names(msgspec.Struct, frozen=True):
+    """Whom a pack needs and what it reads: everything else speaks of these names.
+
+    events, every_event : its own; all that it may use, by name
+    sent : events that clients send, not the platform
+    told : events of the platform that it uses, and those of its calls
+    decided, judged : events that a flow decides; these and those that a process uses
+    unsound : events with problems of their own
+    """
+
+    manifest: Manifest
+    name: str
+    required: Mapping[str, Declared]
+    entities: tuple[Entity, ...]
+    every_entity: Mapping[str, Entity]
+    events: tuple[EventDeclaration, ...]
+    every_event: Mapping[str, EventDeclaration]
+    sent: Mapping[str, EventDeclaration]
+    told: tuple[EventDeclaration, ...]
+    decided: Mapping[str, EventDeclaration]
+    judged: Mapping[str, EventDeclaration]
+    unsound: frozenset[str]
+    calendars: Mapping[str, Calendar]
+    calls: CallsDeclaration
+    life: LifeCycles
+
+
+def _names(
+    files: PackFiles, folder: _Folder, available: Mapping[str, PackFiles], above: tuple[str, ...], notes: Notes
+) -> _Names:
+    """Read the files that others speak of."""
     manifest = check_manifest(folder.parsed[MANIFEST_FILE], notes) if MANIFEST_FILE in folder.parsed else Manifest()
     required = _required(manifest, available, above, notes)
     own_name = manifest.name or files.label
@@ -158,62 +247,10 @@ def _check(
     check_life_cycles(life, manifest, every_event, unsound, folded(folder.one("features.toml")), notes)
     decided = {flow.when: every_event[flow.when] for flow in manifest.flows if flow.when in every_event}
     judged = decided | {name: every_event[name] for name in life.used if name in every_event}
-
-    # What is known about an event: folds, formulas, models, parameters; then who decides with it.
-    accounts = check_accounts(folder.one(ACCOUNTS_FILE), own_name, every_entity, judged, unsound, notes)
-    balances = [one.name for one in accounts.balances]
-    folds, stateful, formulas = check_features(
-        folder.one("features.toml"), every_event, list(judged), calendars, balances, notes
-    )
-    parameters = check_parameters(folder.within("parameters"), notes)
-    features = {fold.name for fold in folds} | {formula.name for formula in formulas}
-    answers = [column.name for source in stateful for column in source.columns]
-    features.update(answers, balances)
-    numbers = {name for event in judged.values() for name in number_fields(event.fields)}
-    models, weights, belonging = check_models(folder.within("models"), files.files, numbers | features, notes)
-    _check_shared_names(parameters, models, features, balances, judged, notes)
-    computed = (folds, answers, accounts, formulas, parameters, models)
-    sources = {name: _sources(event, *computed) for name, event in judged.items()}
-    steps = check_asks(life.drafts, manifest.flows, manifest.outcomes, accounts, calls)
-    asked = check_acts(manifest.flows, manifest.outcomes, accounts, every_event, unsound, calls, steps, notes)
-    check_steps(life, manifest, required, every_event, sources, notes)
-    check_amounts(accounts, asked, sources, judged, _decimals(formulas, models, accounts, parameters), notes)
-    check_sends(calls, asked.sends, steps.sends, sources, judged, unsound, notes)
-    policies = {name: xml for name, xml in files.files.items() if is_declaration(name) and name.endswith(".dmn")}
-    declared_lists = folder.one(LISTS_FILE)
-    lists = check_lists(declared_lists, own_name, every_entity, notes) if declared_lists else ()
-    names = [one.name for one in lists]
-    library = library_of(required)
-    flows, returned = check_policies(
-        policies, library, manifest.flows, sources, manifest.outcomes, names, notes, tables
-    )
-    reasons = check_reasons(folder.one("reasons.toml"), notes)
-    codes = [reason.code for reason in reasons]
-    check_reason_use(codes, returned, notes)
-
-    # What speaks of all that: cases, files, measurements, simulation.
-    known = Known(
-        every_event, list(decided), [model.name for model in models], manifest.outcomes, codes, unsound, names,
-        asked.transfers(accounts), _processes(required) | {one.process.name: one.process for one in life.drafts},
-        asked.sends,
+    return _Names(
+        manifest, own_name, required, entities, every_entity, events, every_event, sent, told, decided, judged, unsound,
+        calendars, calls, life,
     )  # fmt: skip
-    cases = check_cases(folder.within("cases"), known, notes)
-    mappings = check_mappings(folder.within("mappings"), sent, notes)
-    evaluations, traffic = _measured(folder, every_event, sent, decided, [one.name for one in mappings], notes)
-    check_names(files.files, belonging, notes)
-
-    return Declared(
-        name=own_name, version=manifest.version, kind=manifest.kind, title=manifest.title,
-        law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
-        flows=flows, entities=entities, events=(*events, *told, *life.told), folds=folds,
-        sources=(*stateful, *balance_source(own_name, accounts)), formulas=formulas,
-        calendars=calendars, parameters=parameters, library=library,
-        policies={policy_name(name): xml for name, xml in policies.items()},
-        models=models, weights=weights, reasons=reasons, lists=lists, accounts=accounts,
-        processes=life.declared(), calls=calls, cases=cases, mappings=mappings,
-        evaluations=evaluations, traffic=traffic,
-        readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
-    ), notes.problems  # fmt: skip
 
 
 def _entities(packs: Mapping[str, Declared]) -> dict[str, Entity]:
@@ -317,69 +354,6 @@ def _measured(
     protocols, simulation = folder.one("evaluations.toml"), folder.one("traffic.toml")
     evaluations = check_evaluations(protocols, events, keys, mappings, notes) if protocols else {}
     return evaluations, check_traffic(simulation, sent, notes) if simulation else None
-
-
-def _sources(
-    event: EventDeclaration,
-    folds: Sequence[Fold],
-    answers: Sequence[str],
-    accounts: AccountsDeclaration,
-    formulas: Sequence[Formula],
-    parameters: Sequence[Parameter],
-    models: Sequence[ModelDeclaration],
-) -> dict[str, str]:
-    """Everything a policy may ask for when it decides this event, with its FEEL type."""
-    fields = event.fields
-    found = {name: _FIELD_TYPES[field.kind] for name, field in fields.items()}
-    keys = [name for name, field in fields.items() if field.kind == "key"]
-    found |= {fold.name: "number" for fold in folds if reaches(fold, folds, event.name, keys)}
-    found |= dict.fromkeys(answers, "number") | {one.name: "number" for one in balances_of(accounts, event)}
-    for formula in formulas:
-        if set(formula.uses) <= set(found):
-            found[formula.name] = "number"
-    for model in models:
-        if set(model.inputs) <= set(found):
-            found[model.name] = "number"
-    for parameter in parameters:
-        value = parameter.values[0].value if parameter.values else None
-        kinds = {bool: "boolean", str: "string", tuple: "Any", type(None): "Any"}
-        found[parameter.name] = kinds.get(type(value), "number")
-    return found
-
-
-def _decimals(
-    formulas: Sequence[Formula],
-    models: Sequence[ModelDeclaration],
-    accounts: AccountsDeclaration,
-    parameters: Sequence[Parameter],
-) -> dict[str, int]:
-    """Most decimals of what is computed or a parameter, by name."""
-    found = {formula.name: formula.decimals for formula in formulas}
-    found |= {model.name: model.output_decimals for model in models}
-    found |= {balance.name: balance.decimals for balance in accounts.balances}
-    for parameter in parameters:
-        values = [one.value for one in parameter.values if isinstance(one.value, Decimal)]
-        found[parameter.name] = max([0, *(-int(value.as_tuple().exponent) for value in values)])
-    return found
-
-
-def _check_shared_names(
-    parameters: Sequence[Parameter],
-    models: Sequence[ModelDeclaration],
-    features: Collection[str],
-    balances: Collection[str],
-    decided: Mapping[str, EventDeclaration],
-    notes: Notes,
-) -> None:
-    """A policy input has one source: parameters may not share a name with a field, feature or model."""
-    taken = {name: f"a field of {event.name}" for event in decided.values() for name in event.fields}
-    taken |= dict.fromkeys(features, "a fold or formula") | dict.fromkeys(balances, "a balance")
-    taken |= {model.name: "a model" for model in models}
-    for parameter in parameters:
-        if parameter.name in taken:
-            message = f"the name is taken by {taken[parameter.name]}"
-            cure = "A policy could not tell them apart: rename the parameter."
-            notes.add("parameters", f"parameter.{parameter.name}", message, found=parameter.name, cure=cure)
 
 
 __all__ = ["Declared", "PackFiles", "check_pack", "load_packs", "read_pack"]

@@ -45,7 +45,8 @@ class StepColumns(NamedTuple):
     @property
     def begins(self) -> NDArray[np.bool_]:
         """Which are beginnings."""
-        return self.kind == StepKind.BEGIN
+        begins: NDArray[np.bool_] = self.kind == StepKind.BEGIN
+        return begins
 
 
 def step_columns(columns: Columns) -> StepColumns:

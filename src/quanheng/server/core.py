@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import msgspec
 
@@ -20,6 +20,7 @@ from quanheng.kernel.errors import LogError, QueueFull
 from quanheng.server import wire
 from quanheng.server.answers import STOPPING, OperationFailed, failed, ours, refusal
 from quanheng.server.config import Limits
+from quanheng.server.connection import Link, Waiting
 from quanheng.server.engines import READ, WATCH, WRITE, Engine, Reply
 from quanheng.server.event_answers import answer_of
 from quanheng.server.ledger_core import TICK_S, Group, LedgerDesk
@@ -30,65 +31,6 @@ from quanheng.server.pace import Pace
 
 TIMER_TICK_S = 0.1
 """How often timers that are due are looked for where no caller comes."""
-
-
-class Waiting(NamedTuple):
-    """One HTTP request in the queue."""
-
-    link: Link
-    number: int
-    requests: list[Any]
-    single: bool
-    arrived_s: float
-    bytes: int
-
-
-class Link(asyncio.Protocol):
-    """One connection from an edge. Frames in; answers out, those of one group in one write."""
-
-    def __init__(self, core: Core) -> None:
-        self._core = core
-        self._reader = wire.Reader()
-        self._transport: asyncio.Transport | None = None
-        self._out: list[bytes] = []
-        self.counters: dict[str, int] = {}
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """An edge has connected."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._core.links.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The edge is gone; what it sent is still decided, its answers go nowhere."""
-        self._transport = None
-        self._core.links.discard(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Frames, in any pieces."""
-        try:
-            for kind, number, body in self._reader.feed(data):
-                self._core.receive(self, kind, number, body)
-        except (wire.WireError, msgspec.DecodeError) as error:
-            self._core.complain("warning", "bad_frame", error)
-            if self._transport:
-                self._transport.close()
-        self.flush()
-
-    def answer(self, number: int, answer: wire.Answer) -> None:
-        """Keep an answer for the next `flush`."""
-        self._out.append(wire.frame(wire.Kind.REPLY, number, answer))
-
-    def flush(self) -> None:
-        """Write all kept answers at once."""
-        if self._out and self._transport and not self._transport.is_closing():
-            self._transport.write(b"".join(self._out))
-        self._out.clear()
-
-    def close(self) -> None:
-        """Close the connection after what is written."""
-        self.flush()
-        if self._transport:
-            self._transport.close()
 
 
 class Core:

@@ -20,7 +20,8 @@ from quanheng.outbox.sender import Place, Sender
 from quanheng.outbox.source import EngineSource
 from quanheng.server import wire
 from quanheng.server.config import Config
-from quanheng.server.core import Core, Link
+from quanheng.server.connection import Link
+from quanheng.server.core import Core
 
 LOOK_S = 0.05
 """How often it looks whether something new is durable."""

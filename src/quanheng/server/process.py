@@ -19,7 +19,8 @@ import msgspec
 
 from quanheng.kernel.errors import InputError, QuanhengError
 from quanheng.server.config import Config, socket_path
-from quanheng.server.core import Core, Link
+from quanheng.server.connection import Link
+from quanheng.server.core import Core
 from quanheng.server.engines import Engine
 from quanheng.server.lock import FolderLock
 from quanheng.server.logs import Log

@@ -18,7 +18,7 @@ name     = "watch"
 version  = "0.1.0"
 requires = ["party >= 1.0.0"]
 title    = {en = "Watching", zh = "监测"}
-outcomes = ["approve"]
+outcomes = ["approve", "review", "decline"]
 
 [purpose.watch]
 basis  = "legal_obligation"

@@ -13,7 +13,8 @@ from server_twin import READER, TOKEN, Request, Twin
 
 from quanheng.server import config as configuration
 from quanheng.server import http
-from quanheng.server.core import Core, Link
+from quanheng.server.connection import Link
+from quanheng.server.core import Core
 from quanheng.server.logs import Log
 
 EVENT = {"id": "a", "type": "payment", "data": {"amount_minor": 100}}
