@@ -52,7 +52,7 @@ def test_an_answer_becomes_one_event(engine, clock):
     engine.submit([ask("a", 20_000), ask("b", 50_050, customer="anna")])
     with partner(lambda got: (200, b'{"score": 7, "rate": 1.50, "more": [1]}')) as bureau:
         run(sender_of(engine, {"bureau": place(url=bureau.url)}, clock))
-    assert [json.loads(one.body) for one in bureau.got] == [
+    assert sorted((json.loads(one.body) for one in bureau.got), key=lambda one: one["amount"]) == [
         {"amount": 200, "customer": "anna", "outcome": "approve"},
         {"amount": 500.5, "customer": "anna", "outcome": "approve"},
     ]
@@ -374,7 +374,7 @@ def test_slow_addresses_leave_room_for_others(tmp_path, clock):
     engine = opened(tmp_path, clock, "call:ask_bureau", "notify:tell_payer")
     engine.submit([ask(f"a{n}", customer=f"c{n}") for n in range(6)])
     with partner() as bureau, partner(lambda got: (200, b"")) as payer:
-        bureau.answer = lambda got: (bureau.released.wait(0.2), (200, b'{"score": 7}'))[1]
+        bureau.answer = lambda got: (bureau.released.wait(9), (200, b'{"score": 7}'))[1]
         places = {
             "bureau": place(url=bureau.url, concurrency=2),
             "payer": place("webhook", url=payer.url, secret_env="HOOK_SECRET"),
@@ -383,10 +383,11 @@ def test_slow_addresses_leave_room_for_others(tmp_path, clock):
 
         async def course() -> None:
             sender._start()
-            for _ in range(15):
+            while len(payer.got) < 6:
                 await asyncio.sleep(0.01)
                 sender._start()
-            assert (len(payer.got), len(bureau.got)) == (6, 2)
+            assert len(bureau.got) <= 2
+            bureau.released.set()
             await sender.send_due()
             await sender.close()
 
