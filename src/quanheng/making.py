@@ -34,7 +34,8 @@ def step(
             continue
         event, keys = known.events[at], known.batch.keys[at]
         row = Row({name: keys[place].tobytes() for place, name in enumerate(names)}, event.request_key)
-        asking = Asking(columns, at, event, row.keys, decision.body.outcome, False, known.received_ms)
+        outcome = decision.body.outcome
+        asking = Asking(columns, at, event, row.keys, outcome, False, known.received_ms, outcome)
         met = list(zip(lives, views[at] if views else (), strict=True)) if lives else []
         moves, asked = _moves(program, flows, met, asking, row, decision.asked)
         if asked is None:

@@ -60,7 +60,10 @@ NOTHING = Chosen()
 
 
 class Asking(NamedTuple):
-    """One event in the place `at` of what is known, with what its decision says."""
+    """One event in the place `at` of what is known, with what its decision says.
+
+    outcome : as it is, after a refusal that which stands for it; judged : as the flows gave it
+    """
 
     columns: Columns
     at: int
@@ -69,6 +72,7 @@ class Asking(NamedTuple):
     outcome: str
     refused: bool
     received_ms: int
+    judged: str
 
 
 class _Move:
@@ -99,7 +103,13 @@ class _Move:
         """Whether its guard holds."""
         if self.where is None:
             return True
-        return asking.columns.value(self.where, asking.at, asking.outcome, asking.refused, context) is True
+        refused = asking.refused and self.refused is None  # One that says where a refusal leads is chosen as before it.
+        outcome = asking.outcome if refused else asking.judged
+        return asking.columns.value(self.where, asking.at, outcome, refused, context) is True
+
+    def is_refused(self, asking: Asking, asks: bool) -> bool:
+        """Whether it cannot be made, for the ledger has refused what was asked for."""
+        return asking.refused and (asks or self.refused is not None or not self.knows_refusal)
 
 
 class Life:
@@ -256,7 +266,7 @@ class _Run:
             if not again or not start.fits(asking, context):
                 continue
             to = start.to
-            if asking.refused and (self._asks(start, to, None) or not start.knows_refusal):
+            if start.is_refused(asking, self._asks(start, to, None)):
                 to = start.refused
                 if to is None:
                     return
@@ -334,7 +344,7 @@ class _Run:
         assert instance is not None
         now_ms, left = asking.received_ms, machine.states[instance.states[part]]
         to, do = move.to, move.do
-        if asking.refused and (self._asks(move, to, left) or not move.knows_refusal):
+        if move.is_refused(asking, self._asks(move, to, left)):
             if move.refused is None:
                 return False
             to, do = move.refused, ()
