@@ -28,7 +28,7 @@ $(VENV)/base: pyproject.toml constraints.txt
 
 $(VENV)/all: $(VENV)/base
 	@echo "Installing what tests and benches need …"
-	@$(PIP) install -c constraints.txt -e '.[models,excel,offline,spark,cluster,stream,payments,bench,test,dev]'
+	@$(PIP) install -c constraints.txt -e '.[models,excel,offline,spark,cluster,stream,payments,calls,bench,test,dev]'
 	@touch $@
 
 run: $(VENV)/base

@@ -65,8 +65,11 @@ def show(message: str, /, *, json: Json = False, place: Place = HERE) -> None:
     if json:
         show_json(found)
         return
+    from quanheng.kernel.codec import decode_json, encode_json
+
     for name, value in found.items():
-        print(f"{name:10} {value}")
+        told = decode_json(encode_json(value))  # Beside no server it holds JSON as it was recorded.
+        print(f"{name:10} {told if isinstance(told, str) else encode_json(told).decode()}")
 
 
 @app.command

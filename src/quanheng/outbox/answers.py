@@ -14,7 +14,7 @@ from quanheng.kernel.codec import canonical_json
 from quanheng.kernel.errors import EventRejected
 from quanheng.loading.checks.calls import DETAIL_LENGTH_MAX, answer_type
 from quanheng.loading.declared_calls import OUTBOX, CallDeclaration
-from quanheng.outbox.ports import NotTaken
+from quanheng.outbox.ports import TryFailed
 from quanheng.processes.outbox import Message
 
 CACHED_MAX = 10_000
@@ -48,7 +48,7 @@ class AnswerReader:
 
         Raises
         ------
-        NotTaken : it is no JSON object, or a field does not fit
+        TryFailed : it is no JSON object, or a field does not fit
         """
         if not self._fields:
             return {}
@@ -59,13 +59,13 @@ class AnswerReader:
             self._type.check(fields)
             for name in self._keys:  # So the platform writes pseudonyms, and nobody else may.
                 if (getattr(fields, name) or "").startswith("#"):
-                    raise NotTaken("a key of the answer begins with #", "wrong_answer", found=name)
+                    raise TryFailed("a key of the answer begins with #", "wrong_answer", found=name)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise NotTaken("the answer is no JSON object", "wrong_answer", found=str(error)) from error
+            raise TryFailed("the answer is no JSON object", "wrong_answer", found=str(error)) from error
         except EventRejected as error:
             # What was found may be personal: where, and what is allowed, is enough.
             text = f"{error.where}: {error.what}" + (f"; allowed: {error.allowed}" if error.allowed else "")
-            raise NotTaken("the answer does not fit the declared fields", "wrong_answer", found=text) from error
+            raise TryFailed("the answer does not fit the declared fields", "wrong_answer", found=text) from error
         return values
 
 

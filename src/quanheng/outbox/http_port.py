@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import httpx
 
 from quanheng.outbox.addresses import AddressSettings, secrets_of
-from quanheng.outbox.ports import ANSWER_BYTES_MAX, NotTaken, Parcel
+from quanheng.outbox.ports import ANSWER_BYTES_MAX, Parcel, TryFailed
 from quanheng.outbox.signing import ID_HEADER, SIGNATURE_HEADER, sign
 
 LATER = (408, 425, 429)
@@ -47,9 +47,9 @@ class HttpPort:
                     raise _refused(response)
                 return await _read(response)
         except httpx.TimeoutException as error:
-            raise NotTaken("no answer came in time", "timed_out") from error
+            raise TryFailed("no answer came in time", "timed_out") from error
         except httpx.HTTPError as error:
-            raise NotTaken("no connection", "unreachable", found=type(error).__name__) from error
+            raise TryFailed("no connection", "unreachable", found=type(error).__name__) from error
 
     async def close(self) -> None:
         """Close the connections."""
@@ -64,15 +64,15 @@ async def _read(response: httpx.Response) -> bytes:
         size += len(part)
         if size > ANSWER_BYTES_MAX:
             found = f"more than {ANSWER_BYTES_MAX} bytes"
-            raise NotTaken("the answer is too long", "wrong_answer", found=found)
+            raise TryFailed("the answer is too long", "wrong_answer", found=found)
     return b"".join(parts)
 
 
-def _refused(response: httpx.Response) -> NotTaken:
+def _refused(response: httpx.Response) -> TryFailed:
     status = f"status {response.status_code}"
     if response.status_code >= 500 or response.status_code in LATER:
         pause = response.headers.get("retry-after", "")
         pause_s = min(int(pause), PAUSE_MAX_S) if pause.isascii() and pause.isdigit() and len(pause) < 10 else 0
-        return NotTaken("the other side cannot take it now", "failing", pause_ms=1000 * pause_s, found=status)
+        return TryFailed("the other side cannot take it now", "failing", pause_ms=1000 * pause_s, found=status)
     # A redirect is no answer either: where it leads is not in the configuration.
-    return NotTaken("the other side does not take it", "refused", final=True, found=status)
+    return TryFailed("the other side does not take it", "refused", final=True, found=status)

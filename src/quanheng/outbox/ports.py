@@ -42,7 +42,7 @@ class Parcel(NamedTuple):
     timeout_s: float
 
 
-class NotTaken(QuanhengError):
+class TryFailed(QuanhengError):
     """A try failed.
 
     reason : one of `declared_calls.REASONS`
@@ -64,7 +64,7 @@ class Port(Protocol):
 
         Raises
         ------
-        NotTaken : it has not, or nobody knows
+        TryFailed : it has not, or nobody knows
         """
 
     async def close(self) -> None:

@@ -24,7 +24,7 @@ from quanheng.kernel.errors import Overloaded, QuanhengError
 from quanheng.loading.declared_calls import CallDeclaration
 from quanheng.outbox.answers import AnswerReader, Cache, Outcome, answered
 from quanheng.outbox.breakers import Breaker
-from quanheng.outbox.ports import NotTaken, Parcel, Port
+from quanheng.outbox.ports import Parcel, Port, TryFailed
 from quanheng.processes.outbox import Message
 
 ADMIT_MAX = 10_000
@@ -261,7 +261,7 @@ class Sender:
         job.tries += 1
         try:
             values = await self._carry(address, job, letter, now_ms)
-        except NotTaken as error:
+        except TryFailed as error:
             breaker.end(error.reason, self._clock_ms())
             self._failed(job, letter, error)
             return
@@ -292,19 +292,19 @@ class Sender:
 
         Raises
         ------
-        NotTaken : it was not taken, or its answer does not fit
+        TryFailed : it was not taken, or its answer does not fit
         """
         call, timeout_s = letter.call, letter.call.timeout_ms / 1000
         parcel = Parcel(job.message.id.hex(), letter.name, letter.body or b"", now_ms // 1000, timeout_s)
         try:
             body = await asyncio.wait_for(self._places[address].port.send(parcel), timeout_s)
         except TimeoutError as error:
-            raise NotTaken("no answer came in time", "timed_out", found=f"{call.timeout_ms} ms") from error
-        except NotTaken:
+            raise TryFailed("no answer came in time", "timed_out", found=f"{call.timeout_ms} ms") from error
+        except TryFailed:
             raise
         # The declared boundary: a port may be anybody's, and its faults are those of a try.
         except Exception as error:
-            raise NotTaken("the port failed", "unreachable", found=type(error).__name__) from error
+            raise TryFailed("the port failed", "unreachable", found=type(error).__name__) from error
         return self._reader(letter).read(body) if call.kind == "call" else {}
 
     def _reader(self, letter: Letter) -> AnswerReader:
@@ -313,7 +313,7 @@ class Sender:
             kept = self._readers[letter.name] = letter.call, AnswerReader(letter.call)
         return kept[1]
 
-    def _failed(self, job: _Job, letter: Letter, error: NotTaken) -> None:
+    def _failed(self, job: _Job, letter: Letter, error: TryFailed) -> None:
         """Try again later, or not at all."""
         call, now_ms = letter.call, self._clock_ms()
         job.reason, job.detail = error.reason, str(error)

@@ -13,7 +13,7 @@ import msgspec
 
 from quanheng.kernel.errors import MissingExtra
 from quanheng.outbox.addresses import AddressSettings, secrets_of
-from quanheng.outbox.ports import NotTaken, Parcel
+from quanheng.outbox.ports import Parcel, TryFailed
 from quanheng.outbox.signing import ID_HEADER
 
 PORTS = {"tls": 465, "starttls": 587, "none": 25}
@@ -45,27 +45,27 @@ class SmtpPort:
                 timeout=parcel.timeout_s, use_tls=settings.tls == "tls", start_tls=settings.tls == "starttls",
             )  # fmt: skip
         except smtp.SMTPTimeoutError as error:
-            raise NotTaken("no answer came in time", "timed_out") from error
+            raise TryFailed("no answer came in time", "timed_out") from error
         except smtp.SMTPRecipientsRefused as error:
             codes = [one.code for one in error.recipients]
             raise _refused(max(codes, default=550)) from error
         except smtp.SMTPAuthenticationError as error:  # It may be mended in the configuration, not in the mail.
-            raise NotTaken("the mail server does not let us in", "failing", found=f"code {error.code}") from error
+            raise TryFailed("the mail server does not let us in", "failing", found=f"code {error.code}") from error
         except smtp.SMTPResponseException as error:
             raise _refused(error.code) from error
         except (smtp.SMTPException, OSError, ValueError) as error:
-            raise NotTaken("no connection", "unreachable", found=type(error).__name__) from error
+            raise TryFailed("no connection", "unreachable", found=type(error).__name__) from error
         return b""
 
     async def close(self) -> None:
         """Nothing is kept open."""
 
 
-def _refused(code: int) -> NotTaken:
+def _refused(code: int) -> TryFailed:
     """4xx is for now, 5xx for good (RFC 5321, 4.2.1)."""
     if code < 500:
-        return NotTaken("the mail server cannot take it now", "failing", found=f"code {code}")
-    return NotTaken("the mail server does not take it", "refused", final=True, found=f"code {code}")
+        return TryFailed("the mail server cannot take it now", "failing", found=f"code {code}")
+    return TryFailed("the mail server does not take it", "refused", final=True, found=f"code {code}")
 
 
 def mail_of(parcel: Parcel, sender: str) -> tuple[EmailMessage, list[str]]:
@@ -75,15 +75,15 @@ def mail_of(parcel: Parcel, sender: str) -> tuple[EmailMessage, list[str]]:
 
     Raises
     ------
-    NotTaken : a part is no text, or there is no recipient
+    TryFailed : a part is no text, or there is no recipient
     """
     parts = msgspec.json.decode(parcel.body, type=dict[str, Any])
     to, subject, text = (parts.get(name) for name in ("to", "subject", "body"))
     if not (isinstance(to, str) and isinstance(subject, str) and isinstance(text, str)):
-        raise NotTaken("a part of the mail is no text", "unsendable", final=True)
+        raise TryFailed("a part of the mail is no text", "unsendable", final=True)
     recipients = [one.strip() for one in to.split(",")]
     if not all(_ADDRESS.fullmatch(one) for one in recipients) or len(recipients) > RECIPIENTS_MAX:
-        raise NotTaken("a recipient of the mail is no address", "unsendable", final=True)
+        raise TryFailed("a recipient of the mail is no address", "unsendable", final=True)
     mail = EmailMessage(policy=SMTP)
     mail["From"], mail["To"] = sender, ", ".join(recipients)
     mail["Subject"] = " ".join(subject.split())

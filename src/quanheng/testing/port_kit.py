@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from quanheng.loading.declared_calls import REASONS
-from quanheng.outbox.ports import NotTaken, Parcel, Port
+from quanheng.outbox.ports import Parcel, Port, TryFailed
 
 TIME_S = 1_768_471_200
 TOGETHER = 5
@@ -52,9 +52,9 @@ async def check_port(
             broken += _failed(how, error, final)
         refuse("silent")
         error = await _try(port, parcel_of(91, body, timeout_s=0.5), wait_s=0.5)
-        if not isinstance(error, NotTaken | TimeoutError):
+        if not isinstance(error, TryFailed | TimeoutError):
             broken.append("a receiver that does not answer in time was said to have taken the message")
-        elif isinstance(error, NotTaken) and error.final:
+        elif isinstance(error, TryFailed) and error.final:
             broken.append("a receiver that does not answer in time was said to refuse for good")
         refuse("")
         if await _try(port, parcel_of(92, body)) is not None:
@@ -91,8 +91,8 @@ async def _try(port: Port, parcel: Parcel, wait_s: float = 20.0) -> Exception | 
 
 
 def _failed(how: str, error: Exception | None, final: bool) -> list[str]:
-    if not isinstance(error, NotTaken):
-        return [f"a receiver that refuses ({how}) must be told as NotTaken, was {type(error).__name__}"]
+    if not isinstance(error, TryFailed):
+        return [f"a receiver that refuses ({how}) must be told as TryFailed, was {type(error).__name__}"]
     broken = []
     if error.reason not in REASONS:
         broken.append(f"the reason {error.reason!r} is not one of {', '.join(REASONS)}")

@@ -58,7 +58,9 @@ class Bank:
         """The command line beside the server."""
         environment = {**os.environ, "COLUMNS": "200", "QUANHENG_TOKEN": self.tokens[who]}
         command = [sys.executable, "-m", "quanheng.cli", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=self.folder, env=environment, check=False, timeout=600)
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=self.folder, env=environment, check=False, timeout=600
+        )
         assert done.returncode == code, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
@@ -81,7 +83,18 @@ class Bank:
         """How many payments of as many customers are declined for the single limit."""
         self.paid += 1
         events = [
-            {"id": f"p{self.paid}.{n}", "type": "card.payment", "data": {"time_ms": AT_MS + self.paid, "customer": f"c{n}", "terminal": f"t{n}", "amount_minor": AMOUNT, "currency": "EUR", "channel": "chip"}}
+            {
+                "id": f"p{self.paid}.{n}",
+                "type": "card.payment",
+                "data": {
+                    "time_ms": AT_MS + self.paid,
+                    "customer": f"c{n}",
+                    "terminal": f"t{n}",
+                    "amount_minor": AMOUNT,
+                    "currency": "EUR",
+                    "channel": "chip",
+                },
+            }
             for n in range(customers)
         ]
         status, replies = self.call("shop", "events", events)
@@ -101,7 +114,13 @@ def bank(tmp_path):
 
 def test_two_people_walk_a_change_from_draft_to_champion_and_back(bank):
     with bank.serving():
-        people = {"ann": ("author", "read"), "ben": ("approve", "read"), "both": ("author", "approve"), "rita": ("read",), "shop": ("ingest",)}
+        people = {
+            "ann": ("author", "read"),
+            "ben": ("approve", "read"),
+            "both": ("author", "approve"),
+            "rita": ("read",),
+            "shop": ("ingest",),
+        }
         for name, scopes in people.items():
             bank.tokens[name] = bank.quanheng("root", "token", "create", name, "--scope", *scopes).strip()
         first = next(iter(bank.told()))
@@ -133,7 +152,9 @@ def draft(bank):
     ):
         status, body = bank.call(who, "policies/card_fraud/draft", asked)
         assert (status, text in body["error"]) == (wanted, True)
-    wrong = {LIMITS: changed()[LIMITS].replace("120_000", '"much"').replace("value = 0.90, source", "value = 0.90, sauce")}
+    wrong = {
+        LIMITS: changed()[LIMITS].replace("120_000", '"much"').replace("value = 0.90, source", "value = 0.90, sauce")
+    }
     status, body = bank.call("ann", "policies/card_fraud/draft", {**asked, "id": "draft-0", "files": wrong})
     assert (status, len(body["problems"]) >= 2) == (422, True)
     assert {one["file"] for one in body["problems"]} == {f"card_fraud/{LIMITS}"}
@@ -148,9 +169,17 @@ def draft(bank):
 
 def review(bank, hash):
     refused = [
-        (bank.step("ben", hash, "approve", reason="x"), 422, "a version that stands there cannot take this step; was draft; allowed: review"),
+        (
+            bank.step("ben", hash, "approve", reason="x"),
+            422,
+            "a version that stands there cannot take this step; was draft; allowed: review",
+        ),
         (bank.step("ann", "0123456789", "submit"), 404, "no version begins like that; was 0123456789"),
-        (bank.call("ann", f"policies/party/{hash}/submit", {"id": "s0", "reason": "x"}), 404, "no version begins like that"),
+        (
+            bank.call("ann", f"policies/party/{hash}/submit", {"id": "s0", "reason": "x"}),
+            404,
+            "no version begins like that",
+        ),
         (bank.step("ann", hash, "submit", id="s1", reason=""), 422, "this step needs a reason"),
         (bank.step("ann", hash, "leap"), 404, "the address holds no such word; was 'leap'"),
         (bank.step("rita", hash, "submit"), 403, "rita: the client may not do this; was read; allowed: author"),
@@ -160,10 +189,15 @@ def review(bank, hash):
         assert (status, text in body["error"]) == (wanted, True), body
     assert bank.step("ann", hash, "submit")[0] == 200
     # The author who may approve approves nothing of the own: who submits is an author too.
-    status, own = bank.call("both", "policies/card_fraud/draft", {"id": "own", "base": hash[:8], "files": {"README.md": "# Card fraud\n"}})
+    status, own = bank.call(
+        "both", "policies/card_fraud/draft", {"id": "own", "base": hash[:8], "files": {"README.md": "# Card fraud\n"}}
+    )
     assert (status, bank.step("both", own["hash"], "submit")[0]) == (200, 200)
     status, body = bank.step("both", own["hash"], "approve")
-    assert (status, body["error"]) == (403, f"card_fraud {own['hash'][:12]}, step approve: whoever drafted or submitted a version cannot take this step; was both. Ask another person: four eyes see more than two.")
+    assert (status, body["error"]) == (
+        403,
+        f"card_fraud {own['hash'][:12]}, step approve: whoever drafted or submitted a version cannot take this step; was both. Ask another person: four eyes see more than two.",
+    )
     assert bank.step("ben", own["hash"], "reject")[0] == 200
     status, body = bank.step("ben", hash, "promote")
     assert (status, "was review; allowed: reviewed, shadow, share" in body["error"]) == (422, True)
@@ -191,10 +225,19 @@ def promote_and_back(bank, hash, first):
     assert (bank.told()[hash]["status"], bank.told()[first]["status"]) == ("champion", "retired")
     status, body = bank.call("ann", "policies/card_fraud/roll_back", {"id": "back", "reason": "mine"})
     assert (status, "allowed: approve" in body["error"]) == (403, True)
-    status, back = bank.call("ben", "policies/card_fraud/roll_back", {"id": "back", "reason": "The largest shop complains"})
+    status, back = bank.call(
+        "ben", "policies/card_fraud/roll_back", {"id": "back", "reason": "The largest shop complains"}
+    )
     assert (status, back["hash"], bank.pay()) == (200, first, 0)
     steps = [(one["step"], one["actor"]) for one in bank.told()[hash]["steps"]]
-    assert steps == [("draft", "ann"), ("submit", "ann"), ("approve", "ben"), ("shadow", "ann"), ("share", "ben"), ("promote", "ben")]
+    assert steps == [
+        ("draft", "ann"),
+        ("submit", "ann"),
+        ("approve", "ben"),
+        ("shadow", "ann"),
+        ("share", "ben"),
+        ("promote", "ben"),
+    ]
     assert [one["step"] for one in bank.told()[first]["steps"]] == ["install", "roll_back"]
 
 
@@ -212,16 +255,27 @@ def break_the_glass(bank):
     base = {"base": "active", "files": {LIMITS: changed()[LIMITS].replace("120_000", "110_000")}}
     status, body = bank.call("root", "policies/card_fraud/activate", {"id": "g0", **base})
     assert (status, "a champion is replaced by two people; was development" in body["error"]) == (403, True)
-    status, body = bank.call("root", "policies/card_fraud/activate", {"id": "g1", **base, "break_glass": "fraud wave at night"})
+    status, body = bank.call(
+        "root", "policies/card_fraud/activate", {"id": "g1", **base, "break_glass": "fraud wave at night"}
+    )
     assert (status, bank.pay()) == (200, 1), body
     hash, broken = next((hash, one) for hash, one in bank.told().items() if one["glass"])
-    assert (broken["status"], broken["glass"]["state"], broken["glass"]["actor"]) == ("champion", "awaiting review", "development")
+    assert (broken["status"], broken["glass"]["state"], broken["glass"]["actor"]) == (
+        "champion",
+        "awaiting review",
+        "development",
+    )
     assert broken["glass"]["title"]["zh"] == "紧急放行：待复核"
     assert "champion, awaiting review" in bank.quanheng("rita", "policy", "list")
     status, body = bank.step("root", hash, "accept_glass")
-    assert (status, "whoever broke the glass for a version cannot take this step; was development" in body["error"]) == (403, True)
+    assert (
+        status,
+        "whoever broke the glass for a version cannot take this step; was development" in body["error"],
+    ) == (403, True)
     assert bank.step("ann", hash, "accept_glass")[0] == 403
-    assert bank.quanheng("ben", "policy", "accept-glass", hash, "--reason", "It was real").endswith("accept_glass, by ben\n")
+    assert bank.quanheng("ben", "policy", "accept-glass", hash, "--reason", "It was real").endswith(
+        "accept_glass, by ben\n"
+    )
     status, body = bank.step("ben", hash, "reject_glass")
     assert (status, "no broken glass of this version awaits review" in body["error"]) == (422, True)
     return hash

@@ -111,7 +111,9 @@ async def keep_sending(server, name, answered, refused, signalled):
 
 async def under_load(server, act, connections=16, seconds=1.0):
     answered, refused, signalled = [], [], asyncio.Event()
-    senders = [asyncio.create_task(keep_sending(server, f"s{one}", answered, refused, signalled)) for one in range(connections)]
+    senders = [
+        asyncio.create_task(keep_sending(server, f"s{one}", answered, refused, signalled)) for one in range(connections)
+    ]
     await asyncio.sleep(seconds)
     act()
     signalled.set()
@@ -163,7 +165,10 @@ def test_when_the_edge_dies_the_core_says_so_and_ends(start):
     os.kill(edges[0], signal.SIGKILL)
     assert server.process.wait(20) == 1
     wait_gone(edges)
-    assert "error: the process that serves HTTP ended by itself; was exit code -9. Look at the lines above" in server.said()
+    assert (
+        "error: the process that serves HTTP ended by itself; was exit code -9. Look at the lines above"
+        in server.said()
+    )
 
 
 def test_a_second_server_on_the_folder_or_the_port_is_refused(start, tmp_path):
@@ -187,7 +192,10 @@ def test_the_socket_is_private_and_notes_are_told(start):
     until = time.monotonic() + 5
     while "documentation" not in server.said() and time.monotonic() < until:
         time.sleep(0.05)
-    assert f"a note\nQuanheng serves http://127.0.0.1:{server.port} (documentation: /schema). Stop with Ctrl-C." in server.said()
+    assert (
+        f"a note\nQuanheng serves http://127.0.0.1:{server.port} (documentation: /schema). Stop with Ctrl-C."
+        in server.said()
+    )
 
 
 def test_two_workers_share_one_core(start):

@@ -27,7 +27,15 @@ PACK = "card_fraud"
 def quanheng(tmp_path):
     def call(*arguments, code=0):
         environment = {**os.environ, "COLUMNS": "200"}
-        done = subprocess.run([sys.executable, "-m", "quanheng.cli", *arguments], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False, timeout=600)
+        done = subprocess.run(
+            [sys.executable, "-m", "quanheng.cli", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+            check=False,
+            timeout=600,
+        )
         assert done.returncode == code, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
@@ -96,11 +104,24 @@ def test_operations_and_files_go_through_the_running_server(quanheng, tmp_path):
         assert (made["decided"], made["rejected"]) == (59, 1)
         token = quanheng("token", "create", "shop", "--scope", "ingest", "read").strip()
         assert "shop  ingest, read" in quanheng("token", "list")
-        event = {"id": "one", "type": "card.payment", "data": {"time_ms": 1_790_000_000_000, "customer": "x", "terminal": "t", "amount_minor": 500, "currency": "EUR", "channel": "chip"}}
+        event = {
+            "id": "one",
+            "type": "card.payment",
+            "data": {
+                "time_ms": 1_790_000_000_000,
+                "customer": "x",
+                "terminal": "t",
+                "amount_minor": 500,
+                "currency": "EUR",
+                "channel": "chip",
+            },
+        }
         reply = _post(port, token, event)
         assert reply["status"] == "decided"
         assert _post(port, token, event)["status"] == "repeated"
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/decisions/{reply['decision']}", headers={"Authorization": f"Bearer {token}"})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/v1/decisions/{reply['decision']}", headers={"Authorization": f"Bearer {token}"}
+        )
         with urllib.request.urlopen(request) as answer:
             assert json.load(answer)["event"]["id"] == "one"
         quanheng("token", "revoke", "shop")
@@ -191,7 +212,15 @@ def test_packs_are_activated_beside_a_running_server_under_load(quanheng, servin
         outcomes = [outcome for *_, outcome in sender]
         assert outcomes == sorted(outcomes)
         assert set(outcomes) == {"approve", "decline"}
-    reply = _post(port, token, {"id": "next", "type": "shop.request", "data": {"time_ms": START_MS, "customer": "x", "amount_minor": AMOUNT, "currency": "EUR"}})
+    reply = _post(
+        port,
+        token,
+        {
+            "id": "next",
+            "type": "shop.request",
+            "data": {"time_ms": START_MS, "customer": "x", "amount_minor": AMOUNT, "currency": "EUR"},
+        },
+    )
     assert reply["outcome"] == "decline"
     verified = json.loads(quanheng("log", "verify", "--json"))
     assert verified["ok"]

@@ -79,7 +79,10 @@ def test_an_instance_is_shown_by_its_id_and_by_its_key(quanheng):
     shown = json.loads(out)
     assert (code, shown["id"], shown["states"], shown["over"]) == (0, "pay-2", {"state": "asked"}, False)
     assert shown["titles"] == {"state": {"en": "The payer is asked", "zh": "等待付款人确认"}}
-    assert (shown["numbers"], shown["timers"]) == ({"amount_minor": 5000}, [{"timer": "no_answer", "due_ms": 1_772_453_700_000}])
+    assert (shown["numbers"], shown["timers"]) == (
+        {"amount_minor": 5000},
+        [{"timer": "no_answer", "due_ms": 1_772_453_700_000}],
+    )
     assert {(one["event"], one["to"]) for one in shown["allowed"]} == {
         ("card.payer_answer", "captured"), ("card.payer_answer", "voided"), ("ask_payer.notice.sent", "case_open"),
     }  # fmt: skip
@@ -115,14 +118,19 @@ def test_a_history_says_when_why_what_moved_and_what_was_sent(quanheng):
     assert (begun["from"], begun["to"], begun["why"]) == (None, "asked", 'outcome = "review"')
     assert begun["event"]["type"] == "card.payment"
     assert begun["event"]["instance"] == "pay-3"
-    assert [(one["name"], one["amount_minor"], one["outcome"]) for one in begun["transfers"]] == [("card_fraud.hold.principal", 7500, "APPLIED")]
+    assert [(one["name"], one["amount_minor"], one["outcome"]) for one in begun["transfers"]] == [
+        ("card_fraud.hold.principal", 7500, "APPLIED")
+    ]
     assert [(one["name"], one["body"]) for one in begun["sent"]] == [
-        ("card_fraud.ask_payer", {"payment": "pay-3", "amount_minor": 7500, "currency": "EUR", "answer_until": 1_772_453_700_000})
+        (
+            "card_fraud.ask_payer",
+            {"payment": "pay-3", "amount_minor": 7500, "currency": "EUR", "answer_until": 1_772_453_700_000},
+        )
     ]
     assert (ended["from"], ended["to"], ended["why"]) == ("asked", "voided", 'answer = "not_mine"')
     assert [one["name"] for one in ended["transfers"]] == ["card_fraud.release.principal"]
     _, out, _ = quanheng("history", "review(pay-3)")
-    assert "asked → voided  on card.payer_answer  [answer = \"not_mine\"]" in out
+    assert 'asked → voided  on card.payer_answer  [answer = "not_mine"]' in out
     assert "transfer card_fraud.release.principal  7,500  APPLIED" in out
     assert 'sent card_fraud.card_blocked  {"payment":"pay-3","what":"payment_not_made_by_holder"}' in out
 
@@ -193,13 +201,18 @@ def test_a_clock_moves_only_with_development_keys(quanheng, tmp_path):
     (tmp_path / "keys" / "development.txt").unlink()
     code, _, err = quanheng("advance", "--by", "1d", at=tmp_path)
     assert code == 1
-    assert "a test clock moves only a data folder with development keys; was a key ring of your own; allowed: development keys. Try it in a folder of its own: --data, --keys." in err
+    assert (
+        "a test clock moves only a data folder with development keys; was a key ring of your own; allowed: development keys. Try it in a folder of its own: --data, --keys."
+        in err
+    )
 
 
 def test_what_is_due_and_does_not_happen_is_an_error_not_an_endless_wait(tmp_path, monkeypatch):
     cards = CardFolder(tmp_path)
     cards.pay("pay-1")
     monkeypatch.setattr(cards.engine, "submit", lambda requests: [])
-    with pytest.raises(Exception, match=r"what is due does not happen, so time stands still; was 2026-03-02T12:15:00.000Z. Report it"):
+    with pytest.raises(
+        Exception, match=r"what is due does not happen, so time stands still; was 2026-03-02T12:15:00.000Z. Report it"
+    ):
         list(advance(cards.engine, cards.clock, cards.clock.now_ms + 60 * MINUTE_MS))
     cards.engine.close()

@@ -75,7 +75,9 @@ def test_every_kind_of_file_gives_the_same_events_in_order_of_arrival(tmp_path, 
     )
     assert "rate" not in json.loads(found[1].data), "an empty cell is an absent field"
     assert count_rows(file) == 4
-    assert found == [one for batch in arrivals(file, MAPPING, EVENTS) for one in batch], "ids stay when the file is read again"
+    assert found == [one for batch in arrivals(file, MAPPING, EVENTS) for one in batch], (
+        "ids stay when the file is read again"
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,9 @@ def test_cells_become_values_or_stay_for_the_schema_to_refuse(kind, cell, value)
 
 
 def test_without_an_id_the_row_is_the_id(tmp_path):
-    mapping = FileMapping(name="m", events=(EventMapping(event="fraud", fields={"at": column("t"), "who": column("c")}),))
+    mapping = FileMapping(
+        name="m", events=(EventMapping(event="fraud", fields={"at": column("t"), "who": column("c")}),)
+    )
     found = [one for batch in arrivals(write(tmp_path, ".csv"), mapping, EVENTS) for one in batch]
     assert [one.id for one in found] == ["m:fraud:1", "m:fraud:2", "m:fraud:3", "m:fraud:4"]
 
@@ -104,13 +108,19 @@ def test_without_an_id_the_row_is_the_id(tmp_path):
 def test_lines_that_are_events_already(tmp_path):
     file = tmp_path / "events.jsonl"
     file.write_text('{"id":"a","type":"pay","data":{"x":1}}\n\n{"id":"b","type":"pay","data":{}}\n')
-    assert [one for batch in ready_events(file) for one in batch] == [Arrival(1, "a", "pay", b'{"x":1}'), Arrival(3, "b", "pay", b"{}")]
+    assert [one for batch in ready_events(file) for one in batch] == [
+        Arrival(1, "a", "pay", b'{"x":1}'),
+        Arrival(3, "b", "pay", b"{}"),
+    ]
     assert count_rows(file) == 2
 
 
 def test_a_line_that_is_no_event_is_told_and_the_rest_goes_on(tmp_path):
     file = tmp_path / "events.jsonl"
-    good, allowed = b'{"id":"a","type":"pay","data":{}}', 'Allowed: {"id": text, "type": text, "data": object}. Correct it, or name a mapping with --map.'
+    good, allowed = (
+        b'{"id":"a","type":"pay","data":{}}',
+        'Allowed: {"id": text, "type": text, "data": object}. Correct it, or name a mapping with --map.',
+    )
     bad = [b'{"id":5,"type":"pay","data":{}}', b"nonsense", b'{"id":"\xff"}', b"[" * 10_000]
     file.write_bytes(b"\n".join([good, *bad, good]) + b"\n")
     [found] = ready_events(file)
@@ -135,8 +145,16 @@ ROW = b"%d,2020-01-01,7,100,,0\n"
         (".csv", b",2020-01-01,7,100,,0\n", "pay: the column 'n', its id, is empty"),
         (".jsonl", b"x\n", "line 2 is not a JSON object: JSON is malformed: invalid character (byte 0)"),
         (".jsonl", b"[1]\n", "line 2 is not a JSON object: Expected `object`, was `array`"),
-        (".jsonl", b'{"c":"\xff"}\n', "line 2 is not a JSON object: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
-        (".jsonl", b'{"a":' + b"[" * 10_000 + b"\n", "line 2 is not a JSON object: maximum recursion depth exceeded while deserializing an object"),
+        (
+            ".jsonl",
+            b'{"c":"\xff"}\n',
+            "line 2 is not a JSON object: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+        ),
+        (
+            ".jsonl",
+            b'{"a":' + b"[" * 10_000 + b"\n",
+            "line 2 is not a JSON object: maximum recursion depth exceeded while deserializing an object",
+        ),
     ],
 )
 def test_a_row_that_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path, kind, row, error):
@@ -177,7 +195,12 @@ def test_a_file_that_lacks_a_column_is_told_before_anything_is_sent(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "error", "text"),
     [
-        ("rows.xlsx", b"", InputError, "the kind of file is unknown; was .xlsx; allowed: .csv, .parquet, .jsonl. Convert it, or rename"),
+        (
+            "rows.xlsx",
+            b"",
+            InputError,
+            "the kind of file is unknown; was .xlsx; allowed: .csv, .parquet, .jsonl. Convert it, or rename",
+        ),
         ("none.csv", None, NotFound, "there is no such file. Correct the path."),
         ("rows.parquet", b"nonsense", InputError, "the file cannot be read; was "),
         ("rows.csv", b"", InputError, "the file cannot be read; was no header in line 1. Check that it is whole"),
@@ -202,8 +225,12 @@ def test_rows_that_are_not_taken_are_counted_and_stand_in_the_rejects_file(tmp_p
         'title = {en = "Rows", zh = "行"}\n[event."my_shop.request"]\nid = {column = "n"}\nfields.time_ms = {column = "t"}\n'
         'fields.customer = {column = "c"}\nfields.amount_minor = {column = "m"}\nfields.currency = {constant = "EUR"}\n'
     )
-    (tmp_path / "quanheng.toml").write_text('[packs]\nload = ["my_shop"]\nfolders = ["my_shop"]\n[limits]\nevents_max = 2\n')
-    (tmp_path / "rows.csv").write_bytes(b"n,t,c,m\n1,2026-01-01,a,100\n2,2026-01-01\n,2026-01-01,a,100\n4,2026-01-01,a,-5\n5,2026-01-01,a,100\n")
+    (tmp_path / "quanheng.toml").write_text(
+        '[packs]\nload = ["my_shop"]\nfolders = ["my_shop"]\n[limits]\nevents_max = 2\n'
+    )
+    (tmp_path / "rows.csv").write_bytes(
+        b"n,t,c,m\n1,2026-01-01,a,100\n2,2026-01-01\n,2026-01-01,a,100\n4,2026-01-01,a,-5\n5,2026-01-01,a,100\n"
+    )
     assert main(["ingest", "rows.csv", "--map", "rows", "--json", "--out", "answers.jsonl"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (found["rows"], found["events"], found["decided"], found["rejected"]) == (5, 5, 2, 3)

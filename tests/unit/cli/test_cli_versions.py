@@ -185,9 +185,14 @@ def test_the_glass_is_broken_on_purpose_only(home, capsys):
         "accept-glass", hash, "--reason", "mine", code=2
     )
     be("ben")
-    assert policy("reject-glass", hash, "--reason", "nobody was called") == f"shop 0.1.0 {short}: reject_glass, by ben\n"
+    assert (
+        policy("reject-glass", hash, "--reason", "nobody was called") == f"shop 0.1.0 {short}: reject_glass, by ben\n"
+    )
     shown, listed = policy("show", hash), policy("list")
-    assert "rejected by ben: nobody was called\nit is still in force. Bring back the one before: quanheng policy roll-back shop\n" in shown
+    assert (
+        "rejected by ben: nobody was called\nit is still in force. Bring back the one before: quanheng policy roll-back shop\n"
+        in shown
+    )
     assert "awaiting" not in shown + listed + policy("history", "shop")
     assert "no broken glass of this version awaits review" in policy("accept-glass", hash, "--reason", "x", code=2)
 

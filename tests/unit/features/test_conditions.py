@@ -54,7 +54,7 @@ DAYS = {"days": Calendar("days", (7,), (CalendarYear(2026, (), (), "own"),))}
         ("{f: function(x) x, r: f(amount)}.r > 1", "a condition of a fold cannot define a function: how deep it may"),
         ("(function(x) x > 1)(amount)", "a condition of a fold cannot define a function"),
         ("append([], function(x) x > 1)[1](amount)", "a condition of a fold cannot define a function"),
-        ('way in list("deny")', 'a condition of a fold cannot ask a list: lists change, and a window that is folded'),
+        ('way in list("deny")', "a condition of a fold cannot ask a list: lists change, and a window that is folded"),
         ('vip or card in list("deny")', 'was list("deny"); allowed: fields of the event, and words of its time. Ask'),
         ("memo = null", "the name 'memo' is not known here; allowed: amount, card, holiday, hour, moment, month"),
         ("vip > 1", "boolean has no order"),

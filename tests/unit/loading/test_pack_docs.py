@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from quanheng.loading import check_pack, read_pack, read_packs
+from quanheng.loading.declared_calls import REASONS, RESULTS, SENT_RESULTS
 from quanheng.loading.table import Table
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -122,6 +123,42 @@ def test_the_page_of_processes_speaks_of_every_key_that_is_read_and_shows_it(mon
     shown = " ".join(text for _, text in BLOCK.findall(PROCESSES))
     assert set(asked) - words == {"en", "zh"}
     assert [name for name in asked if not re.search(rf"\b{name}\b", shown)] == []
+
+
+CALLS = (DOCS / "reference" / "calls.md").read_text(encoding="utf-8")
+
+
+def calls_pack():
+    """The pack `screen` with the calls.toml that the page shows."""
+    files = dict(read_pack(Path(__file__).parents[2] / "packs" / "screen").files)
+    shown = "\n".join(text for name, text in BLOCK.findall(CALLS) if name == "calls.toml")
+    return read_pack({**files, "calls.toml": shown.encode()}, "screen")
+
+
+def test_the_page_of_calls_is_a_pack_without_a_problem():
+    declared, problems = check_pack(calls_pack(), read_packs())
+    assert problems == ()
+    assert [one.name for one in declared.calls.calls] == ["ask_bureau", "tell_payer"]
+
+
+def test_the_page_of_calls_speaks_of_every_key_result_and_reason(monkeypatch):
+    asked: dict[str, str] = {}
+    done = Table.done
+
+    def noting(self):
+        if (self.file == "calls.toml" and self.key.count(".") < 2) or self.key.endswith(".breaker"):
+            asked.update(dict.fromkeys(self._asked, self.key))
+        return done(self)
+
+    monkeypatch.setattr(Table, "done", noting)
+    check_pack(calls_pack(), read_packs())
+    words = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`\n]+)`", BLOCK.sub("", CALLS)))))
+    shown = " ".join(text for _, text in BLOCK.findall(CALLS))
+    assert len(asked) > 15
+    assert set(asked) - words == set()
+    assert [name for name in asked if not re.search(rf"\b{name}\b", shown)] == []
+    for table in (RESULTS + SENT_RESULTS, REASONS):
+        assert [name for name in table if f"\n| `{name}` |" not in CALLS] == []
 
 
 def test_the_case_of_the_how_to_is_one_of_the_new_pack():

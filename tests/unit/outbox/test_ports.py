@@ -21,7 +21,7 @@ from partner import ENVIRONMENT, SECRET, T0, HandClock, ask, opened, partner, pl
 from quanheng.kernel.errors import ConfigurationError, MissingExtra
 from quanheng.outbox import ports
 from quanheng.outbox.addresses import AddressSettings, check_address
-from quanheng.outbox.ports import NotTaken, make_port, options_of
+from quanheng.outbox.ports import TryFailed, make_port, options_of
 from quanheng.outbox.signing import sign, verify
 from quanheng.outbox.smtp_port import mail_of
 from quanheng.testing.port_kit import TIME_S, check_port, parcel_of
@@ -96,8 +96,8 @@ def test_the_kit_finds_what_a_port_does_wrong():
     class Bad:
         async def send(self, parcel):
             if parcel.id.endswith("5b"):
-                raise NotTaken("gone", "timed_out", final=True)
-            raise NotTaken("no", "because", final=parcel.time_s < 0)
+                raise TryFailed("gone", "timed_out", final=True)
+            raise TryFailed("no", "because", final=parcel.time_s < 0)
 
         async def close(self):
             pass
@@ -117,7 +117,7 @@ def test_the_kit_finds_what_a_port_does_wrong():
             raise ValueError("x")
 
     assert any(
-        "must be told as NotTaken, was ValueError" in one
+        "must be told as TryFailed, was ValueError" in one
         for one in asyncio.run(check_port(Raw, {}, list, lambda how: None))
     )
 
@@ -211,7 +211,7 @@ def test_a_mail_has_its_parts_and_the_id_of_its_message(mail):
     ],
 )
 def test_a_mail_that_cannot_be_sent(body, message):
-    with pytest.raises(NotTaken, match=message) as error:
+    with pytest.raises(TryFailed, match=message) as error:
         mail_of(parcel_of(1, body), "bank@bank.example")
     assert (error.value.reason, error.value.final) == ("unsendable", True)
 
@@ -226,10 +226,10 @@ def test_what_a_mail_server_refuses(mail):
     for how, text in (("now", "the mail server cannot take it now; was code 451"),
                       ("never", "the mail server does not take it; was code 550")):  # fmt: skip
         mail.refuses = how
-        with pytest.raises(NotTaken, match=text):
+        with pytest.raises(TryFailed, match=text):
             send_once(smtp(mail), parcel_of(1, MAIL))
     gone = AddressSettings(channel="smtp", host="127.0.0.1", port=1, tls="none", sender="bank@bank.example")
-    with pytest.raises(NotTaken, match="no connection; was SMTPConnectError"):
+    with pytest.raises(TryFailed, match="no connection; was SMTPConnectError"):
         send_once(gone, parcel_of(1, MAIL))
 
 
@@ -247,7 +247,7 @@ def test_a_wrong_password_is_tried_again():
             channel="smtp", host="127.0.0.1", port=port, tls="none", sender="bank@bank.example", user="bank",
             password_env="TOKEN",
         )  # fmt: skip
-        with pytest.raises(NotTaken, match="the mail server does not let us in; was code 535") as error:
+        with pytest.raises(TryFailed, match="the mail server does not let us in; was code 535") as error:
             send_once(settings, parcel_of(1, MAIL))
         assert (error.value.reason, error.value.final) == ("failing", False)
     finally:

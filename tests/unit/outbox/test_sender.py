@@ -15,7 +15,10 @@ from partner import CALLS, T0, HandClock, ask, calling, opened, partner, place, 
 
 from quanheng.kernel.errors import QueueFull
 from quanheng.loading.declared_calls import CallDeclaration
-from quanheng.outbox.sender import pause_of
+from quanheng.outbox.sender import Place, pause_of
+from quanheng.server.config import Config
+from quanheng.server.outgoing import outgoing
+from quanheng.server.wire import Answer
 
 CUSTOMER = ("party.customer", "anna")
 
@@ -412,3 +415,85 @@ def test_run_sends_until_it_is_stopped(engine, clock):
         "outbox_tries": {"taken": 1}, "outbox_under_way": 0, "outbox_stuck": 0,
         "outbox_failures_in_a_row": {"bureau": 0},
     }  # fmt: skip
+
+
+def test_a_partner_cannot_name_somebody_by_a_pseudonym(tmp_path, clock):
+    calls = CALLS.replace("answer.score", 'answer.payee = {type = "key", entity = "party.customer"}\nanswer.score')
+    engine = opened(tmp_path, clock, "call:ask_bureau", calls=calls.replace("{score = 0}", '{score = 0, payee = "x"}'))
+    engine.submit([ask("a")])
+    payee = engine.ring.pseudonym(*CUSTOMER).hex()
+    with partner(lambda got: (200, b'{"score": 7, "payee": "#%s"}' % payee.encode())) as bureau:
+        run(sender_of(engine, {"bureau": place(url=bureau.url)}, clock), clock, times=3)
+    [one] = told(engine)
+    assert (one["result"], one["reason"], one["payee"]) == ("fallback", "wrong_answer", "x")
+    assert one["detail"] == "a key of the answer begins with #; was payee"
+    engine.close()
+
+
+def test_a_fault_of_a_port_is_that_of_a_try(engine, clock):
+    class Broken:
+        async def send(self, parcel):
+            raise ZeroDivisionError
+
+        async def close(self):
+            pass
+
+    engine.submit([ask("a")])
+    run(sender_of(engine, {"bureau": Place(Broken(), "http")}, clock), clock, times=3)
+    [one] = told(engine)
+    assert (one["reason"], one["tries"]) == ("unreachable", 3)
+    assert one["detail"] == "the port failed; was ZeroDivisionError"
+
+
+def test_a_fault_with_one_message_harms_no_other(engine, clock):
+    engine.submit([ask("a"), ask("b", customer="bert")])
+    with partner(lambda got: (200, b'{"score": 7}')) as bureau:
+        sender = sender_of(engine, {"bureau": place(url=bureau.url)}, clock)
+        letter, faults = sender._source.letter, [ZeroDivisionError()]
+
+        def faulty(message):
+            if faults:
+                raise faults.pop()
+            return letter(message)
+
+        sender._source.letter = faulty
+        run(sender)
+    assert (len(told(engine)), list(sender.stuck.values())) == (1, ["ZeroDivisionError"])
+
+
+@pytest.mark.parametrize("status", ["rejected: no active pack declares this event type", "conflict: it differs"])
+def test_an_event_that_is_refused_is_not_told_for_ever(engine, clock, status):
+    engine.submit([ask("a")])
+    with partner(lambda got: (200, b'{"score": 7}')) as bureau:
+        sender = sender_of(engine, {"bureau": place(url=bureau.url)}, clock)
+
+        async def refused(request) -> str:
+            return status
+
+        sender._tell = refused
+        run(sender, clock, times=2)
+    assert sender.next_due_ms is None
+    assert bool(sender.stuck) is status.startswith("rejected")
+
+
+def test_answers_go_through_the_queue_of_the_core(engine, clock):
+    answers = [
+        Answer(503, b'{"error": "stopping"}'), Answer(200, b'{"id": "x", "status": "recorded"}'),
+        Answer(422, b'{"id": "x", "status": "rejected", "error": "no such type"}'),
+    ]  # fmt: skip
+
+    class Core:
+        def take(self, link, number, request):
+            link.answer(number, answers.pop(0))
+            link.answer(number, Answer(200, b""))  # Nobody waits for a second one.
+            link.flush()
+
+    sender = outgoing(Config(), {}, engine, Core())
+
+    async def course() -> list[str]:
+        with pytest.raises(QueueFull, match="the core does not take what became of messages; was status 503"):
+            await sender._tell(None)
+        return [await sender._tell(None), await sender._tell(None)]
+
+    assert asyncio.run(course()) == ["recorded", "rejected: no such type"]
+    assert engine.outbox.held == sender.held

@@ -337,7 +337,9 @@ def test_a_change_in_parts_waits_as_one_and_is_approved_once_all_have_come(engin
     assert part(engine, "d3", first=first)["offset"] == first
     [waiting] = engine.lists.sizes()["waiting"]
     assert (waiting["offset"], waiting["entries"], waiting["complete"]) == (first, 3, False)
-    with pytest.raises(InputError, match=r"the change is not complete: parts of it have not come.* if it was broken off"):
+    with pytest.raises(
+        InputError, match=r"the change is not complete: parts of it have not come.* if it was broken off"
+    ):
         engine.lists.judge(ListVerdict(first, True, "bob"))
     part(engine, "d4", first=first, more=False)
     engine.lists.judge(ListVerdict(first, True, "bob"))

@@ -24,7 +24,10 @@ from shop import T0, opened, packs, shop
 from test_engine import LOWER
 
 LIMITS = "parameters/limits.toml"
-LOWER_LIMITS = {LIMITS: shop(*LOWER).files[LIMITS].decode(), "cases/first.toml": shop(*LOWER).files["cases/first.toml"].decode()}
+LOWER_LIMITS = {
+    LIMITS: shop(*LOWER).files[LIMITS].decode(),
+    "cases/first.toml": shop(*LOWER).files["cases/first.toml"].decode(),
+}
 MORE = """[parameter.more]
 title = {en = "More", zh = "更多"}
 unit = "count"
@@ -211,7 +214,13 @@ def test_words_and_numbers_of_addresses(tmp_path):
 def test_a_draft_that_is_wrong_is_answered_with_every_problem(tmp_path):
     async def story(one):
         head = one.engine.log.head
-        files = {LIMITS: "value = ", "pack.toml": None, "../out.toml": "", "policies/../x.dmn": "", "features.toml": '[fold.x]\nwindow = "never"\n'}
+        files = {
+            LIMITS: "value = ",
+            "pack.toml": None,
+            "../out.toml": "",
+            "policies/../x.dmn": "",
+            "features.toml": '[fold.x]\nwindow = "never"\n',
+        }
         status, body = await one.post("ann", "policies/shop/draft", {"base": "active", "files": files})
         assert status == 422
         problems = body["problems"]
@@ -452,7 +461,10 @@ def test_more_operations_than_may_wait_are_429(tmp_path, monkeypatch):
         answers = await asyncio.gather(*asked)
         assert sorted(status for status, _ in answers) == [404] * 16 + [429] * 2
         refused = next(body for status, body in answers if status == 429)
-        assert refused["error"] == "too many operations wait; nothing was written; was 16; allowed: 16. Ask again after 1 s."
+        assert (
+            refused["error"]
+            == "too many operations wait; nothing was written; was 16; allowed: 16. Ask again after 1 s."
+        )
 
     told(tmp_path, story)
 
@@ -487,7 +499,11 @@ def mutated(rng, value):
         return rng.choice(odd)
     if isinstance(value, dict):
         kept = {key: mutated(rng, one) for key, one in value.items() if rng.random() < 0.95}
-        return {**kept, rng.choice(["id", "files", "x", "pack.toml", "reason"]): rng.choice(odd)} if rng.random() < 0.1 else kept
+        return (
+            {**kept, rng.choice(["id", "files", "x", "pack.toml", "reason"]): rng.choice(odd)}
+            if rng.random() < 0.1
+            else kept
+        )
     if isinstance(value, list):
         return [mutated(rng, one) for one in value]
     if isinstance(value, str) and value and rng.random() < 0.1:
@@ -554,7 +570,12 @@ def test_a_broken_glass_awaits_the_review_of_another_person(tmp_path):
         assert (await one.step("ben", hash, "reject_glass", reason="nobody was called"))[0] == 200
         _, shown = await one.get("rita", "policies/shop")
         glass, status = shown["versions"][1]["glass"], shown["versions"][1]["status"]
-        assert (status, glass["state"], glass["reviewer"], glass["review"]) == ("champion", "rejected", "ben", "nobody was called")
+        assert (status, glass["state"], glass["reviewer"], glass["review"]) == (
+            "champion",
+            "rejected",
+            "ben",
+            "nobody was called",
+        )
         assert glass["title"] == {"en": "Broken glass: rejected afterwards", "zh": "紧急放行：事后复核未通过"}
         status, body = await one.step("ben", hash, "accept_glass")
         assert (status, body["error"]) == (422, (

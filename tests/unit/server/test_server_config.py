@@ -39,7 +39,10 @@ def test_the_command_line_wins_and_none_leaves_alone(tmp_path):
 @pytest.mark.parametrize(
     ("text", "finding"),
     [
-        ("[sever]\nport = 1\n", "[sever] is an unknown section, perhaps 'server'; allowed: server, storage, packs, limits, logs"),
+        (
+            "[sever]\nport = 1\n",
+            "[sever] is an unknown section, perhaps 'server'; allowed: server, storage, packs, limits, logs",
+        ),
         ("port = 1\n", "[port] is an unknown section"),
         ("server = 1\n", "server was 1; allowed: a table [server]"),
         ("[server]\nprot = 1\n", "server.prot is an unknown key, perhaps 'port'; allowed: address, port, workers"),
@@ -52,7 +55,10 @@ def test_the_command_line_wins_and_none_leaves_alone(tmp_path):
         ("[packs]\nload = [1]\n", "packs.load was [1]; allowed: a list of texts"),
         ('[packs]\nload = "a"\n', "packs.load was 'a'; allowed: a list of texts"),
         ('[logs]\nlevel = "loud"\n', "logs.level was 'loud'; allowed: debug, info, warning, error"),
-        ('[storage]\nstore = "mysql"\n', 'storage.store was \'mysql\'; allowed: "sqlite" or "postgresql://user@host/name"'),
+        (
+            '[storage]\nstore = "mysql"\n',
+            'storage.store was \'mysql\'; allowed: "sqlite" or "postgresql://user@host/name"',
+        ),
     ],
 )
 def test_a_wrong_key_names_file_key_found_allowed_and_cure(tmp_path, text, finding):
@@ -86,7 +92,9 @@ def test_every_range_is_enforced_at_both_ends(tmp_path, key):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"none\.toml: the configuration file does not exist\. Give an existing"):
+    with pytest.raises(
+        ConfigurationError, match=r"none\.toml: the configuration file does not exist\. Give an existing"
+    ):
         config.read(tmp_path / "none.toml")
 
 
@@ -97,12 +105,14 @@ def test_what_is_not_toml_is_named_with_its_line(tmp_path):
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "quanheng.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigurationError, match="the configuration file cannot be read; was .*Check its rights and encoding"):
+    with pytest.raises(
+        ConfigurationError, match="the configuration file cannot be read; was .*Check its rights and encoding"
+    ):
         config.read(tmp_path / "quanheng.toml")
 
 
 def test_the_reference_page_lists_every_key_with_its_default():
-    rows = re.findall(r"^\| `(\w+\.\w+)` \| `([^`]*)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+(?:\.\w+)+)` \| `([^`]*)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     told = dict(rows)
     shown = {key: _toml(value) for key, value in config.keys().items()}
     assert told == shown
@@ -129,3 +139,29 @@ def _toml(value):
     if isinstance(value, tuple):
         return "[]" if not value else str(list(value)).replace("'", '"')
     return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+ADDRESS = '[outbox.addresses.bureau]\nchannel = "http"\nurl = "https://bureau.example/ask"\n'
+WRONG_ADDRESSES = [
+    ("[outbox]\nconcurrency = 0\n", "outbox.concurrency was 0; allowed: 1 to 1000"),
+    ("[outbox]\nconcurency = 1\n", "outbox.concurency is an unknown key, perhaps 'concurrency'"),
+    ("[outbox]\naddresses = 1\n", "outbox.addresses was 1; allowed: tables [outbox.addresses.NAME]"),
+    ("[outbox.addresses.Bureau]\n", "outbox.addresses.Bureau is no address; allowed: a table [outbox.addresses.NAME]"),
+    ("[outbox.addresses]\nx = 1\n", "outbox.addresses.x is no address"),
+    (ADDRESS + "tries = 1\n", "outbox.addresses.bureau.tries is an unknown key"),
+    (ADDRESS + 'concurrency = "8"\n', "outbox.addresses.bureau.concurrency was '8'; allowed: a whole number"),
+    (ADDRESS + "headers = {a = 1}\n", "outbox.addresses.bureau.headers was {'a': 1}; allowed: a table of texts"),
+    (ADDRESS.replace("https", "ftp"), "outbox.addresses.bureau.url was 'ftp://bureau.example/ask'"),
+]
+
+
+@pytest.mark.parametrize(("text", "finding"), WRONG_ADDRESSES)
+def test_a_wrong_address_is_found(tmp_path, text, finding):
+    with pytest.raises(ConfigurationError) as error:
+        read(tmp_path, text)
+    assert finding in str(error.value)
+
+
+def test_an_address_is_read(tmp_path):
+    one = read(tmp_path, ADDRESS).outbox.addresses["bureau"]
+    assert (one.channel, one.url, one.concurrency) == ("http", "https://bureau.example/ask", 8)

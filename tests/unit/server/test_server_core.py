@@ -59,7 +59,9 @@ def make(engine, lines=None, **limits):
             pass
 
     stream = Lines() if lines is not None else None
-    return Core(engine, Request, Limits(**limits), lambda: 0, Log("error" if lines is None else "debug", "core", stream))
+    return Core(
+        engine, Request, Limits(**limits), lambda: 0, Log("error" if lines is None else "debug", "core", stream)
+    )
 
 
 def send(core, link, number, *ids, kind="payment", dry_run=False, single=None, data=b"{}", token=DIGEST, deadline_ms=0):
@@ -392,7 +394,9 @@ def test_counters_of_the_edges_are_added_up():
         for _ in range(2):
             link = FakeLink()
             core.links.add(link)
-            core.receive(link, wire.Kind.STATS, 0, msgspec.msgpack.encode(wire.Stats({"quanheng_refused_total|no_token": 2})))
+            core.receive(
+                link, wire.Kind.STATS, 0, msgspec.msgpack.encode(wire.Stats({"quanheng_refused_total|no_token": 2}))
+            )
         text = ask(core, wire.Kind.METRICS)[1].decode()
         assert 'quanheng_refused_total{reason="no_token"} 4' in text
         assert 'quanheng_engine_late{key="fold_a"} 3' in text

@@ -1,4 +1,3 @@
-
 """Token buckets: what passes, how long to wait, who is forgotten."""
 
 from __future__ import annotations

@@ -31,7 +31,9 @@ class Desk:
 
     async def change(self, who, list, change, values, **more):
         self.ids += 1
-        return await self.call("POST", who, f"/{list}/changes", {"id": f"c{self.ids}", "change": change, "values": values, **more})
+        return await self.call(
+            "POST", who, f"/{list}/changes", {"id": f"c{self.ids}", "change": change, "values": values, **more}
+        )
 
     async def judge(self, who, offset, verdict, **more):
         self.ids += 1
@@ -68,14 +70,21 @@ def told(tmp_path_factory):
 def test_a_list_is_changed_and_read(told):
     async def story(one):
         head = one.engine.log.head
-        status, done = await one.change("ann", "blocked_devices", "add", ["d1", "d2", "d1"], reason="stolen", **{"for": "30d"})
+        status, done = await one.change(
+            "ann", "blocked_devices", "add", ["d1", "d2", "d1"], reason="stolen", **{"for": "30d"}
+        )
         assert (status, done) == (200, {
             "list": DEVICES, "change": "add", "offset": head, "entries": 2, "waiting": False, "as_of": head + 1, "repeated": False,
         })  # fmt: skip
         assert sorted(await one.listed()) == ["d1", "d2"]
         assert len(await one.listed(query="limit=1")) == 1
         status, shown = await one.call("GET", "ben", "")
-        assert (status, shown["lists"][0]["list"], shown["lists"][0]["entries"], shown["waiting"]) == (200, DEVICES, 2, [])
+        assert (status, shown["lists"][0]["list"], shown["lists"][0]["entries"], shown["waiting"]) == (
+            200,
+            DEVICES,
+            2,
+            [],
+        )
         assert (await one.change("ann", DEVICES, "add", ["d3"], until="2036-01-31"))[0] == 200
         assert (await one.change("ann", DEVICES, "remove", ["d1", "d2", "d3"]))[1]["entries"] == 3
         assert await one.listed() == []
