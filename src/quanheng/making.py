@@ -11,9 +11,10 @@ from quanheng.expressions import Columns
 from quanheng.facts import NO_MOVES, Asked, DecisionFact, Moves, Sent, StepBody, unasked
 from quanheng.flows import Flow
 from quanheng.known import Known
+from quanheng.moves import Asking
 from quanheng.processes.records import Step
 from quanheng.program import Program
-from quanheng.stepping import NOBODY, Asking, Life, View
+from quanheng.stepping import NOBODY, Life, View
 
 
 def step(
