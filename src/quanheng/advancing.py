@@ -64,23 +64,34 @@ def advance(engine: Engine, clock: MovedClock, to_ms: int) -> Iterator[Fired]:
         )
     while (due_ms := next_ms(engine)) is not None and due_ms <= to_ms:
         clock.now_ms = max(clock.now_ms, due_ms)
-        before, waited = engine.log.head, engine.state.book.timers.next_due_ms
-        engine.submit([])
-        engine.expire()
-        engine.tell_posted()
+        before = engine.log.head
+        carry_out(engine)
         if engine.log.head == before and next_ms(engine) == due_ms:
             raise LogError(
                 "what is due does not happen, so time stands still",
                 where="clock",
-                found=format_time(waited or due_ms),
+                found=format_time(due_ms),
                 cure="Report it with the log.",
             )
         yield from fired(engine, before)
     clock.now_ms = max(clock.now_ms, to_ms)
 
 
+def carry_out(engine: Engine) -> None:
+    """Let happen what is due at the moment at which the clock stands: timers, jobs, holds that end, what is told."""
+    engine.carry_out()
+    engine.expire()
+    engine.carry_out()
+
+
 def next_ms(engine: Engine) -> int | None:
-    """When something is due next: a timer, or a hold of the ledger that ends; None = nothing is."""
+    """When something is due next: a timer, a job, or a hold of the ledger that ends; None = nothing is."""
+    moments = pending_ms(engine), engine.jobs.next_due_ms
+    return min((one for one in moments if one is not None), default=None)
+
+
+def pending_ms(engine: Engine) -> int | None:
+    """The same without jobs, which come again for ever."""
     moments = engine.state.book.timers.next_due_ms, engine.state.ledger.next_expiry_ms
     return min((one for one in moments if one is not None), default=None)
 

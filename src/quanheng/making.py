@@ -11,9 +11,10 @@ from quanheng.expressions import Columns
 from quanheng.facts import NO_MOVES, Asked, DecisionFact, Moves, Sent, StepBody, unasked
 from quanheng.flows import Flow
 from quanheng.known import Known
+from quanheng.moves import Asking
 from quanheng.processes.records import Step
 from quanheng.program import Program
-from quanheng.stepping import NOBODY, Asking, Life, View
+from quanheng.stepping import NOBODY, Life, View
 
 
 def step(
@@ -34,7 +35,8 @@ def step(
             continue
         event, keys = known.events[at], known.batch.keys[at]
         row = Row({name: keys[place].tobytes() for place, name in enumerate(names)}, event.request_key)
-        asking = Asking(columns, at, event, row.keys, decision.body.outcome, False, known.received_ms)
+        outcome = decision.body.outcome
+        asking = Asking(columns, at, event, row.keys, outcome, False, known.received_ms, outcome)
         met = list(zip(lives, views[at] if views else (), strict=True)) if lives else []
         moves, asked = _moves(program, flows, met, asking, row, decision.asked)
         if asked is None:

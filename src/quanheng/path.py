@@ -246,7 +246,8 @@ class Placing:
 
     def _pass_refusals(self) -> None:
         while self._at < len(self._items) and (item := self._items[self._at]) is not None:
-            self._state.head += isinstance(item, Refusal) and not item.request.position
+            again_refused = isinstance(item, Again) and isinstance(self._taken[item.event], Refusal)
+            self._state.head += (isinstance(item, Refusal) or again_refused) and not item.request.position
             self._at += 1
 
     def _put_facts(self, count: int, cause: int) -> None:

@@ -6,7 +6,7 @@ from event to event. What one step asks of the ledger and sends is collected bes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from quanheng.asking import Postings, minor_units
 from quanheng.events.intake import EventFact
 from quanheng.events.schema import NO_KEY, NULL, EventType
-from quanheng.expressions import Columns, Expression, Getter
+from quanheng.expressions import Expression, Getter
 from quanheng.facts import StepBody
 from quanheng.kernel.errors import EventRejected
-from quanheng.loading.declared_processes import Act, MoveDeclaration, Start
+from quanheng.loading.declared_processes import Act, Start
 from quanheng.loading.process_steps import acts_on, events_of
 from quanheng.machines import Machine, State
+from quanheng.moves import EXTRA, Asking, Move
 from quanheng.processes.book import Instance
 from quanheng.processes.records import Step, StepKind
 from quanheng.processes.timers import Due
@@ -29,8 +30,6 @@ from quanheng.sending import Sends
 if TYPE_CHECKING:
     from quanheng.loading.declared import Declared
 
-EXTRA = ("outcome", "refused", "instance")
-"""What guards know beside what policies do, in the order in which it is given."""
 ALONE_MAX = 64
 """Moves that are made by themselves behind one event; a declaration that could need more is refused at load."""
 
@@ -59,49 +58,6 @@ class Chosen(NamedTuple):
 NOTHING = Chosen()
 
 
-class Asking(NamedTuple):
-    """One event in the place `at` of what is known, with what its decision says."""
-
-    columns: Columns
-    at: int
-    event: EventFact
-    keys: Mapping[str, bytes]
-    outcome: str
-    refused: bool
-    received_ms: int
-
-
-class _Move:
-    """A move, compiled for one event type."""
-
-    def __init__(
-        self, life: Life, declared: MoveDeclaration | Start, part: int, compile: Callable[..., Expression]
-    ) -> None:
-        machine, self.declared = life.machine, declared
-        where = f"process {machine.declared.name}"
-        self.where = compile(declared.where, f"{where}.where") if declared.where else None
-        to = declared.to
-        if isinstance(declared, Start) and not to:
-            to = machine.declared.parts[part].begins
-        self.to = machine.state(part, to) if to else None
-        self.refused = machine.state(part, declared.refused) if declared.refused else None
-        places = {one.name: place for place, one in enumerate(machine.declared.numbers)}
-        sets = declared.set if isinstance(declared, MoveDeclaration) else {}
-        self.set = [(places[name], compile(text, f"{where}.set.{name}")) for name, text in sets.items()]
-        asking = [one for one in (self.where, *(one for _, one in self.set)) if one is not None]
-        self.asks_instance = any(EXTRA.index("instance") in one.asks_of for one in asking)
-        self.timer = declared.timer if isinstance(declared, MoveDeclaration) else ""
-        self.do = declared.do
-        self.knows_refusal = self.where is not None and not self.where.asks_of.isdisjoint((0, 1))
-        """Whether its guard says itself what becomes of it where the ledger refuses."""
-
-    def fits(self, asking: Asking, context: object) -> bool:
-        """Whether its guard holds."""
-        if self.where is None:
-            return True
-        return asking.columns.value(self.where, asking.at, asking.outcome, asking.refused, context) is True
-
-
 class Life:
     """A process as one event type starts or moves it.
 
@@ -127,15 +83,15 @@ class Life:
         def compile(text: str, where: str) -> Expression:
             return Expression(text, names, getter, where, EXTRA)
 
-        self.starts = [_Move(self, one, 0, compile) for one in declared.starts if one.event == event.name]
-        self.moves: dict[int, list[_Move]] = {}
-        self.alone: dict[int, list[_Move]] = {}
+        self.starts = [Move(machine, one, 0, compile) for one in declared.starts if one.event == event.name]
+        self.moves: dict[int, list[Move]] = {}
+        self.alone: dict[int, list[Move]] = {}
         for code, state in machine.states.items():
             for one in state.declared.moves:
                 part = declared.parts[state.part].name
                 if event.name in events_of(declared, part, state.name, one):
                     kept = self.moves if one.event else self.alone
-                    kept.setdefault(code, []).append(_Move(self, one, state.part, compile))
+                    kept.setdefault(code, []).append(Move(machine, one, state.part, compile))
         every = [self.starts, *self.moves.values(), *self.alone.values()]
         self.asks_instance = any(move.asks_instance for some in every for move in some)
         """Whether a guard, or what is set, asks about the instance."""
@@ -256,7 +212,7 @@ class _Run:
             if not again or not start.fits(asking, context):
                 continue
             to = start.to
-            if asking.refused and (self._asks(start, to, None) or not start.knows_refusal):
+            if start.is_refused(asking, self._asks(start, to, None)):
                 to = start.refused
                 if to is None:
                     return
@@ -328,13 +284,13 @@ class _Run:
             if not any(self._make(part, move, context, None) for part, move in fitting):
                 return
 
-    def _make(self, part: int, move: _Move, context: object, fired: Due | None) -> bool:
+    def _make(self, part: int, move: Move, context: object, fired: Due | None) -> bool:
         """Make a move; False = the ledger refuses it and it says nothing for that."""
         machine, asking, instance = self._machine, self._asking, self._instance
         assert instance is not None
         now_ms, left = asking.received_ms, machine.states[instance.states[part]]
         to, do = move.to, move.do
-        if asking.refused and (self._asks(move, to, left) or not move.knows_refusal):
+        if move.is_refused(asking, self._asks(move, to, left)):
             if move.refused is None:
                 return False
             to, do = move.refused, ()
@@ -371,7 +327,7 @@ class _Run:
         )
         return True
 
-    def _asks(self, move: _Move, to: State | None, left: State | None) -> bool:
+    def _asks(self, move: Move, to: State | None, left: State | None) -> bool:
         """Whether a move asks anything of the ledger."""
         acts = [*move.do]
         if to is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from quanheng.advancing import MovedClock, next_ms
+from quanheng.advancing import MovedClock, carry_out, next_ms, pending_ms
 from quanheng.cli.demo_receiver import Answer, Receiver, serving
 from quanheng.engine import Engine
 from quanheng.events.intake import Request
@@ -113,10 +113,12 @@ class Stage:
             for answer in self.receiver.back:
                 self._put(self.clock() + parse_duration_ms(answer.after), answer.event, answer.data)
             self.receiver.back.clear()
-            moments = [one for one in (next_ms(self.engine), self.sender.next_due_ms) if one is not None]
+            moments = [one for one in (pending_ms(self.engine), self.sender.next_due_ms) if one is not None]
             moments += [self._queue[0][0]] if self._queue else []
             if not moments:
                 return
+            job_ms = self.engine.jobs.next_due_ms
+            moments += [job_ms] if job_ms is not None else []
             self.clock.now_ms = max(self.clock.now_ms, min(moments))
             yield self.clock.now_ms
             self._happen()
@@ -124,8 +126,7 @@ class Stage:
     def _happen(self) -> None:
         """What is due at the moment at which the clock stands: timers first, then events, one after another."""
         head = self.engine.log.head
-        self.engine.submit([])
-        self.engine.expire()
+        carry_out(self.engine)
         while self._queue and self._queue[0][0] <= self.clock.now_ms:
             _, number, type, data = heappop(self._queue)
             id = f"{CLIENT}-{number}"

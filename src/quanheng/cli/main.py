@@ -30,6 +30,7 @@ from quanheng.cli import (
     outbox,
     packs,
     process,
+    process_simulate,
     run,
     serve,
     simulation,
@@ -86,6 +87,7 @@ for group in (
 ):
     app.command(group)
 ledger.app.command(ledger_reconcile.reconcile)
+process.app.command(process_simulate.simulate)
 
 
 @app.command

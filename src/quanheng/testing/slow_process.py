@@ -131,7 +131,7 @@ class SlowProcess:
         run = _Run(self, event, instance, serial, refused=False)
         if run.asked and self.refuses(event, run.asked):
             asked = run.asked
-            run = _Run(self, event._replace(outcome=event.refused_as), instance, serial, refused=True)
+            run = _Run(self, event, instance, serial, refused=True)
             told = Told(steps=tuple(run.steps), asked=tuple(asked), sent=tuple(run.sent), refused=True)
         else:
             told = Told(steps=tuple(run.steps), asked=tuple(run.asked), sent=tuple(run.sent))
@@ -246,11 +246,13 @@ class _Run:
         """Whether a guard speaks of refusals itself."""
         return "outcome" in text or "refused" in text
 
-    def _holds(self, text: str, context: object) -> bool:
-        return not text or self._value(text, context) is True
+    def _holds(self, move: MoveDeclaration | Start, context: object) -> bool:
+        """Its guard is true; of one that says where a refusal leads, as it was before the ledger was asked."""
+        return not move.where or self._value(move.where, context, self.refused and not move.refused) is True
 
-    def _value(self, text: str, context: object) -> object:
-        known = {**self.event.fields, "outcome": self.event.outcome, "refused": self.refused, "instance": context}
+    def _value(self, text: str, context: object, refused: bool) -> object:
+        outcome = self.event.refused_as if refused else self.event.outcome
+        known = {**self.event.fields, "outcome": outcome, "refused": refused, "instance": context}
         return evaluate(text, dict.fromkeys(known, ANY), known, strict=False).value
 
     def _context(self) -> object:
@@ -265,12 +267,14 @@ class _Run:
     def _start(self) -> None:
         declared, context = self.process.declared, self._context()
         for start in self.process._starts(self.event.type, self.instance):
-            if not self._holds(start.where, context):
+            if not self._holds(start, context):
                 continue
             first = declared.parts[0]
             to = start.to or first.begins
             if self.refused and (
-                self._asks([*start.do, *self.process.state(first.name, to).entry]) or not self._knows(start.where)
+                self._asks([*start.do, *self.process.state(first.name, to).entry])
+                or start.refused
+                or not self._knows(start.where)
             ):
                 if start.refused:
                     self._begin(start.refused, ())
@@ -300,7 +304,7 @@ class _Run:
         assert instance is not None
         for part, name in dict(instance.states).items():
             moves = [one for one in self.process.state(part, name).moves if one.event == self.event.type]
-            found = next((one for one in moves if not one.timer and self._holds(one.where, context)), None)
+            found = next((one for one in moves if not one.timer and self._holds(one, context)), None)
             if found is not None:
                 self._make(part, found, context, None)
 
@@ -308,7 +312,7 @@ class _Run:
         context, found = self._context(), None
         if not self.event.fields["skipped"]:
             moves = self.process.state(timer.part, timer.state).moves
-            found = next((one for one in moves if one.timer == timer.name and self._holds(one.where, context)), None)
+            found = next((one for one in moves if one.timer == timer.name and self._holds(one, context)), None)
         if found is None or not self._make(timer.part, found, context, timer):
             self._again(timer)
             self._step(timer.part, "", "", timer.name)
@@ -323,7 +327,7 @@ class _Run:
                 self._make(part, move, context, None)
                 for part, name in instance.states.items()
                 for move in self.process.state(part, name).moves
-                if not move.event and self._holds(move.where, context)
+                if not move.event and self._holds(move, context)
             ):
                 return
 
@@ -336,11 +340,12 @@ class _Run:
         to, do, exit = move.to, move.do, left.exit
         entry = self.process.state(part, to).entry if to else ()
         asked = [*do, *((*exit, *entry) if to else ())]
-        if self.refused and (self._asks(asked) or not self._knows(move.where)):
+        if self.refused and (self._asks(asked) or move.refused or not self._knows(move.where)):
             if not move.refused:
                 return False
             to, do, exit, entry = move.refused, (), (), self.process.state(part, move.refused).entry
-        values = {number: self._number(number, self._value(text, context)) for number, text in move.set.items()}
+        set = {number: self._value(text, context, self.refused) for number, text in move.set.items()}
+        values = {number: self._number(number, value) for number, value in set.items()}
         instance.numbers.update(values)
         timer = fired.name if fired else ""
         if not to:

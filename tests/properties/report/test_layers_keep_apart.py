@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quanheng.report.layers import Edge, Place, Size, lay_out, layers_of
@@ -26,6 +26,10 @@ def within(point: tuple[float, float], box: Place) -> bool:
     return abs(point[0] - box.x) <= box.width / 2 + 0.01 and abs(point[1] - box.y) <= box.height / 2 + 0.01
 
 
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@SLOW
 @given(GRAPHS)
 def test_no_node_or_label_lies_on_another(graph):
     sizes, drawn = graph
@@ -42,6 +46,7 @@ def test_no_node_or_label_lies_on_another(graph):
         assert within(way.points[-1], laid.nodes[edge.target])
 
 
+@SLOW
 @given(GRAPHS)
 def test_the_same_graph_gives_the_same_drawing(graph):
     sizes, drawn = graph

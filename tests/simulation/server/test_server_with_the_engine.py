@@ -1,4 +1,4 @@
-# ruff: noqa: E501  (commands stand whole, on one line)
+
 """The command line and a real server with the real engine and a real pack: one story, end to end."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Jobs over many instances: when they run, whom they take, what they leave, what they send, and what is told of them."""
+"""Jobs over many instances: when they run, whom they take, what they leave and send, and what is told of them."""
 
 from __future__ import annotations
 

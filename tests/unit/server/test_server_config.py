@@ -1,4 +1,4 @@
-# ruff: noqa: E501, RUF043  (texts under test stand whole, on one line)
+# ruff: noqa: RUF043  (texts under test stand whole, on one line)
 """One configuration file: defaults, every wrong key reported with the cure, and a reference page that is complete."""
 
 from __future__ import annotations

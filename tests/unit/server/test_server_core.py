@@ -1,4 +1,4 @@
-# ruff: noqa: E501  (texts under test stand whole, on one line)
+
 """The core: groups, bounds, answers after the commit only, fail-stop, orderly stop."""
 
 from __future__ import annotations
