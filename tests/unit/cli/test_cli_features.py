@@ -35,6 +35,10 @@ def test_the_table_names_who_uses_a_feature(capsys, monkeypatch):
     assert by_name["terminal_fraud_count_7d"] == "terminal_fraud_share_7d"
     assert by_name["hour_of_day"] == "fraud_score"
     code, out, _ = told(capsys, "lineage", "authorise.authorise", "--pack", "card_fraud")
+    assert "process:review" in out.partition("used by")[2]
+    code, out, _ = told(capsys, "lineage", "process:dispute", "--pack", "card_fraud")
+    assert "transfer:collect.principal" in out
+    code, out, _ = told(capsys, "lineage", "transfer:take_back.principal", "--pack", "card_fraud")
     assert "used by nothing in this pack" in out
 
 
