@@ -206,6 +206,9 @@ BAD = [
     ("list_show", {"list": "none"}, 404, "no pack in force declares such a list"),
     ("list_find", {"list": "none"}, 500, "was KeyError"),
     ("refuse_messages", {"messages": 5}, 500, "was ValidationError"),
+    ("job_show", {"job": "none"}, 404, "there is no such job"),
+    ("job_run", {"job": "none"}, 404, "there is no such job"),
+    ("job_run", {}, 500, "was KeyError"),
     ("dance", {}, 404, "there is no such operation"),
 ]
 
@@ -227,7 +230,7 @@ def test_whatever_is_wrong_with_an_operation_is_answered(tmp_path):
 
 def test_every_operation_is_tried_with_something_wrong():
     told = re.findall(r"(\w+) \{", admin.perform.__doc__.split("operation : ")[1].split("arguments :")[0])
-    assert set(told) - {operation for operation, *_ in BAD} == {"tokens", "versions", "lists"}
+    assert set(told) - {operation for operation, *_ in BAD} == {"tokens", "versions", "lists", "jobs"}
 
 
 def test_a_log_that_does_not_take_the_event_of_an_operation_stops_everything(tmp_path):
