@@ -31,7 +31,9 @@ def files_with(*made: ProcessDeclaration) -> PackFiles:
     return read_pack(files, "life")
 
 
-def _load(names: Sequence[str], available: Mapping[str, PackFiles], in_force: Sequence[str] = ()) -> dict[str, Declared]:
+def _load(
+    names: Sequence[str], available: Mapping[str, PackFiles], in_force: Sequence[str] = ()
+) -> dict[str, Declared]:
     found = loading.load_packs(names, available, in_force)
     for name in found:
         remark = available[name].files["pack.toml"].partition(_REMARK)[2]
