@@ -206,7 +206,9 @@ def _transitions(steps: Sequence[tuple[str, str, int]], group: int) -> float:
                 order = orders[id]
                 was = order.state
                 assert order.trigger(name, amount) if name == "paid" else order.trigger(name)  # type: ignore[attr-defined]
-            database.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?)", (f"r{number}", id, was, order.state, START_MS))
+            database.execute(
+                "INSERT INTO history VALUES (?, ?, ?, ?, ?)", (f"r{number}", id, was, order.state, START_MS)
+            )
             database.execute("INSERT OR REPLACE INTO orders VALUES (?, ?, ?)", (id, order.state, order.amount))
             if name == "sent":
                 machine.remove_model(orders.pop(id))

@@ -52,6 +52,9 @@ class Faults(NamedTuple):
     silent: float = 0.10
 
 
+USUAL = Faults()
+
+
 class Simulated(msgspec.Struct, frozen=True):
     """What a run was.
 
@@ -60,7 +63,8 @@ class Simulated(msgspec.Struct, frozen=True):
     reached : likewise → how often it was entered
     paths : how instances went, the most frequent first, and how many went so
     durations_ms : how long those took that are over: median and 90th percentile
-    refused : event type → how often it was refused at intake; why : the first reason; unmoved : likewise → taken, and nothing moved
+    refused : event type → how often it was refused at intake; why : the first reason
+    unmoved : event type → how often it was taken, and nothing moved
     declined : decisions whose transfers the ledger refused
     fired : timer → how often it was told; faults : that were made
     problems : what must not be, empty where all is well
@@ -112,7 +116,7 @@ class ProcessSimulation:
     NotFound : the program has no such process
     """
 
-    def __init__(self, program: Program, name: str, seed: int, days: int = 90, faults: Faults = Faults()) -> None:
+    def __init__(self, program: Program, name: str, seed: int, days: int = 90, faults: Faults = USUAL) -> None:
         known = {one.name: one for one in program.machines.values()}
         if name not in known:
             allowed = ", ".join(sorted(known)) or "no process is declared"
@@ -199,11 +203,9 @@ class ProcessSimulation:
         return ""
 
     def _unexpected(self) -> str:
-        return self.rng.choice([one for one in self.machine.declared.events() if one != self._timer_event])
-
-    @property
-    def _timer_event(self) -> str:
-        return self.machine.declared.timer_event
+        return self.rng.choice(
+            [one for one in self.machine.declared.events() if one != self.machine.declared.timer_event]
+        )
 
     def _send(self, request: Request, now_ms: int) -> None:
         """Send one request through the main path."""
@@ -343,7 +345,8 @@ class ProcessSimulation:
         counts["faults"].pop("", None)
         return Simulated(
             machine.name, self.seed, self.days, self._sent, len(instances), sum(map(machine.is_over, instances)),
-            book.steps, dict(sorted(states.items())), paths=sorted(ways.items(), key=lambda one: (-one[1], one[0]))[:PATHS_SHOWN],
+            book.steps, dict(sorted(states.items())),
+            paths=sorted(ways.items(), key=lambda one: (-one[1], one[0]))[:PATHS_SHOWN],
             durations_ms=(_percentile(took, 50), _percentile(took, 90)) if took else None, declined=self._declined,
             why=self._why,
             problems=[*self._problems, *self._checked(instances)], **counts,

@@ -39,6 +39,7 @@ from quanheng.processes.times import Wait
 from quanheng.program import Program
 from quanheng.rehearsal import PlainPseudonyms
 from quanheng.state import FIRST_PACK_CODE, State
+from quanheng.testing.slow_migration import migrate
 from quanheng.testing.slow_process import Happened, SlowProcess, Told
 from quanheng.ticking import due_requests
 
@@ -126,7 +127,8 @@ def processes(draw: st.DrawFn, name: str = "life") -> ProcessDeclaration:
     first = [one.name for one in parts[0].states]
     starts = tuple(
         Start(
-            event=draw(st.sampled_from(("life.began", "life.began", "life.went"))), to=draw(st.sampled_from(first[:-1])),
+            event=draw(st.sampled_from(("life.began", "life.began", "life.went"))),
+            to=draw(st.sampled_from(first[:-1])),
             again=draw(st.booleans()), do=draw(acts), refused=draw(st.sampled_from(("", first[-1]))),
         )
         for _ in range(draw(st.integers(1, 2)))
@@ -255,7 +257,7 @@ class World:
         return PlainPseudonyms().pseudonym("life.thing", thing)
 
     def live(self, made: Rounds, sizes: Sequence[int] = (99,), now_ms: int = T0) -> int:
-        """Let time pass, fire what is due, send a group; and so on. Everything equals what the twin says. Until when."""
+        """Let time pass, fire what is due, send a group, and so on; all equals what the twin says. Until when."""
         for at, (passed_ms, group) in enumerate(made):
             now_ms += passed_ms
             self.fire(now_ms)
@@ -297,7 +299,8 @@ class World:
                     assert "does not wait any more" in str(item.error)
                     continue
                 key, timer = self.twin.due(now_ms) or ("", None)
-                assert timer is not None and isinstance(item, Taken)
+                assert timer is not None
+                assert isinstance(item, Taken)
                 fields = self.twin.fields_of(key, timer, now_ms)
                 sent = json.loads(item.event.request.data)
                 told = {"thing": f"#{self.key(key).hex()}", **plain(fields)}
@@ -305,7 +308,8 @@ class World:
                 event = Happened("life.timer.fired", key, fields, now_ms, "", "review", client=False)
                 self.compare(self.twin.apply(event, timer.serial), item)
             self.same()
-        assert self.twin.due(now_ms) is None and not self.state.book.timers.due(now_ms, 1)
+        assert self.twin.due(now_ms) is None
+        assert not self.state.book.timers.due(now_ms, 1)
 
     def tell(self, one: Said, now_ms: int) -> Told:
         decided = one.type in ("life.began", "life.went")
@@ -368,7 +372,7 @@ class World:
         """Put a later version in force, or be refused where the twin is."""
         program = program_with(declared, codes=self.program.codes)
         problems = process_changes(self.program, program, self.state.book)
-        lost = self.twin.migrate(declared, now_ms)
+        lost = migrate(self.twin, declared, now_ms)
         found = {one.key.partition(".migrate.")[2]: one.found for one in problems}
         assert found == {path: f"{count} instance{'s' if count > 1 else ''}" for path, count in lost.items()}
         if not lost:

@@ -71,9 +71,11 @@ def packs() -> list[PackFiles]:
     files = {name: data for name, data in read_pack(CHECKOUT).files.items() if not name.startswith("cases/")}
     life = files["processes.toml"].decode()
     life = life.replace("[process.review.state.taken]\nend = true\n", f"[process.review.state.taken]\n{TAKEN}")
-    life = life.replace("[process.review.state.asked]\n", '[process.review.state.asked]\nentry = ["notify:tell_payer"]\n')
+    life = life.replace(
+        "[process.review.state.asked]\n", '[process.review.state.asked]\nentry = ["notify:tell_payer"]\n'
+    )
     accounts = files["accounts.toml"].decode() + UNDO
-    accounts = accounts.replace('[posting.capture]\n', '[posting.capture]\nid    = "about"\n')
+    accounts = accounts.replace("[posting.capture]\n", '[posting.capture]\nid    = "about"\n')
     files |= {"processes.toml": life.encode(), "accounts.toml": accounts.encode(), "calls.toml": CALLS.encode()}
     return [read_packs()["party"], read_pack(files, "checkout")]
 

@@ -116,7 +116,10 @@ def test_migrate_leads_instances_on_in_the_append_of_the_activation(shop: Shop) 
 
 def test_timers_of_a_state_that_is_led_to_begin_at_the_activation(shop: Shop) -> None:
     shop.now_ms += 5 * MINUTE_MS
-    other = (("timer.no_answer", "timer.silence"), ('per        = "payment"', 'per = "payment"\ntimers = ["no_answer", "let_go", "silence"]'))
+    other = (
+        ("timer.no_answer", "timer.silence"),
+        ('per        = "payment"', 'per = "payment"\ntimers = ["no_answer", "let_go", "silence"]'),
+    )
     shop.engine.activate(checkout(*RENAMED_MAPPED, *other))
     assert shop.dues("review", "p") == [20 * MINUTE_MS]
     shop.same_again()
@@ -124,7 +127,10 @@ def test_timers_of_a_state_that_is_led_to_begin_at_the_activation(shop: Shop) ->
 
 def test_a_timer_that_is_no_more_is_taken_away_and_a_new_one_begins_with_who_enters_later(shop: Shop) -> None:
     changed = (
-        ("[process.claim.part.papers.state.awaited.timer.nudge]", "[process.claim.part.papers.state.awaited.timer.remind]"),
+        (
+            "[process.claim.part.papers.state.awaited.timer.nudge]",
+            "[process.claim.part.papers.state.awaited.timer.remind]",
+        ),
         ('per     = "claim"', 'per = "claim"\ntimers = ["nudge", "too_late", "remind"]'),
     )
     before = shop.dues("claim", "c")
@@ -137,9 +143,9 @@ def test_a_timer_that_is_no_more_is_taken_away_and_a_new_one_begins_with_who_ent
 
 
 def test_numbers_that_are_kept_besides_are_null_for_those_there_are(shop: Shop) -> None:
-    shop.engine.activate(checkout(("keep       = {amount_minor = 0, reminders = 0}",
-                                   "keep = {amount_minor = 0, reminders = 0, more = 0}"),
-                                  ("set   = {reminders = ", 'set   = {more = "if instance.more = null then 7 else 8", reminders = ')))  # fmt: skip
+    kept = ("keep       = {amount_minor = 0, reminders = 0}", "keep = {amount_minor = 0, reminders = 0, more = 0}")
+    more = 'set   = {more = "if instance.more = null then 7 else 8", reminders = '
+    shop.engine.activate(checkout(kept, ("set   = {reminders = ", more)))
     shop.now_ms += HOUR_MS
     shop.engine.submit([])
     machine = shop.machine("review")
@@ -157,8 +163,8 @@ def test_what_is_kept_by_place_is_not_moved_or_removed(shop: Shop) -> None:
 
 
 def test_kept_keys_stay_while_instances_live(shop: Shop) -> None:
-    text = shop.refused(SILENT_JOB, ('keys    = ["payer"]', "keys = []"), ('keep    = {share = 2, rounds = 0, until_ms = 0}\nsubject = "payer"',
-                                                            "keep    = {share = 2, rounds = 0, until_ms = 0}"))  # fmt: skip
+    subject = ('until_ms = 0}\nsubject = "payer"', "until_ms = 0}")
+    text = shop.refused(SILENT_JOB, ('keys    = ["payer"]', "keys = []"), subject)
     assert "instances of the process live (1 instance), which keep keys from where they began" in text
     assert "was none; allowed: payer. Keep the keys as they are, or declare a process of another name." in text
 
@@ -188,7 +194,9 @@ def test_a_process_is_not_removed_while_instances_live(shop: Shop) -> None:
     with pytest.raises(DeclarationError) as found:
         shop.engine.activate(gone)
     text = str(found.value)
-    assert "instances of the process live, and it is no longer declared; was 1 instance; allowed: none that lives" in text
+    assert (
+        "instances of the process live, and it is no longer declared; was 1 instance; allowed: none that lives" in text
+    )
     assert 'with `where = "false"` at its starts so that none begins' in text
     shop.send("papers", claim="c", complete=True)
     shop.send("ruling", claim="c", granted=True)
