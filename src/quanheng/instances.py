@@ -19,8 +19,9 @@ from quanheng.kernel.log.records import Columns
 from quanheng.loading.declared_processes import MoveDeclaration, PartDeclaration, ProcessDeclaration, StateDeclaration
 from quanheng.machines import Machine
 from quanheng.processes.book import Book, Instance
-from quanheng.processes.records import Step, StepKind, steps_of
+from quanheng.processes.records import Step, StepKind
 from quanheng.processes.timers import Armed
+from quanheng.processes.trail import Trail
 from quanheng.program import Program
 from quanheng.reading import Reader, RecordedDecision, shown_transfer
 from quanheng.recovery import read_batches
@@ -268,11 +269,11 @@ def _steps(
     reader: Reader, machine: Machine, key: bytes, upto: int, progress: Callable[[int, int], None] | None
 ) -> Iterator[tuple[int, int, int, Step]]:
     """Offset, stamp, cause and content of each step of an instance."""
+    trail = Trail(machine.code, key)
     for start, part in read_batches(reader.log, 0, upto):
         if isinstance(part, Columns):
-            for row, step in steps_of(part):
-                if step.process == machine.code and step.key == key:
-                    yield start + row, int(part.received_ms[row]), part.record(row).cause, step
+            for row, cause, step in trail.steps(part, start):
+                yield start + row, int(part.received_ms[row]), cause, step
         if progress is not None:
             progress(start + len(part), upto)
 

@@ -11,6 +11,7 @@ from debts import DAY_MS, JOBS, PROCESSES, T0, Clock, closes, debts, opened, ope
 from quanheng import recovery
 from quanheng.engine import Engine
 from quanheng.events.intake import Request
+from quanheng.instances import Codes, history
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.kernel.log.records import JOB
 from quanheng.loading.files import read_pack
@@ -311,3 +312,22 @@ def test_a_chunk_is_made_again_from_the_log_byte_for_byte(engine, clock):
         assert again == chunk
         made += 1
     assert made == 3
+
+
+def test_the_history_of_an_instance_tells_what_jobs_made_of_it(engine, clock):
+    engine.submit([opens(1, "0"), opens(2, "600", due_on_ms=T0 - 3 * DAY_MS)])
+    clock.now_ms = TWO_AM
+    engine.run_jobs()
+    machine = next(iter(engine.state.program.machines.values()))
+    codes = Codes(engine.state.program.codes)
+    told = [
+        history(engine.reader, machine, engine.ring.pseudonym("debts.debt", f"d{number}"), codes, engine.log.head)
+        for number in (1, 2)
+    ]
+    assert [(one["from"], one["to"]) for one in told[0]] == [(None, "open")]
+    begun, accrued, rolled, noted, promised = told[1]
+    assert (accrued["from"], accrued["to"], accrued["event"]) == ("open", "open", None)
+    assert (rolled["from"], rolled["to"], rolled["event"]) == ("open", "late", None)
+    assert rolled["offset"] == rolled["decision"]
+    assert {noted["event"]["type"], promised["event"]["type"]} == {"debts.noted", "debt.timer.fired"}
+    assert begun["event"]["id"] == "open 2"
