@@ -18,7 +18,7 @@ TIMER_FIRED = "timer.fired"
 ActKind = Literal["transfer", "call", "notify"]
 Stale = Literal["fire", "skip", "once"]
 """What becomes of a timer that is found due late (after downtime): "fire" = it fires, as often as it was due, in order;
-"skip" = it does not; "once" = of an `every` timer only the last time that was due fires."""
+"skip" = it does not; "once" = an `every` timer fires once for all that it has missed."""
 
 
 class Act(msgspec.Struct, frozen=True):
