@@ -28,7 +28,7 @@ def simulate(
     is in one legal state, that no money was lost or made, and that no timer is past its time; else the exit code is 1.
 
     For example:
-      quanheng process simulate lending.application --instances 2000 --seed 7 --days 60
+      quanheng process simulate my_pack.review --instances 2000 --seed 7 --days 60
 
     Parameters
     ----------

@@ -213,6 +213,8 @@ def _first_ms(wait: Wait, base_ms: int, days: _Days) -> int:
 
 def _later_ms(wait: Wait, base_ms: int, last_ms: int, days: _Days) -> int:
     if wait.after_ms >= 0:
+        if base_ms > last_ms:  # What it is counted from was set to a later moment meanwhile.
+            return _elapsed_ms(wait, base_ms, wait.after_ms, days)
         passed_ms = _passed_ms(wait, base_ms, last_ms, days)
         days.forget()
         return _elapsed_ms(wait, last_ms, wait.after_ms - passed_ms % wait.after_ms, days)

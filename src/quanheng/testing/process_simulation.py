@@ -1,5 +1,4 @@
 """A pack's declared life for many instances, from a seed: events drawn among what is allowed, timers, and faults.
-
 Everything goes the way that events go live (`path.handle`), in memory. Time is simulated, so a year takes seconds.
 What people and partners do is drawn: which of the allowed events comes, after what delay, with what in its fields.
 The faults are what goes wrong outside: the same request twice, one that comes hours late, an event that is not allowed,
@@ -34,9 +33,8 @@ from quanheng.ticking import due_requests
 
 BEGIN_MS = 1_768_471_200_000
 """2026-01-15T10:00:00Z: when the first instance may begin."""
-PEOPLE = 50
+PEOPLE, PATHS_SHOWN = 50, 10
 """Keys that are no instance's own are of so many people, so that they meet again."""
-PATHS_SHOWN = 10
 CASES_SHARE = 0.5
 """Share of events whose fields, but for keys and times, are those of an event of a golden case."""
 NEVER_MS = 2**63 - 1
