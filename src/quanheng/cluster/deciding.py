@@ -23,7 +23,7 @@ from quanheng.kernel.errors import NotFound
 from quanheng.program import Program
 from quanheng.recovery import program_of
 from quanheng.state import Activated
-from quanheng.stepping import View
+from quanheng.stepping import NOBODY, View
 
 
 class EventRow(NamedTuple):
@@ -175,8 +175,8 @@ class Deciders:
         events = asked.events
         if self._staying[0] != program.activation:
             self._staying = program.activation, set()
-        away = program.flows.keys() - self._staying[1] - _at_home(program)
-        rows = [row for row, event in enumerate(events) if event.code in away]
+        away = program.flows.keys() - self._staying[1] - _sending(program)
+        rows = [row for row, event in enumerate(events) if event.code in away and _meets_nobody(program, asked, row)]
         parts = min(self.parts_max, len(rows) // max(self.rows_min, 1))
         if not parts:
             return decide(program, asked)
@@ -186,8 +186,10 @@ class Deciders:
             return decide(program, asked)
         made: list[DecisionFact | None] = [None] * len(events)
         cuts = [part.tolist() for part in np.array_split(np.array(rows), parts)]
-        answers = self._bench.ask(files, [_asked(activated, program, asked.some(cut)) for cut in cuts])
-        here = [row for row, event in enumerate(events) if event.code in program.flows and event.code not in away]
+        parcels = [asked.some(cut)._replace(views=()) for cut in cuts]  # They meet nobody.
+        answers = self._bench.ask(files, [_asked(activated, program, one) for one in parcels])
+        gone = set(rows)
+        here = [row for row, event in enumerate(events) if event.code in program.flows and row not in gone]
         self.sent += parts
         for cut, answer in zip(cuts, answers, strict=True):
             if isinstance(answer, Lost | Unanswered):
@@ -213,9 +215,16 @@ class Deciders:
                 self._staying[1].add(code)
 
 
-def _at_home(program: Program) -> set[int]:
-    """Event types that meet instances of processes or send messages: both stand with the writer alone."""
-    return {*program.lives, *(code for code, flows in program.flows.items() if any(one.sends for one in flows))}
+def _sending(program: Program) -> set[int]:
+    """Event types whose flows send messages, which stand with the writer alone."""
+    return {code for code, flows in program.flows.items() if any(one.sends for one in flows)}
+
+
+def _meets_nobody(program: Program, asked: Rows, row: int) -> bool:
+    """Whether an event names no instance of a process: these stand with the writer alone too."""
+    if asked.events[row].code not in program.lives:
+        return True
+    return not asked.views or all(view is NOBODY for view in asked.views[row])
 
 
 def _asked(activated: bytes, program: Program, rows: Rows) -> Asked:
