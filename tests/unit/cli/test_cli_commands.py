@@ -44,7 +44,7 @@ def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
         "bench", "consume", "decision", "demo", "demo ledger", "dmn check", "dmn evaluate", "dmn from-excel", "dmn from-jdm",
         "dmn tck", "dmn to-excel", "erase", "evaluate", "explain", "features build", "features docs", "features lineage",
-        "features list", "features report", "features sql", "ingest", "ledger list", "ledger project", "ledger reconcile", "ledger show",
+        "features list", "features report", "features sql", "ingest", "job list", "job run", "job show", "ledger list", "ledger project", "ledger reconcile", "ledger show",
         "ledger statement",
         "list", "list add", "list approve", "list find", "list history", "list import", "list reject", "list remove", "list show",
         "log check-proof", "log checkpoint", "log head", "log key", "log prove", "log prove-consistency", "log verify",
@@ -53,7 +53,7 @@ def test_every_command_is_there():
         "pack activate", "pack check", "pack list", "pack new", "pack show", "policy accept-glass", "policy approve", "policy backtest",
         "policy diff", "policy draft", "policy history", "policy list", "policy monitor", "policy promote",
         "policy reject", "policy reject-glass", "policy retire", "policy roll-back", "policy shadow", "policy share", "policy show",
-        "policy submit", "process advance", "process draw", "process history", "process list", "process show", "replay", "run", "serve", "simulate ledger", "token create", "token list", "token revoke",
+        "policy submit", "process advance", "process draw", "process history", "process list", "process show", "process simulate", "replay", "run", "serve", "simulate ledger", "token create", "token list", "token revoke",
         "train", "version",
     ]  # fmt: skip
 
@@ -239,7 +239,7 @@ def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
             "features.cluster", "proof.append", "proof.inclusion", "proof.verify", "ledger.kernel.arrays",
             "ledger.batch1000.arrays", "ledger.batch1000.objects", "ledger.single.p99", "ledger.hot", "ledger.twophase",
             "ledger.chains", "ledger.postgres", "ledger.recover", "ledger.statement", "ledger.project", "ledger.posted",
-            "processes.timers", "processes.job",
+            "processes.timers", "processes.step", "processes.recover", "processes.job",
         ]  # fmt: skip
 
 

@@ -206,6 +206,9 @@ BAD = [
     ("list_show", {"list": "none"}, 404, "no pack in force declares such a list"),
     ("list_find", {"list": "none"}, 500, "was KeyError"),
     ("refuse_messages", {"messages": 5}, 500, "was ValidationError"),
+    ("outbox_show", {"message": "none"}, 422, "the id of a message is not readable"),
+    ("outbox_show", {"message": "0" * 32}, 404, "no message with this id waits, and none is a dead letter"),
+    ("outbox_retry", {}, 422, "say which dead letters are asked for again"),
     ("job_show", {"job": "none"}, 404, "there is no such job"),
     ("job_run", {"job": "none"}, 404, "there is no such job"),
     ("job_run", {}, 500, "was KeyError"),
@@ -230,7 +233,7 @@ def test_whatever_is_wrong_with_an_operation_is_answered(tmp_path):
 
 def test_every_operation_is_tried_with_something_wrong():
     told = re.findall(r"(\w+) \{", admin.perform.__doc__.split("operation : ")[1].split("arguments :")[0])
-    assert set(told) - {operation for operation, *_ in BAD} == {"tokens", "versions", "lists", "jobs"}
+    assert set(told) - {operation for operation, *_ in BAD} == {"tokens", "versions", "lists", "jobs", "outbox"}
 
 
 def test_a_log_that_does_not_take_the_event_of_an_operation_stops_everything(tmp_path):

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -159,6 +162,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         fields = {name: plain(getattr(value, name)) for name in value.__struct_fields__}
         return {"": type(value).__name__, **fields}
+    if is_dataclass(value):  # A calendar.
+        named = {one.name: plain(getattr(value, one.name)) for one in dataclass_fields(value)}
+        return {"": type(value).__name__, **named}
+    if isinstance(value, date):
+        return f"t{value.isoformat()}"
     if isinstance(value, Mapping):
         return sorted([plain(key), plain(one)] for key, one in value.items())
     if isinstance(value, (set, frozenset)):
