@@ -59,6 +59,10 @@ class Engine(Protocol):
     def prompting(self) -> Any:
         """What the platform itself has to say: timers that are due, applied transfers; None = nothing."""
 
+    @property
+    def outbox(self) -> Any:
+        """Messages that wait to be sent; None = there are none."""
+
     def prepare(self, requests: list[Any]) -> Any:
         """Apply and decide a group in memory."""
 

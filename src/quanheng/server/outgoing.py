@@ -82,8 +82,11 @@ def outgoing(config: Config, places: Mapping[str, Place], engine: Any, core: Cor
     return sender
 
 
-async def send_outgoing(sender: Sender, engine: Any) -> None:
-    """Send until it is cancelled."""
+async def send_outgoing(config: Config, places: Mapping[str, Place], engine: Any, core: Core) -> None:
+    """Send what the engine's outbox holds until this is cancelled; nothing where it has none."""
+    if engine.outbox is None:
+        return
+    sender = outgoing(config, places, engine, core)
     running = asyncio.create_task(sender.run())
     head = -1
     try:

@@ -24,7 +24,7 @@ from quanheng.server.core import Core
 from quanheng.server.engines import Engine
 from quanheng.server.lock import FolderLock
 from quanheng.server.logs import Log
-from quanheng.server.outgoing import outgoing, places_of, send_outgoing
+from quanheng.server.outgoing import places_of, send_outgoing
 from quanheng.server.relief import relieved
 from quanheng.server.snapshots import follow
 from quanheng.server.streams import Readers, check_streams
@@ -118,9 +118,7 @@ class _Service:
         stopping = asyncio.create_task(stop.wait())
         edge_end: asyncio.Task[None] | None = None
         beside = [
-            asyncio.create_task(
-                send_outgoing(outgoing(config, self._places, self._opened.engine, core), self._opened.engine)
-            ),
+            asyncio.create_task(send_outgoing(config, self._places, self._opened.engine, core)),
             asyncio.create_task(follow(config, self._opened.engine)),
             asyncio.create_task(follow_trials(config, self._opened.engine)),
         ]

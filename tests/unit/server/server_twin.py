@@ -39,7 +39,7 @@ class Reply(NamedTuple):
 class Twin:
     """Answers "approve" to everything but what its name says; writes what it committed to a file, flushed."""
 
-    ledger = prompting = None
+    ledger = prompting = outbox = None
 
     def __init__(self, path: Path | None = None, commit_s: float = 0.0, fail_at: int = 0):
         self.path, self.commit_s, self.fail_at = path, commit_s, fail_at
