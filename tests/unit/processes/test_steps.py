@@ -6,7 +6,6 @@ import pytest
 from msgspec.structs import replace
 from tests.properties.processes.lives import GIVE, T0, TAKE, Said, World, pack_with, program_with
 
-from quanheng.cluster.deciding import _at_home
 from quanheng.kernel.errors import DeclarationError
 from quanheng.kernel.time import HOUR_MS
 from quanheng.loading.declared_processes import (
@@ -132,11 +131,6 @@ def test_a_challenger_has_the_processes_of_the_champion():
     other = program_with(process(on(MoveDeclaration(event="life.said", to="end"))), codes=champion.codes)
     with pytest.raises(DeclarationError, match=r"processes\.toml: a challenger shares events, folds, processes"):
         check_comparable(champion, other, Trial("life", "ab" * 32, "2.0.0", 100))
-
-
-def test_events_that_meet_instances_are_judged_by_the_writer_itself():
-    program = program_with(process(on(MoveDeclaration(event="life.went", to="end"))))
-    assert _at_home(program) == {program.codes["life.began"], program.codes["life.went"]}
 
 
 def test_what_cannot_be_asked_for_on_an_event_is_not_compiled_for_it():
