@@ -113,8 +113,8 @@ def _once(events: int) -> Run:
 
 
 def _shape(engine: Engine, decided: int, failed: int) -> dict[str, object]:
-    (scopes,) = engine.state.program.scopes.values()
-    (scope,) = scopes
+    program = engine.state.program
+    (scope,) = program.scopes[program.codes["card.payment"]]
     return {
         "features": len(scope.folds) + len(scope.formulas.names),
         "sources": [source.name for source in scope.sources],

@@ -78,7 +78,7 @@ def _decide_rows(program: Program, code: int, asked: Rows) -> list[DecisionFact]
     for flow in flows:
         if flow.postings is not None:
             _ask(flow.postings, program, known, made)
-    if code in program.lives or any(flow.sends is not None for flow in flows):
+    if asked.views or any(flow.sends is not None for flow in flows):
         return step(program, code, known, made, asked.views)
     return made
 

@@ -25,7 +25,8 @@ def step(
     Where a decision asks the ledger for anything, it carries both: the steps that are made if the ledger does it, and
     those that are made where it refuses.
     """
-    columns, names = Columns(known), program.type_of(code).key_fields
+    columns = Columns(known)
+    names = [(name, 16 * place) for place, name in enumerate(program.type_of(code).key_fields)]
     flows, lives = program.flows[code], program.lives.get(code, ())
     sends = any(flow.sends is not None for flow in flows)
     made = []
@@ -33,14 +34,14 @@ def step(
         if not sends and all(view is NOBODY for view in (views[at] if views else ())):
             made.append(decision)  # It names no instance: most events of busy types do not.
             continue
-        event, keys = known.events[at], known.batch.keys[at]
-        row = Row({name: keys[place].tobytes() for place, name in enumerate(names)}, event.request_key)
+        event, keys = known.events[at], known.batch.keys[at].tobytes()
+        row = Row({name: keys[place : place + 16] for name, place in names}, event.request_key)
         outcome = decision.body.outcome
         asking = Asking(columns, at, event, row.keys, outcome, False, known.received_ms, outcome)
-        met = list(zip(lives, views[at] if views else (), strict=True)) if lives else []
+        met = list(zip(lives, views[at], strict=True)) if views else []
         moves, asked = _moves(program, flows, met, asking, row, decision.asked)
         if asked is None:
-            made.append(decision if moves == NO_MOVES else unasked(decision, moves))
+            made.append(decision if moves is NO_MOVES else unasked(decision, moves))
             continue
         refused = asking._replace(outcome=asked.outcome, refused=True)
         otherwise, _ = _moves(program, flows, met, refused, row, None)

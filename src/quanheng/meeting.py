@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from quanheng.events.intake import EventFact
 from quanheng.events.schema import NO_KEY
+from quanheng.facts import FactColumns
 from quanheng.kernel.errors import EventRejected, InputError
 from quanheng.processes.book import Book
 from quanheng.processes.timers import Due
@@ -34,33 +35,40 @@ class Met(NamedTuple):
     refused: dict[int, InputError]
 
 
-def meet(book: Book, program: Program, events: Sequence[EventFact], keys: NDArray[np.uint64]) -> Met:
-    """What events meet, none of them an instance that one before it may move.
+def naming(program: Program, columns: FactColumns) -> NDArray[np.bool_]:
+    """Which events name an instance of a process: bool[n]. Most events of busy types do not."""
+    found = np.zeros(len(columns.type), bool)
+    for code, lives in program.lives.items():
+        rows = np.flatnonzero(columns.type == code)
+        for life in lives if len(rows) else ():
+            found[rows] |= columns.keys[rows, life.key_at].any(axis=1)
+    return found
 
-    Parameters
-    ----------
-    keys : u64[n, K, 2] of the events
-    """
-    lives = program.lives
-    if not lives or not any(event.code in lives for event in events):
+
+def meet(book: Book, program: Program, events: Sequence[EventFact], columns: FactColumns) -> Met:
+    """What events meet, none of them an instance that one before it may move."""
+    named = np.flatnonzero(naming(program, columns)).tolist()
+    if not named:
         return Met(range(len(events)), (), {})
-    rows, views, refused = [], [], dict[int, InputError]()
-    for at, event in enumerate(events):
-        fired, of = None, lives.get(event.code, ())
+    lives = program.lives
+    views = [(NOBODY,) * len(lives.get(event.code, ())) for event in events]
+    refused: dict[int, InputError] = {}
+    for at in named:
+        event, of, keys, fired = events[at], lives[events[at].code], columns.keys[at], None
         timed = next((life for life in of if life.is_timer), None)
         if timed is not None:
-            fired = book.armed(timed.machine.code, keys[at, timed.key_at].tobytes(), event.fields.serial)
+            fired = book.armed(timed.machine.code, timed.key(keys), event.fields.serial)
             if fired is None:  # What moved the instance meanwhile has stopped it.
                 refused[at] = _stopped(program, event)
                 continue
-        met = tuple(_view(book, life, keys[at], fired) for life in of)
-        why = None if all(view is NOBODY for view in met) else _refused(of, met, keys[at])
+        views[at] = tuple(_view(book, life, keys, fired) for life in of)
+        why = _refused(of, views[at], keys)
         if why is not None:
             refused[at] = why
-        else:
-            rows.append(at)
-            views.append(met)
-    return Met(rows, views, refused)
+    if not refused:
+        return Met(range(len(events)), views, {})
+    rows = [at for at in range(len(events)) if at not in refused]
+    return Met(rows, [views[at] for at in rows], refused)
 
 
 def touched(program: Program, event: EventFact, keys: NDArray[np.uint64]) -> list[tuple[int, bytes]]:

@@ -62,6 +62,6 @@ class Move:
         outcome = asking.outcome if refused else asking.judged
         return asking.columns.value(self.where, asking.at, outcome, refused, context) is True
 
-    def is_refused(self, asking: Asking, asks: bool) -> bool:
-        """Whether it cannot be made, for the ledger has refused what was asked for."""
-        return asking.refused and (asks or self.refused is not None or not self.knows_refusal)
+    def is_refused(self, asks: bool) -> bool:
+        """Whether it cannot be made where the ledger refuses; `asks` : whether it asks the ledger for anything."""
+        return asks or self.refused is not None or not self.knows_refusal

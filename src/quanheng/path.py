@@ -26,7 +26,7 @@ import numpy as np
 from quanheng import mailing
 from quanheng.deciding import Rows, decide
 from quanheng.events.intake import EventFact, Intake, Refusal, Request
-from quanheng.facts import DecisionFact, FactColumns, decisions_columns, events_columns
+from quanheng.facts import NO_MOVES, DecisionFact, FactColumns, Moves, decisions_columns, events_columns
 from quanheng.kernel.errors import InputError, LogCorrupt
 from quanheng.kernel.log.records import NO_CAUSE
 from quanheng.ledger.records import RECORD_BYTES, records_of
@@ -109,8 +109,8 @@ def handle(
     placing = Placing(state, items, received_ms, day)
     if state.program.asks:
         placing.end_holds()
-    for run in runs(state, events, columns.keys):
-        met = meet(state.book, state.program, events[run], columns.keys[run])
+    for run in runs(state, events, columns):
+        met = meet(state.book, state.program, events[run], columns.rows(run))
         come, some = coming(met, run, events, columns)
         moments = state.apply(some, received_ms)
         asked = judge(state.program, Rows(come, some, moments, state.head, received_ms, lists, met.views))
@@ -131,7 +131,7 @@ def try_alone(
     if isinstance(item, Repeat | Refusal):
         return item
     columns = events_columns(events, state.program)
-    met = meet(state.book, state.program, events, columns.keys)
+    met = meet(state.book, state.program, events, columns)
     if met.refused:
         return Refusal(request, met.refused[0])
     lists = state.lists.at(received_ms, intake.pseudonyms)
@@ -220,21 +220,23 @@ class Placing:
         state, done = self._state, zip(made.decisions, made.facts, strict=True)
         for at, event in enumerate(events):
             self._pass_refusals()
-            if at in refused:
+            if refused and at in refused:
                 self._taken.append(Refusal(event.request, refused[at]))
                 state.head += not event.request.position
             else:
                 decision, facts_n = next(done)
                 offset = state.head
                 state.head += 1 if decision is None else 2
-                self._put_facts(facts_n, offset + 1)
-                moved_n = 0 if decision is None else self._put_moves(decision, offset + 1)
+                if facts_n:
+                    self._put_facts(facts_n, offset + 1)
+                moves = NO_MOVES if decision is None else decision.moves
+                moved_n = 0 if moves is NO_MOVES else self._put_moves(moves, offset + 1)
                 self._taken.append(Taken(event, offset, decision, facts_n + moved_n))
             self._at += 1
 
-    def _put_moves(self, decision: DecisionFact, cause: int) -> int:
+    def _put_moves(self, moves: Moves, cause: int) -> int:
         """Steps and messages of a decision; how many."""
-        state, moves = self._state, decision.moves
+        state = self._state
         records = [encode_step(one, self.received_ms, cause) for one in moves.steps]
         if moves.sent:
             mailing.ask(state.outbox, state.program, moves.sent, cause, self.received_ms)

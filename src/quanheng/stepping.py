@@ -212,7 +212,7 @@ class _Run:
             if not again or not start.fits(asking, context):
                 continue
             to = start.to
-            if start.is_refused(asking, self._asks(start, to, None)):
+            if asking.refused and start.is_refused(self._asks(start, to, None)):
                 to = start.refused
                 if to is None:
                     return
@@ -290,7 +290,7 @@ class _Run:
         assert instance is not None
         now_ms, left = asking.received_ms, machine.states[instance.states[part]]
         to, do = move.to, move.do
-        if move.is_refused(asking, self._asks(move, to, left)):
+        if asking.refused and move.is_refused(self._asks(move, to, left)):
             if move.refused is None:
                 return False
             to, do = move.refused, ()
@@ -299,13 +299,13 @@ class _Run:
             value = asking.columns.value(expression, asking.at, asking.outcome, asking.refused, context)
             whole = minor_units(value, machine.decimals[place], "half_even")
             numbers[place] = whole if isinstance(whole, int) and abs(whole) < 2**62 else NULL
-        new = tuple(numbers) if numbers != list(instance.numbers) else ()
+        kept = tuple(numbers)
+        new = kept if kept != instance.numbers else ()
         gone = fired.timer & 0xFFFF if fired is not None else 0
         timer = self._timer_name(left.code, fired)
         if to is None:
             self._ask(do)
-            kept = instance._replace(numbers=tuple(numbers))
-            armed = machine.again(left, fired, kept, now_ms) if fired is not None else ()
+            armed = () if fired is None else machine.again(left, fired, instance._replace(numbers=kept), now_ms)
             step = Step(machine.code, self._key, StepKind.STAY, part, 0, 0, gone, armed, (), new)
             states, entered = instance.states, instance.entered_ms
             self._told.append(StepBody(machine.name, self._part(part), left.name, left.name, timer))
@@ -322,9 +322,8 @@ class _Run:
             entered = (*instance.entered_ms[:part], now_ms, *instance.entered_ms[part + 1 :])
             self._told.append(StepBody(machine.name, self._part(part), left.name, to.name, timer))
         self._steps.append(step)
-        self._instance = instance._replace(
-            states=states, entered_ms=entered, numbers=tuple(numbers), seq=instance.seq + 1
-        )
+        key, _, keys, _, started_ms, _, seq = instance
+        self._instance = Instance(key, states, keys, kept, started_ms, entered, seq + 1)
         return True
 
     def _asks(self, move: Move, to: State | None, left: State | None) -> bool:

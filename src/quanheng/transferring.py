@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from quanheng.events.intake import EventFact
-from quanheng.facts import Ask, Asked, DecisionFact, Moved, after_ledger, is_there
+from quanheng.facts import Ask, Asked, DecisionFact, FactColumns, Moved, after_ledger, is_there
 from quanheng.ledger.balances import BalanceSource
 from quanheng.ledger.entries import BATCH_MAX, Account, Answer, Transfer, chained
 from quanheng.ledger.ledger import Ledger
 from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
-from quanheng.meeting import touched
+from quanheng.meeting import naming, touched
 
 if TYPE_CHECKING:
     from quanheng.program import Program
@@ -34,28 +33,26 @@ class Transferred(NamedTuple):
     facts: list[int]
 
 
-def runs(state: State, events: Sequence[EventFact], keys: NDArray[np.uint64]) -> Iterator[slice]:
+def runs(state: State, events: Sequence[EventFact], columns: FactColumns) -> Iterator[slice]:
     """Cut a group into runs that may be decided together: none of its events looks at an account, or meets an instance
     of a process, that an event before it in the run may touch. To be taken through the path one by one: a run is cut by
     what those before it left.
-
-    keys : u64[n, K, 2] of the events
     """
-    program, ledger = state.program, state.ledger
+    program, ledger, keys = state.program, state.ledger, columns.keys
     looking = [one for one in state.sources if isinstance(one, BalanceSource)] if program.asks else []
+    asking = {code: program.postings(code) for code in program.flows} if looking else {}
     first, accounts, instances = 0, set[int](), set[tuple[int, bytes]]()
-    if looking or program.lives:
-        asking = {code: program.postings(code) for code in program.flows} if looking else {}
-        for at, event in enumerate(events):
-            moved = touched(program, event, keys[at])
-            looked = (one.accounts(event.code, keys[at]) for one in looking if accounts)
-            looks = any(not accounts.isdisjoint(one) for one in looked)
-            if looks or (moved and not instances.isdisjoint(moved)):
-                yield slice(first, at)
-                first, accounts, instances = at, set(), set()
-            instances.update(moved)
-            for postings in asking.get(event.code, ()):
-                accounts |= postings.accounts(postings.row(keys[at], event.request_key), ledger)
+    for at in range(len(events)) if looking else np.flatnonzero(naming(program, columns)).tolist():
+        event = events[at]
+        moved = touched(program, event, keys[at])
+        looked = (one.accounts(event.code, keys[at]) for one in looking if accounts)
+        looks = any(not accounts.isdisjoint(one) for one in looked)
+        if looks or (moved and not instances.isdisjoint(moved)):
+            yield slice(first, at)
+            first, accounts, instances = at, set(), set()
+        instances.update(moved)
+        for postings in asking.get(event.code, ()):
+            accounts |= postings.accounts(postings.row(keys[at], event.request_key), ledger)
     yield slice(first, len(events))
 
 

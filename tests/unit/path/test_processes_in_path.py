@@ -166,7 +166,7 @@ def test_a_timer_that_was_stopped_before_it_could_fire_says_so_and_is_not_record
     told = intake.read(request, intake.keys([request])[0], clock.now_ms)
     keys = engine.state.program.types[request.type]
     columns = events_columns([told], state.program)
-    met = meet(state.book, state.program, [told], columns.keys)
+    met = meet(state.book, state.program, [told], columns)
     assert list(met.rows) == []
     assert isinstance(met.refused[0], TimerStopped)
     assert str(met.refused[0]).startswith(f"{keys.name}: the timer does not wait any more; was serial")
