@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from cyclopts import Parameter
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from quanheng.engine import Engine
     from quanheng.kernel.log.store import LogStore
+    from quanheng.kernel.snapshot import Snapshots
     from quanheng.reading import Reader
     from quanheng.server.config import Config
 
@@ -139,6 +140,50 @@ def reader(config: Config) -> Iterator[Reader]:
     finally:
         log.close()
         ring.close()
+
+
+class Past(NamedTuple):
+    """A log as it was after its first `upto` records, to be read beside its server.
+
+    progress : told how many records of how many were read
+    """
+
+    reader: Reader
+    upto: int
+    snapshots: Snapshots
+    progress: Callable[[int, int], None]
+
+
+@contextmanager
+def past(place: Place, as_of: int | None) -> Iterator[Past]:
+    """The log after its first `as_of` records; None: all.
+
+    Raises
+    ------
+    InputError : the log has no such offset
+    """
+    from quanheng.kernel.errors import InputError
+    from quanheng.kernel.snapshot import Snapshots
+
+    config = place.read()
+    with reader(config) as found, progress_bar() as bar:
+        head = found.log.head
+        upto = head if as_of is None else as_of
+        if not 0 <= upto <= head:
+            raise InputError(
+                "the log has no such offset",
+                where="--as-of",
+                found=str(as_of),
+                allowed=f"0 to {head}",
+                cure="Leave it out.",
+            )
+        task = bar.add_task("reading the log", visible=False)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        yield Past(found, upto, Snapshots(Path(config.storage.data) / "snapshots"), show)
+
 
 
 def opened_store(config: Config) -> LogStore:

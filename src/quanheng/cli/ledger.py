@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cyclopts
 
-from quanheng.cli.common import HERE, Flag, Json, Place, progress_bar, reader, show_json, show_value
+from quanheng.cli.common import HERE, Flag, Json, Place, past, progress_bar, reader, show_json, show_value
 
 if TYPE_CHECKING:
     from quanheng.kernel.snapshot import Snapshots
@@ -48,29 +47,11 @@ class Book(NamedTuple):
 @contextmanager
 def opened(place: Place, as_of: int | None) -> Iterator[Book]:
     """The ledger after the first `as_of` records of the log; None: all."""
-    from quanheng.kernel.errors import InputError
-    from quanheng.kernel.snapshot import Snapshots
     from quanheng.recovery import ledger_at
 
-    config = place.read()
-    with reader(config) as found, progress_bar() as progress:
-        head = found.log.head
-        upto = head if as_of is None else as_of
-        if not 0 <= upto <= head:
-            raise InputError(
-                "the log has no such offset",
-                where="--as-of",
-                found=str(as_of),
-                allowed=f"0 to {head}",
-                cure="Leave it out.",
-            )
-        task = progress.add_task("reading the log", visible=False)
-
-        def show(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total, visible=True)
-
-        snapshots = Snapshots(Path(config.storage.data) / "snapshots")
-        yield Book(ledger_at(found.log, snapshots, upto, show), upto, found, snapshots)
+    with past(place, as_of) as was:
+        ledger = ledger_at(was.reader.log, was.snapshots, was.upto, was.progress)
+        yield Book(ledger, was.upto, was.reader, was.snapshots)
 
 
 @app.command

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import cyclopts
 
-from quanheng.cli.common import HERE, Flag, Json, Place, progress_bar, reader, show_json
+from quanheng.cli.common import HERE, Flag, Json, Place, past, show_json
 
 if TYPE_CHECKING:
     from quanheng.advancing import Fired
@@ -33,30 +33,12 @@ class Opened(NamedTuple):
 @contextmanager
 def opened(place: Place, as_of: int | None) -> Iterator[Opened]:
     """The instances after the first `as_of` records of the log; None: all."""
-    from quanheng.kernel.errors import InputError
-    from quanheng.kernel.snapshot import Snapshots
     from quanheng.recovery import instances_at, program_at
 
-    config = place.read()
-    with reader(config) as found, progress_bar() as progress:
-        head = found.log.head
-        upto = head if as_of is None else as_of
-        if not 0 <= upto <= head:
-            raise InputError(
-                "the log has no such offset",
-                where="--as-of",
-                found=str(as_of),
-                allowed=f"0 to {head}",
-                cure="Leave it out.",
-            )
-        task = progress.add_task("reading the log", visible=False)
-
-        def show(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total, visible=True)
-
-        snapshots = Snapshots(Path(config.storage.data) / "snapshots")
-        program = program_at(found.log, found.content, snapshots, upto)
-        yield Opened(instances_at(found.log, snapshots, upto, show), program, found, upto)
+    with past(place, as_of) as was:
+        program = program_at(was.reader.log, was.reader.content, was.snapshots, was.upto)
+        book = instances_at(was.reader.log, was.snapshots, was.upto, was.progress)
+        yield Opened(book, program, was.reader, was.upto)
 
 
 @app.command(name="list")
