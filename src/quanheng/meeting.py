@@ -61,8 +61,7 @@ def meet(book: Book, program: Program, events: Sequence[EventFact], columns: Fac
             if fired is None:  # What moved the instance meanwhile has stopped it.
                 refused[at] = _stopped(program, event)
                 continue
-        views[at] = tuple(_view(book, life, keys, fired) for life in of)
-        why = _refused(of, views[at], keys)
+        views[at], why = _met(book, of, keys, fired)
         if why is not None:
             refused[at] = why
     if not refused:
@@ -77,22 +76,23 @@ def touched(program: Program, event: EventFact, keys: NDArray[np.uint64]) -> lis
     return [one for one in named if one[1] != NO_KEY]
 
 
-def _view(book: Book, life: Life, keys: NDArray[np.uint64], fired: Due | None) -> View:
-    key = life.key(keys)
-    if key == NO_KEY:
-        return NOBODY
-    instance = book.view(life.machine.code, key)
-    return View(instance, fired if life.is_timer else None)
-
-
-def _refused(lives: Sequence[Life], met: Sequence[View], keys: NDArray[np.uint64]) -> EventRejected | None:
-    """Why an event may not come: an instance that there is does not allow it, or no process has one that does."""
-    if len(lives) == 1:
-        return None if lives[0].key(keys) == NO_KEY else lives[0].refusal(met[0].instance)
-    named = [(life, view.instance) for life, view in zip(lives, met, strict=True) if life.key(keys) != NO_KEY]
-    refusals = [(life.refusal(instance), instance) for life, instance in named]
+def _met(
+    book: Book, lives: Sequence[Life], keys: NDArray[np.uint64], fired: Due | None
+) -> tuple[tuple[View, ...], EventRejected | None]:
+    """The instances that one event meets, and why it may not come: an instance that there is does not allow it, or no
+    process has one that does."""
+    views, refusals = [], []
+    for life in lives:
+        key = life.key(keys)
+        if key == NO_KEY:
+            views.append(NOBODY)
+            continue
+        instance = book.view(life.machine.code, key)
+        views.append(View(instance, fired if life.is_timer else None))
+        refusals.append((life.refusal(instance), instance))
     taken = any(why is None for why, _ in refusals)
-    return next((why for why, instance in refusals if why is not None and (instance is not None or not taken)), None)
+    refused = (why for why, instance in refusals if why is not None and (instance is not None or not taken))
+    return tuple(views), next(refused, None)
 
 
 def _stopped(program: Program, event: EventFact) -> TimerStopped:

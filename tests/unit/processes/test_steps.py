@@ -82,10 +82,11 @@ def test_a_posting_that_two_parts_ask_for_is_made_once():
 
 def test_a_move_that_the_ledger_refuses_does_not_keep_another_from_being_made_by_itself():
     first = MoveDeclaration(event="", where="instance.count > 0", to="end", do=(TAKE,))
-    second = MoveDeclaration(event="", where="instance.count > 1", to="end")
-    counted = MoveDeclaration(event="life.nodded", set={"count": "instance.count + 2"})
+    second = MoveDeclaration(event="", where="instance.count > 1 and refused", to="end")
+    counted = MoveDeclaration(event="life.nodded", where="refused or not(refused)", set={"count": "instance.count + 2"})
     world = World(process(on(counted, first, second)))
     world.live([(0, [Said("life.began", "ada")]), (0, [Said("life.nodded", "ada")])])
+    assert set(world.twin.instances["ada"].states.values()) == {"end"}
 
 
 def test_an_every_timer_is_counted_from_what_its_own_step_sets():
