@@ -43,7 +43,7 @@ test: lint
 	$(BIN)/pytest -m "not long" -n $(JOBS) --dist loadfile
 
 test-long: $(VENV)/all
-	$(BIN)/pytest -m long --durations=20
+	$(BIN)/pytest -m long --timeout=0 --durations=20
 
 bench: $(VENV)/all
 	$(BIN)/quanheng bench --all --json

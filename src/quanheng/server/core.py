@@ -237,9 +237,10 @@ class Core:
         self._wake.set()
 
     async def _tick(self) -> None:
+        steps = max(1, round(TICK_S / TIMER_TICK_S))
         while True:
-            for _ in range(round(TICK_S / TIMER_TICK_S)):
-                await asyncio.sleep(TIMER_TICK_S)
+            for _ in range(steps):
+                await asyncio.sleep(TICK_S / steps)
                 if self._tells:
                     self._wake.set()
             self._desk.tick()
