@@ -71,6 +71,10 @@ class Servicing:
             self.ledger.open_accounts(accounts, now_ms, self._day())
         self._append(b"", since, now_ms)
 
+    def record(self, since: int, now_ms: int) -> None:
+        """Make durable what others posted to the ledger since so many facts, customers' deposits for instance."""
+        self._append(b"", since, now_ms)
+
     def take(self, events: np.ndarray, now_ms: int) -> NDArray[np.int64]:
         """Take events (BOOK_EVENT[n]) in order; durable when this returns. What became of each, as `BookOutcome`.
 

@@ -7,7 +7,7 @@ posted as the difference to what was posted, so how often that is done does not 
 from numba import njit
 
 from quanheng.ledger.instruments.loan_book.kernel.allocating import add_bill, flow
-from quanheng.ledger.instruments.loan_book.kernel.planning import replan, year_of, year_parts
+from quanheng.ledger.instruments.loan_book.kernel.planning import parts_of, replan, year_of, year_parts
 from quanheng.ledger.instruments.loan_book.kernel.rounding import rounded
 from quanheng.ledger.instruments.loan_book.kernel.words import (
     ACCRUED,
@@ -28,10 +28,12 @@ from quanheng.ledger.instruments.loan_book.kernel.words import (
     L_CAP,
     L_DAY,
     L_DEN,
+    L_FLOW,
     L_GRACE,
     L_HEAD,
     L_HOLIDAY,
     L_HOLIDAY_ACCRUES,
+    L_MATURITY,
     L_NEEDS,
     L_NEXT,
     L_NOT_DUE,
@@ -53,9 +55,11 @@ from quanheng.ledger.instruments.loan_book.kernel.words import (
     R_ACCRUAL_MODE,
     R_BILLING_MODE,
     R_CAPITALISES,
+    R_COUNT,
     R_FLOATS,
     R_HAS_PENALTY,
     R_METHOD,
+    R_MONTHS,
     R_ON_INTEREST,
     R_PENALTY_DATED,
     R_PENALTY_GRACE,
@@ -67,28 +71,40 @@ from quanheng.ledger.instruments.loan_book.kernel.words import (
 )
 
 
+@njit(nogil=True, error_model="numpy", inline="always")
+def quiet_night(L, C, F, R, K, row, day):
+    """Interest up to a day of the loan's period. Arrays are passed one by one: a call with all of them costs more."""
+    if L[row, L_NOT_DUE] and L[row, L_PERIOD] < L[row, L_PERIODS]:
+        product = L[row, L_PRODUCT]
+        so_far = year_parts(R[product, R_COUNT], R[product, R_MONTHS], K, L[row, L_START], day, L[row, L_MATURITY])
+        den = L[row, L_DEN]
+        if L[row, L_PERIOD] >= L[row, L_HOLIDAY] or L[row, L_HOLIDAY_ACCRUES]:
+            parts, yearly = so_far - L[row, L_BASE], L[row, L_NOT_DUE] * L[row, L_RATE]
+            # Split before it is multiplied by the days, so that nothing is above 64 bits.
+            rest = yearly % den * parts + L[row, L_REST]
+            L[row, L_WHOLE] += yearly // den * parts + rest // den
+            L[row, L_REST] = rest % den
+        L[row, L_BASE] = so_far
+        posted = rounded(R[product, R_ACCRUAL_MODE], L[row, L_WHOLE], L[row, L_REST], den)
+        more = posted - L[row, L_POSTED]
+        C[row, ACCRUED] += more
+        F[L[row, L_FLOW], ACCRUED] += more
+        L[row, L_POSTED] = posted
+    L[row, L_DAY] = day
+
+
 @njit(nogil=True, error_model="numpy")
 def accrue(T, row, day):
     """Accrue interest and penalty up to a day of the loan's period."""
-    loan, product = T.L[row], T.R[T.L[row, L_PRODUCT]]
+    loan = T.L[row]
     if day <= loan[L_DAY]:
         return
     if loan[L_STATE] != OPEN:
         loan[L_DAY] = day
         return
-    if loan[L_NOT_DUE] and loan[L_PERIOD] < loan[L_PERIODS]:
-        so_far = year_parts(T, row, loan[L_START], day)
-        if loan[L_PERIOD] >= loan[L_HOLIDAY] or loan[L_HOLIDAY_ACCRUES]:
-            parts, den = so_far - loan[L_BASE], loan[L_DEN]
-            yearly = loan[L_NOT_DUE] * loan[L_RATE]
-            # Split before it is multiplied by the days, so that nothing is above 64 bits.
-            rest = yearly % den * parts + loan[L_REST]
-            loan[L_WHOLE] += yearly // den * parts + rest // den
-            loan[L_REST] = rest % den
-        loan[L_BASE] = so_far
-        posted = rounded(product[R_ACCRUAL_MODE], loan[L_WHOLE], loan[L_REST], loan[L_DEN])
-        flow(T, row, ACCRUED, posted - loan[L_POSTED])
-        loan[L_POSTED] = posted
+    before = loan[L_DAY]
+    quiet_night(T.L, T.C, T.F, T.R, T.K, row, day)
+    loan[L_DAY] = before
     bill = loan[L_HEAD]
     if bill >= 0:
         more = 0
@@ -153,7 +169,7 @@ def enter_period(T, row):
         loan[L_NEXT] = FAR
         return
     loan[L_START], loan[L_NEXT] = T.D[loan[L_AT] + number], T.D[loan[L_AT] + number + 1]
-    loan[L_BASE] = year_parts(T, row, loan[L_START], loan[L_DAY])
+    loan[L_BASE] = parts_of(T, row, loan[L_START], loan[L_DAY])
     loan[L_DEN] = RATE_UNIT * year_of(T, row, number)
 
 

@@ -42,24 +42,31 @@ from quanheng.ledger.instruments.loan_book.kernel.words import (
 )
 
 
-@njit(nogil=True, error_model="numpy")
-def year_parts(T, row, start, end):
+@njit(nogil=True, error_model="numpy", inline="always")
+def year_parts(count, months, K, start, end, maturity):
     """Parts of a year from the first day of a period to a day in it; `year_of` says how many make a year."""
-    count = T.R[T.L[row, L_PRODUCT], R_COUNT]
     if count in (ACT_360, ACT_365F):
         return end - start
     if count == ACT_ACT_ISDA:
-        return T.K[end, 3] - T.K[start, 3]
+        return K[end, 3] - K[start, 3]
     if count == ACT_ACT_ICMA:
-        return (end - start) * T.R[T.L[row, L_PRODUCT], R_MONTHS]
-    return _days_of_30(T, count, start, end, T.L[row, L_MATURITY])
+        return (end - start) * months
+    return _days_of_30(K, count, start, end, maturity)
 
 
 @njit(nogil=True, error_model="numpy")
-def _days_of_30(T, count, start, end, maturity):
+def parts_of(T, row, start, end):
+    """`year_parts` as a loan's product counts them."""
+    loan = T.L[row]
+    product = T.R[loan[L_PRODUCT]]
+    return year_parts(product[R_COUNT], product[R_MONTHS], T.K, start, end, loan[L_MATURITY])
+
+
+@njit(nogil=True, error_model="numpy")
+def _days_of_30(K, count, start, end, maturity):
     """30 days a month, as `loan.day_count` says for each convention."""
-    first, last = T.K[start, 1], T.K[end, 1]
-    start_ends, end_ends = T.K[start, 2], T.K[end, 2]
+    first, last = K[start, 1], K[end, 1]
+    start_ends, end_ends = K[start, 2], K[end, 2]
     if count == E_30:
         first, last = min(first, 30), min(last, 30)
     elif count == E_30_ISDA:
@@ -71,7 +78,7 @@ def _days_of_30(T, count, start, end, maturity):
             first = 30
         last = 30 if last == 31 and first >= 30 else last
         first = min(first, 30)
-    return 30 * (T.K[end, 0] - T.K[start, 0]) + last - first
+    return 30 * (K[end, 0] - K[start, 0]) + last - first
 
 
 @njit(nogil=True, error_model="numpy")
@@ -147,7 +154,7 @@ def _interest(T, row, number, left):
     """Interest that a period will be billed with, on what is left; of the current period with what has accrued."""
     loan = T.L[row]
     at = loan[L_AT] + number
-    parts, den = year_parts(T, row, T.D[at], T.D[at + 1]), RATE_UNIT * year_of(T, row, number)
+    parts, den = parts_of(T, row, T.D[at], T.D[at + 1]), RATE_UNIT * year_of(T, row, number)
     current = number == loan[L_PERIOD]
     if current:
         parts -= loan[L_BASE]

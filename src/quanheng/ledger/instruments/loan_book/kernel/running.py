@@ -2,16 +2,16 @@
 
 from numba import njit
 
-from quanheng.ledger.instruments.loan_book.kernel.accruing import advance, enter_period
+from quanheng.ledger.instruments.loan_book.kernel.accruing import advance, enter_period, quiet_night
 from quanheng.ledger.instruments.loan_book.kernel.allocating import billed, drop_all, flow
 from quanheng.ledger.instruments.loan_book.kernel.entry import entry
 from quanheng.ledger.instruments.loan_book.kernel.folding import APPLIED, capitalise_due, fold, judge, payoff
 from quanheng.ledger.instruments.loan_book.kernel.planning import (
     first_planned,
+    parts_of,
     replan,
     spread,
     year_of,
-    year_parts,
 )
 from quanheng.ledger.instruments.loan_book.kernel.words import (
     B_DAY,
@@ -42,6 +42,7 @@ from quanheng.ledger.instruments.loan_book.kernel.words import (
     L_LEVEL,
     L_MATURITY,
     L_NEEDS,
+    L_NEXT,
     L_NOT_DUE,
     L_PERIOD,
     L_PERIODS,
@@ -75,8 +76,12 @@ AMOUNT_MAX = 10**13
 def roll(T, day, waiting):
     """Advance every loan to a day; rows of those that need a level go to `waiting`. How many."""
     found = 0
+    L, C, F, R, K = T.L, T.C, T.F, T.R, T.K
     for row in range(1, T.S[S_LOANS] + 1):
-        if not advance(T, row, day):
+        # Most nights nothing falls due and nothing is overdue: that is done here, without a call.
+        if L[row, L_HEAD] < 0 and L[row, L_NEXT] > day:
+            quiet_night(L, C, F, R, K, row, day)
+        elif not advance(T, row, day):
             waiting[found] = row
             found += 1
     return found
@@ -128,7 +133,7 @@ def growths(T, row, parts, years):
     first = first_planned(loan)
     for number in range(first, loan[L_PERIODS]):
         at = loan[L_AT] + number
-        some = year_parts(T, row, T.D[at], T.D[at + 1])
+        some = parts_of(T, row, T.D[at], T.D[at + 1])
         if number == loan[L_PERIOD]:
             some -= loan[L_BASE]
         parts[number - first] = some * loan[L_RATE]
