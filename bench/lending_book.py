@@ -1,7 +1,7 @@
 """lending.book: a whole book of loans for three years, each day closed through the log, books balanced every day.
 
 50,000 loans of five products begin in the first hundred days. Every day customers pay what is due, on time, late, in
-part, early or with an early date, as a seeded habit of each says; overdue loans are re-aged or written off and partly
+part, early or with an early date, as a seeded habit of each says; one in twelve is ruined one day; overdue loans are re-aged or written off and partly
 recovered; the reference rate changes. Each day is two durable appends (SQLite, synchronous=FULL): its events with the
 customers' own money, and its close with the sums that are posted. After each close the control accounts on the ledger
 are compared with the sums over the loans. At the end the log is folded again and must give the same book and ledger.
@@ -100,11 +100,22 @@ class World:
         self.book, self.ledger = self.servicing.book, self.servicing.ledger
         self.product = np.arange(loans) % 5 + 1
         self.punctual = self.rng.beta(8, 1, loans)
+        self.ruined = np.where(
+            self.rng.random(loans) < 0.08, FIRST + self.rng.integers(60, 1_000, loans), FIRST + 10**6
+        )
         self.number, self.loan_days, self.days_balanced = 0, 0, 0
         self.taken_s = {"customers": 0.0, "take": 0.0, "close": 0.0, "check": 0.0}
-        self.counts = {"opened": 0, "paid": 0, "back_dated": 0, "prepaid": 0, "written_off": 0, "changed": 0, "refused": 0}
+        self.counts = {
+            "opened": 0,
+            "paid": 0,
+            "back_dated": 0,
+            "prepaid": 0,
+            "written_off": 0,
+            "changed": 0,
+            "refused": 0,
+        }
         if opens:
-            bound = [Account(CUSTOMERS + one, ASSET, CODE, AccountFlag.DEBITS_BOUND) for one in range(1, loans + 1, 1)]
+            bound = [Account(CUSTOMERS + one, ASSET, CODE, AccountFlag.DEBITS_BOUND) for one in range(1, loans + 1)]
             own = [one for one in bound if self.product[one.id - CUSTOMERS - 1] == 5]
             self._fund(own)
 
@@ -165,7 +176,8 @@ class World:
         """Who pays today: on the due day as the habit says, later one in eight a day; some in part, some early."""
         due, dpd = measures[:, PAST_DUE], measures[:, DPD]
         roll = self.rng.random(len(measures))
-        habit = self.punctual[: len(measures)]
+        ruined = self.ruined[: len(measures)] <= self.book.day
+        habit = np.where(ruined, 0.0, self.punctual[: len(measures)])
         pays = np.flatnonzero((due > 0) & (roll < np.where(dpd == 0, habit, habit / 8)))
         paid = self._made(pays, BookEvent.PAY)
         some = self.rng.random(len(pays))
