@@ -1,10 +1,11 @@
 """lending.book: a whole book of loans for three years, each day closed through the log, books balanced every day.
 
 50,000 loans of five products begin in the first hundred days. Every day customers pay what is due, on time, late, in
-part, early or with an early date, as a seeded habit of each says; one in twelve is ruined one day; overdue loans are re-aged or written off and partly
-recovered; the reference rate changes. Each day is two durable appends (SQLite, synchronous=FULL): its events with the
-customers' own money, and its close with the sums that are posted. After each close the control accounts on the ledger
-are compared with the sums over the loans. At the end the log is folded again and must give the same book and ledger.
+part, early or with an early date, as a seeded habit of each says; one in twelve is ruined one day. Overdue loans are
+re-aged or written off and partly recovered; the reference rate changes. Each day is two durable appends (SQLite,
+synchronous=FULL): its events with the customers' own money, and its close with the sums that are posted. After each
+close the control accounts on the ledger are compared with the sums over the loans. At the end the log is folded again
+and must give the same book and ledger.
 
 Peers, in the same run: the interest of a day alone, without bills, payments, ledger and log, as columns in Polars; and
 the single loan of `ledger.instruments.loan`, accrued day by day on a sample, which judges the book in the tests.

@@ -9,6 +9,7 @@ import pytest
 
 from quanheng.kernel.errors import InputError
 from quanheng.ledger.instruments.annual_rate import (
+    TOLERANCE,
     Flow,
     Interval,
     UnitPeriod,
@@ -77,16 +78,24 @@ def test_the_announcement_of_the_peoples_bank():
         Decimal("10.90"),
         Decimal("11.46"),
     )
-    assert rate_cn([100_00, -106_00], 1) == rate_cn([100_00, -106_00], 1, compound=True)
+    assert abs(rate_cn([100_00, -106_00], 1) - Decimal("0.06")) < TOLERANCE
+    assert abs(rate_cn([100_00, -106_00], 1, compound=True) - Decimal("0.06")) < TOLERANCE
     assert percent(rate_cn([100_00, *[-50_00] * 2]), 2) == 0
 
 
 def test_time_is_counted_as_the_laws_say():
-    assert eu_years(date(2023, 1, 31), date(2023, 2, 28), Interval.MONTHS) == Decimal(1) / 12
-    assert eu_years(date(2023, 1, 1), date(2024, 7, 1), Interval.DAYS) == 1 + Decimal(182) / 366
-    assert eu_years(date(2023, 1, 1), date(2023, 1, 15), Interval.WEEKS) == Decimal(2) / 52
-    assert us_unit_periods(date(1978, 2, 10), date(1978, 4, 1), UnitPeriod.MONTH) == (1, Decimal(19) / 30)
-    assert us_unit_periods(date(1978, 5, 23), date(1978, 10, 1), UnitPeriod.QUARTER) == (1, Decimal(39) / 90)
+    for first, day, interval, expected in (
+        (date(2023, 1, 31), date(2023, 2, 28), Interval.MONTHS, Decimal(1) / 12),
+        (date(2023, 1, 1), date(2024, 7, 1), Interval.DAYS, 1 + Decimal(182) / 366),
+        (date(2023, 1, 1), date(2023, 1, 15), Interval.WEEKS, Decimal(2) / 52),
+    ):
+        assert abs(eu_years(first, day, interval) - expected) < Decimal("1e-25")
+    for first, day, unit, whole, days, of in (
+        (date(1978, 2, 10), date(1978, 4, 1), UnitPeriod.MONTH, 1, 19, 30),
+        (date(1978, 5, 23), date(1978, 10, 1), UnitPeriod.QUARTER, 1, 39, 90),
+    ):
+        count, part = us_unit_periods(first, day, unit)
+        assert (count, round(part * of, 20)) == (whole, days)
 
 
 def test_a_credit_that_gives_less_back_has_a_negative_rate():

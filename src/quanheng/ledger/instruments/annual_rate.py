@@ -6,8 +6,8 @@ whether a year compounds. Computed in Decimal with 40 digits by bisection, so a 
 
 Sources
 -------
-* Directive 2008/48/EC of the European Parliament and of the Council, Annex I, part I, as amended by Commission Directive
-  2011/90/EU; the same equation in Directive (EU) 2023/2225, Annex III, part I.
+* Directive 2008/48/EC of the European Parliament and of the Council, Annex I, part I; the same equation in Directive
+  (EU) 2023/2225, Annex III, part I.
 * Regulation Z (Truth in Lending), 12 CFR part 1026, appendix J, the actuarial method.
 * People's Bank of China, Announcement [2021] No. 3: all loan products state an annualised rate, of all that is charged
   to the borrower over the principal in use; the annex computes with the internal rate of return, simple or compound.
@@ -25,6 +25,7 @@ from quanheng.kernel.errors import InputError
 from quanheng.ledger.instruments.loan.day_count import add_months
 
 _WIDE = Context(prec=40)
+_ONE = Decimal(1)
 TOLERANCE = Decimal("1e-15")
 """Of a rate as a fraction: the root is between two numbers that are no further apart."""
 RATE_MIN, RATE_MAX = Decimal("-0.99"), Decimal(10**9)
@@ -84,7 +85,7 @@ def apr_eu(flows: Sequence[Flow], interval: Interval = Interval.MONTHS) -> Decim
     """
     first = _first_of(flows)
     times = [eu_years(first, one.day, interval) for one in flows]
-    return _root(lambda rate: _present(flows, times, _WIDE.add(Decimal(1), rate)))
+    return _root(lambda rate: _present(flows, times, _WIDE.add(_ONE, rate)))
 
 
 def eu_years(first: date, day: date, interval: Interval) -> Decimal:
@@ -142,7 +143,7 @@ def apr_us(flows: Sequence[Flow], unit: UnitPeriod = UnitPeriod.MONTH) -> Decima
     def difference(rate: Decimal) -> Decimal:
         total = Decimal(0)
         for one, (whole, part) in zip(flows, times, strict=True):
-            grown = _WIDE.multiply(_WIDE.add(Decimal(1), _WIDE.multiply(part, rate)), _power(1 + rate, whole))
+            grown = _WIDE.multiply(_WIDE.add(_ONE, _WIDE.multiply(part, rate)), _power(_WIDE.add(_ONE, rate), whole))
             total = _WIDE.add(total, _WIDE.divide(Decimal(one.amount_minor), grown))
         return total
 
@@ -187,7 +188,7 @@ def irr_period(amounts_minor: Sequence[int]) -> Decimal:
     InputError : as `apr_eu`
     """
     _check(amounts_minor)
-    return _root(lambda rate: _series(amounts_minor, 1 + rate))
+    return _root(lambda rate: _series(amounts_minor, _WIDE.add(_ONE, rate)))
 
 
 def rate_cn(amounts_minor: Sequence[int], periods_a_year: int = 12, compound: bool = False) -> Decimal:
@@ -209,7 +210,9 @@ def rate_cn(amounts_minor: Sequence[int], periods_a_year: int = 12, compound: bo
             cure="Pass 12 for monthly instalments.",
         )
     rate = irr_period(amounts_minor)
-    return _power(1 + rate, periods_a_year) - 1 if compound else _WIDE.multiply(rate, Decimal(periods_a_year))
+    if compound:
+        return _WIDE.subtract(_power(_WIDE.add(_ONE, rate), periods_a_year), _ONE)
+    return _WIDE.multiply(rate, Decimal(periods_a_year))
 
 
 def percent(rate: Decimal, decimals: int = 1) -> Decimal:
@@ -223,7 +226,9 @@ def percent(rate: Decimal, decimals: int = 1) -> Decimal:
 def _present(flows: Iterable[Flow], times: Sequence[Decimal], growth: Decimal) -> Decimal:
     log, total = _WIDE.ln(growth), Decimal(0)
     for one, time in zip(flows, times, strict=True):
-        total = _WIDE.add(total, _WIDE.multiply(Decimal(one.amount_minor), _WIDE.exp(-_WIDE.multiply(time, log))))
+        total = _WIDE.add(
+            total, _WIDE.multiply(Decimal(one.amount_minor), _WIDE.exp(_WIDE.minus(_WIDE.multiply(time, log))))
+        )
     return total
 
 
@@ -248,10 +253,10 @@ def _root(difference: Callable[[Decimal], Decimal]) -> Decimal:
             raise _no_rate()
     else:
         while difference(high) < 0:
-            low, high = high, 2 * high
+            low, high = high, _WIDE.multiply(Decimal(2), high)
             if high > RATE_MAX:
                 raise _no_rate()
-    while high - low > TOLERANCE * max(Decimal(1), high):
+    while _WIDE.subtract(high, low) > TOLERANCE * max(_ONE, high):
         middle = _WIDE.divide(_WIDE.add(low, high), Decimal(2))
         if difference(middle) < 0:
             low = middle

@@ -57,6 +57,7 @@ def write_start(T: Tables, row: int) -> None:
     rate = int(loan[w.L_RATE_0])
     floats = bool(T.R[loan[w.L_PRODUCT], w.R_FLOATS])
     loan[w.L_RATE] = max(0, int(T.V[loan[w.L_PRODUCT], loan[w.L_FIRST]]) + rate) if floats else rate
+    loan[w.L_SPREAD] = rate if floats else 0
 
 
 def _own_penalty(product: Product, rate: int) -> int | None:

@@ -15,8 +15,8 @@ from quanheng.kernel.errors import InputError
 
 FIVE_CLASSES = ("normal", "special mention", "substandard", "doubtful", "loss")
 FIVE_CLASS_DAYS = (1, 91, 271, 361)
-"""First days past due of the four classes after the first: Measures for the Risk Classification of Financial Assets of
-Commercial Banks (CBIRC and PBOC, 2023, No. 1), articles 10 to 13: overdue; over 90 days; over 270 days; over 360 days."""
+"""First days past due of the four classes after the first: overdue; over 90, 270, 360 days. Measures for the Risk
+Classification of Financial Assets of Commercial Banks (CBIRC and PBOC, 2023, No. 1), articles 10 to 13."""
 STAGE_DAYS = (31, 91)
 """First days past due of IFRS 9 stages 2 and 3: the rebuttable presumptions of 5.5.11 (more than 30 days past due) and
 B5.5.37 (default not later than 90 days past due; more than 90)."""
