@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from loan_book_bench import product
 
+from quanheng.kernel.errors import DeclarationError, InputError, LogCorrupt, NotFound
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.sqlite import SqliteLogStore
-from quanheng.ledger.entries import Account, AccountFlag
+from quanheng.ledger.entries import Account, AccountFlag, Amendment
 from quanheng.ledger.instruments.loan.day_count import DayCount, day_of
 from quanheng.ledger.instruments.loan.terms import Method, Penalty, ReferenceRate
-from quanheng.ledger.instruments.loan_book.book import LoanBook
-from quanheng.ledger.instruments.loan_book.events import BookEvent, event, opened
+from quanheng.ledger.instruments.loan_book.book import MEASURES, LoanBook
+from quanheng.ledger.instruments.loan_book.events import BOOK_EVENT, BookEvent, event, opened
+from quanheng.ledger.instruments.loan_book.kernel import words as w
 from quanheng.ledger.instruments.loan_book.outcomes import OUTCOMES
 from quanheng.ledger.instruments.loan_book.postings import control_balances
 from quanheng.ledger.instruments.loan_book.servicing import Servicing
@@ -131,3 +133,126 @@ def test_a_snapshot_goes_on_as_the_book_does(world):
     copy.close()
     world.book.close()
     assert copy.digest() == world.book.digest()
+
+
+def open_one(world, number=1, product=1, periods=6, rate=60_000, account=0, principal=600_000):
+    return world.take(opened(number, product, world.book.day, number, principal, rate, periods, account))
+
+
+def test_money_of_a_customers_own_account_moves_in_transfers_of_its_own(world):
+    """Lent to it and paid from it; what it does not have is refused, and what the book refuses is given back."""
+    assert open_one(world, product=4, account=CUSTOMER) == ["APPLIED"]
+    assert world.ledger.balance(CUSTOMER).credits_posted_minor == 600_000
+    day = world.book.day
+    assert world.take(event(BookEvent.PAY, 1, day, 2, 700_000)) == ["MONEY_WAS_REFUSED"]
+    assert world.take(event(BookEvent.PAY, 1, day, 3, 100_000)) == ["APPLIED"]
+    assert world.take(event(BookEvent.PAY, 1, day, 3, 100_000)) == ["EVENT_EXISTS"]
+    assert world.take(event(BookEvent.RECOVER, 1, day, 4, 100_000)) == ["LOAN_IS_NOT_WRITTEN_OFF"]
+    balance = world.ledger.balance(CUSTOMER)
+    assert balance.credits_posted_minor - balance.debits_posted_minor == 500_000
+    world.close()
+    again = World(world.path)
+    again.servicing.recover()
+    assert again.book.digest() == world.book.digest()
+    assert again.ledger.digest() == world.ledger.digest()
+
+
+def test_refusals_in_order_of_precedence(world):
+    assert open_one(world) == ["APPLIED"]
+    day, E = world.book.day, BookEvent
+    for expected, one in [
+        ("KIND_IS_UNKNOWN", event(E.DAY_CLOSED, 1, day, 9)),
+        ("LOAN_NOT_FOUND", event(E.PAY, 99, day, 9, 5)),
+        ("AMOUNT_IS_OUT_OF_RANGE", event(E.PAY, 1, day, 9, 0)),
+        ("DAY_IS_IN_THE_FUTURE", event(E.PAY, 1, day + 1, 9, 5)),
+        ("DAY_IS_BEFORE_THE_LOAN", event(E.PAY, 1, day - 1, 9, 5)),
+        ("LOAN_EXISTS", opened(1, 1, day, 9, 5, 0, 1)),
+        ("PRODUCT_NOT_FOUND", opened(2, 9, day, 9, 5, 0, 1)),
+        ("PRODUCT_NOT_FOUND", event(E.RATE, 1, day + 1, 9, 0, 5)),
+        ("TERMS_ARE_WRONG", opened(2, 1, day, 9, 0, 0, 1)),
+        ("TERMS_ARE_WRONG", opened(2, 1, day, 9, 5, 0, 601)),
+        ("TERMS_ARE_WRONG", opened(2, 4, day, 9, 5, 0, 1)),
+        ("TERMS_ARE_WRONG", event(E.RATE, 3, day + 1, 9, 0, -1)),
+        ("DAY_IS_IN_THE_FUTURE", opened(2, 1, day + 1, 9, 5, 0, 1)),
+        ("DAY_IS_BEFORE_THE_NEWEST", event(E.RATE, 3, day, 9, 0, 5)),
+        ("LOAN_IS_NOT_WRITTEN_OFF", event(E.RECOVER, 1, day, 9, 5)),
+        ("PAYOFF_IS_TOO_LOW", event(E.PAY_OFF, 1, day, 9, 5)),
+        ("REFUND_EXCEEDS_UNALLOCATED", event(E.REFUND, 1, day, 9, 5)),
+        ("LOAN_CANNOT_BE_CHANGED", event(E.RE_AGE, 1, day, 9, 0, 3)),
+        ("CHANGE_CANNOT_BE", event(E.HOLIDAY, 1, day, 9, 0, 0)),
+        ("CHANGE_CANNOT_BE", event(E.STAY, 1, day, 9, 0, day)),
+    ]:
+        assert world.take(one) == [expected], expected
+    assert world.take(event(E.PAY, 1, day, 10, 5)) == ["APPLIED"]
+    assert world.take(event(E.PAY, 1, day, 10, 5)) == ["EVENT_EXISTS"]
+    world.close()
+    assert world.take(event(E.REFUND, 1, day, 11, 5)) == ["DAY_IS_BEFORE_THE_NEWEST"]
+    late = event(E.REFUND, 1, day + 1, 11, 5), event(E.CHARGE, 1, day, 12, 5)
+    assert world.take(*late) == ["APPLIED", "REPLAY_CONTRADICTS_REFUND"]
+    assert world.take(event(E.WRITE_OFF, 1, day + 1, 13)) == ["REPLAY_CONTRADICTS_REFUND"]  # It comes before a refund.
+    world.close()
+    assert world.take(event(E.WRITE_OFF, 1, day + 2, 13)) == ["APPLIED"]
+    assert world.take(event(E.PAY, 1, day + 2, 14, 5)) == ["LOAN_IS_WRITTEN_OFF"]
+    assert world.take(event(E.RECOVER, 1, day + 2, 15, 10**9)) == ["RECOVERY_EXCEEDS_WRITTEN_OFF"]
+
+
+def test_a_fee_with_an_early_date_that_would_use_refunded_money_is_refused(world):
+    assert open_one(world) == ["APPLIED"]
+    day = world.book.day
+    assert world.take(event(BookEvent.PAY, 1, day, 2, 500)) == ["APPLIED"]
+    world.close()
+    assert world.take(event(BookEvent.REFUND, 1, day + 1, 3, 500)) == ["APPLIED"]
+    digest = world.book.digest()
+    assert world.take(event(BookEvent.CHARGE, 1, day, 4, 100)) == ["REPLAY_CONTRADICTS_REFUND"]
+    assert world.book.digest() == digest
+
+
+def test_a_payment_that_makes_a_later_re_ageing_impossible_is_refused(world):
+    assert open_one(world, periods=2) == ["APPLIED"]
+    day = world.book.day
+    world.until(day + 70)
+    assert world.take(event(BookEvent.RE_AGE, 1, world.book.day, 2, 0, 3)) == ["APPLIED"]
+    world.close()
+    digest = world.book.digest()
+    assert world.take(event(BookEvent.PAY, 1, day + 65, 3, 10**7)) == ["REPLAY_CONTRADICTS_LATER"]
+    assert world.book.digest() == digest
+
+
+def test_a_loan_that_is_not_there():
+    with pytest.raises(NotFound, match="there is no such loan in the book"):
+        LoanBook(products(), FIRST).measures(5)
+
+
+def test_products_that_cannot_be():
+    wrong = product(2, penalty=Penalty(Decimal("1.5"), reference=PRIME), steps=(Decimal("0.00001"),), floats=True)
+    with pytest.raises(DeclarationError, match="products of a loan book: 4 problems") as caught:
+        LoanBook([wrong], FIRST)
+    assert [one.key for one in caught.value.problems] == ["number", "steps", "floats", "penalty"]
+    assert "products are numbered 1, 2, 3" in str(caught.value)
+
+
+def test_a_dump_of_other_products(world):
+    with pytest.raises(InputError, match="the dump is of another loan book"):
+        LoanBook.load(products()[:2], world.book.dump())
+
+
+def test_events_of_another_book():
+    with pytest.raises(LogCorrupt, match="an event of the loan book could not have been taken"):
+        LoanBook(products(), FIRST).apply(opened(1, 9, FIRST, 1, 5, 0, 1))
+
+
+def test_a_control_account_that_others_closed(world):
+    open_one(world)
+    world.ledger.amend_accounts(
+        [Amendment(products()[0].accounts.principal, int(AccountFlag.DEBITS_FROZEN))], world.now_ms, FIRST
+    )
+    with pytest.raises(LogCorrupt, match="the ledger refused a posting of the loan book"):
+        world.servicing.close(world.now_ms)
+
+
+def test_the_columns_have_the_names_they_are_told_by():
+    book = LoanBook(products(), FIRST)
+    book.take(opened(1, 2, FIRST, 1, 600, 0, 6))
+    assert book.measures().shape == (1, len(MEASURES))
+    assert book.words().shape == (1, w.L_WORDS)
+    assert BOOK_EVENT.itemsize == 80
