@@ -245,8 +245,8 @@ def _fitted(drafts: Sequence[_Draft], rows: pl.DataFrame, weights: NDArray[np.fl
         named = list(zip(draft.parts, own, strict=True))
         term = msgspec.structs.replace(
             draft.term,
-            weight=sum(weight for (kind, _), weight in named if kind == "number"),
-            missing=sum(weight for (kind, _), weight in named if kind == "missing"),
+            weight=sum((weight for (kind, _), weight in named if kind == "number"), 0.0),
+            missing=sum((weight for (kind, _), weight in named if kind == "missing"), 0.0),
             codes=tuple((float(value), weight) for (kind, value), weight in named if kind == "code"),
             levels=tuple((str(value), weight) for (kind, value), weight in named if kind == "level"),
         )

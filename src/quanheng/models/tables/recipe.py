@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -14,6 +15,7 @@ from quanheng.models.tables.delimited import Header
 from quanheng.models.tables.findings import Finding, count, shown
 
 OTHER = "(other)"
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
 
 
 class InputRecipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +162,8 @@ def pack_names(columns: Sequence[str]) -> Iterator[str]:
     """Names a pack may use, in order: small letters, digits and _, at most 64, each once; made of the file's names."""
     taken: set[str] = set()
     for place, column in enumerate(columns, 1):
-        plain = "".join(one if one.isascii() and one.isalnum() else "_" for one in column.lower())
+        words = _HUMP.sub("_", column)  # DebtRatio is debt_ratio.
+        plain = "".join(one if one.isascii() and one.isalnum() else "_" for one in words.lower())
         plain = "_".join(part for part in plain.split("_") if part)[:56] or f"column_{place}"
         name = stem = plain if plain[0].isalpha() else f"n_{plain}"
         number = 2

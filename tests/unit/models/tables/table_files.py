@@ -14,7 +14,7 @@ def loans(rows: int = 600, seed: int = 3) -> pl.DataFrame:
     income = np.round(random.lognormal(8, 0.6, rows), 2)
     age = random.integers(19, 70, rows)
     job = random.choice(["clerk", "driver", "farmer", "nurse"], rows)
-    odds = -0.8 - 1.1 * (np.log(income) - 8) - 0.03 * (age - 40) + 1.2 * (job == "driver")
+    odds = -1.4 - 2.2 * (np.log(income) - 8) - 0.06 * (age - 40) + 1.8 * (job == "driver")
     bad = random.random(rows) < 1 / (1 + np.exp(-odds))
     frame = pl.DataFrame({"income": income, "age": age, "job": job, "default": bad.astype(int)})
     unknown = pl.Series(random.random(rows) < 0.1)

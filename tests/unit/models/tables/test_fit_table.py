@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn", reason="the extra `models` is not installed")
-sys.path.insert(0, str(Path(__file__).parent / "tables"))
 
 from table_files import loans
 
