@@ -31,14 +31,14 @@ BAND = ("north", "south", "east", "west")
 
 def kit_table(rows: int = ROWS, seed: int = 11) -> Table:
     """Numbers, numbers with codes, categories, missing values in each; the outcome depends on all of them."""
-    random = np.random.default_rng(seed)
-    income, since = random.lognormal(8, 0.7, rows), random.integers(0, 40, rows).astype(float)
-    since[random.random(rows) < 0.15] = -9.0
-    region = random.choice(BAND, rows)
-    noise = random.normal(size=rows)
+    draw = np.random.default_rng(seed)
+    income, since = draw.lognormal(8, 0.7, rows), draw.integers(0, 40, rows).astype(float)
+    since[draw.random(rows) < 0.15] = -9.0
+    region = draw.choice(BAND, rows)
+    noise = draw.normal(size=rows)
     odds = -1.0 - 1.3 * (np.log(income) - 8) - 0.05 * np.where(since < 0, 0, since) + 1.0 * (region == "east")
-    target = random.random(rows) < 1 / (1 + np.exp(-odds + 0.8 * (since < 0)))
-    unknown = random.random((3, rows)) < 0.1
+    target = draw.random(rows) < 1 / (1 + np.exp(-odds + 0.8 * (since < 0)))
+    unknown = draw.random((3, rows)) < 0.1
     frame = pl.DataFrame(
         {
             "income": np.where(unknown[0], np.nan, income),
@@ -155,6 +155,7 @@ def other_columns_and_their_order_change_nothing(make: Maker) -> None:
 
 
 def contributions_sum_to_the_log_odds(make: Maker) -> None:
+    """Where a probability is not so near to 0 or 1 that its log-odds cannot be computed from it."""
     fitted = _fit(make)
     for rows in (kit_table().rows, odd_rows()):
         scores, parts = fitted.probability(rows), fitted.contributions(rows)
