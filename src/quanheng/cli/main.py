@@ -1,6 +1,6 @@
 """Finds the command, runs it, and turns every error into one line with its cure and an exit code.
 
-Exit codes: 0 done, 1 failed, 2 the input was wrong, 3 an alarm of `quanheng log watch`, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 the input was wrong, 3 an alarm of a `watch` (log, models), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from quanheng.cli import (
     lists,
     logs,
     models,
+    models_watch,
     outbox,
     packs,
     process,
@@ -56,6 +57,11 @@ app = cyclopts.App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
+MODELS = cyclopts.App(
+    name="models",
+    help="Models: fitted, watched, reported.\n\nFor example:\n  quanheng models watch my_pack",
+)
+MODELS.command(models_watch.watch)
 for command in (
     run.run,
     serve.serve,
@@ -84,6 +90,7 @@ for group in (
     keep.app,
     dmn_evaluate.DMN,
     simulation.app,
+    MODELS,
 ):
     app.command(group)
 ledger.app.command(ledger_reconcile.reconcile)
@@ -145,6 +152,7 @@ def _command(given: Sequence[str]) -> str:
         "process",
         "dmn",
         "log",
+        "models",
         "token",
         "simulate",
     )

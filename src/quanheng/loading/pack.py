@@ -36,6 +36,7 @@ from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import Manifest, check_flow_names, check_manifest
 from quanheng.loading.checks.mappings import check_mappings
 from quanheng.loading.checks.models import check_models
+from quanheng.loading.checks.monitoring import check_monitoring, monitors
 from quanheng.loading.checks.names import check_names, is_declaration
 from quanheng.loading.checks.parameters import check_parameters
 from quanheng.loading.checks.platform import check_platform, folded, platform
@@ -53,6 +54,7 @@ from quanheng.loading.notes import Notes
 from quanheng.loading.policies import library_of, policy_name
 from quanheng.loading.toml import read_toml
 from quanheng.loading.traffic.declaration import TrafficDeclaration
+from quanheng.models.monitoring.alarms import MODEL_ALARM
 
 
 def check_pack(files: PackFiles, available: Mapping[str, PackFiles]) -> tuple[Declared, tuple[Problem, ...]]:
@@ -146,6 +148,10 @@ def _check(
     features.update(answers, balances)
     numbers = {name for event in judged.values() for name in number_fields(event.fields)}
     models, weights, belonging = check_models(folder.within("models"), files.files, numbers | features, notes)
+    references, more_belonging = check_monitoring(
+        folder.within("models"), files.files, models, every_event, manifest.outcomes, notes
+    )
+    belonging |= more_belonging
     check_shared_names(parameters, models, features, balances, judged, notes)
     computed = (folds, answers, accounts, formulas, parameters, models)
     sources = {name: sources_of(event, *computed) for name, event in judged.items()}
@@ -186,7 +192,7 @@ def _check(
         sources=(*stateful, *balance_source(names.name, accounts)), formulas=formulas,
         calendars=names.calendars, parameters=parameters, library=library,
         policies={policy_name(name): xml for name, xml in policies.items()},
-        models=models, weights=weights, reasons=reasons, lists=lists, accounts=accounts,
+        models=models, weights=weights, references=references, reasons=reasons, lists=lists, accounts=accounts,
         processes=life.declared(), calls=calls, cases=cases, mappings=mappings,
         evaluations=evaluations, traffic=traffic,
         readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
@@ -235,8 +241,9 @@ def _names(
     calls, unsound_calls = check_calls(folder.one(CALLS_FILE), own_name, every_entity, own_events, notes)
     unsound |= {one.event for one in calls.calls if one.name in unsound_calls}
     life = read_life_cycles(folder.one(PROCESSES_FILE), calendars, notes)
+    used = {*life.used, MODEL_ALARM} if monitors(folder.within("models")) else life.used
     told = (
-        *check_platform(own_name, events, manifest.flows, folder.one("features.toml"), life.used, notes),
+        *check_platform(own_name, events, manifest.flows, folder.one("features.toml"), used, notes),
         *call_events(calls, every_entity),
     )
     others = sent | _told(required) | {event.name: event for event in told}
