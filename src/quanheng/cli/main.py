@@ -27,6 +27,8 @@ from quanheng.cli import (
     lists,
     logs,
     models,
+    models_fit,
+    models_score,
     models_watch,
     outbox,
     packs,
@@ -59,8 +61,10 @@ app = cyclopts.App(
 )
 MODELS = cyclopts.App(
     name="models",
-    help="Models: fitted, watched, reported.\n\nFor example:\n  quanheng models watch my_pack",
+    help="Models: fitted on a table, measured, used.\n\nFor example:\n  quanheng models fit --target default loans.csv",
 )
+MODELS.command(models_fit.fit)
+MODELS.command(models_score.score)
 MODELS.command(models_watch.watch)
 for command in (
     run.run,

@@ -41,7 +41,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
 
     model, weights : which, and the hash of its weights
     source : where the rows came from, in words
-    rows : of the distributions; events : among them, -1 = not known
+    rows : of the inputs; events : among them, -1 = not known
     score : bands of the score; inputs : bins of every input, in the model's order
     mean_score : mean over the rows
     strength : None where it was not measured
@@ -79,7 +79,7 @@ def reference_of(
     Parameters
     ----------
     rows : inputs by name; numbers are Float64, categories String; null = missing
-    scores : f8[n], NaN = the model gave none
+    scores : of these rows, or of those of them that the model was not fitted on; NaN = the model gave none
     columns : inputs in order, with their special values
     own : bins that the model itself has (of a scorecard, with points), by input; others get tenths
     """
@@ -92,7 +92,7 @@ def reference_of(
         model=model,
         weights=weights,
         source=source,
-        rows=len(scores),
+        rows=len(rows),
         events=-1 if target is None else int(target.sum()),
         score=number_bins("score", scores, bins=BINS),
         inputs=tuple(made[column.name] for column in columns),
