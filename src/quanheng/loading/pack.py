@@ -42,6 +42,7 @@ from quanheng.loading.checks.parameters import check_parameters
 from quanheng.loading.checks.platform import check_platform, folded, platform
 from quanheng.loading.checks.policies import check_policies
 from quanheng.loading.checks.processes import FILE as PROCESSES_FILE
+from quanheng.loading.checks.protected import check_protected
 from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
 from quanheng.loading.checks.sends import check_sends
@@ -185,7 +186,7 @@ def _check(
     )
     check_names(files.files, belonging, notes)
 
-    return Declared(
+    declared = Declared(
         name=names.name, version=manifest.version, kind=manifest.kind, title=manifest.title,
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
         flows=flows, entities=names.entities, events=(*names.events, *names.told, *life.told), folds=folds,
@@ -196,7 +197,9 @@ def _check(
         processes=life.declared(), calls=calls, cases=cases, mappings=mappings,
         evaluations=evaluations, traffic=traffic,
         readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
-    ), notes.problems  # fmt: skip
+    )  # fmt: skip
+    check_protected(declared, every_event, notes)
+    return declared, notes.problems
 
 
 class _Names(msgspec.Struct, frozen=True):

@@ -76,7 +76,7 @@ def _names(
     if found.label_time:
         _field(found.label_time, str(labels or ""), "label_time", "time", file, events, notes)
     if found.override is not None:
-        for key in ("field", "decision"):
+        for key in ("field", "decision") if found.override.event in events else ("event",):
             _field(getattr(found.override, key), found.override.event, f"override.{key}", "", file, events, notes)
 
 
