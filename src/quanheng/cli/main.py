@@ -28,6 +28,7 @@ from quanheng.cli import (
     logs,
     models,
     models_fit,
+    models_report,
     models_score,
     models_watch,
     outbox,
@@ -66,6 +67,7 @@ MODELS = cyclopts.App(
 MODELS.command(models_fit.fit)
 MODELS.command(models_score.score)
 MODELS.command(models_watch.watch)
+MODELS.command(models_report.report)
 for command in (
     run.run,
     serve.serve,

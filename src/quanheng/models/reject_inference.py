@@ -123,7 +123,7 @@ def fuzzy(
     accepted: NDArray[np.bool_], bad: NDArray[np.bool_], probability: NDArray[np.float64], *, factor: float = 1.0
 ) -> Inferred:
     """Each rejected applicant stands twice: as bad with weight p, as good with 1 - p (N. Siddiqi, 2006, chapter 6:
-    fuzzy augmentation). With factor 1 and a model of the right form it changes nothing, for it adds what the model knew.
+    fuzzy augmentation). With factor 1 and a model of the right form nothing changes: it adds what the model knew.
 
     Raises
     ------
