@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from math import ceil, floor, log10
 from typing import NamedTuple
 
 from quanheng.report.charts import text
@@ -79,16 +80,13 @@ def thinned(points: Sequence[Point]) -> list[Point]:
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Round numbers within a range: four to eight of them."""
+    """Round numbers within a range: at most nine of them."""
     span = high - low
-    if span <= 0:
+    if not span > 0:
         return [low]
-    power = 10.0 ** len(str(int(span))) if span >= 1 else 1.0
-    while power > span / 4:
-        power /= 10
-    step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= 8)
-    first = int(low / step) + (low % step > step * 1e-9 and low > 0)
-    return [round(at * step, 12) for at in range(first, int(high / step + 1e-9) + 1)]
+    power = 10.0 ** (floor(log10(span)) - 1)
+    step = next(power * factor for factor in (1, 2, 5, 10, 20, 50, 100) if span / (power * factor) <= 8)
+    return [round(at * step, 12) for at in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
 
 
 def _at(axes: Axes, x: float, y: float) -> Point:
@@ -109,8 +107,8 @@ def _grid(axes: Axes) -> list[str]:
         x, _ = _at(axes, value, axes.y_range[0])
         parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 5}" class="rule"/>')
         parts.append(text(x, bottom + 18, f"{value:g}", "small", "middle"))
-    parts.append(text((LEFT + right) / 2, HEIGHT - 10, tspans(*axes.x), "axis", "middle"))
-    turned = tspans(*axes.y)
+    parts.append(text((LEFT + right) / 2, HEIGHT - 10, tspans(*map(escape, axes.x)), "axis", "middle"))
+    turned = tspans(*map(escape, axes.y))
     middle = (TOP + bottom) / 2
     parts.append(
         f'<text class="axis" text-anchor="middle" transform="translate(14 {middle:.1f}) rotate(-90)">{turned}</text>'

@@ -165,8 +165,9 @@ def _out_of_fold(
     fits = not len(places) or int(places.max()) < len(labels)
     if not fits or not (labels[places] == frame["target"].to_numpy().astype(bool)).all():
         raise InputError(
-            "the rows of the fit cannot be told from this file", where=file.name, found=f"{len(labels)} rows with outcomes",
-            allowed=f"those of {SCORES}", cure="Leave the file out, or give a later one.",
+            "the rows of the fit cannot be told from this file", where=file.name,
+            found=f"{len(labels)} rows with outcomes", allowed=f"those of {SCORES}",
+            cure="Leave the file out, or give a later one.",
         )  # fmt: skip
     return places, frame["score"].to_numpy().astype(np.float64)
 

@@ -59,6 +59,7 @@ def _figures(found: Gathered) -> str:
         (both("observed / expected", "实际/预期"), ratio),
     ]  # fmt: skip
     box = '<div class="card"><div class="soft small">{}</div><div class="big">{}</div></div>'
+    box = '<div class="card"><div class="soft small">{}</div><div class="big">{}</div></div>'
     cards = "".join(box.format(name, value) for name, value in shown)
     return f'<div class="cards">{cards}</div>'
 
@@ -75,7 +76,8 @@ def _power(found: Gathered) -> str:
     drawn = "".join(section(title, "", body) for title, body in boxes)
     heads: list[Cell] = [
         both("band", "分段"), ("n", both("rows", "样本数")), ("n", both("events", "坏样本")),
-        ("n", both("lowest score", "最低分")), ("n", both("rate", "坏样本率")), ("n", both("gain", "增益")), ("n", both("lift", "提升度")),
+        ("n", both("lowest score", "最低分")), ("n", both("rate", "坏样本率")),
+        ("n", both("gain", "增益")), ("n", both("lift", "提升度")),
     ]  # fmt: skip
     rows: list[list[Cell]] = [
         [str(at), ("n", f"{one.rows:,}"), ("n", f"{one.events:,}"), ("n", f"{one.low:.4f}"), ("n", f"{one.rate:.2%}"),
