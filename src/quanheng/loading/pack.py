@@ -47,7 +47,7 @@ from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
 from quanheng.loading.checks.sends import check_sends
 from quanheng.loading.checks.traffic import check_traffic
-from quanheng.loading.declared import Declared, Entity
+from quanheng.loading.declared import Declared, Entity, ModelDeclaration
 from quanheng.loading.declared_calls import CallsDeclaration
 from quanheng.loading.declared_processes import ProcessDeclaration
 from quanheng.loading.files import PackFiles, read_pack
@@ -148,11 +148,7 @@ def _check(
     answers = [column.name for source in stateful for column in source.columns]
     features.update(answers, balances)
     numbers = {name for event in judged.values() for name in number_fields(event.fields)}
-    models, weights, belonging = check_models(folder.within("models"), files.files, numbers | features, notes)
-    references, more_belonging = check_monitoring(
-        folder.within("models"), files.files, models, every_event, manifest.outcomes, notes
-    )
-    belonging |= more_belonging
+    models, weights, references, belonging = _models(folder, files, numbers | features, names, notes)
     check_shared_names(parameters, models, features, balances, judged, notes)
     computed = (folds, answers, accounts, formulas, parameters, models)
     sources = {name: sources_of(event, *computed) for name, event in judged.items()}
@@ -200,6 +196,21 @@ def _check(
     )  # fmt: skip
     check_protected(declared, every_event, notes)
     return declared, notes.problems
+
+
+def _models(
+    folder: _Folder,
+    files: PackFiles,
+    known: Collection[str],
+    names: _Names,
+    notes: Notes,
+) -> tuple[tuple[ModelDeclaration, ...], dict[str, bytes], dict[str, bytes], frozenset[str]]:
+    """Models, their weights, what they are compared with when they are watched, and the files that belong to them."""
+    declared = folder.within("models")
+    models, weights, belonging = check_models(declared, files.files, known, notes)
+    outcomes = names.manifest.outcomes
+    references, more = check_monitoring(declared, files.files, models, names.every_event, outcomes, notes)
+    return models, weights, references, belonging | more
 
 
 class _Names(msgspec.Struct, frozen=True):

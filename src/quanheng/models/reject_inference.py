@@ -104,7 +104,7 @@ def parcelled(
     _check(accepted, bad, probability)
     if factor <= 0:
         raise InputError("the factor must be positive", where="factor", found=f"{factor:g}", allowed="above 0")
-    random = np.random.default_rng(seed)
+    drawn = np.random.default_rng(seed)
     places = number_bins("probability", probability, bins=bands).place(probability)
     target = bad & accepted
     for band in np.unique(places).tolist():
@@ -112,8 +112,8 @@ def parcelled(
         known, waiting = here & accepted, np.flatnonzero(here & ~accepted)
         rate = float(bad[known].mean()) if known.any() else float(probability[waiting].mean())
         wanted = min(rate * factor, 1.0) * len(waiting)
-        count = int(wanted) + int(random.random() < wanted - int(wanted))
-        target[random.permutation(waiting)[:count]] = True
+        count = int(wanted) + int(drawn.random() < wanted - int(wanted))
+        target[drawn.permutation(waiting)[:count]] = True
     rows = np.arange(len(accepted))
     assumption = f"within a band of score, the rejected are {factor:g} times as often bad as the accepted"
     return Inferred(rows, target, np.ones(len(rows)), "parcelling", assumption)

@@ -48,17 +48,17 @@ class Worth(NamedTuple):
 
 def applicants(n: int, scenario: Scenario, seed: int) -> Applicants:
     """Draw a population; about half of it is accepted."""
-    random = np.random.default_rng(seed)
-    x = random.normal(size=(n, 2))
-    unseen = random.normal(size=n)
+    drawn = np.random.default_rng(seed)
+    x = drawn.normal(size=(n, 2))
+    unseen = drawn.normal(size=n)
     logits = -1.0 + 1.1 * x[:, 0] + 0.6 * x[:, 1]
     if scenario == "wrong_form":
         logits = logits + 0.6 * (np.abs(x[:, 0]) - 0.8)
     if scenario == "not_at_random":
         logits = logits + 1.2 * unseen
-    bad = random.random(n) < _sigmoid(logits)
+    bad = drawn.random(n) < _sigmoid(logits)
     liked = 0.3 - 1.2 * x[:, 0] - 0.4 * x[:, 1] - (1.6 * unseen if scenario == "not_at_random" else 0.0)
-    return Applicants(x, random.random(n) < _sigmoid(liked), bad)
+    return Applicants(x, drawn.random(n) < _sigmoid(liked), bad)
 
 
 def logistic(

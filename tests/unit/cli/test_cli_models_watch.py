@@ -11,11 +11,18 @@ from test_cli_commands import told
 from test_cli_policy import places
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models" / "monitoring"))
-from watched import DAY_MS, MONDAY_MS, SHIFTED, WEEKS, watched_folder
+from watched import DAY_MS, MONDAY_MS, SHIFTED, WEEKS, risk_pack, watched_folder
 
+from quanheng.alarming import record_alarms
 from quanheng.engine import Engine
+from quanheng.events.intake import Request
+from quanheng.kernel.errors import InputError
+from quanheng.kernel.log.records import EVENT
 from quanheng.kernel.time import format_time
+from quanheng.loading.find import read_packs
+from quanheng.models.monitoring.alarms import Alarm
 from quanheng.models.monitoring.reference import decode
+from quanheng.past import watching
 
 
 def day(week: int) -> str:
@@ -94,6 +101,74 @@ def test_a_reference_is_kept_and_read_again(home, capsys, tmp_path):
         capsys, "models", "watch", "card_fraud", "--reference", str(kept), *SINCE, "--json", *places(home)
     )
     assert json.loads(first)["periods"] == json.loads(second)["periods"]
+
+
+def test_a_page_is_written_in_both_languages(home, capsys, tmp_path):
+    out = tmp_path / "watch.html"
+    told(capsys, "models", "watch", "card_fraud", *REFERENCE, *SINCE, "--html", str(out), *places(home))
+    text = out.read_text(encoding="utf-8")
+    assert "模型监测" in text
+    assert "right-censored" in text
+    assert "stability of an input (CSI)" in text
+
+
+def test_people_who_decide_again_are_counted(home, capsys):
+    """A payment with an id of its own was released by the desk: the system had reviewed it."""
+    engine = Engine.open(home / "data", keys=home / "keys")
+    try:
+        code = engine.state.program.codes["card.payment"]
+        reviewed = [
+            json.loads(engine.reader.event(offset).body.data)
+            for offset in range(engine.log.head)
+            if (record := engine.log.record(offset)).kind == EVENT and record.type == code
+            and engine.decision(offset + 1)["outcome"] != "approve"
+        ]  # fmt: skip
+        named = [one for one in reviewed if "payment" in one][:3]
+        for at, one in enumerate(named):
+            data = {
+                "time_ms": one["time_ms"],
+                "payment": one["payment"],
+                "customer": one["customer"],
+                "decision": "release",
+            }
+            engine.submit([Request("desk", f"d{at}", "card.case_decided", json.dumps(data).encode())])
+    finally:
+        engine.close()
+    _, out, _ = told(capsys, "models", "watch", "card_fraud", *REFERENCE, "--json", *places(home))
+    turned = sum(one["overrides"]["low_side"] for one in json.loads(out)["periods"])
+    assert turned == len(named) > 0
+
+
+def test_alarms_need_a_pack_that_takes_them_and_must_fit(tmp_path):
+    engine = Engine.open(tmp_path / "data", keys=tmp_path / "keys")
+    try:
+        engine.activate([read_packs()["party"]])
+        with pytest.raises(InputError, match="no active pack takes alarms of models; was party"):
+            record_alarms(engine.writer, [Alarm("a", b"{}")])
+        engine.activate([risk_pack()])
+        with pytest.raises(InputError, match="the log refused an alarm; was"):
+            record_alarms(engine.writer, [Alarm("a", b"{}")])
+        assert record_alarms(engine.writer, []) == {"new": 0, "repeated": 0, "offsets": []}
+    finally:
+        engine.close()
+
+
+def test_a_client_cannot_send_alarms(tmp_path):
+    engine = Engine.open(tmp_path / "data", keys=tmp_path / "keys")
+    try:
+        engine.activate([risk_pack()])
+        reply = engine.submit([Request("bank", "a", "model.alarm", b"{}")])[0]
+        assert reply.status == "rejected"
+        assert "quanheng.models" in reply.error
+    finally:
+        engine.close()
+
+
+def test_a_reference_of_too_many_decisions_is_refused(home, capsys, monkeypatch):
+    monkeypatch.setattr(watching, "ROWS_MAX", 100)
+    code, _, err = told(capsys, "models", "watch", "card_fraud", *REFERENCE, *places(home))
+    assert code == 2
+    assert "there are too many decisions to make a reference of" in err
 
 
 @pytest.mark.parametrize(

@@ -90,10 +90,10 @@ class Tried(NamedTuple):
 
 def parts_of(target: NDArray[np.bool_], groups: Groups, seed: int) -> list[NDArray[np.intp]]:
     """Places of the three parts, drawn within each group and outcome, so that all parts have all of them."""
-    random, parts = np.random.default_rng(seed), [[], [], []]  # type: ignore[var-annotated]
+    drawn, parts = np.random.default_rng(seed), [[], [], []]  # type: ignore[var-annotated]
     strata = groups.codes * 2 + target
     for stratum in np.unique(strata).tolist():
-        places = random.permutation(np.flatnonzero(strata == stratum))
+        places = drawn.permutation(np.flatnonzero(strata == stratum))
         ends = np.cumsum([round(len(places) * share) for share in SHARES[:2]])
         for part, piece in zip(parts, np.split(places, ends), strict=True):
             part.append(piece)
@@ -249,14 +249,14 @@ def reweighed(
     """
     n = len(labels)
     taken = []
-    random = np.random.default_rng(seed)
+    drawn = np.random.default_rng(seed)
     for group in np.unique(codes).tolist():
         for outcome in (False, True):
             cell = np.flatnonzero((codes == group) & (labels == outcome))
             if not len(cell):
                 continue
             weight = (codes == group).sum() * (labels == outcome).sum() / (n * len(cell))
-            ends = np.arange(len(cell) + 1) * weight + random.random()
+            ends = np.arange(len(cell) + 1) * weight + drawn.random()
             taken.append(np.repeat(cell, np.diff(np.floor(ends)).astype(np.intp)))
     found: NDArray[np.intp] = np.sort(places[np.concatenate(taken)])
     return found

@@ -189,16 +189,16 @@ def importances(model: Fitted, rows: pl.DataFrame, labels: NDArray[np.bool_], se
     input's values are shuffled among the rows (L. Breiman, Machine Learning 45, 2001); inputs that stand for one
     another hide each other's fall.
     """
-    random = np.random.default_rng(seed)
+    drawn = np.random.default_rng(seed)
     if len(labels) > SAMPLE_MAX:
-        places = np.sort(random.choice(len(labels), SAMPLE_MAX, replace=False))
+        places = np.sort(drawn.choice(len(labels), SAMPLE_MAX, replace=False))
         rows, labels = rows[places], labels[places]
     parts = model.contributions(rows)
     spread = np.abs(parts - parts.mean(axis=0)).mean(axis=0)
     whole = auc_roc(labels, model.probability(rows))
     found = []
     for at, column in enumerate(model.columns):
-        shuffled = rows.with_columns(rows[column.name].gather(random.permutation(len(labels))))
+        shuffled = rows.with_columns(rows[column.name].gather(drawn.permutation(len(labels))))
         fall = whole - auc_roc(labels, model.probability(shuffled))
         found.append(Importance(column.name, float(spread[at]), fall))
     return tuple(sorted(found, key=lambda one: -one.contribution))

@@ -8,13 +8,16 @@ its own cuts, and the points of each bin.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from quanheng.models.table import Kind
+from quanheng.features.drift.profile import Kind
+
+if TYPE_CHECKING:
+    import polars as pl
 
 BINS = 10
 CATEGORIES_MAX = 50
@@ -65,12 +68,11 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
         values : of a number column f8[n], NaN = missing; of a category column a series of texts, null = missing
         """
         if self.kind == "category":
-            series = values if isinstance(values, pl.Series) else pl.Series(values)
             known = {name: at for at, name in enumerate(self.categories)}
             other = len(self.categories)
-            places = [other + 1 if one is None else known.get(one, other) for one in series.cast(pl.String).to_list()]
+            places = [other + 1 if one is None else known.get(one, other) for one in _texts(values)]
             return np.array(places, np.intp)
-        numbers = values.cast(pl.Float64).fill_null(np.nan).to_numpy() if isinstance(values, pl.Series) else values
+        numbers = values if isinstance(values, np.ndarray) else as_floats(values)
         places_of = np.searchsorted(np.array(self.cuts), numbers, side="left").astype(np.intp)
         for at, special in enumerate(self.specials, len(self.cuts) + 1):
             places_of[numbers == special] = at
@@ -100,6 +102,8 @@ def number_bins(
 
 def category_bins(name: str, values: pl.Series) -> Bins:
     """A bin for each category, most frequent first, ties in the order of their texts."""
+    import polars as pl
+
     texts = values.cast(pl.String)
     found = texts.drop_nulls().value_counts().sort(["count", texts.name], descending=[True, False])
     return counted(
@@ -114,3 +118,17 @@ def counted(bins: Bins, values: NDArray[np.float64] | pl.Series, weight: int = 1
 
 def _short(value: float) -> str:
     return f"{value:.6g}"
+
+
+def as_floats(values: pl.Series) -> NDArray[np.float64]:
+    """A series of numbers as f8[n], NaN = missing."""
+    import polars as pl
+
+    return values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+
+def _texts(values: NDArray[np.float64] | pl.Series) -> list[str | None]:
+    import polars as pl
+
+    series = pl.Series(values) if isinstance(values, np.ndarray) else values
+    return series.cast(pl.String).to_list()

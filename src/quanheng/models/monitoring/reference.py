@@ -7,15 +7,19 @@ value of a person: cuts are tenths of a column, and a category stands in it only
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from quanheng.kernel.errors import InputError
-from quanheng.models.monitoring.bins import BINS, Bins, category_bins, number_bins
-from quanheng.models.table import Column
+from quanheng.models.monitoring.bins import BINS, Bins, as_floats, category_bins, number_bins
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from quanheng.models.table import Column
 
 FORMAT = 1
 FILE = "reference.json"
@@ -105,8 +109,7 @@ def reference_of(
 def _bins(values: pl.Series, column: Column) -> Bins:
     if column.kind == "category":
         return category_bins(column.name, values.rename(column.name))
-    numbers = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
-    return number_bins(column.name, numbers, column.specials)
+    return number_bins(column.name, as_floats(values), column.specials)
 
 
 def encode(reference: Reference) -> bytes:

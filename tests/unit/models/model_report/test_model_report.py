@@ -157,6 +157,15 @@ def test_what_cannot_be_reported_is_told(fitted, change, error, text):
         gather(asked)
 
 
+def test_scores_of_the_fit_that_are_of_other_rows_are_not_given_to_these(fitted, tmp_path):
+    for path in (fitted / "model").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    frame = pl.read_csv(tmp_path / "scores.csv")
+    frame.with_columns(target=1 - pl.col("target")).write_csv(tmp_path / "scores.csv")
+    with pytest.raises(InputError, match="the rows of the fit cannot be told from this file; was 900 rows"):
+        gather(Asked(tmp_path, fitted / "train.csv"))
+
+
 def test_a_folder_without_its_reference_is_told(fitted, tmp_path):
     for name in ("model.toml", "reading.json", "findings.json", "scores.csv", "train.logistic"):
         (tmp_path / name).write_bytes((fitted / "model" / name).read_bytes())
