@@ -25,6 +25,7 @@ def fit(
     *,
     target: str,
     bad: Sequence[str] = (),
+    good: Sequence[str] = (),
     estimator: str = "scorecard",
     folds: int = 5,
     repeats: int = 1,
@@ -61,6 +62,8 @@ def fit(
         Column with the outcome: its name, or its place (1 = first, -1 = last).
     bad : str
         Value of the target that is the event; may be given again. Found out where there are two.
+    good : str
+        Value that is not the event; rows of all others are left out.
     estimator : str
         scorecard, lightgbm, logistic, ebm, or one that a distribution brings.
     folds : int
@@ -106,7 +109,8 @@ def fit(
     settings = _settings(estimator, monotone, setting)
     make_estimator(estimator, settings)  # Before the data is read, which takes its time.
     options = Options(
-        target=target, bad=tuple(bad), drop=_split(drop), keep=_split(keep), time=time, header=header, decimal=decimal,
+        target=target, bad=tuple(bad), good=tuple(good), drop=_split(drop), keep=_split(keep),
+        time=time, header=header, decimal=decimal,
         unlabelled=unlabelled, seed=seed,
     )  # fmt: skip
     stem = file.name.partition(".")[0]
@@ -129,7 +133,7 @@ def fit(
     if json:
         show_json(_told(prepared, asked, made))
         return 0
-    show_findings(prepared.findings, language)
+    show_findings([*prepared.findings, *made.findings], language)
     _show_folds(prepared, asked, made)
     return 0
 
@@ -171,6 +175,7 @@ def _told(prepared: Prepared, asked: FitSettings, made: FittedTable) -> dict[str
 
     from quanheng.models.validation.folds import MEASURES
 
+    findings = [*prepared.findings, *made.findings]
     return {
         "name": asked.name,
         "estimator": asked.estimator,
@@ -185,8 +190,8 @@ def _told(prepared: Prepared, asked: FitSettings, made: FittedTable) -> dict[str
             {"name": fold.name, "rows": fold.rows, "events": fold.events, **fold.measures}
             for fold in made.validated.folds
         ],
-        "findings": [msgspec.to_builtins(one) for one in prepared.findings],
-        "warnings": sum(one.severity == "warning" for one in prepared.findings),
+        "findings": [msgspec.to_builtins(one) for one in findings],
+        "warnings": sum(one.severity == "warning" for one in findings),
         "card": msgspec.to_builtins(made.card),
     }
 
@@ -236,7 +241,12 @@ def _command(file: Path, options: Options, asked: FitSettings) -> str:
     """What was asked, without folders, so that it is the same on another machine."""
     words = ["quanheng", "models", "fit", file.name, "--target", options.target, "--estimator", asked.estimator]
     words += ["--folds", str(asked.folds), "--seed", str(asked.seed)]
-    for option, values in (("--bad", options.bad), ("--drop", options.drop), ("--keep", options.keep)):
+    for option, values in (
+        ("--bad", options.bad),
+        ("--good", options.good),
+        ("--drop", options.drop),
+        ("--keep", options.keep),
+    ):
         words += [word for value in values for word in (option, value)]
     words += [word for key, value in asked.settings.items() for word in ("--setting", f"{key}={_written(value)}")]
     beyond_usual = (

@@ -16,6 +16,7 @@ from quanheng.models.estimator import Fitted, Progress
 from quanheng.models.estimators import make_estimator
 from quanheng.models.metrics import brier, kolmogorov_smirnov
 from quanheng.models.table import Table
+from quanheng.models.tables.findings import Finding, shown
 from quanheng.models.tables.prepare import Prepared
 from quanheng.models.trees import content_hash
 from quanheng.models.validation.bootstrap import brier_interval, ks_interval
@@ -24,6 +25,7 @@ from quanheng.models.validation.folds import Validated, validate
 from quanheng.models.validation.splits import Split, out_of_time, stratified_folds, time_ordered_folds
 
 DAY_MS = 86_400_000
+AUC_TOO_GOOD = 0.95
 LIBRARIES: Mapping[str, Sequence[str]] = {
     "logistic": ("numpy", "polars", "scikit-learn"),
     "scorecard": ("numpy", "polars"),
@@ -62,6 +64,7 @@ class FittedTable(NamedTuple):
     validated : fold by fold
     validation : how the rows were split, in words
     card : all of it in figures
+    findings : what the figures themselves warn of
     """
 
     model: Fitted
@@ -70,6 +73,7 @@ class FittedTable(NamedTuple):
     validated: Validated
     validation: str
     card: Card
+    findings: list[Finding]
 
 
 def fit_table(prepared: Prepared, settings: FitSettings, data: str, progress: Progress | None = None) -> FittedTable:
@@ -92,8 +96,10 @@ def fit_table(prepared: Prepared, settings: FitSettings, data: str, progress: Pr
     validated = validate(estimator, table, splits, settings.seed, progress)
     model = estimator.fit(table, settings.seed, progress)
     weights = model.to_bytes()
-    card = _card(prepared, settings, data, validated, splits, told, len(weights))
-    return FittedTable(model, weights, content_hash(weights), validated, told, card)
+    findings = _too_good(table, model, validated)
+    suspicious = [one for one in (*prepared.findings, *findings) if one.severity == "warning"]
+    card = _card(prepared, settings, data, validated, splits, told, len(weights), suspicious)
+    return FittedTable(model, weights, content_hash(weights), validated, told, card, findings)
 
 
 def library_versions(estimator: str) -> dict[str, str]:
@@ -105,6 +111,19 @@ def library_versions(estimator: str) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _too_good(table: Table, model: Fitted, validated: Validated) -> list[Finding]:
+    """A warning where out-of-fold scores rank nearly all rows right: several columns together may know the outcome."""
+    auc = validated.mean("auc")
+    if auc < AUC_TOO_GOOD:
+        return []
+    weight = np.abs(model.contributions(table.rows[:: max(1, len(table.target) // 10_000)])).mean(axis=0)
+    heaviest = [model.columns[at].name for at in np.argsort(-weight, kind="stable")[:3]]
+    done = f"look at {shown(heaviest)} first: what is known only after the outcome must be left out with --drop"
+    return [
+        Finding(kind="too_good", where="table", found=f"out-of-fold AUC of {auc:.3f}", done=done, severity="warning")
+    ]
 
 
 def _splits(table: Table, settings: FitSettings) -> tuple[list[Split], str]:
@@ -132,11 +151,11 @@ def _card(
     splits: Sequence[Split],
     told: str,
     size: int,
+    suspicious: Sequence[Finding],
 ) -> Card:
     table = prepared.table
     everything = np.arange(len(table.target))
     tested = np.unique(np.concatenate([split.test for split in splits]))
-    suspicious = [finding for finding in prepared.findings if finding.severity == "warning"]
     return Card(
         model=settings.name,
         pack="",

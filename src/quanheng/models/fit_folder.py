@@ -50,7 +50,7 @@ def write_folder(folder: Path, prepared: Prepared, settings: FitSettings, made: 
     files = {
         weights_name(settings): made.weights,
         READING: msgspec.json.format(msgspec.json.encode(prepared.recipe), indent=1),
-        FINDINGS: msgspec.json.format(msgspec.json.encode(prepared.findings), indent=1),
+        FINDINGS: msgspec.json.format(msgspec.json.encode([*prepared.findings, *made.findings]), indent=1),
         SCORES: _scores(prepared, made),
         REFERENCE: encode(reference_for(prepared, settings, made)),
         DECLARATION: declaration(prepared, settings, made).encode(),

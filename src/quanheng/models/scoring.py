@@ -55,7 +55,7 @@ def _measured(recipe: Recipe, raw: pl.DataFrame, scores: np.ndarray) -> tuple[di
     if recipe.target not in raw.columns:
         return {}, []
     try:
-        target = read_target(raw[recipe.target], recipe.events)
+        target = read_target(raw[recipe.target], recipe.events, recipe.others)
     except InputError as error:  # One kind of outcome only, or none yet: there is nothing to measure.
         return {}, [Finding(kind="target", where=recipe.target, found=str(error), done="not measured")]
     labels = target.labels[target.known]

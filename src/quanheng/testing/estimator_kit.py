@@ -93,9 +93,10 @@ def _hash_of_a_fit(make: Maker) -> str:
 def it_has_the_names_of_the_protocol(make: Maker) -> None:
     estimator, fitted = make(), _fit(make)
     assert isinstance(fitted, Fitted), "what fit gives lacks an attribute or method of the protocol Fitted"
-    assert estimator.name and estimator.name == fitted.estimator, "the estimator and what it fits differ in name"
+    assert estimator.name, "the estimator has no name"
+    assert estimator.name == fitted.estimator, "the estimator and what it fits differ in name"
     inputs = [column.name for column in kit_table().columns]
-    assert set(column.name for column in fitted.columns) <= set(inputs), "it has an input that the table has not"
+    assert {column.name for column in fitted.columns} <= set(inputs), "it has an input that the table has not"
 
 
 def the_same_table_gives_the_same_bytes(make: Maker) -> None:
@@ -114,7 +115,8 @@ def fitting_leaves_the_table_as_it_was(make: Maker) -> None:
     table = kit_table()
     rows, target = table.rows.clone(), table.target.copy()
     make().fit(table, 1)
-    assert table.rows.equals(rows) and np.array_equal(table.target, target), "fit writes into its table"
+    assert table.rows.equals(rows), "fit writes into the rows of its table"
+    assert np.array_equal(table.target, target), "fit writes into the target of its table"
 
 
 def it_learns_something(make: Maker) -> None:
@@ -128,7 +130,8 @@ def every_row_has_a_probability(make: Maker) -> None:
     fitted = _fit(make)
     for name, rows in (("of the table", kit_table().rows), ("never seen before", odd_rows())):
         scores = fitted.probability(rows)
-        assert scores.shape == (rows.height,) and scores.dtype == np.float64, f"rows {name}: not one float64 for each"
+        assert scores.shape == (rows.height,), f"rows {name}: not one probability for each"
+        assert scores.dtype == np.dtype(np.float64), f"rows {name}: probabilities are no float64"
         assert np.isfinite(scores).all(), f"row {int(np.argmin(np.isfinite(scores)))} {name} has no probability"
         assert ((scores >= 0) & (scores <= 1)).all(), f"rows {name}: a probability is outside of [0, 1]"
 
@@ -171,7 +174,8 @@ def what_is_read_back_answers_the_same(make: Maker) -> None:
     rows = pl.concat([kit_table().rows, odd_rows()])
     assert np.array_equal(again.probability(rows), fitted.probability(rows)), "read back it gives other probabilities"
     assert np.array_equal(again.contributions(rows), fitted.contributions(rows)), "read back: other contributions"
-    assert again.base == fitted.base and list(again.columns) == list(fitted.columns), "read back: base or inputs differ"
+    assert again.base == fitted.base, "read back: another base"
+    assert list(again.columns) == list(fitted.columns), "read back: other inputs"
     assert again.to_bytes() == content, "read back and written again the bytes differ"
 
 

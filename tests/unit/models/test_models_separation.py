@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_gains_add_up_and_no_score_is_in_two_bands():
     assert sum(band.events for band in table) == labels.sum()
     assert table[-1].gain == pytest.approx(1.0)
     assert table[-1].lift == pytest.approx(1.0)
-    for band, below in zip(table, table[1:], strict=False):
+    for band, below in itertools.pairwise(table):
         assert band.low > below.high
         at_or_above = scores >= band.low
         assert band.gain == pytest.approx(labels[at_or_above].sum() / labels.sum())
@@ -112,7 +113,7 @@ def test_calibration_is_the_mean_distance_of_the_bands():
     table = calibration_table(labels, scores, 9)
     slow = sum(band.rows * abs(band.predicted - band.observed) for band in table) / 900
     assert expected_calibration_error(labels, scores, 9) == pytest.approx(slow)
-    assert all(band.predicted <= above.predicted for band, above in zip(table, table[1:], strict=False))
+    assert all(band.predicted <= above.predicted for band, above in itertools.pairwise(table))
     assert expected_calibration_error(labels, labels * 1.0) == 0.0
 
 

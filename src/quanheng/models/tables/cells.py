@@ -20,7 +20,18 @@ MISSING = frozenset((
 """Spellings of a missing value, in lower case. `none` and `unknown` are not: they may be categories."""
 MISSING_AMONG_NUMBERS = frozenset(("none", "unknown", "not available", "无", "未知"))
 
-PAIRS = (("yes", "no"), ("true", "false"), ("y", "n"), ("t", "f"), ("是", "否"), ("有", "无"))
+PAIRS = (
+    ("yes", "no"),
+    ("true", "false"),
+    ("y", "n"),
+    ("t", "f"),
+    ("ja", "nein"),
+    ("oui", "non"),
+    ("sí", "no"),
+    ("si", "no"),
+    ("是", "否"),
+    ("有", "无"),
+)
 """(means 1, means 0)."""
 
 DATES = (
@@ -34,6 +45,8 @@ _PLAIN = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 _GROUPED = r"^[-+]?\d{1,3}(,\d{3})+(\.\d*)?$"
 _EUROPEAN = r"^[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?$"
 _ODD_SHARE_MAX = 0.05
+_KEY_DIGITS = 4
+"""Zeros in front of this many digits make a key (a postcode); of fewer, a number written with two or three digits."""
 _ODD_KINDS_MAX = 3
 
 
@@ -80,15 +93,16 @@ def guess(cells: pl.Series, style: Style | None = None) -> Guess:
     if known.is_empty():
         return Guess(Form(kind="category"))
     distinct = known.unique()
+    words = set(distinct.str.to_lowercase()) if len(distinct) <= 6 else set()
     for yes, no in PAIRS:
-        if set(distinct.str.to_lowercase()) == {yes, no}:
+        if words == {yes, no}:
             found = f"the words {yes} and {no}"
             return Guess(Form(kind="boolean", yes=yes, no=no), (("boolean", found, f"{yes} is 1, {no} is 0"),))
     if distinct.str.contains(r"^0\d+$").any():
         if compact_dates(distinct):
             return Guess(Form(kind="date", date=COMPACT))
-        if distinct.str.contains(r"^\d+$").all():
-            note = ("type", "digits with zeros in front, which no quantity has", "read as categories")
+        if distinct.str.contains(r"^\d+$").all() and distinct.str.contains(rf"^\d{{{_KEY_DIGITS}}}").any():
+            note = ("zeros", "digits with zeros in front, which no quantity has", "read as categories")
             return Guess(Form(kind="category"), (note,))
     return _number(known, style) or _date(distinct) or Guess(Form(kind="category"))
 

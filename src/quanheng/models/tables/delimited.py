@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from quanheng.kernel.errors import InputError
+from quanheng.models.tables.cells import MISSING
 from quanheng.models.tables.findings import Finding, count, shown
 
 Header = Literal["auto", "yes", "no"]
@@ -65,6 +66,9 @@ def read_delimited(content: bytes, where: str, header: Header = "auto") -> Text:
             "the file has one column only", where=where, found=sample[0][:60],
             allowed="columns separated by " + ", ".join(_WORDS.values()), cure="Check that it is a table.",
         )  # fmt: skip
+    first_cells, *rest = _split(sample, separator)
+    if len(first_cells) == cells - 1 and not any(row[-1].strip() for row in rest if len(row) == cells):
+        cells -= 1  # A separator at the end of each line but the header's.
     good, uneven = _even(_cells(text, separator), cells)
     _check_uneven(uneven, len(good), cells, where)
     names, first = _names(good, header, findings)
@@ -144,7 +148,7 @@ def _cells(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
         except csv.Error:
             yield reader.line_num, []
             continue
-        if any(cell.strip() for cell in row):
+        if any(map(str.strip, row)):
             yield reader.line_num, row
 
 
@@ -152,7 +156,6 @@ def _even(rows: Iterator[tuple[int, list[str]]], cells: int) -> tuple[list[list[
     """(rows of the usual width, (line, width) of the others)."""
     good, uneven = [], []
     for line, row in rows:
-        # A separator at the end of each line but the header's is common and says nothing.
         fits = row if len(row) == cells else row[:cells] if len(row) == cells + 1 and not row[-1].strip() else None
         if fits is None:
             uneven.append((line, len(row)))
@@ -186,7 +189,7 @@ def _names(rows: Sequence[list[str]], header: Header, findings: list[Finding]) -
         return names, 0
     names = [name or f"column_{at}" for at, name in enumerate(first, 1)]
     second = [cell.strip() for cell in rows[1]] if len(rows) > 3 else []
-    if second and len(set(second)) == len(second) and _is_header(second, rows[2:_SAMPLE_LINES], strict=True):
+    if second and _is_header(second, rows[2:_SAMPLE_LINES], strict=True):
         findings.append(
             Finding(kind="header", where="table", found="two lines of header", done="the names are those of the second")
         )
@@ -204,7 +207,7 @@ def _is_header(first: Sequence[str], below: Sequence[list[str]], strict: bool = 
     columns = list(zip(*below, strict=False)) if below else []
     numeric = [sum(bool(_NUMBER.fullmatch(cell.strip())) for cell in column) > len(column) / 2 for column in columns]
     if strict:
-        return sum(numeric) >= max(2, len(first) / 2) and all(first)
+        return sum(numeric) >= max(2, len(first) / 2) and not any(cell.lower() in MISSING for cell in first)
     if any(numeric):
         return True
     again = sum(

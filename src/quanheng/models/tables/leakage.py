@@ -6,6 +6,7 @@ of many categories is not suspected for having learnt its own rows by heart.
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ PURE_SHARE_MIN = 0.2
 PURE_ROWS_MIN = 20
 ABSENT_SHARE_MIN = 0.4
 ROWS_MAX = 60_000
+PAIR_ROWS = 4_000
 _BINS = 20
 
 
@@ -33,12 +35,14 @@ class Suspicion(NamedTuple):
     event_share : share of the events in bins that hold (nearly) nothing else
     other_share : share of the other rows in bins that hold (nearly) no event
     missing_auc : the same of missing or not alone
+    missing_share : like `event_share`, of missing or not alone
     """
 
     auc: float
     event_share: float
     other_share: float
     missing_auc: float
+    missing_share: float
 
 
 def leakage(table: Table, seed: int = 1) -> list[Finding]:
@@ -57,7 +61,28 @@ def leakage(table: Table, seed: int = 1) -> list[Finding]:
         cells = table.rows[column.name][places]
         finding = _finding(column.name, suspicion(cells, target, half), float(target.mean()))
         findings += [finding] if finding else []
-    return findings
+    return findings + _equal_pairs(table)
+
+
+def _equal_pairs(table: Table) -> list[Finding]:
+    """Two numbers that are equal in nearly all rows of one outcome and in few of the other (paid = owed)."""
+    step = max(1, len(table.target) // PAIR_ROWS)
+    target = table.target[::step]
+    if not 0 < target.sum() < len(target):
+        return []
+    numbers = [column.name for column in table.columns if column.kind == "number" and column.distinct > _BINS]
+    values = {name: table.rows[name].gather_every(step).to_numpy() for name in numbers}
+    found = []
+    for one, other in combinations(numbers, 2):
+        equal = values[one] == values[other]
+        if not 0.02 < equal.mean() < 0.98:
+            continue
+        auc = auc_roc(target, equal.astype(np.float64))
+        if max(auc, 1 - auc) > AUC_MAX:
+            told = f"equal to {one} or not has an AUC of {max(auc, 1 - auc):.3f}"
+            done = f"kept: if it is known only after the outcome, leave it out with --drop {other}"
+            found.append(Finding(kind="leakage", where=other, found=told, done=done, severity="warning"))
+    return found
 
 
 def suspicion(cells: pl.Series, target: NDArray[np.bool_], half: NDArray[np.bool_]) -> Suspicion:
@@ -65,17 +90,21 @@ def suspicion(cells: pl.Series, target: NDArray[np.bool_], half: NDArray[np.bool
     bins = _bins_of(cells)
     rate, event_share, other_share = _judged(bins, target, half)
     missing = cells.is_null().to_numpy()
-    missing_auc = 0.5
+    missing_auc, missing_share = 0.5, 0.0
     if 0 < missing.sum() < len(missing):
         alone = auc_roc(target, missing.astype(np.float64))
         missing_auc = max(alone, 1 - alone)
-    return Suspicion(auc_roc(target, rate), event_share, other_share, missing_auc)
+        _, missing_share, _ = _judged(missing.astype(np.intp), target, half)
+    return Suspicion(auc_roc(target, rate), event_share, other_share, missing_auc, missing_share)
 
 
 def _finding(name: str, seen: Suspicion, base: float) -> Finding | None:
     done = f"kept: if it is known only after the outcome, leave it out with --drop {name}"
     if seen.missing_auc > AUC_MAX:
         found = f"missing or not alone has an AUC of {seen.missing_auc:.3f}"
+        return Finding(kind="missing_tells", where=name, found=found, done=done, severity="warning")
+    if seen.missing_share > PURE_SHARE_MIN and base < 0.5:
+        found = f"rows with a value, or those without, all have the event ({seen.missing_share:.0%} of all events)"
         return Finding(kind="missing_tells", where=name, found=found, done=done, severity="warning")
     if seen.auc > AUC_MAX:
         found = f"alone it has an out-of-fold AUC of {seen.auc:.3f}"

@@ -32,7 +32,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What a person says about a table.
 
     target : name of a column, or its place (1 = first, -1 = last)
-    bad : values of the target that are the event; empty: found out
+    bad, good : values of the target that are the event, and that are not; empty: found out
     drop, keep : columns that are no inputs; the only columns that are (empty: all)
     time : column with the moment of the decision; "" = none
     header, decimal : whether the file has a line of names; what stands before decimals
@@ -42,6 +42,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     target: str
     bad: tuple[str, ...] = ()
+    good: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     time: str = ""
@@ -89,7 +90,7 @@ def prepare(raw: pl.DataFrame, options: Options, where: str = "table") -> Prepar
     """
     findings: list[Finding] = []
     name = find_column(options.target, raw.columns, "--target")
-    target = read_target(raw[name], options.bad)
+    target = read_target(raw[name], options.bad, options.good)
     findings += target.findings
     raw, target = _labelled(raw, target, options, findings)
     _check_rows(target.labels, where)
@@ -119,25 +120,22 @@ def _labelled(
     raw: pl.DataFrame, target: Target, options: Options, findings: list[Finding]
 ) -> tuple[pl.DataFrame, Target]:
     """The rows that have a target."""
-    absent = int((~target.known).sum())
-    if not absent:
-        return raw, target
-    if options.unlabelled == "error":
+    missing = int(target.missing.sum())
+    if missing and options.unlabelled == "error":
         raise InputError(
-            "the target is missing in some rows", where=target.name, found=f"{count(absent, 'row')} of {len(raw):,}",
+            "the target is missing in some rows", where=target.name, found=f"{count(missing, 'row')} of {len(raw):,}",
             allowed="a value in every row", cure="Leave them out with --unlabelled drop, or complete them.",
         )  # fmt: skip
-    findings.append(
-        Finding(
-            kind="unlabelled",
-            where=target.name,
-            found=count(absent, "row"),
-            done="left out as asked",
-            severity="warning",
-        )
-    )
+    neither = int((~target.known).sum()) - missing
+    for kind, rows, found in (("unlabelled", missing, "no value"), ("indeterminate", neither, "neither bad nor good")):
+        if rows:
+            told = f"{count(rows, 'row')} ({rows / len(raw):.1%}): {found}"
+            done = "left out as asked"
+            findings.append(Finding(kind=kind, where=target.name, found=told, done=done, severity="warning"))
     known = target.known
-    return raw.filter(pl.Series(known)), target._replace(labels=target.labels[known], known=known[known])
+    if known.all():
+        return raw, target
+    return raw.filter(pl.Series(known)), target._replace(labels=target.labels[known])
 
 
 def _check_rows(labels: NDArray[np.bool_], where: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from unicodedata import combining, normalize
 
 import msgspec
 import polars as pl
@@ -15,7 +16,7 @@ from quanheng.models.tables.delimited import Header
 from quanheng.models.tables.findings import Finding, count, shown
 
 OTHER = "(other)"
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
+_HUMP = re.compile(r"(?<=[a-zA-Z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
 
 
 class InputRecipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,8 +163,8 @@ def pack_names(columns: Sequence[str]) -> Iterator[str]:
     """Names a pack may use, in order: small letters, digits and _, at most 64, each once; made of the file's names."""
     taken: set[str] = set()
     for place, column in enumerate(columns, 1):
-        words = _HUMP.sub("_", column)  # DebtRatio is debt_ratio.
-        plain = "".join(one if one.isascii() and one.isalnum() else "_" for one in words.lower())
+        words = normalize("NFKD", _HUMP.sub("_", column)).casefold()  # DebtRatio is debt_ratio, Größe is grosse.
+        plain = "".join(one if one.isascii() and one.isalnum() else "_" for one in words if not combining(one))
         plain = "_".join(part for part in plain.split("_") if part)[:56] or f"column_{place}"
         name = stem = plain if plain[0].isalpha() else f"n_{plain}"
         number = 2

@@ -17,13 +17,13 @@ EVENTS = frozenset((
     "1", "yes", "y", "true", "t", "bad", "b", "default", "defaulted", "charged off", "charged-off", "charge off",
     "chargeoff", "fraud", "fraudulent", "delinquent", "late", "overdue", "event", "positive", "pos", "+", "churn",
     "churned", "lost", "write-off", "written off", "non-performing", "npl",
-    "是", "坏", "坏客户", "违约", "逾期", "欺诈", "流失",
+    "ja", "oui", "sí", "si", "是", "坏", "坏客户", "违约", "逾期", "欺诈", "流失",
 ))  # fmt: skip
 """Values, in lower case, that name the event."""
 OTHERS = frozenset((
     "0", "no", "n", "false", "f", "good", "g", "paid", "fully paid", "paid off", "current", "performing", "legit",
     "legitimate", "genuine", "normal", "non-default", "no default", "not default", "negative", "neg", "-", "ok", "-1",
-    "否", "好", "好客户", "正常", "未违约",
+    "nein", "non", "否", "好", "好客户", "正常", "未违约",
 ))  # fmt: skip
 """Values that name its absence."""
 
@@ -35,7 +35,8 @@ class Target(NamedTuple):
     events : the values that count as the event, as the file spells them
     others : the other values
     labels : bool[rows]; false where `known` is
-    known : bool[rows]: the row has a target
+    known : bool[rows]: the row has one of both
+    missing : bool[rows]: the row has no value at all
     findings : what was decided
     """
 
@@ -44,6 +45,7 @@ class Target(NamedTuple):
     others: tuple[str, ...]
     labels: NDArray[np.bool_]
     known: NDArray[np.bool_]
+    missing: NDArray[np.bool_]
     findings: list[Finding]
 
 
@@ -72,18 +74,29 @@ def find_column(wanted: str, names: Sequence[str], where: str) -> str:
     )  # fmt: skip
 
 
-def read_target(cells: pl.Series, bad: Sequence[str] = ()) -> Target:
-    """Labels of a column, which must have two values (or more, where `bad` names those of the event).
+def read_target(cells: pl.Series, bad: Sequence[str] = (), good: Sequence[str] = ()) -> Target:
+    """Labels of a column, which must have two values, or more where people say which are the event.
+
+    Parameters
+    ----------
+    bad : values of the event; all others are not the event
+    good : with `bad`: values of its absence; rows of any other value are neither, and not `known`
 
     Raises
     ------
-    InputError : one value, more than two, or none of `bad` in it
+    InputError : one value, more than two and no `bad`, or a value that is not there
     """
     texts = _texts(cells)
     values = {str(value): int(n) for value, n in texts.drop_nulls().value_counts(sort=True).iter_rows()}
+    if good and not bad:
+        raise InputError(
+            "values that are good need values that are bad", where="--good", found=", ".join(good),
+            cure="Say with --bad which values are the event.",
+        )  # fmt: skip
     if bad:
-        events = _named(values, bad, cells.name)
-        others = tuple(value for value in values if value not in events)
+        events = _named(values, bad, "--bad", cells.name)
+        rest = tuple(value for value in values if value not in events)
+        others = tuple(one for one in _named(values, good, "--good", cells.name) if one in rest) if good else rest
         why = "as asked"
     else:
         _check_two(values, cells.name)
@@ -93,14 +106,14 @@ def read_target(cells: pl.Series, bad: Sequence[str] = ()) -> Target:
             "the target has one value only", where=cells.name, found=_counts(values),
             allowed="rows with the event and rows without", cure="Choose another column, or another file.",
         )  # fmt: skip
-    known = texts.is_not_null().to_numpy()
+    known = texts.is_in([*events, *others]).fill_null(False).to_numpy()
     labels = texts.is_in(list(events)).fill_null(False).to_numpy()
     guessed = why.startswith("the rarer")
     finding = Finding(
         kind="target", where=cells.name, found=_counts(values), severity="warning" if guessed else "note",
         done=f"the event is {shown(list(events))} ({why}); " + f"{labels.sum() / max(1, known.sum()):.2%} of the rows",
     )  # fmt: skip
-    return Target(cells.name, events, others, labels, known, [finding])
+    return Target(cells.name, events, others, labels, known, texts.is_null().to_numpy(), [finding])
 
 
 def _plain(name: str) -> str:
@@ -122,15 +135,15 @@ def _texts(cells: pl.Series) -> pl.Series:
     return texts.set(lower.is_in(spellings).fill_null(True), None)
 
 
-def _named(values: dict[str, int], bad: Sequence[str], where: str) -> tuple[str, ...]:
+def _named(values: dict[str, int], wanted: Sequence[str], option: str, where: str) -> tuple[str, ...]:
     by_plain = {value.lower(): value for value in values}
-    absent = [one for one in bad if one.strip().lower() not in by_plain]
+    absent = [one for one in wanted if one.strip().lower() not in by_plain]
     if absent:
         raise InputError(
-            "the target has no such value", where=f"--bad, column {where}", found=", ".join(absent),
+            "the target has no such value", where=f"{option}, column {where}", found=", ".join(absent),
             allowed=_counts(values), cure="Correct the value.",
         )  # fmt: skip
-    return tuple(dict.fromkeys(by_plain[one.strip().lower()] for one in bad))
+    return tuple(dict.fromkeys(by_plain[one.strip().lower()] for one in wanted))
 
 
 def _check_two(values: dict[str, int], where: str) -> None:

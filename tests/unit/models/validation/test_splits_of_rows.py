@@ -44,7 +44,8 @@ def test_the_seed_decides():
     assert all(np.array_equal(a.test, b.test) for a, b in zip(one, again, strict=True))
     assert not all(np.array_equal(a.test, b.test) for a, b in zip(one, other, strict=True))
     repeated = stratified_folds(labels, 2, 1, repeats=2)
-    assert [split.name for split in repeated] == ["fold 1 of repeat 1", "fold 2 of repeat 1", "fold 1 of repeat 2", "fold 2 of repeat 2"]  # fmt: skip
+    named = [f"fold {fold} of repeat {repeat}" for repeat in (1, 2) for fold in (1, 2)]
+    assert [split.name for split in repeated] == named
     assert not np.array_equal(repeated[0].test, repeated[2].test)
 
 
