@@ -16,6 +16,7 @@ from quanheng.models.card import card_toml
 from quanheng.models.estimator import Fitted
 from quanheng.models.estimators import make_estimator
 from quanheng.models.fit import FitSettings, FittedTable
+from quanheng.models.monitoring.own_bins import own_bins
 from quanheng.models.monitoring.reference import Reference, Strength, encode, reference_of
 from quanheng.models.tables.findings import Finding
 from quanheng.models.tables.prepare import Prepared
@@ -71,6 +72,7 @@ def reference_for(prepared: Prepared, settings: FitSettings, made: FittedTable) 
         prepared.table.rows, made.validated.scores[tested], made.model.columns, model=settings.name, weights=made.hash,
         source=f"{made.card.data}, {made.validation}", target=prepared.table.target,
         strength=Strength(metrics["auc"].value, metrics["ks"].value, events, rows),
+        own=own_bins(made.model, prepared.table.rows),
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
 
     cuts : of a number column, rising: ranges (-inf, cuts[0]], (cuts[0], cuts[1]], …, (cuts[-1], inf)
     specials : numbers that have a bin of their own, behind the ranges
-    categories : of a category column, each a bin; behind them one for all others
+    categories : of a category column, each a bin, or groups of them as a scorecard has; behind them one for all others
     counts : rows of the reference, a number for each bin in this order; the last one is of missing values
     points : of a scorecard, for each bin; empty for other models
     """
@@ -38,7 +38,7 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     cuts: tuple[float, ...] = ()
     specials: tuple[float, ...] = ()
-    categories: tuple[str, ...] = ()
+    categories: tuple[str | tuple[str, ...], ...] = ()
     counts: tuple[int, ...] = ()
     points: tuple[float, ...] = ()
 
@@ -52,7 +52,8 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
     def labels(self) -> list[str]:
         """What each bin is, for people: "<= 3", "3 to 7", "> 7", "= -1", a category, "other", "missing"."""
         if self.kind == "category":
-            return [*self.categories, "other", "missing"]
+            named = (one if isinstance(one, str) else " | ".join(one) for one in self.categories)
+            return [*named, "other", "missing"]
         if not self.cuts:
             ranges = ["any"]
         else:
@@ -68,12 +69,14 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
         values : of a number column f8[n], NaN = missing; of a category column a series of texts, null = missing
         """
         if self.kind == "category":
-            known = {name: at for at, name in enumerate(self.categories)}
+            known: dict[str | None, int] = {}
+            for at, one in enumerate(self.categories):
+                known |= dict.fromkeys([one] if isinstance(one, str) else one, at)
             other = len(self.categories)
-            places = [other + 1 if one is None else known.get(one, other) for one in _texts(values)]
+            places = [other + 1 if text is None else known.get(text, other) for text in _texts(values)]
             return np.array(places, np.intp)
         numbers = values if isinstance(values, np.ndarray) else as_floats(values)
-        places_of = np.searchsorted(np.array(self.cuts), numbers, side="left").astype(np.intp)
+        places_of = np.searchsorted(np.array(self.cuts), numbers, side="left").astype(np.intp, copy=False)
         for at, special in enumerate(self.specials, len(self.cuts) + 1):
             places_of[numbers == special] = at
         places_of[np.isnan(numbers)] = self.size - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 from math import exp, log, sqrt
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from quanheng.kernel.errors import ConfigurationError, InputError
 from quanheng.models.chance import chi_square_above, fisher, normal_two_sided, two_shares, wilson
 from quanheng.models.monitoring.bins import category_bins, number_bins
 from quanheng.models.monitoring.calibration import calibration
+from quanheng.models.monitoring.own_bins import own_bins
 from quanheng.models.monitoring.rates import approval, overrides
 from quanheng.models.monitoring.reference import Strength, decode, encode, reference_of
 from quanheng.models.monitoring.ripening import NEVER_MS, reported_by_age, ripened
@@ -119,6 +121,34 @@ def test_a_shift_in_points_is_that_of_the_mean_score():
     reference = number_bins("x", np.array([1.0, 1, 2, 2]), bins=2)
     reference = msgspec.structs.replace(reference, points=(10.0, 30.0, 0.0))
     assert shift(reference, reference.count(np.array([2.0, 2, 2, 1]))).points == pytest.approx(5.0)
+
+
+def test_the_bins_of_a_scorecard_are_its_own_with_their_points():
+    def bin(kind, points, **more):
+        plain = {"low": None, "high": None, "values": (), "special": None}
+        return SimpleNamespace(kind=kind, points=points, **{**plain, **more})
+
+    age = SimpleNamespace(column=SimpleNamespace(name="age", kind="number"), bins=[
+        bin("range", 10, high=25.0), bin("range", 30, low=25.0), bin("special", 5, special=-1.0), bin("missing", 0),
+    ])  # fmt: skip
+    home = SimpleNamespace(column=SimpleNamespace(name="home", kind="category"), bins=[
+        bin("categories", 7, values=("rent", "free")), bin("categories", 9, values=("own",)), bin("other", 1),
+        bin("missing", 2),
+    ])  # fmt: skip
+    model = SimpleNamespace(weights=SimpleNamespace(characteristics=[age, home]))
+    rows = pl.DataFrame({"age": [24.9, 25.0, -1.0, None], "home": ["rent", "free", "own", "boat"]})
+    made = own_bins(model, rows)
+    assert (made["age"].counts, made["age"].points) == ((1, 1, 1, 1), (10.0, 30.0, 5.0, 0.0))
+    assert (made["home"].counts, made["home"].points) == ((2, 1, 1, 0), (7.0, 9.0, 1.0, 2.0))
+    assert made["home"].labels() == ["rent | free", "own", "other", "missing"]
+    assert own_bins(SimpleNamespace(), rows) == {}
+    worth = {"age": [10, 30, 5, 0]}
+    moved = shift(made["age"], made["age"].count(np.array([30.0, 30.0])))
+    assert moved.points == pytest.approx(30 - np.mean(worth["age"]))
+    names = {"model": "m", "weights": "w", "source": "s"}
+    columns = (Column(name="age", kind="number"), Column(name="home", kind="category"))
+    kept = reference_of(rows, np.full(4, 0.5), columns, own=made, **names)
+    assert decode(encode(kept), "f") == kept
 
 
 # --- separation
