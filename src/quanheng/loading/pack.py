@@ -36,7 +36,7 @@ from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import Manifest, check_flow_names, check_manifest
 from quanheng.loading.checks.mappings import check_mappings
 from quanheng.loading.checks.models import check_models
-from quanheng.loading.checks.monitoring import check_monitoring, monitors
+from quanheng.loading.checks.monitoring import check_monitoring, files_of, monitors
 from quanheng.loading.checks.names import check_names, is_declaration
 from quanheng.loading.checks.parameters import check_parameters
 from quanheng.loading.checks.platform import check_platform, folded, platform
@@ -194,7 +194,7 @@ def _check(
         evaluations=evaluations, traffic=traffic,
         readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
     )  # fmt: skip
-    check_protected(declared, every_event, notes)
+    check_protected(declared, every_event, files_of(folder.within("models")), notes)
     return declared, notes.problems
 
 

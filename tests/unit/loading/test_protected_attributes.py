@@ -31,7 +31,7 @@ PROTECTED = AMOUNT.replace("financial", "protected")
 
 def test_a_protected_field_is_refused_in_models_and_policies_and_so_is_what_is_computed_from_it():
     found = changed(read_packs()["card_fraud"], ("events.toml", AMOUNT, PROTECTED))
-    of_model = [one for one in found if one.startswith("models/fraud_score.toml: model.inputs: a protected attribute")]
+    of_model = [one for one in found if one.startswith("models/fraud.toml: model.inputs: a protected attribute")]
     assert any("amount_minor" in one for one in of_model)
     assert any("customer_mean_7d" in one for one in of_model), "a mean of it is as protected as it is"
     assert any("policies/authorise.dmn" in one and "is no input of a decision" in one for one in found)
@@ -60,7 +60,7 @@ def test_a_watched_model_gives_its_pack_the_event_of_alarms():
         (
             'window = "7d"',
             'window = "7d"\npsi = [0.3, 0.2]',
-            "models/fraud.toml: monitoring: the two limits do not rise",
+            "models/fraud.toml: monitoring.psi: the two limits do not rise",
         ),
         ('label_time = "time_ms"', 'label_time = "amount_minor"', "has no such time field; was 'amount_minor'"),
         ('event = "card.case_decided"', 'event = "card.case"', "no such event is declared; was 'card.case'"),

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from quanheng.events.schema import EventDeclaration
 from quanheng.kernel.errors import QuanhengError
 from quanheng.loading.declared import ModelDeclaration
-from quanheng.loading.notes import Notes
+from quanheng.loading.notes import Notes, Words
 from quanheng.models.monitoring.reference import SUFFIX, decode
 from quanheng.models.monitoring.thresholds import Monitoring, read_monitoring
 
@@ -36,14 +36,14 @@ def check_monitoring(
     -------
     The references by model, and the files that they are.
     """
-    named = {_name(values): file for file, values in files.items()}
+    named = files_of(files)
     references: dict[str, bytes] = {}
     for model in models:
         file = named.get(model.name, f"models/{model.name}.toml")
         try:
             found = read_monitoring(model.settings, "monitoring")
         except QuanhengError as error:
-            notes.add(file, "monitoring", error.what, found=error.found, known=error.allowed, cure=error.cure)
+            notes.add(file, error.where, error.what, found=Words(error.found), known=error.allowed, cure=error.cure)
         else:
             _names(found, model, file, events, outcomes, notes)
         content = contents.get(f"models/{model.name}{SUFFIX}")
@@ -51,6 +51,11 @@ def check_monitoring(
             references[model.name] = content
             _reference(content, model, notes)
     return references, frozenset(f"models/{name}{SUFFIX}" for name in references)
+
+
+def files_of(files: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+    """Model → the file that declares it."""
+    return {_name(values): file for file, values in files.items()}
 
 
 def _name(values: Mapping[str, object]) -> str:
@@ -98,7 +103,7 @@ def _reference(content: bytes, model: ModelDeclaration, notes: Notes) -> None:
     try:
         found = decode(content, file)
     except QuanhengError as error:
-        notes.add(file, "", error.what, found=error.found, known=error.allowed, cure=error.cure)
+        notes.add(file, "", error.what, found=Words(error.found), known=error.allowed, cure=error.cure)
         return
     if model.hash and found.weights != model.hash:
         notes.add(

@@ -38,13 +38,13 @@ class Platform(NamedTuple):
 @lru_cache
 def platform() -> Platform:
     """The events of the platform, with their entities."""
-    entities = list(_read(QUANHENG)[0])
+    entities: list[Entity] = []
     events: dict[str, EventDeclaration] = {}
     for name, client in ((LEDGER, TELLER), (MODEL, WATCHER)):
         more, told = _read(name)
         entities += more
         events |= {one.name: msgspec.structs.replace(one, client=client) for one in told}
-    return Platform({one.name: one for one in entities}, events)
+    return Platform({one.name: one for one in (*entities, *_read(QUANHENG)[0])}, events)
 
 
 def _read(name: str) -> tuple[tuple[Entity, ...], tuple[EventDeclaration, ...]]:

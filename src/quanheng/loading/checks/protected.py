@@ -15,13 +15,16 @@ from quanheng.loading.notes import Notes
 CURE = "Leave it out. It may stay in the event, where fairness is measured by it."
 
 
-def check_protected(declared: Declared, events: Mapping[str, EventDeclaration], notes: Notes) -> None:
+def check_protected(
+    declared: Declared, events: Mapping[str, EventDeclaration], files: Mapping[str, str], notes: Notes
+) -> None:
     """Refuse models and policies that read what is of the class `protected`, be it through a fold or a formula.
 
     Parameters
     ----------
     declared : a pack whose other checks were made
     events : that it may use, by name
+    files : model → the file that declares it
     """
     decided = [events[flow.when] for flow in declared.flows if flow.when in events]
     named = {name for event in decided for name, field in event.fields.items() if field.data_class == PROTECTED}
@@ -31,7 +34,7 @@ def check_protected(declared: Declared, events: Mapping[str, EventDeclaration], 
     for model in declared.models:
         for name in sorted({*model.inputs} & named):
             text = "a protected attribute, or what is computed from one, is no input of a model"
-            notes.add(f"models/{model.name}.toml", "model.inputs", text, found=name, cure=CURE)
+            notes.add(files[model.name], "model.inputs", text, found=name, cure=CURE)
     for policy, content in declared.policies.items():
         for name in sorted(_inputs(content) & named):
             text = "a protected attribute, or what is computed from one, is no input of a decision"
