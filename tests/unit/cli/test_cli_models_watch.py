@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from test_cli_commands import told
 from test_cli_policy import places
@@ -23,6 +24,7 @@ from quanheng.loading.find import read_packs
 from quanheng.models.monitoring.alarms import Alarm
 from quanheng.models.monitoring.reference import decode
 from quanheng.past import watching
+from quanheng.server.admin import perform, scope_of
 
 
 def day(week: int) -> str:
@@ -149,6 +151,27 @@ def test_alarms_need_a_pack_that_takes_them_and_must_fit(tmp_path):
         with pytest.raises(InputError, match="the log refused an alarm; was"):
             record_alarms(engine.writer, [Alarm("a", b"{}")])
         assert record_alarms(engine.writer, []) == {"new": 0, "repeated": 0, "offsets": []}
+    finally:
+        engine.close()
+
+
+def test_a_running_server_records_them_too(tmp_path):
+    """The operation as it comes over the wire, for an administrator alone."""
+    engine = Engine.open(tmp_path / "data", keys=tmp_path / "keys")
+    try:
+        engine.activate([risk_pack()])
+        alarm = {
+            "time_ms": MONDAY_MS, "alarm": "a", "model": "m.x", "weights": "w", "measure": "calibration",
+            "subject": "score", "level": "watch", "value": 1.2, "limit": 1.1, "rows": 5,
+            "start_ms": 0, "end_ms": DAY_MS,
+        }  # fmt: skip
+        sent = msgspec.msgpack.encode({"alarms": [{"id": "a", "data": json.dumps(alarm).encode()}]})
+        assert scope_of("model_alarms", {}) == "admin"
+        first = perform(engine, "model_alarms", msgspec.msgpack.decode(sent))
+        assert (first["new"], first["repeated"]) == (1, 0)
+        moved = json.dumps(alarm | {"value": 1.3}).encode()
+        again = perform(engine, "model_alarms", {"alarms": [{"id": "a", "data": moved}]})
+        assert (again["new"], again["repeated"]) == (0, 1), "its value has moved since: the first one stays"
     finally:
         engine.close()
 
