@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from quanheng.events.intake import decode_event_body
@@ -16,6 +17,9 @@ from quanheng.past.events import EventReader
 from quanheng.past.known import served
 from quanheng.past.window import PastReader, Progress, Survey, Window, digest_of, headers, unsealed
 from quanheng.reading import Reader
+
+_TEXTS = frozenset({"choice", "text", "key"})
+"""Kinds of fields that a model reads as categories."""
 
 
 class Chunk(NamedTuple):
@@ -74,12 +78,15 @@ def scored(
         whole = np.flatnonzero(record.whole)
         folds = record.program.plan.floats(np.ascontiguousarray(record.raw[whole]))
         fields = events.read(record.event_type, rows, record.event_type)
-        inputs = {}
+        kinds = record.event_type.declaration.fields
+        inputs: dict[str, NDArray[np.float64] | pl.Series] = {}
         for name in one.inputs:
             if name in scope.folds:
                 inputs[name] = np.ascontiguousarray(folds[:, scope.folds[name]])
             elif f"{pack}.{name}" in record.named:
                 inputs[name] = record.named[f"{pack}.{name}"][whole]
+            elif kinds[name].kind in _TEXTS:
+                inputs[name] = pl.Series(name, fields.column(name), pl.String)[whole]
             else:
                 inputs[name] = _floats(fields.column(name))[whole]
         mild = approved or frozenset(declared.outcomes[:1])

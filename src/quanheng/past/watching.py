@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +15,9 @@ from quanheng.models.monitoring.reference import Reference, Strength, reference_
 from quanheng.models.monitoring.ripening import NEVER_MS, ripened
 from quanheng.models.monitoring.separation import separation
 from quanheng.models.monitoring.thresholds import Monitoring, observe_ms, of_model
-from quanheng.models.monitoring.watch import Watch, Watched
+from quanheng.models.monitoring.watch import Scored, Watch, Watched
 from quanheng.models.settings import choose_model
-from quanheng.models.table import Column
+from quanheng.models.table import Column, Kind
 from quanheng.past.distributions import window_of
 from quanheng.past.scored import Answer, Chunk, answers, scored
 from quanheng.past.window import Progress, Survey, Window, activations_of, survey
@@ -163,13 +163,22 @@ def reference_in(asked: Watching, first: str, last: str, progress: Progress | No
         ripe &= np.concatenate([one.approved for one in parts])
     found = separation(cohort.labels[ripe], scores[ripe] if asked.monitoring.higher == "riskier" else -scores[ripe])
     strength = None if found is None else Strength(found.auc.value, found.ks, found.events, found.rows)
-    frame = pl.DataFrame({name: np.concatenate([one.inputs[name] for one in parts]) for name in asked.model.inputs})
+    frame = pl.DataFrame([_joined(name, parts) for name in asked.model.inputs])
     return reference_of(
-        frame, scores, [Column(name=name, kind="number") for name in asked.model.inputs],
+        frame, scores, [Column(name=one.name, kind=_kind(one)) for one in frame.get_columns()],
         model=asked.model.name, weights=asked.model.hash, source=f"decisions of {first}..{last} in the log",
         target=cohort.labels if cohort.known.all() else None, strength=strength,
         approved=int(sum(int(one.approved.sum()) for one in parts)),
     )  # fmt: skip
+
+
+def _joined(name: str, parts: Sequence[Scored]) -> pl.Series:
+    """An input over all chunks: numbers with NaN as null, or texts."""
+    return pl.concat([pl.Series(name, one.inputs[name], nan_to_null=True) for one in parts])
+
+
+def _kind(column: pl.Series) -> Kind:
+    return "category" if column.dtype == pl.String else "number"
 
 
 def _edges(first: str, last: str) -> list[tuple[str, int]]:

@@ -132,7 +132,8 @@ def _mark(axes: Axes, one: Mark) -> str:
 
 CURVES_CSS = """
 .curve{fill:none;stroke-width:2.2}.curve.o0{stroke:var(--o0)}.curve.o1{stroke:var(--o1)}.curve.o2{stroke:var(--o2)}
-.curve.o3{stroke:var(--o3)}.curve.o4{stroke:var(--o4)}.curve.o5{stroke:var(--o5)}.dash{stroke-dasharray:6 4}svg .rule.dash{stroke:var(--soft)}
+.curve.o3{stroke:var(--o3)}.curve.o4{stroke:var(--o4)}.curve.o5{stroke:var(--o5)}.dash{stroke-dasharray:6 4}
+svg .rule.dash{stroke:var(--soft)}
 @media print{:root,:root[data-theme=dark]{--bg:#fff;--card:#fff;--ink:#16202c;--soft:#5b6878;--line:#dfe4ea}
 main{max-width:none;padding:0}.two{grid-template-columns:1fr 1fr}.scroll{overflow:visible}body{font-size:12px}}
 """

@@ -83,5 +83,21 @@ def test_rows_events_and_censoring_are_those_of_the_plain_twin(rows, now):
         assert finding.end_ms <= now * DAY_MS, "a period that is not over is not judged"
 
 
+def test_an_input_of_texts_is_counted_by_its_categories():
+    rows = pl.DataFrame({"home": ["rent"] * 60 + ["own"] * 40})
+    names = {"model": "m", "weights": "w", "source": "s"}
+    known = reference_of(rows, np.full(100, 0.5), [Column(name="home", kind="category")], **names)
+    watch = Watch(known, MONITORING, DAY_MS)
+    homes = pl.Series("home", ["own"] * 60 + ["boat"] * 20 + [None] * 20)
+    ids = [b"a%d" % at for at in range(100)]
+    watch.add(Scored(np.zeros(100, np.int64), np.full(100, 0.5), {"home": homes}, np.ones(100, bool), ids, ids))
+    found = watch.tell({}, 30 * DAY_MS)
+    bins = {one.label: one.served for one in found.periods[0].inputs[0].bins}
+    assert bins == {"rent": 0, "own": 60, "other": 20, "missing": 20}
+    measures = {one.measure: one.level for one in found.findings}
+    assert measures["input_stability"] == "alarm"
+    assert measures["missing_inputs"] == "alarm"
+
+
 def test_a_label_that_never_comes_is_no_moment():
     assert NEVER_MS > 10**17

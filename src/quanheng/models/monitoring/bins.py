@@ -1,14 +1,14 @@
 """Bins of one column with how many rows of the training fell into each: what later rows are counted into.
 
-A bin is a range of numbers `(cut before, cut]`, a special value, a category, all other categories, or the missing. The
-bins are fixed with the model: a later row falls where the same value would have fallen in training. A scorecard gives
-its own cuts, and the points of each bin.
+A bin is a range of numbers `(cut before, cut]` (of a scorecard `[cut before, cut)`), a special value, a category, all
+other categories, or the missing. The bins are fixed with the model: a later row falls where the same value would have
+fallen in training. A scorecard gives its own cuts, and the points of each bin.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
@@ -28,6 +28,7 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
     """Bins of one column, and the rows of the reference in each.
 
     cuts : of a number column, rising: ranges (-inf, cuts[0]], (cuts[0], cuts[1]], …, (cuts[-1], inf)
+    left_closed : ranges are [cuts[k], cuts[k + 1]) instead, as those of a scorecard
     specials : numbers that have a bin of their own, behind the ranges
     categories : of a category column, each a bin, or groups of them as a scorecard has; behind them one for all others
     counts : rows of the reference, a number for each bin in this order; the last one is of missing values
@@ -37,6 +38,7 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: Kind
     cuts: tuple[float, ...] = ()
+    left_closed: bool = False
     specials: tuple[float, ...] = ()
     categories: tuple[str | tuple[str, ...], ...] = ()
     counts: tuple[int, ...] = ()
@@ -58,7 +60,8 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
             ranges = ["any"]
         else:
             middle = [f"{_short(low)} to {_short(high)}" for low, high in zip(self.cuts, self.cuts[1:], strict=False)]
-            ranges = [f"<= {_short(self.cuts[0])}", *middle, f"> {_short(self.cuts[-1])}"]
+            below, above = ("<", ">=") if self.left_closed else ("<=", ">")
+            ranges = [f"{below} {_short(self.cuts[0])}", *middle, f"{above} {_short(self.cuts[-1])}"]
         return [*ranges, *(f"= {_short(one)}" for one in self.specials), "missing"]
 
     def place(self, values: NDArray[np.float64] | pl.Series) -> NDArray[np.intp]:
@@ -76,7 +79,8 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
             places = [other + 1 if text is None else known.get(text, other) for text in _texts(values)]
             return np.array(places, np.intp)
         numbers = values if isinstance(values, np.ndarray) else as_floats(values)
-        places_of = np.searchsorted(np.array(self.cuts), numbers, side="left").astype(np.intp, copy=False)
+        side: Literal["left", "right"] = "right" if self.left_closed else "left"
+        places_of = np.searchsorted(np.array(self.cuts), numbers, side=side).astype(np.intp, copy=False)
         for at, special in enumerate(self.specials, len(self.cuts) + 1):
             places_of[numbers == special] = at
         places_of[np.isnan(numbers)] = self.size - 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from quanheng.models.monitoring.bins import Bins, counted
 
@@ -26,7 +25,7 @@ def own_bins(model: Fitted, rows: pl.DataFrame) -> dict[str, Bins]:
 
 
 def _bins(one: Any) -> Bins:
-    """The same bins here: [low, high) ends at the number before `high`."""
+    """The same bins here, closed on the left."""
     points = {bin.kind: float(bin.points) for bin in one.bins}
     missing = points.get("missing", 0.0)
     if one.column.kind == "category":
@@ -37,8 +36,8 @@ def _bins(one: Any) -> Bins:
         ranges = [bin for bin in one.bins if bin.kind == "range"]
         specials = [bin for bin in one.bins if bin.kind == "special"]
         made = Bins(
-            name=one.column.name, kind="number",
-            cuts=tuple(float(np.nextafter(bin.high, -np.inf)) for bin in ranges if bin.high is not None),
+            name=one.column.name, kind="number", left_closed=True,
+            cuts=tuple(float(bin.high) for bin in ranges if bin.high is not None),
             specials=tuple(float(bin.special) for bin in specials),
         )  # fmt: skip
         worth = [float(bin.points) for bin in (*ranges, *specials)] + [missing]

@@ -7,7 +7,7 @@ whether it was approved, which the labels need.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,19 +21,22 @@ from quanheng.models.monitoring.separation import Separation, separation
 from quanheng.models.monitoring.stability import Shift, shift
 from quanheng.models.monitoring.thresholds import Monitoring
 
+if TYPE_CHECKING:
+    import polars as pl
+
 
 class Scored(NamedTuple):
     """A chunk of n decisions that the model had a part in.
 
     times_ms i8[n] : when each was decided; scores f8[n], NaN = the model gave none
-    inputs : name → f8[n], NaN = missing
+    inputs : name → f8[n], NaN = missing; of a choice a series of texts, null = missing
     approved bool[n] : by the recorded outcome
     ids : what labels name each by; keys : what people name it by who decide again
     """
 
     times_ms: NDArray[np.int64]
     scores: NDArray[np.float64]
-    inputs: Mapping[str, NDArray[np.float64]]
+    inputs: Mapping[str, NDArray[np.float64] | pl.Series]
     approved: NDArray[np.bool_]
     ids: Sequence[bytes]
     keys: Sequence[bytes]

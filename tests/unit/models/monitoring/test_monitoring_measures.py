@@ -140,6 +140,7 @@ def test_the_bins_of_a_scorecard_are_its_own_with_their_points():
     made = own_bins(model, rows)
     assert (made["age"].counts, made["age"].points) == ((1, 1, 1, 1), (10.0, 30.0, 5.0, 0.0))
     assert (made["home"].counts, made["home"].points) == ((2, 1, 1, 0), (7.0, 9.0, 1.0, 2.0))
+    assert made["age"].labels() == ["< 25", ">= 25", "= -1", "missing"]
     assert made["home"].labels() == ["rent | free", "own", "other", "missing"]
     assert own_bins(SimpleNamespace(), rows) == {}
     worth = {"age": [10, 30, 5, 0]}
