@@ -81,7 +81,7 @@ def fit(
     out_of_time : float
         Test on this share of the latest rows in place of periods, such as 0.2.
     monotone : str
-        auto, none, or directions: income=-,age=+ (default: the estimator's own).
+        auto, none, or directions of inputs by the names that a pack uses: income=-,age=+.
     setting : str
         A setting of the estimator, KEY=VALUE; may be given again.
     header : str
@@ -212,11 +212,13 @@ def _settings(estimator: str, monotone: str, given: Sequence[str]) -> dict[str, 
         except msgspec.DecodeError:
             found[key] = value
     if monotone:
-        found["monotone"] = _directions(monotone)
+        from quanheng.models.estimators import direction_settings
+
+        found |= direction_settings(estimator, _directions(monotone))
     return found
 
 
-def _directions(text: str) -> str | dict[str, str]:
+def _directions(text: str) -> str | dict[str, int]:
     if text in ("auto", "none"):
         return text
     found = {}
@@ -229,7 +231,7 @@ def _directions(text: str) -> str | dict[str, str]:
                 found=part,
                 allowed="auto, none, or income=-,age=+",
             )
-        found[name] = sign
+        found[name] = 1 if sign == "+" else -1
     return found
 
 

@@ -51,10 +51,16 @@ def make_estimator(name: str, settings: Mapping[str, object] | None = None) -> E
     return maker(**given)
 
 
-def takes(name: str, setting: str) -> bool:
-    """Whether an estimator takes a setting."""
-    taken = inspect.signature(_maker(name)).parameters
-    return setting in taken or any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
+def direction_settings(name: str, directions: str | Mapping[str, int]) -> dict[str, object]:
+    """Settings of an estimator that hold the directions of its inputs.
+
+    directions : `auto`, `none`, or input → 1 (the probability rises with it) or -1. A scorecard calls them trends.
+    """
+    if name != "scorecard":
+        return {"monotone": directions}
+    if isinstance(directions, str):
+        return {"bins": {"trend": directions}}
+    return {"columns": {one: {"trend": "ascending" if sign > 0 else "descending"} for one, sign in directions.items()}}
 
 
 def _maker(name: str) -> Callable[..., Estimator]:

@@ -6,6 +6,11 @@ import datetime as dt
 
 import numpy as np
 
+HEADER = (
+    "id,loan_amnt,term,int_rate,grade,emp_title,emp_length,annual_inc,issue_d,desc,revol_util,"
+    "total_rec_prncp,recoveries,last_pymnt_d,settlement_date,policy_code,url,loan_status"
+)
+
 
 def _bad(random: np.random.Generator, odds: np.ndarray) -> np.ndarray:
     return random.random(len(odds)) < 1 / (1 + np.exp(-odds))
@@ -73,8 +78,7 @@ def lending_club(rows: int = 3000, seed: int = 4) -> str:
     grade = np.array(list("ABCDEFG"))[np.minimum((rate - 5) // 3.3, 6).astype(int)]
     lines = [
         "Notes offered by Prospectus (https://www.example.org/prospectus.action)",
-        "id,loan_amnt,term,int_rate,grade,emp_title,emp_length,annual_inc,issue_d,desc,revol_util,"
-        "total_rec_prncp,recoveries,last_pymnt_d,settlement_date,policy_code,url,loan_status",
+        HEADER,
     ]
     for row in range(rows):
         issued = dt.date(2012 + months[row] // 12, months[row] % 12 + 1, 1)

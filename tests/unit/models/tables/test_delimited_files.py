@@ -172,9 +172,7 @@ def test_what_cannot_be_read_says_why(name, content, message):
 
 def test_too_many_broken_lines_are_an_error():
     text = "a,b,c\n" + "1,2,3\n" * 40 + "1,2\n" * 10
-    with pytest.raises(
-        InputError, match=r"too many lines have another number of cells than most; was 10 lines of 51; line 42"
-    ):
+    with pytest.raises(InputError, match=r"too many lines have another number of cells than most; was 10 lines of 51"):
         read_delimited(text.encode(), "t")
 
 
