@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quanheng.cli.common import HERE, Flag, Json, Place, by_stage, console, progress_bar, reader, show_json
 from quanheng.kernel.errors import InputError
-from quanheng.kernel.time import format_time
+from quanheng.kernel.time import DAY_MS, format_time
 
 if TYPE_CHECKING:
     from quanheng.models.monitoring.reference import Reference
@@ -166,6 +166,10 @@ def _show(asked: Watching, reference: Reference, seen: Any, recorded: dict[str, 
     print(f"  reference: {reference.source}; labels known to {format_time(watched.now_ms)[:16]}")
     if seen.other_versions:
         print(f"  left out: {seen.other_versions} decisions under other weights")
+    late = sum(one.late for one in watched.performance)
+    if late:
+        span = f"{watched.observe_ms / DAY_MS:g}d"
+        print(f"  not counted: {late} events behind the observation window of {span}; see `observe` in [monitoring]")
     for line in (*stability_lines(watched), *performance_lines(watched, reference), *finding_lines(watched)):
         print(line)
     if recorded is not None:

@@ -24,6 +24,7 @@ class Cohort(NamedTuple):
     known : bool[n], rows whose window has passed; labels : bool[n], events within their window
     complete : every row is known
     reported : events so far, those of rows that are not known yet among them
+    late : events that came behind the window, and are not counted
     """
 
     start_ms: int
@@ -32,6 +33,7 @@ class Cohort(NamedTuple):
     labels: NDArray[np.bool_]
     complete: bool
     reported: int
+    late: int
 
     @property
     def censored(self) -> int:
@@ -54,7 +56,10 @@ def ripened(
     known = times_ms + window_ms <= now_ms
     seen = label_ms <= now_ms
     labels = seen & (label_ms - times_ms <= window_ms)
-    return Cohort(start_ms, end_ms, known, labels & known, end_ms + window_ms <= now_ms, int(labels.sum()))
+    return Cohort(
+        start_ms, end_ms, known, labels & known, end_ms + window_ms <= now_ms, int(labels.sum()),
+        int((seen & ~labels).sum()),
+    )  # fmt: skip
 
 
 def reported_by_age(

@@ -61,7 +61,7 @@ class Performance(NamedTuple):
 
     complete : the observation window of all rows has passed; else nothing is measured
     rows : that have labels in the end; known, censored : those whose window has passed, and has not
-    reported : events so far
+    reported : events so far; late : those behind the observation window, which are not counted
     by_age : (events, rows) at each tenth of the observation window, among rows that old
     """
 
@@ -72,6 +72,7 @@ class Performance(NamedTuple):
     known: int
     censored: int
     reported: int
+    late: int
     by_age: tuple[tuple[int, int] | None, ...]
     separation: Separation | None
     calibration: Calibration | None
@@ -194,7 +195,8 @@ class Watch:
         cohort = ripened(times, reported, start, end, self.observe_ms, now_ms)
         ages = np.array([self.observe_ms * tenth // 10 for tenth in range(1, 11)], np.int64)
         return Performance(
-            start, end, cohort.complete, len(chosen), int(cohort.known.sum()), cohort.censored, cohort.reported,
+            start, end, cohort.complete, len(chosen), int(cohort.known.sum()), cohort.censored,
+            cohort.reported, cohort.late,
             tuple(reported_by_age(times, reported, ages, now_ms)), *self._measured(cohort, scores),
         )  # fmt: skip
 

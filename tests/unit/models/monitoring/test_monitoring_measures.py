@@ -265,6 +265,7 @@ def test_only_cohorts_whose_window_has_passed_count_and_late_events_do_not():
     assert (early.labels.tolist(), early.reported) == ([True, False, False, False], 2)
     late = ripened(times, reported, 0, 4 * DAY_MS, 10 * DAY_MS, 14 * DAY_MS)
     assert late.complete
+    assert (early.late, late.late) == (0, 1)
     assert late.labels.tolist() == [True, False, False, True], "the third was reported eleven days later: too late"
 
 
