@@ -1,6 +1,6 @@
 """Finds the command, runs it, and turns every error into one line with its cure and an exit code.
 
-Exit codes: 0 done, 1 failed, 2 the input was wrong, 3 an alarm of `quanheng log watch`, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 the input was wrong, 3 an alarm of a `watch` (log, models), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from quanheng.cli import (
     logs,
     models,
     models_fit,
+    models_report,
     models_score,
+    models_watch,
     outbox,
     packs,
     process,
@@ -64,6 +66,8 @@ MODELS = cyclopts.App(
 )
 MODELS.command(models_fit.fit)
 MODELS.command(models_score.score)
+MODELS.command(models_watch.watch)
+MODELS.command(models_report.report)
 for command in (
     run.run,
     serve.serve,

@@ -223,6 +223,7 @@ def _command(pack: str, data: Path | None, name: str, events: int, seed: int | N
 def _write(declared: Declared, files: PackFiles, folder: Path, trained: Any) -> None:
     """Weights first, then the declaration that names their hash: `pack check` tells of a crash in between."""
     from quanheng.models.card import declaration_toml
+    from quanheng.models.monitoring.reference import SUFFIX
 
     model = next(one for one in declared.models if one.name == trained.card.model)
     file = next(name for name, content in files.files.items() if _declares(name, content, model.name))
@@ -230,8 +231,10 @@ def _write(declared: Declared, files: PackFiles, folder: Path, trained: Any) -> 
     (folder / "models").mkdir(parents=True, exist_ok=True)
     weights = model.weights or f"{model.name}.trees"
     (folder / "models" / weights).write_bytes(trained.weights)
+    reference = folder / "models" / f"{model.name}{SUFFIX}"
+    reference.write_bytes(trained.reference)
     (folder / file).write_text(declaration_toml(text, trained.hash, trained.card, weights), encoding="utf-8")
-    console().print(f"written: {folder / 'models' / weights}, {folder / file}")
+    console().print(f"written: {folder / 'models' / weights}, {reference}, {folder / file}")
 
 
 def _declares(name: str, content: bytes, model: str) -> bool:

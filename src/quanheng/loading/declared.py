@@ -309,6 +309,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     """DMN files of required packs that policies may import."""
     models: tuple[ModelDeclaration, ...] = ()
     weights: Mapping[str, bytes] = {}
+    references: Mapping[str, bytes] = {}
+    """By model: how its scores and inputs were distributed in training (`models.monitoring.reference`)."""
     reasons: tuple[Reason, ...] = ()
     lists: tuple[ListDeclaration, ...] = ()
     accounts: AccountsDeclaration = AccountsDeclaration()

@@ -36,16 +36,18 @@ from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import Manifest, check_flow_names, check_manifest
 from quanheng.loading.checks.mappings import check_mappings
 from quanheng.loading.checks.models import check_models
+from quanheng.loading.checks.monitoring import check_monitoring, files_of, monitors
 from quanheng.loading.checks.names import check_names, is_declaration
 from quanheng.loading.checks.parameters import check_parameters
 from quanheng.loading.checks.platform import check_platform, folded, platform
 from quanheng.loading.checks.policies import check_policies
 from quanheng.loading.checks.processes import FILE as PROCESSES_FILE
+from quanheng.loading.checks.protected import check_protected
 from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
 from quanheng.loading.checks.sends import check_sends
 from quanheng.loading.checks.traffic import check_traffic
-from quanheng.loading.declared import Declared, Entity
+from quanheng.loading.declared import Declared, Entity, ModelDeclaration
 from quanheng.loading.declared_calls import CallsDeclaration
 from quanheng.loading.declared_processes import ProcessDeclaration
 from quanheng.loading.files import PackFiles, read_pack
@@ -53,6 +55,7 @@ from quanheng.loading.notes import Notes
 from quanheng.loading.policies import library_of, policy_name
 from quanheng.loading.toml import read_toml
 from quanheng.loading.traffic.declaration import TrafficDeclaration
+from quanheng.models.monitoring.alarms import MODEL_ALARM
 
 
 def check_pack(files: PackFiles, available: Mapping[str, PackFiles]) -> tuple[Declared, tuple[Problem, ...]]:
@@ -145,7 +148,7 @@ def _check(
     answers = [column.name for source in stateful for column in source.columns]
     features.update(answers, balances)
     numbers = {name for event in judged.values() for name in number_fields(event.fields)}
-    models, weights, belonging = check_models(folder.within("models"), files.files, numbers | features, notes)
+    models, weights, references, belonging = _models(folder, files, numbers | features, names, notes)
     check_shared_names(parameters, models, features, balances, judged, notes)
     computed = (folds, answers, accounts, formulas, parameters, models)
     sources = {name: sources_of(event, *computed) for name, event in judged.items()}
@@ -179,18 +182,35 @@ def _check(
     )
     check_names(files.files, belonging, notes)
 
-    return Declared(
+    declared = Declared(
         name=names.name, version=manifest.version, kind=manifest.kind, title=manifest.title,
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
         flows=flows, entities=names.entities, events=(*names.events, *names.told, *life.told), folds=folds,
         sources=(*stateful, *balance_source(names.name, accounts)), formulas=formulas,
         calendars=names.calendars, parameters=parameters, library=library,
         policies={policy_name(name): xml for name, xml in policies.items()},
-        models=models, weights=weights, reasons=reasons, lists=lists, accounts=accounts,
+        models=models, weights=weights, references=references, reasons=reasons, lists=lists, accounts=accounts,
         processes=life.declared(), calls=calls, cases=cases, mappings=mappings,
         evaluations=evaluations, traffic=traffic,
         readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
-    ), notes.problems  # fmt: skip
+    )  # fmt: skip
+    check_protected(declared, every_event, files_of(folder.within("models")), notes)
+    return declared, notes.problems
+
+
+def _models(
+    folder: _Folder,
+    files: PackFiles,
+    known: Collection[str],
+    names: _Names,
+    notes: Notes,
+) -> tuple[tuple[ModelDeclaration, ...], dict[str, bytes], dict[str, bytes], frozenset[str]]:
+    """Models, their weights, what they are compared with when they are watched, and the files that belong to them."""
+    declared = folder.within("models")
+    models, weights, belonging = check_models(declared, files.files, known, notes)
+    outcomes = names.manifest.outcomes
+    references, more = check_monitoring(declared, files.files, models, names.every_event, outcomes, notes)
+    return models, weights, references, belonging | more
 
 
 class _Names(msgspec.Struct, frozen=True):
@@ -235,8 +255,9 @@ def _names(
     calls, unsound_calls = check_calls(folder.one(CALLS_FILE), own_name, every_entity, own_events, notes)
     unsound |= {one.event for one in calls.calls if one.name in unsound_calls}
     life = read_life_cycles(folder.one(PROCESSES_FILE), calendars, notes)
+    used = {*life.used, MODEL_ALARM} if monitors(folder.within("models")) else life.used
     told = (
-        *check_platform(own_name, events, manifest.flows, folder.one("features.toml"), life.used, notes),
+        *check_platform(own_name, events, manifest.flows, folder.one("features.toml"), used, notes),
         *call_events(calls, every_entity),
     )
     others = sent | _told(required) | {event.name: event for event in told}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from quanheng.kernel.errors import InputError, NotFound
@@ -15,6 +16,8 @@ from quanheng.models.card import card_toml
 from quanheng.models.estimator import Fitted
 from quanheng.models.estimators import make_estimator
 from quanheng.models.fit import FitSettings, FittedTable
+from quanheng.models.monitoring.own_bins import own_bins
+from quanheng.models.monitoring.reference import Reference, Strength, encode, reference_of
 from quanheng.models.tables.findings import Finding
 from quanheng.models.tables.prepare import Prepared
 from quanheng.models.tables.recipe import Recipe, read_recipe
@@ -22,6 +25,8 @@ from quanheng.models.trees import content_hash
 from quanheng.models.validation.folds import MEASURES
 
 DECLARATION, READING, FINDINGS, SCORES = "model.toml", "reading.json", "findings.json", "scores.csv"
+REFERENCE = "reference.json"
+"""In a pack it stands beside the weights as models/NAME.reference.json."""
 
 
 class Kept(NamedTuple):
@@ -48,11 +53,27 @@ def write_folder(folder: Path, prepared: Prepared, settings: FitSettings, made: 
         READING: msgspec.json.format(msgspec.json.encode(prepared.recipe), indent=1),
         FINDINGS: msgspec.json.format(msgspec.json.encode([*prepared.findings, *made.findings]), indent=1),
         SCORES: _scores(prepared, made),
+        REFERENCE: encode(reference_for(prepared, settings, made)),
         DECLARATION: declaration(prepared, settings, made).encode(),
     }
     for name, content in files.items():
         (folder / name).write_bytes(content)
     return [folder / name for name in files]
+
+
+def reference_for(prepared: Prepared, settings: FitSettings, made: FittedTable) -> Reference:
+    """How inputs and out-of-fold scores were distributed: what the model is compared with when it is watched.
+
+    Scores are those of rows a model was not fitted on, for later rows are such too.
+    """
+    metrics, tested = made.card.metrics, ~np.isnan(made.validated.scores)
+    events, rows = int(prepared.table.target[tested].sum()), int(tested.sum())
+    return reference_of(
+        prepared.table.rows, made.validated.scores[tested], made.model.columns, model=settings.name, weights=made.hash,
+        source=f"{made.card.data}, {made.validation}", target=prepared.table.target,
+        strength=Strength(metrics["auc"].value, metrics["ks"].value, events, rows),
+        own=own_bins(made.model, prepared.table.rows),
+    )  # fmt: skip
 
 
 def weights_name(settings: FitSettings) -> str:

@@ -14,8 +14,10 @@ from quanheng.kernel.errors import InputError, MissingExtra
 from quanheng.kernel.time import format_time
 from quanheng.models.card import Card, Figure, Window, library_versions
 from quanheng.models.history import History, history
-from quanheng.models.metrics import auc_roc, average_precision, card_precision, interval
+from quanheng.models.metrics import auc_roc, average_precision, card_precision, interval, kolmogorov_smirnov
+from quanheng.models.monitoring.reference import Strength, encode, reference_of
 from quanheng.models.settings import Training, choose_model, read_training
+from quanheng.models.table import Column
 from quanheng.models.trees import Trees, content_hash
 from quanheng.models.vectors import Progress, vectors
 
@@ -32,11 +34,15 @@ LIMITS = (
 
 
 class Trained(NamedTuple):
-    """weights : bytes of the weights file; hash : its content hash; card : how it was made and how good it is"""
+    """weights : bytes of the weights file; hash : its content hash; card : how it was made and how good it is
+
+    reference : bytes of the file that stands beside the weights: how inputs and scores were distributed
+    """
 
     weights: bytes
     hash: str
     card: Card
+    reference: bytes
 
 
 def import_lightgbm() -> Any:
@@ -183,7 +189,17 @@ def train(
         libraries=library_versions(),
         limits=LIMITS,
     )
-    return Trained(weights, content_hash(weights), card)
+    reference = reference_of(
+        pl.DataFrame(dict(zip(chosen.inputs, rows[is_train].T, strict=True))), scores,
+        [Column(name=name, kind="number") for name in chosen.inputs], model=chosen.name, weights=content_hash(weights),
+        source=f"{data}; scores of the test window", target=known, strength=_strength(truth, scores),
+    )  # fmt: skip
+    return Trained(weights, content_hash(weights), card, encode(reference))
+
+
+def _strength(truth: NDArray[np.bool_], scores: NDArray[np.float64]) -> Strength:
+    ks = kolmogorov_smirnov(truth, scores)
+    return Strength(auc_roc(truth, scores), ks, int(truth.sum()), len(truth))
 
 
 def measure(

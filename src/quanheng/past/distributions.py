@@ -32,7 +32,7 @@ _NUMBERS = frozenset({"integer", "decimal"})
 _CATEGORIES = frozenset({"choice", "boolean"})
 _AS_READ = frozenset({"min", "max", "mean", "last", "first", "nth_last", "top", "percentile"})
 """Kinds that answer what they read, in its own terms."""
-PERSONAL = frozenset({"personal", "sensitive"})
+PERSONAL = frozenset({"personal", "sensitive", "protected"})
 
 
 def served_profiles(

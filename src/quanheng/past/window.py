@@ -139,7 +139,7 @@ def survey(reader: Reader, window: Window, label: LabelSource | None, progress: 
     labelled: set[bytes] = set()
     lists: list[int] = []
     decisions, first, last, newest_ms = 0, head, 0, TIME_MIN_MS
-    for offset, columns in _batches(reader, 0, head):
+    for offset, columns in headers(reader, 0, head):
         for row in np.flatnonzero((columns.kind == EVENT) & (columns.type == PACKS_ACTIVATED)).tolist():
             activations.append(_activation(offset + row, columns.record(row)))
         lists += (offset + list_changes(columns)).tolist()
@@ -166,7 +166,7 @@ def list_changes(columns: Columns) -> NDArray[np.intp]:
 
 def _label_ids(reader: Reader, columns: Columns, rows: NDArray[np.intp], field: str) -> Iterator[bytes]:
     """Digests of the ids that label events name; an erased label names nothing."""
-    for payload in _unsealed(reader, columns, rows):
+    for payload in unsealed(reader, columns, rows):
         if payload is not None:
             named = msgspec.json.decode(decode_event_body(payload).data).get(field)
             if isinstance(named, str):
@@ -207,7 +207,7 @@ class PastReader:
         def batches() -> Iterator[tuple[int, Columns]]:
             nonlocal done
             together = 1 if on_columns is not None else READ_RECORDS
-            for offset, columns in _batches(self.reader, start, max(found.last, start), together):
+            for offset, columns in headers(self.reader, start, max(found.last, start), together):
                 if on_columns is not None:
                     on_columns(offset, columns, columns.cause[_wanted(columns, self.code, self.window)])
                 yield offset, columns
@@ -233,7 +233,7 @@ class PastReader:
         n = len(rows)
         # An event and its decision are neighbours of one group, and a group is one batch.
         events = columns.cause[rows] - first
-        payloads = _unsealed(self.reader, columns, np.concatenate([rows, events]))
+        payloads = unsealed(self.reader, columns, np.concatenate([rows, events]))
         if None in payloads:
             good = [at for at in range(n) if payloads[at] is not None and payloads[n + at] is not None]
             self.erased += n - len(good)
@@ -336,7 +336,8 @@ def one_decision(reader: Reader, offset: int) -> PastRows:
     )
 
 
-def _batches(reader: Reader, first: int, last: int, together: int = READ_RECORDS) -> Iterator[tuple[int, Columns]]:
+def headers(reader: Reader, first: int, last: int, together: int = READ_RECORDS) -> Iterator[tuple[int, Columns]]:
+    """Headers of the records first .. last - 1 as columns, each piece with the offset of its first record."""
     read = reader.log.read_columns
     return read(first, HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, last, together) if last > first else iter(())
 
@@ -352,8 +353,8 @@ def _activation(offset: int, record: Record) -> Activation:
     return Activation(offset, read.packs, read.versions, read.codes)
 
 
-def _unsealed(reader: Reader, columns: Columns, rows: NDArray[np.intp]) -> list[bytes | None]:
-    """Payloads of records in clear, cut out of the batch by the lengths in their headers; None = erased."""
+def unsealed(reader: Reader, columns: Columns, rows: NDArray[np.intp]) -> list[bytes | None]:
+    """Payloads of these records in clear, cut out of the batch by the lengths in the headers; None = erased."""
     if not len(rows):
         return []
     body, starts = columns.body, columns.position[rows]

@@ -72,7 +72,7 @@ th,td{padding:6px 7px}.cards{grid-template-columns:1fr 1fr}}
 SCRIPT = """
 (function(){var root=document.documentElement;
 function set(key,value){root.setAttribute(key,value);if(key==='data-lang')root.lang=value==='zh'?'zh-CN':'en'}
-if(/^zh/i.test(navigator.language||''))set('data-lang','zh');
+if(!root.hasAttribute('data-fixed')&&/^zh/i.test(navigator.language||''))set('data-lang','zh');
 if(/[?#&-]zh/.test(location.href))set('data-lang','zh');
 if(/[?#&-]dark/.test(location.href))set('data-theme','dark');
 document.getElementById('lang').onclick=function(){set('data-lang',root.getAttribute('data-lang')==='zh'?'en':'zh')};

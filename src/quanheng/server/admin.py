@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from quanheng.alarming import record_alarms
 from quanheng.decisions.lists import ListVerdict
 from quanheng.decisions.versions import STEPS, Move
 from quanheng.engine import KEY_HOLDER
@@ -14,6 +15,7 @@ from quanheng.governing import Asked, composed, shown
 from quanheng.keeping import Actor
 from quanheng.kernel.errors import NotFound
 from quanheng.listing import SHOWN_MAX, AskedChange
+from quanheng.models.monitoring.alarms import Alarm
 from quanheng.once import UNNAMED, Once, once_of
 from quanheng.refusing import refuse_messages
 from quanheng.server.engines import ADMIN, READ, WRITE
@@ -138,7 +140,8 @@ def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> 
         list_change {list, change, values, actor, reason, until_ms, for_ms, first, more} |
         list_judge {first, approved, actor, reason} |
         outbox {limit, call, dead} | outbox_show {message} | outbox_retry {messages, call, actor, reason} |
-        refuse_messages {messages, actor} | jobs {} | job_show {job} | job_run {job}
+        refuse_messages {messages, actor} | jobs {} | job_show {job} | job_run {job} |
+        model_alarms {alarms}
     arguments : as listed; `packs` maps a name to {file name: bytes}; `actor` is set by whoever checked the token
 
     Raises
@@ -229,6 +232,8 @@ def _finish(engine: Administered, operation: str, begun: Any, once: Once) -> dic
         case "refuse_messages":
             messages = msgspec.convert(begun["messages"], list[RefusedMessage])
             return {"recorded": refuse_messages(engine.writer, begun["actor"], messages)}
+        case "model_alarms":
+            return record_alarms(engine.writer, msgspec.convert(begun["alarms"], list[Alarm]))
         case "jobs" | "job_show":
             return {"jobs": engine.jobs.shown(begun.get("job", "")), "as_of": engine.health()["as_of"]}
         case "job_run":

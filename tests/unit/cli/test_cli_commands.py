@@ -48,8 +48,8 @@ def test_every_command_is_there():
         "ledger statement",
         "list", "list add", "list approve", "list find", "list history", "list import", "list reject", "list remove", "list show",
         "log check-proof", "log checkpoint", "log head", "log key", "log prove", "log prove-consistency", "log verify",
-        "log watch", "models fit", "models score",
-        "outbox list", "outbox retry", "outbox show",
+        "log watch",
+        "models fit", "models report", "models score", "models watch", "outbox list", "outbox retry", "outbox show",
         "pack activate", "pack check", "pack list", "pack new", "pack show", "policy accept-glass", "policy approve", "policy backtest",
         "policy diff", "policy draft", "policy history", "policy list", "policy monitor", "policy promote",
         "policy reject", "policy reject-glass", "policy retire", "policy roll-back", "policy shadow", "policy share", "policy show",
@@ -239,8 +239,7 @@ def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
             "features.cluster", "proof.append", "proof.inclusion", "proof.verify", "ledger.kernel.arrays",
             "ledger.batch1000.arrays", "ledger.batch1000.objects", "ledger.single.p99", "ledger.hot", "ledger.twophase",
             "ledger.chains", "ledger.postgres", "ledger.recover", "ledger.statement", "ledger.project", "ledger.posted",
-            "lending.book",
-            "processes.timers", "processes.step", "processes.recover", "processes.job",
+            "lending.book", "processes.timers", "processes.step", "processes.recover", "processes.job", "models.stability",
         ]  # fmt: skip
 
 

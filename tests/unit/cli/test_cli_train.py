@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
 
 from quanheng.cli.main import main
+from quanheng.engine import Engine
+from quanheng.events.intake import Request
+from quanheng.loading.files import read_pack
+from quanheng.loading.find import read_packs
+from quanheng.models.monitoring.reference import decode
 
 EVENTS = """
 [event."my_shop.trouble"]
@@ -36,6 +42,10 @@ test_days = 3
 rounds = 5
 seed = 1
 top_k = 5
+
+[monitoring]
+window = "3d"
+label_time = "time_ms"
 """
 MAPPING = """
 [event."my_shop.request"]
@@ -99,6 +109,34 @@ def test_a_first_training_writes_weights_and_says_so_in_the_declaration(folder, 
     assert code == 0
     assert "4 golden cases pass" in out
     assert (folder / "models" / "trouble_score.trees").is_file()
+    watched_with_its_reference(folder, capsys)
+
+
+def watched_with_its_reference(folder, capsys):
+    """What training wrote beside the weights is what the model is compared with when it is watched."""
+    reference = decode((folder / "models" / "trouble_score.reference.json").read_bytes(), "reference")
+    assert [one.name for one in reference.inputs] == ["amount_minor", "customer_count_1d"]
+    assert reference.strength.rows > reference.strength.events > 0
+    home, rows = folder.parent, (folder.parent / "orders.csv").read_text().splitlines()[1:]
+    engine = Engine.open(home / "data", keys=home / "keys")
+    engine.activate([read_packs()["party"], read_pack(folder)])
+    requests = []
+    for id, time_ms, customer, amount, bad in (row.split(",") for row in rows):
+        data = {"time_ms": int(time_ms), "customer": customer, "amount_minor": int(amount), "currency": "EUR"}
+        requests.append(Request("shop", id, "my_shop.request", json.dumps(data).encode()))
+        if bad == "1":
+            told_of = {"time_ms": int(time_ms) + 1, "customer": customer, "request": id}
+            requests.append(Request("shop", f"bad {id}", "my_shop.trouble", json.dumps(told_of).encode()))
+    engine.submit(requests)
+    engine.close()
+    _, out, _ = told(
+        capsys, "models", "watch", "my_shop", "--json", "--data", str(home / "data"), "--keys", str(home / "keys")
+    )
+    found = json.loads(out)
+    assert (found["decisions"], found["other_versions"]) == (2_000, 0)
+    whole = [one for one in found["performance"] if one["separation"] is not None]
+    assert sum(one["separation"]["events"] for one in whole) > 0, "labels are placed by label_time"
+    assert all(one["psi"] is not None for period in found["periods"] for one in period["inputs"])
 
 
 def declare_model(folder):

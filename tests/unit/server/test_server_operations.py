@@ -209,6 +209,8 @@ BAD = [
     ("outbox_show", {"message": "none"}, 422, "the id of a message is not readable"),
     ("outbox_show", {"message": "0" * 32}, 404, "no message with this id waits, and none is a dead letter"),
     ("outbox_retry", {}, 422, "say which dead letters are asked for again"),
+    ("model_alarms", {"alarms": [{"id": "a", "data": b"{}"}]}, 422, "no active pack takes alarms of models"),
+    ("model_alarms", {"alarms": 5}, 500, "was ValidationError"),
     ("job_show", {"job": "none"}, 404, "there is no such job"),
     ("job_run", {"job": "none"}, 404, "there is no such job"),
     ("job_run", {}, 500, "was KeyError"),

@@ -21,7 +21,9 @@ from quanheng.loading.table import DOTTED_NAME, NAME, Table
 
 FILE = "events.toml"
 FIELD_KINDS = ("key", "text", "choice", "integer", "decimal", "boolean", "time")
-DATA_CLASSES = ("public", "internal", "personal", "financial", "sensitive")
+PROTECTED = "protected"
+"""Of an attribute on which nobody may be treated differently: measured by, never decided by."""
+DATA_CLASSES = ("public", "internal", "personal", "financial", "sensitive", PROTECTED)
 FIELDS_MAX = 200
 SCALE_MAX = 18
 CHOICES_MAX = 500

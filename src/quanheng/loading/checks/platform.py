@@ -20,8 +20,9 @@ from quanheng.loading.checks.manifest import FlowDraft
 from quanheng.loading.declared import Entity
 from quanheng.loading.notes import Notes
 from quanheng.loading.toml import read_toml
+from quanheng.models.monitoring.alarms import WATCHER
 
-LEDGER = "ledger"
+LEDGER, MODEL = "ledger", "model"
 """Whose events they are: their names, and those of their entities, begin with it."""
 QUANHENG = "quanheng"
 """What the names of the platform's other entities begin with."""
@@ -37,9 +38,13 @@ class Platform(NamedTuple):
 @lru_cache
 def platform() -> Platform:
     """The events of the platform, with their entities."""
-    entities, events = _read(LEDGER)
-    own = {one.name: msgspec.structs.replace(one, client=TELLER) for one in events}
-    return Platform({one.name: one for one in (*entities, *_read(QUANHENG)[0])}, own)
+    entities: list[Entity] = []
+    events: dict[str, EventDeclaration] = {}
+    for name, client in ((LEDGER, TELLER), (MODEL, WATCHER)):
+        more, told = _read(name)
+        entities += more
+        events |= {one.name: msgspec.structs.replace(one, client=client) for one in told}
+    return Platform({one.name: one for one in (*entities, *_read(QUANHENG)[0])}, events)
 
 
 def _read(name: str) -> tuple[tuple[Entity, ...], tuple[EventDeclaration, ...]]:
@@ -63,17 +68,18 @@ def check_platform(
 
     No pack has the name of the platform's events, and none declares an event that begins with it.
     """
-    for name, message in ((LEDGER, "the name is the ledger's own"), (QUANHENG, "the name is the platform's own")):
+    platforms = "the name is the platform's own"
+    for name, message in ((LEDGER, "the name is the ledger's own"), (QUANHENG, platforms), (MODEL, platforms)):
         if pack == name:
             notes.add(MANIFEST_FILE, "pack.name", message, found=pack, cure="Give the pack another name.")
     for event in events:
-        if event.name.startswith(f"{LEDGER}."):
+        if event.name.startswith((f"{LEDGER}.", f"{MODEL}.")):
             notes.add(
                 FILE,
                 f'event."{event.name}"',
                 "events whose names begin with this are the platform's own",
                 found=event.name,
-                cure="Give the event another name; where the ledger's own is meant, use it in a flow or a fold"
+                cure="Give the event another name; where the platform's own is meant, use it in a flow or a fold"
                 " without declaring it.",
             )
     named = {*(flow.when for flow in flows), *folded(features), *used}

@@ -1,0 +1,1 @@
+"""The report of a fitted model for those who approve it: figures, drawings, fairness, card and limits on one page."""
