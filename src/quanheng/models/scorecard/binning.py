@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from quanheng.kernel.errors import InputError
 from quanheng.models.scorecard.fine_bins import count, fine_cuts, place
-from quanheng.models.scorecard.partition import Cut, Limits, best_cut
+from quanheng.models.scorecard.partition import TRENDS, Cut, Limits, best_cut
 from quanheng.models.table import Column, Kind
 
 Trend = Literal["auto", "ascending", "descending", "peak", "valley", "none"]
@@ -29,8 +29,9 @@ UNKNOWN = "(unknown)"
 class BinRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a column is cut.
 
-    trend : of the event rate from low to high values. `auto` takes the better of ascending and descending, and a peak
-        or valley only where that gains more than `turn_gain_min` of the information value
+    trend : of the event rate from low to high values. `auto` takes the better of ascending and descending, a peak or
+        valley where that gains more than `turn_gain_min` of the information value, and no trend where that gains as much
+        again
     bins_max, fine_bins : bins at most, special values and missing not counted; fine bins they are merged from
     share_min, rows_min : of the column's rows with an ordinary value, that a bin must hold; the greater of both counts
     events_min : events, and others, that a bin must hold
@@ -200,10 +201,13 @@ def _cut(
 ) -> tuple[str, Cut]:
     if rules.trend != "auto":
         return rules.trend, best_cut(events, others, rules.trend, limits)
-    tried = {trend: best_cut(events, others, trend, limits) for trend in ("descending", "ascending", "peak", "valley")}
+    tried = {trend: best_cut(events, others, trend, limits) for trend in TRENDS}
     straight = max(("descending", "ascending"), key=lambda trend: tried[trend].value)
     turned = max(("peak", "valley"), key=lambda trend: tried[trend].value)
-    chosen = turned if tried[turned].value > tried[straight].value * (1 + rules.turn_gain_min) else straight
+    chosen = straight
+    for freer in (turned, "none"):
+        if tried[freer].value > tried[chosen].value * (1 + rules.turn_gain_min):
+            chosen = freer
     return chosen, tried[chosen]
 
 

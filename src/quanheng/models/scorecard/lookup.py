@@ -20,6 +20,9 @@ POINTS, PROBABILITY, FIRST_REASON = 0, 1, 2
 WIDTH = FIRST_REASON + REASONS
 """Columns of an answer: points, probability, then reasons as places in `Weights.reasons`, NaN = none."""
 
+_START = 3
+"""Integers before the heads: characteristics, points of the base, whether points stand behind probability."""
+
 _HEAD = 9
 """Integers per characteristic: cuts (start, count), specials (start, count), bins (start), codes (start, count),
 bin of what is missing, bin of what is unknown (numbers: the first special's bin)."""
@@ -33,20 +36,30 @@ class Lookup:
     weights : of the scorecard
     categories : per category column the values its codes stand for: code k is the k-th. A code that is no place in the
         list is unknown; NaN is missing. Without an entry the codes are places in `Scored.categories`
+    decimals : of the probability, rounded half to even; None = exact
+    points_behind : points stand in the second column and the probability in the first, so that what is served and its
+        reasons are one slice either way
     """
 
     __slots__ = ("_floats", "_ints", "inputs")
 
-    def __init__(self, weights: Weights, categories: Mapping[str, Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        categories: Mapping[str, Sequence[str]] | None = None,
+        *,
+        decimals: int | None = None,
+        points_behind: bool = False,
+    ) -> None:
         categories = categories or {}
         reasons = {code: at for at, code in enumerate(weights.reasons)}
-        floats: list[float] = [weights.base]
-        ints: list[int] = [len(weights.characteristics), weights.base_points]
+        floats: list[float] = [weights.base, 0.0 if decimals is None else float(10**decimals)]
+        ints: list[int] = [len(weights.characteristics), weights.base_points, int(points_behind)]
         ints += [0] * (_HEAD * len(weights.characteristics))
         for place, one in enumerate(weights.characteristics):
             values = categories.get(one.column.name, one.categories)
             head = _append(one, values, reasons, floats, ints)
-            ints[2 + place * _HEAD : 2 + (place + 1) * _HEAD] = head
+            ints[_START + place * _HEAD : _START + (place + 1) * _HEAD] = head
         self.inputs = len(weights.characteristics)
         self._floats, self._ints = np.array(floats), np.array(ints, np.int64)
 
@@ -141,7 +154,7 @@ def _look_up(flat, floats, ints, out):  # type: ignore[no-untyped-def]
         out[row, FIRST_REASON:] = np.nan
         points, log_odds = ints[1], floats[0]
         for column in range(ints[0]):
-            head = 2 + column * _HEAD
+            head = _START + column * _HEAD
             at = _bin(flat[column * rows + row], head, floats, ints)
             bins = ints[head + 4]
             log_odds += floats[ints[bins] + at]
@@ -149,8 +162,11 @@ def _look_up(flat, floats, ints, out):  # type: ignore[no-untyped-def]
             points += ints[one]
             if ints[one + 1] > losses[REASONS - 1]:
                 _put_reason(out, row, ints[one + 1], losses, ints[one + 2])
-        out[row, POINTS] = points
-        out[row, PROBABILITY] = 1.0 / (1.0 + np.exp(-log_odds))
+        probability = 1.0 / (1.0 + np.exp(-log_odds))
+        if floats[1] > 0:
+            probability = np.rint(probability * floats[1]) / floats[1]
+        out[row, ints[2]] = points
+        out[row, 1 - ints[2]] = probability
 
 
 @njit(nogil=True, cache=True)
@@ -158,4 +174,4 @@ def _find_places(flat, floats, ints, out):  # type: ignore[no-untyped-def]
     rows = out.shape[0]
     for row in range(rows):
         for column in range(out.shape[1]):
-            out[row, column] = _bin(flat[column * rows + row], 2 + column * _HEAD, floats, ints)
+            out[row, column] = _bin(flat[column * rows + row], _START + column * _HEAD, floats, ints)
