@@ -29,9 +29,9 @@ UNKNOWN = "(unknown)"
 class BinRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a column is cut.
 
-    trend : of the event rate from low to high values. `auto` takes the better of ascending and descending, a peak or
-        valley where that gains more than `turn_gain_min` of the information value, and no trend where that gains as much
-        again
+    trend : of the event rate from low to high values. `auto` takes the better of ascending and descending; a peak or
+        valley, and then no trend at all, only where that gains more than `turn_gain_min` of the information value and
+        more than chance gives: gain · events · others / rows, about chi-squared, above `turn_chi_min`
     bins_max, fine_bins : bins at most, special values and missing not counted; fine bins they are merged from
     share_min, rows_min : of the column's rows with an ordinary value, that a bin must hold; the greater of both counts
     events_min : events, and others, that a bin must hold
@@ -44,13 +44,14 @@ class BinRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     trend: Trend = "auto"
-    bins_max: int = 8
+    bins_max: int = 12
     fine_bins: int = 50
-    share_min: float = 0.05
-    rows_min: int = 20
+    share_min: float = 0.02
+    rows_min: int = 40
     events_min: int = 3
-    woe_step_min: float = 0.05
+    woe_step_min: float = 0.02
     turn_gain_min: float = 0.1
+    turn_chi_min: float = 50.0
     splits: tuple[float, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ()
     specials: tuple[float, ...] = ()
@@ -158,7 +159,10 @@ def _check(column: Column, rules: BinRules, target: Target) -> None:
     where = f"column {column.name}"
     if list(rules.splits) != sorted(set(rules.splits)) or not np.isfinite(rules.splits).all():
         raise InputError(
-            "the splits do not rise", where=where, found=str(list(rules.splits)), allowed="different finite numbers, rising"
+            "the splits do not rise",
+            where=where,
+            found=str(list(rules.splits)),
+            allowed="different finite numbers, rising",
         )
     named = [value for group in rules.groups for value in group]
     if twice := sorted({value for value in named if named.count(value) > 1}):
@@ -183,7 +187,7 @@ def _limits(rules: BinRules, rows: int) -> Limits:
 def _numbers(column: Column, values: pl.Series, target: Target, rules: BinRules) -> tuple[str, tuple[Bin, ...]]:
     numbers = values.cast(pl.Float64, strict=False).to_numpy().astype(np.float64)
     specials = sorted({float(one) for one in (*column.specials, *rules.specials)})
-    ordinary = ~np.isnan(numbers) & ~np.isin(numbers, specials)
+    ordinary = ~np.isnan(numbers) & ~np.isin(numbers, np.array(specials))
     if rules.splits:
         trend, cuts = "fixed", list(rules.splits)
     else:
@@ -196,17 +200,17 @@ def _numbers(column: Column, values: pl.Series, target: Target, rules: BinRules)
     return trend, (*ranges, *(Bin(kind="special", special=one) for one in specials), Bin(kind="missing"))
 
 
-def _cut(
-    events: NDArray[np.int64], others: NDArray[np.int64], rules: BinRules, limits: Limits
-) -> tuple[str, Cut]:
+def _cut(events: NDArray[np.int64], others: NDArray[np.int64], rules: BinRules, limits: Limits) -> tuple[str, Cut]:
     if rules.trend != "auto":
         return rules.trend, best_cut(events, others, rules.trend, limits)
     tried = {trend: best_cut(events, others, trend, limits) for trend in TRENDS}
     straight = max(("descending", "ascending"), key=lambda trend: tried[trend].value)
     turned = max(("peak", "valley"), key=lambda trend: tried[trend].value)
-    chosen = straight
+    chosen, all_events, all_others = straight, int(events.sum()), int(others.sum())
+    weight = all_events * all_others / max(all_events + all_others, 1)
     for freer in (turned, "none"):
-        if tried[freer].value > tried[chosen].value * (1 + rules.turn_gain_min):
+        gain = tried[freer].value - tried[chosen].value
+        if gain > rules.turn_gain_min * tried[chosen].value and gain * weight > rules.turn_chi_min:
             chosen = freer
     return chosen, tried[chosen]
 
@@ -223,7 +227,7 @@ def _groups(values: pl.Series, target: Target, rules: BinRules) -> tuple[str, tu
         .group_by("value")
         .agg(pl.len().alias("rows"), pl.col("event").sum().alias("events"))
     )
-    least = max(rules.rows_min, int(np.ceil(rules.rare_share * table["rows"].sum())))
+    least = max(rules.rows_min, int(np.ceil(rules.rare_share * int(values.len() - values.null_count()))))
     often = table.filter(pl.col("rows") >= least).with_columns(rate=pl.col("events") / pl.col("rows"))
     often = often.sort("rate", "value")
     names = often["value"].to_list()
@@ -231,7 +235,10 @@ def _groups(values: pl.Series, target: Target, rules: BinRules) -> tuple[str, tu
         return "ascending", rest
     events = often["events"].to_numpy().astype(np.int64)
     cut = best_cut(
-        events, often["rows"].to_numpy().astype(np.int64) - events, "ascending", _limits(rules, int(often["rows"].sum()))
+        events,
+        often["rows"].to_numpy().astype(np.int64) - events,
+        "ascending",
+        _limits(rules, int(often["rows"].sum())),
     )
     ends = [*cut.starts[1:], len(names)]
     groups = [tuple(sorted(names[start:end])) for start, end in zip(cut.starts, ends, strict=True)]

@@ -1,7 +1,7 @@
 """Probabilities that mean what they say: Platt's line and isotonic steps, on scores of rows the fit did not see.
 
-Platt (1999): log-odds = intercept + slope · log-odds of the fit, by maximum likelihood. It keeps contributions additive,
-so it goes into the bins. Isotonic regression by pooling neighbours that break the order (Ayer et al. 1955; Zadrozny
+Platt (1999): log-odds = intercept + slope · log-odds of the fit, by maximum likelihood. Contributions still add
+up, so it goes into the bins. Isotonic regression by pooling neighbours that break the order (Ayer et al. 1955; Zadrozny
 and Elkan 2002): a table of scores, which does not add up and therefore stands beside the bins.
 """
 

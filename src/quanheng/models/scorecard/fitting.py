@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,6 +15,7 @@ from quanheng.models.estimator import Progress
 from quanheng.models.scorecard.binning import BinRules, Characteristic, bin_column
 from quanheng.models.scorecard.calibration import calibrate_isotonic, calibrate_platt
 from quanheng.models.scorecard.points import Scaling, bin_points, lost_points
+from quanheng.models.scorecard.refinement import refine_bins
 from quanheng.models.scorecard.scorecard import Scorecard
 from quanheng.models.scorecard.selection import Chosen, SelectionRules, choose
 from quanheng.models.scorecard.weights import Calibration, Scored, ScoredBin, Weights
@@ -23,11 +24,28 @@ from quanheng.models.table import Table
 Floats = NDArray[np.float64]
 
 
+class Learned(NamedTuple):
+    """What the rows taught: bins of every column, those that entered, log-odds of their bins."""
+
+    characteristics: Mapping[str, Characteristic]
+    chosen: Chosen
+    parts: list[Floats]
+
+    def log_odds(self, table: Table) -> Floats:
+        """f8[n] of the rows of a table."""
+        found = np.full(len(table.target), self.chosen.fit.intercept)
+        for name, part in zip(self.chosen.names, self.parts, strict=True):
+            found += part[self.characteristics[name].place(table.rows[name])]
+        return found
+
+
 class ScorecardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a scorecard is made.
 
     bins : rules of every column; columns : rules of one column, by name, in place of those
     selection, scaling : which columns enter; how points are read
+    refine : ridge that draws single bins towards their weights of evidence (`refinement`), in units of log-likelihood;
+        0 = the classic scorecard, one coefficient for all bins of a column
     calibration : `platt` or `isotonic`, on scores of rows that each fold did not see
     folds : of that; reasons : column → code; titles : column → {en, zh}
     """
@@ -36,6 +54,7 @@ class ScorecardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     columns: Mapping[str, BinRules] = {}
     selection: SelectionRules = SelectionRules()
     scaling: Scaling = Scaling()
+    refine: float = 100.0
     calibration: Literal["none", "platt", "isotonic"] = "none"
     folds: int = 5
     reasons: Mapping[str, str] = {}
@@ -75,7 +94,7 @@ class ScorecardEstimator:
         ------
         InputError : one kind of target, no usable column
         """
-        characteristics, chosen = _learn(table, self.settings, progress)
+        learned = _learn(table, self.settings, progress)
         calibration = Calibration()
         if self.settings.calibration != "none":
             if progress:
@@ -85,7 +104,7 @@ class ScorecardEstimator:
                 calibration = calibrate_platt(log_odds, table.target)
             else:
                 calibration = calibrate_isotonic(self.settings.scaling.score(log_odds), table.target)
-        weights = _weigh(table, self.settings, characteristics, chosen, calibration, seed)
+        weights = _weigh(table, self.settings, learned, calibration, seed)
         if progress:
             progress("points", 1, 1)
         return Scorecard(weights)
@@ -105,10 +124,8 @@ class ScorecardEstimator:
         found = np.empty(len(fold))
         for one in range(self.settings.folds):
             inside, outside = np.flatnonzero(fold != one), np.flatnonzero(fold == one)
-            characteristics, chosen = _learn(table.take(inside), self.settings, None)
-            rows = table.rows[outside]
-            woes = [_woes(characteristics[name], characteristics[name].place(rows[name])) for name in chosen.names]
-            found[outside] = chosen.fit.log_odds(np.column_stack(woes))
+            learned = _learn(table.take(inside), self.settings, None)
+            found[outside] = learned.log_odds(table.take(outside))
         return found
 
 
@@ -122,17 +139,17 @@ def assign_folds(target: NDArray[np.bool_], folds: int, seed: int) -> NDArray[np
     return fold
 
 
-def _learn(
-    table: Table, settings: ScorecardSettings, progress: Progress | None
-) -> tuple[dict[str, Characteristic], Chosen]:
+def _learn(table: Table, settings: ScorecardSettings, progress: Progress | None) -> Learned:
     _check(table, settings)
     found: dict[str, Characteristic] = {}
     woes = np.empty((len(table.target), len(table.columns)))
+    places: dict[str, NDArray[np.intp]] = {}
     for at, column in enumerate(table.columns):
         values = table.rows[column.name]
         one = bin_column(column, values, table.target, settings.columns.get(column.name, settings.bins))
         found[column.name] = one
-        woes[:, at] = _woes(one, one.place(values))
+        places[column.name] = one.place(values)
+        woes[:, at] = one.woes()[places[column.name]]
         if progress:
             progress("bins", at + 1, len(table.columns))
     names = [column.name for column in table.columns]
@@ -147,7 +164,12 @@ def _learn(
             allowed=f"one with an information value of at least {settings.selection.iv_min:g}",
             cure="Give other columns, or lower selection.iv_min.",
         )
-    return found, chosen
+    ones = [found[name] for name in chosen.names]
+    parts = [float(b) * one.woes() for b, one in zip(chosen.fit.coefficients, ones, strict=True)]
+    if settings.refine > 0:
+        inside = [places[name] for name in chosen.names]
+        parts = refine_bins(ones, inside, parts, chosen.fit.intercept, table.target, settings.refine)
+    return Learned(found, chosen, parts)
 
 
 def _check(table: Table, settings: ScorecardSettings) -> None:
@@ -169,19 +191,12 @@ def _check(table: Table, settings: ScorecardSettings) -> None:
         )
 
 
-def _woes(one: Characteristic, places: NDArray[np.intp]) -> Floats:
-    return one.woes()[places]
-
-
-def _weigh(
-    table: Table, settings: ScorecardSettings, characteristics: Mapping[str, Characteristic], chosen: Chosen,
-    calibration: Calibration, seed: int,
-) -> Weights:  # fmt: skip
-    fit, scaling = chosen.fit, settings.scaling
+def _weigh(table: Table, settings: ScorecardSettings, learned: Learned, calibration: Calibration, seed: int) -> Weights:
+    fit, scaling = learned.chosen.fit, settings.scaling
     intercept, slope = calibration.intercept, calibration.slope
     base = intercept + slope * fit.intercept
-    ones = [characteristics[name] for name in chosen.names]
-    parts = [slope * float(b) * one.woes() for b, one in zip(fit.coefficients, ones, strict=True)]
+    ones = [learned.characteristics[name] for name in learned.chosen.names]
+    parts = [slope * part for part in learned.parts]
     base_points, points = bin_points(base, parts, scaling)
     neutral = round((scaling.offset - scaling.factor * base) / len(parts)) if scaling.spread_base else 0
     columns = {column.name: column for column in table.columns}
@@ -216,7 +231,7 @@ def _weigh(
         rounding_max=float(moved.max()),
         rounding_mean=float(moved.mean()),
         seed=seed,
-        left_out=dict(chosen.left_out),
+        left_out=dict(learned.chosen.left_out),
     )
 
 

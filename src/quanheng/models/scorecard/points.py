@@ -71,9 +71,7 @@ class Scaling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return (self.offset - score) / self.factor
 
 
-def bin_points(
-    base: float, parts: Sequence[Floats], scaling: Scaling
-) -> tuple[int, tuple[NDArray[np.int64], ...]]:
+def bin_points(base: float, parts: Sequence[Floats], scaling: Scaling) -> tuple[int, tuple[NDArray[np.int64], ...]]:
     """Points of the base and of each bin, integers, rounded half to even.
 
     Parameters

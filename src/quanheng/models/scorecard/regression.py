@@ -99,7 +99,10 @@ def _check(inputs: Floats, target: NDArray[np.bool_], ridge: float, lasso: float
         )
     if ridge < 0 or lasso < 0:
         raise InputError(
-            "a penalty is below 0", where="logistic regression", found=f"ridge {ridge}, lasso {lasso}", allowed="0 or more"
+            "a penalty is below 0",
+            where="logistic regression",
+            found=f"ridge {ridge}, lasso {lasso}",
+            allowed="0 or more",
         )
 
 
@@ -120,9 +123,10 @@ def _objective(design: Floats, y: Floats, beta: Floats, penalty: Floats, lasso: 
 def _solve(information: Floats, gradient: Floats) -> Floats:
     """Newton's step; the shortest one where inputs repeat each other and many would do."""
     try:
-        return np.linalg.solve(information, gradient)
+        found: Floats = np.asarray(np.linalg.solve(information, gradient), np.float64)
     except np.linalg.LinAlgError:
-        return np.linalg.lstsq(information, gradient, rcond=None)[0]
+        found = np.asarray(np.linalg.lstsq(information, gradient, rcond=None)[0], np.float64)
+    return found
 
 
 def _line(

@@ -24,7 +24,7 @@ class SelectionRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Which characteristics may enter.
 
     iv_min, iv_max : bounds of the information value; above `iv_max` a column is suspected to know the outcome
-    correlation_max : of two columns correlated more than this (in weights of evidence) the one of less value is left out
+    correlation_max : of two columns correlated more than this (in weights of evidence) that of less value is left out
     vif_max : greatest variance inflation, 1 / (1 − R²) of a column on the others (Belsley, Kuh and Welsch 1980)
     steps : `all` that pass; `forward` adds the one with the greatest likelihood ratio while its p-value is at most
         `p_enter`, and takes out again those above `p_stay`; `lasso` keeps what an L1 penalty leaves
@@ -34,7 +34,7 @@ class SelectionRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     keep : columns that filters do not touch (a person wants them in)
     """
 
-    iv_min: float = 0.02
+    iv_min: float = 0.01
     iv_max: float = float("inf")
     correlation_max: float = 0.95
     vif_max: float = 10.0
@@ -121,7 +121,7 @@ def _by_correlation(
 ) -> list[int]:  # fmt: skip
     if len(inside) < 2 or rules.correlation_max >= 1:
         return inside
-    correlation = np.corrcoef(woes[:, inside], rowvar=False)
+    correlation = np.atleast_2d(np.corrcoef(woes[:, inside], rowvar=False))
     kept: list[int] = []
     # Kept columns first, then by value: a column is compared with those that are in.
     for place in sorted(range(len(inside)), key=lambda k: (names[inside[k]] not in rules.keep, -values[inside[k]], k)):
@@ -138,7 +138,7 @@ def variance_inflation(woes: Floats) -> Floats:
     """f8[inputs]: 1 / (1 − R²) of each column on the others, the diagonal of the inverse correlation matrix."""
     if woes.shape[1] < 2:
         return np.ones(woes.shape[1])
-    found: Floats = np.diag(np.linalg.pinv(np.corrcoef(woes, rowvar=False), hermitian=True))
+    found: Floats = np.diag(np.linalg.pinv(np.atleast_2d(np.corrcoef(woes, rowvar=False)), hermitian=True))
     return found
 
 

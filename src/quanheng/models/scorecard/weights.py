@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 
 from quanheng.kernel.errors import InputError
@@ -130,7 +132,11 @@ def read_weights(content: bytes, where: str = "scorecard") -> Weights:
         weights = msgspec.json.decode(content, type=Weights)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise InputError(
-            "not the weights of a scorecard", where=where, found=str(error), allowed=FORMAT, cure="Put back the fitted file."
+            "not the weights of a scorecard",
+            where=where,
+            found=str(error),
+            allowed=FORMAT,
+            cure="Put back the fitted file.",
         ) from None
     if weights.format != FORMAT:
         raise InputError("not the weights of a scorecard", where=where, found=weights.format, allowed=FORMAT)
@@ -145,7 +151,7 @@ def _check_bins(one: Scored, where: str) -> None:
     ranges = [bin for bin in one.bins if bin.kind == "range"]
     cuts = [bin.high for bin in ranges[:-1]]
     joined = [bin.low for bin in ranges[1:]] == cuts and None not in cuts
-    rising = joined and all(a < b for a, b in zip(cuts, cuts[1:], strict=False))  # type: ignore[operator]
+    rising = joined and all(a < b for a, b in pairwise(cuts))  # type: ignore[operator]
     open_ends = not ranges or (ranges[0].low is None and ranges[-1].high is None)
     needed = ("range", "missing") if one.column.kind == "number" else ("other", "missing")
     lacking = [kind for kind in needed if one.at(kind) < 0]
