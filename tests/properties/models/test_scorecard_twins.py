@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.models.scorecard_sample import applicants, lender
 
 from quanheng.decisions.dmn import compile_decision, read_model
 from quanheng.models.scorecard.dmn import emit_dmn, input_names
 from quanheng.models.scorecard.fine_bins import short_between
 from quanheng.models.scorecard.partition import EQUAL, TRENDS, Limits, best_cut, value_of_cut
 from quanheng.models.scorecard.weights import ScoredBin
-from tests.unit.models.scorecard_sample import applicants, lender
 
 CARD = lender().fit(applicants(1500), 1)
 POLICY = compile_decision(read_model(emit_dmn(CARD.weights), "scorecard"), "score")

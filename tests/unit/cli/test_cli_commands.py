@@ -239,7 +239,8 @@ def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
             "features.cluster", "proof.append", "proof.inclusion", "proof.verify", "ledger.kernel.arrays",
             "ledger.batch1000.arrays", "ledger.batch1000.objects", "ledger.single.p99", "ledger.hot", "ledger.twophase",
             "ledger.chains", "ledger.postgres", "ledger.recover", "ledger.statement", "ledger.project", "ledger.posted",
-            "processes.timers", "processes.step", "processes.recover", "processes.job",
+            "processes.timers", "processes.step", "processes.recover", "processes.job", "models.scorecard.row",
+            "models.fit.gmsc",
         ]  # fmt: skip
 
 

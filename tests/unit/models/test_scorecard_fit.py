@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from tests.unit.models.scorecard_sample import applicants, lender
 
 from quanheng.kernel.errors import ConfigurationError, InputError
 from quanheng.models.metrics import auc_roc
@@ -20,7 +21,6 @@ from quanheng.models.scorecard.selection import SelectionRules, choose, variance
 from quanheng.models.scorecard.stability import stability
 from quanheng.models.scorecard.weights import read_weights, write_weights
 from quanheng.models.table import Column
-from tests.unit.models.scorecard_sample import applicants, lender
 
 TABLE = applicants()
 CARD = lender().fit(TABLE, 1)

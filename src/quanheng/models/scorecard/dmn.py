@@ -16,7 +16,10 @@ NAMESPACE = "https://www.omg.org/spec/DMN/20230324/MODEL/"
 DECISION = "score"
 """Name of the decision that gives the points."""
 
-FEEL_WORDS = frozenset("and or not if then else for in return some every satisfies between null true false".split())
+FEEL_WORDS = frozenset({
+    "and", "or", "not", "if", "then", "else", "for", "in", "return", "some", "every", "satisfies", "between", "null",
+    "true", "false",
+})  # fmt: skip
 
 
 def emit_dmn(weights: Weights, name: str = "scorecard") -> bytes:
@@ -59,12 +62,12 @@ def _points_of(at: int) -> str:
 def _table(at: int, one: Scored, named: str) -> str:
     name = _points_of(at)
     kind = "number" if one.column.kind == "number" else "string"
+    asked = f'<inputExpression typeRef="{kind}"><text>{escape(named)}</text></inputExpression>'
     lines = [
         f'  <decision id="d{at}" name="{name}"><variable name="{name}" typeRef="number"/>',
         f'    <informationRequirement><requiredInput href="#i{at}"/></informationRequirement>',
         '    <decisionTable hitPolicy="UNIQUE">',
-        f'      <input id="d{at}i"><inputExpression typeRef="{kind}"><text>{escape(named)}</text>'
-        "</inputExpression></input>",
+        f'      <input id="d{at}i">{asked}</input>',
         f'      <output id="d{at}o" typeRef="number"/>',
     ]
     for place, bin in enumerate(one.bins):
