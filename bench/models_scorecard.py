@@ -72,7 +72,8 @@ def run() -> Measured:
 def run_fit() -> Measured:
     """A fit on GiveMeSomeCredit in CPU seconds, and the area under its curve over five folds."""
     if not FILE.is_file():
-        raise NotFound("the applicants are not beside the tree", where="models.fit.gmsc", allowed=f"../shared/data/{FILE.name}")
+        allowed = f"../shared/data/{FILE.name}"
+        raise NotFound("the applicants are not beside the tree", where="models.fit.gmsc", allowed=allowed)
     table = gmsc()
     ScorecardEstimator().fit(table.take(np.arange(2_000)), 1)  # What compiles, compiles here.
     seconds = median(_seconds(lambda: ScorecardEstimator().fit(table, 1)) for _ in range(3))

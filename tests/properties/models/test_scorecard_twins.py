@@ -1,4 +1,4 @@
-"""Scorecards against plain twins: the best cut by trying all cuts, the look-up by reading bins, the DMN model by rows."""
+"""Scorecards against plain twins: the best cut by trying all cuts, the look-up by reading bins, the DMN model."""
 
 from __future__ import annotations
 

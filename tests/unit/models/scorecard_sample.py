@@ -17,7 +17,7 @@ REASONS = {
 
 
 def applicants(rows: int = 4000, seed: int = 7) -> Table:
-    """Default follows use of limits, late payments (-1 = never had credit), years at work and housing; `noise` follows nothing."""
+    """Default follows use of limits, late payments (-1 = never had credit), years at work, housing; never `noise`."""
     rng = np.random.default_rng(seed)
     utilisation = np.round(rng.beta(1.5, 2.5, rows), 2)
     late = rng.poisson(0.5, rows).astype(float)

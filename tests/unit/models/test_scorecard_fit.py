@@ -139,7 +139,7 @@ def test_nothing_to_learn_from_says_why() -> None:
 
 
 def test_settings_that_do_not_fit_are_named() -> None:
-    with pytest.raises(ConfigurationError, match="a setting of the scorecard does not fit.*unknown field `colour`"):
+    with pytest.raises(ConfigurationError, match=r"a setting of the scorecard does not fit.*unknown field `colour`"):
         ScorecardEstimator(colour=1)
     with pytest.raises(InputError, match="the settings name columns that the table does not have; was height"):
         ScorecardEstimator(reasons={"height": "tall"}).fit(TABLE, 1)
@@ -186,7 +186,7 @@ def test_the_lasso_meets_its_conditions() -> None:
 
 
 def test_standard_errors_are_those_of_two_proportions() -> None:
-    """One yes-or-no input: the variance of its log-odds ratio is the sum of 1/count over the four cells (Woolf 1955)."""
+    """One yes-or-no input: the variance of its log-odds ratio is the sum of 1/count over four cells (Woolf 1955)."""
     x = np.repeat([0.0, 0.0, 1.0, 1.0], [40, 10, 30, 20])
     y = np.repeat([False, True, False, True], [40, 10, 30, 20])
     fit = fit_logistic(x[:, None], y)

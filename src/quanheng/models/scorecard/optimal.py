@@ -72,8 +72,8 @@ def optimal_splits(
     if "absent" in answer:
         raise MissingExtra("optbinning", "optbinning", "a second opinion on bins")
     if "splits" not in answer:
-        error = answer.get("error") or (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise InputError("optbinning gave no cuts", where=where, found=error, cure="See what was asked of it.")
+        said = answer.get("error") or (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise InputError("optbinning gave no cuts", where=where, found=str(said), cure="See what was asked of it.")
     return answer
 
 

@@ -1,7 +1,7 @@
 """Bins weighed together: what each adds to the log-odds beside the others, drawn towards its weight of evidence.
 
-A weight of evidence looks at a column alone; one coefficient stretches all bins of a column alike. Where columns overlap
-(six months of payment status) single bins are then off. Here every bin has a deviation d of its own:
+A weight of evidence looks at a column alone; one coefficient stretches all bins of a column alike. Where columns
+overlap (six months of payment status) single bins are then off. Here every bin has a deviation d of its own:
 
     log-odds = a + Σ (b · woe + d);  maximised:  log-likelihood − ridge/2 · Σ d²
 
