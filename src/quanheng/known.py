@@ -40,6 +40,7 @@ class Scope(NamedTuple):
     """What one pack knows about one event type: names in the order they are computed.
 
     folds, answers : name → place among the folds, and among the columns of sources with state
+    choices : choice fields that sources read → place of each value, as they read it
     """
 
     pack: str
@@ -49,16 +50,16 @@ class Scope(NamedTuple):
     numeric_fields: tuple[str, ...]
     formulas: Formulas
     sources: tuple[Source, ...]
+    choices: Mapping[str, Mapping[object, float]] = {}
 
 
 class FixedSource:
     """A source whose answers were given beforehand: golden cases fix the scores of models."""
 
-    def __init__(self, source: Source, values: Mapping[str, Decimal | None]) -> None:
+    def __init__(self, source: Source, values: Mapping[str, Decimal | str | None]) -> None:
         self.name, self.version, self.columns = source.name, "fixed", source.columns
         self.needs: Sequence[str] = ()
-        fixed = [values.get(column.name) for column in source.columns]
-        self._row = [np.nan if value is None else float(value) for value in fixed]
+        self._row = [_fixed(values.get(column.name), column) for column in source.columns]
 
     def read(self, batch: Batch, known: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """The given values for every row."""
@@ -93,6 +94,8 @@ class Known:
         columns = {name: self._folds[:, index] for name, index in scope.folds.items()}
         for name in scope.numeric_fields:
             columns[name] = _float_column(self.field(name))
+        for name, places in scope.choices.items():
+            columns[name] = choice_column(self.field(name), places)
         answers = []
         if scope.answers:
             answers.append(self._answers[:, list(scope.answers.values())])
@@ -118,8 +121,8 @@ class Known:
         return exact_column(self._named[name], decimals)
 
     def answer(self, name: str, column: SourceColumn) -> ExactColumn:
-        """A column of a source (pack.name), as a decimal of its declared digits."""
-        return exact_column(self._named[name], column.decimals)
+        """A column of a source (pack.name), as a decimal of its declared digits, or as its text."""
+        return seen_column(self._named[name], column)
 
     def formula_floats(self, name: str, decimals: int) -> ExactColumn:
         """The values of `formula` or `answer` as the floats that stand for them, NaN for null."""
@@ -133,6 +136,24 @@ class Known:
             Evidence(vector[i * v : (i + 1) * v], formulas[i * f : (i + 1) * f], sources[i * s : (i + 1) * s])
             for i in range(len(self.events))
         ]
+
+
+def seen_column(values: NDArray[np.float64], column: SourceColumn) -> ExactColumn:
+    """A column of a source as a policy sees it, None for NaN."""
+    if column.kind == "reason":
+        return [None if np.isnan(value) else column.words[int(value)] for value in values.tolist()]
+    return exact_column(values, column.decimals)
+
+
+def choice_column(values: ExactColumn, places: Mapping[object, float]) -> NDArray[np.float64]:
+    """A choice field as sources read it: the place of each value among the declared choices, NaN for null."""
+    return np.array([places.get(value, np.nan) for value in values], np.float64)
+
+
+def _fixed(value: Decimal | str | None, column: SourceColumn) -> float:
+    if value is None or isinstance(value, str):
+        return float(column.words.index(value)) if value in column.words else np.nan
+    return float(value)
 
 
 def decimal_of(value: float, decimals: int) -> Decimal | None:

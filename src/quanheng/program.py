@@ -171,15 +171,27 @@ class Program:
         answers = self._answers(pack.name)
         formulas = Formulas(declared, [*folds, *event_type.number_fields, *answers])
         known = {*folds, *event_type.number_fields, *answers, *formulas.names}
+        declared_fields = event_type.declaration.fields
+        choices = {name: one.choices for name, one in declared_fields.items() if one.kind == "choice"}
+        known |= set(choices)
         sources = tuple(
-            load_model(model, pack.weights[model.weights]) for model in pack.models if known.issuperset(model.inputs)
+            load_model(model, pack.weights[model.weights], choices)
+            for model in pack.models
+            if known.issuperset(model.inputs)
         )
-        return Scope(pack.name, folds, answers, fields, event_type.number_fields, formulas, sources)
+        needed = {name for source in sources for name in source.needs}
+        places: dict[str, Mapping[object, float]] = {
+            name: {value: float(place) for place, value in enumerate(values)}
+            for name, values in choices.items()
+            if name in needed
+        }
+        return Scope(pack.name, folds, answers, fields, event_type.number_fields, formulas, sources, places)
 
     def _flow(self, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Flow:
         model = model_of(pack, flow.policy)
         policy = compile_decision(model, flow.decide)
-        computed = {*scope.formulas.names, *(column.name for column in _columns(pack, scope))}
+        columns = [column.name for column in _columns(pack, scope) if column.kind != "reason"]
+        computed = {*scope.formulas.names, *columns}
         computed -= {*scope.fields, *scope.folds}
         floats = only_compared(model, flow.decide, computed, bounds_as_floats(pack.parameters))
         getters = [self._getter(one.name, flow, pack, scope, one.name in floats) for one in policy.inputs]
@@ -210,7 +222,7 @@ class Program:
             index = scope.folds[name]
             return lambda known: known.fold(index)
         digits = decimals.get(name) if name not in answers else answers[name].decimals
-        if as_float and digits is not None:
+        if as_float and digits is not None:  # Never of a reason: those are no numbers.
             return lambda known: known.formula_floats(f"{pack.name}.{name}", digits)
         if name in decimals:
             return lambda known: known.formula(f"{pack.name}.{name}", decimals[name])
@@ -288,7 +300,7 @@ class Program:
         lives = (life.postings for program in programs for life in program.lives.get(code, ()))
         return [one for one in (*flows, *lives) if one is not None]
 
-    def with_scores(self, scores: Mapping[str, Decimal | None]) -> Program:
+    def with_scores(self, scores: Mapping[str, Decimal | str | None]) -> Program:
         """This program with fixed scores instead of its models (golden cases)."""
         program = copy(self)
         program.scopes = {

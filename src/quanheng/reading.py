@@ -20,7 +20,7 @@ from quanheng.kernel.log.records import DECISION, EVENT, Record, decode, positio
 from quanheng.kernel.log.store import BatchRow
 from quanheng.kernel.seal import KeyRing
 from quanheng.kernel.time import format_time
-from quanheng.known import decimal_of
+from quanheng.known import seen_column
 from quanheng.loading.declared import Declared
 from quanheng.program import Program
 from quanheng.recovery import program_of
@@ -161,7 +161,8 @@ class Reader:
                 for name, value in zip(formulas, _floats(body.formulas, len(formulas)), strict=True)
             },
             "sources": {
-                name: decimal_of(value, column.decimals) for (name, column), value in zip(sources, answers, strict=True)
+                name: seen_column(np.array([value]), column)[0]
+                for (name, column), value in zip(sources, answers, strict=True)
             },
             "transfers": [shown_transfer(one) for one in body.transfers],
             "steps": [shown_step(one) for one in body.steps],

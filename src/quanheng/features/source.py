@@ -36,15 +36,20 @@ import numpy as np
 if TYPE_CHECKING:
     from quanheng.features.fold import EventLayout
 
-Kind = Literal["number", "flag", "time", "score"]
+Kind = Literal["number", "flag", "time", "score", "reason"]
 
 
 class SourceColumn(NamedTuple):
-    """One declared column. `decimals`: digits at which a policy sees it as Decimal; 0 = a whole number."""
+    """One declared column.
+
+    decimals : digits at which a policy sees it as Decimal; 0 = a whole number
+    words : of a `reason`: its numbers are places in this list, and a policy sees the text there
+    """
 
     name: str
     kind: Kind
     decimals: int = 0
+    words: tuple[str, ...] = ()
 
 
 class Batch(NamedTuple):

@@ -199,7 +199,10 @@ class SourceDeclaration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelDeclaration(msgspec.Struct, frozen=True, kw_only=True):
-    """A trained model of the pack. `settings` is the whole file, for the part that trains and serves it."""
+    """A trained model of the pack. `settings` is the whole file, for the part that trains and serves it.
+
+    output : `probability` or `points`; reasons : how many of its reasons are columns too
+    """
 
     name: str
     estimator: str
@@ -208,6 +211,13 @@ class ModelDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     weights: str
     hash: str
     settings: Mapping[str, object] = {}
+    output: str = "probability"
+    reasons: int = 0
+
+    @property
+    def reason_columns(self) -> tuple[str, ...]:
+        """Columns beside the score: codes of its reasons, the weightiest first."""
+        return tuple(f"{self.name}_reason_{place}" for place in range(1, self.reasons + 1))
 
 
 class CaseEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,7 +265,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     file: str
     clock_ms: int
-    scores: Mapping[str, Decimal | None]
+    scores: Mapping[str, Decimal | str | None]
     events: tuple[CaseEvent, ...]
     lists: Mapping[str, tuple[str, ...]] = {}
 

@@ -78,6 +78,8 @@ def lineage(declared: Declared) -> dict[str, Node]:
     for model in declared.models:
         made = [_field_of(declared, decided, name, nodes) for name in model.inputs]
         nodes[model.name] = Node(name=model.name, kind="model", text=model.estimator, made_of=tuple(made))
+        for name in model.reason_columns:
+            nodes[name] = Node(name=name, kind="model", text=f"a reason of {model.name}", made_of=tuple(made))
     for flow in declared.flows:
         inputs = [one.name for one in compile_decision(model_of(declared, flow.policy), flow.decide).inputs]
         made = [_field_of(declared, [flow.when], name, nodes) for name in inputs]

@@ -35,7 +35,7 @@ from quanheng.loading.checks.lists import check_lists
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import Manifest, check_flow_names, check_manifest
 from quanheng.loading.checks.mappings import check_mappings
-from quanheng.loading.checks.models import check_models
+from quanheng.loading.checks.models import check_model_reasons, check_models
 from quanheng.loading.checks.monitoring import check_monitoring, files_of, monitors
 from quanheng.loading.checks.names import check_names, is_declaration
 from quanheng.loading.checks.parameters import check_parameters
@@ -148,7 +148,8 @@ def _check(
     answers = [column.name for source in stateful for column in source.columns]
     features.update(answers, balances)
     numbers = {name for event in judged.values() for name in number_fields(event.fields)}
-    models, weights, references, belonging = _models(folder, files, numbers | features, names, notes)
+    choices = {name for event in judged.values() for name, one in event.fields.items() if one.kind == "choice"}
+    models, weights, references, belonging = _models(folder, files, numbers | features | choices, names, notes)
     check_shared_names(parameters, models, features, balances, judged, notes)
     computed = (folds, answers, accounts, formulas, parameters, models)
     sources = {name: sources_of(event, *computed) for name, event in judged.items()}
@@ -168,12 +169,13 @@ def _check(
     reasons = check_reasons(folder.one("reasons.toml"), notes)
     codes = [reason.code for reason in reasons]
     check_reason_use(codes, returned, notes)
+    told = check_model_reasons(models, weights, codes, notes)
 
     # What speaks of all that: cases, files, measurements, simulation.
     known = Known(
         every_event, list(names.decided), [model.name for model in models], manifest.outcomes, codes, unsound, on_lists,
         asked.transfers(accounts), _processes(required) | {one.process.name: one.process for one in life.drafts},
-        asked.sends,
+        asked.sends, told,
     )  # fmt: skip
     cases = check_cases(folder.within("cases"), known, notes)
     mappings = check_mappings(folder.within("mappings"), names.sent, notes)

@@ -1,96 +1,138 @@
-"""A model in memory, ready to answer: checked against its declaration, scores as scaled integers."""
+"""A model in memory, ready to answer: checked against its declaration, a source of a score and of its reasons."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from quanheng.features.source import Batch, SourceColumn
 from quanheng.kernel.errors import InputError
-from quanheng.models.trees import Trees, content_hash
+from quanheng.models.readers import Answering, Asked, known_estimators, reader_of
+from quanheng.models.trees import content_hash
 
 if TYPE_CHECKING:
     from quanheng.loading.declared import ModelDeclaration
 
 NULL = -(2**63)
-_ESTIMATORS = ("lightgbm",)
-_loaded: dict[tuple[str, str, tuple[str, ...], int], Model] = {}
+_Key = tuple[str, str, tuple[str, ...], str, int, int, tuple[tuple[str, tuple[str, ...]], ...]]
+_loaded: dict[_Key, Model] = {}
 
 
 class Model:
-    """A source (`features.source.Source`) of one column: the score of every row.
+    """A source (`features.source.Source`): the score of every row, and behind it the reasons that were asked for.
 
     name : as a policy asks for it
     inputs : names of the columns it reads, in order
     output_decimals : decimal places of a score
     hash : content hash of its weights
-    trees : the compiled weights
+    answering : what reads and answers
     """
 
-    __slots__ = ("_factor", "columns", "hash", "inputs", "name", "needs", "output_decimals", "trees", "version")
+    __slots__ = (
+        "_factor",
+        "_get",
+        "answering",
+        "columns",
+        "hash",
+        "inputs",
+        "name",
+        "needs",
+        "output_decimals",
+        "version",
+    )
 
-    def __init__(self, name: str, trees: Trees, output_decimals: int, hash: str) -> None:
-        self.name, self.trees, self.output_decimals, self.hash = name, trees, output_decimals, hash
-        self.inputs = self.needs = trees.inputs
-        self.version, self.columns = hash, (SourceColumn(name, "score", output_decimals),)
-        self._factor = np.float64(10**output_decimals)
+    def __init__(self, declared: ModelDeclaration, answering: Answering, hash: str) -> None:
+        self.name, self.output_decimals, self.hash, self.answering = (
+            declared.name, declared.output_decimals, hash, answering,
+        )  # fmt: skip
+        self.inputs = self.needs = answering.inputs
+        kind = "score" if declared.output == "probability" else "number"
+        self.version = hash
+        self.columns = (
+            SourceColumn(declared.name, kind, declared.output_decimals),  # type: ignore[arg-type]
+            *(SourceColumn(name, "reason", 0, answering.reasons) for name in declared.reason_columns),
+        )
+        self._factor = np.float64(10**declared.output_decimals)
+        self._get = itemgetter(*self.inputs)
 
     def read(self, batch: Batch, known: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        """The score of every row, as `Source.read`: f8[n, 1], NaN = null, rounded to `output_decimals`."""
-        first = known[self.inputs[0]]
-        rows = np.empty((len(first), len(self.inputs)))
-        for at, name in enumerate(self.inputs):
-            rows[:, at] = known[name]
-        scaled = self.scores(rows)
-        return np.where(scaled == NULL, np.nan, scaled / self._factor)[:, np.newaxis]
+        """Score and reasons of every row, as `Source.read`: f8[n, columns], NaN = null."""
+        found = self._get(known)
+        return self.answering.answer(found if len(self.inputs) > 1 else (found,))
 
     def scores(self, rows: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Probabilities as integers scaled by 10 ** output_decimals, rounded half to even.
+        """Scores as integers scaled by 10 ** output_decimals, rounded half to even.
 
         Parameters
         ----------
         rows : f8[n, inputs], NaN = null. A row is scored alone: its score does not depend on the others.
         """
-        found: NDArray[np.int64] = _scaled(self.trees.probability(rows), self._factor)
-        return found
+        scores = self.answering.answer([np.ascontiguousarray(column) for column in rows.T])[:, 0]
+        whole = np.rint(np.where(np.isnan(scores), 0, scores) * self._factor).astype(np.int64)
+        return np.where(np.isnan(scores), NULL, whole)
 
 
-def load_model(declared: ModelDeclaration, weights: bytes) -> Model:
+def load_model(declared: ModelDeclaration, weights: bytes, choices: Mapping[str, Sequence[str]] | None = None) -> Model:
     """The model of a declaration and its weights; loaded once per content.
+
+    Parameters
+    ----------
+    choices : values of the choice fields among its inputs, in the order of their codes
 
     Raises
     ------
-    InputError : the weights are not the declared ones, or were trained on other inputs
+    InputError : the weights are not the declared ones, were trained on other inputs, or read a number where the event
+        has a choice; nobody reads such weights
     """
     found = content_hash(weights)
     where = f"models/{declared.name}"
     cure = "Put back the trained file, or train again."
-    if declared.estimator not in _ESTIMATORS:
-        raise InputError(
-            "there is no such estimator", where=where, found=declared.estimator, allowed=", ".join(_ESTIMATORS)
-        )
+    given = {name: tuple(values) for name, values in (choices or {}).items() if name in declared.inputs}
+    inputs = tuple(declared.inputs)
+    key = (
+        f"{declared.estimator} {declared.name}", found, inputs, declared.output, declared.output_decimals,
+        declared.reasons, tuple(sorted(given.items())),
+    )  # fmt: skip
     if declared.hash and declared.hash != found:
         raise InputError(
             "the weights are not those that were trained", where=where, found=found, allowed=declared.hash, cure=cure
         )
-    key = (declared.name, found, tuple(declared.inputs), declared.output_decimals)
     if (model := _loaded.get(key)) is not None:
         return model
-    trees = Trees.from_bytes(weights, where)
-    if trees.inputs != tuple(declared.inputs):
+    reader = reader_of(declared.estimator)
+    if reader is None:
+        allowed = ", ".join(known_estimators())
+        raise InputError("there is no such estimator", where=where, found=declared.estimator, allowed=allowed)
+    answering = reader(weights, Asked(declared.output, declared.output_decimals, declared.reasons, given), where)
+    if answering.inputs != inputs:
         raise InputError(
             "the weights were trained on other inputs",
             where=where,
-            found=_first_difference(trees.inputs, declared.inputs),
-            allowed=f"{len(trees.inputs)} inputs in the order of training",
+            found=_first_difference(answering.inputs, declared.inputs),
+            allowed=f"{len(answering.inputs)} inputs in the order of training",
             cure=cure,
         )
-    _loaded[key] = model = Model(declared.name, trees, declared.output_decimals, found)
+    _check_kinds(answering, given, where)
+    _loaded[key] = model = Model(declared, answering, found)
     return model
+
+
+def _check_kinds(answering: Answering, choices: Mapping[str, Sequence[str]], where: str) -> None:
+    for name in answering.inputs:
+        if (name in choices) != (name in answering.categories):
+            kinds = ("a choice field", "a number")
+            found, allowed = kinds if name in choices else kinds[::-1]
+            raise InputError(
+                "an input is of another kind than in training",
+                where=f"{where}: {name}",
+                found=found,
+                allowed=allowed,
+                cure="Declare the field as it was in training, or train again.",
+            )
 
 
 def _first_difference(trained: tuple[str, ...], declared: tuple[str, ...]) -> str:
@@ -98,12 +140,3 @@ def _first_difference(trained: tuple[str, ...], declared: tuple[str, ...]) -> st
         if one != other:
             return f"{other!r} where input {position} was {one!r}"
     return f"{len(declared)} inputs where {len(trained)} were trained"
-
-
-@njit(nogil=True, cache=True)
-def _scaled(probabilities, factor):  # type: ignore[no-untyped-def]
-    out = np.empty(probabilities.shape[0], np.int64)
-    for row in range(probabilities.shape[0]):
-        value = probabilities[row]
-        out[row] = NULL if np.isnan(value) else np.int64(np.rint(value * factor))
-    return out

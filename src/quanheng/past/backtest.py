@@ -217,7 +217,8 @@ class _Backtest:
         facts["money"] = known.events.column(money) if money else [None] * len(rows)
         texts = known.events.column(currency) if currency else [""] * len(rows)
         facts["currency"] = [text if text.__class__ is str else "" for text in texts]
-        score = self.settings.score or next((c.name for s in asker.scope.sources for c in s.columns), "")
+        columns = (column for source in asker.scope.sources for column in source.columns)
+        score = self.settings.score or next((one.name for one in columns if one.kind != "reason"), "")
         if score:
             facts["score"] = [None if one is None else one.__float__() for one in known.column(score)]  # type: ignore[attr-defined]
         for band in self.settings.segments:

@@ -20,7 +20,7 @@ from quanheng.features.formulas import exact_column
 from quanheng.features.kernel.words import UNKNOWN
 from quanheng.features.source import Batch, SourceColumn
 from quanheng.kernel.errors import InputError
-from quanheng.known import Scope
+from quanheng.known import Scope, choice_column, seen_column
 from quanheng.loading.declared import Flow, Parameter
 from quanheng.past.alike import Alike
 from quanheng.past.events import EventRows
@@ -149,7 +149,7 @@ class Known:
                 return exact_column(self.floats(name), formula.decimals)
         for column in answers_of(asker):
             if column.name == name:
-                return exact_column(self.floats(name), column.decimals)
+                return seen_column(self.floats(name), column)
         for parameter in asker.pack.parameters:
             if parameter.name == name:
                 return self._parameter(parameter)
@@ -173,6 +173,8 @@ class Known:
         known: dict[str, Floats] = {name: folds[:, index] for name, index in scope.folds.items()}
         for name in scope.numeric_fields:
             known[name] = np.array([np.nan if one is None else one for one in self.events.column(name)], np.float64)
+        for name, places in scope.choices.items():
+            known[name] = choice_column(self.events.column(name), places)
         # What was not recorded and is not needed: a formula that reads it is null, and nobody asks for it.
         known.update({name: np.full(len(self.rows), np.nan) for name in scope.answers if name not in self._named})
         known.update(self._named)

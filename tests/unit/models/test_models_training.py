@@ -216,7 +216,7 @@ def test_scores_are_scaled_integers(trained):
     rows = np.random.default_rng(0).normal(size=(300, len(INPUTS))) * 1000
     scores = model.scores(rows)
     assert scores.dtype == np.int64
-    assert np.array_equal(scores, np.rint(model.trees.probability(rows) * 1e4))
+    assert np.array_equal(scores, np.rint(model.answering.exact.probability(rows) * 1e4))
     assert (model.name, model.columns[0].name, model.inputs, model.hash) == ("trouble", "trouble", INPUTS, trained.hash)
     assert load_model(msgspec.structs.replace(PACK.models[0], hash=trained.hash), trained.weights) is model
 

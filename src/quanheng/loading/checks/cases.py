@@ -40,6 +40,7 @@ class Known(msgspec.Struct, frozen=True):
     transfers : event → transfers that may be asked for on it, "posting.transfer"
     processes : of the pack and of packs that it requires, by name
     sends : event → calls and notices that may be sent on it
+    told : columns that hold reasons of a model → the codes they may hold
     """
 
     events: Mapping[str, EventDeclaration]
@@ -52,6 +53,7 @@ class Known(msgspec.Struct, frozen=True):
     transfers: Mapping[str, Collection[str]] = {}
     processes: Mapping[str, ProcessDeclaration] = {}
     sends: Mapping[str, Collection[str]] = {}
+    told: Mapping[str, Sequence[str]] = {}
 
 
 def check_cases(files: Mapping[str, dict[str, object]], known: Known, notes: Notes) -> tuple[Case, ...]:
@@ -90,7 +92,7 @@ def _case(
 ) -> Case | None:
     name = table.text("name", wanted="one sentence that says what must happen")
     clock_ms = table.time_ms("clock")
-    scores = _scores(table, known.models)
+    scores = _scores(table, known.models, known.told)
     lists = _lists(table, known.lists)
     events: list[CaseEvent] = []
     stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "case"
@@ -115,8 +117,11 @@ def _case(
     return Case(name=name, file=file, clock_ms=clock_ms, scores=scores, events=tuple(events), lists=lists)
 
 
-def _scores(table: Table, models: Collection[str]) -> dict[str, Decimal | None]:
-    """A score for every model of the pack, so that cases do not move when a model is trained again."""
+def _scores(
+    table: Table, models: Collection[str], told: Mapping[str, Sequence[str]]
+) -> dict[str, Decimal | str | None]:
+    """A score for every model of the pack, so that cases do not move when a model is trained again; reasons of a model
+    as codes, where a case is about them, else none."""
     inner = table.table("scores", required=False)
     if models and not table.has("scores"):
         table.problem(
@@ -124,9 +129,11 @@ def _scores(table: Table, models: Collection[str]) -> dict[str, Decimal | None]:
             "scores are fixed in a case, so that none moves when a model is trained again; the key is missing",
             cure=f'Write scores = {{{next(iter(models))} = "{MISSING_SCORE}"}}, or a number for each model.',
         )
-    scores: dict[str, Decimal | None] = {}
+    scores: dict[str, Decimal | str | None] = {}
     for name, value in inner.values.items():
-        if name not in models:
+        if name in told:
+            scores[name] = inner.choice(name, told[name], of="reason")
+        elif name not in models:
             inner.problem(name, "no such model is declared", found=name, known=list(models), of="model")
         elif value == MISSING_SCORE:
             scores[name] = None

@@ -44,6 +44,7 @@ def sources_of(
     for model in models:
         if set(model.inputs) <= set(found):
             found[model.name] = "number"
+            found |= dict.fromkeys(model.reason_columns, "string")
     for parameter in parameters:
         value = parameter.values[0].value if parameter.values else None
         kinds = {bool: "boolean", str: "string", tuple: "Any", type(None): "Any"}
@@ -78,7 +79,7 @@ def check_shared_names(
     """A policy input has one source: parameters may not share a name with a field, feature or model."""
     taken = {name: f"a field of {event.name}" for event in decided.values() for name in event.fields}
     taken |= dict.fromkeys(features, "a fold or formula") | dict.fromkeys(balances, "a balance")
-    taken |= {model.name: "a model" for model in models}
+    taken |= {name: "a model" for model in models for name in (model.name, *model.reason_columns)}
     for parameter in parameters:
         if parameter.name in taken:
             message = f"the name is taken by {taken[parameter.name]}"

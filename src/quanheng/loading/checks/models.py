@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
+from quanheng.kernel.errors import InputError
 from quanheng.loading.declared import ModelDeclaration
 from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import NAME, Table
+from quanheng.models.readers import OUTPUTS, REASONS_MAX, Asked, reader_of
 
 ESTIMATOR = re.compile(r"[a-z][a-z0-9_]{1,40}")
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
 INPUTS_MAX = 2000
 OUTPUT_DECIMALS_MAX = 9
-OWN_KEYS = ("name", "estimator", "inputs", "output_decimals", "weights", "hash")
+OWN_KEYS = ("name", "estimator", "inputs", "output", "output_decimals", "reasons", "weights", "hash")
 
 
 def check_models(
@@ -28,7 +30,7 @@ def check_models(
     Parameters
     ----------
     contents : all files of the pack, to find weights
-    known : names a model can read: number fields of decided events, folds, formulas
+    known : names a model can read: number and choice fields of decided events, folds, formulas
 
     Returns
     -------
@@ -44,10 +46,11 @@ def check_models(
         model = _model(table, values, known)
         if model.name in models:
             table.problem("name", "the name is taken by another model of this pack", found=model.name)
-        if model.name in known:
-            table.problem(
-                "name", "the name is taken by a field, fold or formula", found=model.name, cure="Rename the model."
-            )
+        for name in (model.name, *model.reason_columns):
+            if name in known:
+                table.problem(
+                    "name", "the name is taken by a field, fold or formula", found=name, cure="Rename the model."
+                )
         belonging |= {f"models/{model.weights}", *_named_files(values)}
         content = _weights(table, model, contents)
         if content is not None:
@@ -62,21 +65,59 @@ def _model(table: Table, settings: Mapping[str, object], known: Collection[str])
     for name in inputs:
         if name not in known:
             table.problem(
-                "inputs", "no such fold, formula or number field is declared", found=name, known=known, of="feature"
+                "inputs",
+                "no such fold, formula, number or choice field is declared",
+                found=name,
+                known=known,
+                of="feature",
             )
     if len(inputs) > INPUTS_MAX:
         table.problem(
             "inputs", "the list is too long", found=Words(f"{len(inputs)} entries"), known=f"at most {INPUTS_MAX}"
         )
+    output = table.choice("output", OUTPUTS) if table.has("output") else OUTPUTS[0]
     return ModelDeclaration(
+        output=output,
+        reasons=table.integer("reasons", required=False, default=0, least=0, most=REASONS_MAX),
         name=table.text("name", pattern=NAME, wanted='a name such as "fraud_score"'),
         estimator=table.text("estimator", pattern=ESTIMATOR, wanted='the kind of model, such as "lightgbm"'),
         inputs=inputs,
-        output_decimals=table.integer("output_decimals", required=False, default=4, least=0, most=OUTPUT_DECIMALS_MAX),
+        output_decimals=table.integer(
+            "output_decimals", required=False, default=0 if output == "points" else 4, least=0, most=OUTPUT_DECIMALS_MAX
+        ),
         weights=table.text("weights", wanted="the file in models/ that holds the weights"),
         hash=table.text("hash", pattern=HASH, wanted="sha256: and 64 digits of 0-9 a-f"),
         settings=settings,
     )
+
+
+def check_model_reasons(
+    models: Sequence[ModelDeclaration], weights: Mapping[str, bytes], codes: Collection[str], notes: Notes
+) -> dict[str, tuple[str, ...]]:
+    """Codes that each reason column may hold. Every one has its sentence in reasons.toml, in both languages."""
+    found: dict[str, tuple[str, ...]] = {}
+    for model in models:
+        content, reader = weights.get(model.weights), reader_of(model.estimator)
+        if not model.reasons or content is None or reader is None:
+            continue
+        file = f"models/{model.name}.toml"
+        try:
+            told = reader(content, Asked(model.output, model.output_decimals, model.reasons), file).reasons
+        except InputError as error:
+            notes.add(file, "model.weights", error.what, found=error.found, known=error.allowed, cure=error.cure)
+            continue
+        for code in told:
+            if code not in codes:
+                notes.add(
+                    file,
+                    "model.reasons",
+                    "the model tells a reason code that reasons.toml does not have",
+                    found=code,
+                    known=list(codes),
+                    of="reason",
+                )
+        found |= dict.fromkeys(model.reason_columns, told)
+    return found
 
 
 def _weights(table: Table, model: ModelDeclaration, contents: Mapping[str, bytes]) -> bytes | None:
