@@ -32,7 +32,7 @@ class Input(NamedTuple):
 
     name : unique; the column's own name, or with `codes` behind it
     column : place of the column it comes from
-    part : `number`, `plain` (a number without its codes), `codes` (the codes alone), `category`
+    part : `number`, `plain` (a number without its codes), `codes` (the place of its code), `category`
     """
 
     name: str
@@ -171,7 +171,8 @@ def _statistics(cells: pl.Series, target: NDArray[np.bool_], share: float) -> di
 
 def _looked_up(cells: pl.Series, statistics: Mapping[str, float], share: float) -> NDArray[np.float64]:
     if statistics:
-        found = cells.cast(pl.String).replace_strict(dict(statistics), default=share, return_dtype=pl.Float64).to_numpy()
+        texts = cells.cast(pl.String)
+        found = texts.replace_strict(dict(statistics), default=share, return_dtype=pl.Float64).to_numpy()
     else:
         found = np.full(len(cells), share)
     return np.where(cells.is_null().to_numpy(), np.nan, found)
@@ -184,5 +185,9 @@ def _numbers(cells: pl.Series) -> NDArray[np.float64]:
 def _part(values: NDArray[np.float64], codes: Sequence[float], part: str) -> NDArray[np.float64]:
     if part == "number":
         return values
-    coded = np.isin(values, codes)
-    return np.where(coded == (part == "codes"), values, np.nan)
+    if part == "plain":
+        return np.where(np.isin(values, codes), np.nan, values)
+    places = np.full(len(values), np.nan)
+    for at, code in enumerate(codes):
+        places[values == code] = at
+    return places

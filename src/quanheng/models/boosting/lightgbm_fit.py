@@ -1,4 +1,4 @@
-"""LightGBM on a table: encoded, stopped and, where asked, searched inside the training rows; served by compiled trees."""
+"""LightGBM on a table: encoded, stopped and, where asked, searched inside the training rows; served compiled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from quanheng.models.boosting.encoding import Encoding, fit_encoding, training_m
 from quanheng.models.boosting.monotone import Monotone, monotone_signs
 from quanheng.models.boosting.packed import Packed, pack, unpack
 from quanheng.models.boosting.shapley import TreeShapley
-from quanheng.models.boosting.stopping import inner_parts, log_loss
+from quanheng.models.boosting.stopping import check_table, inner_parts, log_loss
 from quanheng.models.estimator import Progress
 from quanheng.models.table import Column, Table
 from quanheng.models.train import import_lightgbm
@@ -31,7 +31,7 @@ _FIXED = {
     "verbose": -1,
     "feature_pre_filter": False,
 }
-_LEAVES_SEARCHED = (6, 12, 24)
+_LEAVES_SEARCHED = (7, 15, 31)
 
 
 class LightgbmModel:
@@ -89,7 +89,7 @@ class LightgbmEstimator:
     leaves : most leaves of a tree
     learning_rate, rounds_max : step, and most trees; early stopping on inner parts chooses how many
     averaged : boosters, each with a seed of its own, whose mean in log-odds is the model; one ensemble of trees
-    search : try also 6, 12 and 24 leaves on the inner parts, and take the number with the least loss there
+    search : try 7, 15 and 31 leaves on the inner parts, and take the number with the least loss there
     parameters : of LightGBM, over ours; those that keep training reproducible cannot be changed
 
     Raises
@@ -102,10 +102,10 @@ class LightgbmEstimator:
     def __init__(
         self,
         monotone: Monotone = "none",
-        leaves: int = 12,
+        leaves: int = 15,
         learning_rate: float = 0.03,
         rounds_max: int = 2000,
-        averaged: int = 1,
+        averaged: int = 3,
         search: bool = False,
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
@@ -141,7 +141,7 @@ class LightgbmEstimator:
         MissingExtra : LightGBM is not installed
         """
         lightgbm = import_lightgbm()
-        _check_table(table)
+        check_table(table)
         signs = monotone_signs(self.monotone, table)
         candidates = _LEAVES_SEARCHED if self.search else (self.leaves,)
         tried = [self._tried(lightgbm, table, leaves, signs, seed, progress) for leaves in candidates]
@@ -185,7 +185,8 @@ class LightgbmEstimator:
         self, leaves: int, rows: int, signs: Mapping[str, int], encoding: Encoding, seed: int
     ) -> dict[str, Any]:
         parameters: dict[str, Any] = {
-            "learning_rate": self.learning_rate, "num_leaves": leaves, "min_data_in_leaf": min(max(rows // 250, 10), 100),
+            "learning_rate": self.learning_rate, "num_leaves": leaves,
+            "min_data_in_leaf": min(max(rows // 250, 10), 100),
             "feature_fraction": 0.5, "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 5.0, "path_smooth": 20.0,
             **self.parameters, **_FIXED, "seed": seed,
         }  # fmt: skip
@@ -220,20 +221,6 @@ class LightgbmEstimator:
         common = min(map(len, losses))
         mean = np.mean([one[:common] for one in losses], axis=0)
         return int(mean.argmin()) + 1, float(mean.min())
-
-
-def _check_table(table: Table) -> None:
-    events = int(table.target.sum())
-    if not 0 < events < len(table.target):
-        raise InputError(
-            "there is nothing to learn from",
-            where="target",
-            found=f"{events} of {len(table.target)} rows",
-            allowed="rows of both kinds",
-            cure="Give more rows, or look at how the target is read.",
-        )
-    if not table.columns:
-        raise InputError("there is no usable column", where="table", found="0 inputs", allowed="1 or more")
 
 
 def _mean(parts: Sequence[Trees]) -> Trees:

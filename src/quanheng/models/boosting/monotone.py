@@ -144,12 +144,10 @@ def _plain(table: Table, name: str, codes: tuple[float, ...]) -> NDArray[np.floa
     return np.where(np.isin(values, codes), np.nan, values)
 
 
-def _grouped(
-    values: NDArray[np.float64], target: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _grouped(values: NDArray[np.float64], target: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rows and events of the groups, in the order of values."""
     edges = np.unique(np.quantile(values, np.arange(1, GROUPS) / GROUPS, method="inverted_cdf"))
     group = np.searchsorted(edges, values, side="left")
     rows = np.bincount(group, minlength=len(edges) + 1).astype(np.float64)
-    events = np.bincount(group, target, len(edges) + 1)
+    events = np.bincount(group, target, len(edges) + 1).astype(np.float64)
     return rows[rows > 0], events[rows > 0]

@@ -45,7 +45,7 @@ def pack(packed: Packed) -> bytes:
     ------
     InputError : an array is of a kind that the file does not hold, or a number of the header is not finite
     """
-    places = []
+    places: list[tuple[str, str, list[int]]] = []
     for name, array in packed.arrays.items():
         if array.dtype.newbyteorder("<").str not in _KINDS:
             raise InputError(
@@ -54,7 +54,7 @@ def pack(packed: Packed) -> bytes:
                 found=array.dtype.str,
                 allowed=", ".join(sorted(_KINDS)),
             )
-        places.append([name, array.dtype.newbyteorder("<").str, list(array.shape)])
+        places.append((name, array.dtype.newbyteorder("<").str, list(array.shape)))
     content = {"estimator": packed.estimator, "header": packed.header, "arrays": places}
     try:
         header = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from quanheng.kernel.errors import InputError
 from quanheng.models.table import Table
 
 PARTS = 5
@@ -49,3 +50,23 @@ def _both_kinds(part: InnerPart, target: NDArray[np.bool_]) -> bool:
 def log_loss(target: NDArray[np.bool_], log_odds: NDArray[np.float64]) -> float:
     """Mean negative log-likelihood of log-odds, without overflow."""
     return float(np.mean(np.logaddexp(0.0, np.where(target, -log_odds, log_odds))))
+
+
+def check_table(table: Table) -> None:
+    """Refuse a table that teaches nothing.
+
+    Raises
+    ------
+    InputError : one kind of target, no rows, or no columns
+    """
+    events = int(table.target.sum())
+    if not 0 < events < len(table.target):
+        raise InputError(
+            "there is nothing to learn from",
+            where="target",
+            found=f"{events} of {len(table.target)} rows",
+            allowed="rows of both kinds",
+            cure="Give more rows, or look at how the target is read.",
+        )
+    if not table.columns:
+        raise InputError("there is no usable column", where="table", found="0 inputs", allowed="1 or more")
