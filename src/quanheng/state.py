@@ -137,9 +137,7 @@ class State:
 
     def move(self, decisions: Sequence[DecisionFact | None], received_ms: int) -> None:
         """Fold the steps that decisions make, in order."""
-        for decision in decisions:
-            if decision is not None and decision.moves.steps:
-                self.book.apply(decision.moves.steps, received_ms)
+        self.book.apply([step for one in decisions if one is not None for step in one.moves.steps], received_ms)
 
     def apply(self, columns: FactColumns, received_ms: int, *, read: bool = True) -> Moments:
         """Fold facts of packs, in order.

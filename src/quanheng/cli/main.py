@@ -27,6 +27,8 @@ from quanheng.cli import (
     lists,
     logs,
     models,
+    models_fit,
+    models_score,
     outbox,
     packs,
     process,
@@ -56,6 +58,12 @@ app = cyclopts.App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
+MODELS = cyclopts.App(
+    name="models",
+    help="Models: fitted on a table, measured, used.\n\nFor example:\n  quanheng models fit --target default loans.csv",
+)
+MODELS.command(models_fit.fit)
+MODELS.command(models_score.score)
 for command in (
     run.run,
     serve.serve,
@@ -84,6 +92,7 @@ for group in (
     keep.app,
     dmn_evaluate.DMN,
     simulation.app,
+    MODELS,
 ):
     app.command(group)
 ledger.app.command(ledger_reconcile.reconcile)
@@ -145,6 +154,7 @@ def _command(given: Sequence[str]) -> str:
         "process",
         "dmn",
         "log",
+        "models",
         "token",
         "simulate",
     )

@@ -1,4 +1,4 @@
-"""Quality of scores, in numpy: area under the ROC curve, average precision, card precision at k, intervals."""
+"""Quality of scores, in numpy: how they rank (AUC, KS, H), how true they are as probabilities, intervals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def auc_roc(labels: Labels, scores: Scores) -> float:
     ------
     InputError : all rows have the same label
     """
-    positives = _positives(labels, scores)
+    positives = check_ranked(labels, scores)
     order = np.argsort(scores, kind="stable")
     ordered = scores[order]
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
@@ -39,7 +39,7 @@ def average_precision(labels: Labels, scores: Scores) -> float:
     ------
     InputError : all rows have the same label
     """
-    positives = _positives(labels, scores)
+    positives = check_ranked(labels, scores)
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
     found = np.cumsum(labels[order])
@@ -120,7 +120,136 @@ def interval(
     return (float(low), float(high))
 
 
-def _positives(labels: Labels, scores: Scores) -> int:
+def kolmogorov_smirnov(labels: Labels, scores: Scores) -> float:
+    """Largest distance between the distributions of the scores of positives and of negatives, in [0, 1].
+
+    Raises
+    ------
+    InputError : all rows have the same label
+    """
+    positives, hits, misses = _cumulated(labels, scores)
+    return float(np.max(np.abs(hits / positives - misses / (len(labels) - positives))))
+
+
+def gini(labels: Labels, scores: Scores) -> float:
+    """2 AUC − 1 (the accuracy ratio, Somers' D): 0 for chance, 1 for a perfect ranking.
+
+    Raises
+    ------
+    InputError : all rows have the same label
+    """
+    return 2 * auc_roc(labels, scores) - 1
+
+
+def brier(labels: Labels, probabilities: Scores) -> float:
+    """Mean squared distance of probability and outcome (Brier 1950, with one class): 0 is perfect.
+
+    Raises
+    ------
+    InputError : no rows, or not probabilities
+    """
+    check_probabilities(labels, probabilities)
+    return float(np.mean((probabilities - labels) ** 2))
+
+
+def log_loss(labels: Labels, probabilities: Scores) -> float:
+    """Mean of −ln of the probability that was given to what came true; probabilities are cut to [1e-15, 1 − 1e-15].
+
+    Raises
+    ------
+    InputError : no rows, or not probabilities
+    """
+    check_probabilities(labels, probabilities)
+    cut = np.clip(probabilities, 1e-15, 1 - 1e-15)
+    return float(-np.mean(np.where(labels, np.log(cut), np.log1p(-cut))))
+
+
+def h_measure(labels: Labels, scores: Scores) -> float:
+    """What is saved of the expected cost of a mistake, in [0, 1], where costs are spread by Beta(2, 2).
+
+    Unlike the AUC it weighs the two kinds of mistakes alike for every classifier (Hand, "Measuring classifier
+    performance: a coherent alternative to the area under the ROC curve", Machine Learning 77, 2009). At a cost c of
+    a false alarm and 1 − c of a miss the best threshold of the convex hull of the ROC curve is taken.
+
+    Raises
+    ------
+    InputError : all rows have the same label
+    """
+    positives, hits, misses = _cumulated(labels, scores)
+    share = positives / len(labels)
+    caught = np.concatenate(([0.0], hits / positives))
+    alarms = np.concatenate(([0.0], misses / (len(labels) - positives)))
+    hull = _upper_hull(alarms, caught)
+    alarms, caught = alarms[hull], caught[hull]
+    # Between two costs one corner of the hull is best: c (1 − share) Δalarms = (1 − c) share Δcaught at its ends.
+    up, across = share * np.diff(caught), (1 - share) * np.diff(alarms)
+    change = np.concatenate(([1.0], up / (up + across), [0.0]))
+    upper, lower = change[:-1], change[1:]
+    cost = (1 - share) * alarms * (_beta_mean(upper) - _beta_mean(lower))
+    cost += share * (1 - caught) * (_beta_rest(upper) - _beta_rest(lower))
+    worst = (1 - share) * _beta_mean(share) + share * (_beta_rest(1.0) - _beta_rest(share))
+    return float(1 - cost.sum() / worst)
+
+
+def _beta_mean(c: Scores | float) -> Scores:
+    """∫ x 6x(1 − x) dx from 0 to c."""
+    return np.asarray(2 * np.power(c, 3) - 1.5 * np.power(c, 4))
+
+
+def _beta_rest(c: Scores | float) -> Scores:
+    """∫ (1 − x) 6x(1 − x) dx from 0 to c."""
+    return np.asarray(3 * np.power(c, 2) - 4 * np.power(c, 3) + 1.5 * np.power(c, 4))
+
+
+def _upper_hull(x: Scores, y: Scores) -> NDArray[np.intp]:
+    """Places of the corners of the upper convex hull of points in ascending x (Andrew 1979)."""
+    corners: list[int] = []
+    for at in range(len(x)):
+        while len(corners) > 1:
+            a, b = corners[-2], corners[-1]
+            if (x[b] - x[a]) * (y[at] - y[a]) < (y[b] - y[a]) * (x[at] - x[a]):
+                break
+            corners.pop()
+        corners.append(at)
+    return np.array(corners, np.intp)
+
+
+def check_probabilities(labels: Labels, probabilities: Scores) -> None:
+    """Find out whether there is one probability for each label.
+
+    Raises
+    ------
+    InputError : there is not, or one is outside of [0, 1]
+    """
+    inside = np.isfinite(probabilities) & (probabilities >= 0) & (probabilities <= 1)
+    if len(labels) and len(labels) == len(probabilities) and inside.all():
+        return
+    raise InputError(
+        "the scores are not probabilities",
+        where="metrics",
+        found=f"{len(labels)} labels, {len(probabilities)} scores, {int((~inside).sum())} of them outside of [0, 1]",
+        allowed="one number from 0 to 1 for each label",
+        cure="Calibrate the scores first.",
+    )
+
+
+def _cumulated(labels: Labels, scores: Scores) -> tuple[int, NDArray[np.intp], NDArray[np.intp]]:
+    """(positives, positives and negatives at or above each distinct score, from the highest down)."""
+    positives = check_ranked(labels, scores)
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+    hits = np.cumsum(labels[order], dtype=np.intp)[last]
+    return positives, hits, last + 1 - hits
+
+
+def check_ranked(labels: Labels, scores: Scores) -> int:
+    """How many labels are positive.
+
+    Raises
+    ------
+    InputError : all rows have the same label, or there is not one score for each
+    """
     positives = int(labels.sum())
     if not 0 < positives < len(labels) or len(labels) != len(scores):
         raise InputError(

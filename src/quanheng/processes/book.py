@@ -165,8 +165,19 @@ class Book:
 
     def apply(self, steps: Iterable[Step], received_ms: int) -> None:
         """Fold steps, in order, that were made at one stamp of the writer."""
+        owners, parts, leaves, fired, counts = [], [], [], [], []
+        armed: list[tuple[int, int]] = []
         for step in steps:
-            self._apply(step, received_ms)
+            owners.append(self._apply(step, received_ms))
+            parts.append(step.part)
+            leaves.append(step.kind != StepKind.STAY)
+            fired.append(step.fired)
+            counts.append(len(step.armed))
+            armed += step.armed
+        if owners and (armed or self.timers.count):  # One call of the kernel for all.
+            timers, dues_ms = zip(*armed, strict=True) if armed else ((), ())
+            columns = (np.array(one, np.int64) for one in (fired, counts, timers, dues_ms))
+            self.timers.step_many(np.array(owners), np.array(parts), np.array(leaves, np.bool_), *columns)
 
     def fold_steps(self, steps: StepColumns) -> None:
         """Fold steps side by side: the same as one after another."""
@@ -193,7 +204,8 @@ class Book:
         keys = int(steps.keys_n[begun].max(initial=0))
         return int(steps.part[begun].max(initial=0)) + 1, keys, int(steps.numbers_n[places].max(initial=0))
 
-    def _apply(self, step: Step, received_ms: int) -> None:
+    def _apply(self, step: Step, received_ms: int) -> int:
+        """Fold a step, but for its timers; what these are under."""
         table = self.tables.get(step.process)
         if table is None:
             table = self.tables[step.process] = Table(step.part + 1, len(step.keys), len(step.numbers))
@@ -209,23 +221,11 @@ class Book:
         if step.numbers:
             table.widen(part, len(step.keys), len(step.numbers))
             table.numbers[row, : len(step.numbers)] = step.numbers
-        owner = self._places.index(step.process) << _ROW_BITS | row
-        if step.kind == StepKind.STAY:
-            self._fired(owner, part, step.fired)
-        else:
-            if self.timers.count:
-                self.timers.cancel(owner, part)
+        if step.kind != StepKind.STAY:
             table.states[row, part], table.entered_ms[row, part] = step.entered, received_ms
-        for timer, due_ms in step.armed:
-            self.timers.arm(owner, part, timer, due_ms)
         table.seq[row] += 1
         self.steps += 1
-
-    def _fired(self, owner: int, part: int, timer: int) -> None:
-        if timer:
-            for one in self.timers.of(owner):
-                if one.part == part and one.timer & 0xFFFF == timer:
-                    self.timers.fire(one.serial)
+        return self._places.index(step.process) << _ROW_BITS | row
 
     def fold(self, columns: Columns, first: int) -> None:
         """Fold what log columns say of instances and jobs, in order; `first` is the offset of the first record."""
