@@ -224,10 +224,10 @@ def _cells(values: NDArray[np.float64], nominal: bool) -> NDArray[Any]:
 
 
 def _bags(table: Table, bags: int, seed: int) -> NDArray[np.int8] | None:
-    """Where rows have times: 1 = teaches, -1 = watches, 0 = left out; the latest fifth watches in every bag."""
+    """i1[n, bags] where rows have times: 1 teaches, -1 watches, 0 is left out; the latest fifth watches in each bag."""
     if table.times is None:
         return None
     latest = table.times >= np.quantile(table.times, 1 - 1 / PARTS, method="inverted_cdf")
     random = np.random.default_rng(seed)
-    drawn = random.random((bags, len(latest))) < 0.85
-    return np.where(latest, -1, drawn).astype(np.int8)
+    drawn = random.random((len(latest), bags)) < 0.85
+    return np.where(latest[:, np.newaxis], -1, drawn).astype(np.int8)
