@@ -181,3 +181,16 @@ def test_a_wider_output_is_read_in_the_declared_column():
     first, second = (load_onnx(declared(content, column=at), content).probability(rows)[0] for at in (0, 1))
     assert first + second == pytest.approx(1.0, abs=1e-6)
     assert Decimal(str(round(second, 3))) == Decimal("0.731")
+
+
+def test_a_model_that_fails_while_it_runs_is_refused():
+    shape = onnx.helper.make_tensor("shape", onnx.TensorProto.INT64, [2], [-1, 7])
+    content = made([node("Reshape", ["rows", "shape"], ["probability"])], initializers=[shape], output=(None, 7))
+    with pytest.raises(InputError, match="the ONNX model fails on plain rows"):
+        load_onnx(declared(content), content)
+
+
+def test_what_is_refused_is_told_with_what_is_allowed():
+    content = made(opset=8)
+    with pytest.raises(InputError, match="the ONNX model holds what is not allowed in a decision; was opset ai.onnx 8"):
+        load_onnx(declared(content), content)

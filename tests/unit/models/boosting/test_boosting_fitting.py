@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 
 import numpy as np
 import polars as pl
 import pytest
 
-from quanheng.kernel.errors import ConfigurationError, InputError
+from quanheng.kernel.errors import ConfigurationError, InputError, MissingExtra
 from quanheng.models.boosting.additive import compiled
 from quanheng.models.boosting.ebm import EbmEstimator
 from quanheng.models.boosting.encoding import fit_encoding, ordered_statistics, training_matrix
@@ -191,3 +192,9 @@ def test_additive_tables_that_do_not_fit_are_refused():
     broken = packed._replace(arrays={**packed.arrays, "bins": packed.arrays["bins"] + 1})
     with pytest.raises(InputError, match="the tables of the additive model do not fit one another"):
         EbmEstimator().read(pack(broken))
+
+
+def test_a_missing_library_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "interpret.glassbox", None)
+    with pytest.raises(MissingExtra, match="explainable boosting needs the package 'interpret-core'"):
+        EbmEstimator().fit(kit_table(60), 1)
