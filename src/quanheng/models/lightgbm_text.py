@@ -22,17 +22,19 @@ class _Nodes(NamedTuple):
     left: list[int]
     thresholds: list[float]
     values: list[float]
+    covers: list[int]
 
     def add(self) -> int:
         self.features.append(0)
         self.left.append(len(self.left))
         self.thresholds.append(np.inf)
         self.values.append(0.0)
+        self.covers.append(0)
         return len(self.left) - 1
 
 
-def read_booster(text: str) -> Trees:
-    """Compile the text that `Booster.model_to_string()` gives.
+def read_booster(text: str, covers: bool = False) -> Trees:
+    """Compile the text that `Booster.model_to_string()` gives, with the covers of its nodes where they are wanted.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def read_booster(text: str) -> Trees:
     if re.search(r"^average_output$", head, flags=re.MULTILINE):
         raise _refused("averaged output", "boosting = rf", "boosting = gbdt or dart")
     inputs = tuple(header["feature_names"].split())
-    nodes = _Nodes([], [], [], [])
+    nodes = _Nodes([], [], [], [], [])
     roots, depths = [], []
     for part in parts:
         roots.append(len(nodes.left))
@@ -61,6 +63,7 @@ def read_booster(text: str) -> Trees:
         left=np.array(nodes.left, np.uint32),
         thresholds=np.array(nodes.thresholds, np.float64),
         values=np.array(nodes.values, np.float64),
+        covers=np.array(nodes.covers, np.uint32) if covers else None,
     )
 
 
@@ -90,6 +93,9 @@ def _add_tree(tree: dict[str, str], nodes: _Nodes, columns: int) -> int:
         for name in ("split_feature", "left_child", "right_child", "decision_type")
     )
     threshold = [float(value) for value in tree.get("threshold", "").split()]
+    leaf_count, internal_count = (
+        [int(value) for value in tree.get(name, "").split()] for name in ("leaf_count", "internal_count")
+    )
     # LightGBM numbers a leaf as the complement of its index; a tree that is one leaf has no inner node.
     waiting = deque([(nodes.add(), 0 if split_feature else ~0, 0)])
     depth = 0
@@ -98,7 +104,9 @@ def _add_tree(tree: dict[str, str], nodes: _Nodes, columns: int) -> int:
         depth = max(depth, steps)
         if source < 0:
             nodes.values[node] = leaf_value[~source]
+            nodes.covers[node] = leaf_count[~source] if leaf_count else 0
             continue
+        nodes.covers[node] = internal_count[source] if internal_count else 0
         missing_left = _missing_goes_left(decision[source], threshold[source])
         nodes.features[node] = split_feature[source] + (0 if missing_left else columns)
         nodes.thresholds[node] = threshold[source]

@@ -103,6 +103,10 @@ def load_model(declared: ModelDeclaration, weights: bytes, choices: Mapping[str,
         )
     if (model := _loaded.get(key)) is not None:
         return model
+    if declared.estimator == "onnx":  # Not kept: a signature may be asked of the same bytes anew.
+        from quanheng.models.onnx_outside import load_onnx
+
+        return load_onnx(declared, weights)  # type: ignore[return-value]
     reader = reader_of(declared.estimator)
     if reader is None:
         allowed = ", ".join(known_estimators())

@@ -33,6 +33,7 @@ _ARRAYS = (
     ("thresholds", "<f8"),
     ("values", "<f8"),
 )
+_COVERS = (("covers", "<u4"),)  # Behind the others, in files of models that are explained.
 _MISSING_ZERO, _MISSING_NAN = 1, 2
 
 
@@ -47,6 +48,7 @@ class Trees:
     left : u4[nodes] left child, the right one follows it; a leaf is its own child
     thresholds : f8[nodes] `x <= threshold` goes left, all else right; plus infinity in a leaf
     values : f8[nodes] what a leaf adds to the raw sum; 0 in an inner node
+    covers : u4[nodes] training rows that came through a node; scores need none, explanations do
     """
 
     inputs: tuple[str, ...]
@@ -57,6 +59,7 @@ class Trees:
     left: NDArray[np.uint32]
     thresholds: NDArray[np.float64]
     values: NDArray[np.float64]
+    covers: NDArray[np.uint32] | None = None
 
     def raw(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Raw sums (log-odds / sigmoid) of rows.
@@ -95,12 +98,14 @@ class Trees:
                 "nodes": len(self.left),
                 "sigmoid": self.sigmoid.hex(),
                 "trees": len(self.roots),
+                **({} if self.covers is None else {"covers": True}),
             },
             sort_keys=True,
             separators=(",", ":"),
             ensure_ascii=True,
         ).encode()
-        arrays = (np.ascontiguousarray(getattr(self, name), kind).tobytes() for name, kind in _ARRAYS)
+        kept = _ARRAYS if self.covers is None else _ARRAYS + _COVERS
+        arrays = (np.ascontiguousarray(getattr(self, name), kind).tobytes() for name, kind in kept)
         body = b"".join([MAGIC, struct.pack("<I", len(header)), header, *arrays])
         return body + hashlib.sha256(body).digest()
 
@@ -120,8 +125,12 @@ class Trees:
         return _read(content, where)
 
     @staticmethod
-    def from_lightgbm(booster: Any) -> Trees:
+    def from_lightgbm(booster: Any, covers: bool = False) -> Trees:
         """Compile a trained LightGBM booster with one binary or regression output.
+
+        Parameters
+        ----------
+        covers : keep how many training rows came through each node
 
         Raises
         ------
@@ -130,7 +139,7 @@ class Trees:
         """
         from quanheng.models.lightgbm_text import read_booster
 
-        return read_booster(booster.model_to_string())
+        return read_booster(booster.model_to_string(), covers)
 
 
 def content_hash(content: bytes) -> str:
@@ -151,7 +160,7 @@ def _read(content: bytes, where: str) -> Trees:
     start = len(MAGIC) + 4 + length
     header = json.loads(body[len(MAGIC) + 4 : start])
     arrays = {}
-    for name, kind in _ARRAYS:
+    for name, kind in _ARRAYS + _COVERS if header.get("covers") else _ARRAYS:
         count = header["trees"] if name in {"roots", "depths"} else header["nodes"]
         arrays[name] = np.frombuffer(body, kind, count, start)
         start += arrays[name].nbytes

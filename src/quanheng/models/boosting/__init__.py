@@ -1,0 +1,1 @@
+"""Boosting: gradient-boosted trees and explainable boosting fitted on a table, explained exactly, served compiled."""
