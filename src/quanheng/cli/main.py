@@ -27,6 +27,7 @@ from quanheng.cli import (
     lists,
     logs,
     models,
+    models_registry,
     outbox,
     packs,
     process,
@@ -56,6 +57,15 @@ app = cyclopts.App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
+MODELS = cyclopts.App(
+    name="models",
+    help="Models: fitted, compared, promoted.\n\nFor example:\n  quanheng models list",
+)
+MODELS.command(models_registry.draft)
+MODELS.command(models_registry.list_, name="list")
+MODELS.command(models_registry.show)
+MODELS.command(models_registry.compare)
+MODELS.command(models_registry.history)
 for command in (
     run.run,
     serve.serve,
@@ -84,6 +94,7 @@ for group in (
     keep.app,
     dmn_evaluate.DMN,
     simulation.app,
+    MODELS,
 ):
     app.command(group)
 ledger.app.command(ledger_reconcile.reconcile)
@@ -144,6 +155,7 @@ def _command(given: Sequence[str]) -> str:
         "ledger",
         "process",
         "dmn",
+        "models",
         "log",
         "token",
         "simulate",

@@ -145,7 +145,7 @@ def _check(
     answers = [column.name for source in stateful for column in source.columns]
     features.update(answers, balances)
     numbers = {name for event in judged.values() for name in number_fields(event.fields)}
-    models, weights, belonging = check_models(folder.within("models"), files.files, numbers | features, notes)
+    models, weights, belonging = check_models(folder.within("models"), files.files, numbers | features, notes, tables)
     check_shared_names(parameters, models, features, balances, judged, notes)
     computed = (folds, answers, accounts, formulas, parameters, models)
     sources = {name: sources_of(event, *computed) for name, event in judged.items()}
