@@ -27,6 +27,7 @@ from quanheng.cli import (
     lists,
     logs,
     models,
+    models_proofs,
     models_registry,
     outbox,
     packs,
@@ -66,6 +67,8 @@ MODELS.command(models_registry.list_, name="list")
 MODELS.command(models_registry.show)
 MODELS.command(models_registry.compare)
 MODELS.command(models_registry.history)
+MODELS.command(models_proofs.prove)
+MODELS.command(models_proofs.verify)
 for command in (
     run.run,
     serve.serve,

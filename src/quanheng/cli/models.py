@@ -230,6 +230,8 @@ def _write(declared: Declared, files: PackFiles, folder: Path, trained: Any) -> 
     (folder / "models").mkdir(parents=True, exist_ok=True)
     weights = model.weights or f"{model.name}.trees"
     (folder / "models" / weights).write_bytes(trained.weights)
+    if trained.evidence:
+        (folder / "models" / trained.card.evidence).write_bytes(trained.evidence)
     (folder / file).write_text(declaration_toml(text, trained.hash, trained.card, weights), encoding="utf-8")
     console().print(f"written: {folder / 'models' / weights}, {folder / file}")
 

@@ -15,6 +15,7 @@ from quanheng.kernel.time import format_time
 from quanheng.models.card import Card, Figure, Window, library_versions
 from quanheng.models.history import History, history
 from quanheng.models.metrics import auc_roc, average_precision, card_precision, interval
+from quanheng.models.registry.evidence import ROWS_MAX, evidence_of
 from quanheng.models.settings import Training, choose_model, read_training
 from quanheng.models.trees import Trees, content_hash
 from quanheng.models.vectors import Progress, vectors
@@ -32,11 +33,13 @@ LIMITS = (
 
 
 class Trained(NamedTuple):
-    """weights : bytes of the weights file; hash : its content hash; card : how it was made and how good it is"""
+    """weights : bytes of the weights file; hash : its content hash; card : how it was made and how good it is;
+    evidence : labels and scores of the test rows, which the card names; empty where they are too many"""
 
     weights: bytes
     hash: str
     card: Card
+    evidence: bytes = b""
 
 
 def import_lightgbm() -> Any:
@@ -164,6 +167,7 @@ def train(
     cards = events.key(training.event, training.group)[in_test]
     scores = trees.probability(rows[~is_train])
     weights = trees.to_bytes()
+    evidence = _evidence(events.frame["id"].gather(here[in_test]).to_list(), truth, scores, cards)
     card = Card(
         model=chosen.name,
         pack=declared.name,
@@ -182,8 +186,15 @@ def train(
         weights_bytes=len(weights),
         libraries=library_versions(),
         limits=LIMITS,
+        evidence=f"{chosen.name}.evidence" if evidence else "",
+        evidence_hash=content_hash(evidence) if evidence else "",
     )
-    return Trained(weights, content_hash(weights), card)
+    return Trained(weights, content_hash(weights), card, evidence)
+
+
+def _evidence(ids: list[str], truth: NDArray[np.bool_], scores: NDArray[np.float64], groups: NDArray[Any]) -> bytes:
+    """What the card's figures can be computed from again; nothing where the rows are more than travel with a pack."""
+    return evidence_of(ids, truth, scores, groups).to_bytes() if len(ids) <= ROWS_MAX else b""
 
 
 def measure(
