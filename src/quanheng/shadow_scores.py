@@ -96,8 +96,8 @@ class ScoreBook:
         same_rows : of rows that both scored: mean difference, mean absolute and largest difference
         """
         rows = self._sql.execute(
-            "SELECT event, model, side, count, missing, total, decimals, buckets FROM score WHERE pack = ? AND hash = ? "
-            "ORDER BY event, model, side",
+            "SELECT event, model, side, count, missing, total, decimals, buckets FROM score "
+            "WHERE pack = ? AND hash = ? ORDER BY event, model, side",
             (pack, hash),
         ).fetchall()
         made: dict[tuple[str, str], dict[str, Any]] = {}
