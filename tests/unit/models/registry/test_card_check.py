@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (rows of tables stand whole, on one line)
 """What is wrong with a card when a pack is loaded, and what it lacks for a promotion: each with file, key and cure."""
 
 from __future__ import annotations

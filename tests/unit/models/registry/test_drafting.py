@@ -56,7 +56,7 @@ def test_files_of_the_former_model_go():
 def test_a_file_of_another_model_is_not_overwritten():
     second = model_folder(400_000)["risk.toml"].replace(b'name = "risk_score"', b'name = "second"')
     given = model_folder(400_000)
-    with pytest.raises(InputError, match="the file belongs to another model of this pack; was models/risk.trees"):
+    with pytest.raises(InputError, match=r"the file belongs to another model of this pack; was models/risk\.trees"):
         laid_over({**FILES, "models/second.toml": second}, "risk_score", given)
 
 
