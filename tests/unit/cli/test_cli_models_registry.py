@@ -59,7 +59,7 @@ def test_an_officer_follows_a_model_from_draft_to_proof(home, run):
     assert f"model risk_score {SECOND}, lightgbm of 2 inputs\ncard: complete\n" in out
     hash = json.loads(run("models", "show", "rated", "risk_score", SECOND, "--json"))["version"]
     run("policy", "submit", hash, "--reason", "better out of time")
-    assert "whoever drafted or submitted a version" in run("policy", "approve", hash, "--reason", "mine", code=1)
+    assert "whoever drafted or submitted a version" in run("policy", "approve", hash, "--reason", "mine", code=2)
     be("ben")
     run("policy", "approve", hash, "--reason", "card and comparison read")
     run("policy", "share", hash, "--percent", "20")
