@@ -250,3 +250,12 @@ def test_a_restart_knows_the_same_models(tmp_path):
     assert asked(engine) == told
     assert pay(engine, "b", 30) == outcomes
     engine.close()
+
+
+def test_digits_that_mean_several_models_are_refused():
+    from quanheng.models.registry.filed import FiledModel
+    from quanheng.registering import Entry, find
+
+    models = [FiledModel(file="models/a.toml", name="a", hash=f"sha256:{'ab' * 31}{end}") for end in ("00", "11")]
+    with pytest.raises(NotFound, match="several models begin like that; was abababab"):
+        find([Entry("rated", one) for one in models], "rated", "a", "abababab")
