@@ -30,10 +30,7 @@ _TO_CELL = "<inputEntry><text>&gt; amount_max_minor</text></inputEntry>"
 _TO_RULE = '<outputEntry><text>"amount_over_limit"</text></outputEntry></rule>'
 _NEEDS = '<informationRequirement><requiredInput href="#{}"/></informationRequirement>'
 _INPUT = '<inputData id="{}" name="{}"><variable name="{}" typeRef="number"/></inputData>'
-_RISKY = (
-    "<inputEntry><text>&gt; risk_max</text></inputEntry>"
-    '<outputEntry><text>"risk_too_high"</text></outputEntry>'
-)
+_RISKY = '<inputEntry><text>&gt; risk_max</text></inputEntry><outputEntry><text>"risk_too_high"</text></outputEntry>'
 _DMN = (
     (_TO_INPUTS, _INPUT.format("risk", *["risk_score"] * 2) + _INPUT.format("most", *["risk_max"] * 2) + _TO_INPUTS),
     (_TO_NEEDS, _TO_NEEDS + _NEEDS.format("risk") + _NEEDS.format("most")),
