@@ -36,6 +36,7 @@ from quanheng.processes.records import encode_step
 from quanheng.program import Program
 from quanheng.prompting import Prompting
 from quanheng.reading import Reader
+from quanheng.registering import Registry
 from quanheng.resending import Resending
 from quanheng.state import (
     PACKS_ACTIVATED,
@@ -101,6 +102,7 @@ class Engine:
         self.four_eyes, self._key_destroyed = False, True
         self.on_close: list[Callable[[], None]] = []
         self.more_metrics: Callable[[], dict[str, Any]] = dict
+        self.models = Registry(content)
         self.writer = Writer(log, ring, index, self.reader, state, clock)
         self.lists, self.ledger = Listing(self.writer, self.reader), Posting(self.writer)
         self.teller = Teller(self.writer)

@@ -14,12 +14,16 @@ import msgspec
 from quanheng.activation import Proposal, in_force_of, name_of, propose
 from quanheng.decisions.versions import GLASS_TITLES, STEPS, Glass, Move, Refusal, Status, Version, Versions
 from quanheng.kernel.content import ContentStore
-from quanheng.kernel.errors import ConfigurationError, InputError, NotFound, NotPermitted
+from quanheng.kernel.errors import ConfigurationError, DeclarationError, InputError, NotFound, NotPermitted
 from quanheng.loading.files import PackFiles, read_pack
+from quanheng.models.registry.card_check import promotion_problems
+from quanheng.models.registry.drafting import laid_over
 from quanheng.reading import Reader
 from quanheng.state import Activated, State, Trial
 
 SHORTEST_PREFIX = 8
+NEED_CARDS = frozenset({"submit", "approve", "share", "promote"})
+"""Steps towards deciding: the cards of models that a version brings must say enough."""
 ACTIVE = "active"
 """Names the version of a pack that is in force, where a version is asked for."""
 
@@ -45,6 +49,7 @@ class Asked(msgspec.Struct, frozen=True):
     files : the content, with `draft`; None = the file of `base` of that name goes
     base : with `draft`, the version whose files stay where `files` does not say otherwise; "active" = that in force
     share_bp : basis points, with `share`
+    model : with `draft`, the model of the pack whose declaration and weights `files` holds, and nothing else
     """
 
     step: str
@@ -55,6 +60,7 @@ class Asked(msgspec.Struct, frozen=True):
     base: str = ""
     reason: str = ""
     share_bp: int = 0
+    model: str = ""
 
 
 class Moving(NamedTuple):
@@ -77,11 +83,14 @@ def begin(state: State, reader: Reader, asked: Asked) -> Moving:
     found = find_version(state.versions, asked)
     move = Move(found.pack, found.hash, found.version, asked.step, asked.actor, asked.reason, asked.share_bp)
     check(state.versions, move)
+    if asked.step in NEED_CARDS:
+        check_cards(state, reader, move)
     return Moving(move, _proposal(state, reader, move))
 
 
 def _draft(state: State, reader: Reader, asked: Asked) -> Moving:
-    files = composed(state, reader, asked.pack, asked.base, asked.files)
+    laid = _of_model if asked.model else _as_asked
+    files = laid(state, reader, asked)
     proposed = propose(state, reader, [files], fold=False)  # Checks it among the packs in force, and keeps its content.
     name = name_of(files)
     hash = proposed.activated.packs[name]
@@ -92,6 +101,35 @@ def _draft(state: State, reader: Reader, asked: Asked) -> Moving:
     return Moving(move, None)
 
 
+def _as_asked(state: State, reader: Reader, asked: Asked) -> PackFiles:
+    return composed(state, reader, asked.pack, asked.base, asked.files)
+
+
+def _of_model(state: State, reader: Reader, asked: Asked) -> PackFiles:
+    """The content of `base`, with one of its models as `files` has it."""
+    base = asked.base or ACTIVE
+    given = {name: content for name, content in asked.files.items() if content is not None}
+    over = laid_over(kept_of(state, reader, asked.pack, base), asked.model, given)
+    return composed(state, reader, asked.pack, base, over)
+
+
+def check_cards(state: State, reader: Reader, move: Move) -> None:
+    """Refuse a version that brings a model whose card does not say enough. A roll-back never asks.
+
+    Raises
+    ------
+    DeclarationError : what each card lacks, with file, key and cure
+    """
+    now = in_force_of(reader, state.program).packs.get(move.pack)
+    in_force = content_of(reader.content, move.pack, now).files if now else {}
+    problems = promotion_problems(content_of(reader.content, move.pack, move.hash).files, in_force)
+    if problems:
+        raise DeclarationError(
+            f"version {move.hash[:12]} of {move.pack!r} cannot take step {move.step}: a card says too little",
+            problems,
+        )
+
+
 def composed(state: State, reader: Reader, pack: str, base: str, files: Mapping[str, bytes | None]) -> PackFiles:
     """The content that is meant: `files`, laid over those of the version `base` where one is named.
 
@@ -99,22 +137,31 @@ def composed(state: State, reader: Reader, pack: str, base: str, files: Mapping[
     ------
     NotFound : there is no such version of the pack; InputError : its pack.toml names another pack than `pack`
     """
-    kept: Mapping[str, bytes] = {}
+    laid = {**kept_of(state, reader, pack, base), **files}
+    read = read_pack({name: content for name, content in laid.items() if content is not None}, pack)
+    if pack and name_of(read) != pack:
+        raise InputError("this content is of another pack", where="pack.toml, name", found=name_of(read), allowed=pack)
+    return read
+
+
+def kept_of(state: State, reader: Reader, pack: str, base: str) -> Mapping[str, bytes]:
+    """The files of the version `base` of a pack; none where none is named.
+
+    Raises
+    ------
+    NotFound : there is no such version of the pack
+    """
     if base == ACTIVE:
         packs = in_force_of(reader, state.program).packs
         if pack not in packs:
             raise NotFound(
                 "the pack is not in force", where="base", found=pack, allowed=", ".join(sorted(packs)) or "none is"
             )
-        kept = content_of(reader.content, pack, packs[pack]).files
-    elif base:
-        found = find_version(state.versions, Asked("draft", "", pack, base))
-        kept = content_of(reader.content, pack, found.hash).files
-    laid = {**kept, **files}
-    read = read_pack({name: content for name, content in laid.items() if content is not None}, pack)
-    if pack and name_of(read) != pack:
-        raise InputError("this content is of another pack", where="pack.toml, name", found=name_of(read), allowed=pack)
-    return read
+        return content_of(reader.content, pack, packs[pack]).files
+    if not base:
+        return {}
+    found = find_version(state.versions, Asked("draft", "", pack, base))
+    return content_of(reader.content, pack, found.hash).files
 
 
 def check_glass(before: Activated, after: Activated, actor: str, break_glass: str, four_eyes: bool) -> str:

@@ -19,8 +19,9 @@ from quanheng.decisions.backtest.rows import Shapes
 from quanheng.decisions.backtest.sequential import CHALLENGER, CHAMPION
 from quanheng.kernel.errors import QuanhengError
 from quanheng.kernel.log.records import EVENT, Columns
+from quanheng.models.registry.filed import filed_models, is_declaration
 from quanheng.past.events import EventReader, EventRows
-from quanheng.past.known import served
+from quanheng.past.known import Known, Served, served
 from quanheng.past.lists import PastLists
 from quanheng.past.side import JudgedSide, RecordedSide
 from quanheng.past.versions import Version
@@ -29,6 +30,9 @@ from quanheng.program import Program
 from quanheng.reading import Reader
 from quanheng.recovery import HEADER_KEYS_MAX, HEADER_NUMBERS_MAX, declared_of
 from quanheng.shadow_book import Book, Compared
+from quanheng.shadow_scores import CHALLENGER as CHALLENGER_SCORES
+from quanheng.shadow_scores import CHAMPION as CHAMPION_SCORES
+from quanheng.shadow_scores import SHADOW as SHADOW_SCORES
 from quanheng.state import PACKS_ACTIVATED, Activated, Trial
 
 PART_RECORDS_MAX = 20_000
@@ -71,6 +75,7 @@ class Follower:
         self.book, self.shapes, self.events = book, Shapes(), EventReader()
         self._sides: dict[tuple[str, ...], JudgedSide] = {}
         self._recorded: dict[str, RecordedSide] = {}
+        self._others: dict[tuple[str, str], list[str]] = {}
         self._activation = -1
 
     def catch_up(self, reader: Reader, progress: Progress | None = None) -> int:
@@ -106,6 +111,7 @@ class Follower:
             return
         if part.activation != self._activation:  # What is tried now was compiled for it alone.
             self._sides.clear()
+            self._others.clear()
             self._activation = part.activation
         activated = self.reader.activated(part.activation)
         if not activated.trials:
@@ -142,6 +148,24 @@ class Follower:
         program = self.reader.program(rows.activation)
         counts = Counter(body.outcome for body in rows.bodies)
         self.book.arm(trial, event, arm, counts, program.outcomes)
+        record, side = served(self.reader, event, rows), CHALLENGER_SCORES if rows.arm else CHAMPION_SCORES
+        declared = record.program.packs[trial.pack].models
+        for name in self._other_models(trial, rows.activation):
+            model = next((one for one in declared if one.name == name), None)
+            scores = record.named.get(f"{trial.pack}.{name}")
+            if model is not None and scores is not None:
+                self.book.scores.add(trial, event, name, side, scores[record.whole], model.output_decimals)
+
+    def _other_models(self, trial: Trial, activation: int) -> list[str]:
+        """Models of the version on trial that are others than the champion's."""
+        key = trial.pack, trial.hash
+        if key not in self._others:
+            before = {one.name: one for one in self.reader.program(activation).packs[trial.pack].models}
+            models = filed_models(self.reader.content.get_files(trial.hash, is_declaration))
+            self._others[key] = [
+                name for name, one in models.items() if name in before and before[name].hash != one.hash
+            ]
+        return self._others[key]
 
     def _shadow(self, trial: Trial, activated: Activated, event: str, rows: PastRows) -> None:
         """What the shadow says beside what the pack said."""
@@ -150,7 +174,9 @@ class Follower:
         try:
             side = self._side(trial, activated, event)
             record = served(self.reader, event, rows)
-            now = side.judge(rows, record, self.events, self.shapes)
+            known = side.known(rows, record, self.events)
+            now = side.judged(known, rows, record, self.shapes)
+            self._scores(trial, event, rows, record, side, known)
         except QuanhengError as error:
             self.book.problem(trial, str(error))
             return
@@ -158,6 +184,22 @@ class Follower:
         was = recorded.judge(rows, record, self.events, self.shapes)
         money = _money(side, self.events.read(side.asker.event_type, rows, record.event_type), len(rows))
         self.book.judged(trial, event, [*self._compared(rows.decisions, was, now, money)])
+
+    def _scores(self, trial: Trial, event: str, rows: PastRows, record: Served, side: JudgedSide, known: Known) -> None:
+        """What the models of both say of the same rows."""
+        champion = {one.name: one for one in record.program.packs[trial.pack].models}
+        shadow = {one.name: one for one in side.asker.pack.models}
+        usable = record.whole.copy()
+        usable[[*known.events.refused]] = False
+        for name in self._other_models(trial, rows.activation):
+            before = record.named.get(f"{trial.pack}.{name}")
+            if before is None or name not in shadow:
+                continue
+            pair = before[usable], known.floats(name)[usable]
+            digits = champion[name].output_decimals, shadow[name].output_decimals
+            for which, scores, decimals in zip((CHAMPION_SCORES, SHADOW_SCORES), pair, digits, strict=True):
+                self.book.scores.add(trial, event, name, which, scores, decimals)
+            self.book.scores.add_pairs(trial, event, name, *pair, max(digits))
 
     def _compared(
         self,

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from quanheng.decisions.backtest.sequential import ALPHA, Arm, Watch
+from quanheng.shadow_scores import TABLES as SCORE_TABLES
+from quanheng.shadow_scores import ScoreBook
 from quanheng.state import Trial
 
 FILE_NAME = "shadow.db"
@@ -47,7 +49,8 @@ class Book:
         self._sql = sqlite3.connect(folder / FILE_NAME, isolation_level=None, timeout=BUSY_TIMEOUT_S)
         self._sql.execute("PRAGMA journal_mode = WAL").fetchall()
         self._sql.execute("PRAGMA synchronous = NORMAL")  # Derived: what a crash takes is found again.
-        self._sql.executescript(_TABLES)
+        self._sql.executescript(_TABLES + SCORE_TABLES)
+        self.scores = ScoreBook(self._sql)
 
     @contextmanager
     def turn(self) -> Iterator[tuple[int, int]]:
@@ -148,6 +151,7 @@ class Book:
         matrix : rows of (event, champion, shadow, currency, count, minor)
         changed : the newest decisions that the shadow would have decided otherwise
         arms : for every event and outcome the finding of the always-valid test
+        scores : for every event and model the scores of both sides, see `ScoreBook.told`
         """
         key = pack, hash
         cells = self._sql.execute(
@@ -176,6 +180,7 @@ class Book:
             ],
             "changed": [dict(zip(("decision", "champion", "shadow"), row, strict=True)) for row in changed.fetchall()],
             "arms": [*self._findings(key)],
+            "scores": self.scores.told(pack, hash),
             "erased": erased,
             "problem": problem,
         }

@@ -31,6 +31,8 @@ from quanheng.cli import (
     models_report,
     models_score,
     models_watch,
+    models_proofs,
+    models_registry,
     outbox,
     packs,
     process,
@@ -62,12 +64,19 @@ app = cyclopts.App(
 )
 MODELS = cyclopts.App(
     name="models",
-    help="Models: fitted on a table, measured, used.\n\nFor example:\n  quanheng models fit --target default loans.csv",
+    help="Models: fitted on a table, watched, promoted.\n\nFor example:\n  quanheng models fit --target default loans.csv",
 )
 MODELS.command(models_fit.fit)
 MODELS.command(models_score.score)
 MODELS.command(models_watch.watch)
 MODELS.command(models_report.report)
+MODELS.command(models_registry.draft)
+MODELS.command(models_registry.list_, name="list")
+MODELS.command(models_registry.show)
+MODELS.command(models_registry.compare)
+MODELS.command(models_registry.history)
+MODELS.command(models_proofs.prove)
+MODELS.command(models_proofs.verify)
 for command in (
     run.run,
     serve.serve,
@@ -157,8 +166,8 @@ def _command(given: Sequence[str]) -> str:
         "ledger",
         "process",
         "dmn",
-        "log",
         "models",
+        "log",
         "token",
         "simulate",
     )

@@ -233,6 +233,8 @@ def _write(declared: Declared, files: PackFiles, folder: Path, trained: Any) -> 
     (folder / "models" / weights).write_bytes(trained.weights)
     reference = folder / "models" / f"{model.name}{SUFFIX}"
     reference.write_bytes(trained.reference)
+    if trained.evidence:
+        (folder / "models" / trained.card.evidence).write_bytes(trained.evidence)
     (folder / file).write_text(declaration_toml(text, trained.hash, trained.card, weights), encoding="utf-8")
     console().print(f"written: {folder / 'models' / weights}, {reference}, {folder / file}")
 

@@ -276,6 +276,27 @@ def _show_trial(one: dict[str, Any]) -> None:
         print(f"decision {changed['decision']}: {changed['champion']} would be {changed['shadow']}")
     for arm in found["arms"]:
         print(finding(arm))
+    for scores in found["scores"]:
+        show_scores(scores)
+
+
+def show_scores(found: dict[str, Any]) -> None:
+    """Scores of a model on trial beside those of the one in force."""
+    sides = [side for side in ("champion", "shadow", "challenger") if side in found]
+    columns = ["rows", "missing", "mean", "p05", "p25", "p50", "p75", "p95"]
+    rows = [[side, *(_number(found[side][name]) for name in columns)] for side in sides]
+    table(f"Scores of {found['model']} on {found['event']}", ["", *columns], rows)
+    same = found["same_rows"]
+    if same is not None:
+        print(
+            f"on {same['rows']:,} same rows: mean difference {_number(same['mean_difference'])}, mean absolute "
+            f"{_number(same['mean_absolute'])}, largest {_number(same['largest'])}"
+        )
+    print(f"population stability index of the second side: {_number(found['psi'])}")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
 
 
 def finding(arm: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -76,20 +77,33 @@ class ContentStore:
 
     def get_folder(self, hash: str) -> dict[str, bytes]:
         """Name -> bytes of what `put_folder` kept under `hash`."""
-        try:
-            manifest = decode_json(self.get(hash))
-        except InputError as error:
-            if isinstance(error, NotFound):
-                raise
-            manifest = None
-        if not isinstance(manifest, dict) or _MANIFEST not in manifest:
-            raise InputError("this content is not a folder", found=hash)
-        return {name: self.get(part) for name, part in manifest[_MANIFEST].items()}
+        return {name: self.get(part) for name, part in read_manifest(self.get(hash)).items()}
+
+    def get_files(self, hash: str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
+        """Name -> bytes of the files of a folder whose names are wanted; the others are not read."""
+        manifest = read_manifest(self.get(hash))
+        return {name: self.get(part) for name, part in manifest.items() if wanted(name)}
 
     def _path(self, hash: str) -> Path:
         if len(hash) != 64 or any(digit not in "0123456789abcdef" for digit in hash):
             raise InputError("not a SHA-256 in hexadecimal", found=repr(hash))
         return self.folder / hash[:2] / hash[2:]
+
+
+def read_manifest(content: bytes) -> dict[str, str]:
+    """Name -> SHA-256 of the files of a folder, from the content that its hash names.
+
+    Raises
+    ------
+    InputError : the content is no folder
+    """
+    try:
+        manifest = decode_json(content)
+    except InputError:
+        manifest = None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get(_MANIFEST), dict):
+        raise InputError("this content is not a folder", found=sha256(content).hexdigest())
+    return dict(manifest[_MANIFEST])
 
 
 def _read_folder(folder: Path) -> dict[str, bytes]:

@@ -149,7 +149,7 @@ def _check(
     features.update(answers, balances)
     numbers = {name for event in judged.values() for name in number_fields(event.fields)}
     choices = {name for event in judged.values() for name, one in event.fields.items() if one.kind == "choice"}
-    models, weights, references, belonging = _models(folder, files, numbers | features | choices, names, notes)
+    models, weights, references, belonging = _models(folder, files, numbers | features | choices, names, notes, tables)
     check_shared_names(parameters, models, features, balances, judged, notes)
     computed = (folds, answers, accounts, formulas, parameters, models)
     sources = {name: sources_of(event, *computed) for name, event in judged.items()}
@@ -206,10 +206,11 @@ def _models(
     known: Collection[str],
     names: _Names,
     notes: Notes,
+    cards: bool,
 ) -> tuple[tuple[ModelDeclaration, ...], dict[str, bytes], dict[str, bytes], frozenset[str]]:
     """Models, their weights, what they are compared with when they are watched, and the files that belong to them."""
     declared = folder.within("models")
-    models, weights, belonging = check_models(declared, files.files, known, notes)
+    models, weights, belonging = check_models(declared, files.files, known, notes, cards)
     outcomes = names.manifest.outcomes
     references, more = check_monitoring(declared, files.files, models, names.every_event, outcomes, notes)
     return models, weights, references, belonging | more

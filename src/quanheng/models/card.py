@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 
 import msgspec
 
 LIBRARIES = ("lightgbm", "numpy", "polars", "numba")
+_OPTIONAL = frozenset({"evidence", "evidence_hash"})
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 CARD_MARK = "# --- card: written by training, do not edit below this line"
 
 
@@ -30,7 +33,7 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """A trained model in figures.
+    """A trained model in figures. Who approved it is in the log, never here.
 
     model, pack, pack_version : which
     command : what trained it
@@ -41,25 +44,48 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     trees, nodes, weights_bytes : size
     libraries : versions that training used: the same give the same hash
     limits : where it must not be trusted
+    fairness : measures by group ("age under 25"), each with its interval
+    evidence, evidence_hash : file in models/ with the labels and scores of the test rows, and its content hash
     """
 
     model: str
     pack: str
     pack_version: str
-    command: str
-    data: str
-    data_digest: str
-    population: str
+    command: str = ""
+    data: str = ""
+    data_digest: str = ""
+    population: str = ""
     train: Window
     test: Window
-    metrics: Mapping[str, Figure]
-    seed: int
-    rounds: int
-    trees: int
-    nodes: int
-    weights_bytes: int
-    libraries: Mapping[str, str]
-    limits: tuple[str, ...]
+    metrics: Mapping[str, Figure] = {}
+    seed: int = 0
+    rounds: int = 0
+    trees: int = 0
+    nodes: int = 0
+    weights_bytes: int = 0
+    libraries: Mapping[str, str] = {}
+    limits: tuple[str, ...] = ()
+    fairness: Mapping[str, Mapping[str, Figure]] = {}
+    evidence: str = ""
+    evidence_hash: str = ""
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What people say of a model, in the table [about] of its declaration, above the card that training writes.
+
+    owner : who answers for it
+    intended_use, out_of_scope : what its score is for, and what it is not for
+    retraining : when it is trained again, or looked at
+    fairness : why no group was measured, where none was
+    data_window : of when the data is, where it has no dates
+    """
+
+    owner: str = ""
+    intended_use: str = ""
+    out_of_scope: str = ""
+    retraining: str = ""
+    fairness: str = ""
+    data_window: str = ""
 
 
 def library_versions() -> dict[str, str]:
@@ -69,18 +95,17 @@ def library_versions() -> dict[str, str]:
 
 def card_toml(card: Card) -> str:
     """The card as TOML tables, to stand at the end of the model's declaration."""
-    lines = [CARD_MARK, "", "[card]"]
-    tables: list[tuple[str, object]] = []
-    for name, value in msgspec.to_builtins(card).items():
-        if isinstance(value, dict) and name == "metrics":
-            tables += [(f"card.metrics.{measure}", figure) for measure, figure in value.items()]
-        elif isinstance(value, dict):
-            tables.append((f"card.{name}", value))
-        else:
-            lines.append(f"{name} = {_toml(value)}")
-    for name, table in tables:
-        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in dict(table).items())]  # type: ignore[call-overload]
-    return "\n".join(lines) + "\n"
+    return "\n".join([CARD_MARK, *_tables("card", msgspec.to_builtins(card))]) + "\n"
+
+
+def _tables(path: str, table: Mapping[str, object]) -> Iterator[str]:
+    """Lines of a table and of the tables within it; an optional part that says nothing is left out."""
+    inner = {key: value for key, value in table.items() if isinstance(value, dict)}
+    plain = {key: value for key, value in table.items() if key not in inner and (value or key not in _OPTIONAL)}
+    if plain or path == "card":
+        yield from ("", f"[{path}]", *(f"{_key(key)} = {_toml(value)}" for key, value in plain.items()))
+    for key, value in inner.items():
+        yield from _tables(f"{path}.{_key(key)}", value)
 
 
 def declaration_toml(text: str, weights_hash: str, card: Card, weights: str) -> str:
@@ -96,6 +121,10 @@ def declaration_toml(text: str, weights_hash: str, card: Card, weights: str) -> 
     new = [f'{key} = "{value}"' for key, value in absent.items() if key not in places]
     model = next(place for place, line in enumerate(lines) if line.split("#")[0].strip() == "[model]")
     return "\n".join([*lines[: model + 1], *new, *lines[model + 1 :]]) + "\n\n" + card_toml(card)
+
+
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else msgspec.json.encode(name).decode()
 
 
 def _toml(value: object) -> str:

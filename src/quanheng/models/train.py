@@ -16,6 +16,7 @@ from quanheng.models.card import Card, Figure, Window, library_versions
 from quanheng.models.history import History, history
 from quanheng.models.metrics import auc_roc, average_precision, card_precision, interval, kolmogorov_smirnov
 from quanheng.models.monitoring.reference import Strength, encode, reference_of
+from quanheng.models.registry.evidence import ROWS_MAX, evidence_of
 from quanheng.models.settings import Training, choose_model, read_training
 from quanheng.models.table import Column
 from quanheng.models.trees import Trees, content_hash
@@ -37,12 +38,14 @@ class Trained(NamedTuple):
     """weights : bytes of the weights file; hash : its content hash; card : how it was made and how good it is
 
     reference : bytes of the file that stands beside the weights: how inputs and scores were distributed
+    evidence : labels and scores of the test rows, which the card names; empty where they are too many
     """
 
     weights: bytes
     hash: str
     card: Card
     reference: bytes
+    evidence: bytes = b""
 
 
 def import_lightgbm() -> Any:
@@ -170,6 +173,7 @@ def train(
     cards = events.key(training.event, training.group)[in_test]
     scores = trees.probability(rows[~is_train])
     weights = trees.to_bytes()
+    evidence = _evidence(events.frame["id"].gather(here[in_test]).to_list(), truth, scores, cards)
     card = Card(
         model=chosen.name,
         pack=declared.name,
@@ -188,18 +192,25 @@ def train(
         weights_bytes=len(weights),
         libraries=library_versions(),
         limits=LIMITS,
+        evidence=f"{chosen.name}.evidence" if evidence else "",
+        evidence_hash=content_hash(evidence) if evidence else "",
     )
     reference = reference_of(
         pl.DataFrame(dict(zip(chosen.inputs, rows[is_train].T, strict=True))), scores,
         [Column(name=name, kind="number") for name in chosen.inputs], model=chosen.name, weights=content_hash(weights),
         source=f"{data}; scores of the test window", target=known, strength=_strength(truth, scores),
     )  # fmt: skip
-    return Trained(weights, content_hash(weights), card, encode(reference))
+    return Trained(weights, content_hash(weights), card, encode(reference), evidence)
 
 
 def _strength(truth: NDArray[np.bool_], scores: NDArray[np.float64]) -> Strength:
     ks = kolmogorov_smirnov(truth, scores)
     return Strength(auc_roc(truth, scores), ks, int(truth.sum()), len(truth))
+
+
+def _evidence(ids: list[str], truth: NDArray[np.bool_], scores: NDArray[np.float64], groups: NDArray[Any]) -> bytes:
+    """What the card's figures can be computed from again; nothing where the rows are more than travel with a pack."""
+    return evidence_of(ids, truth, scores, groups).to_bytes() if len(ids) <= ROWS_MAX else b""
 
 
 def measure(

@@ -112,7 +112,10 @@ class JudgedSide:
 
     def judge(self, rows: PastRows, record: Served, events: EventReader, shapes: Shapes) -> list[int | None]:
         """Numbers of shapes; None where the version cannot read the event, or its evidence is missing."""
-        known = self.known(rows, record, events)
+        return self.judged(self.known(rows, record, events), rows, record, shapes)
+
+    def judged(self, known: Known, rows: PastRows, record: Served, shapes: Shapes) -> list[int | None]:
+        """`judge`, of what `known` gave for the same chunk."""
         usable = record.whole if self._folding is None else np.ones(len(rows), bool)
         found = self._columns.shapes(known, shapes, self._lists(rows)) if self._columns is not None else None
         numbers = self._by_rows(known, rows, shapes) if found is None else self._with_late(found, rows, shapes)

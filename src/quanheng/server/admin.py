@@ -18,6 +18,7 @@ from quanheng.listing import SHOWN_MAX, AskedChange
 from quanheng.models.monitoring.alarms import Alarm
 from quanheng.once import UNNAMED, Once, once_of
 from quanheng.refusing import refuse_messages
+from quanheng.registering import model_read
 from quanheng.server.engines import ADMIN, READ, WRITE
 from quanheng.server.ledger_bodies import id_of
 from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED, Activated
@@ -25,8 +26,9 @@ from quanheng.state import PACKS_ACTIVATED, VERSION_MOVED, Activated
 AUTHOR, APPROVE = "author", "approve"
 OUTBOX_READS = frozenset({"outbox", "outbox_show"})
 LIST_READS = frozenset({"lists", "list_show", "list_find"})
+MODEL_READS = frozenset({"models", "model_show", "model_history", "model_compare"})
 JOB_READS = frozenset({"jobs", "job_show"})
-LONG = frozenset({"activate", "step", "list_change", *LIST_READS})
+LONG = frozenset({"activate", "step", "list_change", *LIST_READS, *MODEL_READS})
 """Operations whose beginning takes long; it may run beside groups, in another thread."""
 
 NAMED = frozenset({"step", "list_change", "list_judge", "outbox_retry"})
@@ -83,6 +85,10 @@ class Administered(Protocol):
         """Keeps the lists that policies ask."""
 
     @property
+    def models(self) -> Any:
+        """Knows the models of every version."""
+
+    @property
     def jobs(self) -> Any:
         """Works on jobs that are due."""
 
@@ -121,7 +127,7 @@ def names_actor(operation: str, arguments: dict[str, Any]) -> bool:
 _SCOPES = {
     "versions": READ,
     REFUSE_MESSAGES: WRITE,
-    **dict.fromkeys([*LIST_READS, *JOB_READS, *OUTBOX_READS], READ),
+    **dict.fromkeys([*LIST_READS, *JOB_READS, *OUTBOX_READS, *MODEL_READS], READ),
     "list_change": AUTHOR,
     "list_judge": APPROVE,
 }
@@ -135,7 +141,9 @@ def perform(engine: Administered, operation: str, arguments: dict[str, Any]) -> 
     engine : owner of the writer
     operation : issue_token {name, scopes, owners, entities} | revoke_token {token} | tokens {} | erase {entity, id} |
         activate {packs, base, actor, break_glass} | versions {pack} |
-        step {step, actor, pack, version, files, base, reason, share_bp} |
+        step {step, actor, pack, version, files, base, model, reason, share_bp} |
+        models {pack, model} | model_show {pack, model, version} | model_history {pack, model} |
+        model_compare {pack, model, before, after} |
         lists {} | list_show {list, limit} | list_find {list, value} |
         list_change {list, change, values, actor, reason, until_ms, for_ms, first, more} |
         list_judge {first, approved, actor, reason} |
@@ -159,6 +167,9 @@ def begin(engine: Administered, operation: str, arguments: dict[str, Any]) -> An
         return engine.lists.prepare(msgspec.convert(arguments, AskedChange))
     if operation in LIST_READS:
         return {**_list_read(engine.lists, operation, arguments), "as_of": engine.health()["as_of"]}
+    if operation in MODEL_READS:
+        read = model_read(engine.state, engine.reader, engine.models, operation, arguments)
+        return {**read, "as_of": engine.health()["as_of"]}
     if operation != "activate":
         return arguments
     base = arguments.get("base", "")
@@ -241,7 +252,7 @@ def _finish(engine: Administered, operation: str, begun: Any, once: Once) -> dic
             return started
         case "outbox" | "outbox_show" | "outbox_retry":
             return _outbox(engine.outbox, operation, begun)
-        case "lists" | "list_show" | "list_find":
+        case _ if operation in LIST_READS | MODEL_READS:
             read: dict[str, Any] = begun
             return read
     return {**_governed(engine, operation, begun, once), "as_of": engine.health()["as_of"]}

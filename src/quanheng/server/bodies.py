@@ -71,6 +71,23 @@ class DraftBody(Change):
     reason: Reason = ""
 
 
+class ModelDraftBody(Change):
+    """A trained model that is to take the place of another of its pack."""
+
+    files: Annotated[
+        Files,
+        msgspec.Meta(
+            description='Declaration with its card (NAME.toml), weights and evidence → text, or {"base64": ...} for '
+            "bytes, as training wrote them."
+        ),
+    ] = {}
+    base: Annotated[
+        str,
+        msgspec.Meta(max_length=64, description="The version that the model joins; without it that in force."),
+    ] = ""
+    reason: Reason = ""
+
+
 class ActivateBody(DraftBody):
     """A pack that is put in force directly."""
 

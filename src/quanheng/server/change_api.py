@@ -43,7 +43,7 @@ class StepReply:
     repeated: bool
 
 
-def _described(
+def described(
     id: str, summary: str, text: str, tag: str, reply: Any, of: type[bodies.Change] | None = None, **example: Any
 ) -> dict[str, Any]:
     """What the framework is told of one address; one with a body `of` is a change, and the example is such a body."""
@@ -85,7 +85,7 @@ def inlined(schema: dict[str, Any]) -> Any:
     return put(schema)
 
 
-DRAFT = _described(
+DRAFT = described(
     "postDraft",
     "Draft a version of a pack",
     "Needs scope author: you become its author. The content is checked among the packs in force, its golden cases run, "
@@ -97,7 +97,7 @@ DRAFT = _described(
     files={"parameters/limits.toml": "…"},
     reason="Losses above 4,000 EUR have doubled",
 )
-ACTIVATE = _described(
+ACTIVATE = described(
     "postActivate",
     "Put a pack in force directly",
     "Needs scope admin. Where four eyes are demanded and a champion would be replaced, `break_glass` says why one "
@@ -108,7 +108,7 @@ ACTIVATE = _described(
     base="3f9c2a71",
     break_glass="Fraud wave, nobody else on call",
 )
-ROLL_BACK = _described(
+ROLL_BACK = described(
     "postRollBack",
     "Bring the champion before back",
     "Needs scope approve. `version` names another version that was champion.",
@@ -117,7 +117,7 @@ ROLL_BACK = _described(
     bodies.RollBackBody,
     reason="Approvals fell by half",
 )
-STEP = _described(
+STEP = described(
     "postStep",
     "Take a step with a version",
     "submit, shadow and retire need scope author; approve, reject, share, promote, roll_back, accept_glass and "
@@ -127,17 +127,17 @@ STEP = _described(
     bodies.StepBody,
     reason="Backtest read, 12 more reviews a day",
 )
-LISTS = _described(
+LISTS = described(
     "getLists", "Lists with their sizes, and changes that wait", "Needs scope read.", "lists", dict[str, Any]
 )
-LIST = _described(
+LIST = described(
     "getList",
     "Entries of a list in clear, newest first",
     "Needs scope read. Where the name is an offset: what a change that waits is about.",
     "lists",
     dict[str, Any],
 )
-LIST_CHANGE = _described(
+LIST_CHANGE = described(
     "postListChange",
     "Put values on a list, or take them off",
     "Needs scope author. Where four eyes are demanded the change waits for another person.",
@@ -149,7 +149,7 @@ LIST_CHANGE = _described(
     reason="reported stolen",
     **{"for": "30d"},
 )
-VERDICT = _described(
+VERDICT = described(
     "postListVerdict",
     "Approve or reject a change that waits",
     "Needs scope approve, and another person than whoever proposed it.",

@@ -64,7 +64,7 @@ class Changes:
     def __init__(
         self, limits: Limits, pool: CorePool, intake: Intake, respond: Callable[[wire.Answer], Response[bytes]]
     ) -> None:
-        self._limits, self._pool, self._intake, self._respond = limits, pool, intake, respond
+        self.limits, self._pool, self._intake, self._respond = limits, pool, intake, respond
 
     async def change(
         self, request: Request, route: str, of: type[Body], make: Callable[[Body], tuple[str, dict[str, Any]]]
@@ -79,7 +79,7 @@ class Changes:
         except Refused as refused:
             answer = self._intake.refuse(refused)
         except QuanhengError as error:
-            answer = refusal(error, self._limits.retry_after_s)
+            answer = refusal(error, self.limits.retry_after_s)
         self._intake.account(answer, 1, started_s, route)
         return self._respond(answer)
 
@@ -94,7 +94,7 @@ class Changes:
     def _begin(self, request: Request) -> tuple[bytes, int]:
         """Digest of the token, and how long the caller waits; a change may take as long as anything may."""
         token = self._intake.token(request.headers.get)
-        timeout_ms = self._intake.timeout_ms(request.headers.get, self._limits.timeout_ms_max)
+        timeout_ms = self._intake.timeout_ms(request.headers.get, self.limits.timeout_ms_max)
         self._intake.admit(token, 1)
         return token, timeout_ms
 
@@ -105,7 +105,7 @@ class Changes:
             if error.status_code != 413:
                 raise
             packs = route in PACK_ROUTES
-            limit = self._limits.pack_bytes_max if packs else self._limits.body_bytes_max
+            limit = self.limits.pack_bytes_max if packs else self.limits.body_bytes_max
             allowed = f"{limit} bytes (limits.{'pack' if packs else 'body'}_bytes_max)"
             cure = "Send what differs from a version (`base`)." if packs else "Send it in several changes."
             raise too_large(route, request.headers.get("content-length") or "", allowed, cure) from None
@@ -115,26 +115,24 @@ class Changes:
         try:
             return await self._pool.ask(wire.Kind.ADMIN, asked, wait_ms / 1000 + GRACE_S)
         except CoreUnavailable:
-            return wire.Answer(503, UNKNOWN, self._limits.retry_after_s)
+            return wire.Answer(503, UNKNOWN, self.limits.retry_after_s)
 
 
 DRAFT, ACTIVATE = "/v1/policies/{pack}/draft", "/v1/policies/{pack}/activate"
 ROLL_BACK, STEP = "/v1/policies/{pack}/roll_back", "/v1/policies/{pack}/{version}/{step}"
 LISTS, LIST, LIST_CHANGES = "/v1/lists", "/v1/lists/{list}", "/v1/lists/{list}/changes"
 VERDICT = "/v1/lists/changes/{offset}/{verdict}"
-PACK_ROUTES = (DRAFT, ACTIVATE)
+MODEL_DRAFT = "/v1/models/{pack}/{model}/draft"
+PACK_ROUTES = (DRAFT, ACTIVATE, MODEL_DRAFT)
 
 
-def handlers(
-    limits: Limits, pool: CorePool, intake: Intake, respond: Callable[[wire.Answer], Response[bytes]]
-) -> list[HTTPRouteHandler]:
+def handlers(changes: Changes) -> list[HTTPRouteHandler]:
     """The handlers of every address that changes what decides, and of those that read lists."""
-    changes = Changes(limits, pool, intake, respond)
-    return [*_of_policies(changes, limits), *_of_lists(changes)]
+    return [*_of_policies(changes, changes.limits), *_of_lists(changes)]
 
 
 def _of_policies(changes: Changes, limits: Limits) -> list[HTTPRouteHandler]:
-    @post(_typed(DRAFT), status_code=200, request_max_body_size=limits.pack_bytes_max, **api.DRAFT)
+    @post(typed(DRAFT), status_code=200, request_max_body_size=limits.pack_bytes_max, **api.DRAFT)
     async def draft(request: Request, pack: Pack) -> Response[bytes]:
         def make(body: DraftBody) -> tuple[str, dict[str, Any]]:
             content = {"files": content_of(body.files), "base": body.base}
@@ -142,7 +140,7 @@ def _of_policies(changes: Changes, limits: Limits) -> list[HTTPRouteHandler]:
 
         return await changes.change(request, DRAFT, DraftBody, make)
 
-    @post(_typed(ACTIVATE), status_code=200, request_max_body_size=limits.pack_bytes_max, **api.ACTIVATE)
+    @post(typed(ACTIVATE), status_code=200, request_max_body_size=limits.pack_bytes_max, **api.ACTIVATE)
     async def activate(request: Request, pack: Pack) -> Response[bytes]:
         def make(body: ActivateBody) -> tuple[str, dict[str, Any]]:
             packs = {pack: content_of(body.files)}
@@ -150,14 +148,14 @@ def _of_policies(changes: Changes, limits: Limits) -> list[HTTPRouteHandler]:
 
         return await changes.change(request, ACTIVATE, ActivateBody, make)
 
-    @post(_typed(ROLL_BACK), status_code=200, **api.ROLL_BACK)
+    @post(typed(ROLL_BACK), status_code=200, **api.ROLL_BACK)
     async def roll_back(request: Request, pack: Pack) -> Response[bytes]:
         def make(body: RollBackBody) -> tuple[str, dict[str, Any]]:
             return "step", {"step": "roll_back", "pack": pack, "version": body.version, "reason": body.reason}
 
         return await changes.change(request, ROLL_BACK, RollBackBody, make)
 
-    @post(_typed(STEP), status_code=200, **api.STEP)
+    @post(typed(STEP), status_code=200, **api.STEP)
     async def step(request: Request, pack: Pack, version: Version, step: StepName) -> Response[bytes]:
         def make(body: StepBody) -> tuple[str, dict[str, Any]]:
             asked = {"pack": pack, "version": version, "reason": body.reason, "share_bp": body.share_bp}
@@ -173,7 +171,7 @@ def _of_lists(changes: Changes) -> list[HTTPRouteHandler]:
     async def lists(request: Request) -> Response[bytes]:
         return await changes.read(request, "lists", {})
 
-    @get(_typed(LIST), **api.LIST)
+    @get(typed(LIST), **api.LIST)
     async def entries(
         request: Request,
         list: ListName,
@@ -183,7 +181,7 @@ def _of_lists(changes: Changes) -> list[HTTPRouteHandler]:
             request, "list_show", {"list": list, "limit": whole(limit, "limit", "1 to 1000", 1_000, 1)}
         )
 
-    @post(_typed(LIST_CHANGES), status_code=200, **api.LIST_CHANGE)
+    @post(typed(LIST_CHANGES), status_code=200, **api.LIST_CHANGE)
     async def change(request: Request, list: ListName) -> Response[bytes]:
         def make(body: ListChangeBody) -> tuple[str, dict[str, Any]]:
             asked = {"list": list, "change": body.change, "values": body.values, "reason": body.reason}
@@ -191,7 +189,7 @@ def _of_lists(changes: Changes) -> list[HTTPRouteHandler]:
 
         return await changes.change(request, LIST_CHANGES, ListChangeBody, make)
 
-    @post(_typed(VERDICT), status_code=200, **api.VERDICT)
+    @post(typed(VERDICT), status_code=200, **api.VERDICT)
     async def verdict(
         request: Request,
         offset: Annotated[str, PathParameter(description="Log offset of the change, as GET /v1/lists shows it.")],
@@ -207,7 +205,7 @@ def _of_lists(changes: Changes) -> list[HTTPRouteHandler]:
     return [lists, entries, change, verdict]
 
 
-def _typed(route: str) -> str:
+def typed(route: str) -> str:
     """A route as the framework writes it."""
     return route.replace("}", ":str}")
 

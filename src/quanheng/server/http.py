@@ -27,13 +27,14 @@ from quanheng.kernel.errors import QuanhengError
 from quanheng.server import api, wire
 from quanheng.server.answers import error_body
 from quanheng.server.bodies import whole
-from quanheng.server.changes import handlers
+from quanheng.server.changes import Changes, handlers
 from quanheng.server.config import Config
 from quanheng.server.intake import PATH, Intake, Refused
 from quanheng.server.ledger_http import LedgerDoor
 from quanheng.server.ledger_http import handlers as ledger_handlers
 from quanheng.server.link import CorePool, CoreUnavailable
 from quanheng.server.logs import Log
+from quanheng.server.models_http import handlers as model_handlers
 from quanheng.server.process_http import handlers as process_handlers
 from quanheng.server.proofs import proof_handlers, response, text
 from quanheng.server.rsgi import carry
@@ -172,11 +173,12 @@ def _litestar(edge: Edge, pool: CorePool, intake: Intake) -> Litestar:
         return text(answer, "text/plain; version=0.0.4")
 
     proofs = proof_handlers(ask, token)
-    changes = handlers(edge.config.limits, pool, intake, response)
+    changes = Changes(edge.config.limits, pool, intake, response)
     door = LedgerDoor(edge.config.limits, pool, intake, response)
     folds = [*ledger_handlers(door), *process_handlers(door)]
+    governed = [*handlers(changes), *model_handlers(edge.config.limits, changes)]
     return Litestar(
-        route_handlers=[events, decision, rejects, policies, policy, *changes, *folds, *proofs, health, metrics],
+        route_handlers=[events, decision, rejects, policies, policy, *governed, *folds, *proofs, health, metrics],
         openapi_config=OpenAPIConfig(title="Quanheng", version=__version__, description=api.ABOUT, path="/schema"),
         exception_handlers={HTTPException: _problem, Refused: lambda _, error: response(intake.refuse(error))},
         request_max_body_size=edge.config.limits.body_bytes_max,

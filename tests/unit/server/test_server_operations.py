@@ -214,6 +214,10 @@ BAD = [
     ("job_show", {"job": "none"}, 404, "there is no such job"),
     ("job_run", {"job": "none"}, 404, "there is no such job"),
     ("job_run", {}, 500, "was KeyError"),
+    ("models", {"pack": "none"}, 404, "there is no such model here"),
+    ("model_show", {}, 404, "there is no such model here"),
+    ("model_history", {"pack": "shop", "model": "none"}, 404, "there is no such model here"),
+    ("model_compare", {"pack": "shop", "model": "none"}, 404, "there is no such model here"),
     ("dance", {}, 404, "there is no such operation"),
 ]
 

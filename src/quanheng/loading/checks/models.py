@@ -1,4 +1,4 @@
-"""models/*.toml: inputs exist, weights are there and are those that were trained."""
+"""models/*.toml: inputs exist, weights are there and are those that were trained, the card holds together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from quanheng.loading.declared import ModelDeclaration
 from quanheng.loading.notes import Notes, Words
 from quanheng.loading.table import NAME, Table
 from quanheng.models.readers import OUTPUTS, REASONS_MAX, Asked, reader_of
+from quanheng.models.registry.card_check import loading_problems
+from quanheng.models.registry.signers import SIGNERS
 
 ESTIMATOR = re.compile(r"[a-z][a-z0-9_]{1,40}")
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
@@ -24,6 +26,7 @@ def check_models(
     contents: Mapping[str, bytes],
     known: Collection[str],
     notes: Notes,
+    cards: bool = True,
 ) -> tuple[tuple[ModelDeclaration, ...], dict[str, bytes], frozenset[str]]:
     """Read all model files (parsed, by name).
 
@@ -31,6 +34,7 @@ def check_models(
     ----------
     contents : all files of the pack, to find weights
     known : names a model can read: number and choice fields of decided events, folds, formulas
+    cards : check what cards say; False for packs in force, which are read back as they were activated
 
     Returns
     -------
@@ -40,6 +44,8 @@ def check_models(
     weights: dict[str, bytes] = {}
     belonging: set[str] = set()
     for file, values in files.items():
+        if file == SIGNERS:
+            continue  # Read with each declaration that carries a signature.
         table = Table(values, file, "", notes).table("model")
         if not table.values:
             continue
@@ -55,6 +61,8 @@ def check_models(
         content = _weights(table, model, contents)
         if content is not None:
             weights[model.weights] = content
+        if cards:
+            notes.extend(loading_problems(file, values, model.name, content, contents))
         if model.name:
             models[model.name] = model
     return tuple(models.values()), weights, frozenset(belonging)
@@ -157,5 +165,5 @@ def _named_files(settings: Mapping[str, object]) -> set[str]:
         for table in settings.values()
         if isinstance(table, dict)
         for name, value in table.items()
-        if name in {"card", "weights"} and isinstance(value, str)
+        if name in {"card", "weights", "evidence"} and isinstance(value, str)
     }
