@@ -171,19 +171,14 @@ class Program:
         answers = self._answers(pack.name)
         formulas = Formulas(declared, [*folds, *event_type.number_fields, *answers])
         known = {*folds, *event_type.number_fields, *answers, *formulas.names}
-        declared_fields = event_type.declaration.fields
-        choices = {name: one.choices for name, one in declared_fields.items() if one.kind == "choice"}
+        choices = {name: one.choices for name, one in event_type.declaration.fields.items() if one.kind == "choice"}
         known |= set(choices)
         sources = tuple(
-            load_model(model, pack.weights[model.weights], choices)
-            for model in pack.models
-            if known.issuperset(model.inputs)
+            load_model(one, pack.weights[one.weights], choices) for one in pack.models if known.issuperset(one.inputs)
         )
         needed = {name for source in sources for name in source.needs}
         places: dict[str, Mapping[object, float]] = {
-            name: {value: float(place) for place, value in enumerate(values)}
-            for name, values in choices.items()
-            if name in needed
+            name: {value: float(at) for at, value in enumerate(choices[name])} for name in choices if name in needed
         }
         return Scope(pack.name, folds, answers, fields, event_type.number_fields, formulas, sources, places)
 

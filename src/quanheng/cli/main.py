@@ -64,7 +64,7 @@ app = cyclopts.App(
 )
 MODELS = cyclopts.App(
     name="models",
-    help="Models: fitted on a table, watched, promoted.\n\nFor example:\n  quanheng models fit --target default loans.csv",
+    help="Models: fitted on a table, watched.\n\nFor example:\n  quanheng models fit --target default loans.csv",
 )
 MODELS.command(models_fit.fit)
 MODELS.command(models_score.score)

@@ -147,9 +147,7 @@ def _check(
     features = {fold.name for fold in folds} | {formula.name for formula in formulas}
     answers = [column.name for source in stateful for column in source.columns]
     features.update(answers, balances)
-    numbers = {name for event in judged.values() for name in number_fields(event.fields)}
-    choices = {name for event in judged.values() for name, one in event.fields.items() if one.kind == "choice"}
-    models, weights, references, belonging = _models(folder, files, numbers | features | choices, names, notes, tables)
+    models, weights, references, belonging = _models(folder, files, features, names, notes, tables)
     check_shared_names(parameters, models, features, balances, judged, notes)
     computed = (folds, answers, accounts, formulas, parameters, models)
     sources = {name: sources_of(event, *computed) for name, event in judged.items()}
@@ -203,13 +201,16 @@ def _check(
 def _models(
     folder: _Folder,
     files: PackFiles,
-    known: Collection[str],
+    features: Collection[str],
     names: _Names,
     notes: Notes,
     cards: bool,
 ) -> tuple[tuple[ModelDeclaration, ...], dict[str, bytes], dict[str, bytes], frozenset[str]]:
     """Models, their weights, what they are compared with when they are watched, and the files that belong to them."""
-    declared = folder.within("models")
+    declared, judged = folder.within("models"), names.judged.values()
+    numbers = {name for event in judged for name in number_fields(event.fields)}
+    choices = {name for event in judged for name, one in event.fields.items() if one.kind == "choice"}
+    known = numbers | choices | set(features)
     models, weights, belonging = check_models(declared, files.files, known, notes, cards)
     outcomes = names.manifest.outcomes
     references, more = check_monitoring(declared, files.files, models, names.every_event, outcomes, notes)

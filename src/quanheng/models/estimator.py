@@ -13,13 +13,15 @@ takes the settings as keywords). `quanheng.testing.estimator_kit` tries the laws
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from quanheng.models.table import Column, Table
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Progress = Callable[[str, int, int], None]
 """Told (stage, done, of) while it works."""

@@ -7,22 +7,19 @@ NaN = null; a choice field comes as the place of its value among the declared ch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import entry_points
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.kernel.errors import InputError
 from quanheng.models.estimator import Estimator
+from quanheng.models.estimators import known_estimators, make_estimator
 from quanheng.models.scorecard.lookup import FIRST_REASON, PROBABILITY, Lookup
 from quanheng.models.scorecard.weights import read_weights
-from quanheng.models.trees import Trees
+from quanheng.models.trees import MAGIC, Trees
 
 Floats = NDArray[np.float64]
-
-ESTIMATORS = "quanheng.estimators"
-"""Entry point group: name of an estimator → its maker (`models.estimator`)."""
 
 OUTPUTS = ("probability", "points")
 REASONS_MAX = 4
@@ -64,13 +61,7 @@ def reader_of(estimator: str) -> Reader | None:
     """Who reads the weights of an estimator; None = nobody here."""
     if estimator in _READERS:
         return _READERS[estimator]
-    points = list(entry_points(group=ESTIMATORS, name=estimator))
-    return _read_fitted(points[0].load()()) if points else None
-
-
-def known_estimators() -> list[str]:
-    """Names that `reader_of` answers to."""
-    return sorted({*_READERS, *(point.name for point in entry_points(group=ESTIMATORS))})
+    return _read_fitted(make_estimator(estimator)) if estimator in known_estimators() else None
 
 
 def read_trees(content: bytes, asked: Asked, where: str) -> Answering:
@@ -80,6 +71,8 @@ def read_trees(content: bytes, asked: Asked, where: str) -> Answering:
     ------
     InputError : the bytes are no trees, or what is asked they do not give
     """
+    if content[: len(MAGIC)] != MAGIC:  # Fitted on a table, with encodings of its own beside the trees.
+        return _read_fitted(make_estimator("lightgbm"))(content, asked, where)
     _refuse_points(asked, where)
     trees = Trees.from_bytes(content, where)
     factor = np.float64(10**asked.decimals)
@@ -114,9 +107,8 @@ def read_scorecard(content: bytes, asked: Asked, where: str) -> Answering:
     return Answering(tuple(one.name for one in ones), categories, weights.reasons, answer, weights)
 
 
-def _read_fitted(made: object) -> Reader:
+def _read_fitted(estimator: Estimator) -> Reader:
     """Any other estimator: its fitted model answers over a table."""
-    estimator = cast(Estimator, made)
 
     def read(content: bytes, asked: Asked, where: str) -> Answering:
         import polars as pl

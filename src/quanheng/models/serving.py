@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from quanheng.features.source import Batch, SourceColumn
 from quanheng.kernel.errors import InputError
-from quanheng.models.readers import Answering, Asked, known_estimators, reader_of
+from quanheng.models.estimators import known_estimators
+from quanheng.models.readers import Answering, Asked, reader_of
 from quanheng.models.trees import content_hash
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 from sample_pack import available, sample_files, sample_pack, screen_pack, wallet_files, wallet_pack
 
@@ -13,6 +14,7 @@ from quanheng.loading.new import starter_files
 
 Run = Callable[[], list[str]]
 AVAILABLE = available()
+LENDER = Path(__file__).parents[2] / "packs" / "lender"
 
 
 def beyond() -> dict[str, Run]:
@@ -37,6 +39,8 @@ def beyond() -> dict[str, Run]:
         "transfers of an outcome": _bounded("checks.acts", "TRANSFERS_MAX", 1, wallet_pack),
         "balances": _bounded("checks.accounts", "BALANCES_MAX", 1, wallet_pack),
         "calls": _bounded("checks.calls", "CALLS_MAX", 1, screen_pack),
+        "reason without a sentence": _lender("reasons.toml", b"[reason.housing_situation_m", b"[reason.housing_m"),
+        "weights that nobody can read": _lender("models/risk.scorecard", b"{", b"["),
         "asset of two packs": _beside((b"number = 156", b"number = 156\nexponent = 4")),
         "number of two packs": _beside((b"CNY", b"CNH"), (b"number = 156", b"number = 156\nexponent = 2")),
         "by not shared": _with(
@@ -71,6 +75,13 @@ def _with(*changes: tuple[str, bytes, bytes], only: str = "") -> Run:
     return lambda: [
         text for text in _texts(check_pack(sample_pack(dict(files)), AVAILABLE)[1]) if text.startswith(only)
     ]
+
+
+def _lender(name: str, old: bytes, new: bytes) -> Run:
+    files = dict(read_pack(LENDER).files)
+    assert old in files[name], (name, old)
+    files[name] = files[name].replace(old, new, 1)
+    return lambda: _texts(check_pack(read_pack(files, "lender"), AVAILABLE)[1])
 
 
 def _bounded(module: str, name: str, value: int, pack: Callable[[], PackFiles] = sample_pack) -> Run:

@@ -235,7 +235,7 @@ def test_what_is_not_what_was_trained_is_refused(trained):
         load_model(change(PACK.models[0], inputs=swapped), trained.weights)
     with pytest.raises(InputError, match=r"was 5 inputs where 6 were trained"):
         load_model(change(PACK.models[0], inputs=INPUTS[:5]), trained.weights)
-    with pytest.raises(InputError, match=r"there is no such estimator; was oracle; allowed: lightgbm"):
+    with pytest.raises(InputError, match=r"there is no such estimator; was oracle; allowed: scorecard, lightgbm, ebm"):
         load_model(change(PACK.models[0], estimator="oracle"), trained.weights)
 
 

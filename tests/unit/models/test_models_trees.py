@@ -120,7 +120,7 @@ def test_another_file_is_refused():
 def test_arrays_that_would_leave_the_arrays_are_refused(trained, array):
     """A file with a right digest and wrong nodes must not make the walk read foreign memory."""
     trees = trained[1]
-    parts = {name: getattr(trees, name).copy() for name in Trees.__slots__ if name not in {"inputs", "sigmoid"}}
+    parts = {name: getattr(trees, name).copy() for name in Trees.__slots__ if name not in {"inputs", "sigmoid", "covers"}}
     parts[array][0] = np.nan if array == "thresholds" else 2**30
     broken = Trees(inputs=trees.inputs, sigmoid=1.0, **parts)
     with pytest.raises(InputError, match="the arrays are not trees"):

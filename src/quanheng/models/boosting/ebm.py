@@ -228,6 +228,6 @@ def _bags(table: Table, bags: int, seed: int) -> NDArray[np.int8] | None:
     if table.times is None:
         return None
     latest = table.times >= np.quantile(table.times, 1 - 1 / PARTS, method="inverted_cdf")
-    random = np.random.default_rng(seed)
-    drawn = random.random((len(latest), bags)) < 0.85
+    rng = np.random.default_rng(seed)
+    drawn = rng.random((len(latest), bags)) < 0.85
     return np.where(latest[:, np.newaxis], -1, drawn).astype(np.int8)
