@@ -120,7 +120,8 @@ def test_another_file_is_refused():
 def test_arrays_that_would_leave_the_arrays_are_refused(trained, array):
     """A file with a right digest and wrong nodes must not make the walk read foreign memory."""
     trees = trained[1]
-    parts = {name: getattr(trees, name).copy() for name in Trees.__slots__ if name not in {"inputs", "sigmoid", "covers"}}
+    named = set(Trees.__slots__) - {"inputs", "sigmoid", "covers"}
+    parts = {name: getattr(trees, name).copy() for name in named}
     parts[array][0] = np.nan if array == "thresholds" else 2**30
     broken = Trees(inputs=trees.inputs, sigmoid=1.0, **parts)
     with pytest.raises(InputError, match="the arrays are not trees"):
