@@ -219,7 +219,7 @@ def test_weights_whose_hash_differs_are_not_drafted(engine):
 def test_other_inputs_must_be_declared(engine):
     files = model_folder(400_000)
     files["risk.toml"] = files["risk.toml"].replace(b"customer_count_1d", b"customer_age_years")
-    with pytest.raises(DeclarationError, match="no such fold, formula or number field is declared"):
+    with pytest.raises(DeclarationError, match="no such fold, formula, number or choice field is declared"):
         take(engine, "draft", files=files, model="risk_score")
 
 

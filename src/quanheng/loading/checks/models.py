@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 
@@ -13,6 +12,7 @@ from quanheng.loading.table import NAME, Table
 from quanheng.models.readers import OUTPUTS, REASONS_MAX, Asked, reader_of
 from quanheng.models.registry.card_check import loading_problems
 from quanheng.models.registry.signers import SIGNERS
+from quanheng.models.trees import content_hash
 
 ESTIMATOR = re.compile(r"[a-z][a-z0-9_]{1,40}")
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
@@ -62,7 +62,8 @@ def check_models(
         if content is not None:
             weights[model.weights] = content
         if cards:
-            notes.extend(loading_problems(file, values, model.name, content, contents))
+            trained = content if content is not None and model.hash in {"", content_hash(content)} else None
+            notes.extend(loading_problems(file, values, model.name, trained, contents))
         if model.name:
             models[model.name] = model
     return tuple(models.values()), weights, frozenset(belonging)
@@ -146,7 +147,7 @@ def _weights(table: Table, model: ModelDeclaration, contents: Mapping[str, bytes
         )
         return None
     content = contents[f"models/{model.weights}"]
-    found = "sha256:" + hashlib.sha256(content).hexdigest()
+    found = content_hash(content)
     if model.hash and found != model.hash:
         table.problem(
             "hash",
