@@ -142,7 +142,8 @@ def test_dead_letters_are_asked_for_again_beside_the_running_server(tmp_path):
             )  # fmt: skip
             id = listed["letters"][0]["id"]
             shown = json.loads(house.command("show", id, "--json"))
-            assert (shown["result"], shown["tries"], shown["body"]["customer"]) == ("fallback", 1, f"c{EVENTS - 1}")
+            assert (shown["result"], shown["tries"]) == ("fallback", 1)
+            assert shown["body"]["customer"] in {f"c{at}" for at in range(EVENTS)}  # Whose answer was the last.
             assert shown["detail"] == "the other side does not take it; was status 403"
             status[0] = 200
             assert house.command("retry", id) == "1 asked for again\n"
