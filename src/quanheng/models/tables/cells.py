@@ -98,12 +98,12 @@ def guess(cells: pl.Series, style: Style | None = None) -> Guess:
         if words == {yes, no}:
             found = f"the words {yes} and {no}"
             return Guess(Form(kind="boolean", yes=yes, no=no), (("boolean", found, f"{yes} is 1, {no} is 0"),))
-    if distinct.str.contains(r"^0\d+$").any():
-        if compact_dates(distinct):
-            return Guess(Form(kind="date", date=COMPACT))
-        if distinct.str.contains(r"^\d+$").all() and distinct.str.contains(rf"^\d{{{_KEY_DIGITS}}}").any():
-            note = ("zeros", "digits with zeros in front, which no quantity has", "read as categories")
-            return Guess(Form(kind="category"), (note,))
+    if compact_dates(distinct):
+        return Guess(Form(kind="date", date=COMPACT))
+    zeros = distinct.str.contains(r"^0\d+$").any() and distinct.str.contains(r"^\d+$").all()
+    if zeros and distinct.str.contains(rf"^\d{{{_KEY_DIGITS}}}").any():
+        note = ("zeros", "digits with zeros in front, which no quantity has", "read as categories")
+        return Guess(Form(kind="category"), (note,))
     return _number(known, style) or _date(distinct) or Guess(Form(kind="category"))
 
 
@@ -187,8 +187,8 @@ def _bare(known: pl.Series) -> pl.Series:
 
 
 def compact_dates(distinct: pl.Series) -> bool:
-    """Eight digits that are days between 1900 and 2099, all of them."""
-    if not distinct.str.contains(r"^(19|20)\d{6}$").all():
+    """Eight digits that are days between 1900 and 2099, all of them: of numbers that begin so, 4 % would be days."""
+    if len(distinct) < 2 or not distinct.str.contains(r"^(19|20)\d{6}$").all():
         return False
     return distinct.str.to_date(COMPACT, strict=False).null_count() == 0
 
