@@ -161,7 +161,7 @@ def _show_folds(prepared: Prepared, asked: FitSettings, made: FittedTable) -> No
     table.add_row("mean ± deviation", "", "", *mean, style="bold")
     out = Console(highlight=False)
     out.print(table)
-    interval = made.card.metrics["auc"]
+    interval = made.card.metrics["auc_roc"]
     rows, inputs = len(prepared.table.target), len(made.model.columns)
     out.print(f"AUC of all out-of-fold scores {interval.value:.4f} (95 %: {interval.low:.4f} to {interval.high:.4f})")
     out.print(

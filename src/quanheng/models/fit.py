@@ -15,6 +15,7 @@ from quanheng.models.card import Card, Figure, Window
 from quanheng.models.estimator import Fitted, Progress
 from quanheng.models.estimators import make_estimator
 from quanheng.models.metrics import brier, kolmogorov_smirnov
+from quanheng.models.registry.evidence import ROWS_MAX, evidence_of
 from quanheng.models.table import Table
 from quanheng.models.tables.findings import Finding, shown
 from quanheng.models.tables.prepare import Prepared
@@ -65,6 +66,7 @@ class FittedTable(NamedTuple):
     validation : how the rows were split, in words
     card : all of it in figures
     findings : what the figures themselves warn of
+    evidence : labels and scores of the rows that were tested, a file; empty where they are too many
     """
 
     model: Fitted
@@ -74,6 +76,7 @@ class FittedTable(NamedTuple):
     validation: str
     card: Card
     findings: list[Finding]
+    evidence: bytes
 
 
 def fit_table(prepared: Prepared, settings: FitSettings, data: str, progress: Progress | None = None) -> FittedTable:
@@ -99,7 +102,20 @@ def fit_table(prepared: Prepared, settings: FitSettings, data: str, progress: Pr
     findings = _too_good(table, model, validated)
     suspicious = [one for one in (*prepared.findings, *findings) if one.severity == "warning"]
     card = _card(prepared, settings, data, validated, splits, told, len(weights), suspicious)
-    return FittedTable(model, weights, content_hash(weights), validated, told, card, findings)
+    evidence = _evidence(prepared, validated)
+    if evidence:
+        card = msgspec.structs.replace(card, evidence=f"{settings.name}.evidence", evidence_hash=content_hash(evidence))
+    return FittedTable(model, weights, content_hash(weights), validated, told, card, findings, evidence)
+
+
+def _evidence(prepared: Prepared, validated: Validated) -> bytes:
+    """What the card's figures are computed from: two models fitted on rows of one file are compared row by row."""
+    tested = np.flatnonzero(~np.isnan(validated.scores))
+    if len(tested) > ROWS_MAX:
+        return b""
+    labels = prepared.table.target
+    ids = [f"{prepared.digest} {len(labels)} {row}" for row in tested.tolist()]
+    return evidence_of(ids, labels[tested], validated.scores[tested]).to_bytes()
 
 
 def library_versions(estimator: str) -> dict[str, str]:
@@ -195,7 +211,7 @@ def _metrics(table: Table, validated: Validated, tested: np.ndarray, seed: int) 
     labels, scores = table.target[tested], validated.scores[tested]
     area = delong(labels, scores)
     return {
-        "auc": Figure(area.auc, area.low, area.high),
+        "auc_roc": Figure(area.auc, area.low, area.high),
         "gini": Figure(2 * area.auc - 1, 2 * area.low - 1, 2 * area.high - 1),
         "ks": Figure(kolmogorov_smirnov(labels, scores), *ks_interval(labels, scores, seed)),
         "brier": Figure(brier(labels, scores), *brier_interval(labels, scores, seed)),

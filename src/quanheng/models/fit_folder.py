@@ -54,6 +54,7 @@ def write_folder(folder: Path, prepared: Prepared, settings: FitSettings, made: 
         FINDINGS: msgspec.json.format(msgspec.json.encode([*prepared.findings, *made.findings]), indent=1),
         SCORES: _scores(prepared, made),
         REFERENCE: encode(reference_for(prepared, settings, made)),
+        **({made.card.evidence: made.evidence} if made.evidence else {}),
         DECLARATION: declaration(prepared, settings, made).encode(),
     }
     for name, content in files.items():
@@ -71,7 +72,7 @@ def reference_for(prepared: Prepared, settings: FitSettings, made: FittedTable) 
     return reference_of(
         prepared.table.rows, made.validated.scores[tested], made.model.columns, model=settings.name, weights=made.hash,
         source=f"{made.card.data}, {made.validation}", target=prepared.table.target,
-        strength=Strength(metrics["auc"].value, metrics["ks"].value, events, rows),
+        strength=Strength(metrics["auc_roc"].value, metrics["ks"].value, events, rows),
         own=own_bins(made.model, prepared.table.rows),
     )  # fmt: skip
 

@@ -53,6 +53,7 @@ def test_a_folder_of_models_fit_decides_as_it_scores(tmp_path: Path, estimator: 
     files |= {"policies/lender.dmn": POLICY.encode(), "reasons.toml": b""}
     files["models/risk.toml"] = (folder / "model.toml").read_bytes()
     files[f"models/risk.{estimator}"] = (folder / f"risk.{estimator}").read_bytes()
+    files["models/risk.evidence"] = (folder / "risk.evidence").read_bytes()
     files["models/risk.reference.json"] = (folder / "reference.json").read_bytes()
     engine = Engine.open(tmp_path / "data", clock=lambda: T0)
     try:

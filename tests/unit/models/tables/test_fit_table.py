@@ -12,6 +12,8 @@ from table_files import loans
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.models.fit import FitSettings, fit_table, library_versions
 from quanheng.models.fit_folder import read_findings, read_folder, write_folder
+from quanheng.models.metrics import auc_roc
+from quanheng.models.registry.evidence import read_evidence
 from quanheng.models.scoring import score_file
 from quanheng.models.tables.prepare import Options, prepare, prepare_file
 from quanheng.models.validation.folds import MEASURES, validate
@@ -59,12 +61,24 @@ def test_the_declaration_is_that_of_a_pack_with_its_card(made, tmp_path):
     }
     card = declared["card"]
     assert card["train"]["rows"] == 600
-    assert card["metrics"]["auc"]["low"] < card["metrics"]["auc"]["value"] < card["metrics"]["auc"]["high"]
+    assert card["metrics"]["auc_roc"]["low"] < card["metrics"]["auc_roc"]["value"] < card["metrics"]["auc_roc"]["high"]
     assert card["data_digest"].startswith("sha256:")
     assert set(declared["fit"]["folds"]) == set(MEASURES)
     scores = pl.read_csv(tmp_path / "model" / "scores.csv")
     assert scores.columns == ["row", "score", "target"]
     assert scores.height == 600
+
+
+def test_models_of_one_file_are_measured_on_the_same_rows():
+    prepared = prepare(loans(), Options(target="default"))
+    plain, strong = (
+        fit_table(prepared, FitSettings(name="loans", estimator="logistic", folds=3, settings=one), "loans.csv")
+        for one in ({}, {"strength": 0.01})
+    )
+    before, after = (read_evidence(one.evidence, "x") for one in (plain, strong))
+    assert plain.card.evidence == "loans.evidence"
+    assert before.rows_digest == after.rows_digest
+    assert auc_roc(before.labels, before.scores) == pytest.approx(plain.card.metrics["auc_roc"].value, abs=1e-12)
 
 
 def test_times_make_periods_and_a_window(tmp_path):
