@@ -20,7 +20,7 @@ from quanheng.features.fold import EventLayout
 from quanheng.features.kernel.hashing import hash_integers
 from quanheng.features.kernel.words import CHUNK, LARGE, NULL
 from quanheng.features.plan import Plan
-from quanheng.features.state import FeatureOverflow, FeatureState
+from quanheng.features.state import FeatureOverflow, FeatureState, overflow_of
 from quanheng.kernel.errors import InputError, QuanhengError
 
 _ROOM_WORDS, _ROOM_MOST = 8, 1 << 27  # Of the arena at first, per event and at most (1 GB, of which only what is used).
@@ -160,21 +160,27 @@ def _fold_shares(work: _Work, chunks: Iterator[tuple[int, int]], most: int, told
     states = [FeatureState(work.plan, _room_words(total) // most, (share, most)) for share in range(most)]
     with ThreadPoolExecutor(most, "quanheng-backfill") as pool:
         running: list[Future[None]] = []
-        done = 0
+        begun, done = 0, 0
         for first, last in chunks:
             arrays = work.reader.arrays(first, last)
-            _join(running)
+            _join(running, work, states, begun, done)
             if done:
                 told(done, total)
             running = [pool.submit(_fold, work, state, arrays, first, last) for state in states]
-            done = last
-        _join(running)
+            begun, done = first, last
+        _join(running, work, states, begun, done)
         told(done, total)
 
 
-def _join(running: list[Future[None]]) -> None:
+def _join(running: list[Future[None]], work: _Work, states: list[FeatureState], first: int, last: int) -> None:
+    """Wait for the shares of a chunk; sums that do not fit are told when all of them have written."""
     for one in running:
         one.result()
+    if any(state.overflowed for state in states):
+        floats = work.values == "float"
+        out = work.result[:, first:last].T
+        overflow = overflow_of(work.plan, out.view(np.int64) if floats else out, floats)
+        raise FeatureOverflow([(event + first, fold) for event, fold in overflow.cells], overflow.raw)
 
 
 def _frame(plan: Plan, result: np.ndarray, wanted: np.ndarray, values: str) -> pl.DataFrame:

@@ -20,8 +20,8 @@ from quanheng.features.kernel import group
 from quanheng.features.kernel import words as w
 from quanheng.features.kernel.asked import ask, ask_one
 from quanheng.features.kernel.scratch import scratch_words
+from quanheng.features.overflows import float_overflows, overflows
 from quanheng.features.plan import Plan
-from quanheng.features.ways import HALVES
 from quanheng.kernel.errors import InputError, QuanhengError
 
 _ARENA_FIRST = 1 << 19  # Words (4 MB); doubled as needed. Large pages from the start, so that no early copy is slow.
@@ -71,6 +71,7 @@ class FeatureState:
         self._flags = FlagColumns(plan, share) if plan.flags else None
         self._desk = Desk(plan, self._flags)
         self._desk.place(self._arena)
+        self.overflowed = False
 
     @staticmethod
     def can_share(plan: Plan, events_n: int) -> bool:
@@ -176,7 +177,7 @@ class FeatureState:
             if status & 15 == w.DONE:
                 if desk.asks:
                     ask_one(self.plan.words, desk.out, code, time_ms)
-                raise FeatureOverflow(_overflows(self.plan, desk.out.reshape(1, -1)), desk.out.reshape(1, -1).copy())
+                raise FeatureOverflow(overflows(self.plan, desk.out.reshape(1, -1)), desk.out.reshape(1, -1).copy())
             if status & 15 != w.GROW:
                 self._control[:] = desk.words[: len(self._control)]
                 self._refuse(status & 15, np.array([time_ms]), np.array([numbers]))
@@ -238,10 +239,9 @@ class FeatureState:
             self._grow()
         if plan.words[w.P_ASKED_N] and self._share[0] == 0:
             ask(plan.words, plan.float_plan, control, types, times, mask, flat)
-        if control[w.X_OVERFLOWS]:
-            if control[w.X_FLOATS]:
-                raise FeatureOverflow(_float_overflows(plan, out), np.empty((len(times), 0), dtype=np.int64))
-            raise FeatureOverflow(_overflows(plan, out), out)
+        self.overflowed = bool(control[w.X_OVERFLOWS])
+        if self.overflowed and self._share[1] == 1:  # Else whoever joins the shares tells: others may still write.
+            raise overflow_of(plan, out, bool(control[w.X_FLOATS]))
 
     def _grow(self) -> None:
         used = len(self._arena)
@@ -384,17 +384,8 @@ class FeatureState:
         return int(self._arena[w.A_USED]) * 8
 
 
-def _overflows(plan: Plan, out: np.ndarray) -> list[tuple[int, str]]:
-    """The cells whose sum does not fit, as (event, fold name); in `out` they become UNKNOWN."""
-    sums = out[:, : len(plan.columns) - len(HALVES) * len(plan.whole)]  # A half of a key may be any word.
-    events, columns = np.nonzero(sums == w.OVERFLOW)
-    sums[events, columns] = w.UNKNOWN
-    names = [plan.names[plan.columns[column].fold] for column in columns]
-    return list(dict.fromkeys(zip(events.tolist(), names, strict=True)))
-
-
-def _float_overflows(plan: Plan, words: np.ndarray) -> list[tuple[int, str]]:
-    """The same in the words of float columns; they become NaN."""
-    events, folds = np.nonzero(words == w.OVERFLOW)
-    words.view(np.float64)[events, folds] = np.nan
-    return list(zip(events.tolist(), (plan.names[fold] for fold in folds), strict=True))
+def overflow_of(plan: Plan, out: np.ndarray, floats: bool) -> FeatureOverflow:
+    """What is to be told of a group of which a sum does not fit, once every table has written to `out`."""
+    if floats:
+        return FeatureOverflow(float_overflows(plan, out), np.empty((len(out), 0), dtype=np.int64))
+    return FeatureOverflow(overflows(plan, out), out)
