@@ -46,7 +46,7 @@ def gmsc() -> Table:
     return Table(inputs, frame[TARGET].to_numpy().astype(bool), columns)
 
 
-def run() -> Measured:
+def run(quick: bool = False) -> Measured:
     """One row through what a decision calls: columns by name in, points and four reasons out; median of CPU time."""
     table = generated()
     card = ScorecardEstimator().fit(table, 1)
@@ -54,7 +54,8 @@ def run() -> Measured:
     columns = [np.ascontiguousarray(table.rows[name].to_numpy().astype(float)[:1]) for name in answering.inputs]
     known = dict(zip(answering.inputs, columns, strict=True))
     get = itemgetter(*answering.inputs)
-    ours = _us(lambda: answering.answer(get(known)), CALLS)
+    calls = CALLS // 10 if quick else CALLS
+    ours = _us(lambda: answering.answer(get(known)), calls)
     flat, bins = card.flat(table.rows[:1]), card.weights.characteristics
     cuts = [np.array([bin.high for bin in one.bins if bin.kind == "range" and bin.high is not None]) for one in bins]
     points = [np.array([bin.points for bin in one.bins]) for one in bins]
@@ -64,13 +65,13 @@ def run() -> Measured:
         found = (np.searchsorted(cut, value, side="right") for cut, value in zip(cuts, flat, strict=True))
         return sum(int(worth[at]) for worth, at in zip(points, found, strict=True))
 
-    peers = {"numpy": _us(merged, CALLS // 10)}
+    peers = {"numpy": _us(merged, calls // 10)}
     found, why = run_peer("models_scorecard_peers.py", "row")
-    return Measured(ours, "µs", peers | (found or {}), {"peers_absent": why} if why else {})
+    return Measured(ours, "us", peers | (found or {}), {"peers_absent": why} if why else {})
 
 
-def run_fit() -> Measured:
-    """A fit on GiveMeSomeCredit in CPU seconds, and the area under its curve over five folds."""
+def run_fit(quick: bool = False) -> Measured:
+    """A fit on GiveMeSomeCredit in CPU seconds, and the area under its curve over five folds; `quick`: no peers."""
     if not FILE.is_file():
         allowed = f"../shared/data/{FILE.name}"
         raise NotFound("the applicants are not beside the tree", where="models.fit.gmsc", allowed=allowed)
@@ -82,7 +83,7 @@ def run_fit() -> Measured:
         card = ScorecardEstimator().fit(table.take(np.flatnonzero(fold != one)), 1)
         outside = table.take(np.flatnonzero(fold == one))
         areas.append(auc_roc(outside.target, card.probability(outside.rows)))
-    found, why = run_peer("models_scorecard_peers.py", "fit", FILE)
+    found, why = (None, "quick") if quick else run_peer("models_scorecard_peers.py", "fit", FILE)
     extra: dict[str, object] = {"auc": round(float(np.mean(areas)), 4)}
     extra["auc_deviation"] = round(float(np.std(areas, ddof=1)), 4)
     extra |= {f"auc_{name}": value["auc"] for name, value in (found or {}).items()}

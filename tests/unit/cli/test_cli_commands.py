@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import subprocess
 import sys
@@ -243,6 +245,14 @@ def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
             "lending.book", "processes.timers", "processes.step", "processes.recover", "processes.job", "models.stability",
             "models.scorecard.row", "models.fit.gmsc", "models.trees.row", "models.batch",
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize("id", list(bench.find_benches().benches))
+def test_every_bench_is_called_as_the_command_calls_it(id):
+    one = bench.find_benches().benches[id]
+    pytest.importorskip("duckdb", reason="the extra `bench` is not installed")
+    made = getattr(importlib.import_module(one.module), one.function)
+    assert inspect.signature(made).parameters["quick"].default is False
 
 
 @pytest.mark.parametrize(
