@@ -18,7 +18,6 @@ from quanheng.models.scorecard.points import Scaling
 from quanheng.models.scorecard.regression import fit_logistic
 from quanheng.models.scorecard.scorecard import Scorecard
 from quanheng.models.scorecard.selection import SelectionRules, choose, variance_inflation
-from quanheng.models.scorecard.stability import stability
 from quanheng.models.scorecard.weights import read_weights, write_weights
 from quanheng.models.table import Column
 
@@ -259,14 +258,6 @@ def test_a_refined_card_ranks_better_where_columns_overlap() -> None:
     classic = ScorecardEstimator(refine=0).fit(table, 1)
     refined = ScorecardEstimator(refine=10).fit(table, 1)
     assert auc_roc(y, refined.probability(rows)) >= auc_roc(y, classic.probability(rows)) - 1e-3
-
-
-def test_stability_is_zero_on_the_training_rows_and_grows_with_a_shift() -> None:
-    same = stability(CARD, TABLE.rows)
-    assert max(one.psi for one in same) < 1e-12
-    moved = stability(CARD, TABLE.rows.with_columns(pl.col("utilisation") + 0.3))
-    assert moved[0].psi > 0.25
-    assert moved[0].shift < 0
 
 
 @pytest.mark.parametrize(

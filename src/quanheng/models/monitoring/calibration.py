@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.models.chance import Z_95, Interval, chi_square_above, normal_two_sided, wilson
+from quanheng.models.validation.bands import equal_bands
 
 BANDS = 10
 STEPS_MAX = 60
@@ -96,20 +97,12 @@ def calibration(
 
 
 def bands_of(labels: NDArray[np.bool_], probabilities: NDArray[np.float64], bands: int = BANDS) -> tuple[Band, ...]:
-    """Bands of equal rows in the order of probability; equal probabilities stay together, so there may be fewer."""
-    order = np.argsort(probabilities, kind="stable")
-    p, y = probabilities[order], labels[order]
-    wanted = [len(p) * at // bands for at in range(1, bands)]
-    ends = sorted({int(np.searchsorted(p, p[at - 1], side="right")) for at in wanted if at} | {len(p)})
-    found, start = [], 0
-    for end in ends:
-        part, seen = p[start:end], y[start:end]
-        if len(part):
-            events = int(seen.sum())
-            found.append(
-                Band(float(part[0]), float(part[-1]), len(part), events, float(part.mean()), wilson(events, len(part)))
-            )
-        start = end
+    """Bands of about equal size in the order of probability; equal probabilities stay together."""
+    found = []
+    for places in equal_bands(probabilities, bands):
+        part, events = probabilities[places], int(labels[places].sum())
+        seen = wilson(events, len(part))
+        found.append(Band(float(part.min()), float(part.max()), len(part), events, float(part.mean()), seen))
     return tuple(found)
 
 

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.kernel.errors import InputError
+from quanheng.models.chance import Z_95
 from quanheng.models.registry.evidence import Evidence
-
-Z_95 = 1.959963984540054
-"""Two-sided 95 % point of the normal distribution."""
+from quanheng.models.validation.delong import components
 
 
 class Difference(NamedTuple):
@@ -57,7 +56,7 @@ def auc_difference(first: Evidence, second: Evidence) -> Difference:
             "an area under the curve needs rows of both kinds", where="evidence",
             found=f"{positives} of {len(labels)} rows",
         )  # fmt: skip
-    areas, parts = zip(*(_components(labels, one.scores) for one in (first, second)), strict=True)
+    areas, parts = zip(*(components(labels, one.scores) for one in (first, second)), strict=True)
     value = areas[1] - areas[0]
     # Of the difference itself: one variance instead of three that cancel.
     deviation = parts[1] - parts[0] - value
@@ -66,25 +65,6 @@ def auc_difference(first: Evidence, second: Evidence) -> Difference:
     low, high = value - Z_95 * spread, value + Z_95 * spread
     many = len(np.unique(groups))
     return Difference(areas[0], areas[1], value, low, high, p_value, len(labels), positives, many)
-
-
-def _components(labels: NDArray[np.bool_], scores: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """The area, and the structural component of each row: of a positive the share of negatives below it, of a negative
-    the share of positives above it; ties count half."""
-    all_ranks = _midranks(scores)
-    found = np.empty(len(scores))
-    positives, negatives = int(labels.sum()), int((~labels).sum())
-    found[labels] = (all_ranks[labels] - _midranks(scores[labels])) / negatives
-    found[~labels] = 1 - (all_ranks[~labels] - _midranks(scores[~labels])) / positives
-    return float(found[labels].mean()), found
-
-
-def _midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1; equal values share the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    shared: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse.ravel()]
-    return shared
 
 
 def _variance(deviation: NDArray[np.float64], labels: NDArray[np.bool_], groups: NDArray[np.int32]) -> float:

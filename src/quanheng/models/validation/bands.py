@@ -48,7 +48,7 @@ def gain_table(labels: Labels, scores: Scores, bands: int = 10) -> list[GainBand
     """
     positives = check_ranked(labels, scores)
     table, rows_above, events_above = [], 0, 0
-    for band in reversed(_bands(scores, bands)):
+    for band in reversed(equal_bands(scores, bands)):
         events = int(labels[band].sum())
         rows_above, events_above = rows_above + len(band), events_above + events
         low, high = float(scores[band].min()), float(scores[band].max())
@@ -69,7 +69,7 @@ def calibration_table(labels: Labels, probabilities: Scores, bands: int = 10) ->
         CalibrationBand(
             len(band), int(labels[band].sum()), float(probabilities[band].mean()), float(labels[band].mean())
         )
-        for band in _bands(probabilities, bands)
+        for band in equal_bands(probabilities, bands)
     ]
 
 
@@ -87,13 +87,13 @@ def expected_calibration_error(labels: Labels, probabilities: Scores, bands: int
     return sum(band.rows * abs(band.predicted - band.observed) for band in table) / len(labels)
 
 
-def _bands(scores: Scores, bands: int) -> list[NDArray[np.intp]]:
+def equal_bands(scores: Scores, bands: int) -> list[NDArray[np.intp]]:
     """Places of the rows of each band, the lowest scores first."""
     if bands < 1:
         raise InputError("there must be a band", where="bands", found=str(bands), allowed="1 or more")
     order = np.argsort(scores, kind="stable")
     ordered = scores[order]
-    wanted = [len(order) * at // bands for at in range(1, bands)]
-    # A cut inside of equal scores moves to where they begin.
-    cuts = np.unique(np.searchsorted(ordered, ordered[wanted], side="left")) if wanted else np.zeros(0, np.intp)
+    wanted = [at for band in range(1, bands) if (at := len(order) * band // bands)]
+    # A cut inside of equal scores moves to where they end.
+    cuts = np.unique(np.searchsorted(ordered, ordered[np.array(wanted, np.intp) - 1], side="right"))
     return [band for band in np.split(order, cuts) if len(band)]

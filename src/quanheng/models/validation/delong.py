@@ -1,4 +1,4 @@
-"""Interval and comparison of areas under ROC curves without drawing: DeLong, DeLong and Clarke-Pearson (1988).
+"""Intervals of areas under ROC curves without drawing: DeLong, DeLong and Clarke-Pearson (1988).
 
 Computed from mid-ranks in n log n, as Sun and Xu (2014, "Fast implementation of DeLong's algorithm", IEEE Signal
 Processing Letters 21) show.
@@ -12,9 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from quanheng.models.chance import Z_95
 from quanheng.models.metrics import Labels, Scores, check_ranked
-
-Z_95 = 1.959963984540054
 
 
 class Area(NamedTuple):
@@ -26,15 +25,6 @@ class Area(NamedTuple):
     high: float
 
 
-class Difference(NamedTuple):
-    """Two scores of the same rows: difference of their areas, its variance, z, and the two-sided p value."""
-
-    difference: float
-    variance: float
-    z: float
-    p: float
-
-
 def delong(labels: Labels, scores: Scores) -> Area:
     """The area under the ROC curve with DeLong's variance.
 
@@ -42,26 +32,10 @@ def delong(labels: Labels, scores: Scores) -> Area:
     ------
     InputError : all rows have the same label
     """
-    areas, covariance = _areas(labels, np.asarray(scores)[np.newaxis])
-    auc, variance = float(areas[0]), float(covariance[0, 0])
-    reach = Z_95 * math.sqrt(max(variance, 0.0))
+    auc, parts = components(labels, np.asarray(scores))
+    variance = _variance(parts[labels]) + _variance(parts[~labels])
+    reach = Z_95 * math.sqrt(variance)
     return Area(auc, variance, max(0.0, auc - reach), min(1.0, auc + reach))
-
-
-def delong_difference(labels: Labels, one: Scores, other: Scores) -> Difference:
-    """Whether `one` ranks the same rows better than `other`.
-
-    Raises
-    ------
-    InputError : all rows have the same label
-    """
-    areas, covariance = _areas(labels, np.vstack([one, other]))
-    difference = float(areas[0] - areas[1])
-    variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
-    if variance <= 0:  # Both rank alike, or both perfectly.
-        return Difference(difference, 0.0, 0.0, 1.0)
-    z = difference / math.sqrt(variance)
-    return Difference(difference, variance, z, math.erfc(abs(z) / math.sqrt(2)))
 
 
 def midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -75,22 +49,21 @@ def midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return ranks
 
 
-def _areas(labels: Labels, scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(areas f8[k], their covariance f8[k, k]) of k scores of the same rows."""
-    for one in scores:
-        check_ranked(labels, one)
-    positive, negative = scores[:, labels], scores[:, ~labels]
-    m, n = positive.shape[1], negative.shape[1]
-    events, others = np.empty_like(positive), np.empty_like(negative)
-    for at in range(len(scores)):
-        both = midranks(np.concatenate((positive[at], negative[at])))
-        events[at] = (both[:m] - midranks(positive[at])) / n  # Share of negatives below each positive.
-        others[at] = 1 - (both[m:] - midranks(negative[at])) / m  # Share of positives above each negative.
-    areas = events.mean(axis=1)
-    return areas, _covariance(events) / m + _covariance(others) / n
+def components(labels: Labels, scores: Scores) -> tuple[float, NDArray[np.float64]]:
+    """The area, and the structural component of each row, f8[n]: of a positive the share of negatives below it, of a
+    negative the share of positives above it; ties count half.
+
+    Raises
+    ------
+    InputError : all rows have the same label
+    """
+    positives = check_ranked(labels, scores)
+    ranks, found = midranks(scores), np.empty(len(scores))
+    found[labels] = (ranks[labels] - midranks(scores[labels])) / (len(labels) - positives)
+    found[~labels] = 1 - (ranks[~labels] - midranks(scores[~labels])) / positives
+    return float(found[labels].mean()), found
 
 
-def _covariance(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    if values.shape[1] < 2:
-        return np.zeros((len(values), len(values)))
-    return np.atleast_2d(np.cov(values))
+def _variance(values: NDArray[np.float64]) -> float:
+    """Of the mean of some components; one alone has none of its own."""
+    return float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0
