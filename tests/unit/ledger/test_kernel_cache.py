@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import quanheng
+from quanheng.kernel.compiled import SourceCache
 from quanheng.ledger import wire
 from quanheng.ledger.entries import Account, Transfer
 from quanheng.ledger.kernel import accounts, apply, batch, entry, expiring, index, walk
@@ -23,7 +24,7 @@ def test_every_entry_is_cached_under_the_digest_of_all_sources():
         getattr(module, name)
         for module in (accounts, apply, batch, expiring, index, walk)
         for name in vars(module)
-        if isinstance(getattr(getattr(module, name), "_cache", None), entry._Cache)
+        if isinstance(getattr(getattr(module, name), "_cache", None), SourceCache)
     ]
     assert len({one.py_func.__name__ for one in found}) == 18
     compiled = [one for one in found if one.signatures]
