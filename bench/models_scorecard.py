@@ -86,9 +86,11 @@ def run_fit(quick: bool = False) -> Measured:
     found, why = (None, "quick") if quick else run_peer("models_scorecard_peers.py", "fit", FILE)
     extra: dict[str, object] = {"auc": round(float(np.mean(areas)), 4)}
     extra["auc_deviation"] = round(float(np.std(areas, ddof=1)), 4)
-    extra |= {f"auc_{name}": value["auc"] for name, value in (found or {}).items()}
+    over = {f"{name}_over_s": value["over_s"] for name, value in (found or {}).items() if "over_s" in value}
+    whole = {name: value for name, value in (found or {}).items() if "seconds" in value}
+    extra |= {f"auc_{name}": value["auc"] for name, value in whole.items()} | over
     extra |= {"peers_absent": why} if why else {}
-    peers = {name: value["seconds"] for name, value in (found or {}).items()}
+    peers = {name: value["seconds"] for name, value in whole.items()}
     return Measured(round(seconds, 3), "s", peers, extra)
 
 
