@@ -52,8 +52,7 @@ def add_bill(T, row, fees, interest, principal):
             loan[L_HEAD] = at
         else:
             T.B[loan[L_TAIL], B_NEXT] = at
-        loan[L_TAIL] = at
-    allocate(T, row)
+    allocate(T, row)  # Finds the new tail, too.
 
 
 @njit(nogil=True, error_model="numpy")
