@@ -186,6 +186,7 @@ def test_a_card_of_a_model_in_force_may_say_little_while_others_change(tmp_path)
     hash = take(engine, "draft", files=changed, base="active").hash
     for step in ("submit", "approve", "promote"):
         take(engine, step, version=hash)
+    assert engine.state.versions.champion("rated").hash == hash
     engine.close()
 
 
