@@ -123,9 +123,8 @@ def _check(folder: Path, acknowledged: Path, seed: int, checked: int) -> int:
     Those acknowledged since the last check are all read back, and a hundred of the older ones.
     """
     engine = Engine.open(folder, clock=lambda: START_MS, log_ahead_ms_max=None)
-    lines = acknowledged.read_text().split("\n") if acknowledged.exists() else []
     answers: dict[str, list] = {}
-    for line in lines[:-1]:  # The last line may be torn: its answer was not fully given.
+    for line in _whole_lines(acknowledged):
         id_, *answer = json.loads(line)
         assert answers.setdefault(id_, answer) == answer, f"seed={seed}: {id_} was answered in two ways"
     ids = list(answers)
@@ -151,6 +150,27 @@ def _check(folder: Path, acknowledged: Path, seed: int, checked: int) -> int:
         assert engine.log.verify().ok, f"seed={seed}"
     engine.close()
     return len(answers)
+
+
+def _whole_lines(notes: Path) -> list[str]:
+    """What a killed child wrote to its end. A torn last line is cut off, as the next child goes on behind it."""
+    if not notes.exists():
+        return []
+    text = notes.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:  # Its answer was not fully given.
+        notes.write_text(whole)
+    return whole.splitlines()
+
+
+def test_a_line_that_a_kill_has_torn_is_cut_off_before_the_next_child_writes(tmp_path: Path) -> None:
+    notes = tmp_path / "acknowledged.jsonl"
+    assert _whole_lines(notes) == []
+    notes.write_text('["p1", 1]\n["p2", ')
+    assert _whole_lines(notes) == ['["p1", 1]']
+    with notes.open("a") as child:
+        child.write('["p3", 3]\n')
+    assert _whole_lines(notes) == ['["p1", 1]', '["p3", 3]']
 
 
 def _run(folder: Path, kills: int, seed: int, work: Work = PAYMENTS) -> int:
