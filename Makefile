@@ -40,7 +40,7 @@ lint: $(VENV)/all
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/pytest -m "not long" -n $(JOBS) --dist loadfile
+	$(BIN)/pytest -m "not long" --hypothesis-profile=same -n $(JOBS) --dist loadfile
 
 test-long: $(VENV)/all
 	$(BIN)/pytest -m long --timeout=0 --durations=20

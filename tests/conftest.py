@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True, print_blob=True)
+"""What `make test` draws is the same every time: red means the change. Without it, and long, draws are new ones."""
 
 ROOT = Path(__file__).resolve().parents[1]
 
