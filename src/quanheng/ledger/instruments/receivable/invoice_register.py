@@ -5,7 +5,7 @@ register share its salt, so the same invoice gives the same commitment wherever 
 the hash of an opening that only the publisher can make; who shows the opening may withdraw the entry. Each entry has an
 opening of its own, so showing one says nothing about others.
 
-It protects against: a second institution lending on an invoice that a first one has published; the register's operator
+It protects against: a second institution that lends on an invoice which a first one has published; the register's operator
 and whoever reads its entries learning invoice numbers, as long as they do not have the salt; an entry being withdrawn
 by another than its publisher; history being changed without a trace, for whoever follows `head`.
 
