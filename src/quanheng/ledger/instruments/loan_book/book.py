@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from quanheng.kernel.errors import LogCorrupt, NotFound
 from quanheng.ledger.instruments.loan_book import columns
+from quanheng.ledger.instruments.loan_book.events import BOOK_EVENT
 from quanheng.ledger.instruments.loan_book.kernel import running
 from quanheng.ledger.instruments.loan_book.kernel import words as w
 from quanheng.ledger.instruments.loan_book.opening import terms_fit, write_terms
@@ -37,6 +38,13 @@ MEASURES = (
     "accrued_minor", "days_past_due", "past_due_minor", "day",
 )  # fmt: skip
 """Columns of `LoanBook.measures`; interest holds what is accrued and not billed, principal what is not due."""
+
+
+_OPENING = {
+    "loan": w.L_ID, "product": w.L_PRODUCT, "day": w.L_FIRST, "amount_minor": w.L_PRINCIPAL, "rate": w.L_RATE_0,
+    "periods": w.L_PERIODS_0, "account": w.L_ACCOUNT,
+}  # fmt: skip
+"""The words of a loan that its opening said."""
 
 
 class Closed(NamedTuple):
@@ -61,7 +69,7 @@ class LoanBook(Rows):
 
     Complexity: a close is O(loans + what is overdue), an event O(what is overdue), one with an early date
     O(events + periods + days overdue) of its loan. Memory: 352 bytes and 168 for its flows a loan, 16 a period, 80 a
-    bill that is not paid, 56 an event.
+    bill that is not paid, 64 an event.
 
     Raises
     ------
@@ -135,6 +143,37 @@ class LoanBook(Rows):
         at, days = int(row[w.L_AT]), range(int(row[w.L_PERIOD]), int(row[w.L_PERIODS]))
         D, P = self._T.D, self._T.P
         return [(int(D[at + one + 1]), int(P[at + one])) for one in days] if row[w.L_NOT_DUE] else []
+
+    def events_of(self, loan: int) -> list[tuple[int, ...]]:
+        """Events of a loan that were taken: day, kind, id, amount, extra, the book's day on which each came; in the
+        order in which they count, by day, kind and id. Its opening is not among them."""
+        row, places = self.row_of(loan), np.empty(int(self._T.S[w.S_EVENTS]) + 1, np.int64)
+        count = running.history(self._T, row, places)
+        told = [w.H_DAY, w.H_KIND, w.H_ID, w.H_AMOUNT, w.H_EXTRA, w.H_CAME]
+        return sorted(map(tuple, self._T.H[places[:count]][:, told].tolist()))
+
+    def bills(self, loan: int) -> NDArray[np.int64]:
+        """What is due on a loan, the oldest first: i64[bills, 7], place of the bill in its pool, day on which it fell
+        due, what is left of it by kind, days on which its days past due stood still."""
+        found, T = [], self._T
+        at = int(T.L[self.row_of(loan), w.L_HEAD])
+        while at >= 0:
+            found.append([at, *T.B[at, w.B_DAY : w.B_PRINCIPAL + 1].tolist(), int(T.B[at, w.B_PAUSED])])
+            at = int(T.B[at, w.B_NEXT])
+        return np.array(found, np.int64).reshape(-1, 7)
+
+    def alone(self, loan: int) -> LoanBook:
+        """A book of the same products and rates, on the first day of a loan, with that loan alone as it was opened."""
+        words = self._T.L[self.row_of(loan)]
+        first, rates = int(words[w.L_FIRST]), list(self._rates)
+        book = LoanBook(self.products, first)
+        for one in rates:
+            book._set_rate(*one)
+        opening = np.zeros(1, BOOK_EVENT)
+        for name, word in _OPENING.items():
+            opening[name] = words[word]
+        book.apply(opening)
+        return book
 
     # --- what changes it
 

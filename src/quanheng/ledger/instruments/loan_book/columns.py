@@ -15,7 +15,7 @@ from quanheng.ledger.instruments.loan_book.kernel import words as w
 from quanheng.ledger.instruments.loan_book.kernel.words import Tables
 from quanheng.ledger.instruments.loan_book.products import Product, encode_products
 
-FORMAT = 1
+FORMAT = 2
 _DERIVED = [w.L_HEAD, w.L_TAIL, w.L_AT, w.L_ROOM, w.L_FLOW]
 """Where a loan's bills and plan stand in their pools says nothing of the loan."""
 

@@ -106,7 +106,7 @@ class Rows:
         """The events of a loan (kind, day, amount, extra, id), in no order."""
         places = np.empty(int(self._T.S[w.S_EVENTS]) + 1, np.int64)
         count = running.history(self._T, row, places)
-        found: list[list[int]] = self._T.H[places[:count], w.H_KIND :].tolist()
+        found: list[list[int]] = self._T.H[places[:count], w.H_KIND : w.H_CAME].tolist()
         return found
 
     def _live_again(self, row: int, events: list[list[int]], judged: tuple[int, int, int] | None) -> int:

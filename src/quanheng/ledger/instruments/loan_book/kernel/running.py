@@ -22,6 +22,7 @@ from quanheng.ledger.instruments.loan_book.kernel.words import (
     DISBURSED,
     H_AMOUNT,
     H_BEFORE,
+    H_CAME,
     H_DAY,
     H_EXTRA,
     H_ID,
@@ -172,7 +173,7 @@ def note(T, row, kind, day, amount, extra, id):
     loan, at = T.L[row], T.S[S_EVENTS]
     one = T.H[at]
     one[H_ROW], one[H_BEFORE], one[H_KIND], one[H_DAY] = row, loan[L_EVENT], kind, day
-    one[H_AMOUNT], one[H_EXTRA], one[H_ID] = amount, extra, id
+    one[H_AMOUNT], one[H_EXTRA], one[H_ID], one[H_CAME] = amount, extra, id, T.S[S_DAY]
     T.S[S_EVENTS] += 1
     loan[L_EVENT] = at
     if is_after(loan, day, kind, id):

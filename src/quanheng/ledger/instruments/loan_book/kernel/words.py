@@ -82,9 +82,9 @@ HALF_EVEN, HALF_UP, HALF_DOWN, DOWN, UP = range(5)
 ) = range(21)  # fmt: skip
 FLOWS = 21
 
-# An event as it was folded.
-H_ROW, H_BEFORE, H_KIND, H_DAY, H_AMOUNT, H_EXTRA, H_ID = range(7)
-H_WORDS = 7
+# An event as it was folded; CAME is the book's day when it came.
+H_ROW, H_BEFORE, H_KIND, H_DAY, H_AMOUNT, H_EXTRA, H_ID, H_CAME = range(8)
+H_WORDS = 8
 (
     OPENED, CHARGE, PAY, PREPAY, PAY_OFF, WRITE_OFF, RECOVER, REFUND, HOLIDAY, STAY, RE_AGE, RE_AMORTISE, RATE,
     DAY_CLOSED,
