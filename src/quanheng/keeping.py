@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from quanheng.decisions.versions import Version
 from quanheng.told import Told
 
-SOURCES, SOURCE, LIST, LEDGER, BOOK, OUTBOX = "sources", "source.", "list.", "ledger.", "book.", "outbox."
-"""Names in a snapshot: what folded the sources, the arrays of each, those of lists, ledger, instances and messages."""
+SOURCES, SOURCE, LIST, LEDGER, BOOK, OUTBOX, LOANS = (
+    "sources", "source.", "list.", "ledger.", "book.", "outbox.", "loan.",
+)  # fmt: skip
+"""Names in a snapshot: what folded the sources, the arrays of each, those of lists, ledger, instances, messages, loans."""
 
 
 class Actor(msgspec.Struct, frozen=True, array_like=True):
