@@ -18,11 +18,12 @@ from quanheng.amounts import Row, minor_units
 from quanheng.events.intake import Pseudonyms
 from quanheng.events.schema import NO_KEY, EventType
 from quanheng.expressions import Columns, Expression, Getter
-from quanheng.facts import Ask, Asked, LoanAsk
+from quanheng.facts import Ask, Asked
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.known import Known
 from quanheng.ledger.balances import account_id
 from quanheng.ledger.entries import ALL, Account, Transfer, TransferFlag
+from quanheng.ledger.instruments.loan_book.events import LoanAsk
 from quanheng.ledger.queries import Queries
 from quanheng.loading.declared_accounts import (
     AccountDeclaration,
@@ -31,7 +32,6 @@ from quanheng.loading.declared_accounts import (
     TransferTemplate,
     Unasked,
 )
-
 from quanheng.servicing import Servicing
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from quanheng.events.schema import NULL
 from quanheng.features.source import Batch
 from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.ledger.entries import Account, Transfer
+from quanheng.ledger.instruments.loan_book.events import LoanAsk
 from quanheng.ledger.outcomes import TransferOutcome
 from quanheng.processes.records import Step
 
@@ -152,26 +153,6 @@ class Ask(NamedTuple):
     name: str
     transfer: Transfer
     accounts: tuple[Account, ...] = ()
-    unasked: str = ""
-
-
-class LoanAsk(NamedTuple):
-    """What a decision asks of a loan; numbers as those of `loan_book.events.BOOK_EVENT`.
-
-    name : "pack.servicing"; product : "pack.product"
-    day : -1 = the business day; amount_minor : of a pay-off 0 = whatever it takes
-    unasked : why it cannot be asked for; nothing = it can
-    """
-
-    name: str
-    product: str
-    loan: int
-    kind: int
-    day: int
-    amount_minor: int
-    extra: int
-    rate: int
-    periods: int
     unasked: str = ""
 
 

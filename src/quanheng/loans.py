@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quanheng.asking import account_as_opened
-from quanheng.facts import LoanAsk, Moved, is_there
+from quanheng.facts import Moved, is_there
 from quanheng.kernel.errors import LogCorrupt
 from quanheng.kernel.log.records import LOAN, NO_CAUSE, NONE_16, Columns, encode_header
 from quanheng.ledger.entries import BATCH_MAX, Account
 from quanheng.ledger.instruments.loan_book.book import LoanBook
-from quanheng.ledger.instruments.loan_book.events import BOOK_EVENT, BookEvent, event, opened
+from quanheng.ledger.instruments.loan_book.events import BOOK_EVENT, BookEvent, LoanAsk, event, opened
 from quanheng.ledger.instruments.loan_book.kernel.words import L_PRODUCT
 from quanheng.ledger.instruments.loan_book.outcomes import OUTCOMES, BookOutcome
 from quanheng.ledger.instruments.loan_book.postings import CONTROLS, SIDES, day_postings
@@ -246,8 +246,8 @@ class Loans:
         return {"products": np.frombuffer(self._encoded(), np.uint8), **book}
 
     @classmethod
-    def load(cls, dumped: Mapping[str, NDArray]) -> Loans:
-        """The loans that were dumped.
+    def load(cls, dumped: Mapping[str, NDArray], packs: Mapping[str, Declared]) -> Loans:
+        """The loans that were dumped, none where nothing was, under the packs in force.
 
         Raises
         ------
@@ -258,6 +258,7 @@ class Loans:
             made.products = msgspec.json.decode(dumped["products"].tobytes(), type=dict[str, Product])
         if "S" in dumped:
             made.book = LoanBook.load(list(made.products.values()), dumped)
+        made.under(packs)
         return made
 
     def digest(self) -> str:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from quanheng.amounts import Row, minor_units
 from quanheng.events.schema import NO_KEY
 from quanheng.expressions import Columns, Expression, Getter
-from quanheng.facts import LoanAsk
 from quanheng.kernel.time import DAY_MS
-from quanheng.ledger.instruments.loan_book.events import HOLIDAY_ACCRUES, BookEvent
+from quanheng.ledger.instruments.loan_book.events import HOLIDAY_ACCRUES, BookEvent, LoanAsk
 from quanheng.ledger.instruments.loan_book.kernel.words import PERIODS_MAX
 from quanheng.ledger.instruments.loan_book.measuring import loan_number
 from quanheng.loading.declared_accounts import ServicingDeclaration, Unasked
@@ -86,7 +85,10 @@ class Servicing:
             (self._amount, self._exponent, self._declared.rounding), (self._rate, RATE_DECIMALS, "exact"),
             (self._periods, 0, "exact"), (self._until, 0, "down"),
         )  # fmt: skip
-        found = [0 if one is None else minor_units(columns.value(one, at), *how) for one, *how in asked]
+        found = [
+            0 if one is None else minor_units(columns.value(one, at), decimals, rounding)
+            for one, decimals, rounding in asked
+        ]
         of_value = None if value is None else minor_units(value, 0, "down")
         unasked = str(found[0]) if isinstance(found[0], Unasked) else ""
         for one in (*found[1:], of_value):

@@ -18,7 +18,7 @@ from quanheng.features.bounded import HERE, Here
 from quanheng.features.elsewhere import MakeWindows
 from quanheng.features.source import StatefulSource
 from quanheng.features.state import FeatureOverflow, FeatureState
-from quanheng.keeping import BOOK, LEDGER, LIST, LOANS, OUTBOX, SOURCE, SOURCES, Actor, Kept, named
+from quanheng.keeping import BOOK, LEDGER, LIST, LOANS, OUTBOX, SOURCE, SOURCES, Actor, Kept, Retried, named
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.ledger.balances import BalanceSource
@@ -68,14 +68,6 @@ class Activated(msgspec.Struct, frozen=True):
     engine: str
     sources: dict[str, str] = {}
     trials: tuple[Trial, ...] = ()
-    by: str = ""
-    why: str = ""
-
-
-class Retried(msgspec.Struct, frozen=True):
-    """Payload of the event by which dead letters of the outbox are asked for again: their ids, 16 bytes each."""
-
-    ids: bytes
     by: str = ""
     why: str = ""
 
@@ -341,9 +333,7 @@ class State:
         state.book = cls.book_of(arrays)
         if held := named(arrays, OUTBOX):
             state.outbox = Outbox.load(held)
-        if held := named(arrays, LOANS):
-            state.loans = Loans.load(held)
-            state.loans.under(program.packs)
+        state.loans = Loans.load(named(arrays, LOANS), program.packs)
         return state
 
     @staticmethod

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from quanheng.events.intake import EventFact
-from quanheng.facts import Ask, Asked, DecisionFact, FactColumns, LoanAsk, Moved, after_ledger, is_there
+from quanheng.facts import Ask, Asked, DecisionFact, FactColumns, Moved, after_ledger, is_there
 from quanheng.ledger.balances import BalanceSource
 from quanheng.ledger.entries import BATCH_MAX, Account, Answer, Transfer, chained
+from quanheng.ledger.instruments.loan_book.events import LoanAsk
 from quanheng.ledger.instruments.loan_book.measuring import LoanSource
 from quanheng.ledger.ledger import Ledger
 from quanheng.ledger.outcomes import AccountOutcome, TransferOutcome
@@ -62,7 +63,8 @@ def runs(state: State, events: Sequence[EventFact], columns: FactColumns) -> Ite
         moved = touched(program, event, keys[at])
         looked = (one.accounts(event.code, keys[at]) for one in looking if accounts)
         looks = any(not accounts.isdisjoint(one) for one in looked)
-        looks = looks or (bool(loans) and any(not loans.isdisjoint(one.loans(event.code, keys[at])) for one in on_loans))
+        looked_at = (one.loans(event.code, keys[at]) for one in on_loans if loans)
+        looks = looks or any(not loans.isdisjoint(one) for one in looked_at)
         if looks or (moved and not instances.isdisjoint(moved)):
             yield slice(first, at)
             first, accounts, loans, instances = at, set(), set(), set()
@@ -169,7 +171,7 @@ def _with_loans(one: Asked, ledger: Ledger, judge: Judge, serving: _Serving) -> 
     """Acts on loans, with the transfers that go with them: the book is asked first what it would say, and does it when
     the ledger has done its part.
     """
-    if any(ask.unasked for ask in (*one.transfers, *one.loans)):
+    if any(ask.unasked for ask in one.transfers) or any(ask.unasked for ask in one.loans):
         return _Judged(0, [*map(_unasked, one.transfers), *map(Loans.not_tried, one.loans)])
     before = _Judged(0, [])
     if one.transfers:

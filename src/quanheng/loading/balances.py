@@ -47,7 +47,12 @@ def balances_of(accounts: AccountsDeclaration, event: EventDeclaration) -> tuple
     return tuple(one for one in accounts.balances if knows(one.account, by_name[one.account.account], event))
 
 
-def loan_source(pack: str, accounts: AccountsDeclaration) -> tuple[SourceDeclaration, ...]:
+def ledger_sources(pack: str, accounts: AccountsDeclaration) -> tuple[SourceDeclaration, ...]:
+    """What ledger and loan book answer, as sources with state."""
+    return (*_balance_source(pack, accounts), *_loan_source(pack, accounts))
+
+
+def _loan_source(pack: str, accounts: AccountsDeclaration) -> tuple[SourceDeclaration, ...]:
     """The measures of a pack as a source with state, which the loan book answers; none where it declares none."""
     if not accounts.measures:
         return ()
@@ -63,7 +68,7 @@ def loan_source(pack: str, accounts: AccountsDeclaration) -> tuple[SourceDeclara
     )  # fmt: skip
 
 
-def balance_source(pack: str, accounts: AccountsDeclaration) -> tuple[SourceDeclaration, ...]:
+def _balance_source(pack: str, accounts: AccountsDeclaration) -> tuple[SourceDeclaration, ...]:
     """The balances of a pack as a source with state, which the ledger answers; none where it declares none."""
     if not accounts.balances:
         return ()

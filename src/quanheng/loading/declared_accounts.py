@@ -223,4 +223,4 @@ class AccountsDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def features(self) -> list[str]:
         """Names of what the ledger and the loan book know: balances and measures."""
-        return [one.name for one in (*self.balances, *self.measures)]
+        return [one.name for one in self.balances] + [one.name for one in self.measures]

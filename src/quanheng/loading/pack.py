@@ -9,7 +9,7 @@ import msgspec
 from quanheng.events.schema import EventDeclaration
 from quanheng.kernel.calendars import Calendar
 from quanheng.kernel.errors import DeclarationError, NotFound, Problem
-from quanheng.loading.balances import balance_source, loan_source
+from quanheng.loading.balances import ledger_sources
 from quanheng.loading.checks.accounts import check_accounts
 from quanheng.loading.checks.acts import check_acts
 from quanheng.loading.checks.amounts import check_amounts
@@ -139,7 +139,10 @@ def _check(
     every_event, judged, unsound = names.every_event, names.judged, names.unsound
 
     # What is known about an event: folds, formulas, models, parameters; then who decides with it.
-    accounts = check_accounts(folder.one(ACCOUNTS_FILE), names.name, names.every_entity, judged, unsound, names.calendars, notes)
+    declared_accounts = folder.one(ACCOUNTS_FILE)
+    accounts = check_accounts(
+        declared_accounts, names.name, names.every_entity, judged, unsound, names.calendars, notes
+    )
     balances = accounts.features
     folds, stateful, formulas = check_features(
         folder.one("features.toml"), every_event, list(judged), names.calendars, balances, notes
@@ -188,7 +191,7 @@ def _check(
         name=names.name, version=manifest.version, kind=manifest.kind, title=manifest.title,
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
         flows=flows, entities=names.entities, events=(*names.events, *names.told, *life.told), folds=folds,
-        sources=(*stateful, *balance_source(names.name, accounts), *loan_source(names.name, accounts)), formulas=formulas,
+        sources=(*stateful, *ledger_sources(names.name, accounts)), formulas=formulas,
         calendars=names.calendars, parameters=parameters, library=library,
         policies={policy_name(name): xml for name, xml in policies.items()},
         models=models, weights=weights, references=references, reasons=reasons, lists=lists, accounts=accounts,

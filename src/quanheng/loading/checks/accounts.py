@@ -97,7 +97,7 @@ def _check_moved(top: Table, products: Products, postings: Sequence[PostingDecla
             for side, named in (("debit", transfer.debit), ("credit", transfer.credit)):
                 if named is not None and named.account in controls:
                     key = f"posting.{posting.name}.transfer.{transfer.name}.{side}"
-                    message = f"the account is the control account {controls[named.account]}: the loan book alone books it"
+                    message = f"the account is {controls[named.account]}, which the loan book alone books"
                     cure = "Move value by the product's cash account, and ask for an act on the loan."
                     top.notes.add(FILE, key, message, found=named.account, cure=cure)
 

@@ -62,7 +62,8 @@ def decimals_of(
     """Most decimals of what is computed or a parameter, by name."""
     found = {formula.name: formula.decimals for formula in formulas}
     found |= {model.name: model.output_decimals for model in models}
-    found |= {one.name: one.decimals for one in (*accounts.balances, *accounts.measures)}
+    found |= {one.name: one.decimals for one in accounts.balances}
+    found |= {one.name: one.decimals for one in accounts.measures}
     for parameter in parameters:
         values = [one.value for one in parameter.values if isinstance(one.value, Decimal)]
         found[parameter.name] = max([0, *(-int(value.as_tuple().exponent) for value in values)])

@@ -14,7 +14,7 @@ from quanheng.kernel.errors import DeclarationError
 from quanheng.kernel.time import DAY_MS
 from quanheng.ledger.balances import account_id
 from quanheng.ledger.entries import NO_LIMIT, AccountFlag
-from quanheng.ledger.instruments.loan.day_count import DayCount
+from quanheng.ledger.instruments.loan.day_count import DayCount, date_of
 from quanheng.ledger.instruments.loan.terms import Allocation, Grace, Kind, Method, Penalty, ReferenceRate
 from quanheng.ledger.instruments.loan_book.kernel.words import DAYS, PERIODS_MAX
 from quanheng.ledger.instruments.loan_book.measuring import AMOUNTS, COUNTS
@@ -24,7 +24,6 @@ from quanheng.loading.checks.chart import CODE_MAX, LIMITS, Chart
 from quanheng.loading.checks.events import qualified_entity
 from quanheng.loading.declared import Entity
 from quanheng.loading.declared_accounts import (
-    AccountDeclaration,
     LoanDeclaration,
     LoanOf,
     MeasureDeclaration,
@@ -123,21 +122,22 @@ def _roles(table: Table, asset: str, chart: Chart) -> dict[str, str]:
             message, known = "no such account is declared in this file", list(chart.accounts)
             table.problem(role, message, found=account, known=known, of="account")
         elif account not in chart.unsound:
-            _check_role(table, role, chart.accounts[account], asset)
+            _check_role(table, role, account, asset, chart)
         taken = next((one for one, other in roles.items() if other == account and {one, role} & set(CONTROLS)), "")
         if taken:
-            message, cure = f"the account is that of {taken} already", "What is owed of a kind has an account of its own."
+            message, cure = f"the account is that of {taken} already", "Name one for each kind of what is owed."
             table.problem(role, message, found=account, cure=cure)
         roles[role] = account
     table.done()
     return roles
 
 
-def _check_role(table: Table, role: str, account: AccountDeclaration, asset: str) -> None:
+def _check_role(table: Table, role: str, name: str, asset: str, chart: Chart) -> None:
+    account = chart.accounts[name]
     if account.per:
         message, cure = "a control account is one of the house", "Name an account without `per`."
         table.problem(role, message, found=Words(f"{account.name}, per {', '.join(account.per)}"), cure=cure)
-    elif asset and account.asset != asset:
+    elif asset in chart.assets and account.asset != asset:
         message = "the account is of another asset than the loan"
         table.problem(role, message, found=Words(f"{account.name}, of {account.asset}"), known=asset)
     elif account.flags & (AccountFlag.DEBITS_BOUND | AccountFlag.CREDITS_BOUND) or any(
@@ -151,10 +151,10 @@ def _check_role(table: Table, role: str, account: AccountDeclaration, asset: str
 def _terms(table: Table, calendars: Mapping[str, Calendar]) -> dict[str, Any]:
     """Terms that all loans of the product have, as fields of `Product`."""
     terms: dict[str, Any] = {
-        "method": Method(table.choice("method", list(Method), default=Method.ANNUITY, required=False)),
-        "day_count": DayCount(table.choice("day_count", list(DayCount), default=DayCount.ACT_360, required=False)),
+        "method": Method(table.choice("method", [one.value for one in Method], default=Method.ANNUITY, required=False)),
+        "day_count": DayCount(table.choice("day_count", [one.value for one in DayCount], default=DayCount.ACT_360, required=False)),
         "grace_periods": table.integer("grace_periods", required=False, least=0, most=PERIODS_MAX - 1),
-        "grace": Grace(table.choice("grace", list(Grace), default=Grace.PAYS_INTEREST, required=False)),
+        "grace": Grace(table.choice("grace", [one.value for one in Grace], default=Grace.PAYS_INTEREST, required=False)),
         "end_of_month": table.boolean("end_of_month"),
         "steps": _numbers(table, "steps"),
         "floats": table.boolean("floats"),
@@ -186,7 +186,7 @@ def _numbers(table: Table, key: str) -> tuple[Decimal, ...]:
 
 def _roll(table: Table, calendars: Mapping[str, Calendar]) -> tuple[Roll, Calendar]:
     """How due days that are no business days roll, and by which calendar."""
-    roll = Roll(table.choice("roll", list(Roll), default=Roll.NONE, required=False))
+    roll = Roll(table.choice("roll", [one.value for one in Roll], default=Roll.NONE, required=False))
     name = table.text("calendar", required=False, wanted="a calendar of the pack, or one that comes with Quanheng")
     if name and name not in calendars:
         message = "no such calendar"
@@ -210,13 +210,14 @@ def _reference(table: Table) -> tuple[ReferenceRate, ...]:
             table.sound = False
         elif from_ms is not None and rate is not None:
             day = from_ms // DAY_MS
+            written = str(inner.values["from"])
             if found and day <= found[-1].day:
-                inner.problem("from", "the rates do not stand in the order of their days",
-                              found=str(inner.values["from"]), cure="Write the oldest first, each day once.")  # fmt: skip
+                message, cure = "the rates do not stand in the order of their days", "Write the oldest first."
+                inner.problem("from", message, found=written, cure=cure)
                 table.sound = False
             elif not 0 <= day < DAYS:
-                inner.problem("from", "the day is out of bounds", found=str(inner.values["from"]),
-                              known="1970-01-01 to 2134-04-10")  # fmt: skip
+                known = f"1970-01-01 to {date_of(DAYS - 1)}"
+                inner.problem("from", "the day is out of bounds", found=written, known=known)
                 table.sound = False
             else:
                 found.append(ReferenceRate(day, rate))
@@ -278,7 +279,8 @@ def _check_terms(table: Table, product: Product) -> None:
         check_products([product])
     except DeclarationError as error:
         for one in error.problems:
-            table.problem(one.key, _WHY[one.key], found=Words(one.found))
+            written = table.values.get(one.key)
+            table.problem(one.key, _WHY[one.key], found="" if isinstance(written, (list, dict)) else written)
 
 
 # --- acts
@@ -309,7 +311,7 @@ def _servicing(name: str, table: Table, products: Products) -> ServicingDeclarat
         return None
     settings = SETTINGS[act]
     amount, rounding = _amount(table, act) if "amount" in settings else ("", "exact")
-    texts = {
+    texts: dict[str, Any] = {
         key: table.text(key, required=(act, key) not in MAY_BE_LEFT_OUT and key != "value_ms", wanted=wanted)
         for key, wanted in (
             ("rate", "a FEEL expression: the rate of a year, 0.06 for 6 percent"),
@@ -319,13 +321,13 @@ def _servicing(name: str, table: Table, products: Products) -> ServicingDeclarat
         )
         if key in settings
     }
-    flags = {key: table.boolean(key) for key in ("smaller", "accrues") if key in settings}
+    texts |= {key: table.boolean(key) for key in ("smaller", "accrues") if key in settings}
     table.done()
     if loan is None:
         return None
     return ServicingDeclaration(
         name=name, loan=loan, act=act, amount=amount, minor=table.has("amount_minor"), rounding=rounding, where=where,
-        en=title.en, zh=title.zh, **texts, **flags,
+        en=title.en, zh=title.zh, **texts,
     )  # fmt: skip
 
 
