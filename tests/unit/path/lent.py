@@ -45,22 +45,27 @@ def event(id: str, type: str, *, at: int = T0, **data: object) -> Request:
 
 
 def applied(
-    id: str, contract: str, amount_minor: int = 1_200_000, customer: str = "anna", rate: float = 0.06, periods: int = 12
+    id: str,
+    contract: str,
+    amount_minor: int = 1_200_000,
+    customer: str = "anna",
+    rate: float = 0.06,
+    periods: int = 12,
+    at: int = T0,
 ) -> Request:
-    return event(
-        id, "applied", customer=customer, contract=contract, amount_minor=amount_minor, rate=rate, periods=periods
-    )
+    more = {"amount_minor": amount_minor, "rate": rate, "periods": periods}
+    return event(id, "applied", customer=customer, contract=contract, at=at, **more)
 
 
-def paid(id: str, contract: str, amount_minor: int, customer: str = "anna", **more: object) -> Request:
+def paid(id: str, contract: str, amount_minor: int, customer: str = "anna", **more: int) -> Request:
     return event(id, "paid", customer=customer, contract=contract, amount_minor=amount_minor, **more)
 
 
-def topped_up(id: str, amount_minor: int, customer: str = "anna") -> Request:
-    return event(id, "topped_up", customer=customer, amount_minor=amount_minor)
+def topped_up(id: str, amount_minor: int, customer: str = "anna", at: int = T0) -> Request:
+    return event(id, "topped_up", at=at, customer=customer, amount_minor=amount_minor)
 
 
-def served(id: str, contract: str, act: str = "look", **more: object) -> Request:
+def served(id: str, contract: str, act: str = "look", **more: int) -> Request:
     return event(id, "served", contract=contract, act=act, **more)
 
 
@@ -78,7 +83,7 @@ def measured(engine: Engine, contract: str) -> dict[str, int]:
     return dict(zip(MEASURES, book.measures(number(engine, contract))[0].tolist(), strict=True))
 
 
-def business(rng: random.Random, count: int, now_ms: int, first: int = 1) -> list[Request]:
+def business(rng: random.Random, count: int, now_ms: int, first: int = 1, at: int = T0) -> list[Request]:
     """Applications, payments, some of them late, and every kind of change, of few contracts; with repeats and what is
     refused. The content depends on the id alone."""
     requests = []
@@ -90,20 +95,20 @@ def business(rng: random.Random, count: int, now_ms: int, first: int = 1) -> lis
         draw = twin.random()
         if draw < 0.2:
             rate, periods = twin.choice([0, 0.06, 0.1234, -1]), twin.choice([1, 6, 12, 12, 601])
-            requests.append(applied(id, contract, 1_200_000, customer, rate, periods))
+            requests.append(applied(id, contract, 1_200_000, customer, rate, periods, at))
         elif draw < 0.35:
-            requests.append(topped_up(id, amount, customer))
+            requests.append(topped_up(id, amount, customer, at))
         elif draw < 0.65:
             late = {"paid_ms": now_ms - twin.randint(0, 40) * DAY_MS} if twin.random() < 0.3 else {}
-            requests.append(paid(id, contract, amount, customer, **late))
+            requests.append(paid(id, contract, amount, customer, at=at, **late))
         else:
             act = twin.choice([
                 "look", "prepay", "pay_off", "write_off", "recover", "refund", "holiday", "stay", "re_age",
                 "re_amortise", "charge",
             ])  # fmt: skip
-            more: dict[str, object] = {"amount_minor": amount, "periods": twin.choice([0, 1, 6, 24])}
+            more = {"amount_minor": amount, "periods": twin.choice([0, 1, 6, 24])}
             more["until_ms"] = now_ms + twin.randint(-2, 60) * DAY_MS
             if twin.random() < 0.3:
                 more["value_ms"] = now_ms - twin.randint(0, 40) * DAY_MS
-            requests.append(served(id, contract, act, **more))
+            requests.append(served(id, contract, act, at=at, **more))
     return requests

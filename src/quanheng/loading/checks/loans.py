@@ -39,6 +39,8 @@ ROLES = ProductAccounts.__struct_fields__
 ROUNDINGS = {f"half_{one}": f"ROUND_HALF_{one.upper()}" for one in ("even", "up", "down")} | {
     "down": "ROUND_DOWN", "up": "ROUND_UP",
 }  # fmt: skip
+GRACES, METHODS, ROLLS = ([one.value for one in kinds] for kinds in (Grace, Method, Roll))
+DAY_COUNTS = [one.value for one in DayCount]
 ROUNDED = ("level_rounding", "accrual_rounding", "billing_rounding", "penalty_rounding", "fee_rounding")
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "open": ("amount", "rate", "periods", "value_ms"),
@@ -151,10 +153,10 @@ def _check_role(table: Table, role: str, name: str, asset: str, chart: Chart) ->
 def _terms(table: Table, calendars: Mapping[str, Calendar]) -> dict[str, Any]:
     """Terms that all loans of the product have, as fields of `Product`."""
     terms: dict[str, Any] = {
-        "method": Method(table.choice("method", [one.value for one in Method], default=Method.ANNUITY, required=False)),
-        "day_count": DayCount(table.choice("day_count", [one.value for one in DayCount], default=DayCount.ACT_360, required=False)),
+        "method": Method(table.choice("method", METHODS, default=Method.ANNUITY, required=False)),
+        "day_count": DayCount(table.choice("day_count", DAY_COUNTS, default=DayCount.ACT_360, required=False)),
         "grace_periods": table.integer("grace_periods", required=False, least=0, most=PERIODS_MAX - 1),
-        "grace": Grace(table.choice("grace", [one.value for one in Grace], default=Grace.PAYS_INTEREST, required=False)),
+        "grace": Grace(table.choice("grace", GRACES, default=Grace.PAYS_INTEREST, required=False)),
         "end_of_month": table.boolean("end_of_month"),
         "steps": _numbers(table, "steps"),
         "floats": table.boolean("floats"),
@@ -186,7 +188,7 @@ def _numbers(table: Table, key: str) -> tuple[Decimal, ...]:
 
 def _roll(table: Table, calendars: Mapping[str, Calendar]) -> tuple[Roll, Calendar]:
     """How due days that are no business days roll, and by which calendar."""
-    roll = Roll(table.choice("roll", [one.value for one in Roll], default=Roll.NONE, required=False))
+    roll = Roll(table.choice("roll", ROLLS, default=Roll.NONE, required=False))
     name = table.text("calendar", required=False, wanted="a calendar of the pack, or one that comes with Quanheng")
     if name and name not in calendars:
         message = "no such calendar"
