@@ -16,6 +16,7 @@ from quanheng.loading.account_changes import account_changes
 from quanheng.loading.cases import run_cases
 from quanheng.loading.files import PackFiles
 from quanheng.loading.pack import load_packs
+from quanheng.loans import loan_changes
 from quanheng.machines import log_names
 from quanheng.migrating import process_changes
 from quanheng.program import Program
@@ -117,6 +118,13 @@ def check_layouts(state: State, program: Program) -> None:
     problems += _lists_of_something_else(state, program)
     if state.ledger.facts_n:
         problems += account_changes(state.program.packs, program.packs)
+    problems += [
+        Problem(
+            f"{pack}/accounts.toml", f"loan.{name}", "the book holds loans of this product, so its terms stay", changed,
+            cure="Declare a product of another name; reference rates from days to come may be added.",
+        )
+        for pack, name, changed in loan_changes(state.loans, program.packs)
+    ]  # fmt: skip
     problems += process_changes(state.program, program, state.book)
     if problems:
         raise DeclarationError("the packs are not activated", problems)

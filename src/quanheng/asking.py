@@ -9,21 +9,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Context, Decimal, Inexact, InvalidOperation
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quanheng.amounts import Row, minor_units
 from quanheng.events.intake import Pseudonyms
 from quanheng.events.schema import NO_KEY, EventType
 from quanheng.expressions import Columns, Expression, Getter
 from quanheng.facts import Ask, Asked
-from quanheng.feel.operators import is_number
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.known import Known
 from quanheng.ledger.balances import account_id
-from quanheng.ledger.entries import ALL, AMOUNT_MAX, Account, Transfer, TransferFlag
+from quanheng.ledger.entries import ALL, Account, Transfer, TransferFlag
+from quanheng.ledger.instruments.loan_book.events import LoanAsk
 from quanheng.ledger.queries import Queries
 from quanheng.loading.declared_accounts import (
     AccountDeclaration,
@@ -32,6 +32,7 @@ from quanheng.loading.declared_accounts import (
     TransferTemplate,
     Unasked,
 )
+from quanheng.servicing import Servicing
 
 if TYPE_CHECKING:
     from quanheng.loading.declared import Declared
@@ -43,8 +44,6 @@ REFUSED = "refused"
 
 
 _NAMED = re.compile(r"(?P<name>[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*)(\((?P<keys>.*)\))?", re.DOTALL)
-_EXACT = Context(prec=60, traps=[InvalidOperation, Inexact])
-_ROUNDING = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "down": ROUND_DOWN, "up": ROUND_UP}
 _ACTS = {"move": 0, "post": TransferFlag.POST, "void": TransferFlag.VOID, "reverse": TransferFlag.REVERSAL}
 _BALANCING = {"": 0, "debit": TransferFlag.BALANCING_DEBIT, "credit": TransferFlag.BALANCING_CREDIT}
 
@@ -92,36 +91,6 @@ def named_account(packs: Mapping[str, Declared], ring: Pseudonyms, name: str, ke
             cure="Give one key for each, in this order.",
         )
     return account_id(name, [ring.pseudonym(entity, key) for entity, key in zip(found.per, keys, strict=True)])
-
-
-def minor_units(value: object, exponent: int, rounding: str) -> int | Unasked:
-    """An amount in whole minor units.
-
-    Parameters
-    ----------
-    value : what FEEL gave; one is 10 ** exponent minor units
-    rounding : a `declared_accounts.Rounding`
-    """
-    if not is_number(value):
-        return Unasked.AMOUNT_IS_NULL
-    if isinstance(value, int) and not exponent:
-        whole = value
-    else:
-        try:
-            scaled = Decimal(value).scaleb(exponent, _EXACT)  # type: ignore[arg-type]
-            whole = int(scaled.to_integral_value(_ROUNDING.get(rounding, ROUND_HALF_EVEN)))
-            if rounding == "exact" and whole != scaled:
-                return Unasked.AMOUNT_DOES_NOT_FIT
-        except (InvalidOperation, Inexact):
-            return Unasked.AMOUNT_DOES_NOT_FIT
-    return whole if -AMOUNT_MAX <= whole <= AMOUNT_MAX else Unasked.AMOUNT_DOES_NOT_FIT
-
-
-class Row(NamedTuple):
-    """One event as postings see it: its keys by name (16 bytes, zeros = null), and its request's key."""
-
-    keys: Mapping[str, bytes]
-    request: bytes
 
 
 class _Transfer:
@@ -174,17 +143,25 @@ class _Transfer:
         return Ask(self.name, transfer, accounts, unasked)
 
 
+def account_as_opened(pack: str, declared: AccountDeclaration, assets: Mapping[str, int]) -> Account:
+    """An account of the house as it is opened; of those that are kept for owners what they have in common.
+
+    assets : number of each by name
+    """
+    return Account(
+        account_id(f"{pack}.{declared.name}", ()), assets[declared.asset], declared.code, declared.flags, 0,
+        declared.entity, declared.overdraft_minor, declared.payment_max_minor, declared.day_max_minor,
+        declared.balance_max_minor, declared.net_debit_cap_minor,
+    )  # fmt: skip
+
+
 class _Side:
     """An account that a transfer names, for any event; those that were named lately are kept."""
 
     def __init__(self, pack: str, declared: AccountDeclaration, assets: Mapping[str, int], named: AccountOf) -> None:
         self._name, self._keys = f"{pack}.{declared.name}", named.keys
         self._known: dict[bytes, Account] = {}
-        self._account = Account(
-            0, assets[declared.asset], declared.code, declared.flags, 0, declared.entity, declared.overdraft_minor,
-            declared.payment_max_minor, declared.day_max_minor, declared.balance_max_minor,
-            declared.net_debit_cap_minor,
-        )  # fmt: skip
+        self._account = account_as_opened(pack, declared, assets)
 
     def of(self, row: Row) -> Account | None:
         """The account of one event's keys, as it would be opened; None where a key is null."""
@@ -209,6 +186,7 @@ class Postings:
     refused_as : outcome that is given where the ledger refuses
     names : all that is known of the event, by name
     getter : of a name: gives its column, as policies see it
+    loans : label → acts on loans
     """
 
     def __init__(
@@ -219,8 +197,13 @@ class Postings:
         event: EventType,
         names: Sequence[str],
         getter: Callable[[str], Getter],
+        loans: Mapping[str, Sequence[str]] = {},
     ) -> None:
         postings = {one.name: one for one in pack.accounts.postings}
+        asked = {name for acts in loans.values() for name in acts}
+        acts = {one.name: Servicing(pack, one, names, getter) for one in pack.accounts.servicings if one.name in asked}
+        self._loans = {label: [acts[name] for name in named] for label, named in loans.items()}
+        self._acts = list(acts.values())
         made = {
             name: tuple(_Transfer(pack, postings[name], one, names, getter) for one in postings[name].transfers)
             for name in {name for acts in then.values() for name in acts}
@@ -236,7 +219,7 @@ class Postings:
 
     def asks(self, label: str) -> bool:
         """Whether anything is asked for under a label."""
-        return self.count(label) > 0
+        return self.count(label) > 0 or bool(self._loans.get(label))
 
     def accounts(self, row: Row, ledger: Queries) -> set[int]:
         """Ids of all accounts that may be touched for an event, whatever is decided: those that transfers name, and
@@ -248,6 +231,10 @@ class Postings:
             if one.settles:
                 found.update(ledger.sides_of(transfer_id(one.settles, row.keys[one.of])))
         return found
+
+    def loans(self, row: Row) -> set[int]:
+        """Numbers of all loans that may be touched for an event, whatever is decided."""
+        return {loan for one in self._acts if (loan := one.loan(row)) is not None}
 
     def row(self, keys: NDArray[np.uint64], request: bytes) -> Row:
         """One event, by its keys in the order of its declaration: u64[K, 2], K of them or more."""
@@ -267,5 +254,15 @@ class Postings:
         for at, outcome in zip(rows, outcomes, strict=True):
             row = self.row(known.batch.keys[at], known.events[at].request_key)
             first = self.transfers(columns, at, row, outcome)
-            asked.append(Asked(first, self.transfers(columns, at, row, REFUSED) if first else (), self.refused_as))
+            loans = self._asked_of_loans(columns, at, row, outcome)
+            if not (first or loans):
+                asked.append(Asked((), (), self.refused_as))
+                continue
+            refused = self.transfers(columns, at, row, REFUSED)
+            loans_refused = self._asked_of_loans(columns, at, row, REFUSED)
+            asked.append(Asked(first, refused, self.refused_as, loans, loans_refused))
         return asked
+
+    def _asked_of_loans(self, columns: Columns, at: int, row: Row, label: str) -> tuple[LoanAsk, ...]:
+        found = (one.ask(columns, at, row) for one in self._loans.get(label, ()))
+        return tuple(one for one in found if one is not None)

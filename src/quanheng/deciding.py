@@ -88,7 +88,7 @@ def _ask(postings: Postings, program: Program, known: Known, decisions: list[Dec
     outcomes = [decision.body.outcome for decision in decisions]
     rows = [row for row, outcome in enumerate(outcomes) if postings.asks(outcome)]
     for row, more in zip(rows, postings.ask(known, rows, [outcomes[row] for row in rows]), strict=True):
-        if more.transfers:
+        if not more.is_empty:
             asked = together(program, decisions[row].asked, more)
             decisions[row] = msgspec.structs.replace(decisions[row], asked=asked)
 

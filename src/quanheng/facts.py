@@ -14,6 +14,7 @@ from quanheng.events.schema import NULL
 from quanheng.features.source import Batch
 from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.ledger.entries import Account, Transfer
+from quanheng.ledger.instruments.loan_book.events import LoanAsk
 from quanheng.ledger.outcomes import TransferOutcome
 from quanheng.processes.records import Step
 
@@ -105,10 +106,11 @@ class Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Moved(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A transfer that a decision asked for.
 
-    name : "pack.posting.transfer"
-    id : of the transfer, 16 bytes, the low one first
-    outcome : name of a `TransferOutcome`, or of what kept it from being asked (`declared_accounts.Unasked`)
-    amount_minor : what it moved, held or let go; 0 = nothing
+    name : "pack.posting.transfer"; of an act on a loan "pack.servicing"
+    id : of the transfer, 16 bytes, the low one first; of an act the loan's number and the event's, 8 bytes each
+    outcome : name of a `TransferOutcome` or `BookOutcome`, or of what kept it from being asked
+        (`declared_accounts.Unasked`)
+    amount_minor : what it moved, held or let go; of a loan what was lent, paid or charged; 0 = nothing
     """
 
     name: str
@@ -159,11 +161,19 @@ class Asked(NamedTuple):
 
     refused : asked for where the ledger refuses that; all or nothing again
     outcome : given in place of the decision's where the ledger refuses
+    loans, loans_refused : the same of loans
     """
 
     transfers: tuple[Ask, ...]
     refused: tuple[Ask, ...]
     outcome: str
+    loans: tuple[LoanAsk, ...] = ()
+    loans_refused: tuple[LoanAsk, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked for."""
+        return not self.transfers and not self.loans
 
 
 class Moves(NamedTuple):

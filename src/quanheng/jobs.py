@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from quanheng.asking import minor_units
+from quanheng.amounts import minor_units
 from quanheng.events.schema import NO_KEY, NULL
 from quanheng.feel.compiler import compile_expression
 from quanheng.feel.exact import Column, NumberColumn, TextColumn, Undecidable, compile_exact

@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 from quanheng.decisions.versions import Version
 from quanheng.told import Told
 
-SOURCES, SOURCE, LIST, LEDGER, BOOK, OUTBOX = "sources", "source.", "list.", "ledger.", "book.", "outbox."
-"""Names in a snapshot: what folded the sources, the arrays of each, those of lists, ledger, instances and messages."""
+SOURCES, SOURCE, LIST, LEDGER, BOOK, OUTBOX, LOANS = (
+    "sources", "source.", "list.", "ledger.", "book.", "outbox.", "loan.",
+)  # fmt: skip
+"""Names in a snapshot: what folded the sources, the arrays of each, those of lists, ledger, instances, messages and
+loans."""
 
 
 class Actor(msgspec.Struct, frozen=True, array_like=True):
@@ -40,6 +43,14 @@ class Kept(msgspec.Struct):
     versions: list[Version]
     lists: bytes
     told: Told
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """Payload of the event by which dead letters of the outbox are asked for again: their ids, 16 bytes each."""
+
+    ids: bytes
+    by: str = ""
+    why: str = ""
 
 
 def named(arrays: dict[str, NDArray], prefix: str) -> dict[str, NDArray]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from quanheng.asking import REFUSED, Row
+from quanheng.amounts import Row
+from quanheng.asking import REFUSED
 from quanheng.expressions import Columns
 from quanheng.facts import NO_MOVES, Asked, DecisionFact, Moves, Sent, StepBody, unasked
 from quanheng.flows import Flow
@@ -102,4 +103,7 @@ def together(program: Program, asked: Asked | None, more: Asked) -> Asked:
         return more
     outcomes = [one for one in (asked.outcome, more.outcome) if one]
     outcome = max(outcomes, key=lambda one: program.severity[one], default="")
-    return Asked(asked.transfers + more.transfers, asked.refused + more.refused, outcome)
+    return Asked(
+        asked.transfers + more.transfers, asked.refused + more.refused, outcome, asked.loans + more.loans,
+        asked.loans_refused + more.loans_refused,
+    )  # fmt: skip

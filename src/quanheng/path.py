@@ -30,6 +30,7 @@ from quanheng.facts import NO_MOVES, DecisionFact, FactColumns, Moves, decisions
 from quanheng.kernel.errors import InputError, LogCorrupt
 from quanheng.kernel.log.records import NO_CAUSE
 from quanheng.ledger.records import RECORD_BYTES, records_of
+from quanheng.loans import loan_record
 from quanheng.meeting import Met, TimerStopped, meet
 from quanheng.processes.records import encode_message, encode_step
 from quanheng.transferring import Transferred, runs, transfer, would_transfer
@@ -45,7 +46,7 @@ Decide = Callable[["Program", Rows], "list[DecisionFact | None]"]
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
     """An event that entered, with its decision where its type has a flow or a process, and how many records stand
-    behind both: facts of the ledger, steps, messages."""
+    behind both: facts of the ledger, steps, messages, what became of loans."""
 
     event: EventFact
     offset: int
@@ -67,8 +68,8 @@ class Repeat(NamedTuple):
 class Group(NamedTuple):
     """What one group of requests produced: an item per request, in their order; its records are first .. head - 1.
 
-    facts : of the ledger, steps and messages, as records, each with the offset at which it stands
-    ended : how many of them stand before the first event: holds whose time was out
+    facts : of the ledger, steps, messages and loans, as records, each with the offset at which it stands
+    ended : how many of them stand before the first event: holds whose time was out, days of loans that were closed
     """
 
     first: int
@@ -107,14 +108,15 @@ def handle(
     columns = events_columns(events, state.program)
     lists = state.lists.at(received_ms, intake.pseudonyms)
     placing = Placing(state, items, received_ms, day)
-    if state.program.asks:
+    if state.program.asks or state.loans.count:
         placing.end_holds()
+        placing.close_days()
     for run in runs(state, events, columns):
         met = meet(state.book, state.program, events[run], columns.rows(run))
         come, some = coming(met, run, events, columns)
         moments = state.apply(some, received_ms)
         asked = judge(state.program, Rows(come, some, moments, state.head, received_ms, lists, met.views))
-        made = transfer(state.ledger, state.program, asked, received_ms, placing.day)
+        made = transfer(state, asked, received_ms, placing.day)
         state.apply(decisions_columns(made.decisions), received_ms, read=False)
         state.move(made.decisions, received_ms)
         placing.place(events[run], made, met.refused)
@@ -122,7 +124,13 @@ def handle(
 
 
 def try_alone(
-    state: State, intake: Intake, request: Request, received_ms: int, seen: Mapping[bytes, int], judge: Decide = decide
+    state: State,
+    intake: Intake,
+    request: Request,
+    received_ms: int,
+    seen: Mapping[bytes, int],
+    judge: Decide = decide,
+    day: int = 0,
 ) -> Taken | Repeat | Refusal:
     """What would become of one request now (dry run): decide as if its event entered, and leave no trace."""
     (key,) = intake.keys([request])
@@ -137,7 +145,7 @@ def try_alone(
     lists = state.lists.at(received_ms, intake.pseudonyms)
     moments = state.peek(columns, received_ms)
     (asked,) = judge(state.program, Rows(events, columns, moments, state.head, received_ms, lists, met.views))
-    made = None if asked is None else would_transfer(state.ledger, state.program, asked)
+    made = None if asked is None else would_transfer(state, asked, max(day, state.ledger.day))
     return Taken(events[0], state.head, made)
 
 
@@ -215,22 +223,33 @@ class Placing:
             self._ended = ledger.facts_n - self._since
             self._put_facts(self._ended, NO_CAUSE)
 
+    def close_days(self) -> None:
+        """Close the days of loans that are over, each with its postings, before anything looks at a loan."""
+        loans, ledger = self._state.loans, self._state.ledger
+        while loans.is_behind(self.day):
+            since = ledger.facts_n
+            closed = loans.close_day(ledger, self.received_ms)
+            self._put_facts(ledger.facts_n - since, NO_CAUSE)
+            self._ended += ledger.facts_n - since + self._put_loans(closed, NO_CAUSE)
+
     def place(self, events: Sequence[EventFact], made: Transferred, refused: Mapping[int, InputError]) -> None:
         """Place the events of a run, with their decisions and what these did; `refused` are those that may not come."""
-        state, done = self._state, zip(made.decisions, made.facts, strict=True)
+        state, done = self._state, enumerate(zip(made.decisions, made.facts, strict=True))
         for at, event in enumerate(events):
             self._pass_refusals()
             if refused and at in refused:
                 self._taken.append(Refusal(event.request, refused[at]))
                 state.head += not event.request.position
             else:
-                decision, facts_n = next(done)
+                place, (decision, facts_n) = next(done)
                 offset = state.head
                 state.head += 1 if decision is None else 2
                 if facts_n:
                     self._put_facts(facts_n, offset + 1)
                 moves = NO_MOVES if decision is None else decision.moves
                 moved_n = 0 if moves is NO_MOVES else self._put_moves(moves, offset + 1)
+                if made.loans and place in made.loans:
+                    moved_n += self._put_loans(made.loans[place], offset + 1)
                 self._taken.append(Taken(event, offset, decision, facts_n + moved_n))
             self._at += 1
 
@@ -245,6 +264,12 @@ class Placing:
         self._moved += enumerate(records, state.head)
         state.head += len(records)
         return len(records)
+
+    def _put_loans(self, events: np.ndarray, cause: int) -> int:
+        """Events of the loan book; how many."""
+        self._moved += enumerate((loan_record(one, self.received_ms, cause) for one in events), self._state.head)
+        self._state.head += len(events)
+        return len(events)
 
     def _pass_refusals(self) -> None:
         while self._at < len(self._items) and (item := self._items[self._at]) is not None:

@@ -194,7 +194,8 @@ class Program:
         trusted = [*certain(policy.inputs, pack.parameters, scope, fields), *floats]
         quick = compile_decision(model, flow.decide, trusted, floats)
         event, named = self.types[flow.when], self._named(flow, pack, scope)
-        postings = Postings(flow.then, flow.refused_as, pack, event, *named) if flow.then else None
+        asks = flow.then or flow.loans
+        postings = Postings(flow.then, flow.refused_as, pack, event, *named, flow.loans) if asks else None
         sent = {name for names in flow.sends.values() for name in names}
         calls = [one for one in pack.calls.calls if one.name in sent]
         sends = Sends(calls, pack, event, *named) if calls else None

@@ -20,7 +20,7 @@ from quanheng.features.state import FeatureState
 from quanheng.kernel.content import ContentStore
 from quanheng.kernel.errors import DeclarationError, InputError, LogCorrupt, Problem
 from quanheng.kernel.log.log import Log, columns_of
-from quanheng.kernel.log.records import EVENT, TRANSFER, Columns
+from quanheng.kernel.log.records import EVENT, LOAN, TRANSFER, Columns
 from quanheng.kernel.snapshot import Snapshot, Snapshots
 from quanheng.ledger.ledger import Ledger
 from quanheng.ledger.records import facts_of, facts_of_batch
@@ -101,6 +101,7 @@ def check_comparable(champion: Program, other: Program, trial: Trial) -> None:
         "events.toml": (_events(champion), _events(other)),
         "features.toml": (champion.digest(), other.digest()),
         "processes.toml": (_lives(champion), _lives(other)),
+        "accounts.toml": (_loans(champion), _loans(other)),
         "pack.toml": ((champion.outcomes, sorted(champion.flows)), (other.outcomes, sorted(other.flows))),
     }
     problems = [
@@ -119,6 +120,10 @@ def check_comparable(champion: Program, other: Program, trial: Trial) -> None:
 
 def _lives(program: Program) -> list[object]:
     return [(pack.processes.processes, pack.calls) for pack in program.packs.values()]
+
+
+def _loans(program: Program) -> list[object]:
+    return [pack.accounts.loans for pack in program.packs.values()]
 
 
 def _events(program: Program) -> list[EventDeclaration]:
@@ -340,6 +345,8 @@ def fact_columns(columns: Columns, program: Program, start: int = 0, stop: int |
 def _apply(state: State, columns: Columns, start: int, stop: int, *, windows: bool) -> None:
     facts = fact_columns(columns, state.program, start, stop)
     state.count(facts)
+    if (facts.kind == LOAN).any():
+        state.loans.apply(columns.cut(start, stop))
     if windows:
         state.apply_windows(facts, int(columns.received_ms[start]))  # One for a batch: a batch is a group.
 

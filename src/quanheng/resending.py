@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
+from quanheng.keeping import Retried
 from quanheng.kernel.errors import DataErased, InputError, NotFound
 from quanheng.kernel.time import format_time
 from quanheng.loading.declared_calls import OUTBOX, REASONS
 from quanheng.processes.outbox import DeadLetter, Message
 from quanheng.reading import Reader
-from quanheng.state import MESSAGES_RETRIED, Retried
+from quanheng.state import MESSAGES_RETRIED
 from quanheng.writer import Writer
 
 SHOWN_MAX = 1_000

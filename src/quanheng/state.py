@@ -18,11 +18,13 @@ from quanheng.features.bounded import HERE, Here
 from quanheng.features.elsewhere import MakeWindows
 from quanheng.features.source import StatefulSource
 from quanheng.features.state import FeatureOverflow, FeatureState
-from quanheng.keeping import BOOK, LEDGER, LIST, OUTBOX, SOURCE, SOURCES, Actor, Kept, named
+from quanheng.keeping import BOOK, LEDGER, LIST, LOANS, OUTBOX, SOURCE, SOURCES, Actor, Kept, Retried, named
 from quanheng.kernel.errors import InputError
 from quanheng.kernel.log.records import DECISION, EVENT
 from quanheng.ledger.balances import BalanceSource
+from quanheng.ledger.instruments.loan_book.measuring import LoanSource
 from quanheng.ledger.ledger import Ledger
+from quanheng.loans import Loans
 from quanheng.machines import job_codes
 from quanheng.processes.book import Book
 from quanheng.processes.outbox import Outbox
@@ -70,14 +72,6 @@ class Activated(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-class Retried(msgspec.Struct, frozen=True):
-    """Payload of the event by which dead letters of the outbox are asked for again: their ids, 16 bytes each."""
-
-    ids: bytes
-    by: str = ""
-    why: str = ""
-
-
 class PlatformEvent(NamedTuple):
     """One of the platform's own events with its decoded payload."""
 
@@ -114,6 +108,7 @@ class State:
     told : how far applied transfers were told as events
     book : instances of processes, and their timers
     outbox : messages that wait to be sent, and dead letters
+    loans : of the products that packs declare
     erasures : subject pseudonym (hex) → offset of the newest event that erased it
     """
 
@@ -134,6 +129,8 @@ class State:
         self.told = Told()
         self.book = Book()
         self.outbox = Outbox()
+        self.loans = Loans()
+        self.loans.under(program.packs)
 
     def move(self, decisions: Sequence[DecisionFact | None], received_ms: int) -> None:
         """Fold the steps that decisions make, in order."""
@@ -194,14 +191,18 @@ class State:
     def switch(self, program: Program) -> bool:
         """Put a program in force. True if its folds or sources differ, so that they must be folded again."""
         changed = program.digest() != self.program.digest()
-        self.program, self.told = program, self.told.under(program, self.ledger.facts_n)
+        self._put_in_force(program)
         if changed:
             self.reset_windows()
         return changed
 
+    def _put_in_force(self, program: Program) -> None:
+        self.program, self.told = program, self.told.under(program, self.ledger.facts_n)
+        self.loans.under(program.packs)
+
     def adopt(self, program: Program, folded: State | None) -> None:
         """Put a program in force, with windows and sources that it has folded where they differ."""
-        self.program, self.told = program, self.told.under(program, self.ledger.facts_n)
+        self._put_in_force(program)
         if folded is not None:
             self._let_go()
             self.features, self.sources = folded.features, self._looking(folded.sources)
@@ -213,10 +214,12 @@ class State:
         self.sources = self._looking(self.program.new_sources())
 
     def _looking(self, sources: list[StatefulSource]) -> list[StatefulSource]:
-        """The sources, those of balances looking at the ledger of this state."""
+        """The sources, those of balances and loans looking at ledger and loans of this state."""
         for one in sources:
             if isinstance(one, BalanceSource):
                 one.look_at(lambda: self.ledger)
+            elif isinstance(one, LoanSource):
+                one.look_at(lambda: self.loans.book)
         return sources
 
     def _let_go(self) -> None:
@@ -301,6 +304,8 @@ class State:
             arrays.update({f"{BOOK}{name}": array for name, array in self.book.dump().items()})
         if self.outbox.next_serial or self.outbox.unexpected:
             arrays.update({f"{OUTBOX}{name}": array for name, array in self.outbox.dump().items()})
+        if self.loans.products:
+            arrays.update({f"{LOANS}{name}": array for name, array in self.loans.dump().items()})
         return self._kept(lists), arrays
 
     @classmethod
@@ -328,6 +333,7 @@ class State:
         state.book = cls.book_of(arrays)
         if held := named(arrays, OUTBOX):
             state.outbox = Outbox.load(held)
+        state.loans = Loans.load(named(arrays, LOANS), program.packs)
         return state
 
     @staticmethod
@@ -366,7 +372,7 @@ class State:
         """SHA-256 (hex) of everything folded: two states with the same log prefix have the same digest."""
         kept = self._kept()
         digests = [self.features.digest(), *(source.digest() for source in self.sources), self.lists.digest()]
-        digests += [self.ledger.digest().hex(), self.book.digest(), self.outbox.digest()]
+        digests += [self.ledger.digest().hex(), self.book.digest(), self.outbox.digest(), self.loans.digest()]
         return hashlib.sha256(kept + "".join(digests).encode()).hexdigest()
 
     def outcomes(self) -> dict[str, int]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from quanheng.asking import Postings, minor_units
+from quanheng.amounts import minor_units
+from quanheng.asking import Postings
 from quanheng.events.intake import EventFact
 from quanheng.events.schema import NO_KEY, NULL, EventType
 from quanheng.expressions import Expression, Getter

@@ -127,7 +127,8 @@ class Writer:
             received_ms = self.stamp()
             keys = self._intake.keys([request])
             taken = {key: entry.event for key, entry in self.index.lookup(keys).items()}
-            item = try_alone(self.state, self._intake, request, received_ms, taken)
+            day = self.days.day_of(received_ms)
+            item = try_alone(self.state, self._intake, request, received_ms, taken, day=day)
             replies.append(self._repeated(item) if isinstance(item, Repeat) else reply_to(item, -1, -1))
         return replies
 

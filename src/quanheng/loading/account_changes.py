@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from quanheng.kernel.errors import Problem
+from quanheng.ledger.instruments.loan_book.products import Product
 from quanheng.loading.checks.chart import FILE
 from quanheng.loading.declared import Declared
 
@@ -51,6 +54,22 @@ def account_changes(was: Mapping[str, Declared], now: Mapping[str, Declared]) ->
                         )
                     )  # fmt: skip
     return problems
+
+
+def later_terms(was: Product, now: Product, day: int) -> list[str]:
+    """Fields in which the terms of a product differ from those of the loans that there are.
+
+    Reference rates from days after `day` (days since 1970-01-01) may have been added: nothing that was counts by them.
+    """
+    added = now.reference[len(was.reference) :]
+    grows = now.reference[: len(was.reference)] == was.reference and all(one.day > day for one in added)
+    if grows and added:
+        penalty = now.penalty
+        if penalty is not None and penalty.reference:
+            penalty = msgspec.structs.replace(penalty, reference=was.reference)
+        now = msgspec.structs.replace(now, reference=was.reference, penalty=penalty)
+    fields = Product.__struct_fields__
+    return [one for one in fields if one != "number" and getattr(was, one) != getattr(now, one)]
 
 
 def _shown(value: str | tuple[str, ...]) -> str:

@@ -66,6 +66,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     then : outcome → postings of accounts.toml that are asked for; under "refused" those asked for where the ledger
         refuses the others
     refused_as : outcome that is given instead where the ledger refuses what was asked for
+    loans : outcome ("refused" too) → acts on loans, of accounts.toml
     sends : outcome ("refused" too) → calls and notices of calls.toml that are sent
     """
 
@@ -78,6 +79,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     then: Mapping[str, tuple[str, ...]] = {}
     refused_as: str = ""
     sends: Mapping[str, tuple[str, ...]] = {}
+    loans: Mapping[str, tuple[str, ...]] = {}
 
 
 class Entity(msgspec.Struct, frozen=True, kw_only=True):

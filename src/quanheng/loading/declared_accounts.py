@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
 import msgspec
+
+from quanheng.ledger.instruments.loan_book.products import Product
 
 Rounding = Literal["exact", "half_even", "half_up", "down", "up"]
 """How an amount becomes whole minor units; "exact" = one that is not whole is refused."""
@@ -14,13 +17,23 @@ BalanceOf = Literal["available", "posted", "debits_held", "credits_held", "days_
 """What is known of an account; see `BalanceDeclaration.of`."""
 
 
+ServiceAct = Literal[
+    "open", "pay", "prepay", "charge", "pay_off", "write_off", "recover", "refund", "holiday", "stay", "re_age",
+    "re_amortise",
+]  # fmt: skip
+"""What a decision does to a loan; see `loan_book.events`."""
+
+
 class Unasked(StrEnum):
-    """Why a transfer is not asked of the ledger at all: its amount is null, or is no whole number of minor units that
-    the ledger holds; a key field that names an account or a deal is null."""
+    """Why a transfer, or an act on a loan, is not asked for at all: its amount is null, or is no whole number of minor
+    units that the ledger holds; a key field that names an account, a deal or a loan is null; a rate, a number of
+    periods or a moment of an act is null, or is none."""
 
     AMOUNT_IS_NULL = "AMOUNT_IS_NULL"
     AMOUNT_DOES_NOT_FIT = "AMOUNT_DOES_NOT_FIT"
     KEY_IS_NULL = "KEY_IS_NULL"
+    TERM_IS_NULL = "TERM_IS_NULL"
+    TERM_DOES_NOT_FIT = "TERM_DOES_NOT_FIT"
 
 
 class AssetDeclaration(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +142,73 @@ class BalanceDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     zh: str = ""
 
 
+class LoanOf(msgspec.Struct, frozen=True):
+    """A loan as an act or a measure names it: `term(contract)`; `key` is the key field of the event."""
+
+    product: str
+    key: str
+
+
+class LoanDeclaration(msgspec.Struct, frozen=True, kw_only=True):
+    """A product: what all its loans have in common. There is one loan for each contract, an entity's key.
+
+    per : the entity, qualified
+    product : terms and control accounts as the book takes them, numbered 1 here
+    accounts : control account of the house by role
+    """
+
+    name: str
+    per: str
+    asset: str
+    product: Product
+    accounts: Mapping[str, str]
+    en: str = ""
+    zh: str = ""
+
+
+class ServicingDeclaration(msgspec.Struct, frozen=True, kw_only=True):
+    """An act on a loan that a flow asks for: `then.approve = ["loan:NAME"]`.
+
+    amount : FEEL over what is known of the event; "" = none, or of a pay-off whatever it takes
+    minor : whether the expression gives minor units, not major ones
+    rate, periods, until_ms : FEEL, as the act needs them
+    value_ms : FEEL: the moment on whose day (UTC) it has effect; "" or null = the business day
+    smaller : a prepayment makes instalments smaller, not the term shorter
+    accrues : interest goes on in a holiday
+    where : FEEL; the act is left out where it is not true; "" = always done
+    """
+
+    name: str
+    loan: LoanOf
+    act: ServiceAct
+    amount: str = ""
+    minor: bool = False
+    rounding: Rounding = "exact"
+    rate: str = ""
+    periods: str = ""
+    until_ms: str = ""
+    value_ms: str = ""
+    smaller: bool = False
+    accrues: bool = False
+    where: str = ""
+    en: str = ""
+    zh: str = ""
+
+
+class MeasureDeclaration(msgspec.Struct, frozen=True, kw_only=True):
+    """A feature: what the book knows of a loan at the moment of the event, before its own acts; null = no such loan.
+
+    of : one of `loan_book.measuring.AMOUNTS`, or of COUNTS; decimals : those of the asset, 0 of what counts
+    """
+
+    name: str
+    loan: LoanOf
+    of: str
+    decimals: int
+    en: str = ""
+    zh: str = ""
+
+
 class AccountsDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     """The whole of accounts.toml, by name, in the order of the file."""
 
@@ -136,3 +216,11 @@ class AccountsDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     accounts: tuple[AccountDeclaration, ...] = ()
     postings: tuple[PostingDeclaration, ...] = ()
     balances: tuple[BalanceDeclaration, ...] = ()
+    loans: tuple[LoanDeclaration, ...] = ()
+    servicings: tuple[ServicingDeclaration, ...] = ()
+    measures: tuple[MeasureDeclaration, ...] = ()
+
+    @property
+    def features(self) -> list[str]:
+        """Names of what the ledger and the loan book know: balances and measures."""
+        return [one.name for one in self.balances] + [one.name for one in self.measures]

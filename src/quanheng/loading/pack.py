@@ -9,7 +9,7 @@ import msgspec
 from quanheng.events.schema import EventDeclaration
 from quanheng.kernel.calendars import Calendar
 from quanheng.kernel.errors import DeclarationError, NotFound, Problem
-from quanheng.loading.balances import balance_source
+from quanheng.loading.balances import ledger_sources
 from quanheng.loading.checks.accounts import check_accounts
 from quanheng.loading.checks.acts import check_acts
 from quanheng.loading.checks.amounts import check_amounts
@@ -32,6 +32,7 @@ from quanheng.loading.checks.life_cycles import (
 )
 from quanheng.loading.checks.lists import FILE as LISTS_FILE
 from quanheng.loading.checks.lists import check_lists
+from quanheng.loading.checks.loan_asks import check_loan_texts
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import Manifest, check_flow_names, check_manifest
 from quanheng.loading.checks.mappings import check_mappings
@@ -138,8 +139,11 @@ def _check(
     every_event, judged, unsound = names.every_event, names.judged, names.unsound
 
     # What is known about an event: folds, formulas, models, parameters; then who decides with it.
-    accounts = check_accounts(folder.one(ACCOUNTS_FILE), names.name, names.every_entity, judged, unsound, notes)
-    balances = [one.name for one in accounts.balances]
+    declared_accounts = folder.one(ACCOUNTS_FILE)
+    accounts = check_accounts(
+        declared_accounts, names.name, names.every_entity, judged, unsound, names.calendars, notes
+    )
+    balances = accounts.features
     folds, stateful, formulas = check_features(
         folder.one("features.toml"), every_event, list(judged), names.calendars, balances, notes
     )
@@ -155,6 +159,7 @@ def _check(
     asked = check_acts(manifest.flows, manifest.outcomes, accounts, every_event, unsound, calls, steps, notes)
     check_steps(life, manifest, required, every_event, sources, notes)
     check_amounts(accounts, asked, sources, judged, decimals_of(formulas, models, accounts, parameters), notes)
+    check_loan_texts(accounts, asked.loans, sources, judged, notes)
     check_sends(calls, asked.sends, steps.sends, sources, judged, unsound, notes)
     policies = {name: xml for name, xml in files.files.items() if is_declaration(name) and name.endswith(".dmn")}
     declared_lists = folder.one(LISTS_FILE)
@@ -186,7 +191,7 @@ def _check(
         name=names.name, version=manifest.version, kind=manifest.kind, title=manifest.title,
         law=manifest.law, requires=manifest.requires, outcomes=manifest.outcomes, purposes=manifest.purposes,
         flows=flows, entities=names.entities, events=(*names.events, *names.told, *life.told), folds=folds,
-        sources=(*stateful, *balance_source(names.name, accounts)), formulas=formulas,
+        sources=(*stateful, *ledger_sources(names.name, accounts)), formulas=formulas,
         calendars=names.calendars, parameters=parameters, library=library,
         policies={policy_name(name): xml for name, xml in policies.items()},
         models=models, weights=weights, references=references, reasons=reasons, lists=lists, accounts=accounts,
@@ -309,7 +314,7 @@ _DECLARES = {
     "reasons.toml": ("reason",),
     "lists.toml": ("list",),
     CALLS_FILE: ("call", "event", "decided", "feature", "source"),
-    ACCOUNTS_FILE: ("asset", "account", "posting", "transfer", "feature", "source"),
+    ACCOUNTS_FILE: ("asset", "account", "posting", "transfer", "feature", "source", "product", "servicing"),
     PROCESSES_FILE: ("process", "event", "decided", "feature", "source", "act"),
     "mappings": ("mapping",),
     "calendars": ("calendar", "feature", "source"),

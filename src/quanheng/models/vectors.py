@@ -124,8 +124,8 @@ def as_floats(numbers: NDArray[np.int64], scale: int) -> NDArray[np.float64]:
 
 
 def _balances_of(declared: Declared) -> set[str]:
-    """Balances, and formulas that need one."""
-    found = {one.name for one in declared.accounts.balances}
+    """Balances and measures of loans, and formulas that need one."""
+    found = set(declared.accounts.features)
     for formula in declared.formulas:  # In an order that can be computed.
         if found & set(formula.uses):
             found.add(formula.name)

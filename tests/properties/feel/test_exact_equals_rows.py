@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from quanheng.asking import minor_units
+from quanheng.amounts import minor_units
 from quanheng.feel.compiler import compile_expression
 from quanheng.feel.exact import Column, NumberColumn, TextColumn, Undecidable, compile_exact
 from quanheng.feel.types import ANY

@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from tests.unit.path.lent import business as lent
+from tests.unit.path.lent import loans
 from tests.unit.path.wallet import business, wallet
 
 from quanheng import recovery
@@ -27,11 +29,13 @@ from quanheng.facts import Moved
 from quanheng.follower import write_snapshot
 from quanheng.kernel import index
 from quanheng.kernel.log.records import EVENT
+from quanheng.kernel.time import DAY_MS
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.find import find_packs
 from quanheng.state import FIRST_PACK_CODE
 
 START_MS = 1_700_000_000_000
+BEGAN_MS = time.monotonic_ns() // 1_000_000
 
 
 def _requests(rng: random.Random, count: int, number: int) -> list[Request]:
@@ -54,10 +58,12 @@ def _requests(rng: random.Random, count: int, number: int) -> list[Request]:
 
 
 class Work(NamedTuple):
-    """What is under load: the packs that are active, and requests (random source, how many, number of the first)."""
+    """What is under load: the packs that are active, and requests (random source, how many, number of the first);
+    time passes at so many times its pace."""
 
     packs: Callable[[], list[PackFiles]]
     requests: Callable[[random.Random, int, int], list[Request]]
+    pace: int = 1
 
 
 def _card_fraud() -> list[PackFiles]:
@@ -66,6 +72,9 @@ def _card_fraud() -> list[PackFiles]:
 
 
 PAYMENTS = Work(_card_fraud, _requests)
+SERVICING = Work(
+    loans, lambda rng, count, first: lent(rng, count, START_MS + 9 * DAY_MS, first, START_MS), pace=300_000
+)  # A second is three and a half days.
 TRANSFERS = Work(wallet, lambda rng, count, first: business(rng, count, START_MS, first))
 
 
@@ -73,7 +82,8 @@ def _child(folder: Path, acknowledged: Path, seed: int, first: int, work: Work) 
     """Submit groups until killed; note what was answered, durably enough for a SIGKILL, after each commit."""
     rng, number = random.Random(seed), first
     index.WAITING_MAX = 256  # So that a kill also meets a run of the request index that is being written beside.
-    engine = Engine.open(folder, clock=lambda: START_MS + time.monotonic_ns() // 1_000_000)
+    clock = lambda: START_MS + work.pace * (time.monotonic_ns() // 1_000_000 - BEGAN_MS)  # noqa: E731
+    engine = Engine.open(folder, clock=clock)
     with acknowledged.open("a") as notes:
         while True:
             size = rng.choice([1, 3, 20, 100])
@@ -136,7 +146,7 @@ def _check(folder: Path, acknowledged: Path, seed: int, checked: int) -> int:
         assert [recorded.outcome, list(recorded.reasons)] == [outcome, reasons], f"seed={seed}"
         assert _told(recorded.body.transfers) == moved, f"seed={seed}"
         for name, id, what, amount_minor in moved:
-            if what == "APPLIED":
+            if what == "APPLIED" and name.count(".") == 2:  # An act on a loan is no transfer.
                 line = engine.state.ledger.transfer_of(int.from_bytes(bytes.fromhex(id), "little"))
                 assert line.amount_minor == amount_minor, f"seed={seed} {name}"
     keys: Counter[bytes] = Counter()
@@ -146,6 +156,7 @@ def _check(folder: Path, acknowledged: Path, seed: int, checked: int) -> int:
     assert max(keys.values(), default=1) == 1, f"seed={seed}: a request was recorded twice"
     full = recovery.rebuild(engine.log, engine.content, None)
     assert engine.state.digest() == full.digest(), f"seed={seed}: recovered state is not a full replay"
+    assert engine.state.loans.differences(engine.state.ledger) == [], f"seed={seed}"
     if seed % 10 == 0:
         assert engine.log.verify().ok, f"seed={seed}"
     engine.close()
@@ -193,6 +204,10 @@ def test_what_was_acknowledged_survives_fifty_kills(tmp_path: Path) -> None:
 
 def test_transfers_that_were_acknowledged_survive_thirty_kills(tmp_path: Path) -> None:
     assert _run(tmp_path, kills=30, seed=20_261_130, work=TRANSFERS) > 300
+
+
+def test_loans_that_were_acknowledged_survive_fifteen_kills(tmp_path: Path) -> None:
+    assert _run(tmp_path, kills=15, seed=20_261_201, work=SERVICING) > 100
 
 
 @pytest.mark.long

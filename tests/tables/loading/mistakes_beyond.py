@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from sample_pack import available, sample_files, sample_pack, screen_pack, wallet_files, wallet_pack
+from sample_pack import available, loans_pack, sample_files, sample_pack, screen_pack, wallet_files, wallet_pack
 
 from quanheng.kernel.errors import DeclarationError, Problem
 from quanheng.loading import PackFiles, check_pack, load_packs, read_pack
@@ -38,6 +38,9 @@ def beyond() -> dict[str, Run]:
         "transfers of a posting": _bounded("checks.postings", "TRANSFERS_MAX", 1, wallet_pack),
         "transfers of an outcome": _bounded("checks.acts", "TRANSFERS_MAX", 1, wallet_pack),
         "balances": _bounded("checks.accounts", "BALANCES_MAX", 1, wallet_pack),
+        "products": _bounded("checks.loans", "PRODUCTS_MAX", 0, loans_pack),
+        "acts on loans": _bounded("checks.loans", "SERVICINGS_MAX", 1, loans_pack),
+        "measures": _bounded("checks.loans", "MEASURES_MAX", 1, loans_pack),
         "calls": _bounded("checks.calls", "CALLS_MAX", 1, screen_pack),
         "reason without a sentence": _lender("reasons.toml", b"[reason.housing_situation_m", b"[reason.housing_m"),
         "weights that nobody can read": _lender("models/risk.scorecard", b"{", b"["),

@@ -186,6 +186,17 @@ def wallet_files() -> dict[str, bytes]:
     return dict(read_pack(WALLET).files)
 
 
+def loans_files() -> dict[str, bytes]:
+    """The files of the pack that lends: `tests/packs/loans`, sound as it stands."""
+    return dict(read_pack(WALLET.with_name("loans")).files)
+
+
+def loans_pack(changes: dict[str, bytes | None] | None = None) -> PackFiles:
+    """The pack that lends with files replaced, added, or removed (None)."""
+    files = {**loans_files(), **(changes or {})}
+    return read_pack({name: content for name, content in files.items() if content is not None}, "loans")
+
+
 def wallet_pack(changes: dict[str, bytes | None] | None = None) -> PackFiles:
     """The wallet with files replaced, added, or removed (None)."""
     files = {**wallet_files(), **(changes or {})}

@@ -23,6 +23,8 @@ from sample_pack import (
     available,
     checkout_files,
     checkout_pack,
+    loans_files,
+    loans_pack,
     sample_files,
     sample_pack,
     screen_pack,
@@ -34,6 +36,7 @@ MISTAKES = tomllib.loads(Path(__file__).with_name("mistakes.toml").read_text(enc
 OF_ACCOUNTS = tomllib.loads(Path(__file__).with_name("mistakes_accounts.toml").read_text(encoding="utf-8"))["mistake"]
 PROCESSES = tomllib.loads(Path(__file__).with_name("mistakes_processes.toml").read_text(encoding="utf-8"))
 OF_PROCESSES = PROCESSES["mistake"]
+OF_LOANS = tomllib.loads(Path(__file__).with_name("mistakes_loans.toml").read_text(encoding="utf-8"))["mistake"]
 OF_CALLS = tomllib.loads(Path(__file__).with_name("mistakes_calls.toml").read_text(encoding="utf-8"))["mistake"]
 TABLE = MISTAKES["mistake"]
 BY_NAME = {row["name"]: row for row in TABLE}
@@ -97,6 +100,18 @@ def test_the_wallet_is_sound():
 @pytest.mark.parametrize("row", OF_ACCOUNTS, ids=lambda row: row["name"].replace(" ", "-"))
 def test_a_mistake_of_what_moves_value_gives_exactly_its_problems(row):
     _, problems = check_pack(wallet_pack({row["file"]: changed(row, wallet_files())}), AVAILABLE)
+    found = [str(problem) for problem in problems]
+    assert agree(found, row["problems"]), "\n".join(found)
+
+
+def test_the_loans_are_sound():
+    declared, problems = check_pack(loans_pack(), AVAILABLE)
+    assert problems == declared.warnings == ()
+
+
+@pytest.mark.parametrize("row", OF_LOANS, ids=lambda row: row["name"].replace(" ", "-"))
+def test_a_mistake_of_loans_gives_exactly_its_problems(row):
+    _, problems = check_pack(loans_pack({row["file"]: changed(row, loans_files())}), AVAILABLE)
     found = [str(problem) for problem in problems]
     assert agree(found, row["problems"]), "\n".join(found)
 
@@ -176,6 +191,8 @@ def test_every_place_that_notes_a_problem_is_tried(monkeypatch):
         check_pack(sample_pack({row["file"]: changed(row, sample_files())}), AVAILABLE)
     for row in OF_ACCOUNTS:
         check_pack(wallet_pack({row["file"]: changed(row, wallet_files())}), AVAILABLE)
+    for row in OF_LOANS:
+        check_pack(loans_pack({row["file"]: changed(row, loans_files())}), AVAILABLE)
     for row in OF_CALLS:
         found_in_calls(row)
     for row in OF_PROCESSES:

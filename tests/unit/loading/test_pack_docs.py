@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from quanheng.ledger.instruments.loan_book.measuring import AMOUNTS, COUNTS
+from quanheng.ledger.instruments.loan_book.outcomes import BookOutcome
 from quanheng.loading import check_pack, read_pack, read_packs
+from quanheng.loading.checks.loans import ROLES, SETTINGS
 from quanheng.loading.declared_calls import REASONS, RESULTS, SENT_RESULTS
 from quanheng.loading.table import Table
 
@@ -83,7 +86,52 @@ def test_the_page_of_accounts_speaks_of_every_key_that_is_read_and_shows_it(monk
     words = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`\n]+)`", BLOCK.sub("", ACCOUNTS)))))
     shown = " ".join(text for _, text in BLOCK.findall(ACCOUNTS))
     assert set(asked) - words == {"en", "zh"}
-    assert [name for name in asked if not re.search(rf"\b{name}\b", shown)] == []
+    assert [name for name in asked if not re.search(rf"\b{name}\b", shown) and name not in OF_LOANS] == []
+
+
+LOANS = (DOCS / "reference" / "loans-in-packs.md").read_text(encoding="utf-8")
+OF_LOANS = ("loan", "servicing", "measure")
+"""Tables of accounts.toml that have a page of their own."""
+
+
+def loans_pack():
+    """The pack that lends with what the page shows: its accounts.toml and its flows."""
+    files = dict(read_pack(Path(__file__).parents[2] / "packs" / "loans").files)
+    shown: dict[str, str] = {}
+    for name, text in BLOCK.findall(LOANS):
+        shown[name] = shown.get(name, "") + text + "\n"
+    shown["pack.toml"] = files["pack.toml"].decode().partition("[[flow]]")[0] + shown["pack.toml"]
+    del files["cases/loans.toml"]
+    return read_pack({**files, **{name: text.encode() for name, text in shown.items()}}, "loans")
+
+
+def test_the_page_of_loans_is_a_pack_without_a_problem():
+    declared, problems = check_pack(loans_pack(), read_packs())
+    assert problems == declared.warnings == ()
+    of = declared.accounts
+    assert [len(part) for part in (of.loans, of.servicings, of.measures)] == [1, 5, 2]
+
+
+def test_the_page_of_loans_speaks_of_every_key_that_is_read_and_shows_it(monkeypatch):
+    asked: set[str] = set()
+    done = Table.done
+
+    def noting(self):
+        if self.file == "accounts.toml" and self.key.partition(".")[0] in OF_LOANS:
+            asked.update(self._asked)
+        return done(self)
+
+    monkeypatch.setattr(Table, "done", noting)
+    check_pack(loans_pack(), read_packs())
+    words = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`\n]+)`", BLOCK.sub("", LOANS)))))
+    shown = " ".join(text for _, text in BLOCK.findall(LOANS))
+    assert asked - words == {"en", "zh"}
+    assert [name for name in sorted(asked) if not re.search(rf"\b{name}\b", shown)] == []
+
+
+def test_the_page_of_loans_names_every_act_measure_and_outcome():
+    words = set(re.findall(r"`([^`\n]+)`", LOANS))
+    assert {*SETTINGS, *AMOUNTS, *COUNTS, *BookOutcome.__members__, *ROLES} <= words
 
 
 def processes_pack():

@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 from wallet import opened, topped_up, wallet_of
 
-from quanheng.asking import minor_units, named_account, transfer_id
+from quanheng.amounts import minor_units
+from quanheng.asking import named_account, transfer_id
 from quanheng.kernel.errors import InputError, NotFound
 from quanheng.ledger.balances import account_id
 from quanheng.ledger.entries import AMOUNT_MAX

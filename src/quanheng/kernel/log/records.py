@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from quanheng.kernel.errors import LogCorrupt
 
 VERSION = 1
-EVENT, DECISION, TRANSFER, GRANT, STEP, CALL, JOB = 1, 2, 3, 4, 5, 6, 7
+EVENT, DECISION, TRANSFER, GRANT, STEP, CALL, JOB, LOAN = 1, 2, 3, 4, 5, 6, 7, 8
 KIND_NAMES = {
-    EVENT: "event", DECISION: "decision", TRANSFER: "transfer", GRANT: "grant", STEP: "step", CALL: "call", JOB: "job"
+    EVENT: "event", DECISION: "decision", TRANSFER: "transfer", GRANT: "grant", STEP: "step", CALL: "call", JOB: "job",
+    LOAN: "loan",
 }  # fmt: skip
 SEALED = 1
 NULL = -(2**63)
@@ -135,7 +136,7 @@ def encode_header(
 
     Parameters
     ----------
-    kind : EVENT, DECISION, TRANSFER, GRANT, STEP, CALL or JOB
+    kind : EVENT, DECISION, TRANSFER, GRANT, STEP, CALL, JOB or LOAN
     type_code : code of the event type, 0..65535
     time_ms, received_ms : milliseconds UTC
     cause : offset of the causing record, `NO_CAUSE` = none

@@ -12,6 +12,7 @@ from quanheng.events.schema import EventDeclaration
 from quanheng.kernel.errors import Problem
 from quanheng.loading.checks.asks import StepAsks, check_send
 from quanheng.loading.checks.chart import FILE
+from quanheng.loading.checks.loan_asks import check_loan_asks
 from quanheng.loading.checks.manifest import FILE as MANIFEST_FILE
 from quanheng.loading.checks.manifest import REFUSED, FlowDraft
 from quanheng.loading.checks.postings import TRANSFERS_MAX
@@ -27,20 +28,22 @@ class Asked(msgspec.Struct, frozen=True):
 
     by_event : event → names of its postings, each once
     sends : event → names of calls and notices, each once
+    loans : event → names of acts on loans, each once
     """
 
     by_event: Mapping[str, tuple[str, ...]]
     sends: Mapping[str, tuple[str, ...]] = {}
+    loans: Mapping[str, tuple[str, ...]] = {}
 
     def events(self, posting: str) -> list[str]:
         """Events on which a posting is asked for."""
         return [event for event, names in self.by_event.items() if posting in names]
 
     def transfers(self, accounts: AccountsDeclaration) -> dict[str, list[str]]:
-        """Event → names of the transfers that may be asked for on it, "posting.transfer"."""
+        """Event → names of the transfers that may be asked for on it, "posting.transfer", and of acts on loans."""
         return {
             event: [f"{one.name}.{transfer.name}" for one in accounts.postings if one.name in names
-                    for transfer in one.transfers]
+                    for transfer in one.transfers] + list(self.loans.get(event, ()))
             for event, names in self.by_event.items()
         }  # fmt: skip
 
@@ -80,7 +83,7 @@ def check_acts(
         by_event[flow.when] = tuple(dict.fromkeys((*asked, *by_event.get(flow.when, ()))))
         sent = dict.fromkeys(name for acts in flow.sends.values() for _, name in acts if name in kinds)
         sends[flow.when] = tuple(dict.fromkeys((*sent, *sends.get(flow.when, ()))))
-    found = Asked(by_event, sends)
+    found = Asked(by_event, sends, check_loan_asks(flows, accounts, events, unsound, notes))
     sound = {name: event for name, event in events.items() if name not in unsound}
     for posting in accounts.postings:
         asking = [sound[name] for name in found.events(posting.name) if name in sound]
@@ -129,7 +132,7 @@ def _check_refused(flow: FlowDraft, outcomes: Sequence[str], steps: bool, notes:
 
     steps : whether a process asks for transfers on the same event
     """
-    asking = [outcome for outcome, names in flow.then.items() if names and outcome != REFUSED]
+    asking = [one for one in dict.fromkeys((*_asking(flow.then), *_asking(flow.loans))) if one != REFUSED]
     key = f"{flow.key}.refused_as"
     if steps and not asking:
         if not flow.has_refused_as:
@@ -147,7 +150,7 @@ def _check_refused(flow: FlowDraft, outcomes: Sequence[str], steps: bool, notes:
             return
         for name, given in (
             ("refused_as", flow.has_refused_as),
-            (f"then.{REFUSED}", REFUSED in {*_asking(flow.then), *_asking(flow.sends)}),
+            (f"then.{REFUSED}", REFUSED in {*_asking(flow.then), *_asking(flow.sends), *_asking(flow.loans)}),
         ):
             if given:
                 message, cure = "the flow asks nothing of the ledger that it could refuse", f"Remove `{name}`."

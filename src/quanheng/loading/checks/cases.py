@@ -11,6 +11,7 @@ import msgspec
 from quanheng.events.schema import EventDeclaration, EventType
 from quanheng.kernel.errors import EventRejected
 from quanheng.ledger.entries import AMOUNT_MAX
+from quanheng.ledger.instruments.loan_book.outcomes import BookOutcome
 from quanheng.ledger.outcomes import TransferOutcome
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
 from quanheng.loading.declared import Case, CaseEvent, CaseExpectation, CaseTransfer
@@ -21,7 +22,9 @@ from quanheng.loading.table import DOTTED_NAME, Table, moment_ms
 
 STATUSES = ("decided", "recorded", "rejected", "failed", "refused")
 TIMES_MAX = 10_000
-TRANSFER_OUTCOMES: tuple[str, ...] = (*TransferOutcome.__members__, *Unasked.__members__)
+TRANSFER_OUTCOMES: tuple[str, ...] = tuple(
+    dict.fromkeys((*TransferOutcome.__members__, *Unasked.__members__, *BookOutcome.__members__))
+)
 """What can become of a transfer that a flow asks for."""
 MISSING_SCORE = "missing"
 CLOCK = "clock"

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from quanheng.events.schema import EventDeclaration
 from quanheng.features.reach import reaches
-from quanheng.loading.balances import balances_of
+from quanheng.loading.balances import balances_of, measures_of
 from quanheng.loading.declared import Fold, Formula, ModelDeclaration, Parameter
 from quanheng.loading.declared_accounts import AccountsDeclaration
 from quanheng.loading.notes import Notes
@@ -38,6 +38,7 @@ def sources_of(
     keys = [name for name, field in fields.items() if field.kind == "key"]
     found |= {fold.name: "number" for fold in folds if reaches(fold, folds, event.name, keys)}
     found |= dict.fromkeys(answers, "number") | {one.name: "number" for one in balances_of(accounts, event)}
+    found |= {one.name: "number" for one in measures_of(accounts, event)}
     for formula in formulas:
         if set(formula.uses) <= set(found):
             found[formula.name] = "number"
@@ -61,7 +62,8 @@ def decimals_of(
     """Most decimals of what is computed or a parameter, by name."""
     found = {formula.name: formula.decimals for formula in formulas}
     found |= {model.name: model.output_decimals for model in models}
-    found |= {balance.name: balance.decimals for balance in accounts.balances}
+    found |= {one.name: one.decimals for one in accounts.balances}
+    found |= {one.name: one.decimals for one in accounts.measures}
     for parameter in parameters:
         values = [one.value for one in parameter.values if isinstance(one.value, Decimal)]
         found[parameter.name] = max([0, *(-int(value.as_tuple().exponent) for value in values)])

@@ -20,7 +20,9 @@ VERSION_WORDS = 'three numbers such as "1.0.0"'
 REQUIREMENT_WORDS = '"party" or "party >= 1.2.0, < 2.0.0"'
 OUTCOMES_MAX = 16
 NO_SUCH_EVENT = "no such event is declared here or in a required pack"
-ACT_WORDS = '"transfer:NAME" of a posting of accounts.toml, "call:NAME" or "notify:NAME" of calls.toml'
+ACT_WORDS = (
+    '"transfer:NAME" of a posting or "loan:NAME" of an act of accounts.toml, "call:NAME" or "notify:NAME" of calls.toml'
+)
 REFUSED = "refused"
 """Name of what a flow asks for where the ledger refuses the rest; no outcome has it."""
 LATER_ACTS = ("case", "process")
@@ -35,6 +37,7 @@ class FlowDraft(msgspec.Struct, frozen=True, kw_only=True):
     """A flow as written, before its names are looked up. `key` is its place for messages.
 
     then : outcome → names of postings
+    loans : outcome → names of acts on loans
     sends : outcome → calls and notices, each with its kind
     has_refused_as : whether the key is there, readable or not
     """
@@ -47,6 +50,7 @@ class FlowDraft(msgspec.Struct, frozen=True, kw_only=True):
     clock: Literal["received", "event"]
     then: Mapping[str, tuple[str, ...]] = {}
     sends: Mapping[str, tuple[tuple[ActKind, str], ...]] = {}
+    loans: Mapping[str, tuple[str, ...]] = {}
     refused_as: str = ""
     has_refused_as: bool = False
 
@@ -130,7 +134,7 @@ def _purpose(name: str, table: Table) -> Purpose:
 
 
 def _flow(table: Table) -> FlowDraft:
-    then, sends = _then(table.table("then", required=False))
+    then, sends, loans = _then(table.table("then", required=False))
     draft = FlowDraft(
         key=table.key,
         when=table.text("when", pattern=DOTTED_NAME, wanted="the name of an event"),
@@ -140,6 +144,7 @@ def _flow(table: Table) -> FlowDraft:
         clock=table.choice("clock", ("received", "event"), default="received", required=False),
         then=then,
         sends=sends,
+        loans=loans,
         refused_as=table.text("refused_as", required=False, wanted="one of the outcomes"),
         has_refused_as=table.has("refused_as"),
     )
@@ -149,17 +154,23 @@ def _flow(table: Table) -> FlowDraft:
     return draft
 
 
-def _then(table: Table) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[tuple[ActKind, str], ...]]]:
-    """Outcome → postings, outcome → calls and notices. An act of another kind is a problem."""
+def _then(
+    table: Table,
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[tuple[ActKind, str], ...]], dict[str, tuple[str, ...]]]:
+    """Outcome → postings, outcome → calls and notices, outcome → acts on loans. An act of another kind is a problem."""
     found: dict[str, tuple[str, ...]] = {}
+    loans: dict[str, tuple[str, ...]] = {}
     sends: dict[str, tuple[tuple[ActKind, str], ...]] = {}
     for outcome in table.values:
         names: list[str] = []
         sent: list[tuple[ActKind, str]] = []
+        served: list[str] = []
         for act in table.texts(outcome):
             kind, colon, name = act.partition(":")
             if kind == "transfer" and NAME.fullmatch(name):
                 names.append(name)
+            elif kind == "loan" and NAME.fullmatch(name):
+                served.append(name)
             elif kind in ("call", "notify") and NAME.fullmatch(name):
                 sent.append(("call" if kind == "call" else "notify", name))
             elif colon and kind in LATER_ACTS:
@@ -170,9 +181,11 @@ def _then(table: Table) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[tup
         found[outcome] = tuple(names)
         if sent:
             sends[outcome] = tuple(sent)
+        if served:
+            loans[outcome] = tuple(served)
     if not table.sound:
         table.notes.doubt("act")
-    return found, sends
+    return found, sends, loans
 
 
 def check_flow_names(manifest: Manifest, events: Collection[str], notes: Notes) -> None:

@@ -192,6 +192,7 @@ def _flow(
         fallback=draft.fallback,
         clock=draft.clock,
         then=draft.then,
+        loans=draft.loans,
         refused_as=draft.refused_as,
         sends={outcome: tuple(name for _, name in acts) for outcome, acts in draft.sends.items()},
     )

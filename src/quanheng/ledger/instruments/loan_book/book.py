@@ -11,6 +11,7 @@ day: interest and penalty of the night accrue, instalments of that day are bille
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -22,12 +23,14 @@ from quanheng.ledger.instruments.loan_book import columns
 from quanheng.ledger.instruments.loan_book.events import BOOK_EVENT
 from quanheng.ledger.instruments.loan_book.kernel import running
 from quanheng.ledger.instruments.loan_book.kernel import words as w
+from quanheng.ledger.instruments.loan_book.levels import DueDays, Levels
 from quanheng.ledger.instruments.loan_book.opening import terms_fit, write_terms
 from quanheng.ledger.instruments.loan_book.outcomes import OUTCOMES, BookOutcome
 from quanheng.ledger.instruments.loan_book.products import (
     RATE_MAX,
     Product,
     check_products,
+    encode_products,
     penalty_units,
     set_reference,
 )
@@ -133,6 +136,10 @@ class LoanBook(Rows):
         running.totals(self._T, found)
         return found
 
+    def unposted(self) -> NDArray[np.int64]:
+        """Flows since the last close by product, i64[products + 1, FLOWS]; a copy."""
+        return self._T.F.copy()
+
     def payoff_minor(self, loan: int) -> int:
         """What pays off a loan today."""
         return int(running.payoff_of(self._T, self.row_of(loan)))
@@ -162,7 +169,7 @@ class LoanBook(Rows):
             at = int(T.B[at, w.B_NEXT])
         return np.array(found, np.int64).reshape(-1, 7)
 
-    def alone(self, loan: int) -> LoanBook:
+    def as_opened(self, loan: int) -> LoanBook:
         """A book of the same products and rates, on the first day of a loan, with that loan alone as it was opened."""
         words = self._T.L[self.row_of(loan)]
         first, rates = int(words[w.L_FIRST]), list(self._rates)
@@ -175,7 +182,45 @@ class LoanBook(Rows):
         book.apply(opening)
         return book
 
+    @property
+    def next_event(self) -> int:
+        """A number for the next event, above those of all that were folded."""
+        return int(self._T.S[w.S_EVENTS]) + 1
+
+    def alone(self, loans: Sequence[int]) -> LoanBook:
+        """Some loans in a book of their own, to try on them what may be; those that are not there are left out."""
+        found = [loan for loan in dict.fromkeys(loans) if loan in self._rows]
+        made = copy(self)
+        made._T = columns.part(self._T, [self._rows[loan] for loan in found])
+        made._rows = {loan: row for row, loan in enumerate(found, 1)}
+        return made
+
+    def next_due(self, loan: int) -> tuple[int | None, int]:
+        """The day on which an instalment falls due next, None = none does any more, and how many are to come."""
+        row = self._T.L[self.row_of(loan)]
+        if not row[w.L_NOT_DUE]:
+            return None, 0
+        period = int(row[w.L_PERIOD])
+        return int(self._T.D[row[w.L_AT] + period + 1]), int(row[w.L_PERIODS]) - period
+
     # --- what changes it
+
+    def offer(self, products: Sequence[Product]) -> None:
+        """Offer other products from here on: more, or other terms of some of which there is no loan.
+
+        Raises
+        ------
+        DeclarationError : a product cannot be
+        """
+        check_products(products)
+        self.products = list(products)
+        made, T = encode_products(self.products), self._T
+        F = np.zeros((len(products) + 1, w.FLOWS), np.int64)
+        F[: len(T.F)] = T.F
+        self._T = T._replace(R=made.R, G=made.G, V=made.V, M=made.M, F=F)
+        self._levels, self._due = Levels(), DueDays()
+        for number, day, rate in self._rates:
+            set_reference(self.products[number - 1], made.G, made.V, day, Decimal(rate) / w.RATE_UNIT)
 
     def take(self, events: np.ndarray) -> NDArray[np.int64]:
         """Judge events (BOOK_EVENT[n]) in order and fold those that may be: what became of each, as `BookOutcome`.

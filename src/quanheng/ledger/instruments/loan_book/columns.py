@@ -16,6 +16,7 @@ from quanheng.ledger.instruments.loan_book.kernel.words import Tables
 from quanheng.ledger.instruments.loan_book.products import Product, encode_products
 
 FORMAT = 2
+SCRATCH = 0
 _DERIVED = [w.L_HEAD, w.L_TAIL, w.L_AT, w.L_ROOM, w.L_FLOW]
 """Where a loan's bills and plan stand in their pools says nothing of the loan."""
 
@@ -62,6 +63,42 @@ def _longer(array: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
     made = np.zeros((max(rows, len(array) + len(array) // 2), *array.shape[1:]), np.int64)
     made[: len(array)] = array
     return made
+
+
+def part(T: Tables, rows: list[int]) -> Tables:
+    """Some loans alone, copied, as rows 1, 2, 3 ...: what is done to them is not seen by the others. Tables that no
+    event of a loan changes are shared. O(bills and events of these loans).
+    """
+    ends = np.cumsum([T.L[SCRATCH, w.L_ROOM], *T.L[rows, w.L_ROOM]])
+    D, P = np.zeros(ends[-1], np.int64), np.zeros(ends[-1], np.int64)
+    L, C = T.L[[SCRATCH, *rows]], T.C[[SCRATCH, *rows]]
+    L[SCRATCH, w.L_AT] = 0
+    bills, events = list[NDArray[np.int64]](), list[NDArray[np.int64]]()
+    for row, (at, room) in enumerate(T.L[rows][:, [w.L_AT, w.L_ROOM]].tolist(), 1):
+        first = L[row, w.L_AT] = ends[row - 1]
+        D[first : first + room], P[first : first + room] = T.D[at : at + room], T.P[at : at + room]
+        found = _chain(T.B, int(L[row, w.L_HEAD]), w.B_NEXT)
+        L[row, w.L_HEAD], L[row, w.L_TAIL] = (len(bills), len(bills) + len(found) - 1) if found else (w.NONE, w.NONE)
+        for place, one in enumerate(found):
+            bills.append(T.B[one].copy())
+            bills[-1][w.B_NEXT] = len(bills) if place + 1 < len(found) else w.NONE
+        for place, one in enumerate(reversed(_chain(T.H, int(L[row, w.L_EVENT]), w.H_BEFORE))):
+            events.append(T.H[one].copy())
+            events[-1][[w.H_ROW, w.H_BEFORE]] = row, len(events) - 2 if place else w.NONE
+            L[row, w.L_EVENT] = len(events) - 1
+    S = T.S.copy()
+    S[[w.S_LOANS, w.S_BILLS, w.S_FREE, w.S_PLANS, w.S_EVENTS]] = len(rows), len(bills), w.NONE, ends[-1], len(events)
+    B, H = (np.array([*some, np.zeros(width, np.int64)]) for some, width in ((bills, w.B_WORDS), (events, w.H_WORDS)))
+    return T._replace(L=L, C=C, F=T.F.copy(), B=B, D=D, P=P, H=H, S=S)
+
+
+def _chain(array: NDArray[np.int64], at: int, following: int) -> list[int]:
+    """Places of a list in a pool, in its order."""
+    found = []
+    while at >= 0:
+        found.append(at)
+        at = int(array[at, following])
+    return found
 
 
 def bills_of(T: Tables, row: int) -> NDArray[np.int64]:

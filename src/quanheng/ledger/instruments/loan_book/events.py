@@ -7,6 +7,7 @@ numbers are kind, day, amount_minor, extra, id, and of an opening also product, 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,6 +50,26 @@ class BookEvent(IntEnum):
     RE_AMORTISE = w.RE_AMORTISE
     RATE = w.RATE
     DAY_CLOSED = w.DAY_CLOSED
+
+
+class LoanAsk(NamedTuple):
+    """What a decision asks of a loan; numbers as those of `BOOK_EVENT`.
+
+    name : "pack.servicing"; product : "pack.product"
+    day : -1 = the business day; amount_minor : of a pay-off 0 = whatever it takes
+    unasked : why it cannot be asked for; nothing = it can
+    """
+
+    name: str
+    product: str
+    loan: int
+    kind: int
+    day: int
+    amount_minor: int
+    extra: int
+    rate: int
+    periods: int
+    unasked: str = ""
 
 
 HOLIDAY_ACCRUES = 1000

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from quanheng.ledger.instruments.loan_book import columns
 from quanheng.ledger.instruments.loan_book.changing import change_dates, new_periods
+from quanheng.ledger.instruments.loan_book.columns import SCRATCH
 from quanheng.ledger.instruments.loan_book.kernel import running
 from quanheng.ledger.instruments.loan_book.kernel import words as w
 from quanheng.ledger.instruments.loan_book.levels import DueDays, Levels
@@ -16,7 +17,6 @@ from quanheng.ledger.instruments.loan_book.opening import write_start
 from quanheng.ledger.instruments.loan_book.outcomes import BookOutcome
 from quanheng.ledger.instruments.loan_book.products import Product
 
-SCRATCH = 0
 _DATES = w.HOLIDAY, w.RE_AGE, w.RE_AMORTISE
 _CARRIED = [w.L_ID, w.L_FLOW, w.L_AT, w.L_ROOM, w.L_EVENT, w.L_LAST_DAY, w.L_LAST_RANK, w.L_LAST_ID]
 """Words that are the row's own, whatever is replayed."""

@@ -114,7 +114,7 @@ def statement(book: LoanBook, loan: int) -> Statement:
     ------
     NotFound : there is no such loan
     """
-    life = _Life(book.alone(loan), loan)
+    life = _Life(book.as_opened(loan), loan)
     first, lent_minor = life.book.day, int(life.book.measures(loan)[0, w.PRINCIPAL])
     for day, kind, id, amount_minor, extra, came in book.events_of(loan):
         life.pass_to(day)
