@@ -52,7 +52,7 @@ class CreditEvent(IntEnum):
 FROM_STATEMENT = w.FROM_STATEMENT
 NUMBERS = 7
 """Numbers of a record."""
-_HEAD = HEADER_BYTES // 8
+_HEAD, _WORDS = HEADER_BYTES // 8, len(CREDIT_EVENT.names or ())
 
 
 def event(kind: CreditEvent, account: int, day: int, id: int, amount_minor: int = 0, extra: int = 0) -> np.ndarray:
@@ -76,7 +76,7 @@ def credit_records(events: np.ndarray, type_code: int, now_ms: int) -> bytes:
     rows[:, 6], rows[:, 7] = events["account"], events["id"]
     rows[:, 10] = 1 | NUMBERS << 8
     rows[:, _HEAD] = events["account"]
-    rows[:, _HEAD + 2 :] = np.ascontiguousarray(events).view(np.int64).reshape(len(events), -1)[:, 1:]
+    rows[:, _HEAD + 2 :] = np.ascontiguousarray(events).view(np.int64).reshape(-1, _WORDS)[:, 1:]
     return rows.tobytes()
 
 
@@ -84,7 +84,7 @@ def events_of(columns: Columns, type_code: int) -> np.ndarray:
     """The events among records that were read with at least one key and seven numbers, as CREDIT_EVENT[n]."""
     mine = (columns.kind == EVENT) & (columns.type == type_code)
     found = np.zeros(int(mine.sum()), CREDIT_EVENT)
-    words = found.view(np.int64).reshape(len(found), -1)
+    words = found.view(np.int64).reshape(-1, _WORDS)
     words[:, 0] = columns.keys[mine, 0, 0].view(np.int64)
     words[:, 1:] = columns.numbers[mine, :NUMBERS]
     return found

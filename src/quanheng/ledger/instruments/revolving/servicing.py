@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from quanheng.kernel.errors import LogCorrupt
 from quanheng.kernel.log.log import Log
 from quanheng.kernel.log.records import TRANSFER
-from quanheng.ledger.entries import Account
+from quanheng.ledger.entries import BATCH_MAX, Account
 from quanheng.ledger.instruments.revolving.book import Closed, CreditBook
 from quanheng.ledger.instruments.revolving.events import NUMBERS, CreditEvent, credit_records, event, events_of
 from quanheng.ledger.instruments.revolving.postings import CONTROLS, control_balances, day_postings
@@ -79,7 +79,9 @@ class CreditServicing:
         since, day = self.ledger.facts_n, self._day()
         closed = self.book.close()
         requests = day_postings(self.name, self.book.products, closed.day, closed.flows)
-        outcomes = self.ledger.transfer_arrays(requests, now_ms, day)["outcome"] if len(requests) else np.empty(0)
+        parts = [requests[at : at + BATCH_MAX] for at in range(0, len(requests), BATCH_MAX)]
+        answers = [self.ledger.transfer_arrays(part, now_ms, day)["outcome"] for part in parts]
+        outcomes = np.concatenate([np.empty(0, np.uint32), *answers])
         if (outcomes != TransferOutcome.APPLIED).any():
             wrong = int(np.argmax(outcomes != TransferOutcome.APPLIED))
             raise LogCorrupt(
@@ -116,4 +118,5 @@ class CreditServicing:
 
     def _append(self, records: bytes, since: int, now_ms: int) -> None:
         more = records_of(self.ledger.facts(since)) if self.ledger.facts_n > since else b""
-        self.log.append([], now_ms, records + more)
+        if records or more:
+            self.log.append([], now_ms, records + more)
