@@ -3,7 +3,7 @@
 50,000 accounts of three products (as in China, as in the United States, and a line without grace). Every day one in
 twelve buys something, a few draw cash; customers pay all, the minimum or nothing, as a seeded habit of each says; some
 payments come with an early date, some purchases become instalment plans, who is more than 180 days past due is written
-off. Each day is two durable appends (SQLite, synchronous=FULL): its events, and its close with the sums that are posted.
+off. Each day is two durable appends (SQLite, synchronous=FULL): its events, and its close with its sums posted.
 After each close the control accounts on the ledger are compared with the sums over the accounts. At the end the log is
 folded again and must give the same book and ledger.
 
