@@ -134,7 +134,7 @@ class SlowCredit:
             found = "NOTHING_IS_OWED"
         elif kind == E.RE_AGE and not self.past:
             found = "ACCOUNT_IS_NOT_PAST_DUE"
-        elif kind == E.CONVERT and not 1 <= extra % FROM_STATEMENT <= 60:
+        elif kind == E.CONVERT and not (0 < extra < 2 * FROM_STATEMENT and 1 <= extra % FROM_STATEMENT <= 60):
             found = "INSTALMENTS_CANNOT_BE"
         elif kind == E.CONVERT and amount > self.owed(Kind.PURCHASES, billed=extra >= FROM_STATEMENT):
             found = "CONVERSION_EXCEEDS_PURCHASES"
@@ -328,7 +328,7 @@ class SlowCredit:
         closing, cycle = self.owed() - self.credit, self.cycle
         over = max(0, self.used - self.limit)
         share = rounded(Fraction(self.owed(*_PRINCIPAL) * self.product.minimum_share), self.product.minimum_rounding)
-        asked = share + min(newly, self.owed(*_NEW)) + past + over
+        asked = share + max(min(newly, self.owed(*_NEW)) + past, self.owed(*_NEW)) + over
         self.minimum = min(self.owed(), max(self.product.minimum_floor_minor, asked))
         self.past = min(self.past, self.minimum)
         due = self.day + self.product.due_days if closing > 0 else None

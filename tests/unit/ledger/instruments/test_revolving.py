@@ -81,6 +81,7 @@ PRECEDENCE = [
     ("ACCOUNT_IS_NOT_PAST_DUE", E.RE_AGE, 1, 0, 9, 0, 0),
     ("INSTALMENTS_CANNOT_BE", E.CONVERT, 1, 0, 9, 5, 61),
     ("INSTALMENTS_CANNOT_BE", E.CONVERT, 1, 0, 9, 5, 2001),
+    ("INSTALMENTS_CANNOT_BE", E.CONVERT, 1, 0, 9, 5, -940),
     ("CONVERSION_EXCEEDS_PURCHASES", E.CONVERT, 1, 0, 9, 5, 3),
     ("PLAN_NOT_FOUND", E.SETTLE, 1, 0, 9, 0, 3),
     ("REFUND_EXCEEDS_CREDIT", E.REFUND, 1, 0, 9, 5, 0),
@@ -193,6 +194,34 @@ def test_an_account_that_is_opened_late_lives_up_to_today(world):
     assert world.take(opened(5, 1, FIRST + 2, 1, 10_000, 182_500)) == ["APPLIED"]
     assert world.take(event(E.FEE, 5, FIRST + 3, 2, 100)) == ["APPLIED"]
     assert [one.closing_minor for one in world.book.statements(5)] == [100]
+
+
+@pytest.mark.parametrize("day", [-1, 60_000, 10**9])
+def test_days_that_no_calendar_has(day):
+    with pytest.raises(InputError, match="the day is not in the calendar of revolving credit"):
+        CreditBook(products(), day)
+
+
+def test_the_last_day_is_not_closed():
+    book = CreditBook(products(), 59_999)
+    with pytest.raises(InputError, match="the day is not in the calendar of revolving credit"):
+        book.close()
+    assert book.day == 59_999
+
+
+def test_after_re_ageing_all_fees_and_interest_are_asked_for():
+    both = BothCredits()
+    both.do(E.DRAW, 100_000)
+    both.pass_days(
+        day_of(date(2024, 2, 6)) - FIRST
+    )  # The statement of 5 February asks for 10,000 and what is past due.
+    both.do(E.RE_AGE)
+    both.pass_days(29)
+    last = both.book.statements(ACCOUNT)[-1]
+    newly = last.interest_minor + last.fees_minor
+    owed = both.slow.owed(Kind.FEES, Kind.INTEREST)
+    assert owed > newly  # Some are of the statement before.
+    assert last.minimum_minor == 10_000 + max(owed, last.past_due_minor + newly)
 
 
 def test_an_account_that_is_not_there():

@@ -87,7 +87,7 @@ class CreditProduct(msgspec.Struct, frozen=True):
     cash_rate_extra : over the account's rate, for cash; it bears interest from the day it was drawn
     rate_floor, rate_ceiling : bounds of an account's rate, for purchases and for cash
     compounds : interest that was billed and not paid bears interest
-    minimum_share : of principal; with fees, interest and instalments of the statement, past due and over limit
+    minimum_share : of principal; with fees, interest, instalments, past due and over limit
     late_share : of what is left of the minimum (违约金), at least late_floor_minor, at most late_cap_minor
     over_limit_share : of the limit, by which draws may exceed it
     plan_fee_share : of what is converted, for each instalment; plan_rate : on what has not fallen due

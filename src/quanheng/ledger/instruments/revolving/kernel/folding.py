@@ -32,7 +32,6 @@ from quanheng.ledger.instruments.revolving.kernel.words import (
     A_HEAD,
     A_LATE_DAY,
     A_LIMIT,
-    A_MINIMUM,
     A_MINIMUM_LEFT,
     A_OPEN,
     A_PAST_LEFT,
@@ -134,7 +133,7 @@ def judge(T, row, kind, amount, extra):
         return APPLIED if account[A_LATE_DAY] else NOT_PAST_DUE
     if kind == CONVERT:
         count, side = extra % FROM_STATEMENT, A_BILLED if extra >= FROM_STATEMENT else A_OPEN
-        if count < 1 or count > INSTALMENTS_MAX or extra >= 2 * FROM_STATEMENT:
+        if count < 1 or count > INSTALMENTS_MAX or extra < 1 or extra >= 2 * FROM_STATEMENT:
             return INSTALMENTS_WRONG
         return TOO_MUCH_CONVERTED if amount > account[side + PURCHASES] else APPLIED
     if kind == SETTLE:
@@ -289,5 +288,5 @@ def write_off(T, row):
     flow(T, row, NOTED, account[A_WRITTEN_OFF])
     for word in (A_WHOLE, A_REST, A_FREE_WHOLE, A_FREE_REST, A_FREE_BILLED_WHOLE, A_FREE_BILLED_REST, A_CLOSING):
         account[word] = 0
-    account[A_MINIMUM] = account[A_MINIMUM_LEFT] = account[A_PAST_LEFT] = account[A_LATE_DAY] = 0
+    account[A_MINIMUM_LEFT] = account[A_PAST_LEFT] = account[A_LATE_DAY] = 0
     account[A_STATE], account[A_DUE] = WRITTEN_OFF, FAR

@@ -25,7 +25,6 @@ from quanheng.ledger.instruments.revolving.kernel.words import (
     A_HEAD,
     A_LATE_DAY,
     A_LIMIT,
-    A_MINIMUM,
     A_MINIMUM_LEFT,
     A_OPEN,
     A_PAST_LEFT,
@@ -143,6 +142,7 @@ def fall_due(T, row):
 
 @njit(nogil=True, error_model="numpy", inline="always")
 def lose_grace(T, row, product):
+    """The statement was not paid in full: its purchases bear interest, for days that passed as the product says."""
     account, den = T.A[row], product[R_YEAR_DAYS] * UNIT
     if product[R_GRACE] == GRACE_UNPAID:
         nights = account[A_DAY] - account[A_STATEMENT_DAY] - 1
@@ -207,7 +207,7 @@ def bill(T, row):
     over = max(0, used(account) - account[A_LIMIT])
     minimum = minimum_of(account, product, newly, past, over)
     closing, day = billed(account) - account[A_CREDIT], account[A_DAY]
-    account[A_MINIMUM] = account[A_MINIMUM_LEFT] = minimum
+    account[A_MINIMUM_LEFT] = minimum
     account[A_PAST_LEFT] = min(account[A_PAST_LEFT], minimum)
     account[A_DUE] = day + product[R_DUE_DAYS] + product[R_COURTESY_DAYS] if closing > 0 else FAR
     if T.S[S_STATEMENTS] < len(T.Q):
@@ -226,11 +226,13 @@ def bill(T, row):
 
 @njit(nogil=True, error_model="numpy")
 def minimum_of(account, product, newly, past, over):
-    """A share of principal, what is newly due of fees, interest and instalments, what is past due, what is over."""
+    """A share of principal, fees, interest, instalments, what is past due, what is over the limit."""
     owed = billed(account)
     principal = account[A_BILLED + CASH_DRAWN] + account[A_BILLED + REVOLVING] + account[A_BILLED + PURCHASES]
-    newly = min(newly, account[A_BILLED + FEES] + account[A_BILLED + INTEREST] + account[A_BILLED + INSTALMENTS])
-    asked = share(product[R_MINIMUM_MODE], principal, product[R_MINIMUM], UNIT) + newly + past + over
+    # All fees and interest are asked for; what is past due of them is not asked for twice.
+    whole = account[A_BILLED + FEES] + account[A_BILLED + INTEREST] + account[A_BILLED + INSTALMENTS]
+    asked = share(product[R_MINIMUM_MODE], principal, product[R_MINIMUM], UNIT)
+    asked += max(min(newly, whole) + past, whole) + over
     return min(owed, max(product[R_MINIMUM_FLOOR], asked))
 
 

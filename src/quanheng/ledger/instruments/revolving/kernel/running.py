@@ -11,7 +11,6 @@ from quanheng.ledger.instruments.revolving.kernel.words import (
     A_CREDIT,
     A_DAY,
     A_EVENT,
-    A_LAST_DAY,
     A_LAST_ID,
     A_LATE_DAY,
     A_LIMIT,
@@ -93,7 +92,6 @@ def note(T, row, kind, day, amount, extra, id):
     one[H_AMOUNT], one[H_EXTRA], one[H_ID] = amount, extra, id
     T.S[S_EVENTS] += 1
     account[A_EVENT], account[A_LAST_ID] = at, id
-    account[A_LAST_DAY] = max(account[A_LAST_DAY], day)
 
 
 @entry
