@@ -242,8 +242,8 @@ def test_the_manifest_of_this_checkout_holds_the_permanent_ids():
             "features.cluster", "proof.append", "proof.inclusion", "proof.verify", "ledger.kernel.arrays",
             "ledger.batch1000.arrays", "ledger.batch1000.objects", "ledger.single.p99", "ledger.hot", "ledger.twophase",
             "ledger.chains", "ledger.postgres", "ledger.recover", "ledger.statement", "ledger.project", "ledger.posted",
-            "lending.book", "processes.timers", "processes.step", "processes.recover", "processes.job", "models.stability",
-            "models.scorecard.row", "models.fit.gmsc", "models.trees.row", "models.batch",
+            "lending.book", "lending.revolving", "processes.timers", "processes.step", "processes.recover", "processes.job",
+            "models.stability", "models.scorecard.row", "models.fit.gmsc", "models.trees.row", "models.batch",
         ]  # fmt: skip
 
 

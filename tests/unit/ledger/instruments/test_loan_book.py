@@ -124,6 +124,12 @@ def test_what_is_recovered_from_the_log_is_the_same(world):
     assert again.book.day == world.book.day + 1
 
 
+def test_a_log_with_accounts_and_no_event_is_recovered(world):
+    again = World(world.path)
+    again.servicing.recover()
+    assert again.ledger.digest() == world.ledger.digest()
+
+
 def test_a_snapshot_goes_on_as_the_book_does(world):
     some_life(world, 60)
     copy = LoanBook.load(products(), world.book.dump())
