@@ -104,16 +104,16 @@ def test_the_instalment_of_an_offer_is_that_of_the_ledgers_schedule(offer, amoun
 
 
 def test_every_parameter_is_read_by_a_policy(lending):
-    read = {
-        one.get("name") for xml in lending.policies.values() for one in etree.fromstring(xml).iter("{*}inputData")
-    }
+    read = {one.get("name") for xml in lending.policies.values() for one in etree.fromstring(xml).iter("{*}inputData")}
     assert not [one.name for one in lending.parameters if one.name not in read]
 
 
 def test_tables_hold_no_number_but_none_and_one(lending):
     """Thresholds are dated parameters; 0 and 1 stand for nothing and for the first."""
     for name, xml in lending.policies.items():
-        texts = [text.text or "" for cell in etree.fromstring(xml).iter("{*}inputEntry") for text in cell.iter("{*}text")]
+        texts = [
+            text.text or "" for cell in etree.fromstring(xml).iter("{*}inputEntry") for text in cell.iter("{*}text")
+        ]
         words = [word for text in texts for word in text.replace("(", " ").split() if word[0].isdigit()]
         assert set(words) <= {"0", "1"}, name
 
