@@ -66,7 +66,8 @@ class ColumnJudge:
         try:
             if len(spans) > SPANS_MAX:
                 raise NoColumn
-            columns = [input_column(known, one.name, one.type) for one in self._policy.inputs]
+            kinds = {one.name: one.type for one in self._policy.inputs}  # Several files may declare one input.
+            columns = [input_column(known, name, kind) for name, kind in kinds.items()]
             frame = pl.DataFrame(columns) if columns else pl.DataFrame({"": [None] * len(known.rows)})
             return [number for span in spans for number in self._of(known, frame, span, shapes, lists)]
         except (NoColumn, Unfit):
