@@ -21,6 +21,8 @@ from quanheng.loading.checks.cases import Known, check_cases
 from quanheng.loading.checks.chart import FILE as ACCOUNTS_FILE
 from quanheng.loading.checks.evaluations import check_evaluations
 from quanheng.loading.checks.events import check_events
+from quanheng.loading.checks.experiments import FILE as EXPERIMENTS_FILE
+from quanheng.loading.checks.experiments import check_experiments
 from quanheng.loading.checks.features import check_features, number_fields
 from quanheng.loading.checks.known import check_shared_names, decimals_of, sources_of
 from quanheng.loading.checks.life_cycles import (
@@ -149,7 +151,9 @@ def _check(
     features.update(answers, balances)
     models, weights, references, belonging = _models(folder, files, features, names, notes, tables)
     check_shared_names(parameters, models, features, balances, judged, notes)
-    computed = (folds, answers, accounts, formulas, parameters, models)
+    named = {*features, *(one.name for one in parameters), *(name for one in models for name in one.names)}
+    experiments = check_experiments(folder.one(EXPERIMENTS_FILE), names.name, names.every_entity, judged, named, notes)
+    computed = (folds, answers, accounts, formulas, parameters, models, experiments)
     sources = {name: sources_of(event, *computed) for name, event in judged.items()}
     steps = check_asks(life.drafts, manifest.flows, manifest.outcomes, accounts, calls)
     asked = check_acts(manifest.flows, manifest.outcomes, accounts, every_event, unsound, calls, steps, notes)
@@ -173,7 +177,7 @@ def _check(
     known = Known(
         every_event, list(names.decided), [model.name for model in models], manifest.outcomes, codes, unsound, on_lists,
         asked.transfers(accounts), _processes(required) | {one.process.name: one.process for one in life.drafts},
-        asked.sends, told,
+        asked.sends, told, experiments={one.name: one.words for one in experiments},
     )  # fmt: skip
     cases = check_cases(folder.within("cases"), known, notes)
     mappings = check_mappings(folder.within("mappings"), names.sent, notes)
@@ -189,7 +193,8 @@ def _check(
         sources=(*stateful, *balance_source(names.name, accounts)), formulas=formulas,
         calendars=names.calendars, parameters=parameters, library=library,
         policies={policy_name(name): xml for name, xml in policies.items()},
-        models=models, weights=weights, references=references, reasons=reasons, lists=lists, accounts=accounts,
+        models=models, weights=weights, references=references, reasons=reasons, lists=lists,
+        experiments=experiments, accounts=accounts,
         processes=life.declared(), calls=calls, cases=cases, mappings=mappings,
         evaluations=evaluations, traffic=traffic,
         readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
@@ -308,6 +313,7 @@ _DECLARES = {
     "models": ("model", "source"),
     "reasons.toml": ("reason",),
     "lists.toml": ("list",),
+    EXPERIMENTS_FILE: ("experiment", "source"),
     CALLS_FILE: ("call", "event", "decided", "feature", "source"),
     ACCOUNTS_FILE: ("asset", "account", "posting", "transfer", "feature", "source"),
     PROCESSES_FILE: ("process", "event", "decided", "feature", "source", "act"),

@@ -35,7 +35,8 @@ OF_ACCOUNTS = tomllib.loads(Path(__file__).with_name("mistakes_accounts.toml").r
 PROCESSES = tomllib.loads(Path(__file__).with_name("mistakes_processes.toml").read_text(encoding="utf-8"))
 OF_PROCESSES = PROCESSES["mistake"]
 OF_CALLS = tomllib.loads(Path(__file__).with_name("mistakes_calls.toml").read_text(encoding="utf-8"))["mistake"]
-TABLE = MISTAKES["mistake"]
+OF_EXPERIMENTS = tomllib.loads(Path(__file__).with_name("mistakes_experiments.toml").read_text(encoding="utf-8"))
+TABLE = [*MISTAKES["mistake"], *OF_EXPERIMENTS["mistake"]]
 BY_NAME = {row["name"]: row for row in TABLE}
 AVAILABLE = available()
 SOURCES = Path(quanheng.loading.__file__).parent
