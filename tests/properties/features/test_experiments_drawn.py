@@ -1,4 +1,4 @@
-"""Arms that are drawn: shares hold, salts are independent, a share that grows keeps all it has; equal to a plain twin."""
+"""Arms that are drawn: shares hold, salts are independent, a share that grows keeps all; equal to a plain twin."""
 
 from __future__ import annotations
 

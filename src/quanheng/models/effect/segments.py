@@ -18,7 +18,7 @@ SEGMENT_MIN = 10
 
 
 class Segment(NamedTuple):
-    """One segment. `p_adjusted` is by Holm (1979): the chance of one such finding, or more, in all segments together."""
+    """One segment. `p_adjusted` is by Holm (1979): the chance of one such finding in all segments together."""
 
     name: str
     treated: int

@@ -3,7 +3,7 @@ statistics package."""
 
 from __future__ import annotations
 
-from math import exp, inf, isfinite, isnan, lgamma, log, log1p, nan, sqrt
+from math import exp, inf, isfinite, isnan, lgamma, log, log1p, nan, pi, sqrt
 
 _TINY = 1e-300
 _STEPS_MAX = 10_000
@@ -32,21 +32,31 @@ def t_two_sided(t: float, degrees: float) -> float:
 
 
 def t_quantile(two_sided: float, degrees: float) -> float:
-    """|t| that is passed with this probability on both sides together, by bisection; NaN outside (0, 1)."""
+    """|t| that is passed with this probability on both sides together; NaN outside (0, 1).
+
+    Newton's steps on the logarithm of the tail, from below: there the tail is convex enough that none overshoots far;
+    a step that leaves what is known to hold the answer is replaced by halving.
+    """
     if not 0.0 < two_sided < 1.0 or not degrees > 0.0:
         return nan
-    low, high = 0.0, 1.0
-    while t_two_sided(high, degrees) > two_sided:
-        low, high = high, 2.0 * high
-        if high > 1e15:
-            return inf
-    for _ in range(100):
-        middle = (low + high) / 2.0
-        if t_two_sided(middle, degrees) > two_sided:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2.0
+    low, high = 0.0, inf
+    t = normal_quantile(two_sided)
+    for _ in range(200):
+        tail = t_two_sided(t, degrees)
+        low, high = (t, high) if tail > two_sided else (low, t)
+        following = t + tail * log(tail / two_sided) / (2.0 * _density(t, degrees)) if tail > 0.0 else low
+        if not low < following < high:
+            following = (low + high) / 2.0 if isfinite(high) else 2.0 * t + 1.0
+        if abs(following - t) <= 1e-13 * t:
+            return following
+        t = following
+    return t
+
+
+def _density(t: float, degrees: float) -> float:
+    """Of Student's t."""
+    half = (degrees + 1.0) / 2.0
+    return exp(lgamma(half) - lgamma(degrees / 2.0) - 0.5 * log(degrees * pi) - half * log1p(t * t / degrees))
 
 
 def normal_quantile(two_sided: float) -> float:
