@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from quanheng.events.schema import EventDeclaration, EventType
 from quanheng.features.experiments import Experiment
 from quanheng.loading.declared import Declared, ExperimentDeclaration
@@ -11,6 +13,11 @@ def knows(event: EventDeclaration, by: str, of: str) -> bool:
     """Whether an event has the key field `by`, of the entity `of`: its decisions then know the arm."""
     field = event.fields.get(by)
     return field is not None and field.kind == "key" and field.entity == of
+
+
+def arms_of(experiments: Sequence[ExperimentDeclaration], event: EventDeclaration) -> dict[str, str]:
+    """The experiments whose arm a policy may ask for when it decides this event, with the FEEL type of an arm."""
+    return {one.name: "string" for one in experiments if knows(event, one.by, one.of)}
 
 
 def experiments_of(declared: Declared, event: EventType) -> tuple[Experiment, ...]:

@@ -52,6 +52,7 @@ from quanheng.loading.checks.traffic import check_traffic
 from quanheng.loading.declared import Declared, Entity, ModelDeclaration
 from quanheng.loading.declared_calls import CallsDeclaration
 from quanheng.loading.declared_processes import ProcessDeclaration
+from quanheng.loading.experiments import arms_of
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.notes import Notes
 from quanheng.loading.policies import library_of, policy_name
@@ -153,8 +154,8 @@ def _check(
     check_shared_names(parameters, models, features, balances, judged, notes)
     named = {*features, *(one.name for one in parameters), *(name for one in models for name in one.names)}
     experiments = check_experiments(folder.one(EXPERIMENTS_FILE), names.name, names.every_entity, judged, named, notes)
-    computed = (folds, answers, accounts, formulas, parameters, models, experiments)
-    sources = {name: sources_of(event, *computed) for name, event in judged.items()}
+    computed = (folds, answers, accounts, formulas, parameters, models)
+    sources = {name: sources_of(event, *computed) | arms_of(experiments, event) for name, event in judged.items()}
     steps = check_asks(life.drafts, manifest.flows, manifest.outcomes, accounts, calls)
     asked = check_acts(manifest.flows, manifest.outcomes, accounts, every_event, unsound, calls, steps, notes)
     check_steps(life, manifest, required, every_event, sources, notes)

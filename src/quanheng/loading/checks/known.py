@@ -8,9 +8,8 @@ from decimal import Decimal
 from quanheng.events.schema import EventDeclaration
 from quanheng.features.reach import reaches
 from quanheng.loading.balances import balances_of
-from quanheng.loading.declared import ExperimentDeclaration, Fold, Formula, ModelDeclaration, Parameter
+from quanheng.loading.declared import Fold, Formula, ModelDeclaration, Parameter
 from quanheng.loading.declared_accounts import AccountsDeclaration
-from quanheng.loading.experiments import knows
 from quanheng.loading.notes import Notes
 
 _FIELD_TYPES = {
@@ -32,7 +31,6 @@ def sources_of(
     formulas: Sequence[Formula],
     parameters: Sequence[Parameter],
     models: Sequence[ModelDeclaration],
-    experiments: Sequence[ExperimentDeclaration] = (),
 ) -> dict[str, str]:
     """Everything a policy may ask for when it decides this event, with its FEEL type."""
     fields = event.fields
@@ -47,7 +45,6 @@ def sources_of(
         if set(model.inputs) <= set(found):
             found[model.name] = "number"
             found |= dict.fromkeys(model.reason_columns, "string")
-    found |= {one.name: "string" for one in experiments if knows(event, one.by, one.of)}
     for parameter in parameters:
         value = parameter.values[0].value if parameter.values else None
         kinds = {bool: "boolean", str: "string", tuple: "Any", type(None): "Any"}
