@@ -25,7 +25,7 @@ from quanheng.features.fold import Fold, layout_of
 from quanheng.features.formulas import Formulas
 from quanheng.features.plan import Plan
 from quanheng.features.reach import reaches
-from quanheng.features.source import Batch, SourceColumn, StatefulSource
+from quanheng.features.source import Batch, Source, SourceColumn, StatefulSource
 from quanheng.flows import PLATFORM_REASONS, Flow
 from quanheng.jobs import jobs_of
 from quanheng.kernel.codec import canonical_json
@@ -181,7 +181,7 @@ class Program:
         places: dict[str, Mapping[object, float]] = {
             name: {value: float(at) for at, value in enumerate(choices[name])} for name in choices if name in needed
         }
-        sources = (*models, *experiments_of(pack, event_type))
+        sources: tuple[Source, ...] = (*models, *experiments_of(pack, event_type))
         return Scope(pack.name, folds, answers, fields, event_type.number_fields, formulas, sources, places)
 
     def _flow(self, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Flow:

@@ -49,7 +49,7 @@ from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
 from quanheng.loading.checks.sends import check_sends
 from quanheng.loading.checks.traffic import check_traffic
-from quanheng.loading.declared import Declared, Entity, ModelDeclaration
+from quanheng.loading.declared import Declared, Entity, ExperimentDeclaration, ModelDeclaration, Parameter
 from quanheng.loading.declared_calls import CallsDeclaration
 from quanheng.loading.declared_processes import ProcessDeclaration
 from quanheng.loading.experiments import arms_of
@@ -135,7 +135,6 @@ def _check(
     notes = Notes()
     notes.extend(files.problems)
     folder = _Folder.read(files, notes)
-
     names = _names(files, folder, available, above, notes)
     manifest, required, life, calls = names.manifest, names.required, names.life, names.calls
     every_event, judged, unsound = names.every_event, names.judged, names.unsound
@@ -152,8 +151,7 @@ def _check(
     features.update(answers, balances)
     models, weights, references, belonging = _models(folder, files, features, names, notes, tables)
     check_shared_names(parameters, models, features, balances, judged, notes)
-    named = {*features, *(one.name for one in parameters), *(name for one in models for name in one.names)}
-    experiments = check_experiments(folder.one(EXPERIMENTS_FILE), names.name, names.every_entity, judged, named, notes)
+    experiments = _experiments(folder, names, (features, parameters, models), notes)
     computed = (folds, answers, accounts, formulas, parameters, models)
     sources = {name: sources_of(event, *computed) | arms_of(experiments, event) for name, event in judged.items()}
     steps = check_asks(life.drafts, manifest.flows, manifest.outcomes, accounts, calls)
@@ -195,13 +193,24 @@ def _check(
         calendars=names.calendars, parameters=parameters, library=library,
         policies={policy_name(name): xml for name, xml in policies.items()},
         models=models, weights=weights, references=references, reasons=reasons, lists=lists,
-        experiments=experiments, accounts=accounts,
-        processes=life.declared(), calls=calls, cases=cases, mappings=mappings,
-        evaluations=evaluations, traffic=traffic,
-        readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
+        experiments=experiments, accounts=accounts, processes=life.declared(), calls=calls, cases=cases,
+        mappings=mappings, evaluations=evaluations, traffic=traffic, warnings=notes.warnings,
+        readme=files.files.get("README.md", b"").decode("utf-8", "replace"),
     )  # fmt: skip
     check_protected(declared, every_event, files_of(folder.within("models")), notes)
     return declared, notes.problems
+
+
+def _experiments(
+    folder: _Folder,
+    names: _Names,
+    known: tuple[Collection[str], Sequence[Parameter], Sequence[ModelDeclaration]],
+    notes: Notes,
+) -> tuple[ExperimentDeclaration, ...]:
+    """Experiments, whose names nothing else has that a policy reads: no feature, parameter or model."""
+    features, parameters, models = known
+    taken = {*features, *(one.name for one in parameters), *(name for one in models for name in one.names)}
+    return check_experiments(folder.one(EXPERIMENTS_FILE), names.name, names.every_entity, names.judged, taken, notes)
 
 
 def _models(

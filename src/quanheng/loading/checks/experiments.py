@@ -63,8 +63,8 @@ def _experiment(
     from_ms = table.time_ms("from") or 0
     until_ms = table.time_ms("until", required=False) if table.has("until") else None
     if until_ms is not None and until_ms <= from_ms:
-        found = table.values["until"]
-        table.problem("until", "the experiment ends before it begins", found=found, known="after `from`")
+        ends = table.values["until"]
+        table.problem("until", "the experiment ends before it begins", found=ends, known="after `from`")
     arms = _arms(table)
     rest = table.text("rest", pattern=NAME, wanted="the arm of everybody else, such as treated")
     if rest in arms:

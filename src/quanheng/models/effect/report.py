@@ -207,7 +207,7 @@ def _plain(treated: _Rows, control: _Rows, kind: str) -> tuple[Effect, float]:
     elif kind == "share":
         effect = shares(int(sides[0].sum()), len(sides[0]), int(sides[1].sum()), len(sides[1]))
     else:
-        effect = welch(*sides)
+        effect = welch(sides[0], sides[1])
     within = sum(float(((one - one.mean()) ** 2).sum()) for one in sides)
     return effect, float(np.sqrt(within / (len(sides[0]) + len(sides[1]) - 2)))
 
