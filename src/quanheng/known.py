@@ -20,6 +20,7 @@ from quanheng.decisions.policy import PolicyInput
 from quanheng.events.intake import EventFact, Request
 from quanheng.events.schema import FieldDeclaration
 from quanheng.facts import Evidence, Moments
+from quanheng.features.experiments import Experiment
 from quanheng.features.formulas import Formulas, exact_column, float_column, rounded
 from quanheng.features.source import Batch, Source, SourceColumn
 from quanheng.feel.floats import float_of
@@ -64,6 +65,15 @@ class FixedSource:
     def read(self, batch: Batch, known: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """The given values for every row."""
         return np.tile(self._row, (len(batch.times), 1))
+
+
+def with_fixed(scope: Scope, scores: Mapping[str, Decimal | str | None], arms: Mapping[str, str]) -> Scope:
+    """A scope whose models answer the given scores, and whose experiments have one arm each (golden cases)."""
+    sources = tuple(
+        one.fixed(arms.get(one.name, "")) if isinstance(one, Experiment) else FixedSource(one, scores)
+        for one in scope.sources
+    )
+    return scope._replace(sources=sources)
 
 
 class Known:
@@ -140,7 +150,7 @@ class Known:
 
 def seen_column(values: NDArray[np.float64], column: SourceColumn) -> ExactColumn:
     """A column of a source as a policy sees it, None for NaN."""
-    if column.kind == "reason":
+    if column.is_text:
         return [None if np.isnan(value) else column.words[int(value)] for value in values.tolist()]
     return exact_column(values, column.decimals)
 

@@ -25,17 +25,18 @@ from quanheng.features.fold import Fold, layout_of
 from quanheng.features.formulas import Formulas
 from quanheng.features.plan import Plan
 from quanheng.features.reach import reaches
-from quanheng.features.source import Batch, SourceColumn, StatefulSource
+from quanheng.features.source import Batch, Source, SourceColumn, StatefulSource
 from quanheng.flows import PLATFORM_REASONS, Flow
 from quanheng.jobs import jobs_of
 from quanheng.kernel.codec import canonical_json
 from quanheng.kernel.errors import DeclarationError, Problem
-from quanheng.known import FixedSource, Known, ListsNow, Scope, bounds_as_floats, certain, parameter_getter
+from quanheng.known import Known, ListsNow, Scope, bounds_as_floats, certain, parameter_getter, with_fixed
 from quanheng.ledger.entries import BATCH_MAX
 from quanheng.loading.declared import Declared
 from quanheng.loading.declared import Flow as DeclaredFlow
 from quanheng.loading.declared import Fold as DeclaredFold
 from quanheng.loading.declared_processes import ProcessDeclaration
+from quanheng.loading.experiments import experiments_of
 from quanheng.loading.policies import model_of, policy_file
 from quanheng.machines import Machine
 from quanheng.models.serving import load_model
@@ -173,19 +174,20 @@ class Program:
         known = {*folds, *event_type.number_fields, *answers, *formulas.names}
         choices = {name: one.choices for name, one in event_type.declaration.fields.items() if one.kind == "choice"}
         known |= set(choices)
-        sources = tuple(
+        models = [
             load_model(one, pack.weights[one.weights], choices) for one in pack.models if known.issuperset(one.inputs)
-        )
-        needed = {name for source in sources for name in source.needs}
+        ]
+        needed = {name for source in models for name in source.needs}
         places: dict[str, Mapping[object, float]] = {
             name: {value: float(at) for at, value in enumerate(choices[name])} for name in choices if name in needed
         }
+        sources: tuple[Source, ...] = (*models, *experiments_of(pack, event_type))
         return Scope(pack.name, folds, answers, fields, event_type.number_fields, formulas, sources, places)
 
     def _flow(self, flow: DeclaredFlow, pack: Declared, scope: Scope) -> Flow:
         model = model_of(pack, flow.policy)
         policy = compile_decision(model, flow.decide)
-        columns = [column.name for column in _columns(pack, scope) if column.kind != "reason"]
+        columns = [column.name for column in _columns(pack, scope) if not column.is_text]
         computed = {*scope.formulas.names, *columns}
         computed -= {*scope.fields, *scope.folds}
         floats = only_compared(model, flow.decide, computed, bounds_as_floats(pack.parameters))
@@ -296,16 +298,10 @@ class Program:
         lives = (life.postings for program in programs for life in program.lives.get(code, ()))
         return [one for one in (*flows, *lives) if one is not None]
 
-    def with_scores(self, scores: Mapping[str, Decimal | str | None]) -> Program:
-        """This program with fixed scores instead of its models (golden cases)."""
-        program = copy(self)
-        program.scopes = {
-            code: tuple(
-                scope._replace(sources=tuple(FixedSource(source, scores) for source in scope.sources))
-                for scope in scopes
-            )
-            for code, scopes in self.scopes.items()
-        }
+    def with_fixed(self, scores: Mapping[str, Decimal | str | None], arms: Mapping[str, str]) -> Program:
+        """This program with fixed scores instead of its models, and fixed arms of its experiments (golden cases)."""
+        program, scopes = copy(self), self.scopes.items()
+        program.scopes = {code: tuple(with_fixed(one, scores, arms) for one in parts) for code, parts in scopes}
         return program
 
     def deciding(self, events: Sequence[EventFact]) -> list[tuple[int, list[int]]]:

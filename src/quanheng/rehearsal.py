@@ -37,7 +37,7 @@ def rehearse(program: Program, case: Case) -> list[CaseReply]:
 
     Timers of processes that are due fire before each event, each at its own due moment.
     """
-    stage = _Stage(program.with_scores(case.scores), case)
+    stage = _Stage(program.with_fixed(case.scores, case.arms), case)
     return [stage.play(event) for event in case.events]
 
 

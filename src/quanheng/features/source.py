@@ -36,20 +36,25 @@ import numpy as np
 if TYPE_CHECKING:
     from quanheng.features.fold import EventLayout
 
-Kind = Literal["number", "flag", "time", "score", "reason"]
+Kind = Literal["number", "flag", "time", "score", "reason", "arm"]
 
 
 class SourceColumn(NamedTuple):
     """One declared column.
 
     decimals : digits at which a policy sees it as Decimal; 0 = a whole number
-    words : of a `reason`: its numbers are places in this list, and a policy sees the text there
+    words : of a `reason` or an `arm`: its numbers are places in this list, and a policy sees the text there
     """
 
     name: str
     kind: Kind
     decimals: int = 0
     words: tuple[str, ...] = ()
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a policy sees a text."""
+        return self.kind in ("reason", "arm")
 
 
 class Batch(NamedTuple):

@@ -179,6 +179,32 @@ class ListDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     expires_ms: int | None = None
 
 
+class ExperimentDeclaration(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is drawn into which arm, as `features.experiments.Experiment` explains it.
+
+    never : who is never held out: for people, the policy sees to it
+    of, by : the entity whose ids are drawn, and the key field that holds them
+    arms : name → basis points, in order; rest : arm of everybody else
+    from_ms, until_ms : while it runs, by the time of the decided event; None = without end
+    """
+
+    name: str
+    title: Title
+    never: Title = Title()
+    of: str
+    by: str
+    salt: str
+    arms: Mapping[str, int]
+    rest: str
+    from_ms: int
+    until_ms: int | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Every arm, the rest last."""
+        return (*self.arms, self.rest)
+
+
 class Reason(msgspec.Struct, frozen=True):
     """A reason code with the sentence a person reads, in both languages."""
 
@@ -220,6 +246,11 @@ class ModelDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     def reason_columns(self) -> tuple[str, ...]:
         """Columns beside the score: codes of its reasons, the weightiest first."""
         return tuple(f"{self.name}_reason_{place}" for place in range(1, self.reasons + 1))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The score and its reasons, as policies ask for them."""
+        return (self.name, *self.reason_columns)
 
 
 class CaseEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,6 +301,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     scores: Mapping[str, Decimal | str | None]
     events: tuple[CaseEvent, ...]
     lists: Mapping[str, tuple[str, ...]] = {}
+    arms: Mapping[str, str] = {}
+    """Experiment → the arm that everybody is in while the case runs; where none is named, the rest."""
 
 
 class ColumnSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -325,6 +358,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     """By model: how its scores and inputs were distributed in training (`models.monitoring.reference`)."""
     reasons: tuple[Reason, ...] = ()
     lists: tuple[ListDeclaration, ...] = ()
+    experiments: tuple[ExperimentDeclaration, ...] = ()
     accounts: AccountsDeclaration = AccountsDeclaration()
     processes: ProcessesDeclaration = ProcessesDeclaration()
     calls: CallsDeclaration = CallsDeclaration()

@@ -19,6 +19,7 @@ from quanheng.loading.classes import FINANCIAL, data_classes, highest_class
 from quanheng.loading.declared import Declared, Fold
 from quanheng.loading.declared_accounts import AccountOf, TransferTemplate
 from quanheng.loading.declared_processes import ProcessDeclaration
+from quanheng.loading.experiments import share_text
 from quanheng.loading.policies import model_of
 from quanheng.loading.process_steps import events_of, steps_of
 from quanheng.loading.table import NAME
@@ -30,7 +31,8 @@ OF_STEPS = ("outcome", "refused", "instance")
 class Node(msgspec.Struct, frozen=True, kw_only=True):
     """Something in a pack that features are made of, are, or are used by.
 
-    kind : "field", "event", "fold", "formula", "source", "balance", "model", "decision", "process", "job" or "transfer"
+    kind : "field", "event", "fold", "formula", "source", "balance", "model", "experiment", "decision", "process",
+        "job" or "transfer"
     data_class : of a field as declared, of others the strictest of what they are made of
     text : what it is in one line
     made_of, used_by : names of the nodes next to it
@@ -80,6 +82,9 @@ def lineage(declared: Declared) -> dict[str, Node]:
         nodes[model.name] = Node(name=model.name, kind="model", text=model.estimator, made_of=tuple(made))
         for name in model.reason_columns:
             nodes[name] = Node(name=name, kind="model", text=f"a reason of {model.name}", made_of=tuple(made))
+    for one in declared.experiments:
+        made = [f"{event}.{one.by}" for event in decided if f"{event}.{one.by}" in nodes]
+        nodes[one.name] = Node(name=one.name, kind="experiment", text=share_text(one), made_of=tuple(made))
     for flow in declared.flows:
         inputs = [one.name for one in compile_decision(model_of(declared, flow.policy), flow.decide).inputs]
         made = [_field_of(declared, [flow.when], name, nodes) for name in inputs]

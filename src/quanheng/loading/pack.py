@@ -21,6 +21,8 @@ from quanheng.loading.checks.cases import Known, check_cases
 from quanheng.loading.checks.chart import FILE as ACCOUNTS_FILE
 from quanheng.loading.checks.evaluations import check_evaluations
 from quanheng.loading.checks.events import check_events
+from quanheng.loading.checks.experiments import FILE as EXPERIMENTS_FILE
+from quanheng.loading.checks.experiments import check_experiments
 from quanheng.loading.checks.features import check_features, number_fields
 from quanheng.loading.checks.known import check_shared_names, decimals_of, sources_of
 from quanheng.loading.checks.life_cycles import (
@@ -48,9 +50,10 @@ from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
 from quanheng.loading.checks.sends import check_sends
 from quanheng.loading.checks.traffic import check_traffic
-from quanheng.loading.declared import Declared, Entity, ModelDeclaration
+from quanheng.loading.declared import Declared, Entity, ExperimentDeclaration, ModelDeclaration, Parameter
 from quanheng.loading.declared_calls import CallsDeclaration
 from quanheng.loading.declared_processes import ProcessDeclaration
+from quanheng.loading.experiments import arms_of
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.notes import Notes
 from quanheng.loading.policies import library_of, policy_name
@@ -133,7 +136,6 @@ def _check(
     notes = Notes()
     notes.extend(files.problems)
     folder = _Folder.read(files, notes)
-
     names = _names(files, folder, available, above, notes)
     manifest, required, life, calls = names.manifest, names.required, names.life, names.calls
     every_event, judged, unsound = names.every_event, names.judged, names.unsound
@@ -153,8 +155,9 @@ def _check(
     features.update(answers, balances)
     models, weights, references, belonging = _models(folder, files, features, names, notes, tables)
     check_shared_names(parameters, models, features, balances, judged, notes)
+    experiments = _experiments(folder, names, (features, parameters, models), notes)
     computed = (folds, answers, accounts, formulas, parameters, models)
-    sources = {name: sources_of(event, *computed) for name, event in judged.items()}
+    sources = {name: sources_of(event, *computed) | arms_of(experiments, event) for name, event in judged.items()}
     steps = check_asks(life.drafts, manifest.flows, manifest.outcomes, accounts, calls)
     asked = check_acts(manifest.flows, manifest.outcomes, accounts, every_event, unsound, calls, steps, notes)
     check_steps(life, manifest, required, every_event, sources, notes)
@@ -178,7 +181,7 @@ def _check(
     known = Known(
         every_event, list(names.decided), [model.name for model in models], manifest.outcomes, codes, unsound, on_lists,
         asked.transfers(accounts), _processes(required) | {one.process.name: one.process for one in life.drafts},
-        asked.sends, told,
+        asked.sends, told, experiments={one.name: one.words for one in experiments},
     )  # fmt: skip
     cases = check_cases(folder.within("cases"), known, notes)
     mappings = check_mappings(folder.within("mappings"), names.sent, notes)
@@ -194,13 +197,25 @@ def _check(
         sources=(*stateful, *ledger_sources(names.name, accounts)), formulas=formulas,
         calendars=names.calendars, parameters=parameters, library=library,
         policies={policy_name(name): xml for name, xml in policies.items()},
-        models=models, weights=weights, references=references, reasons=reasons, lists=lists, accounts=accounts,
-        processes=life.declared(), calls=calls, cases=cases, mappings=mappings,
-        evaluations=evaluations, traffic=traffic,
-        readme=files.files.get("README.md", b"").decode("utf-8", "replace"), warnings=notes.warnings,
+        models=models, weights=weights, references=references, reasons=reasons, lists=lists,
+        experiments=experiments, accounts=accounts, processes=life.declared(), calls=calls, cases=cases,
+        mappings=mappings, evaluations=evaluations, traffic=traffic, warnings=notes.warnings,
+        readme=files.files.get("README.md", b"").decode("utf-8", "replace"),
     )  # fmt: skip
     check_protected(declared, every_event, files_of(folder.within("models")), notes)
     return declared, notes.problems
+
+
+def _experiments(
+    folder: _Folder,
+    names: _Names,
+    known: tuple[Collection[str], Sequence[Parameter], Sequence[ModelDeclaration]],
+    notes: Notes,
+) -> tuple[ExperimentDeclaration, ...]:
+    """Experiments, whose names nothing else has that a policy reads: no feature, parameter or model."""
+    features, parameters, models = known
+    taken = {*features, *(one.name for one in parameters), *(name for one in models for name in one.names)}
+    return check_experiments(folder.one(EXPERIMENTS_FILE), names.name, names.every_entity, names.judged, taken, notes)
 
 
 def _models(
@@ -313,6 +328,7 @@ _DECLARES = {
     "models": ("model", "source"),
     "reasons.toml": ("reason",),
     "lists.toml": ("list",),
+    EXPERIMENTS_FILE: ("experiment", "source"),
     CALLS_FILE: ("call", "event", "decided", "feature", "source"),
     ACCOUNTS_FILE: ("asset", "account", "posting", "transfer", "feature", "source", "product", "servicing"),
     PROCESSES_FILE: ("process", "event", "decided", "feature", "source", "act"),

@@ -218,7 +218,7 @@ class _Backtest:
         texts = known.events.column(currency) if currency else [""] * len(rows)
         facts["currency"] = [text if text.__class__ is str else "" for text in texts]
         columns = (column for source in asker.scope.sources for column in source.columns)
-        score = self.settings.score or next((one.name for one in columns if one.kind != "reason"), "")
+        score = self.settings.score or next((one.name for one in columns if not one.is_text), "")
         if score:
             facts["score"] = [None if one is None else one.__float__() for one in known.column(score)]  # type: ignore[attr-defined]
         for band in self.settings.segments:

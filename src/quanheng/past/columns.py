@@ -118,7 +118,7 @@ def input_column(known: Known, name: str, kind: FeelType) -> pl.Series:
     asker = known.asker
     scope, plan = asker.scope, asker.program.plan
     digits = {one.name: one.decimals for one in scope.formulas.formulas}
-    digits |= {column.name: column.decimals for column in answers_of(asker) if column.kind != "reason"}
+    digits |= {column.name: column.decimals for column in answers_of(asker) if not column.is_text}
     if name in scope.fields:
         found = known.events.series(name) if kind in (NUMBER, STRING) else None
         if found is not None and (found.dtype == pl.String) is not (kind == STRING):

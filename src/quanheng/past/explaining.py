@@ -132,8 +132,8 @@ def _changeable(asker: Asker, name: str) -> tuple[Changeable | None, bool]:
             return Changeable(name, _step(formula.decimals)), True
     for column in answers_of(asker):
         if column.name == name:
-            if column.kind == "reason":
-                return None, False  # It follows from the score, and is not what an applicant can change.
+            if column.is_text:
+                return None, False  # A reason follows from the score, an arm is drawn: nobody can change them.
             score = column.kind == "score"
             return Changeable(name, _step(column.decimals), 0 if score else None, 1 if score else None), True
     for parameter in asker.pack.parameters:

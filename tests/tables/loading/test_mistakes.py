@@ -38,7 +38,8 @@ PROCESSES = tomllib.loads(Path(__file__).with_name("mistakes_processes.toml").re
 OF_PROCESSES = PROCESSES["mistake"]
 OF_LOANS = tomllib.loads(Path(__file__).with_name("mistakes_loans.toml").read_text(encoding="utf-8"))["mistake"]
 OF_CALLS = tomllib.loads(Path(__file__).with_name("mistakes_calls.toml").read_text(encoding="utf-8"))["mistake"]
-TABLE = MISTAKES["mistake"]
+OF_EXPERIMENTS = tomllib.loads(Path(__file__).with_name("mistakes_experiments.toml").read_text(encoding="utf-8"))
+TABLE = [*MISTAKES["mistake"], *OF_EXPERIMENTS["mistake"]]
 BY_NAME = {row["name"]: row for row in TABLE}
 AVAILABLE = available()
 SOURCES = Path(quanheng.loading.__file__).parent

@@ -52,7 +52,7 @@ def test_every_command_is_there():
         "log check-proof", "log checkpoint", "log head", "log key", "log prove", "log prove-consistency", "log verify",
         "log watch",
         "models compare", "models draft", "models fit", "models history", "models list", "models prove", "models report",
-        "models score", "models show", "models verify", "models watch", "outbox list", "outbox retry", "outbox show",
+        "models score", "models show", "models verify", "models watch", "models effect", "outbox list", "outbox retry", "outbox show",
         "pack activate", "pack check", "pack list", "pack new", "pack show", "policy accept-glass", "policy approve", "policy backtest",
         "policy diff", "policy draft", "policy history", "policy list", "policy monitor", "policy promote",
         "policy reject", "policy reject-glass", "policy retire", "policy roll-back", "policy shadow", "policy share", "policy show",

@@ -44,6 +44,7 @@ class Known(msgspec.Struct, frozen=True):
     processes : of the pack and of packs that it requires, by name
     sends : event → calls and notices that may be sent on it
     told : columns that hold reasons of a model → the codes they may hold
+    experiments : name → its arms
     """
 
     events: Mapping[str, EventDeclaration]
@@ -57,6 +58,7 @@ class Known(msgspec.Struct, frozen=True):
     processes: Mapping[str, ProcessDeclaration] = {}
     sends: Mapping[str, Collection[str]] = {}
     told: Mapping[str, Sequence[str]] = {}
+    experiments: Mapping[str, Sequence[str]] = {}
 
 
 def check_cases(files: Mapping[str, dict[str, object]], known: Known, notes: Notes) -> tuple[Case, ...]:
@@ -97,6 +99,7 @@ def _case(
     clock_ms = table.time_ms("clock")
     scores = _scores(table, known.models, known.told)
     lists = _lists(table, known.lists)
+    arms = _fixed_arms(table, known.experiments)
     events: list[CaseEvent] = []
     stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "case"
     for inner in table.tables("event", required=True):
@@ -117,7 +120,7 @@ def _case(
         )
     if not name or clock_ms is None or not events:
         return None
-    return Case(name=name, file=file, clock_ms=clock_ms, scores=scores, events=tuple(events), lists=lists)
+    return Case(name=name, file=file, clock_ms=clock_ms, scores=scores, events=tuple(events), lists=lists, arms=arms)
 
 
 def _scores(
@@ -168,6 +171,18 @@ def _lists(table: Table, lists: Collection[str]) -> dict[str, tuple[str, ...]]:
         else:
             inner.problem(name, "no such list is declared", found=name, known=list(lists), of="list")
     return found
+
+
+def _fixed_arms(table: Table, experiments: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The arm of every subject while the case runs, by experiment; of one that is not named, the rest."""
+    inner = table.table("arms", required=False)
+    found = {}
+    for name in inner.values:
+        if name in experiments:
+            found[name] = inner.choice(name, experiments[name], of="experiment")
+        else:
+            inner.problem(name, "no such experiment is declared", found=name, known=list(experiments), of="experiment")
+    return {name: arm for name, arm in found.items() if arm}
 
 
 def _events(

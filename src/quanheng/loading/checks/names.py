@@ -17,6 +17,7 @@ SINGLE = (
     "calls.toml",
     "reasons.toml",
     "lists.toml",
+    "experiments.toml",
     "evaluations.toml",
     "traffic.toml",
     "demo.toml",
