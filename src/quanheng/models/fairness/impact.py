@@ -3,7 +3,7 @@
 The four-fifths rule: a selection rate of less than four fifths of that of the group with the highest rate is generally
 regarded as evidence of adverse impact; smaller differences may be where they are significant, and greater ones may not
 where they rest on small numbers (Uniform Guidelines on Employee Selection Procedures, 29 CFR 1607.4(D)). It is law of
-employment; in lending it is the usual first screen, and no safe harbour (12 CFR 1002, comment 6(a)-2 on effects).
+employment; in credit it is the usual first screen, and no safe harbour (12 CFR 1002, comment 6(a)-2 on effects).
 """
 
 from __future__ import annotations

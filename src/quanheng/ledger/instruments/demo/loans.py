@@ -40,7 +40,7 @@ def account_of(seed: int, name: str) -> int:
 
 
 def play(ledger: LedgerLike, seed: int, start_ms: int, day: int) -> Played:
-    """A seeded day of lending on a ledger; the same seed plays the same day. `start_ms` is at least 500 days."""
+    """A seeded day of loans on a ledger; the same seed plays the same day. `start_ms` is at least 500 days."""
     rng, observed, loans = random.Random(seed), Observed(ledger), Loans()
     _open(observed, seed, start_ms, day)
     applied = refused = 0

@@ -5,9 +5,9 @@ register share its salt, so the same invoice gives the same commitment wherever 
 the hash of an opening that only the publisher can make; who shows the opening may withdraw the entry. Each entry has an
 opening of its own, so showing one says nothing about others.
 
-It protects against: a second institution lending on an invoice that a first one has published; the register's operator
-and whoever reads its entries learning invoice numbers, as long as they do not have the salt; an entry being withdrawn
-by another than its publisher; history being changed without a trace, for whoever follows `head`.
+It protects against: a second institution that lends on an invoice which a first one has published; the register's
+operator and whoever reads its entries learning invoice numbers, as long as they do not have the salt; an entry being
+withdrawn by another than its publisher; history being changed without a trace, for whoever follows `head`.
 
 It does not protect against: an institution that lends without publishing; an invoice that is forged, or issued twice
 under two numbers; a member that guesses: it has the salt, so it can try seller and number, each at the cost of one
