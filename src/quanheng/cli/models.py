@@ -193,7 +193,7 @@ def _training_data(
         return frame, f"{data.name} by mapping {mapping.name}", f"events of the file {data.name}"
     import polars as pl
 
-    from quanheng.loading.traffic import Traffic
+    from quanheng.loading.traffic import traffic_of
 
     if declared.traffic is None:
         raise NotFound(
@@ -203,7 +203,7 @@ def _training_data(
         )
     if events < 1:
         raise InputError("the number must be positive", where="--events", found=str(events), allowed="1 or more")
-    traffic = Traffic(declared.traffic, seed)
+    traffic = traffic_of(declared.traffic, seed)
     console().print(f"making {events:,} simulated events")
     # What intake would refuse (malformed) or answer from the record (duplicate) is nothing that can be learnt from.
     frame = traffic.frame(events).filter(pl.col("fault").is_null() | (pl.col("fault") == "late"))
