@@ -60,7 +60,8 @@ def train(
         Last line is one line of JSON: the card.
     """
     from quanheng.models.settings import choose_model
-    from quanheng.models.train import train as train_model
+    from quanheng.models.train import train as train_trees
+    from quanheng.models.train_scorecard import train_scorecard
 
     declared, files, folder = pack_of(pack, place)
     target = out or folder
@@ -68,7 +69,8 @@ def train(
         raise InputError(
             "the pack is not in a folder that can be written", where=pack, cure="Give a copy of its folder with --out."
         )
-    choose_model(declared, model)  # Before the data is read, which takes its time.
+    chosen = choose_model(declared, model)  # Before the data is read, which takes its time.
+    train_model = train_scorecard if chosen.estimator == "scorecard" else train_trees
     frame, told, population = _training_data(declared, data, map, events, seed)
     with progress_bar() as progress:
         trained = train_model(
@@ -87,7 +89,8 @@ def train(
         show_json({"hash": trained.hash, **msgspec.to_builtins(trained.card)})
         return 0
     card = trained.card
-    print(f"{card.model}: {card.trees} trees, {card.nodes} nodes, {card.weights_bytes} bytes, {trained.hash}")
+    size = f"{card.trees} trees, {card.nodes} nodes, " if card.trees else ""
+    print(f"{card.model}: {size}{card.weights_bytes} bytes, {trained.hash}")
     _show_figures(card)
     return 0
 
