@@ -15,6 +15,7 @@ from quanheng.loading.traffic.borrowing.declaration import (
     Measure,
     Outcome,
     Rings,
+    Rule,
     Segment,
     Shock,
     Source,
@@ -53,6 +54,7 @@ def check_borrowing(top: Table, seed: int, start_ms: int | None, events: Events)
     default.done()
     shocks = tuple(_shock(table, application) for table in top.tables("shock"))
     rings = _rings(top.table("rings", required=False))
+    rule = _rule(top.table("rule"), application, sources)
     per_month = top.integer("per_month", least=1, most=PEOPLE_MAX)
     season = _season(top)
     top.done()
@@ -70,7 +72,7 @@ def check_borrowing(top: Table, seed: int, start_ms: int | None, events: Events)
     return BorrowingDeclaration(
         kind="borrowing", seed=seed, start_ms=start_ms, event=roles, application=application, number=number,
         outcome=outcome, per_month=per_month, season=season, income=income, default=drive, threshold=threshold,
-        segments=segments, sources=sources, shocks=shocks, rings=rings,
+        segments=segments, sources=sources, shocks=shocks, rings=rings, rule=rule,
     )  # fmt: skip
 
 
@@ -262,6 +264,27 @@ def _rings(table: Table) -> Rings:
     )
     table.done()
     return rings
+
+
+def _rule(table: Table, application: Source, sources: tuple[Source, ...]) -> Rule:
+    def share(name: str, most: int) -> Decimal:
+        return table.number(name, least=0, most=most) or Decimal(0)
+
+    rule = Rule(
+        granted=table.texts("granted", least=1), asked=table.texts("asked", required=False),
+        income=table.text("income", pattern=NAME), multiple=share("multiple", 1000),
+        source=table.text("source", pattern=DOTTED_NAME), field=table.text("field", pattern=NAME),
+        least=table.integer("least", least=-(10**12), most=10**12), rate=share("rate", 10),
+        funds_rate=share("funds_rate", 10), recovered=share("recovered", 1),
+    )  # fmt: skip
+    table.done()
+    levels = [one.field for one in application.measures if one.shape == "level"]
+    if rule.income and rule.income not in levels:
+        table.problem("income", "no such level of the application is declared", found=rule.income, known=levels)
+    told = [one.field for source in sources if source.type == rule.source for one in source.measures]
+    if rule.field and rule.field not in told:
+        table.problem("field", "no source of this event tells such a field", found=rule.field, known=told)
+    return rule
 
 
 def _season(top: Table) -> tuple[int, ...]:

@@ -120,6 +120,27 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...] = ()
 
 
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """The plain policy that a demo compares decisions with, and how money is counted.
+
+    granted : outcomes of the pack that lend; asked : outcomes that ask a person
+    income, multiple : it lends at most so many times the declared income (a measure of the application)
+    source, field, least : and only where this field of what this event told is at least so much
+    rate, funds_rate : of a year, the same for all; recovered : share of the principal that comes back after a default
+    """
+
+    granted: tuple[str, ...]
+    asked: tuple[str, ...]
+    income: str
+    multiple: Decimal
+    source: str
+    field: str
+    least: int
+    rate: Decimal
+    funds_rate: Decimal
+    recovered: Decimal
+
+
 class BorrowingDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     """A whole traffic.toml of kind "borrowing", checked.
 
@@ -143,6 +164,7 @@ class BorrowingDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     threshold: int
     segments: tuple[Segment, ...]
     sources: tuple[Source, ...]
+    rule: Rule
     shocks: tuple[Shock, ...] = ()
     rings: Rings = Rings()
     report: None = None

@@ -50,9 +50,16 @@ class BorrowingTraffic:
         """Who applies in a month of 30 days, with all that is hidden."""
         return people_of(self.declared, self.seed, month, self.signal)
 
-    def months(self, count: int) -> pl.DataFrame:
-        """All that arrives in the first `count` months, and the outcomes of those who applied in them."""
-        made = [self._month(one) for one in range(count)]
+    def asked(self, month: int) -> dict[str, Integers]:
+        """What those who apply in a month ask for: the measures of the application that are whole numbers."""
+        people, source = self.people(month), self.declared.application
+        rows = np.arange(len(people.number))
+        columns = self._columns(source, people, rows, people.time_ms, FIELD_STREAM, month)
+        return {name: one.to_numpy() for name, one in columns.items() if one.dtype.is_integer()}
+
+    def months(self, count: int, first: int = 0) -> pl.DataFrame:
+        """All that arrives in `count` months from `first`, and the outcomes of those who applied in them."""
+        made = [self._month(one) for one in range(first, first + count)]
         told, outcomes = [one for one, _ in made], [one for _, one in made]
         return pl.concat([*told, *outcomes], how="diagonal_relaxed").sort("arrive_ms", maintain_order=True)
 
