@@ -1,9 +1,9 @@
 """A book of loans to simulated people, served through the log for years, and its books compared every day.
 
-Who pays, when, and whether at all follows from the hidden traits of `loading.traffic.borrowing`. Each day is two durable
-appends: its events, and its close with what is posted. Half of those in arrears for the first time, drawn at random, are
-contacted; how much a contact helps is an assumption of the simulation (`CONTACTED`), what is measured is what a lender
-would see of it.
+Who pays, when, and whether at all follows from the hidden traits of `loading.traffic.borrowing`. Each day is two
+durable appends: its events, and its close with what is posted. Half of those in arrears for the first time, drawn at random, are
+contacted; how much a contact helps is an assumption of the simulation (`CONTACTED`), what is measured is what a
+lender would see of it.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ class BookWorld:
         return made
 
     def _acts(self, measures: Integers) -> list[np.ndarray]:
-        """Who pays today: on the due day as the traits say; later as they are able, sooner where they were contacted."""
+        """Who pays today: on the due day as the traits say; later as they are able, sooner where contacted."""
         count, today = len(measures), self.book.day
         draws = Draws(self.seed, BOOK_STREAM, today)
         roll, second = draws.uniform(count) / ONE, draws.uniform(count) / ONE

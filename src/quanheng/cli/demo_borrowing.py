@@ -74,7 +74,9 @@ def scores_of(declared: Declared, files: Any, people: Applicants) -> Floats:
     model = choose_model(declared)
     card = Scorecard.from_bytes(files.files[f"models/{model.weights}"])
     told = ripened(declared, people.labelled, model.name)
-    found = dict(zip(told.ids, card.probability(table_of(model.inputs, told.rows, told.bad).rows).tolist(), strict=True))
+    found = dict(
+        zip(told.ids, card.probability(table_of(model.inputs, told.rows, told.bad).rows).tolist(), strict=True)
+    )
     return np.array([found[one] for one in people.ids])
 
 
@@ -131,7 +133,8 @@ def figures(
     """What the decisions were worth, since the truth is known of everybody."""
     rule, count = declared.rule, people.count
     granted = np.array([one in rule.granted for one in outcomes])
-    periods = next(people.asked[one.field] for one in declared.application.measures if one.number)
+    named = [people.asked[one.field] for one in declared.application.measures if one.number]
+    periods = named[0] if named else np.full(count, 12)
     profit = profits(rule, people.asked[declared.event.amount], periods, people.stops)
     plain = plain_policy(declared, people)
     bands = [people.bad[rows] for rows in equal_bands(scores, BANDS)]
@@ -144,8 +147,7 @@ def figures(
     }
     for number, rows in enumerate(bands, 1):
         result[f"bad_rate_band_{number}"] = round(float(rows.mean()), 4)
-    if len(bands):
-        result["bad_rate_band_last_high"] = round(wilson(int(bands[-1].sum()), len(bands[-1])).high, 4)
+    result["bad_rate_band_last_high"] = round(wilson(int(bands[-1].sum()), len(bands[-1])).high, 4)
     ranks = {"": (people.bad, scores), "oracle_": (people.bad, -people.worth.astype(float)),
              "placebo_": (people.placebo_bad, scores)}  # fmt: skip
     for name, (labels, values) in ranks.items():

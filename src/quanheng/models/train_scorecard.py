@@ -94,8 +94,12 @@ def ripened(declared: Declared, frame: pl.DataFrame, model: str = "", progress: 
     events = history(frame, declared.events)
     here = events.rows_of(training.event)
     labels = frame.filter(pl.col("type") == training.label_event).unique(named, keep="first", maintain_order=True)
-    labels = labels.select(pl.col(named).cast(pl.String), pl.col(value).alias("_bad"), pl.col("arrive_ms").alias("_told"))
-    asked = frame[named].gather(here).cast(pl.String).to_frame().join(labels, on=named, how="left", maintain_order="left")
+    labels = labels.select(
+        pl.col(named).cast(pl.String), pl.col(value).alias("_bad"), pl.col("arrive_ms").alias("_told")
+    )
+    asked = (
+        frame[named].gather(here).cast(pl.String).to_frame().join(labels, on=named, how="left", maintain_order="left")
+    )
     known = asked["_bad"].is_not_null().to_numpy()
     wanted = np.zeros(len(events.types), bool)
     wanted[here[known]] = True
@@ -117,7 +121,11 @@ def fit_scorecard(declared: Declared, told: Ripened, train: NDArray[np.intp], mo
     """A scorecard on the training rows alone."""
     chosen = choose_model(declared, model)
     training = read_training(chosen)
-    titles = {one.name: {"en": one.title.en, "zh": one.title.zh} for one in (*declared.folds, *declared.formulas) if one.name in chosen.inputs}
+    titles = {
+        one.name: {"en": one.title.en, "zh": one.title.zh}
+        for one in (*declared.folds, *declared.formulas)
+        if one.name in chosen.inputs
+    }
     estimator = ScorecardEstimator(**{"titles": titles, **training.scorecard})
     return estimator.fit(table_of(chosen.inputs, told.rows[train], told.bad[train]), training.seed)
 
@@ -156,11 +164,13 @@ def train_scorecard(
     card = fit_scorecard(declared, told, train, model)
     tested = table_of(chosen.inputs, told.rows[test], told.bad[test])
     scores, weights = card.probability(tested.rows), card.to_bytes()
-    evidence = evidence_of([told.ids[at] for at in test.tolist()], tested.target, scores).to_bytes() if len(test) <= ROWS_MAX else b""
-    metrics = ranked(tested.target, scores, training.seed)
-    metrics["brier"] = Figure(
-        brier(tested.target, scores), *brier_interval(tested.target, scores, training.seed)
+    evidence = (
+        evidence_of([told.ids[at] for at in test.tolist()], tested.target, scores).to_bytes()
+        if len(test) <= ROWS_MAX
+        else b""
     )
+    metrics = ranked(tested.target, scores, training.seed)
+    metrics["brier"] = Figure(brier(tested.target, scores), *brier_interval(tested.target, scores, training.seed))
     made = Card(
         model=chosen.name, pack=declared.name, pack_version=declared.version, command=command, data=data,
         data_digest=frame_digest(frame), population=population, train=_window(told, train), test=_window(told, test),
@@ -181,5 +191,3 @@ def _window(told: Ripened, places: NDArray[np.intp]) -> Window:
     times = told.times[places]
     since, until = format_time(int(times.min()))[:10], format_time(int(times.max()) + DAY_MS)[:10]
     return Window(since, until, len(places), int(told.bad[places].sum()))
-
-

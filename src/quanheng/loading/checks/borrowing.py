@@ -1,4 +1,4 @@
-"""traffic.toml of kind "borrowing": people, what is observed of them, and which fields of the pack's events it fills."""
+"""traffic.toml of kind "borrowing": people, what is observed of them, and the fields of events that it fills."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from quanheng.events.schema import EventDeclaration, FieldDeclaration
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
-from quanheng.loading.notes import Notes
 from quanheng.loading.table import DOTTED_NAME, NAME, Table
 from quanheng.loading.traffic.borrowing.declaration import (
     BorrowingDeclaration,
@@ -66,9 +65,7 @@ def check_borrowing(top: Table, seed: int, start_ms: int | None, events: Events)
                     known=f"at most {per_month}, per_month")  # fmt: skip
     if len(top.notes) > before or start_ms is None:
         return None
-    roles = EventRoles(
-        type=application.type, time=application.time, payer=application.subject, place="", amount=amount
-    )
+    roles = EventRoles(type=application.type, time=application.time, payer=application.subject, place="", amount=amount)
     return BorrowingDeclaration(
         kind="borrowing", seed=seed, start_ms=start_ms, event=roles, application=application, number=number,
         outcome=outcome, per_month=per_month, season=season, income=income, default=drive, threshold=threshold,
@@ -217,9 +214,7 @@ def _outcome(table: Table, events: Events, fields: set[str]) -> Outcome:
     told, bad = _field(table, "told", event, ("time",)), _field(table, "bad", event, ("boolean",))
     delay = table.duration_ms("delay", required=True, least_ms=DAY_MS) or DAY_MS
     kept = tuple(sorted(fields & set(event.fields))) if event else ()
-    outcome = Outcome(
-        type=name, applied=event.time if event else "", told=told, bad=bad, delay_ms=delay, fields=kept
-    )
+    outcome = Outcome(type=name, applied=event.time if event else "", told=told, bad=bad, delay_ms=delay, fields=kept)
     table.done()
     if event is not None and table.sound:
         _filled(table, event, {outcome.applied, told, bad, *kept})
@@ -291,7 +286,13 @@ def _season(top: Table) -> tuple[int, ...]:
     value = top.any("season", required=False)
     if value is None:
         return (100,) * 12
-    if not isinstance(value, list) or len(value) != 12 or not all(isinstance(one, int) and 1 <= one <= 1000 for one in value):
-        top.problem("season", "the value is not a list of twelve weights", known="12 integers from 1 to 1000, 100 = ordinary")
+    if (
+        not isinstance(value, list)
+        or len(value) != 12
+        or not all(isinstance(one, int) and 1 <= one <= 1000 for one in value)
+    ):
+        top.problem(
+            "season", "the value is not a list of twelve weights", known="12 integers from 1 to 1000, 100 = ordinary"
+        )
         return (100,) * 12
     return tuple(value)

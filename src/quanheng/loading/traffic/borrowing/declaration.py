@@ -1,8 +1,8 @@
 """What traffic.toml declares of people who borrow. Everything is a number of standard deviations, in thousandths.
 
-Each person has hidden traits, standard normal: *ability* (means to pay), *honesty* (will to pay, and to tell the truth)
-and *health* (of a business). Nothing told names them. A `Drive` weighs them; whatever is observed is a `Measure` of such
-a sum, and whether a loan goes bad is another sum compared with a threshold:
+Each person has hidden traits, standard normal: *ability* (means to pay), *honesty* (will to pay, and to tell the
+truth) and *health* (of a business). Nothing told names them. A `Drive` weighs them; whatever is observed is a `Measure`
+of such a sum, and whether a loan goes bad is another sum compared with a threshold:
 
     z   = ability * a + honesty * h + health * b - shock * s + person * p + noise * e
 
@@ -91,7 +91,10 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shock(msgspec.Struct, frozen=True, kw_only=True):
-    """From `start_ms` for `days`, people whose application has `value` in `field` (empty = all) are `size` worse off."""
+    """From `start_ms` for `days`, people with `value` in `field` (empty = all) are `size` worse off.
+
+    field : a choice of the application
+    """
 
     name: str
     start_ms: int
