@@ -35,6 +35,8 @@ def demo(
     events: int = 20_000,
     seed: int | None = None,
     group: int = 256,
+    loans: int = 5_000,
+    years: int = 1,
     json: Json = False,
     place: Place = HERE,
 ) -> int:
@@ -57,17 +59,23 @@ def demo(
         Seed of the traffic (default: that of the pack).
     group : int
         Events that share one durable commit.
+    loans : int
+        Where people borrow: loans of the book that is served after the applications are decided.
+    years : int
+        Years that the book lives.
     json : bool
         Last line is one line of JSON.
     """
-    from quanheng.cli.run import table
     from quanheng.cli.simulate import Score, simulation_of
     from quanheng.engine import steady_memory
     from quanheng.kernel.errors import InputError
 
-    if events < 1 or group < 1:
+    if min(events, group, loans, years) < 1:
         raise InputError(
-            "the number must be positive", where="--events, --group", found=f"{events}, {group}", allowed="1 or more"
+            "the number must be positive",
+            where="--events, --group, --loans, --years",
+            found=f"{events}, {group}, {loans}, {years}",
+            allowed="1 or more",
         )
     if process:
         return _play(pack, json, place)
@@ -77,6 +85,9 @@ def demo(
         name = pack or _first(config)
         declared, files = chosen_packs([name], available_packs(config.packs.folders))
         simulation = simulation_of(declared, name)
+        if simulation.declared.kind == "borrowing":
+            found = _borrowing(config, declared, files, name, events, seed, group, loans, years)
+            return _show(name, events, group, found, json)
         score = Score(simulation.outcomes, simulation.currency)
         with locked_engine(config) as engine, progress_bar() as progress:
             engine.activate(files)
@@ -87,12 +98,34 @@ def demo(
             while chunk := list(islice(source, group)):
                 busy_s += _group(engine, chunk, score)
                 progress.advance(task, len(chunk))
-    result = score.result(busy_s)
+    return _show(name, events, group, score.result(busy_s), json)
+
+
+def _show(name: str, events: int, group: int, result: dict[str, Any], json: bool) -> int:
+    from quanheng.cli.run import table
+
     if json:
         show_json({"pack": name, "events": events, "group": group, **result})
     else:
         console().print(table(f"{name}: {events} simulated events", result))
     return 0
+
+
+def _borrowing(
+    config: Config, declared: Any, files: Any, name: str, events: int, seed: int | None, group: int, loans: int,
+    years: int,
+) -> dict[str, Any]:  # fmt: skip
+    from quanheng.cli.demo_borrowing import play_borrowing
+    from quanheng.engine import steady_memory
+
+    at = next(place for place, one in enumerate(declared) if one.name == name)
+    with locked_engine(config) as engine, progress_bar() as progress:
+        engine.activate(files)
+        steady_memory()
+        return play_borrowing(
+            engine, declared[at], files[at], events=events, seed=seed, group=group, loans=loans, years=years,
+            progress=progress,
+        )  # fmt: skip
 
 
 def _play(pack: str, json: bool, place: Place) -> int:

@@ -60,7 +60,8 @@ def train(
         Last line is one line of JSON: the card.
     """
     from quanheng.models.settings import choose_model
-    from quanheng.models.train import train as train_model
+    from quanheng.models.train import train as train_trees
+    from quanheng.models.train_scorecard import train_scorecard
 
     declared, files, folder = pack_of(pack, place)
     target = out or folder
@@ -68,7 +69,8 @@ def train(
         raise InputError(
             "the pack is not in a folder that can be written", where=pack, cure="Give a copy of its folder with --out."
         )
-    choose_model(declared, model)  # Before the data is read, which takes its time.
+    chosen = choose_model(declared, model)  # Before the data is read, which takes its time.
+    train_model = train_scorecard if chosen.estimator == "scorecard" else train_trees
     frame, told, population = _training_data(declared, data, map, events, seed)
     with progress_bar() as progress:
         trained = train_model(
@@ -87,7 +89,8 @@ def train(
         show_json({"hash": trained.hash, **msgspec.to_builtins(trained.card)})
         return 0
     card = trained.card
-    print(f"{card.model}: {card.trees} trees, {card.nodes} nodes, {card.weights_bytes} bytes, {trained.hash}")
+    size = f"{card.trees} trees, {card.nodes} nodes, " if card.trees else ""
+    print(f"{card.model}: {size}{card.weights_bytes} bytes, {trained.hash}")
     _show_figures(card)
     return 0
 
@@ -193,7 +196,7 @@ def _training_data(
         return frame, f"{data.name} by mapping {mapping.name}", f"events of the file {data.name}"
     import polars as pl
 
-    from quanheng.loading.traffic import Traffic
+    from quanheng.loading.traffic import traffic_of
 
     if declared.traffic is None:
         raise NotFound(
@@ -203,7 +206,7 @@ def _training_data(
         )
     if events < 1:
         raise InputError("the number must be positive", where="--events", found=str(events), allowed="1 or more")
-    traffic = Traffic(declared.traffic, seed)
+    traffic = traffic_of(declared.traffic, seed)
     console().print(f"making {events:,} simulated events")
     # What intake would refuse (malformed) or answer from the record (duplicate) is nothing that can be learnt from.
     frame = traffic.frame(events).filter(pl.col("fault").is_null() | (pl.col("fault") == "late"))

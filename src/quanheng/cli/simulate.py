@@ -59,9 +59,9 @@ class Simulation(NamedTuple):
 
     def events(self, count: int, seed: int | None = None) -> Iterator[Sent]:
         """The first `count` arrivals. Ids carry the seed, so that runs with other seeds are other requests."""
-        from quanheng.loading.traffic import Traffic
+        from quanheng.loading.traffic import traffic_of
 
-        traffic = Traffic(self.declared, seed)
+        traffic = traffic_of(self.declared, seed)
         roles, report = self.declared.event, self.declared.report
         prefix = f"s{traffic.seed}-"
         encode = msgspec.json.Encoder(decimal_format="number").encode

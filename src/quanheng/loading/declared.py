@@ -15,6 +15,7 @@ from quanheng.kernel.errors import Problem
 from quanheng.loading.declared_accounts import AccountsDeclaration
 from quanheng.loading.declared_calls import CallsDeclaration
 from quanheng.loading.declared_processes import ProcessesDeclaration
+from quanheng.loading.traffic.borrowing.declaration import BorrowingDeclaration
 from quanheng.loading.traffic.declaration import TrafficDeclaration
 
 Basis = Literal[
@@ -365,7 +366,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     cases: tuple[Case, ...] = ()
     mappings: tuple[FileMapping, ...] = ()
     evaluations: Mapping[str, Mapping[str, object]] = {}
-    traffic: TrafficDeclaration | None = None
+    traffic: TrafficDeclaration | BorrowingDeclaration | None = None
     readme: str = ""
     warnings: tuple[Problem, ...] = ()
     """What the check remarks without hindering: gaps of tables, rules that never decide."""

@@ -58,6 +58,7 @@ from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.notes import Notes
 from quanheng.loading.policies import library_of, policy_name
 from quanheng.loading.toml import read_toml
+from quanheng.loading.traffic.borrowing.declaration import BorrowingDeclaration
 from quanheng.loading.traffic.declaration import TrafficDeclaration
 from quanheng.models.monitoring.alarms import MODEL_ALARM
 
@@ -391,7 +392,7 @@ def _measured(
     decided: Mapping[str, EventDeclaration],
     mappings: Sequence[str],
     notes: Notes,
-) -> tuple[dict[str, dict[str, object]], TrafficDeclaration | None]:
+) -> tuple[dict[str, dict[str, object]], TrafficDeclaration | BorrowingDeclaration | None]:
     """How the pack is measured, and the simulation it is measured on; nothing where the files are not there.
 
     sent : events that clients send, not the platform

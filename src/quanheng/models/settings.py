@@ -29,6 +29,9 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rounds : trees
     seed : of every random choice
     top_k : cards looked at per day
+    label_value : boolean field of the label event that says bad or good: `label_field` is then a field of both events,
+        and only what was told of is learnt from; empty = an event that was not named by any label event is good
+    scorecard : settings of a scorecard, as `ScorecardSettings` has them
     parameters : of LightGBM; those that keep training reproducible cannot be changed
     """
 
@@ -42,6 +45,8 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rounds: int = 150
     seed: int = 1
     top_k: int = 100
+    label_value: str = ""
+    scorecard: Mapping[str, object] = {}
     parameters: Mapping[str, float | int | str | bool] = {}
 
     def lightgbm(self) -> dict[str, object]:

@@ -22,7 +22,7 @@ from quanheng.events.schema import EventType
 from quanheng.kernel.errors import EventRejected
 from quanheng.loading import Declared, PackFiles, check_pack, load_packs, read_pack, read_packs
 from quanheng.loading.cases import run_cases
-from quanheng.loading.traffic import Traffic
+from quanheng.loading.traffic import traffic_of
 
 TRAFFIC_EVENTS = 2_000
 README_WORDS = ("for whom", "law", "data", "quality")
@@ -122,7 +122,7 @@ def _readme_says(declared: Declared) -> list[str]:
 def _traffic_holds(declared: Declared) -> list[str]:
     if declared.traffic is None:
         return []
-    first, again = (list(islice(Traffic(declared.traffic).events(TRAFFIC_EVENTS), TRAFFIC_EVENTS)) for _ in range(2))
+    first, again = (list(islice(traffic_of(declared.traffic).events(TRAFFIC_EVENTS), TRAFFIC_EVENTS)) for _ in range(2))
     if first != again:
         return ["traffic.toml: the same seed gave other events."]
     types = {event.name: EventType(event, 0) for event in declared.events}

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from quanheng.events.schema import EventDeclaration
+from quanheng.loading.checks.borrowing import check_borrowing
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
 from quanheng.loading.notes import Notes
 from quanheng.loading.table import DOTTED_NAME, NAME, Table, kind_of
+from quanheng.loading.traffic.borrowing.declaration import BorrowingDeclaration
 from quanheng.loading.traffic.declaration import (
     Attack,
     Channel,
@@ -21,7 +23,7 @@ from quanheng.loading.traffic.declaration import (
 )
 
 FILE = "traffic.toml"
-KINDS = ("spending",)
+KINDS = ("spending", "borrowing")
 ATTACK_KINDS = ("amounts", "places", "payers", "devices")
 COUNT_MAX = 200_000
 AMOUNT_MAX = 10**9
@@ -31,7 +33,7 @@ DAY_MS = 86_400_000
 
 def check_traffic(
     values: dict[str, object], events: Mapping[str, EventDeclaration], notes: Notes
-) -> TrafficDeclaration | None:
+) -> TrafficDeclaration | BorrowingDeclaration | None:
     """Read traffic.toml against the pack's events. None when it has problems: half a simulation would mislead."""
     before = len(notes)
     top = Table(values, FILE, "", notes)
@@ -43,6 +45,9 @@ def check_traffic(
             "start", "the simulation begins at midnight UTC", found=values["start"], known="a date such as 2026-01-05"
         )
     top.title(required=False)
+    if kind == "borrowing":
+        found = check_borrowing(top, seed, start_ms, events)
+        return found if len(notes) == before else None
     event_table = top.table("event")
     event = _event(event_table, events)
     report = _report(top.table("report"), event, event_table.sound, events) if top.has("report") else None

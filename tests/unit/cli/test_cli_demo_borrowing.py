@@ -1,0 +1,63 @@
+"""`quanheng demo` of people who borrow, with tiny numbers; money of one loan against plain arithmetic."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import msgspec
+import numpy as np
+import pytest
+
+from quanheng.cli import main
+from quanheng.cli.borrowing_book import run_book
+from quanheng.cli.demo_borrowing import Applicants, plain_policy, profits
+from quanheng.loading import check_pack, read_packs
+
+
+@pytest.fixture(scope="module")
+def traffic():
+    packs = read_packs()
+    return check_pack(packs["lending"], packs)[0].traffic
+
+
+def test_a_demo_decides_applications_and_serves_a_book(capsys, tmp_path):
+    assert main(["demo", "lending", "--events", "9000", "--loans", "60", "--json", "--data", str(tmp_path)]) == 0
+    found = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert found["applications"] > 100
+    assert 0 < found["approval_rate"] < 1
+    assert found["book_loans"] == 60
+    assert found["ledger_balanced"] is True
+    assert found["days_balanced"] == found["book_days"] == 365
+    assert found["book_refused"] == 0
+    assert found["profit_oracle_minor"] >= max(found["profit_minor"], found["profit_approve_all_minor"])
+
+
+def test_a_number_below_one_is_refused(capsys):
+    assert main(["demo", "lending", "--loans", "0"]) == 2
+    assert "--events, --group, --loans, --years: the number must be positive" in capsys.readouterr().err.replace(
+        "\n", " "
+    )
+
+
+def test_the_same_seed_gives_the_same_book(traffic, tmp_path):
+    short = msgspec.structs.replace(traffic)
+    first, again = (run_book(short, tmp_path / str(one), 40, 1, 3) for one in range(2))
+    assert first == again
+    assert first.balanced == first.days
+    assert first.counts["opened"] == 40
+
+
+def test_profit_of_a_loan_is_what_it_pays_less_what_it_costs(traffic):
+    rule = msgspec.structs.replace(traffic.rule, rate=Decimal("0.12"), funds_rate=Decimal(0), recovered=Decimal(0))
+    whole, never = profits(rule, np.array([120_000, 120_000]), np.array([12, 12]), np.array([0, 1]))
+    instalment = 120_000 * 0.01 / (1 - 1.01**-12)
+    assert whole == pytest.approx(12 * instalment - 120_000)
+    assert never == -120_000
+
+
+def test_the_plain_policy_lends_to_nobody_where_it_lends_nothing(traffic):
+    people = Applicants(traffic, 2_000, 1)
+    assert plain_policy(traffic, people).any()
+    none = msgspec.structs.replace(traffic, rule=msgspec.structs.replace(traffic.rule, multiple=Decimal(0)))
+    assert not plain_policy(none, people).any()
