@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def loss(file: Path, /, *, assumptions: Path | None = None, json: Json = False) 
         return 0
     for name, one in found:
         print(
-            f"{name}: 12 months {one.twelve_months_minor:,}, lifetime {one.lifetime_minor:,}, stage {one.stage_minor:,}"
+            f"{name}: 12 months {one.twelve_months_minor:,}, "
+            f"lifetime {one.lifetime_minor:,}, to provide {one.stage_minor:,}"
         )
     print(f"all: {', '.join(f'{key} {value:,}' for key, value in totals.items())}")
     return 0
@@ -86,9 +88,9 @@ def price(file: Path, /, *, assumptions: Path, sensitivity: Flag = False, json: 
     told: list[dict[str, Any]] = []
     for name, terms in priced(file, assumed):
         found = price_of(terms, assumed.floor, assumed.cap, assumed.step)
-        exact = None if found.exact != found.exact else found.exact
         line: dict[str, Any] = {
-            "name": name, "rate": found.rate, "bound": found.bound, "exact": exact, "value_minor": found.value_minor,
+            "name": name, "rate": found.rate, "bound": found.bound,
+            "exact": None if isnan(found.exact) else found.exact, "value_minor": found.value_minor,
         }  # fmt: skip
         told.append(line | ({"sensitivity": sensitivities(terms)} if sensitivity else {}))
     if json:

@@ -129,7 +129,7 @@ def test_concentration_of_a_file(capsys):
     ("file", "content", "arguments", "text"),
     [
         ("x.csv", None, ("loss", "x.csv"), "FILE: there is no such file; was x.csv"),
-        ("x.csv", "name,rate\na,1\n", ("loss", "x.csv"), "the file lacks columns; was no principal_minor, months, pd_12m"),
+        ("x.csv", "name,rate\na,1\n", ("loss", "x.csv"), "the file lacks columns; was no principal_minor, months"),
         ("x.csv", LOANS.partition("\n")[0] + "\n", ("loss", "x.csv"), "the file has no rows"),
         ("x.csv", "", ("loss", "x.csv"), "the table cannot be read"),
         ("x.parquet", "no parquet", ("loss", "x.parquet"), "the table cannot be read"),

@@ -61,9 +61,9 @@ class LossAssumptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PriceAssumptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """funding : month -> rate of a year; rates of offers are texts, so that they stay exact."""
+    """funding : month -> rate of a year; floor, cap, step : of the rate that is offered."""
 
-    funding: dict[str, float]
+    funding: dict[int, float]
     target_return: float
     tax: float = 0.0
     operating_rate: float = 0.0
@@ -140,7 +140,6 @@ def priced(file: Path, assumed: PriceAssumptions) -> list[tuple[str, PriceTerms]
 
 
 def _terms(row: dict[str, Any], assumed: PriceAssumptions) -> PriceTerms:
-    points = {int(month): rate for month, rate in assumed.funding.items() if month.isdigit()}
     share = row["capital"]
     return PriceTerms(
         principal_minor=row["principal_minor"],
@@ -148,7 +147,7 @@ def _terms(row: dict[str, Any], assumed: PriceAssumptions) -> PriceTerms:
         pd_hazards=hazards_of_pd(row["pd_12m"], row["months"], assumed.hazard_shape),
         lgd=row["lgd"],
         capital=capital_share(row["pd_12m"], row["lgd"], assumed.capital_kind) if share is None else share,
-        funding=funding_curve(points, row["months"]),
+        funding=funding_curve(assumed.funding, row["months"]),
         target_return=assumed.target_return,
         tax=assumed.tax,
         cpr=row["cpr"],

@@ -46,6 +46,7 @@ def annuity(principal_minor: int, rate: float, months: int) -> Exposure:
     """A loan repaid by level instalments; `rate` is nominal a year, a twelfth of it a month. Zero: equal parts."""
     within("months", months, 1, MONTHS_MAX)
     within("rate", rate, 0.0, RATE_MAX)
+    within("principal_minor", principal_minor, 0, 2**53)
     return Exposure(principal_minor * annuity_shares(rate / YEAR_MONTHS, months), rate / YEAR_MONTHS)
 
 
@@ -86,7 +87,8 @@ def line(drawn_minor: int, limit_minor: int, conversion: float, rate: float, mon
     within("conversion", conversion, 0.0, 1.0)
     within("months", months, 1, MONTHS_MAX)
     within("rate", rate, 0.0, RATE_MAX)
-    within("drawn_minor", drawn_minor, 0, 2**62)
+    within("drawn_minor", drawn_minor, 0, 2**53)
+    within("limit_minor", limit_minor, 0, 2**53)
     used = drawn_minor + conversion * max(limit_minor - drawn_minor, 0)
     return Exposure(np.concatenate((np.full(months, float(used)), [0.0])), rate / YEAR_MONTHS)
 

@@ -12,6 +12,8 @@ import msgspec
 from quanheng.kernel.errors import InputError, NotFound
 
 T = TypeVar("T")
+DIGITS_MAX = 30
+"""A number with more digits is a slip, and would be slow to turn into a whole one."""
 REQUIRED = object()
 """Stands where a column has no default."""
 
@@ -74,7 +76,8 @@ def _cell(cell: Any, field: Field, place: str) -> Any:
         return text
     try:
         number = Decimal(text)
-        whole = number.is_finite() and (field.kind is float or number == number.to_integral_value())
+        fits = number.is_finite() and abs(number.adjusted()) < DIGITS_MAX
+        whole = fits and (field.kind is float or number == number.to_integral_value())
     except InvalidOperation:
         whole = False
     if not whole:
@@ -96,7 +99,7 @@ def read_assumptions(file: Path, kind: type[T]) -> T:
     if not file.is_file():
         raise NotFound("there is no such file", where="--assumptions", found=str(file), cure="Correct the path.")
     try:
-        return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), kind, strict=True)
+        return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), kind, strict=True, str_keys=True)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise InputError(
             "the assumptions cannot be read", where=str(file), found=str(error),

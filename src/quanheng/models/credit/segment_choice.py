@@ -71,13 +71,15 @@ def choose(segments: Sequence[Segment], cells: Sequence[Sequence[Cell]], constra
     Raises
     ------
     InputError : no plan meets the constraints (it names a smallest set of them that cannot be met together), no
-        segment, or a bound that names nothing
+        segment, two of one name, or a bound that names nothing
     MissingExtra : SciPy is not installed
     """
     optimize = _scipy()
     offered = [[one for one in each if _allowed(one, constraints)] for each in cells]
     if not segments or sum(one.applicants for one in segments) == 0:
         raise InputError("there are no applicants to choose for", where="segments", cure="Give one segment or more.")
+    if len({one.name for one in segments}) < len(segments):
+        raise InputError("two segments have one name", where="segments", cure="Name each segment once.")
     rows = rows_of(segments, offered, constraints)
     profit = np.array([float(cell.profit_minor) for each in offered for cell in each])
     sizes = [len(each) for each in offered]

@@ -106,6 +106,7 @@ def test_the_frontier_gives_profit_for_loss():
         ),
         (SEGMENTS, Constraints(exposure_max_minor={"colour=red": 1}), r"a bound of exposure names no segment"),
         (SEGMENTS, Constraints(exposure_max_minor={"region=north": 1}), r"was region=north"),
+        ([SEGMENTS[0], SEGMENTS[0]], Constraints(), r"two segments have one name"),
         ([], Constraints(), r"there are no applicants to choose for"),
     ],
 )  # fmt: skip
