@@ -15,6 +15,7 @@ from quanheng import __version__
 from quanheng.cli import (
     bench,
     consume,
+    credit,
     demo,
     dmn_evaluate,
     explain,
@@ -107,6 +108,7 @@ for group in (
     keep.app,
     dmn_evaluate.DMN,
     simulation.app,
+    credit.app,
     MODELS,
 ):
     app.command(group)
@@ -169,6 +171,7 @@ def _command(given: Sequence[str]) -> str:
         "process",
         "dmn",
         "models",
+        "credit",
         "log",
         "token",
         "simulate",

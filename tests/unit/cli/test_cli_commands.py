@@ -44,7 +44,7 @@ def told(capsys, *arguments):
 
 def test_every_command_is_there():
     assert [" ".join(path) for path in COMMANDS] == [
-        "bench", "consume", "decision", "demo", "demo ledger", "dmn check", "dmn evaluate", "dmn from-excel", "dmn from-jdm",
+        "bench", "consume", "credit concentration", "credit limits", "credit loss", "credit price", "decision", "demo", "demo ledger", "dmn check", "dmn evaluate", "dmn from-excel", "dmn from-jdm",
         "dmn tck", "dmn to-excel", "erase", "evaluate", "explain", "features build", "features docs", "features lineage",
         "features list", "features report", "features sql", "ingest", "job list", "job run", "job show", "ledger list", "ledger project", "ledger reconcile", "ledger show",
         "ledger statement",
