@@ -16,11 +16,11 @@ from quanheng.facts import Ask, Asked, DecisionBody, DecisionFact
 from quanheng.kernel.errors import DeclarationError, InputError
 from quanheng.ledger.business_days import BusinessDays
 from quanheng.ledger.entries import BATCH_MAX, Account, Transfer
-from quanheng.ledger.ledger import Ledger
 from quanheng.loading.files import read_pack
 from quanheng.making import together
 from quanheng.past.explaining import explain_decision
 from quanheng.replay import replay
+from quanheng.state import State
 from quanheng.transferring import transfer
 from quanheng.writer import RECENT_TRANSFERS_MAX
 
@@ -311,14 +311,15 @@ def test_the_clock_of_a_group_that_moves_nothing_leaves_no_trace(tmp_path):
 
 
 def test_more_than_a_batch_of_the_ledger_is_asked_in_parts_of_whole_chains():
-    ledger = Ledger()
+    state = State(recovery.empty_program())
+    ledger = state.ledger
     ledger.open_accounts([Account(1, 978, 1), Account(2, 978, 1)], 0, 0)
     body = DecisionBody("approve", "decided", [], [], b"", b"", b"", 0, "")
     decisions = []
     for first in range(1, 3 * BATCH_MAX, 2_000):
         asks = tuple(Ask(f"p.q.t{n}", Transfer(n, 1, 2, 1, code=1)) for n in range(first, first + 2_000))
         decisions.append(DecisionFact(16, 0, 0, b"", (0, 0, 0), body, b"", Asked(asks, (), "decline")))
-    made = transfer(ledger, None, decisions, 0, 0)
+    made = transfer(state, decisions, 0, 0)
     assert made.facts == [2_000] * len(decisions)
     assert {one.outcome for decision in made.decisions for one in decision.body.transfers} == {"APPLIED"}
     assert ledger.balance(2).credits_posted_minor == 2_000 * len(decisions) > 2 * BATCH_MAX
