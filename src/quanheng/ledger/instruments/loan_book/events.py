@@ -117,7 +117,7 @@ def events_of(columns: Columns, type_code: int) -> np.ndarray:
     """The book's events among records that were read with at least one key and nine numbers, as BOOK_EVENT[n]."""
     mine = (columns.kind == EVENT) & (columns.type == type_code)
     found = np.zeros(int(mine.sum()), BOOK_EVENT)
-    words = found.view(np.int64).reshape(len(found), len(BOOK_EVENT))
+    words = found.view(np.int64).reshape(len(found), len(BOOK_EVENT.names or ()))
     words[:, 0] = columns.keys[mine, 0, 0].view(np.int64)
     words[:, 1 : 1 + _LONG] = columns.numbers[mine, :_LONG]
     words[words[:, 1] != w.OPENED, 1 + _SHORT :] = 0
