@@ -1,9 +1,9 @@
 """A book of loans to simulated people, served through the log for years, and its books compared every day.
 
 Who pays, when, and whether at all follows from the hidden traits of `loading.traffic.borrowing`. Each day is two
-durable appends: its events, and its close with what is posted. Half of those in arrears for the first time, drawn at random, are
-contacted; how much a contact helps is an assumption of the simulation (`CONTACTED`), what is measured is what a
-lender would see of it.
+durable appends: its events, and its close with what is posted. Half of the people, drawn at random, are contacted when
+they are in arrears. How much a contact helps is an assumption of the simulation (`CONTACTED`); measured is what a lender
+would see of it.
 """
 
 from __future__ import annotations

@@ -114,7 +114,9 @@ def decided(engine: Any, people: Applicants, group: int, kind: str, advance: Any
     from quanheng.events.intake import Request
 
     encode = msgspec.json.Encoder(decimal_format="number").encode
-    source, found, taken_ms = as_events(people.frame), {}, []
+    source = as_events(people.frame)
+    found: dict[str, str] = {}
+    taken_ms: list[float] = []
     while chunk := list(islice(source, group)):
         requests = [Request("demo", one.id, one.type, encode(one.data)) for one in chunk]
         started_s = time.perf_counter()

@@ -6,7 +6,7 @@ where its youngest label had just ripened. The same data, settings and seed give
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -121,11 +121,8 @@ def fit_scorecard(declared: Declared, told: Ripened, train: NDArray[np.intp], mo
     """A scorecard on the training rows alone."""
     chosen = choose_model(declared, model)
     training = read_training(chosen)
-    titles = {
-        one.name: {"en": one.title.en, "zh": one.title.zh}
-        for one in (*declared.folds, *declared.formulas)
-        if one.name in chosen.inputs
-    }
+    told_of: list[Any] = [*declared.folds, *declared.formulas]
+    titles = {one.name: {"en": one.title.en, "zh": one.title.zh} for one in told_of if one.name in chosen.inputs}
     estimator = ScorecardEstimator(**{"titles": titles, **training.scorecard})
     return estimator.fit(table_of(chosen.inputs, told.rows[train], told.bad[train]), training.seed)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+import msgspec
+
 from quanheng.events.schema import EventDeclaration, FieldDeclaration
 from quanheng.loading.checks.manifest import NO_SUCH_EVENT
 from quanheng.loading.table import DOTTED_NAME, NAME, Table
@@ -162,7 +164,7 @@ def _drive(table: Table) -> Drive:
 
 
 def _measure(name: str, table: Table, event: EventDeclaration | None) -> Measure:
-    shape = table.choice("shape", SHAPES, default="linear")
+    shape = str(table.values.get("shape")) if table.values.get("shape") in SHAPES else "linear"
     field = _fits(table, "shape", name, event, KINDS_OF[shape]) if event is not None else None
     weights, number = {}, ""
     if shape == "choice":
@@ -176,27 +178,27 @@ def _measure(name: str, table: Table, event: EventDeclaration | None) -> Measure
             table.problem("weights", "a choice needs at least one value")
     measure = _shaped(name, shape, table, event)
     table.done()
-    return Measure(**{**measure, "weights": weights, "number": number, "scale": field.scale if field else 0})
+    return msgspec.structs.replace(measure, weights=weights, number=number, scale=field.scale if field else 0)
 
 
-def _shaped(name: str, shape: str, table: Table, event: EventDeclaration | None) -> dict[str, object]:
+def _shaped(name: str, shape: str, table: Table, event: EventDeclaration | None) -> Measure:
     """The numbers of a measure; its bounds are those of its field where it names none."""
     field = event.fields.get(name) if event else None
     low = Decimal(field.min) if field is not None and field.min is not None else Decimal(0)
     high = Decimal(field.max) if field is not None and field.max is not None else Decimal(10**12)
     if shape == "choice":
-        return {"field": name, "shape": shape}
-    return {
-        "field": name,
-        "shape": shape,
-        "drive": _drive(table),
-        "base": table.number("base", least=-(10**9), most=10**9) or Decimal(0),
-        "slope": table.number("slope", required=False, default=Decimal(1), least=-(10**9), most=10**9),
-        "least": table.number("least", required=False, default=low, least=low, most=high),
-        "most": table.number("most", required=False, default=high, least=low, most=high),
-        "step": table.integer("step", required=False, default=1, least=1, most=10**9),
-        "of_income": table.boolean("of_income"),
-    }
+        return Measure(field=name, shape=table.choice("shape", SHAPES))
+    return Measure(
+        field=name,
+        shape=table.choice("shape", SHAPES, default="linear"),
+        drive=_drive(table),
+        base=table.number("base", least=-(10**9), most=10**9) or Decimal(0),
+        slope=table.number("slope", required=False, default=Decimal(1), least=-(10**9), most=10**9) or Decimal(0),
+        least=table.number("least", required=False, default=low, least=low, most=high) or Decimal(0),
+        most=table.number("most", required=False, default=high, least=low, most=high) or Decimal(0),
+        step=table.integer("step", required=False, default=1, least=1, most=10**9),
+        of_income=table.boolean("of_income"),
+    )
 
 
 def _income(table: Table) -> Measure:

@@ -104,7 +104,7 @@ def people_of(declared: BorrowingDeclaration, seed: int, month: int, signal: int
     told = (ability, honesty, health, shock, ring)
     if not signal:
         others = Draws(seed, OTHERS_STREAM, month)
-        told = (*(normal(others, count) for _ in range(3)), 0 * ability, 0 * ring)
+        told = (normal(others, count), normal(others, count), normal(others, count), 0 * ability, 0 * ring)
     worth, bad, stops = _fate(declared, Draws(seed, OUTCOME_STREAM, month), *told)
     return People(
         number=first + np.arange(count), time_ms=time_ms, ability=ability, honesty=honesty, health=health,
