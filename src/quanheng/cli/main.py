@@ -28,6 +28,7 @@ from quanheng.cli import (
     lists,
     logs,
     models,
+    models_dmn,
     models_effect,
     models_fit,
     models_proofs,
@@ -70,6 +71,7 @@ MODELS = cyclopts.App(
 )
 MODELS.command(models_fit.fit)
 MODELS.command(models_score.score)
+MODELS.command(models_dmn.dmn)
 MODELS.command(models_watch.watch)
 MODELS.command(models_effect.effect)
 MODELS.command(models_report.report)

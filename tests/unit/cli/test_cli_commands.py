@@ -51,7 +51,7 @@ def test_every_command_is_there():
         "list", "list add", "list approve", "list find", "list history", "list import", "list reject", "list remove", "list show",
         "log check-proof", "log checkpoint", "log head", "log key", "log prove", "log prove-consistency", "log verify",
         "log watch",
-        "models compare", "models draft", "models fit", "models history", "models list", "models prove", "models report",
+        "models compare", "models dmn", "models draft", "models fit", "models history", "models list", "models prove", "models report",
         "models score", "models show", "models verify", "models watch", "models effect", "outbox list", "outbox retry", "outbox show",
         "pack activate", "pack check", "pack list", "pack new", "pack show", "policy accept-glass", "policy approve", "policy backtest",
         "policy diff", "policy draft", "policy history", "policy list", "policy monitor", "policy promote",
