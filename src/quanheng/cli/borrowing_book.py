@@ -2,8 +2,8 @@
 
 Who pays, when, and whether at all follows from the hidden traits of `loading.traffic.borrowing`. Each day is two
 durable appends: its events, and its close with what is posted. Half of the people, drawn at random, are contacted when
-they are in arrears. How much a contact helps is an assumption of the simulation (`CONTACTED`); measured is what a lender
-would see of it.
+they are in arrears. How much a contact helps is an assumption of the simulation (`CONTACTED`); measured is what a
+lender would see of it.
 """
 
 from __future__ import annotations
