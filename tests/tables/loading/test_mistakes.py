@@ -19,6 +19,8 @@ from quanheng.loading.notes import Notes
 sys.path.insert(0, str(Path(__file__).parent))
 from mistakes_beyond import beyond
 from mistakes_beyond_processes import beyond_processes
+from mistakes_borrowing import TABLE as OF_BORROWING
+from mistakes_borrowing import found_in_borrowing
 from sample_pack import (
     available,
     checkout_files,
@@ -196,6 +198,8 @@ def test_every_place_that_notes_a_problem_is_tried(monkeypatch):
         check_pack(loans_pack({row["file"]: changed(row, loans_files())}), AVAILABLE)
     for row in OF_CALLS:
         found_in_calls(row)
+    for row in OF_BORROWING:
+        found_in_borrowing(row)
     for row in OF_PROCESSES:
         check_pack(checkout_pack({row["file"]: changed(row, checkout_files())}), AVAILABLE)
     for run in (*beyond().values(), *beyond_processes().values()):
