@@ -50,14 +50,22 @@ from quanheng.loading.checks.reasons import check_reason_use, check_reasons
 from quanheng.loading.checks.requirements import check_conflicts, check_required, check_required_version
 from quanheng.loading.checks.sends import check_sends
 from quanheng.loading.checks.traffic import check_traffic
-from quanheng.loading.declared import Declared, Entity, ExperimentDeclaration, ModelDeclaration, Parameter
+from quanheng.loading.declared import (
+    Declared,
+    Entity,
+    ExperimentDeclaration,
+    ListDeclaration,
+    ModelDeclaration,
+    Parameter,
+)
+from quanheng.loading.declared_accounts import AccountsDeclaration
 from quanheng.loading.declared_calls import CallsDeclaration
 from quanheng.loading.declared_processes import ProcessDeclaration
 from quanheng.loading.experiments import arms_of
 from quanheng.loading.files import PackFiles, read_pack
 from quanheng.loading.notes import Notes
+from quanheng.loading.parsed import Folder
 from quanheng.loading.policies import library_of, policy_name
-from quanheng.loading.toml import read_toml
 from quanheng.loading.traffic.borrowing.declaration import BorrowingDeclaration
 from quanheng.loading.traffic.declaration import TrafficDeclaration
 from quanheng.models.monitoring.alarms import MODEL_ALARM
@@ -136,16 +144,13 @@ def _check(
 ) -> tuple[Declared, tuple[Problem, ...]]:
     notes = Notes()
     notes.extend(files.problems)
-    folder = _Folder.read(files, notes)
+    folder = Folder.read(files, notes)
     names = _names(files, folder, available, above, notes)
     manifest, required, life, calls = names.manifest, names.required, names.life, names.calls
     every_event, judged, unsound = names.every_event, names.judged, names.unsound
 
     # What is known about an event: folds, formulas, models, parameters; then who decides with it.
-    declared_accounts = folder.one(ACCOUNTS_FILE)
-    accounts = check_accounts(
-        declared_accounts, names.name, names.every_entity, judged, unsound, names.calendars, notes
-    )
+    accounts = _accounts(folder, names, notes)
     balances = accounts.features
     folds, stateful, formulas = check_features(
         folder.one("features.toml"), every_event, list(judged), names.calendars, balances, notes
@@ -166,8 +171,7 @@ def _check(
     check_loan_texts(accounts, asked.loans, sources, judged, notes)
     check_sends(calls, asked.sends, steps.sends, sources, judged, unsound, notes)
     policies = {name: xml for name, xml in files.files.items() if is_declaration(name) and name.endswith(".dmn")}
-    declared_lists = folder.one(LISTS_FILE)
-    lists = check_lists(declared_lists, names.name, names.every_entity, notes) if declared_lists else ()
+    lists = _lists(folder, names, notes)
     on_lists = [one.name for one in lists]
     library = library_of(required)
     flows, returned = check_policies(
@@ -207,8 +211,18 @@ def _check(
     return declared, notes.problems
 
 
+def _accounts(folder: Folder, names: _Names, notes: Notes) -> AccountsDeclaration:
+    declared, entities = folder.one(ACCOUNTS_FILE), names.every_entity
+    return check_accounts(declared, names.name, entities, names.judged, names.unsound, names.calendars, notes)
+
+
+def _lists(folder: Folder, names: _Names, notes: Notes) -> tuple[ListDeclaration, ...]:
+    declared = folder.one(LISTS_FILE)
+    return check_lists(declared, names.name, names.every_entity, notes) if declared else ()
+
+
 def _experiments(
-    folder: _Folder,
+    folder: Folder,
     names: _Names,
     known: tuple[Collection[str], Sequence[Parameter], Sequence[ModelDeclaration]],
     notes: Notes,
@@ -220,7 +234,7 @@ def _experiments(
 
 
 def _models(
-    folder: _Folder,
+    folder: Folder,
     files: PackFiles,
     features: Collection[str],
     names: _Names,
@@ -266,7 +280,7 @@ class _Names(msgspec.Struct, frozen=True):
 
 
 def _names(
-    files: PackFiles, folder: _Folder, available: Mapping[str, PackFiles], above: tuple[str, ...], notes: Notes
+    files: PackFiles, folder: Folder, available: Mapping[str, PackFiles], above: tuple[str, ...], notes: Notes
 ) -> _Names:
     """Read the files that others speak of."""
     manifest = check_manifest(folder.parsed[MANIFEST_FILE], notes) if MANIFEST_FILE in folder.parsed else Manifest()
@@ -321,57 +335,6 @@ def _told(packs: Mapping[str, Declared]) -> dict[str, EventDeclaration]:
     }
 
 
-_DECLARES = {
-    MANIFEST_FILE: ("entity", "event", "outcome", "decided", "feature", "source", "act"),
-    "events.toml": ("entity", "event", "decided", "feature", "source"),
-    "features.toml": ("feature", "source"),
-    "parameters": ("source",),
-    "models": ("model", "source"),
-    "reasons.toml": ("reason",),
-    "lists.toml": ("list",),
-    EXPERIMENTS_FILE: ("experiment", "source"),
-    CALLS_FILE: ("call", "event", "decided", "feature", "source"),
-    ACCOUNTS_FILE: ("asset", "account", "posting", "transfer", "feature", "source", "product", "servicing"),
-    PROCESSES_FILE: ("process", "event", "decided", "feature", "source", "act"),
-    "mappings": ("mapping",),
-    "calendars": ("calendar", "feature", "source"),
-}
-"""Which kinds of names are in doubt when a file, or a file of a folder, cannot be read."""
-
-
-class _Folder(msgspec.Struct, frozen=True):
-    """The TOML files of a pack, parsed, by name."""
-
-    parsed: Mapping[str, dict[str, object]]
-
-    @classmethod
-    def read(cls, files: PackFiles, notes: Notes) -> _Folder:
-        parsed = {}
-        for name, content in files.files.items():
-            if not name.endswith(".toml"):
-                continue
-            values = read_toml(content, name, notes)
-            if values is None:
-                notes.doubt(*_DECLARES.get(name.partition("/")[0], ()))
-            else:
-                parsed[name] = values
-        if MANIFEST_FILE not in files.files:
-            notes.doubt(*_DECLARES[MANIFEST_FILE])
-        return cls(parsed)
-
-    def one(self, name: str) -> dict[str, object]:
-        """One file; empty when it is not there or could not be read."""
-        return self.parsed.get(name, {})
-
-    def within(self, folder: str) -> dict[str, dict[str, object]]:
-        """The declarations of a folder."""
-        return {
-            name: values
-            for name, values in self.parsed.items()
-            if name.startswith(f"{folder}/") and is_declaration(name)
-        }
-
-
 def _required(
     manifest: Manifest, available: Mapping[str, PackFiles], above: tuple[str, ...], notes: Notes
 ) -> dict[str, Declared]:
@@ -386,7 +349,7 @@ def _required(
 
 
 def _measured(
-    folder: _Folder,
+    folder: Folder,
     events: Mapping[str, EventDeclaration],
     sent: Mapping[str, EventDeclaration],
     decided: Mapping[str, EventDeclaration],
