@@ -59,8 +59,8 @@ def test_a_life_on_disk_balances_and_recovers(tmp_path: Path):
     say(engine, "bureau.report", **bureau)
     applied = say(
         engine, "loan.application", application="a1", device="d", phone="p", employer="e", product="term",
-        channel="app", amount_minor=1_000_000, periods=6, birth_date="1990-05-17", income_month_minor=1_000_000, debts_month_minor=0,
-        employment="employed", months_employed=80, id_checked=True, face_checked=True,
+        channel="app", amount_minor=1_000_000, periods=6, birth_date="1990-05-17", income_month_minor=1_000_000,
+        debts_month_minor=0, employment="employed", months_employed=80, id_checked=True, face_checked=True,
     )  # fmt: skip
     assert applied.outcome in {"approve", "review"}
     reply = say(engine, "loan.accepted", **accepted, rate=0.18)
