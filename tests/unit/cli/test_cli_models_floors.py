@@ -15,8 +15,8 @@ from quanheng.cli.main import main
 
 FLOORS = [
     ("german.data", "-1", ["--bad", "2", "--repeats", "10"], "scorecard", 5, 0.790),
-    ("UCI_Credit_Card.csv", "default.payment.next.month", [], "scorecard", 5, 0.770),
-    ("UCI_Credit_Card.csv", "default.payment.next.month", [], "lightgbm", 5, 0.785),
+    ("UCI_Credit_Card.csv", "Y", [], "scorecard", 5, 0.770),
+    ("UCI_Credit_Card.csv", "Y", [], "lightgbm", 5, 0.785),
     ("gmsc_cs-training.csv.zip", "SeriousDlqin2yrs", [], "scorecard", 3, 0.857),
     ("gmsc_cs-training.csv.zip", "SeriousDlqin2yrs", [], "lightgbm", 3, 0.866),
 ]
