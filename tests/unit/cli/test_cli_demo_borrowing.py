@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from quanheng.cli import main
-from quanheng.cli.borrowing_book import run_book
+from quanheng.cli.borrowing_book import cost_per_more, run_book
 from quanheng.cli.demo_borrowing import Applicants, plain_policy, profits
 from quanheng.loading import check_pack, read_packs
 
@@ -31,6 +31,28 @@ def test_a_demo_decides_applications_and_serves_a_book(capsys, tmp_path):
     assert found["days_balanced"] == found["book_days"] == 365
     assert found["book_refused"] == 0
     assert found["profit_oracle_minor"] >= max(found["profit_minor"], found["profit_approve_all_minor"])
+    assert found["recovery_lift_low"] <= found["recovery_lift"] <= found["recovery_lift_high"]
+    assert found["recovery_lift"] == pytest.approx(found["contacted_cured"] - found["control_cured"], abs=0.0002)
+
+
+def test_a_person_reads_the_same_figures_in_a_table(capsys, tmp_path):
+    few = ["--events", "9000", "--loans", "3", "--data", str(tmp_path)]
+    assert main(["demo", "lending", *few]) == 0
+    shown = capsys.readouterr().out
+    assert "lending: 9,000 simulated events, then a book of 3 loans" in shown
+    for name in ("lent to", "AUC of the score", "of lending to all", "365 of 365", "too few to tell"):
+        assert name in shown
+
+
+def test_cost_of_a_unit_is_the_difference_of_costs_over_that_of_recoveries():
+    treated = np.array([True, True, True, False, False] * 80)
+    at = np.arange(len(treated), dtype=float)
+    cost, came = np.where(treated, 30 + at % 7, 0.0), np.where(treated, 900.0, 500.0) + at % 11
+    found = cost_per_more(cost, came, treated)
+    difference = came[treated].mean() - came[~treated].mean()
+    assert found.value == pytest.approx(cost[treated].mean() / difference)
+    assert found.low < found.value < found.high
+    assert np.isnan(cost_per_more(cost[treated], came[treated], treated[treated]).value)
 
 
 def test_a_number_below_one_is_refused(capsys):

@@ -1,0 +1,107 @@
+"""The figures of `quanheng demo` of people who borrow, as a table for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from quanheng.cli.run import amount
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_RANKS = (
+    ("", "of the score"),
+    ("oracle_", "  who knows the hidden traits"),
+    ("placebo_", "  where outcomes follow from nothing known"),
+)
+
+
+def borrowing_table(title: str, result: dict[str, Any], currency: str) -> Table:
+    """Decisions, what they are worth, the book, and what contacts changed.
+
+    currency : of the amounts; empty = minor units of one that is not known
+    """
+    from rich.table import Table
+
+    shown = Table(title=title, show_header=False, title_justify="left")
+    shown.add_column(style="bold")
+    shown.add_column(justify="right")
+    for rows in (_decisions(result), _money(result, currency), _book(result, currency), _contacts(result, currency)):
+        for name, value in rows:
+            shown.add_row(name, value)
+        shown.add_section()
+    return shown
+
+
+def _share(value: float | None) -> str:
+    return "none seen" if value is None else f"{value:.1%}"
+
+
+def _between(low: str, high: str) -> str:
+    return f" ({low} to {high})"
+
+
+def _ranged(result: dict[str, Any], key: str) -> str:
+    return f"{result[key]:.3f}" + _between(f"{result[f'{key}_low']:.3f}", f"{result[f'{key}_high']:.3f}")
+
+
+def _decisions(result: dict[str, Any]) -> list[tuple[str, str]]:
+    bands = [result[key] for key in sorted(result) if key.startswith("bad_rate_band_") and key[-1].isdigit()]
+    bad = f"{_share(result['bad_rate_of_all'])} / {_share(result['bad_rate_of_approved'])}"
+    rows = [
+        ("applications decided", f"{result['applications']:,}"),
+        ("lent to", _share(result["approval_rate"])),
+        ("answered without a person", _share(result["straight_through"])),
+        ("turn bad within a year: all / lent to", bad),
+        ("  by fifths of the score, best first", " / ".join(map(_share, bands))),
+    ]
+    for measure, name in (("auc", "AUC"), ("ks", "KS")):
+        rows += [
+            (f"{name} {whose}" if not prefix else whose, _ranged(result, f"{prefix}{measure}"))
+            for prefix, whose in _RANKS
+            if f"{prefix}{measure}" in result
+        ]
+    p50, p99 = result["decision_p50_ms"], result["decision_p99_ms"]
+    return [*rows, ("wait for an answer, p50 / p99 (one group)", f"{p50:,.0f} ms / {p99:,.0f} ms")]
+
+
+def _money(result: dict[str, Any], currency: str) -> list[tuple[str, str]]:
+    plain = f"  of a plain policy, which lends to {_share(result['plain_policy_approval_rate'])}"
+    named = {
+        "profit of the loans": "profit_minor",
+        "  of lending to all": "profit_approve_all_minor",
+        plain: "profit_plain_policy_minor",
+        "  of lending to those who will bring profit": "profit_oracle_minor",
+    }
+    return [(name, amount(result[key], currency)) for name, key in named.items()]
+
+
+def _book(result: dict[str, Any], currency: str) -> list[tuple[str, str]]:
+    lost, back = (amount(result[key], currency) for key in ("written_off_minor", "recovered_minor"))
+    return [
+        ("loans of the book", f"{result['book_loans']:,}"),
+        ("lent", amount(result["lent_minor"], currency)),
+        ("instalments paid / paid ahead", f"{result['book_paid']:,} / {result['book_prepaid']:,}"),
+        ("events refused", f"{result['book_refused']:,}"),
+        ("days whose books agree to the unit", f"{result['days_balanced']:,} of {result['book_days']:,}"),
+        (f"written off ({result['book_written_off']:,} loans)", lost),
+        ("  of it paid later", back),
+    ]
+
+
+def _contacts(result: dict[str, Any], currency: str) -> list[tuple[str, str]]:
+    rows = [
+        (f"arrears paid in 30 days: {name} ({result[key]:,})", _share(result[f"{key}_cured"]))
+        for key, name in (("contacted", "contacted"), ("control", "left alone"))
+    ]
+    lift, more, cost = "recovery_lift", "recovered_more_minor", "cost_per_recovered"
+    if result[lift] is None or result[more] is None:
+        return [*rows, ("  difference", "too few to tell")]
+    points = [f"{100 * result[key]:+.1f}" for key in (lift, f"{lift}_low", f"{lift}_high")]
+    sums = [amount(result[key], currency) for key in (more, f"{more}_low", f"{more}_high")]
+    rows.append(("  difference, points", points[0] + _between(*points[1:])))
+    rows.append(("  more paid, each loan", sums[0] + _between(*sums[1:])))
+    units = [result[key] for key in (cost, f"{cost}_low", f"{cost}_high")]
+    known = None not in units
+    told = f"{units[0]:.3f}" + _between(f"{units[1]:.3f}", f"{units[2]:.3f}") if known else "too few to tell"
+    return [*rows, ("  cost of contacts, each unit more paid", told)]
