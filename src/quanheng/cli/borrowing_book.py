@@ -58,7 +58,8 @@ class BookRun(NamedTuple):
     counts : events taken by what they are; refused : events the book refused
     lent_minor, written_off_minor, recovered_minor : sums
     cured : {contacted, control}: (paid within 30 days of their first arrears, all of them)
-    lift : of the share cured; more_minor : of what was past due and came in within these days, a loan
+    lift : of the share cured; placebo : the same between halves of the control group, drawn at random
+    more_minor : of what was past due and came in within these days, a loan
     cost : of contacts for each minor unit that came in more than without them
     """
 
@@ -72,6 +73,7 @@ class BookRun(NamedTuple):
     recovered_minor: int
     cured: dict[str, tuple[int, int]]
     lift: Effect
+    placebo: Effect
     more_minor: Effect
     cost: Interval
     digest: str
@@ -94,7 +96,8 @@ class BookRun(NamedTuple):
             "contacted_cured": _told(helped / max(1, of_helped), 4),
             "control_cured": _told(alone / max(1, of_alone), 4),
         }
-        for name, one, digits in (("recovery_lift", self.lift, 4), ("recovered_more_minor", self.more_minor, 0)):
+        effects = {"recovery_lift": (self.lift, 4), "placebo_recovery_lift": (self.placebo, 4)}
+        for name, (one, digits) in (effects | {"recovered_more_minor": (self.more_minor, 0)}).items():
             found |= {name: _told(one.value, digits), f"{name}_low": _told(one.low, digits)}
             found |= {f"{name}_high": _told(one.high, digits), f"{name}_p": _told(one.p, 5)}
         cost = {"": self.cost.value, "_low": self.cost.low, "_high": self.cost.high}
@@ -134,7 +137,9 @@ class BookWorld:
     def __init__(self, declared: BorrowingDeclaration, path: Path, loans: int, days: int, seed: int) -> None:
         self.seed, self.first = seed, declared.start_ms // DAY_MS
         months = max(1, int(days * LENDING_SHARE) // MONTH_DAYS)
-        rings = msgspec.structs.replace(declared.rings, per_month=0) if loans < 40 * months else declared.rings
+        # A small book has no rings: they would be a larger share of it than of the declared traffic.
+        small = loans < declared.per_month * months
+        rings = msgspec.structs.replace(declared.rings, per_month=0) if small else declared.rings
         a_month = max(1, -(-loans // months) - rings.per_month * rings.members)
         people = msgspec.structs.replace(declared, per_month=a_month, season=(100,) * 12, rings=rings)
         self._borrowers(people, declared.event.amount, loans, months)
@@ -171,7 +176,9 @@ class BookWorld:
         self.stop_day = np.where(self.stops > 0, self.day + self.stops * 30 - 5, 2**40)
         able = np.clip(self.worth, -3 * SIGMA, 3 * SIGMA)
         self.punctual = 0.93 + 0.02 * able / SIGMA
-        self.contacted = Draws(self.seed, BOOK_STREAM, 0).chance(Decimal("0.5"), self.loans)
+        self.contacted, self.half = (
+            Draws(self.seed, BOOK_STREAM, one).chance(Decimal("0.5"), self.loans) for one in (0, 1)
+        )
 
     def live_a_day(self) -> None:
         """People act, their events are taken, the day is closed, the books are compared."""
@@ -188,15 +195,19 @@ class BookWorld:
         measures, count = self.book.measures(), self.book.count
         since, treated = self.since[:count], self.contacted[:count]
         whole = (since > 0) & (since + WINDOW_DAYS < self.book.day)
-        cured = {}
-        for name, arm in (("contacted", treated), ("control", ~treated)):
-            cured[name] = (int(self.paid_in[:count][whole & arm].sum()), int((whole & arm).sum()))
+        half = self.half[:count] & ~treated
+        arms = {"contacted": treated, "control": ~treated, "half": half, "other": ~treated & ~half}
+        found = {
+            name: (int(self.paid_in[:count][whole & arm].sum()), int((whole & arm).sum())) for name, arm in arms.items()
+        }
+        cured = {name: found[name] for name in ("contacted", "control")}
         came, cost = (one[:count].astype(np.float64) for one in (self.came_minor, self.cost_minor))
         more = welch(came[whole & treated], came[whole & ~treated])
         lost = int(measures[:, WRITTEN].sum()) if len(measures) else 0
         return BookRun(
             count, days, self.balanced, self.refused, self.counts, int(self.amount[:count].sum()), lost,
-            self.recovered, cured, shares(*cured["contacted"], *cured["control"]), more,
+            self.recovered, cured, shares(*found["contacted"], *found["control"]),
+            shares(*found["half"], *found["other"]), more,
             cost_per_more(cost[whole], came[whole], treated[whole]), str(self.book.digest()),
         )  # fmt: skip
 

@@ -111,9 +111,7 @@ def _show(name: str, events: int, group: int, result: dict[str, Any], json: bool
     return 0
 
 
-def _show_borrowing(
-    name: str, events: int, group: int, result: dict[str, Any], currency: str, json: bool
-) -> int:
+def _show_borrowing(name: str, events: int, group: int, result: dict[str, Any], currency: str, json: bool) -> int:
     from quanheng.cli.demo_borrowing_table import borrowing_table
 
     if json:

@@ -47,7 +47,7 @@ class Applicants:
             frames.append(made)
             people.append(self.traffic.people(month))
             asked.append(self.traffic.asked(month))
-            size += len(made)
+            size += int((made["type"] != declared.outcome.type).sum())
             month += 1
         whole = pl.concat(frames, how="diagonal_relaxed").sort("arrive_ms", maintain_order=True)
         told = whole.filter(pl.col("type") != declared.outcome.type)

@@ -9,11 +9,7 @@ from quanheng.cli.run import amount
 if TYPE_CHECKING:
     from rich.table import Table
 
-_RANKS = (
-    ("", "of the score"),
-    ("oracle_", "  who knows the hidden traits"),
-    ("placebo_", "  where outcomes follow from nothing known"),
-)
+_ORACLE, _PLACEBO = "  of an oracle (knows the traits)", "  of a placebo (outcomes of others)"
 
 
 def borrowing_table(title: str, result: dict[str, Any], currency: str) -> Table:
@@ -23,7 +19,8 @@ def borrowing_table(title: str, result: dict[str, Any], currency: str) -> Table:
     """
     from rich.table import Table
 
-    shown = Table(title=title, show_header=False, title_justify="left")
+    caption = None if currency else "Amounts are in minor units."
+    shown = Table(title=title, caption=caption, show_header=False, title_justify="left", caption_justify="left")
     shown.add_column(style="bold")
     shown.add_column(justify="right")
     for rows in (_decisions(result), _money(result, currency), _book(result, currency), _contacts(result, currency)):
@@ -35,6 +32,11 @@ def borrowing_table(title: str, result: dict[str, Any], currency: str) -> Table:
 
 def _share(value: float | None) -> str:
     return "none seen" if value is None else f"{value:.1%}"
+
+
+def _amount(minor: int, currency: str, sign: str = "") -> str:
+    """With its currency, else a number alone, which the caption says is of minor units."""
+    return amount(minor, currency) if currency else f"{minor:{sign},}"
 
 
 def _between(low: str, high: str) -> str:
@@ -52,38 +54,38 @@ def _decisions(result: dict[str, Any]) -> list[tuple[str, str]]:
         ("applications decided", f"{result['applications']:,}"),
         ("lent to", _share(result["approval_rate"])),
         ("answered without a person", _share(result["straight_through"])),
-        ("turn bad within a year: all / lent to", bad),
+        ("bad within a year: all / lent to", bad),
         ("  by fifths of the score, best first", " / ".join(map(_share, bands))),
     ]
-    for measure, name in (("auc", "AUC"), ("ks", "KS")):
-        rows += [
-            (f"{name} {whose}" if not prefix else whose, _ranged(result, f"{prefix}{measure}"))
-            for prefix, whose in _RANKS
-            if f"{prefix}{measure}" in result
-        ]
+    for prefix, whose in (("", "AUC of the score"), ("oracle_", _ORACLE), ("placebo_", _PLACEBO)):
+        if f"{prefix}auc" in result:
+            rows.append((whose, _ranged(result, f"{prefix}auc")))
+    # KS without its interval: a maximum, it leans upward in resamples, and may lie below them where it is small.
+    found = [f"{result[key]:.3f}" if key in result else "none" for key in ("ks", "oracle_ks", "placebo_ks")]
+    rows.append(("KS of score / oracle / placebo", " / ".join(found)))
     p50, p99 = result["decision_p50_ms"], result["decision_p99_ms"]
-    return [*rows, ("wait for an answer, p50 / p99 (one group)", f"{p50:,.0f} ms / {p99:,.0f} ms")]
+    return [*rows, ("wait for an answer, p50 / p99", f"{p50:,.0f} ms / {p99:,.0f} ms")]
 
 
 def _money(result: dict[str, Any], currency: str) -> list[tuple[str, str]]:
-    plain = f"  of a plain policy, which lends to {_share(result['plain_policy_approval_rate'])}"
+    plain = f"  of a plain policy (lends to {_share(result['plain_policy_approval_rate'])})"
     named = {
-        "profit of the loans": "profit_minor",
+        "profit of what was lent": "profit_minor",
         "  of lending to all": "profit_approve_all_minor",
         plain: "profit_plain_policy_minor",
-        "  of lending to those who will bring profit": "profit_oracle_minor",
+        "  of an oracle (lends where it pays)": "profit_oracle_minor",
     }
-    return [(name, amount(result[key], currency)) for name, key in named.items()]
+    return [(name, _amount(result[key], currency)) for name, key in named.items()]
 
 
 def _book(result: dict[str, Any], currency: str) -> list[tuple[str, str]]:
-    lost, back = (amount(result[key], currency) for key in ("written_off_minor", "recovered_minor"))
+    lost, back = (_amount(result[key], currency) for key in ("written_off_minor", "recovered_minor"))
     return [
         ("loans of the book", f"{result['book_loans']:,}"),
-        ("lent", amount(result["lent_minor"], currency)),
+        ("lent", _amount(result["lent_minor"], currency)),
         ("instalments paid / paid ahead", f"{result['book_paid']:,} / {result['book_prepaid']:,}"),
         ("events refused", f"{result['book_refused']:,}"),
-        ("days whose books agree to the unit", f"{result['days_balanced']:,} of {result['book_days']:,}"),
+        ("days on which the books agree", f"{result['days_balanced']:,} of {result['book_days']:,}"),
         (f"written off ({result['book_written_off']:,} loans)", lost),
         ("  of it paid later", back),
     ]
@@ -91,17 +93,18 @@ def _book(result: dict[str, Any], currency: str) -> list[tuple[str, str]]:
 
 def _contacts(result: dict[str, Any], currency: str) -> list[tuple[str, str]]:
     rows = [
-        (f"arrears paid in 30 days: {name} ({result[key]:,})", _share(result[f"{key}_cured"]))
+        (f"arrears paid in 30 days, {name}", f"{_share(result[f'{key}_cured'])} of {result[key]:,}")
         for key, name in (("contacted", "contacted"), ("control", "left alone"))
     ]
     lift, more, cost = "recovery_lift", "recovered_more_minor", "cost_per_recovered"
     if result[lift] is None or result[more] is None:
         return [*rows, ("  difference", "too few to tell")]
-    points = [f"{100 * result[key]:+.1f}" for key in (lift, f"{lift}_low", f"{lift}_high")]
-    sums = [amount(result[key], currency) for key in (more, f"{more}_low", f"{more}_high")]
-    rows.append(("  difference, points", points[0] + _between(*points[1:])))
+    sums = [_amount(result[key], currency, "+") for key in (more, f"{more}_low", f"{more}_high")]
+    for key, name in ((lift, "  difference, points"), (f"placebo_{lift}", "  of a placebo (halves left alone)")):
+        points = [f"{100 * (result[one] or 0):+.1f}" for one in (key, f"{key}_low", f"{key}_high")]
+        rows.append((name, points[0] + _between(*points[1:]) if result[key] is not None else "too few to tell"))
     rows.append(("  more paid, each loan", sums[0] + _between(*sums[1:])))
     units = [result[key] for key in (cost, f"{cost}_low", f"{cost}_high")]
     known = None not in units
     told = f"{units[0]:.3f}" + _between(f"{units[1]:.3f}", f"{units[2]:.3f}") if known else "too few to tell"
-    return [*rows, ("  cost of contacts, each unit more paid", told)]
+    return [*rows, ("  cost of contacts per unit more paid", told)]

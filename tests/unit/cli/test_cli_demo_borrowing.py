@@ -32,15 +32,16 @@ def test_a_demo_decides_applications_and_serves_a_book(capsys, tmp_path):
     assert found["book_refused"] == 0
     assert found["profit_oracle_minor"] >= max(found["profit_minor"], found["profit_approve_all_minor"])
     assert found["recovery_lift_low"] <= found["recovery_lift"] <= found["recovery_lift_high"]
+    assert found["placebo_recovery_lift_low"] < 0 < found["placebo_recovery_lift_high"]
     assert found["recovery_lift"] == pytest.approx(found["contacted_cured"] - found["control_cured"], abs=0.0002)
 
 
 def test_a_person_reads_the_same_figures_in_a_table(capsys, tmp_path):
     few = ["--events", "9000", "--loans", "3", "--data", str(tmp_path)]
     assert main(["demo", "lending", *few]) == 0
-    shown = capsys.readouterr().out
-    assert "lending: 9,000 simulated events, then a book of 3 loans" in shown
-    for name in ("lent to", "AUC of the score", "of lending to all", "365 of 365", "too few to tell"):
+    shown = capsys.readouterr().err
+    assert "lending: 9,000 simulated events, then a book of 3 loans" in " ".join(shown.split())
+    for name in ("lent to", "AUC of the score", "of lending to all", "365 of 365", "too few to tell", "in minor units"):
         assert name in shown
 
 
