@@ -19,7 +19,8 @@ def borrowing_table(title: str, result: dict[str, Any], currency: str) -> Table:
     """
     from rich.table import Table
 
-    caption = None if currency else "Amounts are in minor units."
+    caption = "Ranges are intervals of 95 %."
+    caption += "" if currency else " Amounts are in minor units."
     shown = Table(title=title, caption=caption, show_header=False, title_justify="left", caption_justify="left")
     shown.add_column(style="bold")
     shown.add_column(justify="right")
@@ -75,7 +76,13 @@ def _money(result: dict[str, Any], currency: str) -> list[tuple[str, str]]:
         plain: "profit_plain_policy_minor",
         "  of an oracle (lends where it pays)": "profit_oracle_minor",
     }
-    return [(name, _amount(result[key], currency)) for name, key in named.items()]
+    rows = [(name, _amount(result[key], currency)) for name, key in named.items()]
+    for other, name in (("all", "  more than lending to all"), ("plain", "  more than the plain policy")):
+        sums = [result[f"profit_over_{other}{end}_minor"] for end in ("", "_low", "_high")]
+        if None not in sums:
+            told = [_amount(one, currency, "+") for one in sums]
+            rows += [(name, told[0]), ("    between", f"{told[1]} and {told[2]}")]
+    return rows
 
 
 def _book(result: dict[str, Any], currency: str) -> list[tuple[str, str]]:

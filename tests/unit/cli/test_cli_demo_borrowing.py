@@ -11,7 +11,7 @@ import pytest
 
 from quanheng.cli import main
 from quanheng.cli.borrowing_book import cost_per_more, run_book
-from quanheng.cli.demo_borrowing import Applicants, plain_policy, profits
+from quanheng.cli.demo_borrowing import Applicants, gained, plain_policy, profits
 from quanheng.loading import check_pack, read_packs
 
 
@@ -41,7 +41,7 @@ def test_a_person_reads_the_same_figures_in_a_table(capsys, tmp_path):
     assert main(["demo", "lending", *few]) == 0
     shown = capsys.readouterr().err
     assert "lending: 9,000 simulated events, then a book of 3 loans" in " ".join(shown.split())
-    for name in ("lent to", "AUC of the score", "of lending to all", "365 of 365", "too few to tell", "in minor units"):
+    for name in ("lent to", "AUC of the score", "of lending to all", "365 of 365", "too few to tell", "more than lending to all"):
         assert name in shown
 
 
@@ -77,6 +77,14 @@ def test_profit_of_a_loan_is_what_it_pays_less_what_it_costs(traffic):
     instalment = 120_000 * 0.01 / (1 - 1.01**-12)
     assert whole == pytest.approx(12 * instalment - 120_000)
     assert never == -120_000
+
+
+def test_a_sum_of_gains_has_the_interval_of_students_t():
+    found = gained("gain", np.array([1.0, 2.0, 3.0, 6.0]) * 1000)
+    half = 4 * 3.18245 * np.std([1000, 2000, 3000, 6000], ddof=1) / 2  # t of three degrees of freedom, 97.5 %.
+    assert found["gain_minor"] == 12_000
+    assert found["gain_low_minor"] == pytest.approx(12_000 - half, abs=1)
+    assert found["gain_high_minor"] == pytest.approx(12_000 + half, abs=1)
 
 
 def test_the_plain_policy_lends_to_nobody_where_it_lends_nothing(traffic):
