@@ -83,7 +83,7 @@ def scores_of(declared: Declared, files: Any, people: Applicants) -> Floats:
 
 
 def profits(rule: Rule, amount: NDArray[np.int64], periods: NDArray[np.int64], stops: NDArray[np.int64]) -> Floats:
-    """Profit of lending to each, minor units: interest received, less cost of funds, less principal not recovered.
+    """Profit of a loan to each, minor units: interest received, less cost of funds, less principal not recovered.
 
     An annuity at one rate; the first instalment never paid is `stops` (0 = all are paid). Not discounted.
     """

@@ -72,12 +72,12 @@ def _money(result: dict[str, Any], currency: str) -> list[tuple[str, str]]:
     plain = f"  of a plain policy (lends to {_share(result['plain_policy_approval_rate'])})"
     named = {
         "profit of what was lent": "profit_minor",
-        "  of lending to all": "profit_approve_all_minor",
+        "  of loans to all": "profit_approve_all_minor",
         plain: "profit_plain_policy_minor",
         "  of an oracle (lends where it pays)": "profit_oracle_minor",
     }
     rows = [(name, _amount(result[key], currency)) for name, key in named.items()]
-    for other, name in (("all", "  more than lending to all"), ("plain", "  more than the plain policy")):
+    for other, name in (("all", "  more than loans to all"), ("plain", "  more than the plain policy")):
         sums = [result[f"profit_over_{other}{end}_minor"] for end in ("", "_low", "_high")]
         if None not in sums:
             told = [_amount(one, currency, "+") for one in sums]

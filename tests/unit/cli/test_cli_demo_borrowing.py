@@ -41,7 +41,7 @@ def test_a_person_reads_the_same_figures_in_a_table(capsys, tmp_path):
     assert main(["demo", "lending", *few]) == 0
     shown = capsys.readouterr().err
     assert "lending: 9,000 simulated events, then a book of 3 loans" in " ".join(shown.split())
-    for name in ("lent to", "AUC of the score", "365 of 365", "too few to tell", "more than lending to all"):
+    for name in ("lent to", "AUC of the score", "365 of 365", "too few to tell", "more than loans to all"):
         assert name in shown
 
 
