@@ -2,14 +2,15 @@
 
 Who pays, when, and whether at all follows from the hidden traits of `loading.traffic.borrowing`. Each day is two
 durable appends: its events, and its close with what is posted. Half of the people, drawn at random, are contacted when
-they are in arrears. How much a contact helps is an assumption of the simulation (`CONTACTED`); measured is what a
-lender would see of it.
+they are in arrears, once a day. How much a contact helps and what it costs are assumptions of the simulation
+(`CONTACTED`, `CONTACT_MINOR`); measured is what a lender would see of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,14 +31,18 @@ from quanheng.loading.traffic.borrowing.declaration import BorrowingDeclaration
 from quanheng.loading.traffic.borrowing.people import DAY_MS, MONTH_DAYS, SIGMA
 from quanheng.loading.traffic.borrowing.run import BorrowingTraffic
 from quanheng.loading.traffic.draws import ONE, Draws
-from quanheng.models.chance import two_shares
+from quanheng.models.chance import Interval
+from quanheng.models.effect.difference import Effect, ratio, shares, welch
 
 Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 BOOK_STREAM, YEAR_DAYS = 40, 365
 LENDING_SHARE = Decimal("0.6")
 """Loans are opened during this share of the time, so that the youngest are seen for a while."""
 CURED, CONTACTED = 0.06, 0.10
 """Chance a day that arrears are paid by somebody who is able to; by one who was contacted."""
+CONTACT_MINOR = 300
+"""Cost of one contact, minor units."""
 WRITE_OFF_DAYS, WINDOW_DAYS = 180, 30
 PREPAYS, RECOVERS = 0.0004, 0.004
 DPD, PAST_DUE, PRINCIPAL, WRITTEN = (
@@ -53,6 +58,9 @@ class BookRun(NamedTuple):
     counts : events taken by what they are; refused : events the book refused
     lent_minor, written_off_minor, recovered_minor : sums
     cured : {contacted, control}: (paid within 30 days of their first arrears, all of them)
+    lift : of the share cured; placebo : the same between halves of the control group, drawn at random
+    more_minor : of what was past due and came in within these days, a loan
+    cost : of contacts for each minor unit that came in more than without them
     """
 
     loans: int
@@ -64,16 +72,16 @@ class BookRun(NamedTuple):
     written_off_minor: int
     recovered_minor: int
     cured: dict[str, tuple[int, int]]
+    lift: Effect
+    placebo: Effect
+    more_minor: Effect
+    cost: Interval
     digest: str
 
     def result(self) -> dict[str, Any]:
-        """Figures by name, with the lift of a contact and its 95 % interval."""
+        """Figures by name, with what a contact changed and its 95 % intervals."""
         (helped, of_helped), (alone, of_alone) = self.cured["contacted"], self.cured["control"]
-        shares = [one / of if of else 0.0 for one, of in ((helped, of_helped), (alone, of_alone))]
-        error = sum(p * (1 - p) / max(1, of) for p, of in zip(shares, (of_helped, of_alone), strict=True)) ** 0.5
-        lift = shares[0] - shares[1]
-        p_value = two_shares(helped, of_helped, alone, of_alone)[1] if of_helped and of_alone else 1.0
-        return {
+        found: dict[str, Any] = {
             "loans": self.loans,
             "days": self.days,
             "ledger_balanced": self.balanced == self.days,
@@ -85,13 +93,35 @@ class BookRun(NamedTuple):
             "recovered_minor": self.recovered_minor,
             "contacted": of_helped,
             "control": of_alone,
-            "contacted_cured": round(shares[0], 4),
-            "control_cured": round(shares[1], 4),
-            "recovery_lift": round(lift, 4),
-            "recovery_lift_low": round(lift - 1.96 * error, 4),
-            "recovery_lift_high": round(lift + 1.96 * error, 4),
-            "recovery_lift_p": round(p_value, 5),
+            "contacted_cured": _told(helped / max(1, of_helped), 4),
+            "control_cured": _told(alone / max(1, of_alone), 4),
         }
+        effects = {"recovery_lift": (self.lift, 4), "placebo_recovery_lift": (self.placebo, 4)}
+        for name, (one, digits) in (effects | {"recovered_more_minor": (self.more_minor, 0)}).items():
+            found |= {name: _told(one.value, digits), f"{name}_low": _told(one.low, digits)}
+            found |= {f"{name}_high": _told(one.high, digits), f"{name}_p": _told(one.p, 5)}
+        cost = {"": self.cost.value, "_low": self.cost.low, "_high": self.cost.high}
+        return found | {f"cost_per_recovered{name}": _told(one, 4) for name, one in cost.items()}
+
+
+def _told(value: float, digits: int) -> float | int | None:
+    """A figure for JSON, which knows neither NaN nor infinity: such a figure is not known."""
+    if not isfinite(value):
+        return None
+    return round(value, digits) if digits else round(value)
+
+
+def cost_per_more(cost: Floats, recovered: Floats, treated: NDArray[np.bool_]) -> Interval:
+    """Difference of mean costs over difference of mean recoveries, treated less control, one value a subject.
+
+    Each subject stands for its arm: its distance from the mean of all, over its arm's share, with the arm's sign. The
+    ratio of the sums is then that of the differences, and `ratio` gives its interval by Fieller.
+    """
+    share = float(treated.mean()) if len(treated) else 0.0
+    if not 0.0 < share < 1.0:
+        return Interval(nan, nan, nan)
+    weight = np.where(treated, 1 / share, -1 / (1 - share))
+    return ratio(weight * (cost - cost.mean()), weight * (recovered - recovered.mean()))
 
 
 class BookWorld:
@@ -107,7 +137,9 @@ class BookWorld:
     def __init__(self, declared: BorrowingDeclaration, path: Path, loans: int, days: int, seed: int) -> None:
         self.seed, self.first = seed, declared.start_ms // DAY_MS
         months = max(1, int(days * LENDING_SHARE) // MONTH_DAYS)
-        rings = msgspec.structs.replace(declared.rings, per_month=0) if loans < 40 * months else declared.rings
+        # A small book has no rings: they would be a larger share of it than of the declared traffic.
+        small = loans < declared.per_month * months
+        rings = msgspec.structs.replace(declared.rings, per_month=0) if small else declared.rings
         a_month = max(1, -(-loans // months) - rings.per_month * rings.members)
         people = msgspec.structs.replace(declared, per_month=a_month, season=(100,) * 12, rings=rings)
         self._borrowers(people, declared.event.amount, loans, months)
@@ -125,6 +157,8 @@ class BookWorld:
         self.counts = dict.fromkeys(("opened", "paid", "prepaid", "written_off", "recoveries"), 0)
         self.since = np.zeros(loans, np.int64)  # Day of the first arrears; 0 = none yet.
         self.paid_in = np.zeros(loans, np.bool_)
+        # Within the days after the first arrears: what came in of what was past due, and what contacts cost.
+        self.came_minor, self.cost_minor = np.zeros(loans, np.int64), np.zeros(loans, np.int64)
 
     def _borrowers(self, people: BorrowingDeclaration, amount: str, loans: int, months: int) -> None:
         traffic = BorrowingTraffic(people, self.seed)
@@ -142,7 +176,9 @@ class BookWorld:
         self.stop_day = np.where(self.stops > 0, self.day + self.stops * 30 - 5, 2**40)
         able = np.clip(self.worth, -3 * SIGMA, 3 * SIGMA)
         self.punctual = 0.93 + 0.02 * able / SIGMA
-        self.contacted = Draws(self.seed, BOOK_STREAM, 0).chance(Decimal("0.5"), self.loans)
+        self.contacted, self.half = (
+            Draws(self.seed, BOOK_STREAM, one).chance(Decimal("0.5"), self.loans) for one in (0, 1)
+        )
 
     def live_a_day(self) -> None:
         """People act, their events are taken, the day is closed, the books are compared."""
@@ -156,16 +192,23 @@ class BookWorld:
 
     def result(self, days: int) -> BookRun:
         """What became of the book so far."""
-        measures, told = self.book.measures(), self.since[: self.book.count] > 0
-        whole = told & (self.since[: self.book.count] + WINDOW_DAYS < self.book.day)
-        cured = {}
-        for name, arm in (("contacted", self.contacted), ("control", ~self.contacted)):
-            rows = whole & arm[: self.book.count]
-            cured[name] = (int(self.paid_in[: self.book.count][rows].sum()), int(rows.sum()))
+        measures, count = self.book.measures(), self.book.count
+        since, treated = self.since[:count], self.contacted[:count]
+        whole = (since > 0) & (since + WINDOW_DAYS < self.book.day)
+        half = self.half[:count] & ~treated
+        arms = {"contacted": treated, "control": ~treated, "half": half, "other": ~treated & ~half}
+        found = {
+            name: (int(self.paid_in[:count][whole & arm].sum()), int((whole & arm).sum())) for name, arm in arms.items()
+        }
+        cured = {name: found[name] for name in ("contacted", "control")}
+        came, cost = (one[:count].astype(np.float64) for one in (self.came_minor, self.cost_minor))
+        more = welch(came[whole & treated], came[whole & ~treated])
         lost = int(measures[:, WRITTEN].sum()) if len(measures) else 0
         return BookRun(
-            self.book.count, days, self.balanced, self.refused, self.counts,
-            int(self.amount[: self.book.count].sum()), lost, self.recovered, cured, str(self.book.digest()),
+            count, days, self.balanced, self.refused, self.counts, int(self.amount[:count].sum()), lost,
+            self.recovered, cured, shares(*found["contacted"], *found["control"]),
+            shares(*found["half"], *found["other"]), more,
+            cost_per_more(cost[whole], came[whole], treated[whole]), str(self.book.digest()),
         )  # fmt: skip
 
     recovered = 0
@@ -198,7 +241,10 @@ class BookWorld:
         cure = np.where(self.contacted[:count], CONTACTED, CURED)
         chance = np.where(late == 0, self.punctual[:count], cure)
         pays = np.flatnonzero((due > 0) & pays_on & (roll < chance))
-        self.paid_in[pays] |= (self.since[pays] > 0) & (today - self.since[pays] <= WINDOW_DAYS)
+        soon = (self.since[:count] > 0) & (today - self.since[:count] <= WINDOW_DAYS)
+        self.paid_in[pays] |= soon[pays]
+        self.came_minor[pays] += np.where(soon & (late > 0), due, 0)[pays]
+        self.cost_minor[:count] += CONTACT_MINOR * (soon & (late > 0) & self.contacted[:count])
         paid = self._made(pays, BookEvent.PAY)
         paid["amount_minor"] = due[pays]
         early = (due == 0) & (measures[:, PRINCIPAL] > 50_000) & pays_on & (second < PREPAYS)

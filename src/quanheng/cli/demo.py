@@ -87,7 +87,7 @@ def demo(
         simulation = simulation_of(declared, name)
         if simulation.declared.kind == "borrowing":
             found = _borrowing(config, declared, files, name, events, seed, group, loans, years)
-            return _show(name, events, group, found, json)
+            return _show_borrowing(name, events, group, found, simulation.currency, json)
         score = Score(simulation.outcomes, simulation.currency)
         with locked_engine(config) as engine, progress_bar() as progress:
             engine.activate(files)
@@ -108,6 +108,17 @@ def _show(name: str, events: int, group: int, result: dict[str, Any], json: bool
         show_json({"pack": name, "events": events, "group": group, **result})
     else:
         console().print(table(f"{name}: {events} simulated events", result))
+    return 0
+
+
+def _show_borrowing(name: str, events: int, group: int, result: dict[str, Any], currency: str, json: bool) -> int:
+    from quanheng.cli.demo_borrowing_table import borrowing_table
+
+    if json:
+        show_json({"pack": name, "events": events, "group": group, **result})
+    else:
+        title = f"{name}: {events:,} simulated events, then a book of {result['book_loans']:,} loans"
+        console().print(borrowing_table(title, result, currency))
     return 0
 
 
