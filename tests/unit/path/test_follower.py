@@ -13,7 +13,9 @@ from quanheng.follower import write_snapshot
 from quanheng.kernel.errors import LogCorrupt
 from quanheng.kernel.snapshot import Snapshots
 from quanheng.ledger.entries import Account, Transfer
+from quanheng.ledger.instruments.loan_book.products import Product, ProductAccounts
 from quanheng.ledger.ledger import Ledger
+from quanheng.loans import Loans
 from quanheng.processes.book import Book
 from quanheng.processes.outbox import Outbox
 from quanheng.processes.records import Step, StepKind
@@ -94,13 +96,13 @@ def test_a_broken_snapshot_is_passed_over(tmp_path):
 
 def folds(state) -> dict[str, object]:
     """Every fold of a state, by name; a new one that is not listed here fails the test."""
-    apart = ("program", "features", "make_windows", "sources", "lists", "ledger", "book", "outbox")
+    apart = ("program", "features", "make_windows", "sources", "lists", "ledger", "book", "outbox", "loans")
     held = {name: value for name, value in vars(state).items() if name not in apart}
     del held["overflows"]  # Of this process alone.
     held["rejects"], held["versions"] = list(state.rejects), state.versions.keep()
     digests = (state.features.digest(), [one.digest() for one in state.sources], state.lists.digest())
     digests += (state.ledger.digest(), state.ledger.now_ms, state.ledger.day)
-    digests += (state.book.digest(), state.outbox.digest())
+    digests += (state.book.digest(), state.outbox.digest(), state.loans.digest())
     return {**held, "activation": state.program.activation, "digests": digests}
 
 
@@ -122,12 +124,14 @@ def test_a_snapshot_holds_every_fold_and_the_digest_depends_on_each(tmp_path):
     book, outbox = Book(), Outbox()
     book.apply([Step(99, bytes(range(16)), StepKind.BEGIN, 0, 0, 98)], 1)
     outbox.ask(np.ones((1, 2), np.uint64), *(np.ones(1, np.int64) for _ in range(3)))
+    loans = Loans()
+    loans.products = {"shop.term": Product(1, 978, 40, ProductAccounts(*range(1, 15)))}
     changes = {
         "head": 1, "received_ms": 1, "actors": {}, "decided": {}, "events": {}, "rejected": 0, "rejects": [],
         "erasures": {}, "versions": Versions(), "ledger": Ledger(), "told": Told(1, 2, 3),
-        "book": book, "outbox": outbox,
+        "book": book, "outbox": outbox, "loans": loans,
     }  # fmt: skip
-    assert {*changes, "activation", "digests"} == {*live, "ledger", "book", "outbox"}
+    assert {*changes, "activation", "digests"} == {*live, "ledger", "book", "outbox", "loans"}
     for name, other in changes.items():
         was = getattr(engine.state, name)
         setattr(engine.state, name, other)
